@@ -1,0 +1,74 @@
+# Everything is done from here; it needs make and Python 3.11 or newer, no more.
+# The first target that needs it makes .venv; delete .venv (or `make clean`) to renew it.
+
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+ARGS   ?=
+EXTRAS := redis,crypto,m2m,cli,otel,httpx
+BIN    := .venv/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contracts docs bench clean
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
+
+demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
+	@$(BIN)/persona-share demo $(ARGS)
+
+test: .venv/.dev  ## all tests (ARGS="-k scope" and the like)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types contracts docs  ## everything a machine can say without running a test
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/interrogate --quiet persona_share
+	$(BIN)/codespell
+
+types: .venv/.dev
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes persona_share --ignoreexternal
+
+contracts: .venv/.dev  ## the drawing of the house, and that a violation is found
+	$(BIN)/lint-imports --no-logo --no-cache  # its cache misses rooms that appear later
+	$(BIN)/python -m pytest -q tests/house/test_contracts.py
+
+docs: .venv/.dev  ## the documentation, in docs/_build
+	$(BIN)/sphinx-build -nW --keep-going -q docs docs/_build
+
+bench: .venv/.dev  ## the figures, one line each
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## remove what was made here, .venv too
+	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find persona_share tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.demo: pyproject.toml | .venv/.made
+	@echo "installing persona_share into .venv …"
+	@$(PIP) install --editable '.[cli]'
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/.made
+	@echo "installing persona_share and the tools of its developers into .venv …"
+	@$(PIP) install 'pip>=25.1'  # the first that knows dependency groups
+	@$(PIP) install --editable '.[$(EXTRAS)]' --group dev
+	@touch $@ .venv/.demo
+
+.venv/.made:
+	@for each in $(PYTHON); do \
+	  $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  enough=$$each; \
+	  $$each -c 'import ensurepip, venv' 2>/dev/null || continue; \
+	  $$each -m venv .venv && touch $@ && exit 0; \
+	  echo "$$each could not make .venv; the reason stands above." >&2; exit 1; \
+	done; \
+	if [ -n "$$enough" ]; then \
+	  echo "$$enough cannot make a virtual environment: its venv module is missing" \
+	       "(on Debian and Ubuntu: apt-get install python3-venv)." >&2; \
+	else \
+	  echo "persona_share needs Python 3.11 or newer; none was found as: $(PYTHON)." \
+	       "Name one: make PYTHON=/path/to/python3" >&2; \
+	fi; exit 1

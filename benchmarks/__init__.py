@@ -1,0 +1,1 @@
+"""Figures with their yardsticks, taken in the same run: `make bench`."""

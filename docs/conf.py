@@ -1,0 +1,16 @@
+"""How the documentation is built: `make docs`."""
+
+from importlib.metadata import version as version_of
+
+
+project = "persona_share"
+author = "The persona_share contributors"
+copyright = "The persona_share contributors, Apache License 2.0"
+release = version = version_of("persona-share")
+
+extensions = ["myst_parser"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"persona_share {release}"

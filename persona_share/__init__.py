@@ -1,0 +1,70 @@
+"""persona_share: two Persona organizations share identity data, asynchronously.
+
+This is the front door. A name is fetched from its room when it is first asked for
+(PEP 562), so that importing the package costs next to nothing. Nobody inside the house
+comes in this way: a room imports another room by its own name.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from persona_share import errors, sandbox, stores, testing
+    from persona_share.client import PersonaClient
+    from persona_share.errors import PersonaError
+    from persona_share.manager import ScopedTokenManager
+    from persona_share.model.scope import Scope
+    from persona_share.model.secret import Secret
+    from persona_share.model.token import AccessToken, AuthorizationCode
+    from persona_share.session import ScopedSession
+
+    __version__: str
+
+__all__ = [
+    "AccessToken",
+    "AuthorizationCode",
+    "PersonaClient",
+    "PersonaError",
+    "Scope",
+    "ScopedSession",
+    "ScopedTokenManager",
+    "Secret",
+    "errors",
+    "sandbox",
+    "stores",
+    "testing",
+]
+
+_ROOM_OF = {
+    "AccessToken": "model.token",
+    "AuthorizationCode": "model.token",
+    "PersonaClient": "client",
+    "PersonaError": "errors",
+    "Scope": "model.scope",
+    "ScopedSession": "session",
+    "ScopedTokenManager": "manager",
+    "Secret": "model.secret",
+}
+
+
+if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
+
+    def __getattr__(name: str) -> object:
+        """Fetch a public name from its room, once."""
+        if name in _ROOM_OF:
+            value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+        elif name in __all__:
+            value = import_module(f"{__name__}.{name}")
+        elif name == "__version__":
+            value = import_module("importlib.metadata").version("persona-share")
+        else:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List what the front door offers, fetched or not."""
+    return sorted({*globals(), *__all__, "__version__"})

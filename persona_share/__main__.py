@@ -1,0 +1,7 @@
+"""``python -m persona_share`` is the command ``persona-share``."""
+
+from persona_share.cli import main
+
+
+if __name__ == "__main__":
+    main()

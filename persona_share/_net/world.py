@@ -1,0 +1,105 @@
+"""The real world: the one place that asks for the time, dice and new keys."""
+
+import asyncio
+import os
+import random
+import secrets
+import sys
+import time
+import uuid
+import weakref
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from persona_share.ports import World
+
+
+class Progress:
+    """Seconds on a machine whose monotonic clock may stop while it sleeps.
+
+    Each reading moves on by whichever of the two clocks moved further: a suspension
+    shows on the wall clock alone. A token may so end early after the wall clock was
+    set forward, but never late.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._last = monotonic(), wall()
+        self._total = 0.0
+
+    def __call__(self) -> float:
+        """Answer the seconds since this was made; they never step back."""
+        last, self._last = self._last, (self._monotonic(), self._wall())
+        steps = (new - old for new, old in zip(self._last, last, strict=True))
+        self._total += max(0.0, *steps)
+        return self._total
+
+
+def boot_time() -> Callable[[], float]:
+    """Answer the best clock of this system that never steps and counts suspension."""
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":  # time.monotonic() stops in sleep there, this does not
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    if sys.platform == "win32":  # its performance counter goes on in standby
+        return time.monotonic
+    return Progress(time.monotonic, time.time)
+
+
+class SystemClock:
+    """The clock of this machine; ``now`` counts suspension where the system can."""
+
+    def __init__(self) -> None:
+        # Bound once: a method around it would double the cost of a reading.
+        self.now: Callable[[], float] = boot_time()
+
+    def wall(self) -> datetime:
+        """Answer the date and time in UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when that many seconds have passed."""
+        await asyncio.sleep(seconds)
+
+
+def seeded_roll(seed: int) -> Callable[[], float]:
+    """Answer dice that fall the same way for the same seed."""
+    return random.Random(seed).random
+
+
+#: Whom to tell in a forked child; they leave by themselves when they die.
+_LISTENERS: Final[set[weakref.WeakMethod[Callable[[], None]]]] = set()
+
+
+def _tell_in_child() -> None:
+    for reference in tuple(_LISTENERS):
+        if (call := reference()) is not None:
+            call()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_tell_in_child)
+
+
+def after_fork(call: Callable[[], None]) -> None:
+    """Call a bound method in every forked child, for as long as its object lives."""
+    _LISTENERS.add(weakref.WeakMethod(call, _LISTENERS.discard))
+
+
+def real_world() -> World:
+    """Answer the world as it is; its dice and keys come from the operating system.
+
+    So a forked child never repeats what its parent drew.
+    """
+    return World(
+        clock=SystemClock(),
+        roll=random.SystemRandom().random,
+        new_key=lambda: str(uuid.uuid4()),
+        fingerprint_key=secrets.token_bytes(32),
+        after_fork=after_fork,
+    )

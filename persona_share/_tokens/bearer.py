@@ -1,0 +1,78 @@
+"""Supplies a session's requests with its token, and hears of every 401."""
+
+from typing import Final
+
+from persona_share._tokens.broker import Broker
+from persona_share._tokens.entries import Entry
+from persona_share._wire.lifetime import shortened
+from persona_share.model.scope import Scope
+from persona_share.model.token import AccessToken
+from persona_share.ports import Lease, World
+
+
+_REPLAYS: Final = 2
+
+
+class TokenBearer:
+    """The bearer source of one scope."""
+
+    def __init__(self, scope: Scope, broker: Broker, world: World) -> None:
+        self._scope = scope
+        self._broker = broker
+        self._clock = world.clock
+        self._now = world.clock.now
+        self._roll = world.roll
+        self._entry: Entry | None = None
+
+    def held(self) -> AccessToken | None:
+        """Answer the token if it is fresh: a comparison, and nothing is awaited."""
+        entry = self._entry
+        if entry is not None:
+            now = self._now()
+            if now < entry.refresh_at:
+                entry.last_used = now
+                return entry.token
+        return None
+
+    async def obtain(self, deadline: float) -> AccessToken:
+        """Answer a usable token, waiting until the deadline at most."""
+        self._entry = await self._broker.obtain(self._scope, deadline)
+        return self._entry.token
+
+    async def refused(
+        self, lease: Lease, refusals: int, deadline: float
+    ) -> AccessToken | None:
+        """Answer what to repeat a request with after a 401, or None to give up.
+
+        A complaint is about exactly the token that was refused. A new token gets a
+        moment to become known; one stray 401 changes nothing; the second ends it.
+        """
+        if refusals > _REPLAYS or not isinstance(lease, AccessToken):
+            return None
+        entry = self._broker.vault.held(self._scope)
+        if entry is None or entry.token is not lease:
+            return await self.obtain(deadline)
+        now, policy = self._now(), self._broker.policy
+        minted = lease.ends - lease.lifetime
+        if now - minted < shortened(policy.replication_grace, lease.lifetime):
+            return await self._later(
+                shortened(float(refusals), lease.lifetime), deadline
+            )
+        gap = shortened(policy.strike_gap, lease.lifetime)
+        if entry.struck_at is None:
+            entry.struck_at = now
+            self._broker.vault.struck(entry)
+        elif now - entry.struck_at >= gap:
+            if not self._broker.vault.replaceable(entry):
+                return None
+            self._broker.vault.revoke(lease)
+            return await self.obtain(deadline)
+        shortest, longest = policy.strike_delay
+        delay = shortest + (longest - shortest) * self._roll()
+        return await self._later(shortened(delay, lease.lifetime), deadline)
+
+    async def _later(self, delay: float, deadline: float) -> AccessToken | None:
+        if self._now() + delay >= deadline:
+            return None
+        await self._clock.sleep(delay)
+        return await self.obtain(deadline)

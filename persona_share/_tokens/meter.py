@@ -1,0 +1,52 @@
+"""Counts what happens to tokens, and passes it on."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from persona_share.model import events
+from persona_share.model.metrics import TokenMetrics
+
+
+class Meter:
+    """A hook in front of the user's hooks."""
+
+    def __init__(self, tell: Callable[[events.Event], None]) -> None:
+        self._tell = tell
+        self._counts: Counter[type[events.Event]] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._renewals = 0
+        self._followers = 0
+        self._evicted = 0
+
+    def __call__(self, event: events.Event) -> None:
+        """Count an event and tell it on."""
+        self._counts[type(event)] += 1
+        match event:
+            case events.TokenMinted():
+                self._renewals += event.renewal
+                self._followers += event.followers
+            case events.ExchangeFailed():
+                self._failures[event.error] += 1
+            case events.TokensEvicted():
+                self._evicted += event.count
+            case _:
+                pass
+        self._tell(event)
+
+    def counted(self) -> TokenMetrics:
+        """Answer the counters; the gauges are somebody else's to add."""
+        counts = self._counts
+        return TokenMetrics(
+            minted=counts[events.TokenMinted],
+            renewals=self._renewals,
+            followers=self._followers,
+            codes_requested=counts[events.CodeRequested],
+            codes_claimed=counts[events.CodeClaimed],
+            codes_rejected=counts[events.CodeRejected],
+            codes_in_doubt=counts[events.CodeInDoubt],
+            codes_expired_unused=counts[events.CodeExpiredUnused],
+            failures=dict(self._failures),
+            strikes=counts[events.TokenStruck],
+            revoked=counts[events.TokenRevoked],
+            evicted=self._evicted,
+        )

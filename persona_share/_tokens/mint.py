@@ -1,0 +1,133 @@
+"""Conducts one exchange: sends the code, judges each outcome, repeats what it may."""
+
+from typing import Final
+
+from persona_share._tokens.flight import Flight
+from persona_share._tokens.pacing import ExchangePacing
+from persona_share._tokens.tickets import Ticket, TicketState
+from persona_share._wire.exchange import (
+    Again,
+    Blocked,
+    Dice,
+    Ending,
+    InDoubt,
+    Minted,
+    Rejected,
+    Tries,
+    judge,
+)
+from persona_share._wire.grants import assertion_form, code_form, exchange_key
+from persona_share._wire.messages import Expects, Request, Response
+from persona_share._wire.routes import TOKEN
+from persona_share.errors import ExchangeRateLimitedError, TransportError
+from persona_share.model.policy import RenewalPolicy
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.ports import Account
+
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Mint:
+    """Turns one ticket into a verdict."""
+
+    def __init__(self, account: Account, policy: RenewalPolicy) -> None:
+        self._account = account
+        self._policy = policy
+        self._world = account.world
+        self.pacing = ExchangePacing(account.world.clock, policy)
+
+    async def redeem(
+        self, ticket: Ticket, expected: Scope | None, flight: Flight
+    ) -> Ending:
+        """Exchange the code; from the first send on nothing but the end stops it."""
+        tries = self._first(ticket)
+        while True:
+            if not await self._turn(tries, flight):
+                return self._no_turn(ticket, tries)
+            outcome = await self._attempt(ticket, tries, flight)
+            dice = Dice(self._world.clock.now(), self._world.roll())
+            verdict = judge(outcome, tries, dice, self._policy, expected)
+            if isinstance(outcome, Response):
+                self.pacing.learn(outcome)
+            if not isinstance(verdict, Again):
+                self._record(ticket, verdict)
+                return verdict
+            tries = verdict.tries
+            if verdict.closed_for:
+                self.pacing.close(verdict.closed_for)
+            await self._world.clock.sleep(verdict.delay)
+
+    def _first(self, ticket: Ticket) -> Tries:
+        now = self._world.clock.now()
+        end = min(now + self._policy.exchange_budget, ticket.deadline)
+        return Tries(
+            deadline=end,
+            last_moment=ticket.deadline,
+            epoch=ticket.epoch,
+            single_key=ticket.machine,
+        )
+
+    async def _turn(self, tries: Tries, flight: Flight) -> bool:
+        """Wait until an exchange may go, as long as its code lives."""
+        until = tries.last_moment
+        return await self.pacing.turn(background=flight.background, until=until)
+
+    def _no_turn(self, ticket: Ticket, tries: Tries) -> Ending:
+        what = "too many exchanges: no turn came while the code was good"
+        error = ExchangeRateLimitedError(what, attempts=tries.attempts)
+        if ticket.state is TicketState.SENT:
+            ticket.become(TicketState.IN_DOUBT)
+            ticket.replayable = True
+        elif ticket.state is TicketState.CLAIMED:
+            ticket.become(TicketState.QUEUED)
+        return Blocked(error, 0.0)
+
+    async def _attempt(
+        self, ticket: Ticket, tries: Tries, flight: Flight
+    ) -> Response | TransportError:
+        clock = self._world.clock
+        secret = ticket.secret
+        if secret is None:
+            message = "a code that was spent cannot be sent"
+            raise RuntimeError(message)
+        flight.sent = True
+        ticket.mark_sent(clock.now(), tries.epoch)
+        request = self._request(ticket, secret, tries)
+        try:
+            return await self._account.exchanger.send(request)
+        except TransportError as error:
+            return error.with_traceback(None)
+
+    def _form(self, ticket: Ticket, secret: Secret) -> bytes:
+        if ticket.machine:
+            return assertion_form(secret, ticket.hint or Scope())
+        return code_form(secret)
+
+    def _request(self, ticket: Ticket, code: Secret, tries: Tries) -> Request:
+        now = self._world.clock.now()
+        return Request(
+            method=TOKEN.method,
+            route=TOKEN.template,
+            target=TOKEN.template,
+            deadline=min(now + self._policy.attempt_timeout, tries.last_moment),
+            headers=self._account.headers,
+            body=self._form(ticket, code),
+            content_type=FORM,
+            idempotency_key=exchange_key(self._account.origin, code, tries.epoch),
+            expects=Expects.OAUTH,
+        )
+
+    def _record(self, ticket: Ticket, verdict: Ending) -> None:
+        match verdict:
+            case Minted():
+                ticket.become(TicketState.REDEEMED)
+            case Rejected():
+                ticket.become(TicketState.REJECTED)
+            case InDoubt(replayable=replayable):
+                ticket.become(TicketState.IN_DOUBT)
+                ticket.replayable = replayable
+            case Blocked():
+                # 401, 403, 429 and unreachable: the code was not consumed.
+                ticket.unsent()

@@ -1,0 +1,87 @@
+"""The background: looks at the tokens that are due, at least every few seconds.
+
+One task and one heap of instants for all of them, no timer for each: what a suspended
+machine missed is due at the first look after it.
+"""
+
+import asyncio
+import heapq
+import itertools
+
+from persona_share._tokens.broker import Broker
+from persona_share._tokens.entries import Entry
+from persona_share._tokens.tickets import Ticket
+from persona_share._wire.lifetime import Standing
+
+
+class Renewal:
+    """Renews the tokens that are in use before they end."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._due: list[tuple[float, int, Entry | Ticket]] = []
+        self._order = itertools.count()
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._broker.vault.due = self.watch
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop looking; nothing is left behind."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def watch(self, entry: Entry) -> None:
+        """Look at this entry when it is due."""
+        self._push(entry.refresh_at, entry)
+        if self._due[0][2] is entry:
+            self._news.set()
+
+    def watch_code(self, ticket: Ticket, at: float) -> None:
+        """Look at this waiting code at its last safe moment."""
+        self._push(at, ticket)
+        if self._due[0][2] is ticket:
+            self._news.set()
+
+    def _push(self, at: float, what: Entry | Ticket) -> None:
+        heapq.heappush(self._due, (at, next(self._order), what))
+
+    async def _run(self) -> None:
+        clock, tick = self._broker.clock, self._broker.policy.tick
+        while True:
+            self._news.clear()
+            now = clock.now()
+            while self._due and self._due[0][0] <= now:
+                what = heapq.heappop(self._due)[2]
+                if isinstance(what, Ticket):
+                    self._broker.use_or_lose(what)
+                else:
+                    self._look(what, now)
+            pause = min(tick, self._due[0][0] - now) if self._due else tick
+            sleeping = asyncio.ensure_future(clock.sleep(pause))
+            hearing = asyncio.ensure_future(self._news.wait())
+            try:
+                await asyncio.wait(
+                    {sleeping, hearing}, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                sleeping.cancel()
+                hearing.cancel()
+
+    def _look(self, entry: Entry, now: float) -> None:
+        broker = self._broker
+        token = entry.token
+        if broker.vault.entries.exact(token.scope) is not entry or entry.revoked:
+            return
+        standing = entry.standing(now, broker.policy)
+        if standing is Standing.EXPIRED and not entry.pinned:
+            return
+        if not broker.vault.is_in_use(entry, now):
+            return  # idle: the next caller renews it, if there is one
+        broker.renew(entry)
+        # Should this try fail, look again after a while, as long as it is in use.
+        self._push(now + max(token.lifetime / 100, 0.05), entry)

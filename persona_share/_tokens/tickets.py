@@ -1,0 +1,210 @@
+"""Tickets: the life of each authorization code, and the pool where codes wait.
+
+QUEUED → CLAIMED → SENT → REDEEMED | REJECTED | IN_DOUBT
+QUEUED → EXPIRED_UNUSED      CLAIMED → QUEUED (only if it was never sent)
+IN_DOUBT → SENT (the same code, the same key) → REDEEMED …
+"""
+
+import enum
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from persona_share._wire.lifetime import code_is_sendable
+from persona_share.errors import InvalidArgumentError
+from persona_share.model.policy import RenewalPolicy
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+
+
+class TicketState(enum.Enum):
+    """Where a code stands."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    REDEEMED = "redeemed"
+    REJECTED = "rejected"
+    IN_DOUBT = "in doubt"
+    EXPIRED_UNUSED = "expired unused"
+
+
+_ALLOWED: Final = {
+    TicketState.QUEUED: {TicketState.CLAIMED, TicketState.EXPIRED_UNUSED},
+    TicketState.CLAIMED: {
+        TicketState.QUEUED,
+        TicketState.SENT,
+        TicketState.EXPIRED_UNUSED,
+    },
+    TicketState.SENT: {
+        TicketState.REDEEMED,
+        TicketState.REJECTED,
+        TicketState.IN_DOUBT,
+        TicketState.CLAIMED,  # only when nothing was sent after all; see `unsent`
+    },
+    TicketState.IN_DOUBT: {TicketState.SENT},
+    TicketState.REDEEMED: set(),
+    TicketState.REJECTED: set(),
+    TicketState.EXPIRED_UNUSED: set(),
+}
+
+
+def code_id(code: Secret) -> bytes:
+    """Answer what a code is known by, without keeping the code."""
+    text = f"persona-share/code\0{code.reveal()}"
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+@attrs.define(eq=False)
+class Ticket:
+    """One authorization code (or one signed assertion) and what became of it."""
+
+    secret: Secret | None = attrs.field(repr=False)
+    id: bytes = attrs.field(repr=False)
+    received_at: float
+    deadline: float
+    hint: Scope | None = None
+    state: TicketState = TicketState.QUEUED
+    epoch: int = 0
+    first_sent_at: float | None = None
+    replayable: bool = False
+    granted: Scope | None = None
+    machine: bool = False
+
+    @property
+    def may_be_sent(self) -> bool:
+        """Whether it waits, or is in doubt and may be asked again under its key."""
+        if self.state is TicketState.IN_DOUBT:
+            return self.replayable
+        return self.state is TicketState.QUEUED
+
+    def become(self, state: TicketState) -> None:
+        """Change the state, or raise `RuntimeError` for a change that cannot be."""
+        if state not in _ALLOWED[self.state]:
+            message = f"a code cannot go from {self.state.value} to {state.value}"
+            raise RuntimeError(message)
+        self.state = state
+        if state in {
+            TicketState.REDEEMED,
+            TicketState.REJECTED,
+            TicketState.EXPIRED_UNUSED,
+        }:
+            self.secret = None
+
+    def mark_sent(self, now: float, epoch: int) -> None:
+        """Note that the code is about to leave, under the key of this epoch."""
+        if self.state is not TicketState.SENT:
+            self.become(TicketState.SENT)
+        if self.first_sent_at is None or epoch != self.epoch:
+            self.first_sent_at = now
+        self.epoch = epoch
+
+    def unsent(self) -> None:
+        """Note that no byte left after all, so that the code may wait again."""
+        self.become(TicketState.CLAIMED)
+        self.first_sent_at = None
+        self.become(TicketState.QUEUED)
+
+
+class Pool:
+    """Every code that is known: the ones that wait, and what became of the others."""
+
+    def __init__(self, policy: RenewalPolicy) -> None:
+        self._policy = policy
+        self._ledger: OrderedDict[bytes, Ticket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(ticket.state is TicketState.QUEUED for ticket in self)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return iter(tuple(self._ledger.values()))
+
+    def known(self, code: Secret) -> Ticket | None:
+        """Answer the ticket of a code that was seen before."""
+        return self._ledger.get(code_id(code))
+
+    def add(self, ticket: Ticket) -> None:
+        """Remember a ticket; raises `InvalidArgumentError` when too many codes wait."""
+        waiting = [each for each in self if each.state is TicketState.QUEUED]
+        alike = sum(each.hint == ticket.hint for each in waiting)
+        policy = self._policy
+        if len(waiting) >= policy.most_codes or (
+            ticket.hint is not None and alike >= policy.most_codes_a_scope
+        ):
+            message = "too many codes wait already; offer it later"
+            raise InvalidArgumentError(message)
+        self._ledger[ticket.id] = ticket
+        self._forget_old()
+
+    def take(self, scope: Scope, now: float) -> Ticket | None:
+        """Claim a code for this scope: one in doubt first, else the first to end."""
+        self.expire(now)
+        fitting = [
+            each
+            for each in self
+            if each.may_be_sent
+            and each.hint is not None
+            and scope <= each.hint
+            and self.sendable(each, now)
+        ]
+        if not fitting:
+            return None
+        ticket = min(
+            fitting,
+            key=lambda each: (each.state is TicketState.QUEUED, each.deadline),
+        )
+        self.claim(ticket)
+        return ticket
+
+    def claim(self, ticket: Ticket) -> None:
+        """Take a ticket that is known; one in doubt stays in doubt until it is sent."""
+        if ticket.state is TicketState.QUEUED:
+            ticket.become(TicketState.CLAIMED)
+
+    def sendable(self, ticket: Ticket, now: float) -> bool:
+        """Answer whether a code has enough life left to begin its exchange."""
+        return code_is_sendable(now, ticket.deadline, ticket.received_at, self._policy)
+
+    def expire(self, now: float) -> list[Ticket]:
+        """Let go of the codes that ended unused."""
+        ended = [
+            each
+            for each in self
+            if each.state is TicketState.QUEUED and not self.sendable(each, now)
+        ]
+        for ticket in ended:
+            ticket.become(TicketState.EXPIRED_UNUSED)
+        return ended
+
+    def unhinted(self, now: float) -> Ticket | None:
+        """Claim a waiting code of which nobody said what it grants."""
+        for ticket in self:
+            if (
+                ticket.hint is None
+                and ticket.may_be_sent
+                and self.sendable(ticket, now)
+            ):
+                self.claim(ticket)
+                return ticket
+        return None
+
+    def forget(self, scope: Scope) -> None:
+        """Drop the waiting codes of a scope."""
+        for ticket in self:
+            if ticket.state is TicketState.QUEUED and ticket.hint == scope:
+                ticket.become(TicketState.EXPIRED_UNUSED)
+
+    def clear(self) -> None:
+        """Drop everything: after a fork the parent still has these codes."""
+        self._ledger.clear()
+
+    def _forget_old(self) -> None:
+        surplus = len(self._ledger) - 4 * self._policy.most_codes
+        if surplus <= 0:
+            return
+        done = [each.id for each in self if each.secret is None]
+        for ticket_id in done[:surplus]:
+            del self._ledger[ticket_id]

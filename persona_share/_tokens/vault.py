@@ -1,0 +1,220 @@
+"""The vault: the tokens that are held, and what stands against bringing new ones."""
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+import attrs
+
+from persona_share._tokens.entries import NEVER, Entries, Entry
+from persona_share._tokens.meter import Meter
+from persona_share._tokens.setbacks import Setbacks
+from persona_share._tokens.tickets import Ticket, code_id
+from persona_share._wire.exchange import Minted
+from persona_share._wire.lifetime import Standing, advisory, windows
+from persona_share.errors import CodeAlreadyUsedError, TokenError
+from persona_share.model import events
+from persona_share.model.metrics import TokenMetrics
+from persona_share.model.policy import RenewalPolicy
+from persona_share.model.scope import Scope
+from persona_share.model.token import AccessToken
+from persona_share.ports import World
+
+
+class Vault:
+    """Files tokens, finds them, and never gives out one that was revoked or has ended."""
+
+    def __init__(self, world: World, policy: RenewalPolicy, meter: Meter) -> None:
+        self.policy = policy
+        self.clock = world.clock
+        self.entries = Entries(policy)
+        self.setbacks = Setbacks(world, policy)
+        self.due: Callable[[Entry], None] = lambda _entry: None
+        self._roll = world.roll
+        self._meter = meter
+        self._generation = 0
+        # What was refused, by hash, until it ends: it is never served again.
+        self._tombstones: dict[bytes, float] = {}
+        self._revoked_at: dict[Scope, deque[float]] = {}
+
+    def held(self, scope: Scope) -> Entry | None:
+        """Answer the entry whose token serves this scope now, without waiting."""
+        return self.entries.serving(scope, self.clock.now())
+
+    def asked_for(self, scope: Scope) -> Scope:
+        """Answer what to ask for: what brought the token that served this scope."""
+        lapsed = self.entries.lapsed(scope)
+        if lapsed is not None and scope <= lapsed.asked:
+            return lapsed.asked
+        return scope
+
+    def is_in_use(self, entry: Entry, now: float) -> bool:
+        """Answer whether anybody used it lately, or wants it kept ready."""
+        idle = now - entry.last_used
+        return entry.pinned or idle <= advisory(entry.token.lifetime)
+
+    def publish(
+        self,
+        minted: Minted,
+        ticket: Ticket,
+        asked: Scope | None,
+        *,
+        followers: int,
+        pressed: bool,
+    ) -> Entry:
+        """File the token that a ticket brought under the scope that it was granted.
+
+        Raises `CodeAlreadyUsedError` where the answer is an old one's replay, or
+        brings back a token that was revoked.
+        """
+        grant, now = minted.grant, self.clock.now()
+        ticket.granted = grant.scope
+        token = self._token(
+            minted, now if ticket.first_sent_at is None else ticket.first_sent_at
+        )
+        drawn = windows(grant.lifetime, self._roll(), self.policy, pressed=pressed)
+        before = self.entries.exact(grant.scope)
+        entry = Entry(
+            token,
+            asked=grant.scope if asked is None or not asked <= grant.scope else asked,
+            refresh_at=token.ends - drawn.refresh,
+            last_used=now,
+            pinned=before is not None and before.pinned,
+        )
+        if entry.standing(now, self.policy) is Standing.EXPIRED:
+            # The answer is the replay of an old one (F59).
+            message = "the code was exchanged so long ago that its token has ended"
+            raise CodeAlreadyUsedError(message, scope=str(grant.scope))
+        if code_id(token) in self._tombstones:
+            message = "the exchange brought a token back that was revoked"
+            raise CodeAlreadyUsedError(message, scope=str(grant.scope))
+        self.entries.put(entry)
+        self.setbacks.clear(entry.asked)
+        self.setbacks.worked()
+        self.due(entry)
+        self._meter(
+            events.TokenMinted(
+                at=now,
+                scope_size=len(grant.scope),
+                generation=token.generation,
+                lifetime=grant.lifetime,
+                renewal=before is not None,
+                attempts=minted.attempts,
+                replayed=minted.replayed,
+                followers=followers,
+                clamped=grant.clamped,
+                broader=asked is not None and asked < grant.scope,
+            )
+        )
+        return entry
+
+    def _token(self, minted: Minted, sent_at: float) -> AccessToken:
+        grant = minted.grant
+        self._generation += 1
+        return AccessToken(
+            grant.token.reveal(),
+            scope=grant.scope,
+            generation=self._generation,
+            ends=sent_at + grant.lifetime,
+            lifetime=grant.lifetime,
+            clock=self.clock,
+        )
+
+    def evict(self, is_busy: Callable[[Entry], bool]) -> None:
+        """Drop what is over the bound."""
+        now = self.clock.now()
+        if evicted := self.entries.evict(now, is_busy):
+            self._meter(events.TokensEvicted(at=now, count=len(evicted)))
+
+    def failed(self, asked: Scope, error: TokenError) -> None:
+        """Remember that no token came, and for how long nobody tries again."""
+        now = self.clock.now()
+        held = self.entries.serving(asked, now)
+        left = None if held is None else held.guard_at(self.policy) - now
+        pause = self.setbacks.note(asked, error, left)
+        if held is None:
+            # A wide scope that is granted no more must not stand before narrow ones.
+            self.entries.drop_asked(asked)
+        self.tell_failure(asked, error, pause, served_stale=held is not None)
+
+    def tell_failure(
+        self,
+        asked: Scope | None,
+        error: TokenError,
+        pause: float = 0.0,
+        *,
+        served_stale: bool = False,
+    ) -> None:
+        """Tell that an exchange failed."""
+        self._meter(
+            events.ExchangeFailed(
+                at=self.clock.now(),
+                scope_size=len(asked or ()),
+                error=type(error).__name__,
+                cooldown=pause,
+                served_stale=served_stale,
+            )
+        )
+
+    def revoke(self, token: AccessToken) -> bool:
+        """Never use exactly this token again; a newer one is untouched."""
+        entry = self.entries.exact(token.scope)
+        if entry is None or entry.token.generation != token.generation:
+            return False
+        entry.revoked = True
+        entry.refresh_at = NEVER
+        self._bury(token)
+        self._meter(
+            events.TokenRevoked(
+                at=self.clock.now(),
+                scope_size=len(token.scope),
+                generation=token.generation,
+            )
+        )
+        return True
+
+    def struck(self, entry: Entry) -> None:
+        """Tell that the current token was refused for the first time."""
+        token = entry.token
+        self._meter(
+            events.TokenStruck(
+                at=self.clock.now(),
+                scope_size=len(token.scope),
+                generation=token.generation,
+            )
+        )
+
+    def replaceable(self, entry: Entry) -> bool:
+        """Answer whether a refused token may cost another code, and count it."""
+        now = self.clock.now()
+        window = min(self.policy.revocation_window, entry.token.lifetime)
+        recent = self._revoked_at.setdefault(entry.asked, deque())
+        while recent and now - recent[0] >= window:
+            recent.popleft()
+        if len(recent) >= self.policy.revocations:
+            return False
+        recent.append(now)
+        return True
+
+    def metrics(self) -> TokenMetrics:
+        """Answer the counters, and what is held at this moment."""
+        now = self.clock.now()
+        standings = Counter(
+            entry.standing(now, self.policy).value for entry in self.entries
+        )
+        ends = [
+            entry.token.ends - now
+            for entry in self.entries
+            if entry.standing(now, self.policy) is not Standing.EXPIRED
+        ]
+        return attrs.evolve(
+            self._meter.counted(),
+            tokens=dict(standings),
+            nearest_end=min(ends, default=None),
+        )
+
+    def _bury(self, token: AccessToken) -> None:
+        now = self.clock.now()
+        self._tombstones = {
+            digest: ends for digest, ends in self._tombstones.items() if ends > now
+        }
+        self._tombstones[code_id(token)] = token.ends

@@ -1,0 +1,227 @@
+"""The two OAuth endpoints: their forms and their answers.
+
+The answers are decoded by hand and strictly: a wrong answer is worse than none. Keys
+are accepted in the three casings of the API, one spelling at a time; unknown keys are
+ignored (RFC 6749 §5.1).
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final, NoReturn
+from urllib.parse import urlencode
+
+import attrs
+
+from persona_share.errors import (
+    ExchangeProtocolError,
+    InvalidArgumentError,
+    InvalidScopeError,
+    MalformedResponseError,
+    PersonaError,
+    UnsupportedTokenTypeError,
+)
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+
+
+LONGEST_LIFETIME: Final = 86_400
+_LONGEST_TOKEN: Final = 8 * 1024
+_DEEPEST: Final = 64
+_B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
+_PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
+_SECONDS: Final = re.compile(r"[0-9]{1,32}")
+
+
+@attrs.frozen
+class Grant:
+    """What ``POST /oauth/token`` gave: the token, its seconds of life, its scope."""
+
+    token: Secret
+    lifetime: float
+    scope: Scope
+    clamped: bool = False
+
+
+@attrs.frozen
+class Authorization:
+    """What ``POST /oauth/authorize`` gave: the code and its seconds of life."""
+
+    code: Secret
+    lifetime: float
+
+
+def authorize_form(client_id: str, scope: Scope) -> bytes:
+    """Answer the body of ``POST /oauth/authorize``, in kebab-case as documented."""
+    form = {"client-id": client_id, "response-type": "code", "scope": str(scope)}
+    return urlencode(form).encode()
+
+
+def code_form(code: Secret) -> bytes:
+    """Answer the body that exchanges a code: the same bytes for the same code."""
+    form = {"code": code.reveal(), "grant-type": "authorization_code"}
+    return urlencode(form).encode()
+
+
+def assertion_form(assertion: Secret, scope: Scope) -> bytes:
+    """Answer the body of the machine grant, in snake_case as documented (RFC 7523)."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": (
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        ),
+        "client_assertion": assertion.reveal(),
+        "scope": str(scope),
+    }
+    return urlencode(form).encode()
+
+
+def exchange_key(origin: str, code: Secret, epoch: int) -> Secret:
+    """Answer the idempotency key of a code's exchange, the same in every process.
+
+    160 bits of SHA-256 in base 32; it reveals nothing of the code.
+    """
+    parts = ("persona-share/exchange", origin, code.reveal(), str(epoch))
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return Secret(base64.b32encode(digest[:20]).decode())
+
+
+def checked_code(code: object) -> Secret:
+    """Answer the code as a secret, or raise `InvalidArgumentError` if it is none."""
+    secret = Secret(code) if isinstance(code, str) else code
+    if not isinstance(secret, Secret):
+        message = f"a code must be a str or an AuthorizationCode, not {type(code)}"
+        raise InvalidArgumentError(message)
+    text = secret.reveal()
+    if not _PRINTABLE.fullmatch(text) or len(text) > _LONGEST_TOKEN:
+        message = "an authorization code must be printable ASCII without spaces"
+        raise InvalidArgumentError(message)
+    return secret
+
+
+def granted(body: bytes, expected: Scope | None = None) -> Grant:
+    """Read the answer of ``POST /oauth/token``.
+
+    A missing scope means the expected one (RFC 6749 §5.1). Raises
+    `ExchangeProtocolError` or `UnsupportedTokenTypeError`, never with the body in it.
+    """
+    answer = _Answer(body, ExchangeProtocolError)
+    token_type = answer.text("token-type")
+    if token_type.lower() != "bearer":
+        message = "the token is not a bearer token"
+        raise UnsupportedTokenTypeError(message)
+    token = answer.text("access-token")
+    if len(token) > _LONGEST_TOKEN or not _B64TOKEN.fullmatch(token):
+        answer.refuse("'access-token' is not a bearer token's text (RFC 6750 §2.1)")
+    seconds = answer.seconds("expires-in")
+    if "scope" not in answer:
+        if expected is None:
+            answer.refuse("'scope' is missing")
+        scope = expected
+    else:
+        try:
+            scope = Scope.parse(answer.text("scope"))
+        except InvalidScopeError as error:
+            answer.refuse(f"'scope' cannot be read: {error.what}")
+    lifetime = min(seconds, LONGEST_LIFETIME)
+    return Grant(Secret(token), float(lifetime), scope, clamped=lifetime < seconds)
+
+
+def authorized(body: bytes) -> Authorization:
+    """Read the answer of ``POST /oauth/authorize``; raises `MalformedResponseError`."""
+    answer = _Answer(body, MalformedResponseError)
+    code = answer.text("code")
+    if len(code) > _LONGEST_TOKEN or not _PRINTABLE.fullmatch(code):
+        answer.refuse("'code' is not printable ASCII")
+    lifetime = min(answer.seconds("expires-in"), LONGEST_LIFETIME)
+    return Authorization(Secret(code), float(lifetime))
+
+
+def first_title(body: bytes) -> str:
+    """Answer the title of the first error of an error body; raises `ValueError`."""
+    text = body.decode("utf-8-sig")
+    if _too_deep(text):
+        return ""
+    values = json.loads(text, parse_constant=_no_constant)
+    try:
+        title = values["errors"][0]["title"]
+    except (TypeError, KeyError, IndexError):
+        return ""
+    return title if isinstance(title, str) else ""
+
+
+class _Answer:
+    """A small JSON object, read with suspicion."""
+
+    def __init__(self, body: bytes, error: type[PersonaError]) -> None:
+        self._error = error
+        try:
+            text = body.decode("utf-8-sig")
+            if _too_deep(text):
+                self.refuse("the body is nested too deeply")
+            values = json.loads(
+                text, object_pairs_hook=_once, parse_constant=_no_constant
+            )
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            self.refuse("the body is not one JSON object")
+        self._values: dict[str, Any] = values
+
+    def refuse(self, why: str) -> NoReturn:
+        raise self._error(why) from None
+
+    def __contains__(self, name: str) -> bool:
+        return any(spelling in self._values for spelling in _spellings(name))
+
+    def _value(self, name: str) -> Any:
+        present = [key for key in _spellings(name) if key in self._values]
+        if len(present) != 1:
+            self.refuse(f"{name!r} is {'repeated' if present else 'missing'}")
+        return self._values[present[0]]
+
+    def text(self, name: str) -> str:
+        value = self._value(name)
+        if not isinstance(value, str):
+            self.refuse(f"{name!r} is not a text")
+        return value
+
+    def seconds(self, name: str) -> int:
+        value = self._value(name)
+        if isinstance(value, str) and _SECONDS.fullmatch(value):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            self.refuse(f"{name!r} is not a whole number of seconds above 0")
+        return value
+
+
+def _spellings(name: str) -> Iterable[str]:
+    first, *rest = name.split("-")
+    camel = first + "".join(word.title() for word in rest)
+    return dict.fromkeys((name, name.replace("-", "_"), camel))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        message = "a key is repeated"
+        raise ValueError(message)
+    return values
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _too_deep(text: str) -> bool:
+    depth = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            if depth > _DEEPEST:
+                return True
+        elif character in "]}":
+            depth -= 1
+    return False

@@ -1,0 +1,82 @@
+"""What may be shown: server text made harmless, secrets taken out, ids cut short."""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+
+#: Server text is cut to this many characters (T30).
+LIMIT: Final = 500
+MASK: Final = "<masked>"
+
+#: The headers whose values may be logged (T9); of all others only the name.
+SHOWN_HEADERS: Final = frozenset(
+    {
+        "content-length",
+        "content-type",
+        "date",
+        "persona-version",
+        "quota-limit",
+        "quota-remaining",
+        "quota-reset",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+        "request-id",
+        "retry-after",
+    }
+)
+
+# A shorter text is no secret, and taking it out would tear holes into every sentence.
+_SHORTEST_SECRET: Final = 4
+_SHOWN_OF_ID: Final = 4
+
+
+def escaped(text: str, limit: int = LIMIT) -> str:
+    """Answer text without anything that moves a cursor, cut to so many characters."""
+    head = text[:limit]
+    if not head.isprintable():
+        head = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in head)
+    return head if len(text) <= limit and len(head) <= limit else f"{head[:limit]}…"
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """Answer text in which none of these secrets stands, plain or percent-encoded."""
+    spellings = {
+        spelling
+        for secret in secrets
+        if len(secret) >= _SHORTEST_SECRET
+        for spelling in (secret, quote(secret, safe=""), quote_plus(secret))
+    }
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, MASK)
+    return text
+
+
+def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Answer headers as they may be logged; ``headers`` has lower-case names."""
+    return {
+        name: escaped(value) if name in SHOWN_HEADERS else MASK
+        for name, value in headers.items()
+    }
+
+
+def shown_id(text: str | None) -> str | None:
+    """Answer an id from a response's header as it may be shown in full."""
+    return escaped(text, 64) if text else None
+
+
+def shortened(object_id: str) -> str:
+    """Answer an object's id as it may be logged: enough to recognize, not to use."""
+    prefix, mark, rest = object_id.partition("_")
+    if not mark:
+        prefix, rest = "", object_id
+    if len(rest) <= 2 * _SHOWN_OF_ID:  # hardly anything would be left to hide
+        return escaped(f"{prefix}{mark}…")
+    return escaped(f"{prefix}{mark}{rest[:_SHOWN_OF_ID]}…")
+
+
+def fingerprint(key: bytes, secret: str) -> str:
+    """Answer six hexadecimal digits that tell two secrets apart within one process."""
+    return hmac.digest(key, secret.encode(errors="surrogatepass"), "sha256").hex()[:6]

@@ -1,0 +1,20 @@
+"""The command line: a program on top of the public API, and on nothing else.
+
+Secrets come from the environment, a file or standard input, never as arguments.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run ``persona-share``; says what to install where the extra is missing."""
+    try:
+        from persona_share.cli.app import app  # noqa: PLC0415  # an optional extra
+    except ImportError as error:
+        if error.name not in {"click", "rich_click", "rich"}:
+            raise
+        sys.exit(
+            "persona-share needs its command-line extra: "
+            "pip install 'persona-share[cli]'"
+        )
+    app()

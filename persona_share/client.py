@@ -1,0 +1,119 @@
+"""The client: one organization's API key, and everything that it opens."""
+
+import os
+import ssl
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from persona_share import resources
+from persona_share._wire.address import DEFAULT_BASE_URL
+from persona_share.errors import ConfigurationError
+from persona_share.model.policy import RetryPolicy
+from persona_share.model.secret import Secret, as_secret
+from persona_share.ports import Account, Hook, World
+from persona_share.resources.surface import Surface
+from persona_share.settings import DEFAULT_VERSION, LONGEST_CALL, Settings
+from persona_share.wiring import Connection, Line
+
+
+class PersonaClient(Surface):
+    """One organization's API key, as an async context manager.
+
+    ``timeout`` is for a whole call, in seconds. ``http`` lends the connections of a
+    caller's `aiohttp.ClientSession`, which is neither changed nor closed.
+    ``insecure_local`` allows plain http to a loopback address, for a sandbox.
+
+    Raises:
+        ConfigurationError: a setting cannot be used; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        api_key: str | Secret,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        persona_version: str = DEFAULT_VERSION,
+        http: aiohttp.ClientSession | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: float = LONGEST_CALL,
+        hooks: Iterable[Hook] = (),
+        insecure_local: bool = False,
+        proxy: str | Secret | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        allowed_hosts: Iterable[str] = (),
+        _world: World | None = None,
+    ) -> None:
+        self._line = Line(
+            _as_secret(api_key),
+            Connection(
+                base_url=base_url,
+                http=http,
+                insecure_local=insecure_local,
+                proxy=proxy,
+                ssl_context=ssl_context,
+                allowed_hosts=tuple(allowed_hosts),
+            ),
+            Settings(
+                persona_version=persona_version,
+                timeout=timeout,
+                retry=retry or RetryPolicy(),
+            ),
+            hooks,
+            _world,
+        )
+        super().__init__(self._line.caller())
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """Make a client from ``PERSONA_API_KEY``, ``_BASE_URL`` and ``_VERSION``.
+
+        ``options`` are those of the constructor and win over the environment.
+        """
+        names = {"base_url": "PERSONA_BASE_URL", "persona_version": "PERSONA_VERSION"}
+        for option, name in names.items():
+            if value := os.environ.get(name):
+                options.setdefault(option, value)
+        key = options.pop("api_key", None) or os.environ.get("PERSONA_API_KEY")
+        if not key:
+            message = "PERSONA_API_KEY is not set"
+            raise ConfigurationError(message)
+        return cls(key, **options)
+
+    @property
+    def account(self) -> Account:
+        """What a token manager, or anything else built on a client, stands on."""
+        return self._line
+
+    @property
+    def oauth(self) -> "resources.OAuth":
+        """Authorization codes for partners."""
+        return resources.OAuth(self._caller)
+
+    async def aclose(self) -> None:
+        """Close the connections; a second time does nothing."""
+        await self._line.close()
+
+    async def __aenter__(self) -> Self:
+        await self._line.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<PersonaClient for {self._line.origin}>"
+
+
+def _as_secret(api_key: object) -> Secret:
+    if not isinstance(api_key, str | Secret):
+        message = f"api_key must be a str or a Secret, not {type(api_key).__name__}"
+        raise ConfigurationError(message)
+    return as_secret(api_key)

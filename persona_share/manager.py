@@ -1,0 +1,273 @@
+"""The token manager: owns the life of every scoped token of one client."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import NoReturn, Self
+
+from persona_share._tokens.bearer import TokenBearer
+from persona_share._tokens.broker import Broker
+from persona_share._tokens.renewal import Renewal
+from persona_share._wire.lifetime import Standing
+from persona_share.errors import (
+    InvalidArgumentError,
+    InvalidScopeError,
+    ManagerClosedError,
+    NotOpenError,
+    WrongEventLoopError,
+)
+from persona_share.model.metrics import TokenMetrics
+from persona_share.model.policy import RenewalPolicy
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.model.token import AccessToken, AuthorizationCode
+from persona_share.ports import AccountHolder, CodeSource, Hook
+from persona_share.resources.base import Caller
+from persona_share.session import ScopedSession
+from persona_share.wiring import require_loop, teller
+
+
+class ScopedTokenManager:
+    """Exchanges codes, holds the tokens, renews them, and hands out sessions.
+
+    ``codes`` is asked for a code whenever a token has to be brought or renewed; without
+    it only delivered codes are used (`exchange`). A manager belongs to the event loop
+    that entered it; nothing in it outlives `aclose()`.
+    """
+
+    def __init__(
+        self,
+        client: AccountHolder,
+        *,
+        codes: CodeSource | None = None,
+        renewal: RenewalPolicy | None = None,
+        hooks: Iterable[Hook] = (),
+    ) -> None:
+        self._account = client.account
+        self._policy = renewal or RenewalPolicy()
+        self._broker = Broker(self._account, codes, self._policy, teller(hooks))
+        self._renewal = Renewal(self._broker)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._bearers: dict[str | Scope, TokenBearer] = {}
+        self._forked = False
+        self._account.world.after_fork(self._after_fork)
+
+    def session(self, scope: Scope | str) -> ScopedSession:
+        """Answer a session for this scope; there is no I/O in this.
+
+        Raises `InvalidScopeError` for a scope that cannot be read or is empty.
+        """
+        asked = _asked(scope)
+        account = self._account
+        caller = Caller(
+            sender=account.bearing(self._bearer(asked)),
+            world=account.world,
+            headers=account.headers,
+            timeout=account.timeout,
+            require_open=self._require_open,
+            scope=asked,
+        )
+        return ScopedSession(asked, caller, self.session, self._describe)
+
+    async def token(
+        self,
+        scope: Scope | str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # a deadline that every waiter has for itself
+    ) -> AccessToken:
+        """Answer the current token of a scope, exchanging a code if there is none.
+
+        ``timeout`` is in seconds. Raises a `TokenError`, or `DeadlineExceededError`
+        (a `TimeoutError`) when none came in time; a token that is held is never
+        withheld because its renewal failed.
+        """
+        if asyncio.get_running_loop() is self._loop:
+            bearer = self._bearers.get(scope)
+            if bearer is not None and (token := bearer.held()) is not None:
+                return token
+        self._require_open()
+        seconds = self._account.timeout if timeout is None else timeout
+        deadline = self._account.world.clock.now() + seconds
+        return await self._bearer(scope).obtain(deadline)
+
+    async def exchange(
+        self,
+        code: str | Secret,
+        *,
+        scope: Scope | str | None = None,
+        expires_at: datetime | None = None,
+    ) -> Scope:
+        """Exchange a delivered code now, keep its token, and answer what it granted.
+
+        ``scope`` is what the code is expected to grant and ``expires_at`` when it
+        ends, where they are known. Raises `CodeRejectedError`, `ScopeNotGrantedError`
+        and the other `TokenError`s. Source: POST /oauth/token; RFC 6749 §4.1.3.
+        """
+        self._require_open()
+        ticket = self._broker.codes.ticket(
+            code, _hint_of(code, scope), expires_at or getattr(code, "expires_at", None)
+        )
+        deadline = self._account.world.clock.now() + self._account.timeout
+        return await self._broker.exchange(ticket, deadline)
+
+    def offer(
+        self,
+        code: str | Secret,
+        scope: Scope | str | None = None,
+        *,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Put a delivered code by; it is exchanged when it serves best.
+
+        That is at once when somebody waits for its scope or a token in use is due,
+        else at its last safe moment if that adds cover; a code that nobody needs ends
+        unused. A code that is known already is ignored. Raises `InvalidArgumentError`
+        for what cannot be a code, and when too many wait (8 a scope, 1,024 in all).
+        """
+        self._require_open()
+        ticket = self._broker.codes.ticket(
+            code, _hint_of(code, scope), expires_at or getattr(code, "expires_at", None)
+        )
+        at = self._broker.offer(ticket)
+        if at is not None:
+            self._renewal.watch_code(ticket, at)
+
+    def peek(self, scope: Scope | str) -> AccessToken | None:
+        """Answer the usable token that is held for this scope, without waiting."""
+        self._require_open()
+        entry = self._broker.vault.held(_asked(scope))
+        return None if entry is None else entry.token
+
+    def metrics(self) -> TokenMetrics:
+        """Answer what was done so far and what is held now, without any secret."""
+        return self._broker.metrics()
+
+    async def warm(self, *scopes: Scope | str) -> None:
+        """Bring the tokens of these scopes now and keep them ready until forgotten.
+
+        Raises the first `TokenError`, after all of them have ended.
+        """
+        self._require_open()
+        results = await asyncio.gather(
+            *(self.token(scope) for scope in scopes), return_exceptions=True
+        )
+        for scope in scopes:
+            entry = self._broker.vault.held(_asked(scope))
+            if entry is not None:
+                entry.pinned = True
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def forget(self, scope: Scope | str) -> None:
+        """Drop the token and the waiting codes of exactly this scope."""
+        self._require_open()
+        self._broker.forget(_asked(scope))
+
+    def invalidate(self, token: AccessToken) -> None:
+        """Complain about exactly this token: it is never used again, a newer one is."""
+        given: object = token
+        if not isinstance(given, AccessToken):
+            message = "invalidate() takes the AccessToken that token() answered"
+            raise InvalidArgumentError(message)
+        self._require_open()
+        self._broker.vault.revoke(given)
+
+    def tokens(self) -> tuple[AccessToken, ...]:
+        """Answer every token that is held and usable, each masked."""
+        now = self._account.world.clock.now()
+        return tuple(
+            entry.token
+            for entry in self._broker.vault.entries
+            if entry.standing(now, self._policy) is not Standing.EXPIRED
+        )
+
+    async def aclose(self) -> None:
+        """Let exchanges that were sent end (5 s at most), drop all tokens; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._bearers.clear()
+        if self._forked:
+            return
+        await self._renewal.stop()
+        await self._broker.close()
+
+    async def __aenter__(self) -> Self:
+        if self._closed:
+            self._require_open()
+        self._account.require_open()
+        self._loop = asyncio.get_running_loop()
+        self._renewal.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = "open" if self._loop and not self._closed else "not entered"
+        shown = "closed" if self._closed else state
+        return f"<ScopedTokenManager {shown}, {len(self._broker.vault.entries)} tokens>"
+
+    def _bearer(self, scope: Scope | str) -> TokenBearer:
+        bearer = self._bearers.get(scope)
+        if bearer is None:
+            if len(self._bearers) > self._policy.most_tokens:
+                self._bearers.clear()
+            bearer = TokenBearer(_asked(scope), self._broker, self._account.world)
+            self._bearers[scope] = bearer
+        return bearer
+
+    def _describe(self, scope: Scope) -> str:
+        entry = self._broker.vault.held(scope)
+        if entry is None:
+            return "no token"
+        now = self._account.world.clock.now()
+        state = entry.standing(now, self._policy).value
+        return f"{state}, {entry.token.ends - now:.0f} s left"
+
+    def _after_fork(self) -> None:
+        """Drop what the parent still has; tokens stay, but nobody may use them here."""
+        self._forked = True
+        self._loop = None
+        self._bearers.clear()
+        self._broker.after_fork()
+
+    def __reduce__(self) -> NoReturn:
+        message = "a manager is never pickled: each process makes its own"
+        raise TypeError(message)
+
+    def _require_open(self) -> None:
+        if self._forked:
+            message = "the manager was entered before a fork"
+            raise WrongEventLoopError(message)
+        if self._closed:
+            message = "the manager was closed"
+            raise ManagerClosedError(message)
+        if self._loop is None:
+            message = "the manager was not entered"
+            raise NotOpenError(message)
+        require_loop(self._loop, "the manager")
+        self._account.require_open()
+
+
+def _hint_of(code: object, scope: Scope | str | None) -> Scope | None:
+    """Answer what a code is expected to grant: what we are told, or what it says."""
+    if scope is not None:
+        return _asked(scope)
+    return code.scope if isinstance(code, AuthorizationCode) else None
+
+
+def _asked(scope: Scope | str) -> Scope:
+    asked = Scope.parse(scope)
+    if not asked:
+        message = "the scope is empty"
+        raise InvalidScopeError(message)
+    return asked

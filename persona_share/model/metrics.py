@@ -1,0 +1,37 @@
+"""What a token manager has done and holds, as one value without secrets."""
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class TokenMetrics:
+    """Counters since the manager was made, and gauges of this moment.
+
+    ``tokens`` counts held tokens by state (fresh, advisory, mandatory, expired),
+    ``nearest_end`` is in seconds, ``exchange_level`` is how many exchanges may go now
+    (None while no limit is known).
+    """
+
+    minted: int = 0
+    renewals: int = 0
+    followers: int = 0
+    codes_requested: int = 0
+    codes_claimed: int = 0
+    codes_rejected: int = 0
+    codes_in_doubt: int = 0
+    codes_expired_unused: int = 0
+    failures: Mapping[str, int] = attrs.field(factory=dict)
+    strikes: int = 0
+    revoked: int = 0
+    evicted: int = 0
+    tokens: Mapping[str, int] = attrs.field(factory=dict)
+    codes_waiting: int = 0
+    nearest_end: float | None = None
+    exchange_level: float | None = None
+
+    @property
+    def codes_per_token(self) -> float | None:
+        """How many codes each token cost; 1.00 is the aim, None before the first."""
+        return self.codes_claimed / self.minted if self.minted else None

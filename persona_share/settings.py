@@ -1,0 +1,51 @@
+"""What a client is told when it is made: validated once, then never changed."""
+
+import re
+from typing import Final
+
+import attrs
+
+from persona_share.errors import ConfigurationError
+from persona_share.model.policy import RetryPolicy
+
+
+DEFAULT_VERSION: Final = "2025-12-08"
+LONGEST_CALL: Final = 100.0
+
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _a_date(_: object, __: object, value: str) -> None:
+    if not _DATE.fullmatch(value):
+        message = "persona_version must be a date such as '2025-12-08'"
+        raise ConfigurationError(message)
+
+
+def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None:
+    match value:
+        case bool():
+            good = False
+        case int() | float():
+            good = value > 0
+        case _:
+            good = False
+    if not good:
+        message = f"{field.name} must be a number of seconds above 0"
+        raise ConfigurationError(message)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The settings of one client. ``timeout`` is for a whole call, in seconds."""
+
+    persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_date)
+    timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+
+    def headers(self) -> dict[str, str]:
+        """Answer the headers of every request; the casing is always asked for."""
+        return {
+            "Accept": "application/json",
+            "Key-Inflection": "kebab",
+            "Persona-Version": self.persona_version,
+        }

@@ -1,0 +1,41 @@
+"""Test kits for users of the library and for its own tests.
+
+Stand-ins for the clock, the network and a store. They are part of the package and
+never patch anything on their own: each is handed over where the real part would be.
+The stand-in for the service itself is the `sandbox`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from persona_share.testing.aioresponses_compat import aioresponses_compat
+    from persona_share.testing.clock import FakeClock, fake_world
+    from persona_share.testing.senders import ScriptedSender
+
+__all__ = ["FakeClock", "ScriptedSender", "aioresponses_compat", "fake_world"]
+
+_FILE_OF = {
+    "FakeClock": "clock",
+    "ScriptedSender": "senders",
+    "aioresponses_compat": "aioresponses_compat",
+    "fake_world": "clock",
+}
+
+
+if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
+
+    def __getattr__(name: str) -> object:
+        """Fetch a test kit from its file when it is first asked for."""
+        if name not in _FILE_OF:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        value = getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List what can be fetched."""
+    return sorted({*globals(), *__all__})

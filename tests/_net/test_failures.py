@@ -1,0 +1,258 @@
+"""AiohttpSender against servers that fail: which error, which phase, and no secret."""
+
+import asyncio
+import gc
+import pickle
+import traceback
+
+import pytest
+
+from persona_share.errors import (
+    ConnectError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    Phase,
+    ProtocolError,
+)
+from persona_share.model.policy import Timeouts
+from tests.servers import (
+    CANARIES,
+    RawServer,
+    a_request,
+    answer,
+    answering,
+    close_after_request,
+    dripping,
+    ending_with,
+    reset_after_request,
+    reset_at_once,
+    reset_in_the_body,
+    sender_to,
+    silence,
+    stalling_body,
+)
+
+
+HASTY = Timeouts(connect=0.2, read=0.1, attempt=0.2)
+GZIP = [("Content-Encoding", "gzip")]
+BIG_HEADER = b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n"
+MANY_HEADERS = b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 20_000 + b"\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+FAULTS = {
+    "F9 reset at once": (reset_at_once, ConnectionLostError, True),
+    "F10 reset after the request": (reset_after_request, ConnectionLostError, True),
+    "F12 closed without an answer": (close_after_request, ConnectionLostError, True),
+    "F9 reset in the body": (reset_in_the_body, ProtocolError, True),
+    "F14 silence": (silence, ConnectionLostError, True),
+    "F14 a body that stalls": (stalling_body, ConnectionLostError, True),
+    "F15 a byte now and then": (dripping(0.02), ConnectionLostError, True),
+    "F16 a body cut short": (
+        ending_with(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"),
+        ProtocolError,
+        True,
+    ),
+    "F18 a bad chunk size": (ending_with(CHUNKED + b"zz\r\n{}"), ProtocolError, True),
+    "F18 no final chunk": (ending_with(CHUNKED + b"2\r\n{}\r\n"), ProtocolError, True),
+    "F20 no gzip though it says so": (
+        answering(answer(200, b"{}", GZIP)),
+        ProtocolError,
+        True,
+    ),
+    "F20 a coding nobody asked for": (
+        answering(answer(200, b"{}", [("Content-Encoding", "br")])),
+        ProtocolError,
+        False,
+    ),
+    "F20 six codings": (
+        answering(answer(200, b"{}", [("Content-Encoding", "gzip, " * 5 + "gzip")])),
+        ProtocolError,
+        False,
+    ),
+    "F22 a header of a megabyte": (ending_with(BIG_HEADER), ProtocolError, False),
+    "F22 20,000 headers": (ending_with(MANY_HEADERS), ProtocolError, False),
+    "F22 NUL in a header": (
+        ending_with(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n"),
+        ProtocolError,
+        False,
+    ),
+    "not HTTP at all": (ending_with(b"220 mail ready\r\n\r\n"), ProtocolError, False),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(("behaviour", "kind", "again"), FAULTS.values(), ids=FAULTS)
+async def test_a_fault_after_the_first_byte_is_ambiguous(
+    behaviour, kind, again, method
+):
+    server = RawServer(behaviour)
+    async with server, sender_to(server.url, timeouts=HASTY) as sender:
+        with pytest.raises(kind) as caught:
+            await sender.send(a_request(method))
+    error = caught.value
+    assert type(error) is kind
+    assert error.phase is Phase.AMBIGUOUS
+    assert error.retryable is again
+    assert [attempt.phase for attempt in error.attempts] == [Phase.AMBIGUOUS]
+    assert error.operation == f"{method} /inquiries/{{inquiry-id}}"
+
+
+@pytest.mark.asyncio
+async def test_f1_a_refused_connection_means_that_nothing_was_sent():
+    async with RawServer(silence) as server:
+        url = server.url
+    async with sender_to(url) as sender:
+        with pytest.raises(ConnectError) as caught:
+            await sender.send(a_request("POST"))
+    assert caught.value.phase is Phase.NOT_SENT
+    assert caught.value.retryable
+    assert caught.value.attempts[0].reason == "connect ECONNREFUSED"
+
+
+@pytest.mark.asyncio
+async def test_f17_garbage_after_an_answer_does_not_reach_the_next_one():
+    twice = answer(200, b'{"a":1}') + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nX"
+    server = RawServer(answering(twice))
+    async with server, sender_to(server.url) as sender:
+        for _ in range(3):
+            assert (await sender.send(a_request())).body == b'{"a":1}'
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_in_the_past_sends_nothing():
+    async with RawServer(silence) as server, sender_to(server.url) as sender:
+        with pytest.raises(DeadlineExceededError) as caught:
+            await sender.send(a_request(seconds=0))
+    assert caught.value.phase is Phase.NOT_SENT
+    assert server.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_during_the_answer_is_a_timeout_of_unknown_outcome():
+    async with RawServer(silence) as server, sender_to(server.url) as sender:
+        with pytest.raises(TimeoutError) as caught:
+            await sender.send(a_request(seconds=0.05))
+    assert isinstance(caught.value, DeadlineExceededError)
+    assert caught.value.phase is Phase.AMBIGUOUS
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_during_the_handshake_is_known_to_be_unsent():
+    async def never(_connection):
+        await asyncio.Event().wait()
+
+    async with RawServer(never) as server:
+        url = server.url.replace("http:", "https:")
+        async with sender_to(url) as sender:
+            with pytest.raises(DeadlineExceededError) as caught:
+                await sender.send(a_request(seconds=0.05))
+    assert caught.value.phase is Phase.NOT_SENT
+
+
+@pytest.mark.asyncio
+async def test_f2_a_connection_that_takes_too_long_may_be_tried_again():
+    async def never(_connection):
+        await asyncio.Event().wait()
+
+    async with RawServer(never) as server:
+        url = server.url.replace("http:", "https:")
+        async with sender_to(url, timeouts=Timeouts(connect=0.05)) as sender:
+            with pytest.raises(ConnectError) as caught:
+                await sender.send(a_request())
+    assert caught.value.retryable
+    assert caught.value.attempts[0].reason == "connect timeout"
+
+
+@pytest.mark.asyncio
+async def test_f8_a_handshake_cut_off_may_be_tried_again():
+    async with RawServer(reset_at_once) as server:
+        url = server.url.replace("http:", "https:")
+        async with sender_to(url) as sender:
+            with pytest.raises(ConnectError) as caught:
+                await sender.send(a_request())
+    assert caught.value.phase is Phase.NOT_SENT
+    assert caught.value.retryable
+
+
+# ── No secret in whatever comes out ─────────────────────────────────────────────
+
+
+def chain_of(error):
+    """Follow whatever is reachable from an exception, itself first."""
+    found = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def surfaces_of(error):
+    """Print an exception in every way that crash reports do."""
+    for each in chain_of(error):
+        yield str(each)
+        yield repr(each)
+        yield str(vars(each))
+        shown = traceback.TracebackException.from_exception(each, capture_locals=True)
+        yield "".join(shown.format())
+    yield repr(pickle.dumps(error))
+
+
+def assert_clean(error):
+    for surface in surfaces_of(error):
+        for canary in CANARIES:
+            assert canary not in surface
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "behaviour", [fault[0] for fault in FAULTS.values()], ids=FAULTS
+)
+async def test_t8_no_secret_and_no_foreign_exception_leaves_with_a_fault(behaviour):
+    server = RawServer(behaviour)
+    async with server, sender_to(server.url, timeouts=HASTY) as sender:
+        with pytest.raises(Exception) as caught:
+            await sender.send(a_request("POST"))
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert_clean(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_t8_no_secret_leaves_with_a_cancellation():
+    async with RawServer(silence) as server, sender_to(server.url) as sender:
+        task = asyncio.create_task(sender.send(a_request("POST")))
+        await server.reached()
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    assert caught.value.args == ("enough",)
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert "_attempt" not in names
+    assert "_request" not in names
+    assert_clean(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_around_a_call_still_works_as_asyncio_means_it():
+    async with RawServer(silence) as server, sender_to(server.url) as sender:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.05):
+                await sender.send(a_request("POST"))
+    assert_clean(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_nothing_keeps_a_foreign_exception_alive():
+    async with RawServer(reset_after_request) as server, sender_to(server.url) as send:
+        with pytest.raises(ConnectionLostError):
+            await send.send(a_request("POST"))
+    gc.collect()
+    alive = [
+        each
+        for each in gc.get_objects()
+        if isinstance(each, BaseException)
+        and "aiohttp" in type(each).__module__
+        and each.__traceback__ is not None
+    ]
+    assert alive == []

@@ -1,0 +1,148 @@
+"""A broker's world: a clock that is moved by hand and a service that is scripted."""
+
+import asyncio
+import json
+
+import attrs
+import pytest_asyncio
+
+from persona_share import Scope, ScopedTokenManager
+from persona_share._wire.messages import Response
+from persona_share.testing.clock import FakeClock, fake_world
+
+
+@attrs.define
+class Service:
+    """Stands in for ``POST /oauth/token``: mints, or does what it was told."""
+
+    clock: FakeClock
+    lifetime: int = 3599
+    delay: float = 0.0
+    script: list = attrs.field(factory=list)
+    requests: list = attrs.field(factory=list)
+    grants: object = None
+    minted: int = 0
+
+    async def send(self, request):
+        self.requests.append(request)
+        sent = self.clock.now()
+        number = len(self.requests)
+        if self.delay:
+            await self.clock.sleep(self.delay)
+        outcome = self.script.pop(0) if self.script else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is not None:
+            return attrs.evolve(outcome, first_sent_at=sent)
+        self.minted += 1
+        scope = self.grants if self.grants is not None else self.scope_of(request)
+        answer = {
+            "access-token": f"token{number}",
+            "token-type": "bearer",
+            "expires-in": self.lifetime,
+            "scope": str(scope),
+        }
+        return Response(
+            status=201, body=json.dumps(answer).encode(), first_sent_at=sent
+        )
+
+    def scope_of(self, request):
+        """The codes of `Partner` carry their scope, for this stand-in to read."""
+        code = dict(pair.split("=") for pair in request.body.decode().split("&"))[
+            "code"
+        ]
+        return Scope(bytes.fromhex(code.split(".")[1]).decode().split())
+
+
+@attrs.define
+class Partner:
+    """A code source that counts, and that can be told to fail or to wait."""
+
+    clock: FakeClock
+    asked: list = attrs.field(factory=list)
+    script: list = attrs.field(factory=list)
+    delay: float = 0.0
+
+    async def __call__(self, scope):
+        self.asked.append(scope)
+        if self.delay:
+            await self.clock.sleep(self.delay)
+        outcome = self.script.pop(0) if self.script else None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return self.code(scope) if outcome is None else outcome
+
+    def code(self, scope):
+        return f"code{len(self.asked)}.{str(scope).encode().hex()}"
+
+
+@attrs.define
+class Account:
+    """The account that a manager stands on, with nothing behind it but the service."""
+
+    world: object
+    exchanger: object
+    origin: str = "https://api.withpersona.com/api/v1"
+    headers: dict = attrs.field(factory=dict)
+    timeout: float = 100.0
+
+    @property
+    def account(self):
+        return self
+
+    def bearing(self, source):
+        return source
+
+    def require_open(self):
+        pass
+
+
+@attrs.define
+class House:
+    clock: FakeClock
+    service: Service
+    partner: Partner
+    account: Account
+    events: list = attrs.field(factory=list)
+    managers: list = attrs.field(factory=list)
+
+    async def manager(self, **options):
+        options.setdefault("codes", self.partner)
+        manager = ScopedTokenManager(
+            self.account, hooks=[self.events.append], **options
+        )
+        self.managers.append(manager)
+        return await manager.__aenter__()
+
+    async def settle(self):
+        """Let everything run that can run without time passing."""
+        for _ in range(30):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds, step=None):
+        """Let time pass in steps, and everything that is due happen in each."""
+        left = seconds
+        while left > 0:
+            self.clock.advance(min(step or seconds, left))
+            left -= step or seconds
+            await self.settle()
+
+    def told(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest_asyncio.fixture
+async def house():
+    clock = FakeClock()
+    service = Service(clock)
+    account = Account(fake_world(clock), service)
+    house = House(clock, service, Partner(clock), account)
+    yield house
+    for manager in house.managers:
+        closing = asyncio.ensure_future(manager.aclose())
+        await house.settle()
+        clock.advance(10)
+        await closing
+    assert {task for task in asyncio.all_tasks() if not task.done()} == {
+        asyncio.current_task()
+    }, "a task was left behind"

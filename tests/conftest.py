@@ -1,0 +1,31 @@
+"""What every test gets: bounded properties, and a network that ends at loopback."""
+
+import ipaddress
+import socket
+import sys
+
+from hypothesis import HealthCheck, settings
+
+
+# `make test` is the same run every time; `--hypothesis-profile=soak` searches afresh.
+settings.register_profile("house", derandomize=True, max_examples=100, deadline=None)
+settings.register_profile(
+    "soak",
+    max_examples=10_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
+
+
+def _stays_here(event, arguments):
+    """Refuse a connection that would leave this machine."""
+    if event != "socket.connect" or arguments[0].family == socket.AF_UNIX:
+        return
+    host = arguments[1][0]
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise AssertionError(f"a test tried to connect to {host}")
+
+
+# An audit hook cannot be taken away again; in a test run it need not be.
+sys.addaudithook(_stays_here)

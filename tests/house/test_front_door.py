@@ -1,0 +1,67 @@
+"""The front door: short, sorted, pinned, and lazy."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import persona_share
+
+
+HOUSE = Path(__file__).parents[2]
+NAMES = [
+    "AccessToken",
+    "AuthorizationCode",
+    "PersonaClient",
+    "PersonaError",
+    "Scope",
+    "ScopedSession",
+    "ScopedTokenManager",
+    "Secret",
+    "errors",
+    "sandbox",
+    "stores",
+    "testing",
+]
+
+
+def test_the_front_door_offers_exactly_these_names():
+    assert persona_share.__all__ == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_answered_by_the_thing_of_that_name(name):
+    thing = getattr(persona_share, name)
+
+    assert thing.__name__.rpartition(".")[2] == name
+
+
+def test_every_name_is_listed_before_it_is_fetched():
+    listed = answer_of("import persona_share as p; print(*dir(p))").split()
+
+    assert {*NAMES, "__version__"} <= set(listed)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'refresh_token'"):
+        _ = persona_share.refresh_token
+
+
+def test_the_version_is_the_one_that_the_project_declares():
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))
+
+    assert persona_share.__version__ == project["project"]["version"]
+
+
+def test_importing_the_package_opens_no_room():
+    rooms = "[m for m in sys.modules if m.startswith(('persona_share.', 'aiohttp'))]"
+
+    assert answer_of(f"import sys, persona_share; print({rooms})") == "[]"
+
+
+def answer_of(code):
+    """Answer what a new interpreter prints for this code."""
+    command = [sys.executable, "-c", code]
+    return subprocess.check_output(command, text=True).strip()  # noqa: S603 - our own

@@ -1,0 +1,135 @@
+"""G13: what is secret shows on no surface, in a journey where much goes wrong."""
+
+import asyncio
+import gc
+import logging
+import traceback
+import warnings
+
+import attrs
+import cattrs
+import pytest
+
+from persona_share import PersonaClient, Scope
+from persona_share.errors import PersonaError
+from persona_share.model.policy import RetryPolicy
+
+
+def _told_by(error):
+    """Everything that an error lets out, with the locals of all frames but a test's."""
+    seen = [str(error), repr(error), repr(error.__dict__)]
+    chain = traceback.TracebackException.from_exception(error, capture_locals=True)
+    while chain is not None:
+        seen += [
+            f"{name}={value}"
+            for frame in chain.stack
+            if "/tests/" not in frame.filename
+            for name, value in (frame.locals or {}).items()
+        ]
+        seen += list(chain.format_exception_only())
+        chain = chain.__cause__ or chain.__context__
+    return seen
+
+
+async def _failures(journey, client, inquiry, told):
+    """Let many things go wrong, and keep what each error tells."""
+    faults, scope = journey.box.faults, Scope.read(inquiry.id)
+
+    async def fails(work, step=1.0):
+        with pytest.raises((PersonaError, asyncio.CancelledError)) as caught:
+            await journey.until(work, step=step)
+        told.extend(_told_by(caught.value))
+
+    await fails(client.inquiries.retrieve("inq_unknown"))
+    await fails(client.request("POST", "/nowhere", json={"a": 1}))
+    for spoil in (faults.cut, faults.lose_answer, faults.truncate):
+        spoil("GET /inquiries/{inquiry-id}", times=9)
+        await fails(client.inquiries.retrieve(inquiry.id))
+        faults.clear()
+    for status in (302, 400, 401, 403, 409, 422, 429, 500):
+        faults.answer("*", status, times=9)
+        await fails(client.inquiries.retrieve(inquiry.id))
+        await fails(client.oauth.authorize(client_id="org_1", scope=scope))
+        faults.clear()
+    for status in (201, 400, 401, 403, 500, 503):
+        code = await journey.ask_partner(scope)
+        faults.answer("POST /oauth/token", status, body=b"{}", times=9)
+        async with journey.manager(codes=None) as manager:
+            await fails(manager.exchange(code))
+        faults.clear()
+    code = await journey.ask_partner(scope)
+    faults.lose_answer("POST /oauth/token", times=9)
+    async with journey.manager(codes=None) as manager:
+        await fails(manager.exchange(code))
+    faults.clear()
+    faults.hang("GET /inquiries/{inquiry-id}")
+    hanging = asyncio.ensure_future(client.inquiries.retrieve(inquiry.id))
+    await asyncio.sleep(0.05)  # noqa: TID251  # until it hangs in a real socket
+    hanging.cancel()
+    await fails(hanging)
+    faults.release()
+
+
+@pytest.mark.asyncio
+async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
+    caplog.set_level(logging.DEBUG)
+    caplog.handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
+    asyncio.get_running_loop().set_debug(True)
+    inquiry = journey.box.add_inquiry()
+    told, events, canaries = [], [], []
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        world = journey.source.account.world
+        async with PersonaClient(
+            journey.box.source.api_key,
+            base_url=journey.box.url,
+            insecure_local=True,
+            hooks=[events.append],
+            retry=RetryPolicy(),
+            _world=world,
+        ) as client:
+            async with journey.manager(hooks=[events.append]) as manager:
+                session = manager.session(Scope.read(inquiry.id))
+                shared = await session.inquiries.retrieve(inquiry.id)
+                token = await manager.token(session.scope)
+                code = await journey.ask_partner(session.scope)
+                await manager.exchange(code)
+                values = [client, manager, session, token, code, shared, session.scope]
+                values += [manager.tokens(), client.account, client.inquiries]
+                told += [f"{each!r} {each!s} {each}" for each in values]
+                told += [repr(vars(each)) for each in (client, manager)]
+                told += [repr(attrs.asdict(world)), repr(cattrs.unstructure(token))]
+                canaries += [token.reveal(), code.reveal()]
+            await _failures(journey, client, inquiry, told)
+        gc.collect()
+    told += [repr(event) for event in events]
+    told += [str(warning.message) for warning in warned]
+    told += [caplog.text]
+    canaries += [journey.box.source.api_key, journey.box.destination.api_key]
+    assert len(told) > 200
+    assert caplog.records
+    assert [
+        (canary[:12], text[:200])
+        for canary in canaries
+        for text in told
+        if canary in text
+    ] == []
+
+
+@pytest.mark.asyncio
+async def test_g13_a_failing_code_source_shows_nothing_of_the_code(journey):
+    inquiry = journey.box.add_inquiry()
+
+    async def broken(scope):
+        code = (await journey.ask_partner(scope)).reveal()
+        message = f"could not parse {code}"
+        canaries.append(code)
+        raise ValueError(message)
+
+    canaries = []
+    async with journey.manager(codes=broken) as manager:
+        with pytest.raises(PersonaError) as caught:
+            await manager.token(Scope.read(inquiry.id))
+    text = "".join(_told_by(caught.value))
+    assert canaries[0] not in text
+    assert "ValueError (test_canaries.py:" in text

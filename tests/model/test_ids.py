@@ -1,0 +1,61 @@
+"""What can be an id, and how a refusal points at the mistake without repeating it."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share.errors import InvalidIdError
+from persona_share.model.ids import checked_id, resource_of
+
+
+@pytest.mark.parametrize("text", ["inq_AbC123", "x", "a-b_c", "9" * 128])
+def test_letters_digits_underscore_and_hyphen_make_an_id(text):
+    assert checked_id(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "inq_1/2",
+        "inq_1\r\nX: y",
+        "inq_1\n",
+        "inq_%2e%2e",
+        "..",
+        "inq_ü",
+        "inq_1 ",
+        "inq_１",
+        "x" * 129,
+    ],
+)
+def test_t16_everything_else_is_refused(text):
+    with pytest.raises(InvalidIdError):
+        checked_id(text)
+
+
+@given(st.text())
+def test_t16_no_text_with_other_characters_passes(text):
+    allowed = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+    try:
+        checked_id(text)
+    except InvalidIdError:
+        assert not text or set(text) - allowed or len(text) > 128
+    else:
+        assert set(text) <= allowed
+        assert 0 < len(text) <= 128
+
+
+def test_a_refusal_says_where_and_not_what():
+    with pytest.raises(InvalidIdError, match="'/' at position 10") as caught:
+        checked_id("canary_inq/x")
+    assert "canary" not in str(caught.value)
+
+
+def test_only_text_can_be_an_id():
+    with pytest.raises(InvalidIdError, match="not int"):
+        checked_id(7)
+
+
+def test_transactions_are_called_txn_in_permissions():
+    assert resource_of("txn_1") == "txn"
+    assert resource_of("cas_1") is None
+    assert resource_of("inq_") is None

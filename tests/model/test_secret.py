@@ -1,0 +1,83 @@
+"""A secret prints, pickles, copies and compares without giving itself away."""
+
+import copy
+import json
+import logging
+import pickle
+
+import attrs
+import cattrs
+import pytest
+
+from persona_share import AuthorizationCode, Secret
+from persona_share.errors import InvalidArgumentError
+from persona_share.model.secret import MaskedText
+
+
+CANARY = "canary-secret"
+
+
+@attrs.frozen
+class Holder:
+    secret: Secret
+
+
+@pytest.mark.parametrize("kind", [Secret, AuthorizationCode])
+def test_t7_every_way_of_printing_masks_it(kind):
+    secret = kind(CANARY)
+    texts = [
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret!r:>40}",
+        "%s %r" % (secret, secret),  # noqa: UP031  # one of the ways
+        "{:>30}".format(secret),  # noqa: UP032  # another
+        repr([secret]),
+        repr(Holder(secret)),
+        repr(attrs.asdict(Holder(secret))),
+        repr(cattrs.unstructure(Holder(secret))),
+        logging.makeLogRecord({"msg": "%s", "args": (secret,)}).getMessage(),
+    ]
+    assert not [text for text in texts if CANARY in text]
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [pickle.dumps, copy.copy, copy.deepcopy, json.dumps],
+    ids=["pickle", "copy", "deepcopy", "json"],
+)
+def test_t10_it_is_never_pickled_copied_or_serialised(leak):
+    with pytest.raises(TypeError) as caught:
+        leak(Secret(CANARY))
+    assert CANARY not in str(caught.value)
+
+
+def test_reveal_is_the_one_way_out():
+    assert Secret(CANARY).reveal() == CANARY
+    assert dir(Secret(CANARY)) == ["reveal"]
+
+
+def test_it_equals_only_a_secret_of_the_same_value():
+    assert Secret(CANARY) == Secret(CANARY)
+    assert Secret(CANARY) != Secret("other")
+    assert Secret(CANARY) != CANARY
+
+
+def test_it_has_no_hash_and_no_order():
+    with pytest.raises(TypeError):
+        hash(Secret(CANARY))
+    with pytest.raises(TypeError):
+        Secret("a") < Secret("b")
+
+
+def test_only_text_can_be_a_secret():
+    with pytest.raises(InvalidArgumentError, match="not bytes"):
+        Secret(b"canary")
+
+
+def test_text_for_a_header_masks_its_repr_and_is_never_pickled():
+    text = MaskedText(f"Bearer {CANARY}")
+    assert text == f"Bearer {CANARY}"
+    assert CANARY not in repr({"Authorization": text})
+    with pytest.raises(TypeError):
+        pickle.dumps(text)

@@ -1,0 +1,69 @@
+"""A raw HTTP client: the sandbox is asked without one line of our own client."""
+
+from collections.abc import Mapping
+
+import attrs
+import orjson
+from aiohttp import ClientSession
+
+from persona_share.sandbox import Sandbox
+
+
+@attrs.frozen
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self):
+        return orjson.loads(self.body)
+
+    @property
+    def error(self):
+        (error,) = self.json["errors"]
+        return error
+
+
+@attrs.frozen
+class Raw:
+    session: ClientSession
+    box: Sandbox
+
+    async def send(self, method, path, bearer=None, *, headers=None, **options):
+        sent = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        sent |= headers or {}
+        url = path if path.startswith("http") else self.box.url + path
+        async with self.session.request(
+            method, url, headers=sent, **options
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path, bearer=None, **options):
+        """Read as the source organization unless told otherwise."""
+        return await self.send(
+            "GET", path, bearer or self.box.source.api_key, **options
+        )
+
+    async def authorize(self, scope, *, bearer=None, partner=None, **options):
+        form = {
+            "client-id": partner or self.box.destination.id,
+            "response-type": "code",
+            "scope": scope,
+        }
+        bearer = bearer or self.box.source.api_key
+        return await self.send("POST", "/oauth/authorize", bearer, data=form, **options)
+
+    async def code(self, scope):
+        return (await self.authorize(scope)).json["code"]
+
+    async def exchange(self, code, *, bearer=None, key=None, headers=None, **options):
+        headers = (headers or {}) | ({} if key is None else {"Idempotency-Key": key})
+        form = {"code": code, "grant-type": "authorization_code"}
+        bearer = bearer or self.box.destination.api_key
+        return await self.send(
+            "POST", "/oauth/token", bearer, data=form, headers=headers, **options
+        )
+
+    async def token(self, scope):
+        return (await self.exchange(await self.code(scope))).json["access-token"]
