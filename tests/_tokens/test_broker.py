@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from persona_share import Scope
+from persona_share._wire.messages import Response
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeRejectedError,
@@ -14,7 +15,6 @@ from persona_share.errors import (
     ExchangeUnavailableError,
     ScopeNotGrantedError,
 )
-from persona_share._wire.messages import Response
 from persona_share.model import events
 
 

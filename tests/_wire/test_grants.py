@@ -108,8 +108,20 @@ def test_f46_a_whole_number_as_text_is_read():
 
 @pytest.mark.parametrize(
     "raw",
-    ["1e999", "NaN", "true", "3599.9", '" 3599"', '"3599 "', '"1h"', "null", "[3599]"]
-    + ["9" * 5000, '"-1"', '"３"'],
+    [
+        "1e999",
+        "NaN",
+        "true",
+        "3599.9",
+        '" 3599"',
+        '"3599 "',
+        '"1h"',
+        "null",
+        "[3599]",
+        "9" * 5000,
+        '"-1"',
+        '"３"',
+    ],
 )
 def test_f46_any_other_lifetime_gives_no_token(raw):
     content = body(expires_in="@").replace(b'"@"', raw.encode())
@@ -230,8 +242,13 @@ def test_the_answer_of_authorize_is_read():
 
 @pytest.mark.parametrize(
     "content",
-    [b"{}", b'{"code": "", "expires-in": 1}', b'{"code": "a b", "expires-in": 1}']
-    + [b'{"code": "a"}', b'{"code": "a", "expires-in": 0}'],
+    [
+        b"{}",
+        b'{"code": "", "expires-in": 1}',
+        b'{"code": "a b", "expires-in": 1}',
+        b'{"code": "a"}',
+        b'{"code": "a", "expires-in": 0}',
+    ],
 )
 def test_an_answer_of_authorize_without_a_usable_code_is_refused(content):
     with pytest.raises(MalformedResponseError):

@@ -26,8 +26,16 @@ rolls = st.floats(0, 1, exclude_max=True)
 
 @pytest.mark.parametrize(
     ("lifetime", "expected"),
-    [(3, 1.5), (600, 300), (900, 300), (1200, 300), (3599, 900), (5399, 900)]
-    + [(5400, 2700), (86_400, 3600)],
+    [
+        (3, 1.5),
+        (600, 300),
+        (900, 300),
+        (1200, 300),
+        (3599, 900),
+        (5399, 900),
+        (5400, 2700),
+        (86400, 3600),
+    ],
 )
 def test_the_advisory_window_has_four_tiers_and_is_half_a_life_at_most(
     lifetime, expected

@@ -23,7 +23,7 @@ def test_letters_digits_underscore_and_hyphen_make_an_id(text):
         "..",
         "inq_ü",
         "inq_1 ",
-        "inq_１",
+        "inq_\uff11",
         "x" * 129,
     ],
 )

@@ -33,7 +33,7 @@ def test_text_and_scope_are_one(scope):
 
 @given(scopes)
 def test_a_scope_survives_pickling(scope):
-    assert pickle.loads(pickle.dumps(scope)) == scope
+    assert pickle.loads(pickle.dumps(scope)) == scope  # noqa: S301  # our own
 
 
 @given(scopes, scopes)
