@@ -120,7 +120,7 @@ def test_f46_a_whole_number_as_text_is_read():
         "[3599]",
         "9" * 5000,
         '"-1"',
-        '"３"',
+        '"\uff13"',
     ],
 )
 def test_f46_any_other_lifetime_gives_no_token(raw):
