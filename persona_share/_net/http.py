@@ -125,8 +125,6 @@ class AiohttpSender:
             raise
         if isinstance(outcome, Response):
             return outcome
-        if session.closed:
-            raise ClientClosedError(_CLOSED, operation=request.operation)
         raise outcome.error(request.operation)
 
     def _usable(self) -> aiohttp.ClientSession:
@@ -161,21 +159,23 @@ class AiohttpSender:
         self, session: aiohttp.ClientSession, request: Request
     ) -> Response | Fault:
         """Send from one of the places of the pool, and wait for one if need be."""
-        started = self._now()
-        left = request.deadline - started
-        if left <= 0:
-            return NO_TIME_LEFT
         if self._places.locked():
+            patience = self._pool.patience
+            left = request.deadline - self._now()
             try:
-                async with asyncio.timeout(min(left, self._pool.patience)):
+                async with asyncio.timeout(min(left, patience)):
                     await self._places.acquire()
             except TimeoutError:
-                return NO_PLACE if left > self._pool.patience else NO_TIME_LEFT
-            started = self._now()
-            left = request.deadline - started
+                return NO_PLACE if left > patience else NO_TIME_LEFT
         else:
             await self._places.acquire()
         try:
+            started = self._now()
+            left = request.deadline - started
+            if left <= 0:
+                return NO_TIME_LEFT
+            if session.closed:  # while it waited
+                raise ClientClosedError(_CLOSED, operation=request.operation)
             return await self._attempt(session, request, started, left)
         finally:
             self._places.release()

@@ -71,7 +71,9 @@ def document(request: Request, response: Response) -> Document:
     )
 
 
-def one(request: Request, response: Response, kind: type[R], object_id: str) -> R:
+def one(
+    request: Request, response: Response, kind: type[R], object_id: str | None
+) -> R:
     """Answer the one object that was asked for.
 
     Raises `MalformedResponseError` for any other object: an answer that belongs to
@@ -80,7 +82,7 @@ def one(request: Request, response: Response, kind: type[R], object_id: str) -> 
     found = document(request, response).data
     if not isinstance(found, kind):
         raise _malformed(request, response, f"the answer is not one {kind.__name__}")
-    if found.id != object_id:
+    if object_id is not None and found.id != object_id:
         raise _malformed(request, response, "the answer is another object")
     return found
 

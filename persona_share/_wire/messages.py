@@ -35,7 +35,8 @@ class Request:
 
     ``route`` is the path as documented, with its placeholders; it is what logs and
     errors show. ``target`` is the path and query that really travel. ``deadline`` is
-    an instant of the clock that counts suspension.
+    an instant of the clock that counts suspension. ``retries`` is how many further
+    attempts there may be, where that was said.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Request:
     expects: Expects = Expects.JSON
     repeatable: bool = False
     reconcile: str | None = None
+    retries: int | None = None
 
     @property
     def operation(self) -> str:

@@ -1,8 +1,7 @@
 """The door where a response becomes a value or an error."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from urllib.parse import urlencode
 
 import attrs
@@ -17,19 +16,44 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
 from persona_share.model.secret import Secret
 from persona_share.ports import Sender, World
+from persona_share.resources.options import CallOptions, checked
 
 
 R = TypeVar("R", bound=Resource)
 
-_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
-
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
+_NO_OPTIONS: Final[CallOptions] = {}
 
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
     """Answer whether a scope allows this: by the pair, or by the bare permission."""
     return scope.covers(permission, object_id) or permission in scope
+
+
+@attrs.frozen
+class Body:
+    """A request's body, encoded once for all attempts."""
+
+    content: bytes | None = attrs.field(default=None, repr=False)
+    content_type: str | None = None
+
+    @classmethod
+    def of_json(cls, value: object) -> "Body":
+        """Encode a JSON value; raises `InvalidArgumentError` if it is none."""
+        try:
+            return cls(orjson.dumps(value), JSON)
+        except (TypeError, ValueError):
+            message = "the body holds something that JSON cannot express"
+            raise InvalidArgumentError(message) from None
+
+    @classmethod
+    def of_form(cls, values: Mapping[str, str]) -> "Body":
+        """Encode a form."""
+        return cls(urlencode(values).encode(), FORM)
+
+
+NO_BODY: Final = Body()
 
 
 @attrs.frozen(kw_only=True)
@@ -42,14 +66,27 @@ class Caller:
     timeout: float
     require_open: Callable[[], None]
     scope: Scope | None = None
+    retries: int | None = None
+
+    def with_options(self, options: CallOptions) -> "Caller":
+        """Answer a caller with other defaults, on the same line."""
+        if "idempotency_key" in options:
+            message = "an idempotency key belongs to one call"
+            raise InvalidArgumentError(message)
+        return attrs.evolve(
+            self,
+            headers=self._headers(checked(options)),
+            timeout=options.get("timeout", self.timeout),
+            retries=options.get("retries", self.retries),
+        )
 
     async def call(
         self,
         route: Route,
         *object_ids: str,
         query: Mapping[str, QueryValue] | None = None,
-        body: bytes | None = None,
-        content_type: str | None = None,
+        body: Body = NO_BODY,
+        options: CallOptions = _NO_OPTIONS,
     ) -> tuple[Request, Response]:
         """Send one request and answer it with its successful response.
 
@@ -59,62 +96,53 @@ class Caller:
         path = route.path(*object_ids)
         self.require_covered(route, object_ids)
         target = path + encoded_query(query) if query else path
-        return await self.send(route, target, body=body, content_type=content_type)
+        return await self.send(route, target, body, options)
 
     async def send(
         self,
         route: Route,
         target: str,
-        *,
-        body: bytes | None = None,
-        content_type: str | None = None,
-        idempotency_key: str | None = None,
+        body: Body = NO_BODY,
+        options: CallOptions = _NO_OPTIONS,
     ) -> tuple[Request, Response]:
         """Send to a target that was built and allowed before."""
         self.require_open()
+        if options:
+            checked(options)
         request = Request(
             method=route.method,
             route=route.template,
             target=target,
-            deadline=self.world.clock.now() + self.timeout,
-            headers=self.headers,
-            body=body,
-            content_type=content_type,
-            idempotency_key=self._key(route, idempotency_key),
+            deadline=self.world.clock.now() + options.get("timeout", self.timeout),
+            headers=self._headers(options) if options else self.headers,
+            body=body.content,
+            content_type=body.content_type,
+            idempotency_key=self._key(route, options),
             expects=route.expects,
             repeatable=route.repeatable,
             reconcile=route.reconcile,
+            retries=options.get("retries", self.retries),
         )
         response = await self.sender.send(request)
         if not response.ok:
             raise failures.error_of(request, response)
         return request, response
 
-    async def retrieve(
+    async def one(
         self,
         route: Route,
         kind: type[R],
-        object_id: str,
-        include: Sequence[str] | None,
-        fields: Mapping[str, Sequence[str]] | None,
+        *object_ids: str,
+        query: Mapping[str, QueryValue] | None = None,
+        body: Body = NO_BODY,
+        options: CallOptions = _NO_OPTIONS,
     ) -> R:
-        """Answer one object, and make sure that it is the one that was asked for."""
+        """Answer the one object of an answer, of this kind and, where known, this id."""
         request, response = await self.call(
-            route, object_id, query=shaping(include, fields)
+            route, *object_ids, query=query, body=body, options=options
         )
-        return envelope.one(request, response, kind, object_id)
-
-    def _key(self, route: Route, given: str | None) -> Secret | None:
-        """Answer the idempotency key: on every POST, and only there (R12)."""
-        if route.method != "POST":
-            if given is not None:
-                message = f"an idempotency key has no meaning on {route.method}"
-                raise InvalidArgumentError(message)
-            return None
-        if given is not None and not _KEY.fullmatch(given):
-            message = "idempotency_key must be 1 to 255 of letters, digits, '_' and '-'"
-            raise InvalidArgumentError(message)
-        return Secret(given or self.world.new_key())
+        wanted = object_ids[0] if object_ids else None
+        return envelope.one(request, response, kind, wanted)
 
     def require_covered(self, route: Route, object_ids: Sequence[str]) -> None:
         """Raise `ScopeNotCoveredError` for what a session's scope does not allow."""
@@ -133,36 +161,37 @@ class Caller:
                 message, missing=" ".join(wanted), operation=route.operation
             )
 
+    def _key(self, route: Route, options: CallOptions) -> Secret | None:
+        """Answer the idempotency key: on every POST, and only there (R12)."""
+        given = options.get("idempotency_key")
+        if route.method == "POST":
+            return Secret(given or self.world.new_key())
+        if given is not None:
+            message = f"an idempotency key has no meaning on {route.method}"
+            raise InvalidArgumentError(message)
+        return None
+
+    def _headers(self, options: CallOptions) -> Mapping[str, str]:
+        headers = {**self.headers, **options.get("headers", {})}
+        if version := options.get("persona_version"):
+            headers["Persona-Version"] = version
+        return headers
+
 
 def shaping(
     include: Sequence[str] | None, fields: Mapping[str, Sequence[str]] | None
 ) -> dict[str, QueryValue]:
     """Answer the query of ``include`` and ``fields`` (JSON:API sparse fields)."""
-    for name, value in (("include", include), *(fields or {}).items()):
-        if isinstance(value, str):
-            message = f"{name} must be a sequence of names, not one text"
-            raise InvalidArgumentError(message)
     query: dict[str, QueryValue] = {}
     if include is not None:
-        query["include"] = tuple(include)
+        query["include"] = _names("include", include)
     for type_name, names in (fields or {}).items():
-        query[f"fields[{type_name}]"] = tuple(names)
+        query[f"fields[{type_name}]"] = _names(f"fields[{type_name}]", names)
     return query
 
 
-def encoded_body(
-    json: object | None, form: Mapping[str, str] | None
-) -> tuple[bytes | None, str | None]:
-    """Answer the body and its content type, encoded once for all attempts."""
-    if json is not None and form is not None:
-        message = "pass json= or form=, not both"
+def _names(what: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        message = f"{what} must be a sequence of names"
         raise InvalidArgumentError(message)
-    if form is not None:
-        return urlencode(form).encode(), FORM
-    if json is None:
-        return None, None
-    try:
-        return orjson.dumps(json), JSON
-    except (TypeError, ValueError):
-        message = "json= holds something that JSON cannot express"
-        raise InvalidArgumentError(message) from None
+    return tuple(cast("Sequence[str]", value))

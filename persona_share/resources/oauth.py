@@ -1,13 +1,15 @@
 """Authorization codes: what the source organization makes for a partner."""
 
 from datetime import timedelta
+from typing import Unpack
 
 from persona_share._wire import grants, routes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 from persona_share.model.token import AuthorizationCode
-from persona_share.resources.base import FORM, Caller
+from persona_share.resources.base import FORM, Body, Caller
+from persona_share.resources.options import CallOptions
 
 
 class OAuth:
@@ -17,7 +19,7 @@ class OAuth:
         self._caller = caller
 
     async def authorize(
-        self, *, client_id: str, scope: Scope | str
+        self, *, client_id: str, scope: Scope | str, **options: Unpack[CallOptions]
     ) -> AuthorizationCode:
         """Allow a partner organization these permissions on these objects.
 
@@ -38,7 +40,7 @@ class OAuth:
                 raise InvalidScopeError(message, index=index)
         form = grants.authorize_form(client_id, asked)
         request, response = await self._caller.call(
-            routes.AUTHORIZE, body=form, content_type=FORM
+            routes.AUTHORIZE, body=Body(form, FORM), options=options
         )
         try:
             authorization = grants.authorized(response.body)

@@ -1,13 +1,17 @@
 """What a client and a scoped session have in common: the resources, and any endpoint."""
 
+import copy
 from collections.abc import Mapping
+from typing import Self, Unpack
 
 from persona_share import resources
 from persona_share._wire import envelope
 from persona_share._wire.query import QueryValue, encoded_query
 from persona_share._wire.routes import Route, filled, known
+from persona_share.errors import InvalidArgumentError
 from persona_share.model.resource import Document
-from persona_share.resources.base import Caller, encoded_body
+from persona_share.resources.base import NO_BODY, Body, Caller
+from persona_share.resources.options import CallOptions
 
 
 class Surface:
@@ -37,7 +41,7 @@ class Surface:
         query: Mapping[str, QueryValue] | None = None,
         json: object | None = None,
         form: Mapping[str, str] | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Document:
         """Call any other endpoint: ``path`` as documented, with its placeholders.
 
@@ -49,14 +53,28 @@ class Surface:
         """
         params = path_params or {}
         verb, target = filled(method, path, params)
-        body, content_type = encoded_body(json, form)
+        body = _body(json, form)
         route, ids = known(verb, target) or (Route(verb, path), tuple(params.values()))
         self._caller.require_covered(route, ids)
         request, response = await self._caller.send(
-            route,
-            target + encoded_query(query or {}),
-            body=body,
-            content_type=content_type,
-            idempotency_key=idempotency_key,
+            route, target + encoded_query(query or {}), body, options
         )
         return envelope.document(request, response)
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """Answer a cheap copy with other defaults, on the same connections and tokens.
+
+        Raises `InvalidArgumentError` for an option that cannot be used.
+        """
+        twin = copy.copy(self)
+        twin._caller = self._caller.with_options(options)  # noqa: SLF001  # our twin's
+        return twin
+
+
+def _body(json: object | None, form: Mapping[str, str] | None) -> Body:
+    if json is not None and form is not None:
+        message = "pass json= or form=, not both"
+        raise InvalidArgumentError(message)
+    if form is not None:
+        return Body.of_form(form)
+    return NO_BODY if json is None else Body.of_json(json)

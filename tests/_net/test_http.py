@@ -11,11 +11,13 @@ from persona_share._net.http import AiohttpSender
 from persona_share._wire.address import address_of
 from persona_share.errors import (
     ClientClosedError,
+    DeadlineExceededError,
     InsecureOriginError,
     NotOpenError,
     Phase,
     PoolTimeoutError,
     ResponseTooLargeError,
+    TransportError,
     WrongEventLoopError,
 )
 from persona_share.model.policy import Pool
@@ -171,6 +173,34 @@ async def test_f5_a_full_pool_is_waited_for_and_then_reported():
         await asyncio.gather(first, return_exceptions=True)
     assert caught.value.phase is Phase.NOT_SENT
     assert caught.value.retryable
+
+
+@pytest.mark.asyncio
+async def test_a_deadline_ends_the_wait_for_a_place():
+    pool = Pool(size=1)
+    async with RawServer(silence) as server, sender_to(server.url, pool=pool) as sender:
+        first = asyncio.create_task(sender.send(a_request()))
+        await server.reached()
+        with pytest.raises(DeadlineExceededError) as caught:
+            await sender.send(a_request(seconds=0.02))
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+    assert caught.value.phase is Phase.NOT_SENT
+
+
+@pytest.mark.asyncio
+async def test_closing_tells_who_was_on_the_way_from_who_was_waiting():
+    pool = Pool(size=1)
+    async with RawServer(silence) as server, sender_to(server.url, pool=pool) as sender:
+        first = asyncio.create_task(sender.send(a_request("POST")))
+        await server.reached()
+        second = asyncio.create_task(sender.send(a_request("POST")))
+        await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+        await sender.close()
+        lost, refused = await asyncio.gather(first, second, return_exceptions=True)
+    assert isinstance(lost, TransportError)
+    assert lost.phase is Phase.AMBIGUOUS
+    assert isinstance(refused, ClientClosedError)
 
 
 @pytest.mark.asyncio
