@@ -13,6 +13,7 @@ from persona_share._send.bearer import ApiKeyBearer, Bearer
 from persona_share._send.observed import Observed, Tell
 from persona_share._send.retrying import Retrying
 from persona_share._wire.address import Address, address_of
+from persona_share._wire.budget import Budget
 from persona_share.errors import (
     ClientClosedError,
     NotOpenError,
@@ -65,6 +66,9 @@ class Line:
         self.headers: Mapping[str, str] = settings.headers()
         address = connection.address()
         self.origin = address.base_url
+        self._retry = settings.retry
+        # One for everything that this client sends: sessions come and go.
+        self._budget = Budget(settings.retry)
         self._tell = Tell(hooks)
         self._key = ApiKeyBearer(key)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,14 +80,16 @@ class Line:
             ssl_context=connection.ssl_context,
             proxy=connection.proxy,
         )
-        self._retrying = Retrying(
-            self._socket, self.world, settings.retry, tell=self._tell
-        )
         self.exchanger: Sender = self._observed(Bearer(self._socket, self._key))
 
     def bearing(self, source: BearerSource) -> Sender:
         """Answer the whole stack with its credential from this source."""
-        return self._observed(Bearer(self._retrying, source))
+        bearer = Bearer(self._socket, source)
+        return self._observed(
+            Retrying(
+                bearer, self.world, self._retry, budget=self._budget, tell=self._tell
+            )
+        )
 
     def caller(self) -> Caller:
         """Answer what makes calls with the API key."""

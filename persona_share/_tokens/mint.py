@@ -19,7 +19,13 @@ from persona_share._wire.exchange import (
 from persona_share._wire.grants import assertion_form, code_form, exchange_key
 from persona_share._wire.messages import Expects, Request, Response
 from persona_share._wire.routes import TOKEN
-from persona_share.errors import ExchangeRateLimitedError, TransportError
+from persona_share.errors import (
+    ConnectionLostError,
+    ExchangeRateLimitedError,
+    Phase,
+    ResponseTooLargeError,
+    TransportError,
+)
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
@@ -99,6 +105,9 @@ class Mint:
             return await self._account.exchanger.send(request)
         except TransportError as error:
             return error.with_traceback(None)
+        except ResponseTooLargeError as error:
+            # An answer that is none: the code's fate is not known.
+            return ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
 
     def _form(self, ticket: Ticket, secret: Secret) -> bytes:
         if ticket.machine:

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import cattrs
-import orjson
 from cattrs.gen import make_dict_structure_fn, override
 
+from persona_share._wire.jsonsafe import parse_json
 from persona_share.model.resource import OpenEnum
 
 
@@ -88,7 +88,7 @@ _CONVERTER: Final = _made()
 
 def parsed(body: bytes) -> Any:
     """Answer the JSON value of a body; raises `ValueError`."""
-    return orjson.loads(body)
+    return parse_json(body)
 
 
 def structured(value: object, kind: Any) -> Any:

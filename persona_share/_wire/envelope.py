@@ -1,6 +1,7 @@
 """The JSON:API envelope: bytes to a `Document`, and a document to the object asked for."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from persona_share._wire import codec
@@ -39,10 +40,9 @@ def document(request: Request, response: Response) -> Document:
     facts = facts_of(response)
     if not response.body:
         return Document(answer=facts, status=response.status)
-    try:
+    raw: Any = None
+    with suppress(ValueError):
         raw = codec.parsed(response.body)
-    except ValueError:
-        raise _malformed(request, response, "the body is not JSON") from None
     if not isinstance(raw, dict):
         raise _malformed(request, response, "the body is not a JSON object")
     try:

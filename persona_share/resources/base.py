@@ -124,8 +124,8 @@ class Caller:
             retries=options.get("retries", self.retries),
         )
         response = await self.sender.send(request)
-        if not response.ok:
-            raise failures.error_of(request, response)
+        if (error := failures.error_in(request, response)) is not None:
+            raise error
         return request, response
 
     async def one(

@@ -42,6 +42,7 @@ async def the_destination_reads(client: PersonaClient) -> None:
         assert_type(await session.verifications.retrieve("ver_1"), Verification)
         assert_type(await session.request("GET", "/accounts/act_1"), Document)
         assert_type(await manager.token(session.scope), AccessToken)
+        assert_type(manager.peek(session.scope), AccessToken | None)
         assert_type(await manager.exchange("a code"), Scope)
         manager.invalidate(await manager.token(session.scope))
 
