@@ -25,7 +25,7 @@ class ScopedSession(Surface):
         describe: Callable[[Scope], str],
     ) -> None:
         super().__init__(caller)
-        self.scope = scope
+        self.scope: Scope = scope
         self._open = open_session
         self._describe = describe
 

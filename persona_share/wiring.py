@@ -61,11 +61,11 @@ class Line:
         hooks: Iterable[Hook],
         world: World | None,
     ) -> None:
-        self.world = world or real_world()
-        self.timeout = settings.timeout
+        self.world: World = world or real_world()
+        self.timeout: float = settings.timeout
         self.headers: Mapping[str, str] = settings.headers()
         address = connection.address()
-        self.origin = address.base_url
+        self.origin: str = address.base_url
         self._retry = settings.retry
         # One for everything that this client sends: sessions come and go.
         self._budget = Budget(settings.retry)

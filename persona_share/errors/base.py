@@ -50,8 +50,8 @@ class PersonaError(Exception):
         super().__init__(what)
         self.what = what
         self.operation = operation
-        self.phase = phase or self._default_phase
-        self.attempts = tuple(attempts)
+        self.phase: Phase = phase or self._default_phase
+        self.attempts: tuple[Attempt, ...] = tuple(attempts)
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after

@@ -74,4 +74,4 @@ class OutcomeUnknownError(TransportError):
         self.idempotency_key = idempotency_key
         self.reconcile = reconcile
         if reconcile and "advice" not in facts:
-            self.advice = f"Find out with {reconcile} before you repeat it."
+            self.advice: str = f"Find out with {reconcile} before you repeat it."

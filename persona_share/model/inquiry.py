@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -26,16 +26,16 @@ class InquiryStatus(OpenEnum):
 class Inquiry(Resource):
     """An inquiry as its owner, or a partner with a scoped token, may read it."""
 
-    status = Attribute[InquiryStatus](InquiryStatus)
-    reference_id = Attribute[str](str)
-    note = Attribute[str](str)
-    tags = Attribute[tuple[str, ...]](tuple[str, ...])
-    fields = Attribute[Mapping[str, Any]](dict[str, Any])
-    created_at = Attribute[datetime](datetime)
-    updated_at = Attribute[datetime](datetime)
-    started_at = Attribute[datetime](datetime)
-    completed_at = Attribute[datetime](datetime)
-    failed_at = Attribute[datetime](datetime)
-    decisioned_at = Attribute[datetime](datetime)
-    expired_at = Attribute[datetime](datetime)
-    redacted_at = Attribute[datetime](datetime)
+    status: ClassVar[Attribute[InquiryStatus]] = Attribute(InquiryStatus)
+    reference_id: ClassVar[Attribute[str]] = Attribute(str)
+    note: ClassVar[Attribute[str]] = Attribute(str)
+    tags: ClassVar[Attribute[tuple[str, ...]]] = Attribute(tuple[str, ...])
+    fields: ClassVar[Attribute[Mapping[str, Any]]] = Attribute(dict[str, Any])
+    created_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    updated_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    started_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    completed_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    failed_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    decisioned_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    expired_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    redacted_at: ClassVar[Attribute[datetime]] = Attribute(datetime)

@@ -1,7 +1,7 @@
 """Secret: a value that only ``reveal()`` lets out."""
 
 import hmac
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from persona_share.errors import InvalidArgumentError
 
@@ -14,7 +14,7 @@ class Secret:
     """
 
     __slots__ = ("__weakref__", "_value")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, value: str) -> None:
         given: object = value

@@ -37,8 +37,8 @@ class AuthorizationCode(Secret):
         expires_at: datetime | None = None,
     ) -> None:
         super().__init__(value)
-        self.scope = scope
-        self.expires_at = expires_at
+        self.scope: Scope | None = scope
+        self.expires_at: datetime | None = expires_at
 
 
 class AccessToken(Secret):
@@ -61,10 +61,10 @@ class AccessToken(Secret):
         clock: Clock,
     ) -> None:
         super().__init__(MaskedText(f"Bearer {value}"))
-        self.scope = scope
-        self.generation = generation
-        self.ends = ends
-        self.lifetime = lifetime
+        self.scope: Scope = scope
+        self.generation: int = generation
+        self.ends: float = ends
+        self.lifetime: float = lifetime
         self._clock = clock
 
     def reveal(self) -> str:

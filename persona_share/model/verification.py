@@ -1,7 +1,7 @@
 """A verification: one check of one piece of evidence, of some ``verification/…`` type."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -25,10 +25,12 @@ class VerificationStatus(OpenEnum):
 class Verification(Resource):
     """A verification of any type; ``type`` says which."""
 
-    status = Attribute[VerificationStatus](VerificationStatus)
-    checks = Attribute[tuple[dict[str, Any], ...]](tuple[dict[str, Any], ...])
-    tags = Attribute[tuple[str, ...]](tuple[str, ...])
-    created_at = Attribute[datetime](datetime)
-    submitted_at = Attribute[datetime](datetime)
-    completed_at = Attribute[datetime](datetime)
-    redacted_at = Attribute[datetime](datetime)
+    status: ClassVar[Attribute[VerificationStatus]] = Attribute(VerificationStatus)
+    checks: ClassVar[Attribute[tuple[dict[str, Any], ...]]] = Attribute(
+        tuple[dict[str, Any], ...]
+    )
+    tags: ClassVar[Attribute[tuple[str, ...]]] = Attribute(tuple[str, ...])
+    created_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    submitted_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    completed_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    redacted_at: ClassVar[Attribute[datetime]] = Attribute(datetime)

@@ -36,9 +36,9 @@ class Log:
     def __init__(self, digest: Callable[[str], str]) -> None:
         self._digest = digest
         self._entries: list[Entry] = []
-        self.codes_issued = 0
-        self.codes_redeemed = 0
-        self.tokens_minted = 0
+        self.codes_issued: int = 0
+        self.codes_redeemed: int = 0
+        self.tokens_minted: int = 0
         #: Faults of the sandbox itself; a test may want to see that there are none.
         self.crashes: list[BaseException] = []
 

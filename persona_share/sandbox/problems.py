@@ -32,10 +32,12 @@ class Problem(Exception):  # noqa: N818 - it is an answer, not an error of ours
     ) -> None:
         super().__init__(status)
         self.status = status
-        self.title = title or title_of(status)
+        self.title: str = title or title_of(status)
         # A 401 names no details (the description's schema has none).
-        self.details = None if status == HTTPStatus.UNAUTHORIZED else details
-        self.headers = dict(headers or {})
+        self.details: str | None = (
+            None if status == HTTPStatus.UNAUTHORIZED else details
+        )
+        self.headers: dict[str, str] = dict(headers or {})
 
     def body(self) -> bytes:
         """Answer the JSON of this refusal."""
