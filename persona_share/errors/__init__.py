@@ -41,6 +41,10 @@ URL, a credential or personal data, and every one survives pickling.
     │   ├── UnexpectedContentTypeError  neither JSON nor what was asked for
     │   ├── ResponseTooLargeError       a body over its cap
     │   └── MalformedResponseError      a body that does not say what it must
+    ├── StoreError                      a token store could not do its work
+    │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
+    │   ├── StoreCorruptError           what it holds cannot be read
+    │   └── StoreRefusedError           it is not safe to use
     └── TokenError                      there is no token for this scope
         ├── AuthorizationCodeRequiredError  nobody supplied a code
         │   └── CodeExpiredError        every code at hand ended unused
@@ -91,6 +95,12 @@ from persona_share.errors.refusals import (
     ScopeNotCoveredError,
     UsageError,
     WrongEventLoopError,
+)
+from persona_share.errors.stores import (
+    StoreCorruptError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
 )
 from persona_share.errors.tokens import (
     AuthorizationCodeRequiredError,
@@ -164,6 +174,10 @@ __all__ = [
     "ScopeNotCoveredError",
     "ScopeNotGrantedError",
     "ServerError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreRefusedError",
+    "StoreUnavailableError",
     "TLSVerificationError",
     "TokenError",
     "TransportError",
