@@ -3,16 +3,18 @@
 import sys
 from importlib import import_module
 
+from benchmarks.figure import show
 
-MODULES = ["imports"]
 
-
-def main() -> None:
-    """Run the benchmarks one after the other, so that none disturbs another."""
-    for name in sys.argv[1:] or MODULES:
-        for figure in import_module(f"benchmarks.{name}").figures():
-            print(figure.line(), flush=True)
+MODULES = [
+    "imports",
+    "token_hit",
+    "token_stampede",
+    "token_hour_boundary",
+    "token_storm",
+]
 
 
 if __name__ == "__main__":
-    main()
+    names = sys.argv[1:] or MODULES
+    show(*(import_module(f"benchmarks.{name}").figures for name in names))

@@ -1,34 +1,56 @@
 """A figure: what was measured, against what, and the goal it should meet."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
 
 @attrs.frozen(kw_only=True)
 class Figure:
-    """A measured value beside the value of its yardstick, in the same unit."""
+    """A measured value beside the value of its yardstick, in the same unit.
+
+    The goal is a multiple of the yardstick; where the value itself has the goal
+    (``absolute``), a yardstick only shows what to compare it with. Without ``at_most``
+    it is shown and has no goal.
+    """
 
     name: str
     unit: str
     ours: float
-    yardstick: float
-    compared_with: str
-    at_most: float
+    yardstick: float | None = None
+    compared_with: str | None = None
+    at_most: float | None = None
+    absolute: bool = False
 
     @property
-    def ratio(self) -> float:
-        """Ours as a multiple of the yardstick."""
-        return self.ours / self.yardstick
+    def ratio(self) -> float | None:
+        """Ours as a multiple of the yardstick, where there is one."""
+        return self.ours / self.yardstick if self.yardstick else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met, where there is one."""
+        if self.at_most is None:
+            return None
+        measured = self.ours if self.absolute else self.ratio
+        return measured is not None and measured <= self.at_most
 
     def line(self) -> str:
         """The figure as one line of JSON."""
-        facts = attrs.asdict(self) | {
-            "ratio": round(self.ratio, 3),
-            "met": self.ratio <= self.at_most,
-        }
-        return json.dumps(facts)
+        ratio = None if self.ratio is None else round(self.ratio, 3)
+        return json.dumps(attrs.asdict(self) | {"ratio": ratio, "met": self.met})
 
 
 Figures = Iterator[Figure]
+
+
+def show(*benchmarks: Callable[[], Iterable[Figure]]) -> None:
+    """Run one benchmark after the other, print each figure, then how many goals hold."""
+    met = []
+    for figures in benchmarks:
+        for figure in figures():
+            print(figure.line(), flush=True)
+            if figure.met is not None:
+                met.append(figure.met)
+    print(f"bench: {sum(met)}/{len(met)} goals")

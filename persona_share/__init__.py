@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from persona_share import errors, sandbox, stores, testing
+    from persona_share import errors, sandbox, stores, testing, webhooks
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
@@ -34,6 +34,7 @@ __all__ = [
     "sandbox",
     "stores",
     "testing",
+    "webhooks",
 ]
 
 _ROOM_OF = {

@@ -11,7 +11,13 @@ import aiohttp
 from persona_share import resources
 from persona_share._wire.address import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
-from persona_share.model.policy import RetryPolicy
+from persona_share.model.policy import (
+    PacingMode,
+    PacingPolicy,
+    Pool,
+    RetryPolicy,
+    Timeouts,
+)
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Account, Hook, World
 from persona_share.resources.surface import Surface
@@ -22,8 +28,11 @@ from persona_share.wiring import Connection, Line
 class PersonaClient(Surface):
     """One organization's API key, as an async context manager.
 
-    ``timeout`` is for a whole call, in seconds. ``http`` lends the connections of a
-    caller's `aiohttp.ClientSession`, which is neither changed nor closed.
+    ``timeout`` is for a whole call, in seconds, or `Timeouts` with all of its parts.
+    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, which is
+    neither changed nor closed. ``pacing`` is "gate" (wait for the rate limit's next
+    window before it is exceeded), "after_429" (once it was exceeded) or "off".
+    ``file_hosts`` are hosts of files beside Persona's own.
     ``insecure_local`` allows plain http to a loopback address, for a sandbox.
 
     Raises:
@@ -38,14 +47,18 @@ class PersonaClient(Surface):
         persona_version: str = DEFAULT_VERSION,
         http: aiohttp.ClientSession | None = None,
         retry: RetryPolicy | None = None,
-        timeout: float = LONGEST_CALL,
+        pacing: PacingPolicy | PacingMode | str = PacingMode.GATE,
+        timeout: float | Timeouts = LONGEST_CALL,
+        pool: Pool | None = None,
         hooks: Iterable[Hook] = (),
         insecure_local: bool = False,
         proxy: str | Secret | None = None,
         ssl_context: ssl.SSLContext | None = None,
         allowed_hosts: Iterable[str] = (),
+        file_hosts: Iterable[str] = (),
         _world: World | None = None,
     ) -> None:
+        timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(call=timeout)
         self._line = Line(
             _as_secret(api_key),
             Connection(
@@ -55,11 +68,15 @@ class PersonaClient(Surface):
                 proxy=proxy,
                 ssl_context=ssl_context,
                 allowed_hosts=tuple(allowed_hosts),
+                file_hosts=tuple(file_hosts),
             ),
             Settings(
                 persona_version=persona_version,
-                timeout=timeout,
+                timeout=timeouts.call,
+                timeouts=timeouts,
+                pool=pool or Pool(),
                 retry=retry or RetryPolicy(),
+                pacing=pacing,
             ),
             hooks,
             _world,

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from threading import get_ident
 from types import TracebackType
 from typing import NoReturn, Self
 
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
+from persona_share._tokens.entries import Entry
 from persona_share._tokens.renewal import Renewal
 from persona_share._wire.lifetime import Standing
 from persona_share.errors import (
@@ -15,6 +17,7 @@ from persona_share.errors import (
     InvalidScopeError,
     ManagerClosedError,
     NotOpenError,
+    UsageError,
     WrongEventLoopError,
 )
 from persona_share.model.metrics import TokenMetrics
@@ -49,8 +52,12 @@ class ScopedTokenManager:
         self._broker = Broker(self._account, codes, self._policy, teller(hooks))
         self._renewal = Renewal(self._broker)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self._closed = False
-        self._bearers: dict[str | Scope, TokenBearer] = {}
+        self._now = self._account.world.clock.now
+        self._named = self._broker.vault.entries.named
+        # What serves a text that names no granted scope to the letter.
+        self._found: dict[str, Entry] = {}
         self._forked = False
         self._account.world.after_fork(self._after_fork)
 
@@ -62,9 +69,11 @@ class ScopedTokenManager:
         asked = _asked(scope)
         account = self._account
         caller = Caller(
-            sender=account.bearing(self._bearer(asked)),
+            sender=account.bearing(TokenBearer(asked, self._broker, account.world)),
             world=account.world,
             headers=account.headers,
+            base_url=account.origin,
+            outside=account.outside,
             timeout=account.timeout,
             require_open=self._require_open,
             scope=asked,
@@ -83,14 +92,25 @@ class ScopedTokenManager:
         (a `TimeoutError`) when none came in time; a token that is held is never
         withheld because its renewal failed.
         """
-        if asyncio.get_running_loop() is self._loop:
-            bearer = self._bearers.get(scope)
-            if bearer is not None and (token := bearer.held()) is not None:
-                return token
-        self._require_open()
+        text = scope.text if type(scope) is Scope else str(scope)
+        loop = self._loop
+        # Our loop, running in this thread, is the running loop; to ask for that one
+        # costs a system call (it compares process ids).
+        if loop is not None and self._thread == get_ident() and loop.is_running():
+            entry = self._named(text) or self._found.get(text)
+            if entry is not None and (now := self._now()) < entry.refresh_at:
+                entry.last_used = now
+                return entry.token
+            self._account.require_open()
+        else:
+            self._require_open()
         seconds = self._account.timeout if timeout is None else timeout
-        deadline = self._account.world.clock.now() + seconds
-        return await self._bearer(scope).obtain(deadline)
+        entry = await self._broker.obtain(_asked(scope), self._now() + seconds)
+        if text != entry.token.scope.text:
+            if len(self._found) > self._policy.most_tokens:
+                self._found.clear()
+            self._found[text] = entry
+        return entry.token
 
     async def exchange(
         self,
@@ -164,7 +184,11 @@ class ScopedTokenManager:
     async def forget(self, scope: Scope | str) -> None:
         """Drop the token and the waiting codes of exactly this scope."""
         self._require_open()
-        self._broker.forget(_asked(scope))
+        dropped = _asked(scope)
+        self._broker.forget(dropped)
+        for key, entry in tuple(self._found.items()):
+            if entry.token.scope == dropped:
+                del self._found[key]
 
     def invalidate(self, token: AccessToken) -> None:
         """Complain about exactly this token: it is never used again, a newer one is."""
@@ -188,18 +212,26 @@ class ScopedTokenManager:
         """Let exchanges that were sent end (5 s at most), drop all tokens; twice is fine."""
         if self._closed:
             return
+        if self._loop is not None:
+            require_loop(self._loop, "the manager")
         self._closed = True
-        self._bearers.clear()
+        self._loop = None
+        self._found.clear()
         if self._forked:
             return
-        await self._renewal.stop()
-        await self._broker.close()
+        try:
+            await self._broker.close()
+        finally:
+            await self._renewal.stop()
 
     async def __aenter__(self) -> Self:
-        if self._closed:
+        if self._loop is not None or self._closed or self._forked:
             self._require_open()
+            message = "the manager was entered already"
+            raise UsageError(message)
         self._account.require_open()
         self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         self._renewal.start()
         return self
 
@@ -216,15 +248,6 @@ class ScopedTokenManager:
         shown = "closed" if self._closed else state
         return f"<ScopedTokenManager {shown}, {len(self._broker.vault.entries)} tokens>"
 
-    def _bearer(self, scope: Scope | str) -> TokenBearer:
-        bearer = self._bearers.get(scope)
-        if bearer is None:
-            if len(self._bearers) > self._policy.most_tokens:
-                self._bearers.clear()
-            bearer = TokenBearer(_asked(scope), self._broker, self._account.world)
-            self._bearers[scope] = bearer
-        return bearer
-
     def _describe(self, scope: Scope) -> str:
         entry = self._broker.vault.held(scope)
         if entry is None:
@@ -237,7 +260,7 @@ class ScopedTokenManager:
         """Drop what the parent still has; tokens stay, but nobody may use them here."""
         self._forked = True
         self._loop = None
-        self._bearers.clear()
+        self._found.clear()
         self._broker.after_fork()
 
     def __reduce__(self) -> NoReturn:
@@ -267,7 +290,7 @@ def _hint_of(code: object, scope: Scope | str | None) -> Scope | None:
 
 def _asked(scope: Scope | str) -> Scope:
     asked = Scope.parse(scope)
-    if not asked:
+    if not asked.text:
         message = "the scope is empty"
         raise InvalidScopeError(message)
     return asked

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -44,7 +45,7 @@ class Clock(Protocol):
 
 @attrs.frozen
 class World:
-    """Time, dice and new keys, to be passed to whoever must ask for them.
+    """Time, dice, new keys and nonces, to be passed to whoever must ask for them.
 
     ``after_fork`` takes a bound method that is called in every forked child, for as
     long as its object lives.
@@ -54,6 +55,7 @@ class World:
     roll: Callable[[], float]
     new_key: Callable[[], str]
     fingerprint_key: bytes = attrs.field(repr=False)
+    new_bytes: Callable[[int], bytes] = attrs.field(repr=False)
     after_fork: Callable[[Callable[[], None]], None] = attrs.field(
         default=lambda _: None, repr=False
     )
@@ -93,6 +95,11 @@ class Account(Protocol):
 
     def bearing(self, source: "BearerSource") -> Sender:
         """Answer a whole stack that takes its credential from this source."""
+        ...
+
+    @property
+    def outside(self) -> "Outside":
+        """The hosts of files, and the local disk."""
         ...
 
     @property
@@ -199,7 +206,7 @@ class TokenStore(Protocol):
         ...
 
     async def offer(self, key: str, ticket: Carried) -> bool:
-        """Queue a pushed code; False when it is known or too many wait."""
+        """Queue a pushed code; False when it is known, over, or too many wait."""
         ...
 
     async def take(self, key: str) -> Carried | None:
@@ -211,7 +218,11 @@ class TokenStore(Protocol):
         ...
 
     async def news(self, key: str, seconds: float) -> None:
-        """Return when something happened to this key, or after so many seconds."""
+        """Return when something happened to this key, or after so many seconds.
+
+        What happened after this store last said to wait (`Follow`) counts, too. It may
+        return early: whoever waits elects again.
+        """
         ...
 
 
@@ -228,4 +239,51 @@ class Hook(Protocol):
 
     def __call__(self, event: Event, /) -> object:
         """Take note of an event; what it returns or raises changes nothing."""
+        ...
+
+
+class NewFile(Protocol):
+    """A file that did not exist before, readable by its owner alone."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    async def restart(self) -> None:
+        """Forget what was written."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Write a piece at the end."""
+        ...
+
+    def close(self, *, keep: bool) -> None:
+        """Close it, and take it away again unless it is to be kept."""
+        ...
+
+
+class Outside(Protocol):
+    """What lies beside the API: the hosts of its files, and the local disk."""
+
+    async def file_host(self, url: str) -> tuple[Sender, str]:
+        """Answer what sends to the host of a file, and the file's path and query.
+
+        It sends no credential. Raises `InvalidArgumentError` for any other host.
+        """
+        ...
+
+    async def new_file(self, path: str | Path) -> NewFile:
+        """Make a file; raises `FileExistsError` for anything that is there."""
+        ...
+
+
+class ReplayGuard(Protocol):
+    """Remembers which events were delivered."""
+
+    async def is_new(self, event_id: str, lifetime: float) -> bool:
+        """Note an id for so many seconds; answer whether it was not noted before.
+
+        Of several who ask at the same time, exactly one is told that it is new.
+        """
         ...

@@ -6,7 +6,13 @@ from typing import Final
 import attrs
 
 from persona_share.errors import ConfigurationError
-from persona_share.model.policy import RetryPolicy
+from persona_share.model.policy import (
+    PacingMode,
+    PacingPolicy,
+    Pool,
+    RetryPolicy,
+    Timeouts,
+)
 
 
 DEFAULT_VERSION: Final = "2025-12-08"
@@ -34,6 +40,16 @@ def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None
         raise ConfigurationError(message)
 
 
+def _pacing(value: object) -> PacingPolicy:
+    if isinstance(value, PacingPolicy):
+        return value
+    for mode in PacingMode:
+        if value == mode:
+            return PacingPolicy(mode=mode)
+    message = f"pacing must be one of {', '.join(PacingMode)}, or a PacingPolicy"
+    raise ConfigurationError(message)
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The settings of one client. ``timeout`` is for a whole call, in seconds."""
@@ -41,6 +57,9 @@ class Settings:
     persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_date)
     timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    pacing: PacingPolicy = attrs.field(factory=PacingPolicy, converter=_pacing)
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
+    pool: Pool = attrs.field(factory=Pool)
 
     def headers(self) -> dict[str, str]:
         """Answer the headers of every request; the casing is always asked for."""

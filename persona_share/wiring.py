@@ -3,23 +3,28 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import aiohttp
 import attrs
 
+from persona_share._net.files import NewFile
 from persona_share._net.http import AiohttpSender
 from persona_share._net.world import real_world
 from persona_share._send.bearer import ApiKeyBearer, Bearer
 from persona_share._send.observed import Observed, Tell
+from persona_share._send.pacing import Gate, Paced
 from persona_share._send.retrying import Retrying
 from persona_share._wire.address import Address, address_of
 from persona_share._wire.budget import Budget
+from persona_share._wire.places import place_of
 from persona_share.errors import (
     ClientClosedError,
     NotOpenError,
     WrongEventLoopError,
 )
 from persona_share.model.events import Event
+from persona_share.model.policy import PacingMode
 from persona_share.model.secret import Secret
 from persona_share.ports import BearerSource, Hook, Sender, World
 from persona_share.resources.base import Caller
@@ -36,6 +41,7 @@ class Connection:
     proxy: str | Secret | None = None
     ssl_context: ssl.SSLContext | None = None
     allowed_hosts: tuple[str, ...] = ()
+    file_hosts: tuple[str, ...] = ()
 
     def address(self) -> Address:
         """Answer the checked base URL."""
@@ -69,7 +75,11 @@ class Line:
         self._retry = settings.retry
         # One for everything that this client sends: sessions come and go.
         self._budget = Budget(settings.retry)
+        self._gate: Gate | None = None
+        if settings.pacing.mode is not PacingMode.OFF:
+            self._gate = Gate(self.world.clock, settings.pacing)
         self._tell = Tell(hooks)
+        self._connection = connection
         self._key = ApiKeyBearer(key)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -79,15 +89,23 @@ class Line:
             session=connection.http,
             ssl_context=connection.ssl_context,
             proxy=connection.proxy,
+            pool=settings.pool,
+            timeouts=settings.timeouts,
         )
-        self.exchanger: Sender = self._observed(Bearer(self._socket, self._key))
+        self.outside: FileHosts = FileHosts(connection, self._file_stack)
+        # An exchange never waits behind the calls that need its token.
+        self.exchanger: Sender = self._observed(self._paced(self._key, ahead=True))
 
     def bearing(self, source: BearerSource) -> Sender:
         """Answer the whole stack with its credential from this source."""
-        bearer = Bearer(self._socket, source)
         return self._observed(
             Retrying(
-                bearer, self.world, self._retry, budget=self._budget, tell=self._tell
+                self._paced(source),
+                self.world,
+                self._retry,
+                budget=self._budget,
+                tell=self._tell,
+                paced=self._gate is not None,
             )
         )
 
@@ -97,8 +115,10 @@ class Line:
             sender=self.bearing(self._key),
             world=self.world,
             headers=self.headers,
+            base_url=self.origin,
             timeout=self.timeout,
             require_open=self.require_open,
+            outside=self.outside,
         )
 
     def require_open(self) -> None:
@@ -122,10 +142,69 @@ class Line:
     async def close(self) -> None:
         """Close the socket; a second time does nothing."""
         self._closed = True
+        if self._gate is not None:
+            await self._gate.close()
+        await self.outside.close()
         await self._socket.close()
+
+    def _paced(self, source: BearerSource, *, ahead: bool = False) -> Sender:
+        bearer = Bearer(self._socket, source)
+        if self._gate is None:
+            return bearer
+        return Paced(bearer, self._gate, source, ahead=ahead)
 
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.world.clock.now, self._tell)
+
+    def _file_stack(self, address: Address) -> tuple[AiohttpSender, Sender]:
+        """Answer a socket to a host of files and its stack, which holds no credential."""
+        socket = AiohttpSender(
+            address,
+            now=self.world.clock.now,
+            session=self._connection.http,
+            ssl_context=self._connection.ssl_context,
+            proxy=self._connection.proxy,
+        )
+        retrying = Retrying(
+            socket, self.world, self._retry, budget=self._budget, tell=self._tell
+        )
+        return socket, self._observed(retrying)
+
+
+class FileHosts:
+    """What lies beside the API, for one line: hosts of files, and the local disk."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stack: Callable[[Address], tuple[AiohttpSender, Sender]],
+    ) -> None:
+        self._connection = connection
+        self._stack = stack
+        self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
+
+    async def file_host(self, url: str) -> tuple[Sender, str]:
+        """Answer what sends to the host of a file, and the file's path and query."""
+        place = place_of(
+            url,
+            hosts=self._connection.file_hosts,
+            insecure_local=self._connection.insecure_local,
+        )
+        origin = place.address.origin
+        if origin not in self._stacks:
+            self._stacks[origin] = self._stack(place.address)
+        socket, sender = self._stacks[origin]
+        await socket.open()  # does nothing where it is open
+        return sender, place.target
+
+    async def new_file(self, path: str | Path) -> NewFile:
+        """Make a file; raises `FileExistsError` for anything that is there."""
+        return await NewFile.create(path)
+
+    async def close(self) -> None:
+        """Close every socket that was opened."""
+        for socket, _ in self._stacks.values():
+            await socket.close()
 
 
 def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:

@@ -17,6 +17,9 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+# Counts the faults whose tests were run; what a run lacks is told at its end.
+pytest_plugins = ("tests.faults.tally",)
+
 
 def _stays_here(event, arguments):
     """Refuse a connection that would leave this machine."""

@@ -38,6 +38,7 @@ class RawServer:
         self.port = self._server.sockets[0].getsockname()[1]
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.api = f"{self.url}/api/v1"
         return self
 
     async def __aexit__(self, *_):
@@ -81,6 +82,10 @@ class Connection:
                 self._server.received += await self._reader.readexactly(size)
         self._server._reached.set()
         return head
+
+    async def head(self):
+        """Read the head of a request, and leave its body where it is."""
+        return await self._reader.readuntil(b"\r\n\r\n")
 
     async def send(self, data):
         self._writer.write(data)

@@ -88,6 +88,12 @@ _SLOW_CONNECT: Final = _unsent(
 _SLOW_ANSWER: Final = _lost(
     ConnectionLostError, "the answer took longer than an attempt may", "timeout"
 )
+UNWANTED: Final = _lost(
+    ConnectionLostError,
+    "the caller did not take the rest of the body",
+    "not taken",
+    retryable=False,
+)
 NO_PLACE: Final = _unsent(
     PoolTimeoutError, "every connection of the pool stayed busy", "pool"
 )

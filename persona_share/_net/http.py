@@ -5,8 +5,9 @@ attempt becomes a value (`Response` or `Fault`) before anything is raised (T8).
 """
 
 import asyncio
+import io
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib import import_module
 from typing import Final
@@ -18,6 +19,7 @@ from yarl import URL
 from persona_share._net.fault import (
     NO_PLACE,
     NO_TIME_LEFT,
+    UNWANTED,
     Fault,
     by_deadline,
     fault_of,
@@ -26,7 +28,7 @@ from persona_share._net.fault import (
 from persona_share._net.tls import checked_context, proxy_of
 from persona_share._wire.address import Address, check_credential
 from persona_share._wire.body import CHUNK, ERROR_CAP, BodyTooLargeError, Intake
-from persona_share._wire.messages import Request, Response
+from persona_share._wire.messages import Request, Response, Sink
 from persona_share._wire.redact import shown_id
 from persona_share.errors import (
     ClientClosedError,
@@ -41,6 +43,7 @@ from persona_share.model.secret import MaskedText, Secret
 # never got one it is known that nothing was sent.
 _CONNECT_MARGIN: Final = 0.01
 _CLOSED: Final = "the client was closed"
+_LARGE: Final = 1024 * 1024
 
 
 class AiohttpSender:
@@ -189,13 +192,14 @@ class AiohttpSender:
     ) -> Response | Fault:
         """Send and read; this frame and those below it see the credential."""
         timeouts, proxy = self._timeouts, self._proxy
-        hurried = left < timeouts.attempt
+        # A long file takes its time; a sink's caller says how much of it there is.
+        hurried = left < timeouts.attempt or request.sink is not None
         try:
             async with session.request(
                 request.method,
                 URL(self._address.base_url + request.target, encoded=True),
                 headers=_headers(request),
-                data=request.body,
+                data=_body(request.body),
                 allow_redirects=False,
                 raise_for_status=False,
                 ssl=self._ssl,
@@ -216,6 +220,13 @@ class AiohttpSender:
             connect=min(self._timeouts.connect, connect),
             sock_read=self._timeouts.read,
         )
+
+
+def _body(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Answer the body so that a large one is sent in pieces, and without a warning."""
+    if body is None or len(body) <= _LARGE:
+        return body
+    return io.BytesIO(body)
 
 
 def _headers(request: Request) -> CIMultiDict[str]:
@@ -239,6 +250,8 @@ async def _read(
         answer.close()
         return Response(status=status, headers=headers, first_sent_at=started)
     success = status < 300  # noqa: PLR2004
+    if success and request.sink is not None:
+        return await _pour(request.sink, answer, headers, started)
     cap = request.expects.cap if success else ERROR_CAP
     intake = Intake(cap, headers.get("content-encoding", ""))
     content = answer.content
@@ -254,6 +267,40 @@ async def _read(
             return too_large(status, shown_id(headers.get("request-id")))
         body = intake.head  # an error is an error, however much it says
     return Response(status=status, headers=headers, body=body, first_sent_at=started)
+
+
+async def _pour(
+    sink: Sink, answer: aiohttp.ClientResponse, headers: dict[str, str], started: float
+) -> Response | Fault:
+    """Answer a response without its body, which went into a sink as it came."""
+    intake = Intake(sink.cap, headers.get("content-encoding", ""))
+    try:
+        if not await _taken(sink.begin(headers)):
+            return _unwanted(answer)
+        while piece := await answer.content.read(CHUNK):
+            intake.feed(piece)
+            if not await _taken(sink.write(intake.drain())):
+                return _unwanted(answer)
+        if not await _taken(sink.write(intake.end())):
+            return _unwanted(answer)
+    except BodyTooLargeError:
+        answer.close()  # never drained
+        return too_large(answer.status, shown_id(headers.get("request-id")))
+    return Response(status=answer.status, headers=headers, first_sent_at=started)
+
+
+async def _taken(step: Awaitable[None]) -> bool:
+    """Answer whether a sink took what it was given; why not, its maker knows."""
+    try:
+        await step
+    except Exception:  # noqa: BLE001 — a full disk must not look like a lost connection
+        return False
+    return True
+
+
+def _unwanted(answer: aiohttp.ClientResponse) -> Fault:
+    answer.close()
+    return UNWANTED
 
 
 def _lowered(answer: aiohttp.ClientResponse) -> dict[str, str]:

@@ -72,6 +72,11 @@ def seeded_roll(seed: int) -> Callable[[], float]:
     return random.Random(seed).random
 
 
+def seeded_bytes(seed: int) -> Callable[[int], bytes]:
+    """Answer a source of bytes that gives the same ones for the same seed."""
+    return random.Random(seed).randbytes
+
+
 #: Whom to tell in a forked child; they leave by themselves when they die.
 _LISTENERS: Final[set[weakref.WeakMethod[Callable[[], None]]]] = set()
 
@@ -101,5 +106,6 @@ def real_world() -> World:
         roll=random.SystemRandom().random,
         new_key=lambda: str(uuid.uuid4()),
         fingerprint_key=secrets.token_bytes(32),
+        new_bytes=secrets.token_bytes,
         after_fork=after_fork,
     )

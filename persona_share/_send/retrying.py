@@ -56,6 +56,7 @@ class Retrying:
         *,
         budget: Budget | None = None,
         tell: Callable[[Event], object] | None = None,
+        paced: bool = False,
     ) -> None:
         self._inner = inner
         self._world = world
@@ -63,6 +64,7 @@ class Retrying:
         self._policy = policy or RetryPolicy()
         self._budget = budget or Budget(self._policy)
         self._tell = tell
+        self._paced = paced
 
     async def send(self, request: Request) -> Response:
         """Send, as often as it needs to be and may be."""
@@ -116,6 +118,7 @@ class Retrying:
             policy=self._policy,
             roll=self._world.roll(),
             left=call.request.deadline - self._now(),
+            paced=self._paced,
         )
         if isinstance(decision, RetryAfter) and not self._budget.spend(decision.cost):
             return GiveUp(_BROKE)
@@ -225,5 +228,5 @@ def _failed(error: PersonaError) -> Failed:
         reason = error.attempts[-1].reason if error.attempts else type(error).__name__
         return Failed(error.phase, reason, error.retryable)
     # Our own refusal, or no token: whatever its phase says is not about this request.
-    phase = Phase.ANSWERED if isinstance(error, ApiError) else Phase.NOT_SENT
+    phase = error.phase if isinstance(error, ApiError) else Phase.NOT_SENT
     return Failed(phase, type(error).__name__, retryable=False)

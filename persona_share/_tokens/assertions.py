@@ -46,9 +46,9 @@ class ClientCredentials:
             self._header["kid"] = key_id
         self._key = _imported(as_secret(private_key), algorithm)
 
-    def assertion(self, audience: str, world: World, skew: float = 0.0) -> Secret:
+    def assertion(self, audience: str, world: World) -> Secret:
         """Answer a new signed assertion for this token endpoint, good for 5 minutes."""
-        issued = int(world.clock.wall().timestamp() + skew)
+        issued = int(world.clock.wall().timestamp())
         claims = {
             "iss": self.client_id,
             "sub": self.client_id,

@@ -16,6 +16,8 @@ _REPLAYS: Final = 2
 class TokenBearer:
     """The bearer source of one scope."""
 
+    __slots__ = ("_broker", "_clock", "_entry", "_now", "_roll", "_scope")
+
     def __init__(self, scope: Scope, broker: Broker, world: World) -> None:
         self._scope = scope
         self._broker = broker

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from persona_share._tokens.codes import Codes, within
+from persona_share._tokens.codes import Codes, TimeIsUpError, within
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.flight import Flight, Left, Outcome
 from persona_share._tokens.meter import Meter
@@ -25,7 +25,6 @@ from persona_share._wire.lifetime import (
 )
 from persona_share.errors import (
     CodeAlreadyUsedError,
-    CodeExpiredError,
     CodeRejectedError,
     DeadlineExceededError,
     ManagerClosedError,
@@ -71,12 +70,15 @@ class Broker:
         While the held token is valid nothing that happens to its renewal is seen by
         the caller. Raises a `TokenError` or `DeadlineExceededError`.
         """
+        outcome: Outcome
         while True:
             self._require_open()
             now = self.clock.now()
             entry = self.vault.entries.serving(scope, now)
             if entry is None:
-                outcome = await self._brought(scope, deadline)
+                outcome = Left.TIME_IS_UP
+                if flight := self._bringing(scope, deadline):
+                    outcome = await flight.wait(deadline, scope)
             else:
                 entry.last_used = now
                 standing = entry.standing(now, self.policy)
@@ -85,36 +87,43 @@ class Broker:
                 if standing is Standing.ADVISORY:
                     self.renew(entry)
                     return entry
-                outcome = await self._renewed(entry, deadline)
-            if isinstance(outcome, Entry):
+                outcome = await self._renewed(scope, entry, deadline)
+            if isinstance(outcome, Entry) and outcome.covers(scope, self.policy):
                 outcome.last_used = self.clock.now()
                 return outcome
-            _raise_if_final(outcome, "no token came before the caller's time was up")
+            if self.vault.held(scope) is None:  # else somebody brought one just now
+                too_late = "no token came before the caller's time was up"
+                _raise_if_final(outcome, too_late)
 
-    async def _brought(self, scope: Scope, deadline: float) -> Outcome:
-        """Wait for an exchange where no token is held."""
+    def _bringing(self, scope: Scope, deadline: float) -> Flight | None:
+        """Answer the exchange to wait for where no token is held."""
         asked = self.vault.asked_for(scope)
-        if asked not in self._flights:
-            self._require_no_setback(asked)
-        return await self._join(asked, None).wait(deadline)
+        flight = self._flights.get(asked)
+        if flight is not None:
+            return flight
+        self._require_no_setback(asked)
+        if self.clock.now() >= deadline:
+            return None  # nobody would be there for what it brings
+        return self._join(asked, None)
 
-    async def _renewed(self, entry: Entry, deadline: float) -> Outcome:
+    async def _renewed(self, scope: Scope, entry: Entry, deadline: float) -> Outcome:
         """Wait for the renewal as long as the held token allows, then use that."""
         guard_at = entry.guard_at(self.policy)
-        if self._setbacks.of(entry.asked) is not None:
+        if not entry.asked or self._setbacks.of(entry.asked) is not None:
             return entry
         flight = self._join(entry.asked, entry)
-        outcome = await flight.wait(min(deadline, guard_at))
+        outcome = await flight.wait(min(deadline, guard_at), scope)
         if isinstance(outcome, Entry) or outcome is Left.WITHDRAWN:
             return outcome
-        if entry.standing(self.clock.now(), self.policy) is Standing.EXPIRED:
-            # It ended, or was revoked, while we waited: look again.
+        held = self.vault.entries.exact(entry.token.scope) is entry
+        if not held or entry.standing(self.clock.now(), self.policy) is Standing.EXPIRED:
+            # It ended, was revoked or forgotten while we waited: look again.
             return Left.WITHDRAWN if self.clock.now() < deadline else outcome
         return entry
 
     def renew(self, entry: Entry) -> None:
         """Start the renewal of an entry in the background, unless there is a reason."""
-        if self._closed or entry.asked in self._flights:
+        if self._closed or not entry.asked or entry.asked in self._flights:
             return
         if self._setbacks.of(entry.asked) is None:
             self._join(entry.asked, entry, background=True)
@@ -129,17 +138,17 @@ class Broker:
             self._require_open()
             if ticket.state in {TicketState.REDEEMED, TicketState.REJECTED}:
                 return self._granted_before(ticket)
-            flight = self._flights.get(ticket.id)
+            flight = self._at_work_on(ticket)
             if flight is None:
-                self._require_sendable(ticket)
-                self.codes.pool.claim(ticket)
-                flight = self._fly(
-                    ticket.id, lambda flight: self._redeemed(ticket, flight)
-                )
+                self.codes.require_sendable(ticket, "this code", ticket.hint)
+                flight = self._redeem(ticket)
+            own = self._flights.get(ticket.id) is flight
             outcome = await flight.wait(deadline)
-            if isinstance(outcome, Entry):
+            if own and isinstance(outcome, Entry):
                 return outcome.token.scope
-            _raise_if_final(outcome, "the exchange took longer than the caller's time")
+            if own or outcome is Left.TIME_IS_UP:
+                too_late = "the exchange took longer than the caller's time"
+                _raise_if_final(outcome, too_late)
 
     def offer(self, ticket: Ticket) -> float | None:
         """Use a pushed code now if somebody needs it; else answer when to look again."""
@@ -147,9 +156,10 @@ class Broker:
         if ticket.state is not TicketState.QUEUED:
             return None
         if ticket.hint is not None:
-            self._setbacks.clear(ticket.hint)
-            if self._is_wanted(ticket.hint, now):
-                self._redeem_soon(ticket)
+            self._setbacks.clear_within(ticket.hint)
+            hindered = self._setbacks.of(ticket.hint) is not None
+            if not hindered and self._is_wanted(ticket.hint, now):
+                self._redeem(ticket, background=True)
                 return None
         return last_safe_moment(
             ticket.deadline, ticket.received_at, self._roll(), self.policy
@@ -158,25 +168,28 @@ class Broker:
     def use_or_lose(self, ticket: Ticket) -> None:
         """Exchange a code at its last safe moment, if that adds cover to what is used."""
         now = self.clock.now()
-        if self._closed or ticket.state is not TicketState.QUEUED:
+        waits = ticket.state is TicketState.QUEUED
+        hint = ticket.hint
+        if self._closed or hint is None or not waits or self._delivery(hint):
             return
-        if ticket.hint is None or not self.codes.pool.sendable(ticket, now):
-            return
-        entry = self.vault.entries.lapsed(ticket.hint)
+        entry = self.vault.held(hint) or self.vault.entries.lapsed(hint)
         if entry is None or not self.vault.is_in_use(entry, now):
             return
         token = entry.token
         if is_worthwhile(now, token.ends, token.lifetime, self.policy):
-            self._redeem_soon(ticket)
+            self._redeem(ticket, background=True)
 
     def forget(self, scope: Scope) -> None:
         """Drop what is held for a scope: its token, its waiting codes, its setbacks."""
+        for entry in self.vault.entries.asking(scope):
+            self.vault.entries.drop(entry.token.scope)
         self.vault.entries.drop(scope)
         self.codes.pool.forget(scope)
         self._setbacks.clear(scope)
 
     def metrics(self) -> TokenMetrics:
         """Answer the counters, and what is held and waits at this moment."""
+        self.codes.expire()
         return attrs.evolve(
             self.vault.metrics(),
             codes_waiting=len(self.codes.pool),
@@ -192,44 +205,69 @@ class Broker:
     async def close(self) -> None:
         """Let what was sent come to its end, within bounds; drop the rest."""
         self._closed = True
-        message = "the manager was closed"
+        closed = ManagerClosedError("the manager was closed")
         flights = tuple(self._flights.values())
         for flight in flights:
             if not flight.sent:
-                flight.abandon(ManagerClosedError(message))
-        tasks = {flight.task for flight in flights}
-        if not tasks:
+                flight.abandon(closed)
+        if not flights:
             return
+        tasks = {flight.task for flight in flights}
         ended = asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(TimeoutError):
-            await within(self.clock, self.policy.drain, asyncio.shield(ended))
-        for flight in flights:
-            flight.abandon(ManagerClosedError(message))
+        try:
+            with contextlib.suppress(TimeIsUpError):
+                await within(self.clock, self.policy.drain, asyncio.shield(ended))
+        finally:
+            # Also where the closing itself is cancelled: nothing stays behind.
+            for flight in flights:
+                flight.abandon(closed)
         await ended
-        for ticket in self.codes.pool:
-            if ticket.state is TicketState.SENT:
-                ticket.become(TicketState.IN_DOUBT)
-                ticket.replayable = True
 
     # ── Flights ─────────────────────────────────────────────────────────────────
 
     def _is_wanted(self, hint: Scope, now: float) -> bool:
         """Answer whether somebody waits for it, or a token in use is due."""
-        for key, flight in self._flights.items():
-            if isinstance(key, Scope) and key <= hint and not flight.sent:
-                return True
-        entry = self.vault.entries.lapsed(hint)
+        waiting = [
+            not flight.sent and self._delivery(key) is None
+            for key, flight in self._flights.items()
+            if isinstance(key, Scope) and self._suits(hint, key)
+        ]
+        if waiting or self._delivery(hint) is not None:
+            return any(waiting)
+        entry = self.vault.held(hint) or self.vault.entries.lapsed(hint)
         if entry is None or not self.vault.is_in_use(entry, now):
             return False
         return entry.standing(now, self.policy) is not Standing.FRESH
 
-    def _redeem_soon(self, ticket: Ticket) -> None:
-        if ticket.id in self._flights:
-            return
-        self.codes.pool.claim(ticket)
-        self._fly(
-            ticket.id, lambda flight: self._redeemed(ticket, flight), background=True
+    def _suits(self, hint: Scope, asked: Scope) -> bool:
+        """Answer whether a code with this hint may bring a token for a scope."""
+        return asked == hint if self.policy.exact_only else asked <= hint
+
+    def _delivery(self, asked: Scope) -> Flight | None:
+        """Answer the flight of a code on its way that may bring a token for a scope."""
+        for key, flight in self._flights.items():
+            on_its_way = flight.sent or not isinstance(key, Scope)
+            hint = None if flight.ticket is None else flight.ticket.hint
+            if on_its_way and hint is not None and self._suits(hint, asked):
+                return flight
+        return None
+
+    def _at_work_on(self, ticket: Ticket) -> Flight | None:
+        """Answer the flight that has this code in hand, whatever it was begun for."""
+        if ticket.state not in {TicketState.CLAIMED, TicketState.SENT}:
+            return None
+        flights = self._flights.values()
+        return next((each for each in flights if each.ticket is ticket), None)
+
+    def _redeem(self, ticket: Ticket, *, background: bool = False) -> Flight:
+        """Exchange one delivered code."""
+        flight = self._fly(
+            ticket.id,
+            lambda flight: self._redeemed(ticket, flight),
+            background=background,
         )
+        self.codes.claim(ticket, flight)
+        return flight
 
     def _join(
         self, asked: Scope, entry: Entry | None, *, background: bool = False
@@ -254,12 +292,12 @@ class Broker:
         *,
         background: bool = False,
     ) -> Flight:
-        flight = Flight(
-            work,
-            clock=self.clock,
-            background=background,
-            landed=lambda _: self._flights.pop(key),
-        )
+        def landed(flight: Flight) -> None:
+            self._flights.pop(key, None)
+            if flight.ticket is not None:
+                flight.ticket.let_go()
+
+        flight = Flight(work, clock=self.clock, background=background, landed=landed)
         self._flights[key] = flight
         return flight
 
@@ -268,11 +306,15 @@ class Broker:
         try:
             while True:
                 try:
+                    await self._deliveries(asked)
                     ticket = await self.codes.obtain(asked, flight)
+                    await self._deliveries(asked)
                     entry = await self._land(ticket, asked, flight)
                 except CodeRejectedError as error:
-                    another = self.codes.may_ask_again(asked, flight)
-                    if self._setbacks.broken or not another:
+                    flight.sent = False
+                    if (fresh := self._fresh(asked)) is not None:
+                        return fresh
+                    if not self._goes_on(asked, flight):
                         raise error.fresh() from None
                     continue
                 if asked <= entry.token.scope:
@@ -280,8 +322,29 @@ class Broker:
                 if ticket.hint is not None:
                     raise _not_granted(asked, entry.token.scope)
         except TokenError as error:
-            self.vault.failed(asked, error)
+            self.vault.failed(asked, error, asked_source=flight.codes_asked > 0)
             raise
+
+    def _fresh(self, asked: Scope) -> Entry | None:
+        """Answer what another flight brought meanwhile."""
+        entry, now = self.vault.held(asked), self.clock.now()
+        if entry is None or entry.standing(now, self.policy) is not Standing.FRESH:
+            return None
+        return entry
+
+    def _goes_on(self, asked: Scope, flight: Flight) -> bool:
+        """Answer whether a flight whose code was refused tries another one."""
+        if self._setbacks.broken or flight.unwanted:
+            return False
+        return self.codes.may_ask_again(asked, flight)
+
+    async def _deliveries(self, asked: Scope) -> None:
+        """Wait for the codes on their way that may do: two exchanges would burn one.
+
+        The flight that waits here ends with the token, should one of them bring it.
+        """
+        while (delivery := self._delivery(asked)) is not None:
+            await delivery.wait(float("inf"))
 
     async def _redeemed(self, ticket: Ticket, flight: Flight) -> Outcome:
         """Bring the token of one delivered code."""
@@ -331,8 +394,8 @@ class Broker:
             lambda each: each.pinned or each.asked in self._flights or each is entry
         )
         for key, flight in tuple(self._flights.items()):
-            if isinstance(key, Scope) and key <= entry.token.scope:
-                flight.satisfy(entry)
+            if isinstance(key, Scope):
+                flight.satisfy(entry, key, self.policy)
 
     def _granted_before(self, ticket: Ticket) -> Scope:
         scope = ticket.granted
@@ -340,14 +403,6 @@ class Broker:
             return scope
         message = "this code was used before"
         raise CodeAlreadyUsedError(message)
-
-    def _require_sendable(self, ticket: Ticket) -> None:
-        if not ticket.may_be_sent:
-            message = "this code was used before, and its outcome is not known"
-            raise CodeAlreadyUsedError(message)
-        if not self.codes.pool.sendable(ticket, self.clock.now()):
-            message = "the code ends too soon to be exchanged"
-            raise CodeExpiredError(message)
 
     def _require_no_setback(self, scope: Scope) -> None:
         if (setback := self._setbacks.of(scope)) is not None:

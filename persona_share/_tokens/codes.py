@@ -1,12 +1,13 @@
 """Where codes come from: the pool of pushed ones first, then the code source."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
 from persona_share._tokens.assertions import LONGEST_LIFE, ClientCredentials
-from persona_share._tokens.flight import Flight
+from persona_share._tokens.flight import Flight, where
 from persona_share._tokens.tickets import Pool, Ticket, TicketState, code_id
 from persona_share._wire.grants import checked_code
 from persona_share._wire.lifetime import code_deadline
@@ -20,6 +21,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     InvalidScopeError,
     PersonaError,
+    TokenError,
 )
 from persona_share.model import events
 from persona_share.model.policy import RenewalPolicy
@@ -43,7 +45,6 @@ class Codes:
         tell: Callable[[events.Event], None],
         origin: str,
     ) -> None:
-        self.skew = 0.0
         self._origin = origin
         self.pool = Pool(policy)
         self._world = world
@@ -62,41 +63,48 @@ class Codes:
         Raises `InvalidArgumentError` for what cannot be a code.
         """
         secret = checked_code(code)
+        self.expire()
         if (known := self.pool.known(secret)) is not None:
+            known.hint = known.hint or hint
             return known
         ticket = self._new_ticket(secret, hint, expires_at)
         self.pool.add(ticket)
         return ticket
 
-    async def obtain(self, asked: Scope, flight: Flight) -> Ticket:
-        """Answer a claimed ticket for this scope.
-
-        Raises `AuthorizationCodeRequiredError`, `CodeSourceError` or
-        `CodeAlreadyUsedError`.
-        """
+    def expire(self) -> None:
+        """Let go of the codes that have ended, and tell of those that ended unused."""
         now = self._world.clock.now()
         for ended in self.pool.expire(now):
             size = len(ended.hint or ())
             self._tell(events.CodeExpiredUnused(at=now, scope_size=size))
-        pushed = self.pool.take(asked, now)
+
+    def claim(self, ticket: Ticket, flight: Flight, *, pushed: bool = True) -> None:
+        """Give a flight a code to exchange; nobody else may take it meanwhile."""
+        again = ticket.first_sent_at is not None
+        ticket.become(TicketState.CLAIMED)
+        flight.ticket = ticket
+        if not again:
+            now, size = self._world.clock.now(), len(ticket.hint or ())
+            self._tell(events.CodeClaimed(at=now, scope_size=size, pushed=pushed))
+
+    async def obtain(self, asked: Scope, flight: Flight) -> Ticket:
+        """Answer a ticket for this scope, claimed for this flight.
+
+        Raises `AuthorizationCodeRequiredError`, `CodeSourceError` or
+        `CodeAlreadyUsedError`.
+        """
+        self.expire()
+        now = self._world.clock.now()
+        pushed = self.pool.fitting(asked, now)
         if pushed is None and self._source is None:
             pushed = self.pool.unhinted(now)
         ticket = pushed or await self._fresh(asked, flight)
-        self._tell(
-            events.CodeClaimed(at=now, scope_size=len(asked), pushed=pushed is not None)
-        )
+        self.claim(ticket, flight, pushed=pushed is not None)
         return ticket
 
     def may_ask_again(self, asked: Scope, flight: Flight) -> bool:
         """Answer whether there may be another code after one was refused."""
-        now = self._world.clock.now()
-        if any(
-            each.may_be_sent
-            and each.hint is not None
-            and asked <= each.hint
-            and self.pool.sendable(each, now)
-            for each in self.pool
-        ):
+        if self.pool.fitting(asked, self._world.clock.now()) is not None:
             return True
         return self._source is not None and (
             flight.codes_asked < self._policy.fresh_codes
@@ -113,14 +121,18 @@ class Codes:
         self._tell(events.CodeRequested(at=now, scope_size=len(asked)))
         code = await self._asked_source(self._source, asked)
         ticket = self._ticket_of(code, asked)
-        if ticket.state is not TicketState.QUEUED and not ticket.may_be_sent:
-            what = "the code source answered a code that was used before"
-            raise CodeAlreadyUsedError(what, scope=str(asked))
-        if not self.pool.sendable(ticket, self._world.clock.now()):
-            what = "the code source answered a code that ends too soon"
-            raise CodeExpiredError(what, scope=str(asked))
-        self.pool.claim(ticket)
+        self.require_sendable(ticket, "the code source's code", asked)
         return ticket
+
+    def require_sendable(self, ticket: Ticket, what: str, asked: Scope | None) -> None:
+        """Raise `CodeExpiredError` or `CodeAlreadyUsedError` for a code that is over."""
+        scope = None if asked is None else str(asked)
+        if not ticket.may_be_sent and ticket.state is not TicketState.EXPIRED_UNUSED:
+            message = f"{what} was used before"
+            raise CodeAlreadyUsedError(message, scope=scope)
+        if not self.pool.is_ready(ticket, self._world.clock.now()):
+            message = f"{what} has ended, or would before it could be exchanged"
+            raise CodeExpiredError(message, scope=scope)
 
     def _assertion(self, source: ClientCredentials, asked: Scope) -> Ticket:
         """Answer a claimed ticket around a new assertion."""
@@ -128,9 +140,9 @@ class Codes:
             what = "client credentials bring bare permissions, such as 'inquiry.read'"
             raise InvalidScopeError(what)
         audience = f"{self._origin}{TOKEN.template}"
-        secret = source.assertion(audience, self._world, self.skew)
+        secret = source.assertion(audience, self._world)
         now = self._world.clock.now()
-        ticket = Ticket(
+        return Ticket(
             secret=secret,
             id=code_id(secret),
             received_at=now,
@@ -138,8 +150,6 @@ class Codes:
             hint=asked,
             machine=True,
         )
-        ticket.become(TicketState.CLAIMED)
-        return ticket
 
     def _ticket_of(self, code: object, asked: Scope) -> Ticket:
         if code is None:
@@ -154,17 +164,22 @@ class Codes:
             raise CodeSourceError(what, reason=reason, scope=str(asked)) from None
 
     async def _asked_source(self, source: CodeSource, asked: Scope) -> object:
-        def keep(late: object) -> None:
-            # It came while nobody waited any more: the next caller may use it.
-            if isinstance(late, str | Secret):
-                self._ticket_of(late, asked)
+        def keep(late: asyncio.Future[object]) -> None:
+            if late.cancelled() or late.exception() is not None:
+                return
+            # It came when nobody waited any more: the next caller may use it.
+            with contextlib.suppress(TokenError):
+                self._ticket_of(late.result(), asked)
 
         timeout = self._policy.source_timeout
         try:
             return await within(self._world.clock, timeout, source(asked), keep)
-        except TimeoutError:
+        except TimeIsUpError:
             what = f"the code source did not answer within {timeout:.0f} s"
             reason = "TimeoutError"
+        except CancelledItselfError:
+            what = "the code source was cancelled from within"
+            reason = "CancelledError"
         except PersonaError as error:
             if isinstance(error, CodeRejectedError | AuthorizationCodeRequiredError):
                 raise
@@ -172,7 +187,7 @@ class Codes:
             reason = type(error).__name__
         except Exception as error:  # noqa: BLE001  # the caller's code may raise anything
             reason = type(error).__name__
-            what = f"the code source raised {reason}{_where(error)}"
+            what = f"the code source raised {reason}{where(error)}"
         raise CodeSourceError(what, reason=reason, scope=str(asked)) from None
 
     def _new_ticket(
@@ -195,38 +210,39 @@ class Codes:
         )
 
 
+class TimeIsUpError(Exception):
+    """The work took longer than it was given."""
+
+
+class CancelledItselfError(Exception):
+    """The work was cancelled, and not by whoever waits for it."""
+
+
 async def within(
     clock: Clock,
     seconds: float,
     work: Awaitable[T],
-    keep: Callable[[T], None] = lambda _: None,
+    late: Callable[[asyncio.Future[T]], object] = lambda _: None,
 ) -> T:
-    """Await for so many seconds of this clock, or raise `TimeoutError`.
+    """Await for so many seconds of this clock, or raise `TimeIsUpError`.
 
-    What comes at the very moment of a cancellation goes to ``keep``.
+    Work that is left behind is cancelled; ``late`` gets what becomes of it all the same.
+    Raises `CancelledItselfError` where it was not we who cancelled the work.
     """
     working = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(clock.sleep(seconds))
+    both = {working, waiting}
     try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise TimeoutError
+        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        working.add_done_callback(late)
+        raise
     finally:
         waiting.cancel()
-        if not working.done():
-            working.cancel()
-        elif not working.cancelled() and working.exception() is None:
-            keep(working.result())
-
-
-def _where(error: BaseException) -> str:
-    """Say where an error was raised, without a value of it."""
-    frames = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        name = code.co_filename.rpartition("/")[2]
-        frames.append(f" ({name}:{traceback.tb_lineno} in {code.co_name})")
-        traceback = traceback.tb_next
-    return frames[-1] if frames else ""
+        working.cancel()
+    if working not in done:
+        working.add_done_callback(late)
+        raise TimeIsUpError
+    if working.cancelled():
+        raise CancelledItselfError
+    return working.result()

@@ -12,14 +12,18 @@ from persona_share.model.token import AccessToken
 
 
 NEVER: Final = float("-inf")
+# When a token was struck that is out: a place of its own would cost every entry.
+_OUT: Final = float("inf")
 
 
 @attrs.define(eq=False, weakref_slot=False)
 class Entry:
     """One held token with what is known about it.
 
-    ``asked`` is the scope that a renewal asks for; ``refresh_at`` in the past sends
+    ``asked`` is the scope that a renewal asks for, empty once another token has taken
+    that over, so that this one is used up and not renewed. ``refresh_at`` in the past sends
     every session through the slow path, where the state is looked at closely.
+    ``due_at`` is when the background looks at it, and what entries are ordered by.
     """
 
     token: AccessToken
@@ -28,7 +32,20 @@ class Entry:
     last_used: float
     struck_at: float | None = None
     pinned: bool = False
-    revoked: bool = False
+    due_at: float = NEVER
+
+    def __lt__(self, other: "Entry") -> bool:
+        return self.due_at < other.due_at
+
+    @property
+    def revoked(self) -> bool:
+        """Whether its token was refused for good."""
+        return self.struck_at == _OUT
+
+    def revoke(self) -> None:
+        """Never use its token again."""
+        self.struck_at = _OUT
+        self.refresh_at = NEVER
 
     def standing(self, now: float, policy: RenewalPolicy) -> Standing:
         """Answer where the token stands; a revoked one has ended."""
@@ -36,6 +53,12 @@ class Entry:
             return Standing.EXPIRED
         token = self.token
         return standing(now, token.ends, self.refresh_at, token.lifetime, policy)
+
+    def covers(self, scope: Scope, policy: RenewalPolicy) -> bool:
+        """Answer whether its token may serve this scope."""
+        if policy.exact_only:
+            return scope in (self.token.scope, self.asked)
+        return scope <= self.token.scope
 
     def guard_at(self, policy: RenewalPolicy) -> float:
         """Answer the instant after which the token is no longer handed out."""
@@ -47,19 +70,23 @@ class Entries:
 
     def __init__(self, policy: RenewalPolicy) -> None:
         self._policy = policy
-        self._by_scope: dict[Scope, Entry] = {}
+        # By the scope's text: texts are compared without any code of ours.
+        self._by_text: dict[str, Entry] = {}
         # An atom that one entry holds points at it without a set of its own.
         self._by_atom: dict[str, Entry | set[Entry]] = {}
 
+        # Bound once: a method around it would double the cost of a hit.
+        self.named: Callable[[str], Entry | None] = self._by_text.get
+
     def __len__(self) -> int:
-        return len(self._by_scope)
+        return len(self._by_text)
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(tuple(self._by_scope.values()))
+        return iter(tuple(self._by_text.values()))
 
     def exact(self, scope: Scope) -> Entry | None:
         """Answer the entry of exactly this scope, whatever its state."""
-        return self._by_scope.get(scope)
+        return self._by_text.get(scope.text)
 
     def serving(self, scope: Scope, now: float) -> Entry | None:
         """Answer the entry that serves this scope now.
@@ -67,35 +94,49 @@ class Entries:
         Exactly this scope first, else the smallest that covers it, and of those the
         one that lives longest.
         """
-        entry = self._by_scope.get(scope)
+        entry = self._by_text.get(scope.text)
         if entry is not None and self._lives(entry, now):
             return entry
-        if self._policy.exact_only:
+        wider = [
+            each
+            for each in self._usable_by(scope)
+            if each is not entry and self._lives(each, now)
+        ]
+        if not wider:
             return None
-        covering = (each for each in self._covering(scope) if self._lives(each, now))
-        return min(
-            covering, key=lambda e: (len(e.token.scope), -e.token.ends), default=None
-        )
+        return min(wider, key=lambda e: (len(e.token.scope), -e.token.ends))
 
     def lapsed(self, scope: Scope) -> Entry | None:
         """Answer the entry that last served this scope, even if its token has ended."""
-        entry = self._by_scope.get(scope)
-        if entry is not None or self._policy.exact_only:
+        entry = self._by_text.get(scope.text)
+        if entry is not None:
             return entry
         return min(
-            self._covering(scope), key=lambda e: len(e.token.scope), default=None
+            self._usable_by(scope), key=lambda e: len(e.token.scope), default=None
         )
 
-    def drop_asked(self, asked: Scope) -> None:
-        """Take out every entry that a renewal would ask for by this scope."""
-        for entry in self._covering(asked):
-            if entry.asked == asked and not entry.pinned:
-                self.drop(entry.token.scope)
+    def asking(self, asked: Scope) -> list[Entry]:
+        """Answer the entries whose renewal asks for exactly this scope."""
+        return [each for each in self._covering(asked) if each.asked == asked]
 
-    def put(self, entry: Entry) -> None:
-        """File an entry under its token's granted scope, in place of an older one."""
-        self.drop(entry.token.scope)
-        self._by_scope[entry.token.scope] = entry
+    def put(self, entry: Entry) -> bool:
+        """File an entry under its granted scope, and answer whether it renews others.
+
+        An older one that the same question brought is done: it would be renewed for ever
+        without being replaced. Where it covers more than this it is used to its end.
+        """
+        scope = entry.token.scope
+        older = {each.token.scope: each for each in self.asking(entry.asked)}
+        if (same := self._by_text.get(scope.text)) is not None:
+            older[scope] = same
+        for each in older.values():
+            entry.pinned = entry.pinned or each.pinned
+            each.pinned = False
+            if each.token.scope <= scope:
+                self.drop(each.token.scope)
+            else:
+                each.asked = Scope()
+        self._by_text[entry.token.scope.text] = entry
         for atom in entry.token.scope:
             there = self._by_atom.get(atom)
             if there is None:
@@ -104,10 +145,11 @@ class Entries:
                 there.add(entry)
             else:
                 self._by_atom[atom] = {there, entry}
+        return bool(older)
 
     def drop(self, scope: Scope) -> Entry | None:
         """Take an entry out, so that no session uses it again without looking."""
-        entry = self._by_scope.pop(scope, None)
+        entry = self._by_text.pop(scope.text, None)
         if entry is None:
             return None
         entry.refresh_at = NEVER
@@ -123,7 +165,7 @@ class Entries:
 
     def evict(self, now: float, is_busy: Callable[[Entry], bool]) -> list[Entry]:
         """Drop what is over the bound: ended tokens first, then the longest idle."""
-        surplus = len(self._by_scope) - self._policy.most_tokens
+        surplus = len(self._by_text) - self._policy.most_tokens
         if surplus <= 0:
             return []
         idle = sorted(
@@ -138,7 +180,17 @@ class Entries:
         return evicted
 
     def _lives(self, entry: Entry, now: float) -> bool:
-        return entry.standing(now, self._policy) is not Standing.EXPIRED
+        if entry.revoked or now >= entry.token.ends:
+            return False
+        return now < entry.guard_at(self._policy)
+
+    def _usable_by(self, scope: Scope) -> Iterable[Entry]:
+        """Answer the wider entries that may serve this scope.
+
+        To be exact a wider token serves only the very scope that it was brought for.
+        """
+        exact_only = self._policy.exact_only
+        return self.asking(scope) if exact_only else self._covering(scope)
 
     def _covering(self, scope: Scope) -> Iterable[Entry]:
         holders: list[set[Entry]] = []
@@ -146,8 +198,9 @@ class Entries:
             there = self._by_atom.get(atom)
             if there is None:
                 return ()
-            holders.append(there if isinstance(there, set) else {there})
-        if not holders:
-            return ()
+            if not isinstance(there, set):
+                # The one that holds this atom holds all of them, or none does.
+                return (there,) if scope <= there.token.scope else ()
+            holders.append(there)
         holders.sort(key=len)
-        return tuple(set.intersection(*holders))
+        return tuple(set.intersection(*holders)) if holders else ()

@@ -14,11 +14,14 @@ from contextvars import ContextVar
 from typing import Final
 
 from persona_share._tokens.entries import Entry
+from persona_share._tokens.tickets import Ticket
 from persona_share.errors import (
     ExchangeUnavailableError,
     PersonaError,
     ReentrantCodeSourceError,
 )
+from persona_share.model.policy import RenewalPolicy
+from persona_share.model.scope import Scope
 from persona_share.ports import Clock
 
 
@@ -40,7 +43,10 @@ Outcome = Entry | PersonaError | Left
 
 
 class Flight:
-    """One exchange on its way, with those who wait for it."""
+    """One exchange on its way, with those who wait for it.
+
+    ``ticket`` is the code in hand; ``sent`` says whether it left.
+    """
 
     def __init__(
         self,
@@ -51,15 +57,16 @@ class Flight:
         landed: Callable[["Flight"], object],
     ) -> None:
         self.background = background
+        self.ticket: Ticket | None = None
         self.sent = False
         self.followers = 0
         self.codes_asked = 0
         self.outcome: Outcome | None = None
-        self._ending: Outcome = Left.WITHDRAWN
-        self._abandoned = False
+        self._begun = False
+        self._ending: Outcome | None = None
         self._clock = clock
         self._landed = landed
-        self._waiters: dict[asyncio.Future[Outcome], None] = {}
+        self._waiters: dict[asyncio.Future[Outcome], Scope | None] = {}
         self._deadlines: list[tuple[float, int, asyncio.Future[Outcome]]] = []
         self._order = itertools.count()
         self._loop = asyncio.get_running_loop()
@@ -72,9 +79,20 @@ class Flight:
         """Whether nobody waits for it."""
         return not self._waiters
 
-    async def wait(self, until: float) -> Outcome:
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody waits for it, or did when it began."""
+        return not (self.background and self.idle)
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether it was begun for callers, and all of them have left."""
+        return self.idle and not self.background
+
+    async def wait(self, until: float, wanted: Scope | None = None) -> Outcome:
         """Wait for the end, but no longer than until this instant.
 
+        A token that covers the ``wanted`` scope ends the wait, whoever brings it.
         Raises `ReentrantCodeSourceError` in the flight's own code source.
         """
         if self in _SERVING.get():
@@ -84,44 +102,66 @@ class Flight:
             return self.outcome
         self.followers += 1
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiters[future] = None
+        self._waiters[future] = wanted
         self._end_wait_at(until, future)
         try:
             return await future
         finally:
-            self._waiters.pop(future, None)
-            self._withdraw_if_unwanted()
+            # After the end it is there no more, and there is nothing to withdraw.
+            if future in self._waiters:
+                del self._waiters[future]
+                self._withdraw_if_unwanted()
 
-    def satisfy(self, entry: Entry) -> None:
-        """Give those who wait what another flight brought."""
-        self._resolve(entry)
+    def satisfy(self, entry: Entry, asked: Scope, policy: RenewalPolicy) -> None:
+        """Give those whom it serves what another flight brought.
+
+        No other code is needed where it covers all that this flight asks for.
+        """
+        if not self.sent and entry.covers(asked, policy):
+            self.abandon(entry)
+            return
+        last, fits = None, False
+        for future, wanted in tuple(self._waiters.items()):
+            if wanted is not last:  # thousands may want the same
+                last, fits = wanted, wanted is not None and entry.covers(wanted, policy)
+            if fits:
+                del self._waiters[future]
+                if not future.done():
+                    future.set_result(entry)
         self._withdraw_if_unwanted()
 
-    def abandon(self, ending: PersonaError | Left) -> None:
+    def abandon(self, ending: Outcome) -> None:
         """Stop the work; those who wait learn why."""
-        if self.outcome is None and not self._abandoned:
-            self._abandoned = True
+        if self.outcome is None and self._ending is None:
             self._ending = ending
             self.task.cancel()
+            if not self._begun:
+                # A task that is cancelled before its first step runs nothing at all.
+                self._end(ending)
 
     async def _run(self, work: Callable[["Flight"], Awaitable[Outcome]]) -> None:
+        self._begun = True
         _SERVING.set(_SERVING.get() | {self})
-        outcome: Outcome = self._ending
+        outcome: Outcome = ExchangeUnavailableError("the exchange was cut off")
         try:
             outcome = await work(self)
         except asyncio.CancelledError:
-            outcome = self._ending
+            # Without an ending of ours somebody else cancelled it: the loop shuts down.
+            outcome = self._ending or outcome
         except PersonaError as error:
             outcome = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # waiters must not hang on a mistake
-            what = f"the exchange broke down ({type(error).__name__})"
+            what = f"the exchange broke down: {type(error).__name__}{where(error)}"
             outcome = ExchangeUnavailableError(what)
         finally:
-            if self._watch is not None:
-                self._watch.cancel()
-            self.outcome = outcome
-            self._landed(self)
-            self._resolve(outcome)
+            self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self.outcome = outcome
+        self._landed(self)
+        self._resolve(outcome)
 
     def _resolve(self, outcome: Outcome) -> None:
         waiters, self._waiters = self._waiters, {}
@@ -131,13 +171,13 @@ class Flight:
                 future.set_result(outcome)
 
     def _withdraw_if_unwanted(self) -> None:
-        if self.idle and not self.sent and not self.background:
+        if self.unwanted and not self.sent:
             self.abandon(Left.WITHDRAWN)
 
     def _end_wait_at(self, until: float, future: asyncio.Future[Outcome]) -> None:
         heapq.heappush(self._deadlines, (until, next(self._order), future))
-        if until >= self._watched:
-            return
+        if until >= self._watched > self._clock.now():
+            return  # else the watch is late: the machine slept, its timer did not count
         if self._watch is not None:
             self._watch.cancel()
         self._watched = until
@@ -153,6 +193,20 @@ class Flight:
                 continue
             heapq.heappop(self._deadlines)
             if not future.done():
+                self._waiters.pop(future, None)
                 future.set_result(Left.TIME_IS_UP)
+                self._withdraw_if_unwanted()
         self._watched = float("inf")
         self._watch = None
+
+
+def where(error: BaseException) -> str:
+    """Say where an error was raised, without a value of it."""
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        name = code.co_filename.rpartition("/")[2]
+        frames.append(f" ({name}:{traceback.tb_lineno} in {code.co_name})")
+        traceback = traceback.tb_next
+    return frames[-1] if frames else ""

@@ -12,17 +12,21 @@ from persona_share._wire.exchange import (
     Ending,
     InDoubt,
     Minted,
+    Outcome,
     Rejected,
     Tries,
     judge,
 )
 from persona_share._wire.grants import assertion_form, code_form, exchange_key
+from persona_share._wire.lifetime import code_is_sendable
 from persona_share._wire.messages import Expects, Request, Response
 from persona_share._wire.routes import TOKEN
 from persona_share.errors import (
+    CodeExpiredError,
     ConnectionLostError,
     ExchangeRateLimitedError,
     Phase,
+    RateLimitedError,
     ResponseTooLargeError,
     TransportError,
 )
@@ -48,12 +52,19 @@ class Mint:
         self, ticket: Ticket, expected: Scope | None, flight: Flight
     ) -> Ending:
         """Exchange the code; from the first send on nothing but the end stops it."""
-        tries = self._first(ticket)
+        clock, tries = self._world.clock, self._first(ticket)
         while True:
-            if not await self._turn(tries, flight):
-                return self._no_turn(ticket, tries)
+            asked_at = clock.now()
+            if not await self.pacing.turn(lambda: flight.hurried, tries.last_moment):
+                what = "too many exchanges: no turn came while the code was good"
+                error = ExchangeRateLimitedError(what, attempts=tries.attempts)
+                return Blocked(error, 0.0)
+            if self._has_ended(ticket, tries):
+                late = "the code ended before it could be exchanged"
+                return Blocked(CodeExpiredError(late, attempts=tries.attempts), 0.0)
+            tries = tries.put_off(clock.now() - asked_at)
             outcome = await self._attempt(ticket, tries, flight)
-            dice = Dice(self._world.clock.now(), self._world.roll())
+            dice = Dice(clock.now(), self._world.roll())
             verdict = judge(outcome, tries, dice, self._policy, expected)
             if isinstance(outcome, Response):
                 self.pacing.learn(outcome)
@@ -63,7 +74,15 @@ class Mint:
             tries = verdict.tries
             if verdict.closed_for:
                 self.pacing.close(verdict.closed_for)
-            await self._world.clock.sleep(verdict.delay)
+            await clock.sleep(verdict.delay)
+
+    def _has_ended(self, ticket: Ticket, tries: Tries) -> bool:
+        """Answer whether it is too late, as it may be after a machine's sleep."""
+        now = self._world.clock.now()
+        if tries.attempts:
+            return now >= tries.last_moment
+        received, policy = ticket.received_at, self._policy
+        return not code_is_sendable(now, ticket.deadline, received, policy)
 
     def _first(self, ticket: Ticket) -> Tries:
         now = self._world.clock.now()
@@ -73,26 +92,10 @@ class Mint:
             last_moment=ticket.deadline,
             epoch=ticket.epoch,
             single_key=ticket.machine,
+            in_doubt=ticket.first_sent_at is not None,
         )
 
-    async def _turn(self, tries: Tries, flight: Flight) -> bool:
-        """Wait until an exchange may go, as long as its code lives."""
-        until = tries.last_moment
-        return await self.pacing.turn(background=flight.background, until=until)
-
-    def _no_turn(self, ticket: Ticket, tries: Tries) -> Ending:
-        what = "too many exchanges: no turn came while the code was good"
-        error = ExchangeRateLimitedError(what, attempts=tries.attempts)
-        if ticket.state is TicketState.SENT:
-            ticket.become(TicketState.IN_DOUBT)
-            ticket.replayable = True
-        elif ticket.state is TicketState.CLAIMED:
-            ticket.become(TicketState.QUEUED)
-        return Blocked(error, 0.0)
-
-    async def _attempt(
-        self, ticket: Ticket, tries: Tries, flight: Flight
-    ) -> Response | TransportError:
+    async def _attempt(self, ticket: Ticket, tries: Tries, flight: Flight) -> Outcome:
         clock = self._world.clock
         secret = ticket.secret
         if secret is None:
@@ -103,7 +106,8 @@ class Mint:
         request = self._request(ticket, secret, tries)
         try:
             return await self._account.exchanger.send(request)
-        except TransportError as error:
+        except (TransportError, RateLimitedError) as error:
+            # The latter is the client's own gate, before anything was sent.
             return error.with_traceback(None)
         except ResponseTooLargeError as error:
             # An answer that is none: the code's fate is not known.
@@ -120,7 +124,7 @@ class Mint:
             method=TOKEN.method,
             route=TOKEN.template,
             target=TOKEN.template,
-            deadline=min(now + self._policy.attempt_timeout, tries.last_moment),
+            deadline=min(now + self._policy.attempt_timeout, tries.deadline),
             headers=self._account.headers,
             body=self._form(ticket, code),
             content_type=FORM,

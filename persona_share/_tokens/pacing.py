@@ -4,6 +4,7 @@ The service's limit is for everything that an environment sends. Exchanges take 
 of it; renewals in the background leave a part of that to callers who wait.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from persona_share._wire.messages import Response
@@ -12,6 +13,8 @@ from persona_share.ports import Clock
 
 
 _WINDOW: Final = 60.0
+#: Who waits looks at least this often whether it has become urgent.
+_LOOK: Final = 1.0
 
 
 class ExchangePacing:
@@ -35,16 +38,16 @@ class ExchangePacing:
         """How many exchanges may go now, or None while no limit is known."""
         return None if self._capacity is None else self._filled()
 
-    def allows(self, *, background: bool) -> bool:
-        """Answer whether an exchange may go now."""
-        return self._wait(background=background) <= 0
+    async def turn(self, hurried: Callable[[], bool], until: float) -> bool:
+        """Wait for a turn and take it; False when it would come too late.
 
-    async def turn(self, *, background: bool, until: float) -> bool:
-        """Wait for a turn and take it; False when it would come too late."""
-        while (wait := self._wait(background=background)) > 0:
+        An exchange that is ``hurried``, from the first or from some moment on, may use
+        the whole share.
+        """
+        while (wait := self._wait(background=not hurried())) > 0:
             if self._clock.now() + wait >= until:
                 return False
-            await self._clock.sleep(wait)
+            await self._clock.sleep(wait if hurried() else min(wait, _LOOK))
         if self._capacity is not None:
             self._level = self._filled() - 1.0
         return True
@@ -55,9 +58,9 @@ class ExchangePacing:
         if not (text.isascii() and text.isdigit()) or len(text) > 9:  # noqa: PLR2004
             return
         capacity = max(1.0, int(text) * self._policy.pacing_share)
-        if self._capacity is None:
-            self._level = capacity - 1.0
-            self._filled_at = self._clock.now()
+        # What was gained so far was gained at the old rate.
+        self._level = capacity - 1.0 if self._capacity is None else self._filled()
+        self._filled_at = self._clock.now()
         self._capacity = capacity
 
     def close(self, seconds: float) -> None:

@@ -19,7 +19,9 @@ class Renewal:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._due: list[tuple[float, int, Entry | Ticket]] = []
+        # Entries are ordered by themselves: a record around each would cost memory.
+        self._due: list[Entry] = []
+        self._codes: list[tuple[float, int, Ticket]] = []
         self._order = itertools.count()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -36,32 +38,34 @@ class Renewal:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def watch(self, entry: Entry) -> None:
-        """Look at this entry when it is due."""
-        self._push(entry.refresh_at, entry)
-        if self._due[0][2] is entry:
+        """Look at this new entry when it is due."""
+        self._look_at(entry.refresh_at, entry)
+        if self._due[0] is entry:
             self._news.set()
 
     def watch_code(self, ticket: Ticket, at: float) -> None:
         """Look at this waiting code at its last safe moment."""
-        self._push(at, ticket)
-        if self._due[0][2] is ticket:
+        heapq.heappush(self._codes, (at, next(self._order), ticket))
+        if self._codes[0][2] is ticket:
             self._news.set()
 
-    def _push(self, at: float, what: Entry | Ticket) -> None:
-        heapq.heappush(self._due, (at, next(self._order), what))
+    def _look_at(self, at: float, entry: Entry) -> None:
+        entry.due_at = at
+        heapq.heappush(self._due, entry)
 
     async def _run(self) -> None:
         clock, tick = self._broker.clock, self._broker.policy.tick
         while True:
             self._news.clear()
             now = clock.now()
-            while self._due and self._due[0][0] <= now:
-                what = heapq.heappop(self._due)[2]
-                if isinstance(what, Ticket):
-                    self._broker.use_or_lose(what)
-                else:
-                    self._look(what, now)
-            pause = min(tick, self._due[0][0] - now) if self._due else tick
+            self._broker.codes.expire()
+            while self._codes and self._codes[0][0] <= now:
+                self._broker.use_or_lose(heapq.heappop(self._codes)[2])
+            while self._due and self._due[0].due_at <= now:
+                self._look(heapq.heappop(self._due), now)
+            upcoming = [each.due_at for each in self._due[:1]]
+            upcoming += [at for at, _, _ in self._codes[:1]]
+            pause = min(tick, *(at - now for at in upcoming)) if upcoming else tick
             sleeping = asyncio.ensure_future(clock.sleep(pause))
             hearing = asyncio.ensure_future(self._news.wait())
             try:
@@ -84,4 +88,4 @@ class Renewal:
             return  # idle: the next caller renews it, if there is one
         broker.renew(entry)
         # Should this try fail, look again after a while, as long as it is in use.
-        self._push(now + max(token.lifetime / 100, 0.05), entry)
+        self._look_at(now + max(token.lifetime / 100, 0.05), entry)

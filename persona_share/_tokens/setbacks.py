@@ -54,14 +54,25 @@ class Setbacks:
         """Whether so many codes were refused that the fault is not in the codes."""
         return self._world.clock.now() < self._broken_until
 
-    def note(self, scope: Scope, error: TokenError, left: float | None) -> float:
+    def note(
+        self,
+        scope: Scope,
+        error: TokenError,
+        left: float | None,
+        *,
+        asked_source: bool = True,
+    ) -> float:
         """Remember a failure and answer the pause that follows from it, in seconds.
 
-        ``left`` is how long a held token still serves this scope.
+        ``left`` is how long a held token still serves this scope; ``asked_source``,
+        whether the code source was asked, which is what wants a rest.
         """
         before = self._by_scope.get(scope)
         failures = 1 if before is None else before.failures + 1
-        pause = self._pause(failures, error, left)
+        if isinstance(error, AuthorizationCodeRequiredError) and not asked_source:
+            pause = 0.0
+        else:
+            pause = self._pause(failures, error, left)
         setback = _Setback(failures, self._world.clock.now() + pause, error)
         if isinstance(error, ExchangeAuthenticationError):
             self._of_key = setback
@@ -81,6 +92,12 @@ class Setbacks:
         """Forget what stood against a scope: there is a token, or a new code."""
         self._by_scope.pop(scope, None)
 
+    def clear_within(self, scope: Scope) -> None:
+        """Forget what stood against a scope and every part of it."""
+        for each in tuple(self._by_scope):
+            if each <= scope:
+                del self._by_scope[each]
+
     def worked(self) -> None:
         """Forget what stood against the API key and against codes at large."""
         self._of_key = None
@@ -91,10 +108,8 @@ class Setbacks:
         roll = self._world.roll()
         if error.retry_after is not None:
             return error.retry_after
-        if isinstance(error, CodeSourceError):
+        if isinstance(error, CodeSourceError | AuthorizationCodeRequiredError):
             return source_backoff(failures, roll, self._policy)
-        if isinstance(error, AuthorizationCodeRequiredError):
-            return 0.0
         return cooldown(failures, roll, self._policy, left)
 
     def _forget_old(self) -> None:

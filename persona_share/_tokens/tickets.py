@@ -2,12 +2,11 @@
 
 QUEUED → CLAIMED → SENT → REDEEMED | REJECTED | IN_DOUBT
 QUEUED → EXPIRED_UNUSED      CLAIMED → QUEUED (only if it was never sent)
-IN_DOUBT → SENT (the same code, the same key) → REDEEMED …
+IN_DOUBT → CLAIMED → SENT (the same code, the same key) …      IN_DOUBT → DEAD
 """
 
 import enum
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,6 +29,7 @@ class TicketState(enum.Enum):
     REJECTED = "rejected"
     IN_DOUBT = "in doubt"
     EXPIRED_UNUSED = "expired unused"
+    DEAD = "dead"
 
 
 _ALLOWED: Final = {
@@ -37,7 +37,7 @@ _ALLOWED: Final = {
     TicketState.CLAIMED: {
         TicketState.QUEUED,
         TicketState.SENT,
-        TicketState.EXPIRED_UNUSED,
+        TicketState.IN_DOUBT,  # only when it was in doubt before it was claimed
     },
     TicketState.SENT: {
         TicketState.REDEEMED,
@@ -45,10 +45,11 @@ _ALLOWED: Final = {
         TicketState.IN_DOUBT,
         TicketState.CLAIMED,  # only when nothing was sent after all; see `unsent`
     },
-    TicketState.IN_DOUBT: {TicketState.SENT},
+    TicketState.IN_DOUBT: {TicketState.CLAIMED, TicketState.DEAD},
     TicketState.REDEEMED: set(),
     TicketState.REJECTED: set(),
     TicketState.EXPIRED_UNUSED: set(),
+    TicketState.DEAD: set(),
 }
 
 
@@ -87,11 +88,7 @@ class Ticket:
             message = f"a code cannot go from {self.state.value} to {state.value}"
             raise RuntimeError(message)
         self.state = state
-        if state in {
-            TicketState.REDEEMED,
-            TicketState.REJECTED,
-            TicketState.EXPIRED_UNUSED,
-        }:
+        if not _ALLOWED[state]:
             self.secret = None
 
     def mark_sent(self, now: float, epoch: int) -> None:
@@ -108,19 +105,35 @@ class Ticket:
         self.first_sent_at = None
         self.become(TicketState.QUEUED)
 
+    def let_go(self) -> None:
+        """Note that nobody is at work on it any more, however far that got."""
+        if self.state is TicketState.SENT:
+            self.become(TicketState.IN_DOUBT)
+            self.replayable = True
+        elif self.state is TicketState.CLAIMED:
+            unsent = self.first_sent_at is None
+            self.become(TicketState.QUEUED if unsent else TicketState.IN_DOUBT)
+
 
 class Pool:
     """Every code that is known: the ones that wait, and what became of the others."""
 
     def __init__(self, policy: RenewalPolicy) -> None:
         self._policy = policy
-        self._ledger: OrderedDict[bytes, Ticket] = OrderedDict()
+        self._ledger: dict[bytes, Ticket] = {}
+        # Those of the ledger whose life may go on: few, where the others are many.
+        self._living: dict[bytes, Ticket] = {}
 
     def __len__(self) -> int:
         return sum(ticket.state is TicketState.QUEUED for ticket in self)
 
     def __iter__(self) -> Iterator[Ticket]:
-        return iter(tuple(self._ledger.values()))
+        """Go through the codes that wait, are at work, or are in doubt."""
+        for ticket in tuple(self._living.values()):
+            if ticket.secret is None:
+                self._living.pop(ticket.id, None)
+            else:
+                yield ticket
 
     def known(self, code: Secret) -> Ticket | None:
         """Answer the ticket of a code that was seen before."""
@@ -136,60 +149,44 @@ class Pool:
         ):
             message = "too many codes wait already; offer it later"
             raise InvalidArgumentError(message)
-        self._ledger[ticket.id] = ticket
+        self._ledger[ticket.id] = self._living[ticket.id] = ticket
         self._forget_old()
 
-    def take(self, scope: Scope, now: float) -> Ticket | None:
-        """Claim a code for this scope: one in doubt first, else the first to end."""
-        self.expire(now)
-        fitting = [
-            each
-            for each in self
-            if each.may_be_sent
-            and each.hint is not None
-            and scope <= each.hint
-            and self.sendable(each, now)
-        ]
-        if not fitting:
-            return None
-        ticket = min(
-            fitting,
+    def fitting(self, scope: Scope, now: float) -> Ticket | None:
+        """Answer a code for this scope: one in doubt first, else the first to end."""
+        return min(
+            (
+                each
+                for each in self
+                if each.hint is not None
+                and scope <= each.hint
+                and self.is_ready(each, now)
+            ),
             key=lambda each: (each.state is TicketState.QUEUED, each.deadline),
+            default=None,
         )
-        self.claim(ticket)
-        return ticket
-
-    def claim(self, ticket: Ticket) -> None:
-        """Take a ticket that is known; one in doubt stays in doubt until it is sent."""
-        if ticket.state is TicketState.QUEUED:
-            ticket.become(TicketState.CLAIMED)
-
-    def sendable(self, ticket: Ticket, now: float) -> bool:
-        """Answer whether a code has enough life left to begin its exchange."""
-        return code_is_sendable(now, ticket.deadline, ticket.received_at, self._policy)
-
-    def expire(self, now: float) -> list[Ticket]:
-        """Let go of the codes that ended unused."""
-        ended = [
-            each
-            for each in self
-            if each.state is TicketState.QUEUED and not self.sendable(each, now)
-        ]
-        for ticket in ended:
-            ticket.become(TicketState.EXPIRED_UNUSED)
-        return ended
 
     def unhinted(self, now: float) -> Ticket | None:
-        """Claim a waiting code of which nobody said what it grants."""
+        """Answer a waiting code of which nobody said what it grants."""
         for ticket in self:
-            if (
-                ticket.hint is None
-                and ticket.may_be_sent
-                and self.sendable(ticket, now)
-            ):
-                self.claim(ticket)
+            if ticket.hint is None and self.is_ready(ticket, now):
                 return ticket
         return None
+
+    def is_ready(self, ticket: Ticket, now: float) -> bool:
+        """Answer whether an exchange of this code may begin."""
+        return ticket.may_be_sent and not self._has_ended(ticket, now)
+
+    def expire(self, now: float) -> list[Ticket]:
+        """Let go of the codes that have ended, and answer those that ended unused."""
+        ended = [each for each in self if self._has_ended(each, now)]
+        unused = [each for each in ended if each.state is TicketState.QUEUED]
+        for ticket in unused:
+            ticket.become(TicketState.EXPIRED_UNUSED)
+        for ticket in ended:
+            if ticket.state is TicketState.IN_DOUBT:
+                ticket.become(TicketState.DEAD)
+        return unused
 
     def forget(self, scope: Scope) -> None:
         """Drop the waiting codes of a scope."""
@@ -200,11 +197,19 @@ class Pool:
     def clear(self) -> None:
         """Drop everything: after a fork the parent still has these codes."""
         self._ledger.clear()
+        self._living.clear()
+
+    def _has_ended(self, ticket: Ticket, now: float) -> bool:
+        """Answer whether a code has too little life left to begin its exchange."""
+        received, policy = ticket.received_at, self._policy
+        return not code_is_sendable(now, ticket.deadline, received, policy)
 
     def _forget_old(self) -> None:
         surplus = len(self._ledger) - 4 * self._policy.most_codes
         if surplus <= 0:
             return
-        done = [each.id for each in self if each.secret is None]
+        # A quarter more than needed, so that the next new code does not search again.
+        surplus += self._policy.most_codes
+        done = [each.id for each in self._ledger.values() if each.secret is None]
         for ticket_id in done[:surplus]:
             del self._ledger[ticket_id]

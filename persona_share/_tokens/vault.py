@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import attrs
 
-from persona_share._tokens.entries import NEVER, Entries, Entry
+from persona_share._tokens.entries import Entries, Entry
 from persona_share._tokens.meter import Meter
 from persona_share._tokens.setbacks import Setbacks
 from persona_share._tokens.tickets import Ticket, code_id
@@ -35,6 +35,8 @@ class Vault:
         # What was refused, by hash, until it ends: it is never served again.
         self._tombstones: dict[bytes, float] = {}
         self._revoked_at: dict[Scope, deque[float]] = {}
+        # Few different ones: one number is held for all tokens of a lifetime.
+        self._lifetimes: dict[float, float] = {}
 
     def held(self, scope: Scope) -> Entry | None:
         """Answer the entry whose token serves this scope now, without waiting."""
@@ -72,13 +74,11 @@ class Vault:
             minted, now if ticket.first_sent_at is None else ticket.first_sent_at
         )
         drawn = windows(grant.lifetime, self._roll(), self.policy, pressed=pressed)
-        before = self.entries.exact(grant.scope)
         entry = Entry(
             token,
             asked=grant.scope if asked is None or not asked <= grant.scope else asked,
             refresh_at=token.ends - drawn.refresh,
             last_used=now,
-            pinned=before is not None and before.pinned,
         )
         if entry.standing(now, self.policy) is Standing.EXPIRED:
             # The answer is the replay of an old one (F59).
@@ -87,7 +87,7 @@ class Vault:
         if code_id(token) in self._tombstones:
             message = "the exchange brought a token back that was revoked"
             raise CodeAlreadyUsedError(message, scope=str(grant.scope))
-        self.entries.put(entry)
+        renewal = self.entries.put(entry)
         self.setbacks.clear(entry.asked)
         self.setbacks.worked()
         self.due(entry)
@@ -97,7 +97,7 @@ class Vault:
                 scope_size=len(grant.scope),
                 generation=token.generation,
                 lifetime=grant.lifetime,
-                renewal=before is not None,
+                renewal=renewal,
                 attempts=minted.attempts,
                 replayed=minted.replayed,
                 followers=followers,
@@ -115,7 +115,7 @@ class Vault:
             scope=grant.scope,
             generation=self._generation,
             ends=sent_at + grant.lifetime,
-            lifetime=grant.lifetime,
+            lifetime=self._lifetimes.setdefault(grant.lifetime, grant.lifetime),
             clock=self.clock,
         )
 
@@ -125,15 +125,17 @@ class Vault:
         if evicted := self.entries.evict(now, is_busy):
             self._meter(events.TokensEvicted(at=now, count=len(evicted)))
 
-    def failed(self, asked: Scope, error: TokenError) -> None:
+    def failed(self, asked: Scope, error: TokenError, *, asked_source: bool) -> None:
         """Remember that no token came, and for how long nobody tries again."""
         now = self.clock.now()
         held = self.entries.serving(asked, now)
         left = None if held is None else held.guard_at(self.policy) - now
-        pause = self.setbacks.note(asked, error, left)
+        pause = self.setbacks.note(asked, error, left, asked_source=asked_source)
         if held is None:
             # A wide scope that is granted no more must not stand before narrow ones.
-            self.entries.drop_asked(asked)
+            for each in self.entries.asking(asked):
+                if not each.pinned:
+                    self.entries.drop(each.token.scope)
         self.tell_failure(asked, error, pause, served_stale=held is not None)
 
     def tell_failure(
@@ -160,8 +162,9 @@ class Vault:
         entry = self.entries.exact(token.scope)
         if entry is None or entry.token.generation != token.generation:
             return False
-        entry.revoked = True
-        entry.refresh_at = NEVER
+        if entry.revoked:
+            return False
+        entry.revoke()
         self._bury(token)
         self._meter(
             events.TokenRevoked(
@@ -187,6 +190,8 @@ class Vault:
         """Answer whether a refused token may cost another code, and count it."""
         now = self.clock.now()
         window = min(self.policy.revocation_window, entry.token.lifetime)
+        if len(self._revoked_at) > self.policy.most_tokens:
+            self._revoked_at.clear()  # far more than anybody revokes in ten minutes
         recent = self._revoked_at.setdefault(entry.asked, deque())
         while recent and now - recent[0] >= window:
             recent.popleft()

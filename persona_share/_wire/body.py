@@ -59,8 +59,13 @@ class Intake:
             message = "something follows the compressed body"
             raise BodyUndecodableError(message)
 
+    def drain(self) -> bytes:
+        """Answer what was decoded since the last time, and let go of it."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
     def end(self) -> bytes:
-        """Answer the whole body."""
+        """Answer the whole body, or what was not drained of it."""
         if self._unzip is not None and self._received:
             while not self._unzip.eof:  # its last piece may have filled a chunk
                 if not self._inflate(self._unzip, b""):

@@ -12,91 +12,46 @@ from typing import Final
 
 import attrs
 
+from persona_share._wire.stored import (
+    Carried,
+    Leader,
+    Record,
+    Setback,
+    StoredTicket,
+    StoredToken,
+)
+
+
+__all__ = [
+    "LEASE",
+    "LONGEST_LEAD",
+    "MOST_CODES",
+    "Carried",
+    "Elected",
+    "Follow",
+    "Held",
+    "Lead",
+    "Refused",
+    "adopt",
+    "attach",
+    "elect",
+    "fail",
+    "forget",
+    "invalidate",
+    "mark_sent",
+    "offer",
+    "poll_pause",
+    "publish",
+    "renew",
+    "take",
+]
 
 #: A leader that does not renew for so long has lost its place, in seconds.
 LEASE: Final = 15.0
 #: However often it renews, no leader stays longer.
 LONGEST_LEAD: Final = 40.0
-#: A fence, and what became of a code, are remembered longer than any token lives.
+#: More pushed codes than these do not wait under one key.
 MOST_CODES: Final = 8
-
-
-@attrs.frozen
-class StoredToken:
-    """A token as a store holds it: ``blob`` is opaque, ``ends`` decides."""
-
-    generation: int
-    ends: float
-    blob: bytes = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Carried:
-    """A code on its way into a store or out of it; times are relative, in seconds.
-
-    ``seconds`` is what it has left, ``sent_before`` how long ago it was first sent
-    under the key of ``epoch``; ``blob`` is opaque.
-    """
-
-    id: str
-    seconds: float
-    blob: bytes = attrs.field(repr=False)
-    epoch: int = 0
-    sent_before: float | None = None
-
-
-@attrs.frozen
-class StoredTicket:
-    """A code as a store holds it, with what has happened to it."""
-
-    id: str
-    deadline: float
-    blob: bytes = attrs.field(repr=False)
-    epoch: int = 0
-    first_sent_at: float | None = None
-
-    @classmethod
-    def of(cls, ticket: Carried, now: float) -> "StoredTicket":
-        """Answer a ticket with its times in the store's clock."""
-        sent = None if ticket.sent_before is None else now - ticket.sent_before
-        deadline = now + ticket.seconds
-        return cls(ticket.id, deadline, ticket.blob, ticket.epoch, sent)
-
-    def carried(self, now: float) -> Carried:
-        """Answer the ticket with its times relative to now."""
-        sent = None if self.first_sent_at is None else now - self.first_sent_at
-        return Carried(self.id, self.deadline - now, self.blob, self.epoch, sent)
-
-
-@attrs.frozen
-class Leader:
-    """Who exchanges now, and until when nobody else may."""
-
-    owner: str
-    fence: int
-    since: float
-    until: float
-
-
-@attrs.frozen
-class Setback:
-    """A failure that everybody respects until then."""
-
-    reason: str
-    until: float
-
-
-@attrs.frozen
-class Record:
-    """Everything that a store knows of one key."""
-
-    fence: int = 0
-    token: StoredToken | None = None
-    invalidated: int = 0
-    leader: Leader | None = None
-    ticket: StoredTicket | None = None
-    setback: Setback | None = None
-    queue: tuple[StoredTicket, ...] = ()
 
 
 # ── Answers of an election ──────────────────────────────────────────────────────
@@ -143,19 +98,21 @@ def elect(
     """Answer a usable token, or who brings one.
 
     Usable is a token of a generation above ``newer_than`` with ``at_least`` so many
-    seconds to live.
+    seconds to live. A store that lost its memory learns from ``newer_than`` where the
+    fences had got to, so that what it hands out next is newer than what is in use.
     """
+    floor = max(newer_than, record.invalidated)
     token = record.token
-    if token is not None and token.generation > max(newer_than, record.invalidated):
-        remaining = token.ends - now
-        if remaining > at_least:
-            return record, Held(token.generation, remaining, token.blob)
+    if token is not None and token.generation > floor:
+        held = _held(token, now)
+        if held.remaining > at_least:
+            return record, held
     leader = record.leader
     if leader is not None and now < leader.until and leader.owner != owner:
         return record, Follow(leader.until - now)
     if record.setback is not None and now < record.setback.until:
         return record, Refused(record.setback.reason, record.setback.until - now)
-    fence = record.fence + 1
+    fence = max(record.fence, floor) + 1
     ticket = record.ticket
     if ticket is not None and now >= ticket.deadline:
         ticket = None
@@ -189,10 +146,11 @@ def mark_sent(
 ) -> tuple[Record, float | None]:
     """Note the first send under this epoch's key; answer how long ago it was.
 
-    It is written once and never moved. None means that the caller leads no more.
+    It is written once and never moved, and no epoch comes back after a later one. None
+    means that the caller leads no more.
     """
     ticket = record.ticket
-    if ticket is None or not _leads(record, owner, fence):
+    if ticket is None or epoch < ticket.epoch or not _leads(record, owner, fence):
         return record, None
     if ticket.first_sent_at is not None and ticket.epoch == epoch:
         return record, now - ticket.first_sent_at
@@ -205,19 +163,27 @@ def publish(
 ) -> tuple[Record, Held | None]:
     """Take a new token in; answer a newer one that is there instead, or None.
 
-    A late leader is refused by its fence and adopts what is stored.
+    A late leader is refused by its fence, or by its end where fences are equal (as
+    after a store lost some), and adopts what is stored. None without a word is also
+    the answer where its key was forgotten or invalidated meanwhile: nothing is kept.
     """
-    token = record.token
-    if token is not None and token.generation >= fence and token.ends > now:
-        return record, Held(token.generation, token.ends - now, token.blob)
+    token, ends = record.token, now + remaining
     mine = _leads(record, owner, fence)
+    done = attrs.evolve(
+        record,
+        leader=None if mine else record.leader,
+        ticket=None if mine else record.ticket,
+    )
+    if token is not None and (token.generation, token.ends) > (fence, ends):
+        usable = token.ends > now and token.generation > record.invalidated
+        return done, _held(token, now) if usable else None
+    if fence <= record.invalidated:
+        return done, None
     return (
         attrs.evolve(
-            record,
-            token=StoredToken(fence, now + remaining, blob),
+            done,
+            token=StoredToken(fence, ends, remaining, blob),
             fence=max(record.fence, fence),
-            leader=None if mine else record.leader,
-            ticket=None if mine else record.ticket,
             setback=None,
         ),
         None,
@@ -238,8 +204,8 @@ def adopt(
         and token.ends >= now + remaining
     ):
         return record, 0
-    fence = record.fence + 1
-    stored = StoredToken(fence, now + remaining, blob)
+    fence = max(record.fence, record.invalidated) + 1
+    stored = StoredToken(fence, now + remaining, remaining, blob)
     return attrs.evolve(record, token=stored, fence=fence, setback=None), fence
 
 
@@ -281,9 +247,14 @@ def renew(record: Record, now: float, owner: str, fence: int) -> tuple[Record, b
 
 
 def offer(record: Record, now: float, ticket: Carried) -> tuple[Record, bool]:
-    """Queue a pushed code; False when it is known or too many wait."""
-    waiting = tuple(each for each in record.queue if now < each.deadline)
-    if len(waiting) >= MOST_CODES or any(each.id == ticket.id for each in waiting):
+    """Queue a pushed code; False when it is known, over, or too many wait."""
+    waiting = _waiting(record, now)
+    known = waiting if record.ticket is None else (*waiting, record.ticket)
+    if (
+        ticket.seconds <= 0
+        or len(waiting) >= MOST_CODES
+        or any(each.id == ticket.id for each in known)
+    ):
         return attrs.evolve(record, queue=waiting), False
     added = StoredTicket.of(ticket, now)
     queue = sorted((*waiting, added), key=lambda each: each.deadline)
@@ -292,7 +263,7 @@ def offer(record: Record, now: float, ticket: Carried) -> tuple[Record, bool]:
 
 def take(record: Record, now: float) -> tuple[Record, Carried | None]:
     """Take the waiting code that ends first."""
-    waiting = tuple(each for each in record.queue if now < each.deadline)
+    waiting = _waiting(record, now)
     if not waiting:
         return attrs.evolve(record, queue=()), None
     return attrs.evolve(record, queue=waiting[1:]), waiting[0].carried(now)
@@ -300,9 +271,23 @@ def take(record: Record, now: float) -> tuple[Record, Carried | None]:
 
 def forget(record: Record) -> Record:
     """Drop everything but the fence, so that no late leader can come back."""
-    return Record(fence=record.fence, invalidated=record.fence)
+    fence = max(record.fence, record.invalidated)
+    return Record(fence=fence, invalidated=fence)
+
+
+def poll_pause(count: int, roll: float) -> float:
+    """Answer how long to wait before looking again: 50 ms, doubled to 1 s, ±50 %."""
+    return min(1.0, 0.05 * 2 ** min(count, 5)) * (0.5 + roll)
 
 
 def _leads(record: Record, owner: str, fence: int) -> bool:
     leader = record.leader
     return leader is not None and (leader.owner, leader.fence) == (owner, fence)
+
+
+def _held(token: StoredToken, now: float) -> Held:
+    return Held(token.generation, token.remaining(now), token.blob)
+
+
+def _waiting(record: Record, now: float) -> tuple[StoredTicket, ...]:
+    return tuple(each for each in record.queue if now < each.deadline)

@@ -1,38 +1,32 @@
-"""The JSON:API envelope: bytes to a `Document`, and a document to the object asked for."""
+"""The JSON:API envelope: bytes to a `Document`, a page, or the object asked for."""
 
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from persona_share._wire import codec
-from persona_share._wire.messages import Request, Response
+from persona_share._wire import failures
+from persona_share._wire.jsonsafe import parse_json
+from persona_share._wire.messages import Expects, Request, Response
+from persona_share._wire.objects import along, flat, mapping, resource
+from persona_share._wire.paging import AFTER, BEFORE, Place, Stray, cursor_in
 from persona_share.errors import MalformedResponseError
-from persona_share.model.inquiry import Inquiry
-from persona_share.model.resource import AnswerFacts, Document, Reference, Resource
-from persona_share.model.verification import Verification
+from persona_share.model.answer import Document
+from persona_share.model.page import Cursor, Page
+from persona_share.model.resource import AnswerFacts, Resource
 
 
 R = TypeVar("R", bound=Resource)
 
-_KINDS: Final[Mapping[str, type[Resource]]] = {
-    "inquiry": Inquiry,
-    "verification": Verification,
-}
+_FACTS: Final = tuple.__new__  # past a constructor that is slower than all else here
 
 
 def facts_of(response: Response) -> AnswerFacts:
     """Answer which request this was and who answered it."""
-    headers = response.headers
-    return AnswerFacts(
-        request_id=headers.get("request-id"),
-        organization_id=headers.get("persona-organization-id"),
-        environment_id=headers.get("persona-environment-id"),
+    get = response.headers.get
+    names = (
+        get("request-id"),
+        get("persona-organization-id"),
+        get("persona-environment-id"),
     )
-
-
-def kind_of(type_name: str) -> type[Resource]:
-    """Answer the class for a JSON:API type; a subtype is of its family's class."""
-    return _KINDS.get(type_name) or _KINDS.get(type_name.partition("/")[0], Resource)
+    return _FACTS(AnswerFacts, names)
 
 
 def document(request: Request, response: Response) -> Document:
@@ -40,31 +34,23 @@ def document(request: Request, response: Response) -> Document:
     facts = facts_of(response)
     if not response.body:
         return Document(answer=facts, status=response.status)
-    raw: Any = None
-    with suppress(ValueError):
-        raw = codec.parsed(response.body)
-    if not isinstance(raw, dict):
-        raise _malformed(request, response, "the body is not a JSON object")
+    if request.expects is Expects.PDF:
+        return Document(answer=facts, status=response.status, content=response.body)
+    raw = _object(request, response)
+    shared, data = along(raw, facts), raw.get("data")
+    found: Resource | tuple[Resource, ...] | None = None
     try:
-        included = {
-            Reference(each["type"], each["id"]): _resource(each, {}, facts)
-            for each in raw.get("included") or ()
-        }
-        for each in included.values():
-            each.included.update(included)  # type: ignore[attr-defined]  # a dict here
-        data = raw.get("data")
-        found: Resource | tuple[Resource, ...] | None = None
         if isinstance(data, list):
-            found = tuple(_resource(each, included, facts) for each in data)
+            found = tuple(resource(each, facts, shared) for each in data)
         elif data is not None:
-            found = _resource(data, included, facts)
-    except (TypeError, KeyError, AttributeError):
-        raise _malformed(request, response, "an object lacks its type or id") from None
+            found = resource(data, facts, shared)
+    except (TypeError, LookupError, AttributeError):
+        raise _nameless(request, response) from None
     return Document(
         data=found,
-        included=included,
-        links=_mapping(raw.get("links")),
-        meta=_mapping(raw.get("meta")),
+        included=shared.included,
+        links=mapping(raw.get("links")),
+        meta=shared.meta,
         answer=facts,
         status=response.status,
         raw=raw,
@@ -77,48 +63,74 @@ def one(
     """Answer the one object that was asked for.
 
     Raises `MalformedResponseError` for any other object: an answer that belongs to
-    another request must never be taken for ours.
+    another request must never be taken for ours (F57).
     """
-    found = document(request, response).data
+    raw = _object(request, response)
+    facts = facts_of(response)
+    try:
+        found = resource(raw["data"], facts, along(raw, facts))
+    except (TypeError, LookupError, AttributeError):
+        raise _nameless(request, response) from None
     if not isinstance(found, kind):
-        raise _malformed(request, response, f"the answer is not one {kind.__name__}")
+        why = f"the answer is not one {kind.__name__}"
+        raise failures.malformed(request, response, why)
     if object_id is not None and found.id != object_id:
-        raise _malformed(request, response, "the answer is another object")
+        raise failures.malformed(request, response, "the answer is another object")
     return found
 
 
-def _resource(
-    raw: Any, included: Mapping[Reference, Resource], facts: AnswerFacts
-) -> Resource:
-    type_name, object_id = raw["type"], raw["id"]
-    if not isinstance(type_name, str) or not isinstance(object_id, str):
-        raise TypeError
-    return kind_of(type_name)(
-        type=type_name,
-        id=object_id,
-        attributes=_mapping(raw.get("attributes")),
-        relationships=_mapping(raw.get("relationships")),
-        included=included,
+def page(request: Request, response: Response, kind: type[R], place: Place) -> Page[R]:
+    """Answer one page of a listing of this kind of object.
+
+    Raises `MalformedResponseError` for anything else, but for a link that leads
+    elsewhere only when somebody wants to go there.
+    """
+    raw = _object(request, response)
+    facts = facts_of(response)
+    shared, data = along(raw, facts), raw.get("data")
+    if not isinstance(data, list):
+        raise failures.malformed(request, response, "the answer is not a list")
+    try:
+        items = [
+            flat(each, kind, facts, shared)
+            if kind.flat
+            else resource(each, facts, shared)
+            for each in data
+        ]
+    except (TypeError, LookupError, AttributeError):
+        raise _nameless(request, response) from None
+    found = tuple(each for each in items if isinstance(each, kind))
+    if len(found) != len(items):
+        why = f"the answer is not a list of {kind.__name__} alone"
+        raise failures.malformed(request, response, why)
+    links = mapping(raw.get("links"))
+
+    def cursor(name: str, wanted: str) -> Cursor:
+        found = cursor_in(links.get(name), wanted, place)
+        if isinstance(found, Stray):
+            return failures.malformed(request, response, found.value)
+        return found
+
+    return Page(
+        items=found,
+        included=shared.included,
+        meta=shared.meta,
         answer=facts,
         raw=raw,
-        codec=codec,
+        after=cursor("next", AFTER),
+        before=cursor("prev", BEFORE),
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _object(request: Request, response: Response) -> dict[str, Any]:
+    try:
+        raw: Any = parse_json(response.body)
+    except ValueError:
+        raw = None  # raised below, so that no body is carried along as a context
+    if not isinstance(raw, dict):
+        raise failures.malformed(request, response, "the body is not a JSON object")
+    return raw
 
 
-def _malformed(
-    request: Request, response: Response, why: str
-) -> MalformedResponseError:
-    facts = facts_of(response)
-    return MalformedResponseError(
-        why,
-        operation=request.operation,
-        status=response.status,
-        attempts=response.attempts,
-        request_id=facts.request_id,
-        organization_id=facts.organization_id,
-        environment_id=facts.environment_id,
-    )
+def _nameless(request: Request, response: Response) -> MalformedResponseError:
+    return failures.malformed(request, response, "an object lacks its type or id")

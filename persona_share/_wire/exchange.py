@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from persona_share._wire import grants
+from persona_share._wire.limits import wish_of
 from persona_share._wire.messages import Response
 from persona_share.errors import (
     Attempt,
@@ -18,7 +19,9 @@ from persona_share.errors import (
     ExchangeProtocolError,
     ExchangeRateLimitedError,
     ExchangeUnavailableError,
+    PersonaError,
     Phase,
+    RateLimitedError,
     TokenError,
     TransportError,
 )
@@ -45,21 +48,28 @@ class Tries:
 
     ``deadline`` ends the exchange; waits that the service asks for move it, but never
     past ``last_moment``, when the code itself ends. A signed assertion goes with one
-    key only (``single_key``): a new key must carry a new one.
+    key only (``single_key``): a new key must carry a new one. ``in_doubt``: an earlier
+    exchange of this code may have used it up.
     """
 
     deadline: float
     last_moment: float
     epoch: int = 0
     attempts: tuple[Attempt, ...] = ()
-    stored_failures: int = 0
+    stored_failure: bytes | None = attrs.field(default=None, repr=False)
     single_key: bool = False
+    in_doubt: bool = False
     conflicted_since: float | None = None
+
+    def put_off(self, seconds: float) -> "Tries":
+        """Answer the same with so much more time, as far as the code lives."""
+        later = min(self.last_moment, self.deadline + seconds)
+        return attrs.evolve(self, deadline=later)
 
     @property
     def may_have_landed(self) -> bool:
         """Whether any attempt may have used the code up."""
-        return any(
+        return self.in_doubt or any(
             attempt.phase is Phase.AMBIGUOUS
             or (attempt.phase is Phase.ANSWERED and attempt.status not in _HARMLESS)
             for attempt in self.attempts
@@ -131,8 +141,12 @@ class Dice:
     roll: float
 
 
+#: How an attempt ended; a `RateLimitedError` is our own gate's, and nothing was sent.
+Outcome = Response | TransportError | RateLimitedError
+
+
 def judge(
-    outcome: Response | TransportError,
+    outcome: Outcome,
     tries: Tries,
     dice: Dice,
     policy: RenewalPolicy,
@@ -147,7 +161,7 @@ def judge(
 
 
 def _verdict(
-    outcome: Response | TransportError,
+    outcome: Outcome,
     tries: Tries,
     dice: Dice,
     policy: RenewalPolicy,
@@ -155,13 +169,16 @@ def _verdict(
 ) -> Verdict:
     if isinstance(outcome, TransportError):
         return _after_silence(outcome, tries, dice, policy)
+    if isinstance(outcome, RateLimitedError):
+        unsent = {"attempts": tries.attempts, "phase": tries.phase}
+        return _after_limit(outcome.retry_after, unsent, tries, dice, policy)
     facts = _facts(outcome, tries)
     if outcome.ok:
         return _after_success(outcome, tries, expected, facts)
     if outcome.status == _LIMITED:
-        return _after_limit(outcome, tries, dice, policy)
+        return _after_limit(wish_of(outcome), facts, tries, dice, policy)
     refusal = _refusal(outcome, facts, policy)
-    return refusal or _after_failure(outcome.status, tries, dice, policy, facts)
+    return refusal or _after_failure(outcome, tries, dice, policy, facts)
 
 
 def _refusal(
@@ -184,9 +201,9 @@ def _refusal(
     return None
 
 
-def attempt_of(outcome: Response | TransportError) -> Attempt:
+def attempt_of(outcome: Outcome) -> Attempt:
     """Answer the record of one outcome."""
-    if isinstance(outcome, TransportError):
+    if isinstance(outcome, PersonaError):
         return Attempt(outcome.phase, type(outcome).__name__)
     request_id = outcome.headers.get("request-id")
     return Attempt(Phase.ANSWERED, "answered", outcome.status, request_id)
@@ -232,37 +249,40 @@ def _after_silence(
 
 
 def _after_limit(
-    response: Response, tries: Tries, dice: Dice, policy: RenewalPolicy
+    wish: float | None,
+    facts: dict[str, Any],
+    tries: Tries,
+    dice: Dice,
+    policy: RenewalPolicy,
 ) -> Verdict:
-    reset = reset_of(response)
+    reset = policy.reset_unknown if wish is None else max(wish, policy.reset_shortest)
     if dice.now + reset >= tries.last_moment:
         what = "too many requests, for longer than this exchange may wait"
-        facts = _facts(response, tries)
         return Blocked(
             ExchangeRateLimitedError(what, retry_after=reset, **facts), reset
         )
-    later = min(tries.last_moment, tries.deadline + reset)
-    tries = attrs.evolve(tries, deadline=later)
-    return Again(reset + policy.backoff_base * dice.roll, tries, closed_for=reset)
+    delay = reset + policy.backoff_base * dice.roll
+    return Again(delay, tries.put_off(delay), closed_for=reset)
 
 
 def _after_failure(
-    status: int,
+    response: Response,
     tries: Tries,
     dice: Dice,
     policy: RenewalPolicy,
     facts: dict[str, Any],
 ) -> Verdict:
+    status = response.status
     what = f"the service answered {status}"
     if status in _TRANSIENT:
         return _again(what, tries, dice, policy)
     if status == _CONFLICT:
         since = dice.now if tries.conflicted_since is None else tries.conflicted_since
-        if dice.now - since > policy.code_margin:
+        if dice.now - since > policy.conflict_patience:
             return Rejected(CodeRejectedError("another request holds it", **facts))
         return _again(what, attrs.evolve(tries, conflicted_since=since), dice, policy)
     if status == _STORED:
-        return _after_stored_failure(what, tries, dice, policy)
+        return _after_stored_failure(response, tries, dice, policy)
     if status > _STORED:
         return _gave_up(what, tries)
     return Blocked(
@@ -271,16 +291,19 @@ def _after_failure(
 
 
 def _after_stored_failure(
-    what: str, tries: Tries, dice: Dice, policy: RenewalPolicy
+    response: Response, tries: Tries, dice: Dice, policy: RenewalPolicy
 ) -> Verdict:
     """Probe once under the same key, then once under the key of the next epoch.
 
-    A 500 that reached the idempotency layer is stored and comes back for a day.
+    A 500 that reached the idempotency layer is stored and comes back for a day, to the
+    letter; another one says nothing about what this key holds.
     """
+    what = f"the service answered {_STORED}"
     if tries.epoch > 0:
         return _gave_up(what, tries)
-    if tries.stored_failures == 0:
-        return _again(what, attrs.evolve(tries, stored_failures=1), dice, policy)
+    if response.body != tries.stored_failure:
+        tries = attrs.evolve(tries, stored_failure=response.body)
+        return _again(what, tries, dice, policy)
     if tries.single_key:
         failed = CodeRejectedError("the service stored a failure", status=_STORED)
         return Rejected(failed)
@@ -306,12 +329,3 @@ def _gave_up(what: str, tries: Tries) -> Verdict:
     if tries.phase is Phase.NOT_SENT:
         return Blocked(error, 0.0)
     return InDoubt(error, replayable=True)
-
-
-def reset_of(response: Response) -> float:
-    """Answer the seconds until the service takes requests again (R7)."""
-    for name in ("retry-after", "ratelimit-reset"):
-        text = response.headers.get(name, "")
-        if text.isascii() and text.isdigit() and len(text) <= 4:  # noqa: PLR2004
-            return float(text)
-    return 5.0

@@ -125,6 +125,8 @@ def granted(body: bytes, expected: Scope | None = None) -> Grant:
             scope = Scope.parse(answer.text("scope"))
         except InvalidScopeError as error:
             answer.refuse(f"'scope' cannot be read: {error.what}")
+        if expected is not None and scope == expected:
+            scope = expected  # one object, not two, for as long as the token is held
     lifetime = min(seconds, LONGEST_LIFETIME)
     return Grant(Secret(token), float(lifetime), scope, clamped=lifetime < seconds)
 

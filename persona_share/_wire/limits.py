@@ -30,15 +30,20 @@ def wish_of(response: Response) -> float | None:
     if response.status == _UNAVAILABLE:
         return None
     if problem_of(response).quota:
-        return _reset(headers, "quota-reset")
+        return reset_of(headers, "quota-reset")
     if (count_of(headers, "ratelimit-remaining") or 0) > 0:
         return None  # some other limit fired, and its reset is not known
-    return _reset(headers, "ratelimit-reset")
+    return reset_of(headers, "ratelimit-reset")
 
 
 def count_of(headers: Mapping[str, str], name: str) -> int | None:
     """Answer a header's whole number, the largest if it is repeated."""
-    numbers = [_number(part) for part in headers.get(name, "").split(",")]
+    text = headers.get(name)
+    if text is None:
+        return None
+    if (number := _number(text)) is not None:  # as ever; it is asked for every answer
+        return number
+    numbers = [_number(part) for part in text.split(",")]
     return max((number for number in numbers if number is not None), default=None)
 
 
@@ -49,7 +54,8 @@ def _number(text: str) -> int | None:
     return int(digits)
 
 
-def _reset(headers: Mapping[str, str], name: str) -> float | None:
+def reset_of(headers: Mapping[str, str], name: str) -> float | None:
+    """Answer how many seconds a window still has, if the header makes sense."""
     seconds = count_of(headers, name)
     if seconds is None or seconds > _LONGEST_RESET:
         return None

@@ -5,7 +5,7 @@ A response is a value until the last room: a 401 or a 429 travels as a `Response
 
 import enum
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -27,6 +27,26 @@ class Expects(enum.Enum):
     def cap(self) -> int:
         """The most bytes that are read, after decompression."""
         return int(self.value)
+
+
+class Sink(Protocol):
+    """Takes the body of a success as it comes, in place of the response.
+
+    What it raises ends the call; whoever made it knows why.
+    """
+
+    @property
+    def cap(self) -> int:
+        """The most bytes that it takes, after decompression."""
+        ...
+
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        """Get ready for a body, and forget what came of an earlier attempt."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next piece."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +72,7 @@ class Request:
     repeatable: bool = False
     reconcile: str | None = None
     retries: int | None = None
+    sink: Sink | None = attrs.field(default=None, repr=False)
 
     @property
     def operation(self) -> str:

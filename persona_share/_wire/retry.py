@@ -139,21 +139,26 @@ def decide(
     policy: RetryPolicy,
     roll: float,
     left: float,
+    paced: bool = False,
 ) -> Decision:
     """Answer what follows an attempt that was no success.
 
     ``past`` includes the attempt, ``roll`` lies in [0, 1), and ``left`` is how many
-    seconds the call still has.
+    seconds the call still has. ``paced`` says that a gate lets calls in one by one
+    when the rate limit's window opens, so that nobody need be spread.
     """
     step = _step(kind_of(request), request, outcome, past)
     if step is _Step.STOP:
         return GiveUp("not repeatable")
-    if past.attempts >= policy.attempts:
+    if past.attempts >= _attempts(request, policy):
         return GiveUp("attempts used up")
     wish = wish_of(outcome) if isinstance(outcome, Response) else None
     if wish is not None and wish > policy.max_wait:
         return GiveUp("the service asks for a longer wait")
-    delay = _delay(step, past, wish, policy, roll)
+    if paced and wish is not None and step is _Step.THROTTLED:
+        delay = wish
+    else:
+        delay = _delay(step, past, wish, policy, roll)
     if delay >= left:
         return GiveUp("deadline")
     throttled = step is _Step.THROTTLED
@@ -162,6 +167,10 @@ def decide(
         policy.throttle_cost if throttled else policy.transient_cost,
         new_key=step is _Step.NEW_KEY,
     )
+
+
+def _attempts(request: Request, policy: RetryPolicy) -> int:
+    return policy.attempts if request.retries is None else request.retries + 1
 
 
 def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:

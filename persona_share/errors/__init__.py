@@ -45,6 +45,11 @@ URL, a credential or personal data, and every one survives pickling.
     │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
     │   ├── StoreCorruptError           what it holds cannot be read
     │   └── StoreRefusedError           it is not safe to use
+    ├── SharingError                    a share token did not become what it should
+    │   ├── RedemptionFailedError       it failed; the reason is the service's
+    │   ├── RedemptionPendingError      not decided in time (a TimeoutError, too)
+    │   └── ShareTokenExpiredError      nobody redeemed it in time
+    ├── SignatureError                  a webhook that cannot be trusted
     └── TokenError                      there is no token for this scope
         ├── AuthorizationCodeRequiredError  nobody supplied a code
         │   └── CodeExpiredError        every code at hand ended unused
@@ -95,6 +100,13 @@ from persona_share.errors.refusals import (
     ScopeNotCoveredError,
     UsageError,
     WrongEventLoopError,
+)
+from persona_share.errors.sharing import (
+    RedemptionFailedError,
+    RedemptionPendingError,
+    ShareTokenExpiredError,
+    SharingError,
+    SignatureError,
 )
 from persona_share.errors.stores import (
     StoreCorruptError,
@@ -169,11 +181,16 @@ __all__ = [
     "ProxyError",
     "QuotaExceededError",
     "RateLimitedError",
+    "RedemptionFailedError",
+    "RedemptionPendingError",
     "ReentrantCodeSourceError",
     "ResponseTooLargeError",
     "ScopeNotCoveredError",
     "ScopeNotGrantedError",
     "ServerError",
+    "ShareTokenExpiredError",
+    "SharingError",
+    "SignatureError",
     "StoreCorruptError",
     "StoreError",
     "StoreRefusedError",

@@ -130,3 +130,13 @@ class TokensEvicted(Event):
     """Tokens were dropped because there were too many."""
 
     count: int
+
+
+@attrs.frozen(kw_only=True)
+class StoreDown(Event):
+    """The token store cannot be reached; this manager goes on alone."""
+
+
+@attrs.frozen(kw_only=True)
+class StoreUp(Event):
+    """The token store can be reached again."""

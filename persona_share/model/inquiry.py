@@ -1,12 +1,11 @@
 """An inquiry: one person's run through an identity flow."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
 
-import attrs
-
-from persona_share.model.resource import Attribute, OpenEnum, Resource
+from persona_share.model.attribute import Attribute, Link, Links
+from persona_share.model.fields import Fielded
+from persona_share.model.openenum import OpenEnum
+from persona_share.model.secret import Secret
 
 
 class InquiryStatus(OpenEnum):
@@ -22,20 +21,44 @@ class InquiryStatus(OpenEnum):
     DECLINED = "declined"
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Inquiry(Resource):
-    """An inquiry as its owner, or a partner with a scoped token, may read it."""
+class Inquiry(Fielded):
+    """An inquiry as its owner, or a partner with a scoped token, may read it.
 
-    status: ClassVar[Attribute[InquiryStatus]] = Attribute(InquiryStatus)
-    reference_id: ClassVar[Attribute[str]] = Attribute(str)
-    note: ClassVar[Attribute[str]] = Attribute(str)
-    tags: ClassVar[Attribute[tuple[str, ...]]] = Attribute(tuple[str, ...])
-    fields: ClassVar[Attribute[Mapping[str, Any]]] = Attribute(dict[str, Any])
-    created_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    updated_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    started_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    completed_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    failed_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    decisioned_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    expired_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
-    redacted_at: ClassVar[Attribute[datetime]] = Attribute(datetime)
+    The session token and the one-time links come only with the answers that make them.
+    """
+
+    __slots__ = ()
+
+    status = Attribute[InquiryStatus](InquiryStatus)
+    reference_id = Attribute[str](str)
+    note = Attribute[str](str)
+    tags = Attribute[tuple[str, ...]](tuple[str, ...])
+    creator = Attribute[str](str)
+    reviewer_comment = Attribute[str](str)
+    previous_step_name = Attribute[str](str)
+    next_step_name = Attribute[str](str)
+    created_at = Attribute[datetime](datetime)
+    updated_at = Attribute[datetime](datetime)
+    started_at = Attribute[datetime](datetime)
+    expires_at = Attribute[datetime](datetime)
+    completed_at = Attribute[datetime](datetime)
+    failed_at = Attribute[datetime](datetime)
+    marked_for_review_at = Attribute[datetime](datetime)
+    decisioned_at = Attribute[datetime](datetime)
+    expired_at = Attribute[datetime](datetime)
+    redacted_at = Attribute[datetime](datetime)
+
+    session_token = Attribute[Secret](Secret, of="meta")
+    one_time_link = Attribute[Secret](Secret, of="meta")
+    one_time_link_short = Attribute[Secret](Secret, of="meta")
+
+    account = Link()
+    inquiry_template = Link()
+    inquiry_template_version = Link()
+    transaction = Link()
+    reviewer = Link()
+    documents = Links()
+    reports = Links()
+    selfies = Links()
+    sessions = Links()
+    verifications = Links()

@@ -1,5 +1,7 @@
 """Every number that can be set, with its reason beside it."""
 
+import enum
+
 import attrs
 
 
@@ -24,6 +26,11 @@ class RenewalPolicy:
     # Full jitter between the attempts of one exchange.
     backoff_base: float = 0.25
     backoff_cap: float = 2.0
+    # A 409 means that the same code is at work elsewhere; that may take this long.
+    conflict_patience: float = 5.0
+    # After a 429: where no header tells the reset, and where it says "now".
+    reset_unknown: float = 5.0
+    reset_shortest: float = 1.0
     # A code is not sent in its last moments: its answer would come too late.
     code_minimum_life: float = 40.0
     code_margin: float = 5.0
@@ -125,3 +132,27 @@ class Pool:
     keepalive: float = 15.0
     # Often enough to follow a change of address, seldom enough to cost nothing.
     dns_ttl: float = 60.0
+
+
+class PacingMode(enum.StrEnum):
+    """What is done so that the service's rate limit is not exceeded."""
+
+    # Spend the window as fast as callers come, then wait for the next one.
+    GATE = "gate"
+    # Delay nothing until somebody was answered 429, then stop everybody.
+    AFTER_429 = "after_429"
+    # Each call for itself.
+    OFF = "off"
+
+
+@attrs.frozen(kw_only=True)
+class PacingPolicy:
+    """How calls are held back; the limit itself is learned. Times are in seconds."""
+
+    mode: PacingMode = attrs.field(default=PacingMode.GATE, converter=PacingMode)
+    # A probe that stays unanswered for so long is followed by another one.
+    probe_patience: float = 1.0
+    # What the service advises to wait at first where it does not say how long.
+    reset_unknown: float = 5.0
+    # A longer wish is not believed without asking again.
+    longest_wait: float = 3600.0

@@ -1,40 +1,22 @@
-"""What the API answers with: objects, references to objects, and whole documents.
+"""What the API answers with: objects, and references to objects.
 
 An object keeps what came and decodes an attribute when it is asked for, so that an
 attribute nobody reads can neither cost time nor fail. Unknown attributes stay in
 ``attributes``. ``repr`` shows type and id and never personal data.
 """
 
-import enum
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Protocol, Self, TypeVar, overload
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, overload
 
 import attrs
 
 from persona_share.errors import MalformedResponseError
+from persona_share.model.spelling import value_of
 
 
 T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-
-
-class OpenEnum(enum.StrEnum):
-    """A set of names that the service may extend: unknown ones are kept as they are."""
-
-    @property
-    def known(self) -> bool:
-        """Whether this library has a name for it."""
-        return self._name_ in type(self).__members__
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        if not isinstance(value, str):
-            return None
-        member = str.__new__(cls, value)
-        member._name_ = "UNKNOWN"
-        member._value_ = value
-        return member
 
 
 @attrs.frozen
@@ -45,8 +27,7 @@ class Reference:
     id: str
 
 
-@attrs.frozen
-class AnswerFacts:
+class AnswerFacts(NamedTuple):
     """Which request an object came with, and who answered it."""
 
     request_id: str | None = None
@@ -57,89 +38,114 @@ class AnswerFacts:
 class Codec(Protocol):
     """Turns JSON values into typed ones; the one implementation is in ``_wire``."""
 
-    def spelled(self, values: Mapping[str, Any], name: str) -> str:
-        """Answer the spelling of a snake_case name that these values use."""
+    def decoder(self, kind: Any) -> Callable[[Any], Any]:
+        """Answer what decodes this type; that raises `TypeError` or `ValueError`."""
         ...
 
-    def structured(self, value: object, kind: Any) -> Any:
-        """Answer the value as this type; raises `TypeError` or `ValueError`."""
+    def nested(self, document: Any, answer: AnswerFacts) -> "Resource":
+        """Answer the object in a document that stands inside another one."""
         ...
 
 
-class Attribute(Generic[T]):
-    """One attribute of a resource, decoded when it is read.
+@attrs.frozen(eq=False)
+class Along:
+    """What the objects of one answer share."""
 
-    Reading raises `MalformedResponseError` when the value is not of its type.
-    """
-
-    def __init__(self, kind: Callable[..., T] | Any, doc: str = "") -> None:
-        self._kind = kind
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, resource: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, resource: "Resource", owner: type) -> T | None: ...
-    def __get__(self, resource: "Resource | None", owner: type) -> Self | T | None:
-        if resource is None:
-            return self
-        return resource.read(self._name, self._kind)  # type: ignore[no-any-return]  # T is what kind makes
+    codec: Codec = attrs.field(repr=False)
+    included: "Mapping[Reference, Resource]" = attrs.field(default=_NOTHING, repr=False)
+    meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Resource:
     """An object of the API, of any type.
 
-    ``attributes`` and ``relationships`` are what came, in the casing that came.
+    ``attributes`` is what came, in the casing that came, and ``raw`` all of it. ``id``
+    is empty for the few things that have none.
     """
+
+    #: Whether objects of this class may lack an id.
+    nameless: ClassVar[bool] = False
+    #: Whether their attributes stand beside ``type`` and ``id``, for any type.
+    flat: ClassVar[bool] = False
 
     type: str
     id: str
     attributes: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    relationships: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    included: Mapping[Reference, "Resource"] = attrs.field(factory=dict, repr=False)
-    answer: AnswerFacts = attrs.field(default=AnswerFacts(), repr=False)
     raw: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    _codec: Codec = attrs.field(repr=False)
+    answer: AnswerFacts = attrs.field(factory=AnswerFacts, repr=False)
+    _along: Along = attrs.field(repr=False)
 
+    @property
+    def relationships(self) -> Mapping[str, Any]:
+        """What it is related to, as it came, in the casing that came."""
+        found = self.raw.get("relationships")
+        return found if isinstance(found, dict) else _NOTHING
+
+    @property
+    def included(self) -> "Mapping[Reference, Resource]":
+        """The objects that came along with the answer."""
+        return self._along.included
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What the answer said beside the object."""
+        return self._along.meta
+
+    def get(self, name: str) -> Any:
+        """Answer any attribute by its snake_case name, as it came, or None."""
+        return value_of(self.attributes, name)
+
+    @overload
+    def read(self, name: str, kind: Callable[..., T]) -> T | None: ...
+    @overload
+    def read(self, name: str, kind: Any) -> Any: ...
     def read(self, name: str, kind: Any) -> Any:
-        """Answer an attribute by its snake_case name as this type, or None."""
-        value = self.attributes.get(self._codec.spelled(self.attributes, name))
+        """Answer any attribute by its snake_case name as this type, or None.
+
+        Raises `MalformedResponseError` when the value is not of this type.
+        """
+        value = self.get(name)
         if value is None:
             return None
         try:
-            return self._codec.structured(value, kind)
-        except (TypeError, ValueError, KeyError, LookupError):
-            message = f"attribute {name!r} of {self.type} is not what it should be"
-            raise MalformedResponseError(
-                message, request_id=self.answer.request_id
-            ) from None
+            return self.decoder(kind)(value)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            pass  # raised below, so that the value is not carried along as a context
+        raise self.malformed(name)
 
     def references(self, name: str) -> tuple[Reference, ...]:
         """Answer what a relationship points at, by its snake_case name."""
-        spelled = self._codec.spelled(self.relationships, name)
-        data = (self.relationships.get(spelled) or _NOTHING).get("data")
+        relationship = value_of(self.relationships, name)
+        data = relationship.get("data") if isinstance(relationship, dict) else None
         found = data if isinstance(data, list) else [data] if data else []
-        return tuple(Reference(each["type"], each["id"]) for each in found)
+        try:
+            return tuple(Reference(each["type"], each["id"]) for each in found)
+        except (TypeError, LookupError):
+            pass
+        raise self.malformed(name)
+
+    def reference(self, name: str) -> Reference | None:
+        """Answer the one thing that a relationship points at, or None."""
+        return next(iter(self.references(name)), None)
 
     def related(self, name: str) -> "tuple[Resource, ...]":
         """Answer the objects of a relationship that came along (``include=``)."""
         wanted = self.references(name)
         return tuple(self.included[each] for each in wanted if each in self.included)
 
+    def decoder(self, kind: Any) -> Callable[[Any], Any]:
+        """Answer what decodes values of this type."""
+        return self._along.codec.decoder(kind)
 
-@attrs.frozen(kw_only=True, eq=False)
-class Document:
-    """A whole answer: ``data`` as one object, several, or None; ``raw`` as it came."""
+    def nested(self, document: Any) -> "Resource":
+        """Answer the object of a document that stands inside this one.
 
-    data: Resource | tuple[Resource, ...] | None = attrs.field(default=None, repr=False)
-    included: Mapping[Reference, Resource] = attrs.field(factory=dict, repr=False)
-    links: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: AnswerFacts = AnswerFacts()
-    status: int = 200
-    raw: Any = attrs.field(default=None, repr=False)
-    content: bytes | None = attrs.field(default=None, repr=False)
+        Raises `TypeError` or `LookupError` where there is none.
+        """
+        return self._along.codec.nested(document, self.answer)
+
+    def malformed(self, name: str) -> MalformedResponseError:
+        """Answer the error of an attribute or a relationship that cannot be read."""
+        message = f"{name!r} of {self.type[:100]!a} is not what it should be"
+        return MalformedResponseError(message, request_id=self.answer.request_id)

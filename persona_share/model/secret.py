@@ -13,7 +13,7 @@ class Secret:
     secret. ``reveal()`` is the one way out, easy to search for.
     """
 
-    __slots__ = ("__weakref__", "_value")
+    __slots__ = ("_value",)  # no place for weak references: it is held by thousands
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, value: str) -> None:

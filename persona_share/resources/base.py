@@ -1,59 +1,33 @@
 """The door where a response becomes a value or an error."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar, cast
-from urllib.parse import urlencode
+from typing import Any, Final, TypeVar
 
 import attrs
-import orjson
 
 from persona_share._wire import envelope, failures
-from persona_share._wire.messages import Request, Response
+from persona_share._wire.address import DEFAULT_BASE_URL
+from persona_share._wire.messages import Expects, Request, Response, Sink
 from persona_share._wire.query import QueryValue, encoded_query
-from persona_share._wire.routes import Route
+from persona_share._wire.routes.route import Route
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
 from persona_share.model.secret import Secret
-from persona_share.ports import Sender, World
+from persona_share.ports import Outside, Sender, World
+from persona_share.resources.bodies import NO_BODY, Body
 from persona_share.resources.options import CallOptions, checked
+from persona_share.resources.shaping import split
 
 
 R = TypeVar("R", bound=Resource)
 
-JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
 _NO_OPTIONS: Final[CallOptions] = {}
 
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
     """Answer whether a scope allows this: by the pair, or by the bare permission."""
     return scope.covers(permission, object_id) or permission in scope
-
-
-@attrs.frozen
-class Body:
-    """A request's body, encoded once for all attempts."""
-
-    content: bytes | None = attrs.field(default=None, repr=False)
-    content_type: str | None = None
-
-    @classmethod
-    def of_json(cls, value: object) -> "Body":
-        """Encode a JSON value; raises `InvalidArgumentError` if it is none."""
-        try:
-            return cls(orjson.dumps(value), JSON)
-        except (TypeError, ValueError):
-            message = "the body holds something that JSON cannot express"
-            raise InvalidArgumentError(message) from None
-
-    @classmethod
-    def of_form(cls, values: Mapping[str, str]) -> "Body":
-        """Encode a form."""
-        return cls(urlencode(values).encode(), FORM)
-
-
-NO_BODY: Final = Body()
 
 
 @attrs.frozen(kw_only=True)
@@ -67,15 +41,17 @@ class Caller:
     require_open: Callable[[], None]
     scope: Scope | None = None
     retries: int | None = None
+    base_url: str = DEFAULT_BASE_URL
+    outside: Outside | None = None
 
     def with_options(self, options: CallOptions) -> "Caller":
         """Answer a caller with other defaults, on the same line."""
-        if "idempotency_key" in options:
-            message = "an idempotency key belongs to one call"
+        if {"idempotency_key", "repeatable"} & set(options):
+            message = "idempotency_key and repeatable belong to one call"
             raise InvalidArgumentError(message)
         return attrs.evolve(
             self,
-            headers=self._headers(checked(options)),
+            headers=self._with(checked(options)),
             timeout=options.get("timeout", self.timeout),
             retries=options.get("retries", self.retries),
         )
@@ -87,6 +63,7 @@ class Caller:
         query: Mapping[str, QueryValue] | None = None,
         body: Body = NO_BODY,
         options: CallOptions = _NO_OPTIONS,
+        sink: Sink | None = None,
     ) -> tuple[Request, Response]:
         """Send one request and answer it with its successful response.
 
@@ -96,7 +73,7 @@ class Caller:
         path = route.path(*object_ids)
         self.require_covered(route, object_ids)
         target = path + encoded_query(query) if query else path
-        return await self.send(route, target, body, options)
+        return await self.send(route, target, body, options, sink)
 
     async def send(
         self,
@@ -104,6 +81,7 @@ class Caller:
         target: str,
         body: Body = NO_BODY,
         options: CallOptions = _NO_OPTIONS,
+        sink: Sink | None = None,
     ) -> tuple[Request, Response]:
         """Send to a target that was built and allowed before."""
         self.require_open()
@@ -114,14 +92,15 @@ class Caller:
             route=route.template,
             target=target,
             deadline=self.world.clock.now() + options.get("timeout", self.timeout),
-            headers=self._headers(options) if options else self.headers,
+            headers=self._headers(route, options),
             body=body.content,
             content_type=body.content_type,
             idempotency_key=self._key(route, options),
             expects=route.expects,
-            repeatable=route.repeatable,
+            repeatable=options.get("repeatable", route.repeatable),
             reconcile=route.reconcile,
             retries=options.get("retries", self.retries),
+            sink=sink,
         )
         response = await self.sender.send(request)
         if (error := failures.error_in(request, response)) is not None:
@@ -133,28 +112,56 @@ class Caller:
         route: Route,
         kind: type[R],
         *object_ids: str,
-        query: Mapping[str, QueryValue] | None = None,
         body: Body = NO_BODY,
-        options: CallOptions = _NO_OPTIONS,
+        query: Mapping[str, QueryValue] | None = None,
+        options: Mapping[str, Any] = _NO_OPTIONS,
     ) -> R:
-        """Answer the one object of an answer, of this kind and, where known, this id."""
+        """Answer the one object of an answer, of this kind and, where known, this id.
+
+        ``options`` may hold ``include`` and ``fields`` besides those of every call.
+        """
+        shape, rest = split(options)
         request, response = await self.call(
-            route, *object_ids, query=query, body=body, options=options
+            route,
+            *object_ids,
+            query={**shape, **(query or {})},
+            body=body,
+            options=rest,
         )
         wanted = object_ids[0] if object_ids else None
         return envelope.one(request, response, kind, wanted)
+
+    async def gone(
+        self, route: Route, kind: type[R], object_id: str, options: Mapping[str, Any]
+    ) -> R | None:
+        """Answer the object that was redacted, or None where that was done before."""
+        shape, rest = split(options)
+        request, response = await self.call(route, object_id, query=shape, options=rest)
+        if not response.body:
+            return None
+        return envelope.one(request, response, kind, object_id)
+
+    def needed_outside(self) -> Outside:
+        """Answer the hosts of files and the disk; raises where there are none."""
+        if self.outside is None:
+            message = "this client cannot download files"
+            raise InvalidArgumentError(message)
+        return self.outside
 
     def require_covered(self, route: Route, object_ids: Sequence[str]) -> None:
         """Raise `ScopeNotCoveredError` for what a session's scope does not allow."""
         if self.scope is None:
             return
-        if route.permission is not None and object_ids:
-            wanted = [atom(route.permission, object_ids[0])]
-            allowed = covers(self.scope, route.permission, object_ids[0])
-        else:
+        if route.permission is None:
             named = set(self.scope.object_ids())
             wanted = [each for each in object_ids if each not in named]
             allowed = not wanted
+        elif object_ids:
+            wanted = [atom(route.permission, object_ids[0])]
+            allowed = covers(self.scope, route.permission, object_ids[0])
+        else:  # which objects are meant, the service decides
+            wanted = [route.permission]
+            allowed = any(name == route.permission for name, _ in self.scope.pairs())
         if not allowed:
             message = "the scope of this session does not cover this call"
             raise ScopeNotCoveredError(
@@ -171,27 +178,14 @@ class Caller:
             raise InvalidArgumentError(message)
         return None
 
-    def _headers(self, options: CallOptions) -> Mapping[str, str]:
+    def _headers(self, route: Route, options: CallOptions) -> Mapping[str, str]:
+        headers = self._with(options) if options else self.headers
+        if route.expects is Expects.PDF:
+            headers = {**headers, "Accept": "application/pdf, application/json"}
+        return headers
+
+    def _with(self, options: CallOptions) -> Mapping[str, str]:
         headers = {**self.headers, **options.get("headers", {})}
         if version := options.get("persona_version"):
             headers["Persona-Version"] = version
         return headers
-
-
-def shaping(
-    include: Sequence[str] | None, fields: Mapping[str, Sequence[str]] | None
-) -> dict[str, QueryValue]:
-    """Answer the query of ``include`` and ``fields`` (JSON:API sparse fields)."""
-    query: dict[str, QueryValue] = {}
-    if include is not None:
-        query["include"] = _names("include", include)
-    for type_name, names in (fields or {}).items():
-        query[f"fields[{type_name}]"] = _names(f"fields[{type_name}]", names)
-    return query
-
-
-def _names(what: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        message = f"{what} must be a sequence of names"
-        raise InvalidArgumentError(message)
-    return tuple(cast("Sequence[str]", value))

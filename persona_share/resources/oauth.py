@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import Unpack
 
-from persona_share._wire import grants, routes
+from persona_share._wire import grants
+from persona_share._wire.routes import oauth as routes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 from persona_share.model.token import AuthorizationCode
-from persona_share.resources.base import FORM, Body, Caller
+from persona_share.resources.base import Caller
+from persona_share.resources.bodies import FORM, Body
 from persona_share.resources.options import CallOptions
 
 

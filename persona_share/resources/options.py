@@ -12,13 +12,15 @@ class CallOptions(TypedDict, total=False):
 
     ``timeout`` is for the whole call, in seconds; ``retries`` is how many further
     attempts there may be, 0 for none; ``idempotency_key`` (on POST) is 1 to 255 of
-    letters, digits, ``_`` and ``-``; ``headers`` are added to the request's own.
+    letters, digits, ``_`` and ``-``; ``headers`` are added to the request's own;
+    ``repeatable`` says that this POST may take effect twice without harm.
     """
 
     timeout: float
     retries: int
     idempotency_key: str
     persona_version: str
+    repeatable: bool
     headers: Mapping[str, str]
 
 
@@ -59,6 +61,9 @@ def checked(options: CallOptions) -> CallOptions:
         raise InvalidArgumentError(message)
     if not _fits(_KEY, given.get("idempotency_key", "k")):
         message = "idempotency_key must be 1 to 255 of letters, digits, '_' and '-'"
+        raise InvalidArgumentError(message)
+    if not isinstance(given.get("repeatable", False), bool):
+        message = "repeatable must be True or False"
         raise InvalidArgumentError(message)
     _check_headers({**options.get("headers", {})})
     return options

@@ -7,10 +7,12 @@ from typing import Self, Unpack
 from persona_share import resources
 from persona_share._wire import envelope
 from persona_share._wire.query import QueryValue, encoded_query
-from persona_share._wire.routes import Route, filled, known
+from persona_share._wire.routes.route import Route
+from persona_share._wire.routes.table import filled, known
 from persona_share.errors import InvalidArgumentError
-from persona_share.model.resource import Document
-from persona_share.resources.base import NO_BODY, Body, Caller
+from persona_share.model.answer import Document
+from persona_share.resources.base import Caller
+from persona_share.resources.bodies import NO_BODY, Body
 from persona_share.resources.options import CallOptions
 
 
@@ -23,14 +25,74 @@ class Surface:
         self._caller = caller
 
     @property
+    def connections(self) -> "resources.Connections":
+        """Agreements with other organizations."""
+        return resources.Connections(self._caller)
+
+    @property
+    def share_tokens(self) -> "resources.ShareTokens":
+        """Offers to redeem, made and received."""
+        return resources.ShareTokens(self._caller)
+
+    @property
     def inquiries(self) -> "resources.Inquiries":
         """Inquiries."""
         return resources.Inquiries(self._caller)
 
     @property
+    def inquiry_sessions(self) -> "resources.InquirySessions":
+        """The sessions of inquiries."""
+        return resources.InquirySessions(self._caller)
+
+    @property
     def verifications(self) -> "resources.Verifications":
         """Verifications of every type."""
         return resources.Verifications(self._caller)
+
+    @property
+    def accounts(self) -> "resources.Accounts":
+        """Accounts."""
+        return resources.Accounts(self._caller)
+
+    @property
+    def transactions(self) -> "resources.Transactions":
+        """Transactions."""
+        return resources.Transactions(self._caller)
+
+    @property
+    def reports(self) -> "resources.Reports":
+        """Reports of every type."""
+        return resources.Reports(self._caller)
+
+    @property
+    def documents(self) -> "resources.Documents":
+        """Documents of every type."""
+        return resources.Documents(self._caller)
+
+    @property
+    def cases(self) -> "resources.Cases":
+        """Cases."""
+        return resources.Cases(self._caller)
+
+    @property
+    def devices(self) -> "resources.Devices":
+        """Devices."""
+        return resources.Devices(self._caller)
+
+    @property
+    def events(self) -> "resources.Events":
+        """Events of the last weeks."""
+        return resources.Events(self._caller)
+
+    @property
+    def rate_limits(self) -> "resources.RateLimits":
+        """The limits, as they stand."""
+        return resources.RateLimits(self._caller)
+
+    @property
+    def files(self) -> "resources.Files":
+        """The files that objects name."""
+        return resources.Files(self._caller)
 
     async def request(
         self,

@@ -1,26 +1,32 @@
-"""Verifications: reading them, with an API key or under a scoped token."""
+"""Verifications: checks of one piece of evidence each."""
 
-from collections.abc import Mapping, Sequence
 from typing import Unpack
 
-from persona_share._wire import routes
+from persona_share._wire.routes import verifications as routes
 from persona_share.model.verification import Verification
-from persona_share.resources.base import Caller, shaping
+from persona_share.resources.collection import Redacted
 from persona_share.resources.options import CallOptions
+from persona_share.resources.printing import Printed
+from persona_share.resources.shaping import Fields, Include, Shaped, shaping
+from persona_share.resources.typed_verifications import TypedVerifications
 
 
-class Verifications:
+class Verifications(
+    TypedVerifications, Redacted[Verification], Printed[Verification], kind=Verification
+):
     """``/verifications``."""
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    _redact = routes.REDACT
+    _print = routes.PRINT
+
+    __slots__ = ()
 
     async def retrieve(
         self,
         verification_id: str,
         *,
-        include: Sequence[str] | None = None,
-        fields: Mapping[str, Sequence[str]] | None = None,
+        include: Include | None = None,
+        fields: Fields | None = None,
         **options: Unpack[CallOptions],
     ) -> Verification:
         """Answer one verification of any type.
@@ -28,10 +34,23 @@ class Verifications:
         ``include`` names relationships whose objects come along, ``fields`` maps a
         type to the attributes wanted of it. Source: GET /verifications/{verification-id}.
         """
-        return await self._caller.one(
-            routes.RETRIEVE_VERIFICATION,
-            Verification,
-            verification_id,
-            query=shaping(include, fields),
-            options=options,
+        shape = shaping(include, fields)
+        return await self._one(
+            routes.RETRIEVE, verification_id, query=shape, options=options
+        )
+
+    async def investigation_lock(
+        self, verification_id: str, **options: Unpack[Shaped]
+    ) -> Verification:
+        """Keep a verification as it is while it is looked into."""
+        return await self._one(
+            routes.INVESTIGATION_LOCK, verification_id, options=options
+        )
+
+    async def investigation_unlock(
+        self, verification_id: str, **options: Unpack[Shaped]
+    ) -> Verification:
+        """End the lock of a verification."""
+        return await self._one(
+            routes.INVESTIGATION_UNLOCK, verification_id, options=options
         )

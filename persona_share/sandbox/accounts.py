@@ -1,12 +1,25 @@
 """Accounts: one for each person."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from persona_share.sandbox.making import kebab_keys, moment, one, worded_fields
 from persona_share.sandbox.organizations import Environment
 from persona_share.sandbox.people import Person, person
 from persona_share.sandbox.records import Added, Json, Record
 from persona_share.sandbox.state import State
+
+
+#: The usual fields and their kinds.
+USUAL: Final = {
+    "name": "bag",
+    "address": "bag",
+    "identification_numbers": "rows",
+    "birthdate": "date",
+    "phone_number": "text",
+    "email_address": "text",
+    "selfie_photo": "file",
+}
 
 
 def add_account(
@@ -17,9 +30,22 @@ def add_account(
 ) -> Added:
     """Make an account; what ``attributes`` names replaces what the dice say."""
     given = kebab_keys(attributes)
-    account_id = given.pop("id", None) or state.world.new_id("act")
+    account_id = given.pop("id", None)
     who = who or person(state.world.stream("people"))
-    fields = _fields(who) | worded_fields(given.pop("fields", {}))
+    fields = _fields(lambda name: getattr(who, name))
+    fields |= worded_fields(given.pop("fields", {}))
+    record = new_account(state, owner, fields, given, account_id)
+    return Added(record.id, record.type)
+
+
+def new_account(
+    state: State,
+    owner: Environment,
+    fields: Json,
+    attributes: Json,
+    account_id: str | None = None,
+) -> Record:
+    """Make an account of just what is given."""
     now = moment(state.world.now())
     made: Json = {
         "reference-id": None,
@@ -29,13 +55,16 @@ def add_account(
         "updated-at": now,
         "redacted-at": None,
         "tags": [],
-        "fields": fields,
+        "fields": _fields(lambda _name: None) | fields,
     }
+    account_id = account_id or state.world.new_id("act")
     kind = {"account-type": one("account-type", state.world.new_id("acttp"))}
-    return state.records.add(Record(account_id, "account", made | given, kind, owner))
+    record = Record(account_id, "account", made | attributes, kind, owner)
+    state.records.add(record)
+    return record
 
 
-def _fields(who: Person) -> Json:
+def _fields(known: Callable[[str], str | None]) -> Json:
     def text(value: str | None) -> Json:
         return {"type": "string", "value": value}
 
@@ -43,18 +72,18 @@ def _fields(who: Person) -> Json:
         return {"type": "hash", "value": {k: text(v) for k, v in parts.items()}}
 
     return {
-        "name": bag(first=who.first, middle=who.middle, last=who.last),
+        "name": bag(first=known("first"), middle=known("middle"), last=known("last")),
         "address": bag(
-            street_1=who.street,
-            street_2=who.unit,
-            subdivision=who.region,
-            city=who.town,
-            postal_code=who.postal_code,
-            country_code="US",
+            street_1=known("street"),
+            street_2=known("unit"),
+            subdivision=known("region"),
+            city=known("town"),
+            postal_code=known("postal_code"),
+            country_code="US" if known("town") else None,
         ),
         "identification_numbers": {"type": "array", "value": []},
-        "birthdate": {"type": "date", "value": who.birthdate},
-        "phone_number": text(who.phone),
-        "email_address": text(who.email),
+        "birthdate": {"type": "date", "value": known("birthdate")},
+        "phone_number": text(known("phone")),
+        "email_address": text(known("email")),
         "selfie_photo": {"type": "file", "value": None},
     }

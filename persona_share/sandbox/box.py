@@ -1,29 +1,28 @@
 """`Sandbox`: a local Persona with two organizations, over a real socket."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Self
 
 from persona_share.errors import ConfigurationError, NotOpenError
-from persona_share.sandbox.accounts import add_account
+from persona_share.sandbox.deliver import Deliverer
 from persona_share.sandbox.faults import Faults
+from persona_share.sandbox.file_host import HOST, FileHost
+from persona_share.sandbox.filling import Filling
 from persona_share.sandbox.founding import found_organization, new_key
-from persona_share.sandbox.hosts import check_listening, origin
-from persona_share.sandbox.inquiries import add_inquiry
+from persona_share.sandbox.hosts import check_listening, is_loopback, origin
 from persona_share.sandbox.log import Log
 from persona_share.sandbox.machine_grant import check_public_key
 from persona_share.sandbox.organizations import Kind, Organization
-from persona_share.sandbox.peopling import add_person
+from persona_share.sandbox.partnership import Partnership
 from persona_share.sandbox.pipeline import Pipeline
-from persona_share.sandbox.records import Added
 from persona_share.sandbox.routes import TABLE, Routes
 from persona_share.sandbox.server import Server
 from persona_share.sandbox.state import PREFIX, OAuthClient, new_state
 from persona_share.sandbox.switches import Switches
-from persona_share.sandbox.verifications import add_verification
 from persona_share.sandbox.world import World
 
 
-class Sandbox:
+class Sandbox(Filling, Partnership):
     """A local Persona: ``async with Sandbox() as box``, then talk to ``box.url``.
 
     Lifetimes and ``latency`` are in seconds; the API announces lifetimes one second
@@ -68,6 +67,8 @@ class Sandbox:
         self.destination: Organization = found_organization(self._state, "destination")
         self._host, self._port, self._anywhere = host, port, listen_anywhere
         self._server: Server | None = None
+        self._file_host: FileHost | None = None
+        self._deliverer: Deliverer | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -79,12 +80,32 @@ class Sandbox:
         bound = await server.start(self._host, self._port, anywhere=self._anywhere)
         self._server = server
         self._state.url = origin(*bound) + PREFIX
+        try:
+            await self._open_more()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
+    async def _open_more(self) -> None:
+        self._file_host = FileHost(self._state)
+        here = HOST if is_loopback(self._host) else self._host
+        bound = await self._file_host.start(here, anywhere=self._anywhere)
+        self._state.files.origin = origin(*bound)
+        self._deliverer = Deliverer(self._state)
+        await self._deliverer.start()
+
     async def __aexit__(self, *_: object) -> None:
-        """Close the socket and every connection."""
-        if self._server is not None:
-            await self._server.stop()
+        """Close the sockets and every connection."""
+        for part in (self._deliverer, self._server, self._file_host):
+            if part is not None:
+                await part.stop()
+        self._deliverer = None
+
+    @property
+    def files_url(self) -> str:
+        """Answer where files are: another host than the API's."""
+        return self._state.files.origin
 
     @property
     def url(self) -> str:
@@ -103,32 +124,6 @@ class Sandbox:
     def latency(self, seconds: float) -> None:
         """Set the real seconds that every answer takes."""
         self._state.latency = seconds
-
-    def add_inquiry(
-        self, *, organization: Organization | None = None, **attributes: Any
-    ) -> Added:
-        """Add an inquiry, completed unless ``status=`` says otherwise."""
-        owner = (organization or self.source).environment
-        return add_inquiry(self._state, owner, attributes)
-
-    def add_verification(
-        self, *, organization: Organization | None = None, **attributes: Any
-    ) -> Added:
-        """Add a verification; ``kind="selfie"`` and ``inquiry=id`` are understood."""
-        owner = (organization or self.source).environment
-        return add_verification(self._state, owner, attributes)
-
-    def add_account(
-        self, *, organization: Organization | None = None, **attributes: Any
-    ) -> Added:
-        """Add an account."""
-        owner = (organization or self.source).environment
-        return add_account(self._state, owner, attributes)
-
-    def populate(self, inquiries: int = 10) -> list[str]:
-        """Add inquiries with an account and two verifications each; answer their ids."""
-        owner = self.source.environment
-        return [add_person(self._state, owner) for _ in range(inquiries)]
 
     def add_organization(self) -> Organization:
         """Add a third party, with an API key of its own."""
@@ -174,8 +169,13 @@ class Sandbox:
         self._state.clients[client_id] = client
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock; nothing waits."""
+        """Move the sandbox's clock; what falls due by then is done at once.
+
+        Webhooks follow in the background, or with `deliver_webhooks`.
+        """
         self._state.world.advance(seconds)
+        self._state.agenda.run(self._state.world.now())
+        self._state.webhooks.wake()
 
     def now(self) -> float:
         """Answer the sandbox's time in seconds since the epoch."""

@@ -6,6 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
+from persona_share.sandbox.problems import Problem
+
 
 #: The most connections at a time.
 MOST: Final = 800
@@ -26,6 +28,28 @@ class _Silence:
     def _nothing(self, *_: object, **__: object) -> None: ...
 
 
+class _Handler(web.RequestHandler):
+    """aiohttp's handler, whose own refusals would repeat bytes of the request."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature
+        message: str | None = None,  # noqa: ARG002 - it holds those bytes
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP in the API's shape, and end the connection."""
+        if request.writer.output_size > 0:
+            said = "an answer is on its way already"
+            raise ConnectionError(said)
+        refusal = Problem(status, "the request cannot be read")
+        response = web.Response(
+            status=status, body=refusal.body(), content_type="application/json"
+        )
+        response.force_close()
+        return response
+
+
 class Connections(web.Server):
     """aiohttp's server, which knows who has been idle the longest."""
 
@@ -39,6 +63,10 @@ class Connections(web.Server):
         )
         # A dictionary keeps its order: the first has been idle the longest.
         self._idle: dict[web.RequestHandler, None] = {}
+
+    def __call__(self) -> web.RequestHandler:
+        """Answer the handler of one more connection."""
+        return _Handler(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
     def connection_made(
         self, handler: web.RequestHandler, transport: asyncio.Transport

@@ -24,6 +24,8 @@ class Effect(Enum):
     HANG = "never get to the request"
     HANG_ACTED = "act, then never answer"
     TRUNCATE = "send half of the body"
+    OVERSIZE = "send more bytes than were announced"
+    FAIL_REDEMPTION = "let a redemption fail"
 
 
 @attrs.define(eq=False)
@@ -35,6 +37,8 @@ class Fault:
     times: int | None = 1
     reply: Reply | None = None
     seconds: float = 0.0
+    size: int = 0
+    reason: str = ""
 
 
 def fault_of(kind: str | int) -> Fault:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from persona_share.sandbox.effects import Effect, Fault, fault_of, reply_of
+from persona_share.sandbox.files import OPERATION as FILE
 from persona_share.sandbox.world import Dice, dice
 
 
@@ -91,6 +92,18 @@ class Faults:
         """Act, then send half of the body that the headers announce."""
         self._plan(Fault(Effect.TRUNCATE, operation, times))
 
+    def oversize(self, size: int, times: int | None = 1) -> None:
+        """Let the file host send this many bytes, without saying so first."""
+        self._plan(Fault(Effect.OVERSIZE, FILE, times, size=size))
+
+    def redirect(self, location: str, times: int | None = 1) -> None:
+        """Let the file host send the client elsewhere."""
+        self.answer(FILE, 302, headers={"Location": location}, times=times)
+
+    def fail_redemption(self, reason: str, times: int | None = 1) -> None:
+        """Let a redemption that falls due fail, with this ``failure-reason``."""
+        self._plan(Fault(Effect.FAIL_REDEMPTION, "*", times, reason=reason))
+
     def random(
         self,
         rate: float,
@@ -156,6 +169,6 @@ class Faults:
 
     def _check(self, operation: str) -> None:
         """Refuse what would never happen: a fault of no operation is a slip."""
-        if operation != "*" and operation not in self._operations:
+        if operation not in {"*", FILE} and operation not in self._operations:
             message = f"the sandbox serves no operation {operation!r}"
             raise ValueError(message)

@@ -1,6 +1,7 @@
 """Which addresses the sandbox listens on, and which Host headers it answers."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from persona_share.errors import ConfigurationError
 
@@ -9,6 +10,12 @@ def is_loopback(host: str) -> bool:
     """Answer whether this name or address can only be this machine."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_loopback_url(url: str) -> bool:
+    """Answer whether a URL can only lead to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "")
 
 
 def check_listening(host: str, *, anywhere: bool) -> None:

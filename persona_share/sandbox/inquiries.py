@@ -11,13 +11,14 @@ from persona_share.sandbox.making import (
     worded_fields,
 )
 from persona_share.sandbox.organizations import Environment
-from persona_share.sandbox.people import Person, person
+from persona_share.sandbox.people import Person, person, words
 from persona_share.sandbox.records import Added, Json, Record
+from persona_share.sandbox.sessions import new_session
 from persona_share.sandbox.state import State
 
 
 #: The statuses that come after completion, and the moment each one sets.
-_MOMENTS: Final = {
+MOMENTS: Final = {
     "created": (),
     "pending": ("started-at",),
     "expired": ("started-at", "expired-at"),
@@ -26,6 +27,15 @@ _MOMENTS: Final = {
     "needs_review": ("started-at", "completed-at", "marked-for-review-at"),
     "approved": ("started-at", "completed-at", "decisioned-at"),
     "declined": ("started-at", "completed-at", "decisioned-at"),
+}
+#: The usual fields and their kinds.
+USUAL: Final = {
+    **dict.fromkeys(words("name-first name-middle name-last"), "text"),
+    **dict.fromkeys(words("address-street-1 address-street-2 address-city"), "text"),
+    **dict.fromkeys(words("address-subdivision address-postal-code"), "text"),
+    "address-country-code": "text",
+    "birthdate": "date",
+    **dict.fromkeys(words("email-address phone-number identification-number"), "text"),
 }
 _ALL_MOMENTS: Final = (
     "started-at",
@@ -55,17 +65,55 @@ def add_inquiry(
     who = who or person(state.world.stream("people"))
     fields = fields_of(who, state.world.stream("fields"))
     fields |= worded_fields(given.pop("fields", {}))
-    made = _attributes(state, given.get("status", "completed"), fields)
-    relationships = _relationships(state)
+    kin = {}
     if account is not None:
-        relationships["account"] = reference(state, account, "account", owner)
-    record = Record(inquiry_id, "inquiry", made | given, relationships, owner)
-    return state.records.add(record)
+        kin["account"] = reference(state, account, "account", owner)
+    record = new_inquiry(
+        state,
+        owner,
+        status=given.get("status", "completed"),
+        fields=fields,
+        attributes=given,
+        kin=kin,
+        inquiry_id=inquiry_id,
+    )
+    new_session(state, record)
+    return Added(record.id, record.type)
+
+
+def new_inquiry(
+    state: State,
+    owner: Environment,
+    *,
+    status: str,
+    fields: Json,
+    attributes: Json,
+    kin: dict[str, Json],
+    inquiry_id: str | None = None,
+) -> Record:
+    """Make an inquiry without a session."""
+    record = Record(
+        inquiry_id or state.world.new_id("inq"),
+        "inquiry",
+        _attributes(state, status, fields) | attributes,
+        _relationships(state) | kin,
+        owner,
+    )
+    state.records.add(record)
+    return record
+
+
+def blank_fields() -> Json:
+    """Answer the usual fields, empty."""
+    return {
+        name: {"type": "date" if kind == "date" else "string", "value": None}
+        for name, kind in USUAL.items()
+    }
 
 
 def _attributes(state: State, status: str, fields: Json) -> Json:
     now = moment(state.world.now())
-    moments = dict.fromkeys(_ALL_MOMENTS) | dict.fromkeys(_MOMENTS.get(status, ()), now)
+    moments = dict.fromkeys(_ALL_MOMENTS) | dict.fromkeys(MOMENTS.get(status, ()), now)
     return {
         "status": status,
         "reference-id": None,
@@ -95,9 +143,7 @@ def _relationships(state: State) -> dict[str, Json]:
         "reviewer": {"data": None},
         "reports": {"data": []},
         "verifications": {"data": []},
-        "sessions": {
-            "data": [one("inquiry-session", state.world.new_id("iqse"))["data"]]
-        },
+        "sessions": {"data": []},
         "documents": {"data": []},
         "selfies": {"data": []},
     }

@@ -51,6 +51,7 @@ class Log:
         """Forget the entries and begin to count again."""
         self._entries.clear()
         self.codes_issued = self.codes_redeemed = self.tokens_minted = 0
+        self.authorizations_at_files = 0
 
     def digest(self, text: str) -> str:
         """Answer the hash under which a key or token stands in the entries."""

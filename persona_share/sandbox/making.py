@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from persona_share.sandbox.organizations import Environment
 from persona_share.sandbox.records import Json
 from persona_share.sandbox.state import State
+
+
+_FAR: Final = 10 * 365 * 24 * 3600
 
 
 def moment(seconds: float) -> str:
@@ -26,6 +29,11 @@ def reference(state: State, object_id: str, family: str, owner: Environment) -> 
         message = f"there is no {family} of this id to relate to"
         raise ValueError(message)
     return {"data": {"type": record.type, "id": record.id}}
+
+
+def in_time(state: State, seconds: float) -> str:
+    """Answer the moment so many seconds from now; far beyond is ten years."""
+    return moment(state.world.now() + min(max(seconds, 0), _FAR))
 
 
 def one(object_type: str, object_id: str) -> Json:

@@ -1,6 +1,6 @@
 """Pages by cursor, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -14,10 +14,18 @@ MOST: Final = 100
 
 
 def page_of(
-    records: Sequence[Record], call: Call, *, prefix: str, repeat_query: bool
+    records: Sequence[Record],
+    call: Call,
+    *,
+    prefix: str,
+    repeat_query: bool,
+    asked: Mapping[str, str] | None = None,
 ) -> tuple[Sequence[Record], Json]:
-    """Answer one page of the records (newest first) and its links."""
-    query = dict(call.query)
+    """Answer one page of the records (in their order) and its links.
+
+    ``asked`` is what a body says of the page; the query comes first.
+    """
+    query = {**(asked or {}), **dict(call.query)}
     after, before = query.get("page[after]"), query.get("page[before]")
     if after is not None and before is not None:
         raise Problem(400, "page.after and page.before exclude each other")

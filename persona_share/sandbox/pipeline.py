@@ -68,6 +68,7 @@ class Pipeline:
         self, call: Call, handler: Handler | None, plan: Plan
     ) -> tuple[Reply, dict[str, str]]:
         window = None
+        self._state.agenda.run(self._state.world.now())
         try:
             identify(self._state, call)
             call.request_id = self._state.world.new_id("req")
@@ -128,12 +129,16 @@ class Pipeline:
         key = self._inherited(call)
         version = call.headers.get("Persona-Version")
         call.version = (
-            checked_version(version) if version else key.version if key else NEWEST
+            checked_version(version)
+            if version is not None
+            else key.version
+            if key
+            else NEWEST
         )
         inflection = call.headers.get("Key-Inflection")
         call.inflection = (
             checked_inflection(inflection)
-            if inflection
+            if inflection is not None
             else key.inflection
             if key
             else "kebab"

@@ -1,55 +1,87 @@
 """The retrieve and list operations, which are alike for every kind of object."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from persona_share.model.ids import is_id
 from persona_share.sandbox.calls import Call, Reply
 from persona_share.sandbox.limits import WINDOW
 from persona_share.sandbox.paging import page_of
 from persona_share.sandbox.problems import Problem
+from persona_share.sandbox.queries import MANY, ONE, Test, asked_filters, check_query
 from persona_share.sandbox.records import Record
 from persona_share.sandbox.rendering import written
 from persona_share.sandbox.state import PREFIX, State
 
 
 Handler = Callable[[State, Call], Reply]
-Test = Callable[[Record, str], bool]
-
-#: The most ids of one filter.
-MOST_IDS: Final = 100
 
 
 def retriever(family: str, object_type: str | None = None) -> Handler:
     """Answer the handler that reads one object of a family, or of one type only."""
 
     def retrieve(state: State, call: Call) -> Reply:
-        object_id = call.object_id or ""
-        if not is_id(object_id):
-            raise Problem(404)
-        record = state.records.visible(family, object_id, call.caller)
-        if object_type is not None and record.type != object_type:
-            raise Problem(404)
+        check_query(state, call, ONE)
+        record = named(state, call, family, object_type=object_type)
         return state.rendering.one(record, call)
 
     return retrieve
 
 
-def lister(family: str, filters: Mapping[str, Test]) -> Handler:
-    """Answer the handler that lists a family by pages."""
+def named(
+    state: State,
+    call: Call,
+    family: str,
+    verb: str = "read",
+    *,
+    object_type: str | None = None,
+) -> Record:
+    """Answer the object that the path names.
+
+    Raises:
+        Problem: 404 where there is none, 403 where the caller has no permission.
+    """
+    object_id = call.object_id or ""
+    if not is_id(object_id):
+        raise Problem(404)
+    record = state.records.reached(family, object_id, call.caller, verb)
+    if object_type is not None and record.type != object_type:
+        raise Problem(404)
+    return record
+
+
+def lister(
+    family: str,
+    filters: Mapping[str, Test],
+    *,
+    required: Collection[str] = (),
+    paged: bool = True,
+) -> Handler:
+    """Answer the handler that lists a family, by pages where the API has them."""
 
     def listed(state: State, call: Call) -> Reply:
-        tests = _tests(call, filters)
-        found = [
-            record
-            for record in state.records.listed(family, call.caller)
-            if all(test(record, value) for test, value in tests)
-        ]
-        repeat = state.switches.links_repeat_query
-        page, links = page_of(found, call, prefix=PREFIX, repeat_query=repeat)
-        return state.rendering.many(page, links, call)
+        check_query(state, call, MANY if paged else {"filter"}, filters)
+        tests = asked_filters(call, filters, required)
+        found = state.records.listed(family, call.caller)
+        return paged_reply(state, call, found, tests, whole=not paged)
 
     return listed
+
+
+def paged_reply(
+    state: State,
+    call: Call,
+    records: Iterable[Record],
+    tests: Collection[tuple[Test, str]],
+    *,
+    whole: bool = False,
+) -> Reply:
+    """Answer the page that a call asks for of what passes the tests."""
+    found = [each for each in records if all(test(each, v) for test, v in tests)]
+    if whole:
+        return state.rendering.many(found, {"prev": None, "next": None}, call)
+    repeat = state.switches.links_repeat_query
+    page, links = page_of(found, call, prefix=PREFIX, repeat_query=repeat)
+    return state.rendering.many(page, links, call)
 
 
 def nowhere(_state: State, _call: Call) -> Reply:
@@ -66,6 +98,7 @@ def list_verifications(state: State, call: Call) -> Reply:
 
 def rate_limits(state: State, call: Call) -> Reply:
     """Tell what is left of the caller's limits."""
+    check_query(state, call, ())
     caller, now = call.caller, state.world.now()
     windows = [caller.charged.window]
     if caller.key is not None and caller.key.window.limit is not None:
@@ -82,49 +115,3 @@ def rate_limits(state: State, call: Call) -> Reply:
         for window in windows
     ]
     return written({"data": data}, call)
-
-
-def _tests(call: Call, filters: Mapping[str, Test]) -> list[tuple[Test, str]]:
-    tests = []
-    for name, value in call.query:
-        if not name.startswith("filter["):
-            continue
-        test = filters.get(name[7:-1].replace("_", "-"))
-        if test is None:
-            raise Problem(400, "a filter was sent that is not permitted here")
-        if value.count(",") >= MOST_IDS:
-            raise Problem(400, f"a filter takes {MOST_IDS} values at most")
-        tests.append((test, value))
-    return tests
-
-
-def _is_one_of(name: str) -> Test:
-    def test(record: Record, value: str) -> bool:
-        return record.attributes.get(name) in value.split(",")
-
-    return test
-
-
-def _has_id(record: Record, value: str) -> bool:
-    return record.id in value.split(",")
-
-
-def _of_account(record: Record, value: str) -> bool:
-    account: Mapping[str, Any] | None = record.relationships["account"]["data"]
-    return account is not None and account["id"] in value.split(",")
-
-
-#: The filters of the list of inquiries.
-INQUIRY_FILTERS: Final[Mapping[str, Test]] = {
-    "inquiry-id": _has_id,
-    "account-id": _of_account,
-    "note": lambda record, value: record.attributes["note"] == value,
-    "reference-id": lambda record, value: record.attributes["reference-id"] == value,
-    "status": _is_one_of("status"),
-    "created-at-start": lambda record, value: record.attributes["created-at"] >= value,
-    "created-at-end": lambda record, value: record.attributes["created-at"] <= value,
-}
-#: The filters of the list of accounts.
-ACCOUNT_FILTERS: Final[Mapping[str, Test]] = {
-    "reference-id": lambda record, value: record.attributes["reference-id"] == value,
-}

@@ -1,7 +1,7 @@
-"""The objects that the two organizations own."""
+"""The objects that the organizations own."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -13,6 +13,18 @@ from persona_share.sandbox.switches import Switches
 
 
 Json = dict[str, Any]
+
+#: Families whose permission has another name. That of sessions and devices is not
+#: documented; here they come with their inquiry.
+PERMISSIONS_OF: Final = {
+    "device": "inquiry",
+    "inquiry-session": "inquiry",
+    "transaction": "txn",
+}
+_FAMILIES_OF: Final = {
+    "inquiry": ("inquiry", "inquiry-session", "device"),
+    "txn": ("transaction",),
+}
 
 
 @attrs.frozen
@@ -32,13 +44,23 @@ class Record:
     attributes: Json
     relationships: dict[str, Json]
     owner: Environment
+    #: Ids whose permission covers this object, too: the inquiry of a session.
+    under: tuple[str, ...] = ()
+    #: What no answer shows: relations, history, who locked it.
+    hidden: Json = attrs.field(factory=dict)
     number: int = 0
+    changed_at: float = 0.0
     bodies: dict[tuple[str, bool], bytes] = attrs.field(factory=dict)
 
     @property
     def family(self) -> str:
-        """Answer the permission family: ``verification/selfie`` is a verification."""
+        """Answer the family of types: ``verification/selfie`` is a verification."""
         return self.type.partition("/")[0]
+
+    @property
+    def name(self) -> Json:
+        """Answer how a relationship names this object."""
+        return {"type": self.type, "id": self.id}
 
     def changed(self) -> None:
         """Forget the bodies that were made before a change."""
@@ -52,13 +74,25 @@ class Record:
         many = data if isinstance(data, list) else [data]
         return [reference for reference in many if reference]
 
+    def allows(self, caller: Caller, verb: str, *, with_inquiry: bool) -> bool:
+        """Answer whether the caller has this verb's permission on this object."""
+        permission = permission_of(self.family, verb)
+        covering = (self.id, *self.under) if with_inquiry else (self.id,)
+        return any(caller.may(permission, each) for each in covering)
+
+
+def permission_of(family: str, verb: str) -> str:
+    """Answer the permission that a verb needs on objects of a family."""
+    return f"{PERMISSIONS_OF.get(family, family)}.{verb}"
+
 
 class Records:
-    """Every object, by id, in the order of making."""
+    """Every object, by id and by family, in the order of making."""
 
     def __init__(self, switches: Switches) -> None:
         self._switches = switches
         self._by_id: dict[str, Record] = {}
+        self._by_family: dict[str, dict[str, Record]] = {}
 
     def add(self, record: Record) -> Added:
         """Keep an object; its id must be new."""
@@ -67,6 +101,7 @@ class Records:
             raise ValueError(message)
         record.number = len(self._by_id)
         self._by_id[record.id] = record
+        self._by_family.setdefault(record.family, {})[record.id] = record
         return Added(record.id, record.type)
 
     def __iter__(self) -> Iterator[Record]:
@@ -83,32 +118,47 @@ class Records:
             return None
         return record
 
-    def visible(self, family: str, object_id: str, caller: Caller) -> Record:
-        """Answer what the caller may read, or refuse with 403 or 404.
+    def named_in_scope(self, word: str, object_id: str, owner: Environment) -> bool:
+        """Answer whether a permission on this object makes sense for its owner."""
+        families = _FAMILIES_OF.get(word, (word,))
+        return any(self.owned(family, object_id, owner) for family in families)
+
+    def reached(
+        self, family: str, object_id: str, caller: Caller, verb: str = "read"
+    ) -> Record:
+        """Answer what the caller may read or write, or refuse with 403 or 404.
 
         A token outside whose scope the object lies is refused before anybody looks
         whether the object exists.
         """
-        if not caller.may(f"{family}.read", object_id):
+        record = self.owned(family, object_id, caller.environment)
+        if record is None:
+            allowed = caller.may(permission_of(family, verb), object_id)
+        else:
+            allowed = self.allows(record, caller, verb)
+        if not allowed:
             scoped = caller.token is not None
             status = self._switches.out_of_scope_status if scoped else 403
             details = "the credential does not have this permission on this object"
-            raise Problem(status, None if status == 404 else details)  # noqa: PLR2004
-        record = self.owned(family, object_id, caller.environment)
+            raise Problem(status, None if status == 404 else details)  # noqa: PLR2004 - a status
         if record is None:
             raise Problem(404)
         return record
 
+    def allows(self, record: Record, caller: Caller, verb: str = "read") -> bool:
+        """Answer whether the caller has this verb's permission on this object."""
+        together = self._switches.sessions_come_with_inquiry
+        return record.allows(caller, verb, with_inquiry=together)
+
     def listed(self, family: str, caller: Caller) -> Iterator[Record]:
         """Go through what the caller may list, newest first."""
-        permission, token = f"{family}.read", caller.token
+        permission, token = permission_of(family, "read"), caller.token
         if token is not None:
             forbidden = self._switches.scoped_lists == "forbidden"
             if forbidden or not token.allows_some(permission):
                 raise Problem(403, "the access token does not allow this list")
         elif not caller.may(permission, ""):
             raise Problem(403, "the API key does not have this permission")
-        for record in reversed(self._by_id.values()):
-            mine = record.owner is caller.environment and record.family == family
-            if mine and caller.may(permission, record.id):
+        for record in reversed(self._by_family.get(family, {}).values()):
+            if record.owner is caller.environment and self.allows(record, caller):
                 yield record

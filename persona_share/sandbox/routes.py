@@ -1,39 +1,47 @@
-"""The table of operations: one line each, by method and documented path."""
+"""The table of operations by method and documented path, and how a path finds its own."""
 
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
 
-from persona_share.sandbox import oauth
-from persona_share.sandbox.reading import (
-    ACCOUNT_FILTERS,
-    INQUIRY_FILTERS,
-    Handler,
-    list_verifications,
-    lister,
-    rate_limits,
-    retriever,
+from persona_share.sandbox import (
+    oauth,
+    routes_accounts,
+    routes_cases,
+    routes_connect,
+    routes_inquiries,
 )
-from persona_share.sandbox.verifications import SEGMENTS
+from persona_share.sandbox.operations import Operation, Table
+from persona_share.sandbox.reading import Handler, rate_limits
 
 
-TABLE: Final[dict[str, Handler]] = {
-    "POST /oauth/authorize": oauth.authorize,
-    "POST /oauth/token": oauth.exchange,
-    "GET /accounts": lister("account", ACCOUNT_FILTERS),
-    "GET /accounts/{account-id}": retriever("account"),
-    "GET /inquiries": lister("inquiry", INQUIRY_FILTERS),
-    "GET /inquiries/{inquiry-id}": retriever("inquiry"),
-    "GET /rate-limits": rate_limits,
-    "GET /verifications": list_verifications,
-    "GET /verifications/{verification-id}": retriever("verification"),
-    **{
-        f"GET /verification/{segment}/{{verification-id}}": retriever(
-            "verification", f"verification/{kind}"
-        )
-        for kind, segment in SEGMENTS.items()
-    },
+TABLE: Final[Table] = {
+    "POST /oauth/authorize": Operation("create-authorization", oauth.authorize),
+    "POST /oauth/token": Operation("create-access-token", oauth.exchange),
+    "GET /rate-limits": Operation("list-all-rate-limits", rate_limits),
+    **routes_connect.TABLE,
+    **routes_inquiries.TABLE,
+    **routes_accounts.TABLE,
+    **routes_cases.TABLE,
 }
+
+
+@attrs.frozen
+class Served:
+    """One documented operation that the sandbox serves."""
+
+    method: str
+    path: str
+    operation_id: str
+
+
+def served_operations() -> Iterator[Served]:
+    """Go through every documented operation that is served."""
+    for key, operation in TABLE.items():
+        method, _, path = key.partition(" ")
+        if operation.id is not None:
+            yield Served(method, path, operation.id)
 
 
 @attrs.frozen
@@ -48,15 +56,15 @@ class Match:
 class Routes:
     """Finds the operation of a path; in every template the id is part 1 or 2."""
 
-    def __init__(self, table: dict[str, Handler]) -> None:
+    def __init__(self, table: Mapping[str, Operation]) -> None:
         self._by_shape: dict[tuple[str, ...], tuple[str, Handler, str | None]] = {}
-        for operation, handler in table.items():
-            method, _, template = operation.partition(" ")
+        for key, operation in table.items():
+            method, _, template = key.partition(" ")
             parts = template[1:].split("/")
             names = [part[1:-1] for part in parts if part.startswith("{")]
             shape = ["*" if part.startswith("{") else part for part in parts]
             name = names[0] if names else None
-            self._by_shape[method, *shape] = operation, handler, name
+            self._by_shape[method, *shape] = key, operation.handler, name
 
     def match(self, method: str, path: str) -> Match | None:
         """Answer the operation of a path below the base URL."""

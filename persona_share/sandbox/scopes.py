@@ -47,9 +47,9 @@ def _checked_pair(state: State, pair: str, owner: Environment) -> str:
     if permission not in PERMISSIONS:
         status = state.switches.unknown_permission_status
         raise Problem(status, "scope names a permission that does not exist")
-    family = permission.partition(".")[0]
-    if state.switches.authorize_checks_objects and not state.records.owned(
-        family, object_id, owner
+    word = permission.partition(".")[0]
+    if state.switches.authorize_checks_objects and not state.records.named_in_scope(
+        word, object_id, owner
     ):
         status = state.switches.unknown_object_status
         raise Problem(status, "scope names an object that is not found")

@@ -1,21 +1,18 @@
-"""The socket: binding, the cap on connections, requests in, answers out.
+"""The API's socket: requests in, answers out.
 
 aiohttp is the whole of the HTTP here. Its access log stays off (it prints query
 strings) and its error log is silenced (it prints bytes of bad requests).
 """
 
-import asyncio
-import errno
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from persona_share.errors import ConfigurationError
 from persona_share.sandbox.calls import Call
-from persona_share.sandbox.connections import Connections
 from persona_share.sandbox.hosts import allowed
+from persona_share.sandbox.listening import Listener
 from persona_share.sandbox.outgoing import BANNER
 from persona_share.sandbox.pipeline import Cut, Pipeline, Sent
 from persona_share.sandbox.problems import Problem
@@ -25,20 +22,17 @@ from persona_share.sandbox.state import PREFIX, State
 
 #: The most bytes of a body.
 BODY_CAP: Final = 1024 * 1024
-#: Seconds that requests still have when the sandbox closes.
-GRACE: Final = 0.5
 
 
 class Server:
-    """One listening socket in front of a pipeline."""
+    """The API's socket, in front of a pipeline."""
 
     def __init__(self, state: State, pipeline: Pipeline, routes: Routes) -> None:
         self._state = state
         self._pipeline = pipeline
         self._routes = routes
         self._anywhere = False
-        self._http: Connections | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener = Listener(self._answered)
 
     async def start(self, host: str, port: int, *, anywhere: bool) -> tuple[str, int]:
         """Listen, and answer the address and the port.
@@ -47,33 +41,13 @@ class Server:
             ConfigurationError: where the address or the port cannot be had.
         """
         self._anywhere = anywhere
-        http = Connections(self._handle)
-        loop = asyncio.get_running_loop()
-        try:
-            listener = await loop.create_server(http, host, port, backlog=1024)
-        except OSError as error:
-            raise ConfigurationError(_complaint(error, host, port)) from None
-        self._http, self._listener = http, listener
-        address, bound = listener.sockets[0].getsockname()[:2]
-        return address, bound
+        return await self._listener.start(host, port)
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
-        if self._http is None or self._listener is None:
-            return
         self._listener.close()
         self._state.faults.release()
-        self._http.pre_shutdown()
-        await self._http.shutdown(GRACE)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._http is None:
-            return web.Response(status=503)
-        self._http.busy(request.protocol)
-        try:
-            return await self._answered(request)
-        finally:
-            self._http.idle(request.protocol)
+        await self._listener.stop()
 
     async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -81,13 +55,13 @@ class Server:
                 raise Problem(421, "this Host is not served here")  # noqa: TRY301 - the same way out
             call, match = await self._read(request)
         except Problem as problem:
-            return _refused(problem)
+            return refused(problem)
         try:
             handler = None if match is None else match.handler
             sent = await self._pipeline.answer(call, handler)
         except Cut:
-            return _cut(request)
-        return await _write(request, sent)
+            return cut(request)
+        return await write(request, sent)
 
     async def _read(self, request: web.BaseRequest) -> tuple[Call, Match | None]:
         path, _, query = request.raw_path.partition("?")
@@ -118,7 +92,7 @@ async def _body(request: web.BaseRequest) -> bytes:
         raise Problem(413, f"the body has more than {BODY_CAP} bytes") from None
 
 
-def _refused(problem: Problem) -> web.Response:
+def refused(problem: Problem) -> web.Response:
     """Answer what never gets to the layers, and end the connection."""
     response = web.Response(
         status=problem.status,
@@ -130,13 +104,13 @@ def _refused(problem: Problem) -> web.Response:
     return response
 
 
-def _cut(request: web.BaseRequest) -> web.Response:
+def cut(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _write(request: web.BaseRequest, sent: Sent) -> web.StreamResponse:
+async def write(request: web.BaseRequest, sent: Sent) -> web.StreamResponse:
     if not sent.truncated:
         return web.Response(status=sent.status, body=sent.body, headers=sent.headers)
     response = web.StreamResponse(status=sent.status, headers=sent.headers)
@@ -146,11 +120,3 @@ async def _write(request: web.BaseRequest, sent: Sent) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return response
-
-
-def _complaint(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken; choose another, or 0 for any free one"
-    if error.errno == errno.EACCES:
-        return f"port {port} on {host} needs more rights; choose one above 1023"
-    return f"the sandbox cannot listen on {host}, port {port}"

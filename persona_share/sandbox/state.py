@@ -4,13 +4,17 @@ from collections.abc import Collection
 
 import attrs
 
+from persona_share.sandbox.agenda import Agenda
 from persona_share.sandbox.faults import Faults
+from persona_share.sandbox.files import Files
 from persona_share.sandbox.grants import Grants
 from persona_share.sandbox.log import Log
 from persona_share.sandbox.organizations import ApiKey, Environment, Organization
 from persona_share.sandbox.records import Records
 from persona_share.sandbox.rendering import Rendering
+from persona_share.sandbox.sharing import Sharing
 from persona_share.sandbox.switches import Switches
+from persona_share.sandbox.webhooks import Webhooks
 from persona_share.sandbox.world import World
 
 
@@ -41,6 +45,10 @@ class State:
     grants: Grants
     records: Records
     rendering: Rendering
+    files: Files
+    sharing: Sharing
+    webhooks: Webhooks
+    agenda: Agenda
     token_lifetime: float
     code_lifetime: float
     rate_limit: int | None
@@ -64,6 +72,7 @@ def new_state(
     """Put an empty sandbox together."""
     switches = Switches()
     records = Records(switches)
+    files = Files(world, switches)
     return State(
         world=world,
         switches=switches,
@@ -71,7 +80,11 @@ def new_state(
         faults=Faults(operations),
         grants=Grants(world),
         records=records,
-        rendering=Rendering(records, switches),
+        rendering=Rendering(records, files, switches),
+        files=files,
+        sharing=Sharing(),
+        webhooks=Webhooks(world),
+        agenda=Agenda(),
         token_lifetime=token_lifetime,
         code_lifetime=code_lifetime,
         rate_limit=rate_limit,

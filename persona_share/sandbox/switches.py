@@ -13,9 +13,11 @@ from typing import Literal
 
 import attrs
 
+from persona_share.sandbox.sharing_switches import SharingSwitches
+
 
 @attrs.define(kw_only=True)
-class Switches:
+class Switches(SharingSwitches):
     """The open behaviours; change them at any time, the next request sees it."""
 
     # ── Codes ───────────────────────────────────────────────────────────────────
@@ -139,9 +141,3 @@ class Switches:
     quota_prefix: Literal["Quota", "QuotaLimit"] = "Quota"
     #: R7: what a call over quota is answered.
     quota_status: Literal[429, 403] = 429
-
-    # ── Lists ───────────────────────────────────────────────────────────────────
-    #: U12: whether the links repeat the filter and the size.
-    links_repeat_query: bool = False
-    #: The published description has no such operation; True serves it all the same.
-    lists_verifications: bool = False

@@ -1,6 +1,5 @@
 """Verifications of the kinds that partners share most."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from persona_share.sandbox.making import kebab_keys, moment, one, reference
@@ -8,6 +7,7 @@ from persona_share.sandbox.organizations import Environment
 from persona_share.sandbox.people import Person, person
 from persona_share.sandbox.records import Added, Json, Record
 from persona_share.sandbox.state import State
+from persona_share.sandbox.verification_kinds import OWN
 
 
 #: The last part of a type, and the segment of its own retrieve operation.
@@ -47,8 +47,8 @@ def add_verification(
     inquiry = given.pop("inquiry", None)
     who = who or person(state.world.stream("people"))
     made = _shared(state, given.get("status", "passed"), kind)
-    if kind in _OWN:
-        made |= _OWN[kind](who)
+    if kind in OWN:
+        made |= OWN[kind](state, who)
     relationships = _relationships(state)
     if inquiry is not None:
         relationships["inquiry"] = reference(state, inquiry, "inquiry", owner)
@@ -117,75 +117,11 @@ def _relationships(state: State) -> dict[str, Json]:
     }
 
 
-def _government_id(who: Person) -> Json:
-    return {
-        "front-photo-url": None,
-        "back-photo-url": None,
-        "photo-urls": [],
-        "selfie-photo": None,
-        "selfie-photo-url": None,
-        "video-url": None,
-        "entity-confidence-score": 98.0,
-        "entity-confidence-reasons": [],
-        "id-class": "dl",
-        "capture-method": "manual",
-        "name-first": who.first,
-        "name-middle": who.middle,
-        "name-last": who.last,
-        "name-suffix": None,
-        "birthdate": who.birthdate,
-        "issuing-authority": who.region,
-        "document-number": who.number,
-        "issue-date": "2020-01-02",
-        "expiration-date": "2034-01-02",
-        "identification-number": who.number,
-        "address-street-1": who.street,
-        "address-street-2": who.unit,
-        "address-city": who.town,
-        "address-subdivision": who.region,
-        "address-postal-code": who.postal_code,
-    }
+def lock(_state: State, record: Record, _body: Json) -> None:
+    """Keep a verification from being redacted while somebody looks into it."""
+    record.hidden["locked"] = True
 
 
-def _selfie(_who: Person) -> Json:
-    return {
-        "capture-method": "manual",
-        "center-photo-url": None,
-        "left-photo-url": None,
-        "right-photo-url": None,
-        "video-url": None,
-        "photo-urls": [],
-        "document-similarity-score": 97.5,
-        "entity-confidence-reasons": [],
-    }
-
-
-def _database(who: Person) -> Json:
-    return {
-        "name-first": who.first,
-        "name-middle": who.middle,
-        "name-last": who.last,
-        "birthdate": who.birthdate,
-        "phone-number": who.phone,
-        "email-address": who.email,
-        "identification-number": who.number,
-        "address-street-1": who.street,
-        "address-city": who.town,
-        "address-subdivision": who.region,
-        "address-postal-code": who.postal_code,
-    }
-
-
-_OWN: Final[dict[str, Callable[[Person], Json]]] = {
-    "government-id": _government_id,
-    "selfie": _selfie,
-    "database": _database,
-    "phone-number": lambda who: {
-        "phone-number": who.phone,
-        "confirmation-code": "000000",
-    },
-    "email-address": lambda who: {
-        "email-address": who.email,
-        "confirmation-code": "000000",
-    },
-}
+def unlock(_state: State, record: Record, _body: Json) -> None:
+    """End the lock of an investigation."""
+    record.hidden["locked"] = False

@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from persona_share._net.world import seeded_roll
+from persona_share._net.world import seeded_bytes, seeded_roll
 from persona_share.ports import World
 
 
@@ -113,4 +113,5 @@ def fake_world(clock: FakeClock | None = None, *, seed: int = 0) -> World:
         roll=seeded_roll(seed),
         new_key=lambda: f"key-{seed}-{next(numbers):06}",
         fingerprint_key=seed.to_bytes(32, "big"),
+        new_bytes=seeded_bytes(seed),
     )

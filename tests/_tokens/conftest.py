@@ -4,20 +4,28 @@ import asyncio
 import json
 
 import attrs
+import pytest
 import pytest_asyncio
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._wire.messages import Response
+from persona_share.errors import ConnectionLostError
 from persona_share.testing.clock import FakeClock, fake_world
 
 
 @attrs.define
 class Service:
-    """Stands in for ``POST /oauth/token``: mints, or does what it was told."""
+    """Stands in for ``POST /oauth/token``: mints, or does what it was told.
+
+    ``script`` holds answers and errors for the next requests, None for a token. While
+    it is ``silent`` nothing comes back before a request's deadline.
+    """
 
     clock: FakeClock
     lifetime: int = 3599
     delay: float = 0.0
+    silent: bool = False
+    headers: dict = attrs.field(factory=dict)
     script: list = attrs.field(factory=list)
     requests: list = attrs.field(factory=list)
     grants: object = None
@@ -27,6 +35,10 @@ class Service:
         self.requests.append(request)
         sent = self.clock.now()
         number = len(self.requests)
+        if self.silent:
+            await self.clock.sleep(request.deadline - sent)
+            message = "no answer in time"
+            raise ConnectionLostError(message)
         if self.delay:
             await self.clock.sleep(self.delay)
         outcome = self.script.pop(0) if self.script else None
@@ -42,16 +54,25 @@ class Service:
             "expires-in": self.lifetime,
             "scope": str(scope),
         }
-        return Response(
-            status=201, body=json.dumps(answer).encode(), first_sent_at=sent
-        )
+        body = json.dumps(answer).encode()
+        return Response(status=201, headers=self.headers, body=body, first_sent_at=sent)
 
     def scope_of(self, request):
         """The codes of `Partner` carry their scope, for this stand-in to read."""
-        code = dict(pair.split("=") for pair in request.body.decode().split("&"))[
-            "code"
-        ]
-        return Scope(bytes.fromhex(code.split(".")[1]).decode().split())
+        return Scope(bytes.fromhex(code_of(request).split(".")[1]).decode().split())
+
+    @property
+    def codes(self):
+        return [code_of(request) for request in self.requests]
+
+    @property
+    def keys(self):
+        return [request.idempotency_key.reveal() for request in self.requests]
+
+
+def code_of(request):
+    """The code in the form of an exchange."""
+    return dict(pair.split("=") for pair in request.body.decode().split("&"))["code"]
 
 
 @attrs.define
@@ -106,13 +127,13 @@ class House:
     events: list = attrs.field(factory=list)
     managers: list = attrs.field(factory=list)
 
-    async def manager(self, **options):
+    async def manager(self, *, entered=True, **options):
         options.setdefault("codes", self.partner)
         manager = ScopedTokenManager(
             self.account, hooks=[self.events.append], **options
         )
         self.managers.append(manager)
-        return await manager.__aenter__()
+        return await manager.__aenter__() if entered else manager
 
     async def settle(self):
         """Let everything run that can run without time passing."""
@@ -127,21 +148,41 @@ class House:
             left -= step or seconds
             await self.settle()
 
+    async def soon(self, work, seconds=60.0, step=0.5):
+        """Await something while time passes, this much at the most."""
+        task = asyncio.ensure_future(work)
+        await self.settle()
+        while not task.done() and seconds > 0:
+            await self.pass_time(step)
+            seconds -= step
+        assert task.done(), "it still waits"
+        return await task
+
     def told(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
 
 
-@pytest_asyncio.fixture
-async def house():
+def new_house():
     clock = FakeClock()
     service = Service(clock)
     account = Account(fake_world(clock), service)
-    house = House(clock, service, Partner(clock), account)
+    return House(clock, service, Partner(clock), account)
+
+
+@pytest.fixture
+def make_house():
+    """For tests that run event loops of their own; nobody closes its managers."""
+    return new_house
+
+
+@pytest_asyncio.fixture
+async def house():
+    house = new_house()
     yield house
     for manager in house.managers:
         closing = asyncio.ensure_future(manager.aclose())
         await house.settle()
-        clock.advance(10)
+        house.clock.advance(10)
         await closing
     assert {task for task in asyncio.all_tasks() if not task.done()} == {
         asyncio.current_task()

@@ -1,14 +1,14 @@
 """A model of ``POST /oauth/token`` that knows what really happened.
 
-It follows the documented rules of idempotency (persona-api.md §6.2 lists them): the
-limiter and the check of the API key stand before the layer, the first result of a key
-is stored whatever it is, 500 included, and comes back for a day; the same key with
-another form is an error; a code works once. What travels can be lost on both ways, and
-a request that its sender gave up may arrive all the same.
+It follows the documented rules of idempotency: the limiter and the check of the API key
+stand before the layer; the first result of a key is stored whatever it is, 500 included,
+and comes back for a day; the same key with another form is an error; a code works once.
+What travels can be lost on both ways, and a request that its sender gave up may arrive
+all the same.
 """
 
-import asyncio
 import enum
+import itertools
 import json
 from collections import deque
 from urllib.parse import parse_qs
@@ -17,7 +17,6 @@ import attrs
 
 from persona_share import Scope
 from persona_share._wire.messages import Response
-from persona_share.errors import ConnectError, ConnectionLostError, DeadlineExceededError
 
 
 #: Every secret of these tests holds this word, and nothing else does.
@@ -88,6 +87,7 @@ class TrueToken:
     scope: Scope
     api_key: str
     ends: float
+    lifetime: int
     revoked: bool = False
 
 
@@ -115,6 +115,7 @@ class Endpoint:
         self.tokens = {}
         self._stored = {}
         self._late = []
+        self._order = itertools.count()
 
     # ── What tests do to it ─────────────────────────────────────────────────────
 
@@ -136,15 +137,13 @@ class Endpoint:
     def honours(self, value):
         """Answer whether a call with this token is let in now."""
         token = self.tokens.get(value)
-        return (
-            token is not None and not token.revoked and self.clock.now() < token.ends
-        )
+        return token is not None and not token.revoked and self.clock.now() < token.ends
 
     # ── What it does ────────────────────────────────────────────────────────────
 
     def overlook(self, request, api_key, plan, at):
         """Let a request arrive later, whose sender waits for it no more."""
-        self._late.append((at, len(self._late), request, api_key, plan))
+        self._late.append((at, next(self._order), request, api_key, plan))
 
     def catch_up(self):
         """Serve what arrived meanwhile, in the order of its arrival."""
@@ -195,7 +194,10 @@ class Endpoint:
             for token in self.tokens.values():
                 token.revoked |= token.scope == code.scope and token.api_key == api_key
         value = f"{CANARY}.token.{len(self.tokens) + 1}"
-        token = TrueToken(value, code.text, code.scope, api_key, at + self.lifetime)
+        lifetime = self.lifetime
+        token = TrueToken(
+            value, code.text, code.scope, api_key, at + lifetime, lifetime
+        )
         self.tokens[value] = token
         return token
 
@@ -210,81 +212,3 @@ class Endpoint:
 def code_of(request):
     """Answer the code that a request to the token endpoint carries."""
     return parse_qs(request.body.decode())["code"][0]
-
-
-class Road:
-    """The `Sender` between one client and the endpoint; somebody watches it."""
-
-    def __init__(self, endpoint, api_key, watch):
-        self._endpoint = endpoint
-        self._clock = endpoint.clock
-        self._api_key = api_key
-        self._watch = watch
-
-    async def send(self, request):
-        """Send as planned, and answer or fail as planned."""
-        plan = self._endpoint.next_plan()
-        sent = self._clock.now()
-        self._watch.sending(request)
-        response = None
-        try:
-            response = await self._travelled(request, plan, sent)
-        finally:
-            self._watch.answered(request, response)
-        return attrs.evolve(response, first_sent_at=sent)
-
-    async def _travelled(self, request, plan, sent):
-        endpoint, arrival = self._endpoint, sent + plan.before
-        try:
-            await self._on_the_way(plan.before, request.deadline)
-        except (asyncio.CancelledError, DeadlineExceededError):
-            if plan.fault not in {Fault.LOST_BEFORE, Fault.UNREACHABLE}:
-                endpoint.overlook(request, self._api_key, plan, arrival)
-            raise
-        if plan.fault is Fault.UNREACHABLE:
-            message = "no connection"
-            raise ConnectError(message)
-        if plan.fault is Fault.LOST_BEFORE:
-            message = "the request was lost"
-            raise ConnectionLostError(message)
-        endpoint.catch_up()
-        response = endpoint.serve(request, self._api_key, plan, arrival)
-        await self._on_the_way(plan.after, request.deadline)
-        if plan.fault is Fault.LOST_AFTER:
-            message = "the answer was lost"
-            raise ConnectionLostError(message)
-        late = plan.fault is Fault.GATEWAY_TIMEOUT_AFTER
-        return Response(status=504) if late else response
-
-    async def _on_the_way(self, seconds, deadline):
-        left = deadline - self._clock.now()
-        if seconds:
-            await self._clock.sleep(min(seconds, left))
-        if seconds > left:
-            message = "the attempt took too long"
-            raise DeadlineExceededError(message)
-
-
-class Api:
-    """The `Sender` for everything else: it lets a call in, or answers 401."""
-
-    def __init__(self, endpoint, watch):
-        self._endpoint = endpoint
-        self._watch = watch
-        self.delays = deque()
-        self.stray = 0
-
-    async def send(self, request):
-        """Answer whether the token is good at the moment when the call arrives."""
-        value = request.authorization.removeprefix("Bearer ")
-        self._watch.calling(value, request)
-        before, after = self.delays.popleft() if self.delays else (0.0, 0.0)
-        if before:
-            await self._endpoint.clock.sleep(before)
-        good = self._endpoint.honours(value)
-        if good and self.stray:
-            self.stray -= 1
-            good = False
-        if after:
-            await self._endpoint.clock.sleep(after)
-        return Response(status=200 if good else 401)

@@ -68,7 +68,7 @@ async def test_f61_without_anybody_left_the_request_for_a_code_is_withdrawn(hous
     caller.cancel()
     await house.pass_time(2)
     assert house.service.requests == []
-    assert (await _soon(house, manager.token(SCOPE), 1)).reveal() == "token1"
+    assert (await house.soon(manager.token(SCOPE), 1)).reveal() == "token1"
 
 
 @pytest.mark.asyncio
@@ -178,7 +178,7 @@ async def test_f87_while_the_token_is_valid_no_failure_of_its_renewal_is_seen(ho
     await house.pass_time(2600)
     while first.expires_in.total_seconds() > 11:
         await house.pass_time(1)
-        assert await _soon(house, manager.token(SCOPE), 0) is first
+        assert await house.soon(manager.token(SCOPE), 0) is first
     await house.pass_time(2)
     with pytest.raises(CodeSourceError):
         await manager.token(SCOPE)
@@ -209,7 +209,7 @@ async def test_expiry_counts_from_the_first_send(house):
     house.service.delay = 3
     manager = await house.manager()
     started = house.clock.now()
-    token = await _soon(house, manager.token(SCOPE), 8)
+    token = await house.soon(manager.token(SCOPE), 8)
     assert token.ends == started + 3599
     keys = [request.idempotency_key.reveal() for request in house.service.requests]
     bodies = [request.body for request in house.service.requests]
@@ -312,7 +312,7 @@ async def test_a_code_in_doubt_is_asked_again_under_its_key(house):
     house.service.script = [ConnectionLostError("lost")] * 4
     manager = await house.manager()
     with pytest.raises(ExchangeUnavailableError):
-        await _soon(house, manager.token(SCOPE), 30)
+        await house.soon(manager.token(SCOPE), 30)
     await house.pass_time(60)
     assert (await manager.token(SCOPE)).reveal() == "token5"
     keys = {request.idempotency_key.reveal() for request in house.service.requests}
@@ -325,7 +325,7 @@ async def test_f59_a_replayed_answer_that_is_too_old_leads_to_a_fresh_code(house
     house.service.script = [ConnectionLostError("lost")]
     house.service.delay = 15
     manager = await house.manager()
-    token = await _soon(house, manager.token(SCOPE), 60)
+    token = await house.soon(manager.token(SCOPE), 60)
     # The first code was sent twice; its answer came 30 s after the first send.
     assert token.reveal() == "token3"
 
@@ -347,13 +347,3 @@ async def test_forgetting_a_scope_drops_its_token(house):
     await manager.token(SCOPE)
     await manager.forget(SCOPE)
     assert manager.tokens() == ()
-
-
-async def _soon(house, coroutine, seconds):
-    """Await something while time passes."""
-    task = asyncio.ensure_future(coroutine)
-    await house.settle()
-    while not task.done() and seconds > 0:
-        await house.pass_time(0.5)
-        seconds -= 0.5
-    return await task

@@ -154,6 +154,25 @@ def test_r3_three_attempts_are_the_most(outcome):
     assert decided(GET, outcome, outcome, outcome) == GiveUp("attempts used up")
 
 
+@pytest.mark.parametrize(
+    ("retries", "attempts", "again"),
+    [(0, 1, False), (1, 1, True), (1, 2, False), (4, 4, True), (4, 5, False)],
+)
+def test_r1_the_retries_of_one_call_win_over_the_policy(retries, attempts, again):
+    request = attrs.evolve(GET, retries=retries)
+    past = after(*[UNSENT] * attempts)
+    step = decide(request, UNSENT, past, policy=POLICY, roll=0.5, left=99.0)
+    assert isinstance(step, RetryAfter if again else GiveUp)
+
+
+def test_r7_where_a_gate_knows_the_reset_there_is_no_jitter():
+    limited = answered(429, ratelimit_reset="30", ratelimit_remaining="0")
+    step = decide(
+        GET, limited, after(limited), policy=POLICY, roll=0.9, left=99.0, paced=True
+    )
+    assert step == RetryAfter(30.0, POLICY.throttle_cost)
+
+
 def test_r1_one_attempt_means_no_retries_at_all():
     for outcome in (UNSENT, LOST, answered(429), answered(500)):
         assert isinstance(decided(GET, outcome, policy=RetryPolicy(attempts=1)), GiveUp)

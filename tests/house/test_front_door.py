@@ -24,6 +24,7 @@ NAMES = [
     "sandbox",
     "stores",
     "testing",
+    "webhooks",
 ]
 
 

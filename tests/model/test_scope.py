@@ -156,3 +156,17 @@ def test_an_id_with_path_characters_never_becomes_a_scope():
 def test_anything_but_text_is_refused(value):
     with pytest.raises(InvalidScopeError):
         Scope.parse(value)
+
+
+def test_its_text_is_canonical_and_the_same_as_its_str():
+    scope = Scope(["b.read:x_2", "a.read:x_1", "b.read:x_2"])
+    assert scope.text == str(scope) == "a.read:x_1 b.read:x_2"
+    assert Scope().text == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "a.read:x_1 b.read:x_2", "read:x_1", "a.read:x"]
+)
+def test_only_a_whole_atom_is_in_it(text):
+    assert text not in Scope(["a.read:x_1", "b.read:x_2"])
+    assert text not in Scope()

@@ -137,6 +137,7 @@ async def test_before_2025_10_27_fields_are_inflected_and_kin_comes_along(box, r
     assert "nameFirst" in document["data"]["attributes"]["fields"]
     assert {item["type"] for item in document["included"]} == {
         "account",
+        "inquiry-session",
         "verification/government-id",
         "verification/selfie",
     }

@@ -14,7 +14,7 @@ from persona_share import (
     Secret,
 )
 from persona_share.model.inquiry import Inquiry
-from persona_share.model.resource import Document
+from persona_share.model.answer import Document
 from persona_share.model.verification import Verification
 
 

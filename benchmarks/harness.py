@@ -1,0 +1,65 @@
+"""Paired timing: ours and the yardstick by turns, so that drift hits both alike."""
+
+import gc
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+
+@attrs.frozen
+class Pair:
+    """The medians of alternating runs, in seconds."""
+
+    ours: float
+    yardstick: float
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Answer how long this takes, with no collection of garbage inside."""
+    gc.collect()
+    gc.disable()
+    try:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+    finally:
+        gc.enable()
+
+
+async def timed_async(work: Callable[[], Awaitable[object]]) -> float:
+    """Answer how long this takes, with no collection of garbage inside."""
+    gc.collect()
+    gc.disable()
+    try:
+        started = time.perf_counter()
+        await work()
+        return time.perf_counter() - started
+    finally:
+        gc.enable()
+
+
+def paired(
+    ours: Callable[[], object], yardstick: Callable[[], object], rounds: int
+) -> Pair:
+    """Answer the medians of so many runs of each, taken by turns."""
+    runs = [(timed(ours), timed(yardstick)) for _ in range(rounds)]
+    return _medians(runs)
+
+
+async def paired_async(
+    ours: Callable[[], Awaitable[object]],
+    yardstick: Callable[[], Awaitable[object]],
+    rounds: int,
+) -> Pair:
+    """Answer the medians of so many runs of each, taken by turns in one event loop."""
+    runs = [
+        (await timed_async(ours), await timed_async(yardstick)) for _ in range(rounds)
+    ]
+    return _medians(runs)
+
+
+def _medians(runs: list[tuple[float, float]]) -> Pair:
+    ours, yardstick = zip(*runs, strict=True)
+    return Pair(statistics.median(ours), statistics.median(yardstick))

@@ -1,0 +1,157 @@
+"""What a held token costs: its time on the way to a request, and its memory."""
+
+import asyncio
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.figure import Figure, Figures, show
+from benchmarks.harness import Pair, paired, paired_async
+from benchmarks.stand import Stand, one_scope
+from persona_share import Scope, ScopedTokenManager
+from persona_share._net.world import real_world
+from persona_share.ports import BearerSource
+from persona_share.testing import FakeClock, fake_world
+
+
+ROUNDS = 25
+CALLS = 10_000
+SCOPES = 10_000
+UNCOUNTED = 1_000
+LOOK_UP = "a dictionary look-up with an expiry check in a function, on the same clock"
+
+
+def dictionary(stand: Stand, key: str, header: str) -> Callable[[str], str | None]:
+    """Answer the yardstick: a function that looks a header up and checks its end."""
+    now = stand.world.clock.now
+    held = {key: (header, now() + 3_000.0)}
+
+    def look_up(key: str) -> str | None:
+        value, ends = held[key]
+        return value if now() < ends else None
+
+    return look_up
+
+
+def from_dictionary(look_up: Callable[[str], str | None], key: str) -> None:
+    """Look up again and again."""
+    for _ in range(CALLS):
+        look_up(key)
+
+
+def from_session(source: BearerSource) -> None:
+    """Do again and again, word for word, what every request does (`_send/bearer`)."""
+    for _ in range(CALLS):
+        lease = source.held()
+        if lease is not None:
+            lease.header  # noqa: B018 - to be measured, not to be used
+
+
+async def from_manager(manager: ScopedTokenManager, asked: Scope | str) -> None:
+    """Ask the manager again and again."""
+    for _ in range(CALLS):
+        await manager.token(asked)
+
+
+async def times() -> list[Figure]:
+    """Measure a hit in a session and a hit in the manager, each beside a look-up."""
+    stand, scope = Stand(real_world()), one_scope(1)
+    key = str(scope)
+    async with stand.manager as manager:
+        token = await manager.token(scope)
+        source = stand.source_of(scope)
+        await source.obtain(stand.world.clock.now() + 1)
+        assert source.held() is token
+        yardstick = partial(from_dictionary, dictionary(stand, key, token.header), key)
+
+        async def awaited() -> None:
+            yardstick()
+
+        session = paired(partial(from_session, source), yardstick, ROUNDS)
+        by_scope, by_text = [
+            await paired_async(partial(from_manager, manager, asked), awaited, ROUNDS)
+            for asked in (scope, key)
+        ]
+        assert len(stand.service.exchanges) == 1
+    return [
+        hit("header from a session", session, 2.0),
+        hit("await manager.token(Scope)", by_scope, 4.0),
+        hit("await manager.token(str)", by_text, 4.0),
+    ]
+
+
+def hit(name: str, pair: Pair, goal: float) -> Figure:
+    """Answer the figure of one call."""
+    return Figure(
+        name=name,
+        unit="ns",
+        ours=round(pair.ours / CALLS * 1e9, 1),
+        yardstick=round(pair.yardstick / CALLS * 1e9, 1),
+        compared_with=LOOK_UP,
+        at_most=goal,
+    )
+
+
+class Ticking(FakeClock):
+    """Moves on with every look: no two instants are one number, held only once.
+
+    Unlike an event loop's timers, what sleeps on it is gone as soon as it is cancelled.
+    """
+
+    def now(self) -> float:
+        """Answer the next instant."""
+        self.advance(1e-6)
+        return super().now()
+
+
+async def memory() -> Figure:
+    """Measure what the manager holds for each of many scopes of one atom.
+
+    That is every byte allocated while the tokens are brought and held afterwards:
+    token, scope, entry, its place in the dictionary, the record of its renewal. The
+    first tokens only warm up, as what is there once (the interpreter's lists of free
+    objects, too) is no cost of a scope. Not counted are the atom index, the ledger of
+    codes, which has a bound of its own, and what this benchmark notes for itself.
+    """
+    tracemalloc.start()
+    stand = Stand(fake_world(Ticking()))
+    async with stand.manager as manager:
+        for number in range(SCOPES):
+            if number == UNCOUNTED:
+                before = traced(stand)
+            await manager.token(one_scope(number))
+        held = traced(stand) - before
+        assert len(manager.tokens()) == SCOPES
+    tracemalloc.stop()
+    return Figure(
+        name="memory of a cached scope, without the atom index",
+        unit="B",
+        ours=round(held / (SCOPES - UNCOUNTED), 1),
+        at_most=600,
+        absolute=True,
+    )
+
+
+def traced(stand: Stand) -> int:
+    """Answer the bytes that are held, without those that do not count."""
+    broker = stand.manager._broker  # noqa: SLF001 - to leave out what does not count
+    broker.codes.pool.clear()
+    stand.service.exchanges.clear()
+    gc.collect()
+    index = broker.vault.entries._by_atom  # noqa: SLF001 - the same
+    return tracemalloc.get_traced_memory()[0] - sys.getsizeof(index)
+
+
+async def _figures() -> list[Figure]:
+    return [*await times(), await memory()]
+
+
+def figures() -> Figures:
+    """Answer the figures of a hit."""
+    yield from asyncio.run(_figures())
+
+
+if __name__ == "__main__":
+    show(figures)

@@ -1,0 +1,70 @@
+"""The hour boundary: very many tokens minted together, all in use, must be renewed.
+
+The hour passes in virtual time. The service announces a limit so high that nothing but
+the draw of each token's renewal spreads the load.
+"""
+
+import asyncio
+from collections import Counter
+
+from benchmarks.figure import Figure, Figures, show
+from benchmarks.stand import LIFETIME, LIMIT, Stand, one_scope, settle
+from persona_share.testing import FakeClock, fake_world
+
+
+KEYS = 10_000
+MINTED_WITHIN = 2.0
+STEPS = 20
+# Every key is used this often, which is what keeps its token renewed.
+USED_EVERY = 300
+FIXED = "tokens minted per {}: a renewal at a fixed offset repeats that"
+
+
+async def renewals() -> tuple[list[float], list[float]]:
+    """Answer the instants of the first exchanges and of the renewals of one hour."""
+    clock = FakeClock()
+    stand = Stand(fake_world(clock))
+    scopes = [one_scope(number) for number in range(KEYS)]
+    async with stand.manager as manager:
+        for step in range(STEPS):
+            await asyncio.gather(*(manager.token(each) for each in scopes[step::STEPS]))
+            clock.advance(MINTED_WITHIN / STEPS)
+        for second in range(LIFETIME):
+            if second % USED_EVERY == 0:
+                for scope in scopes:
+                    await manager.token(scope)
+            clock.advance(1.0)
+            await settle()
+        metrics = manager.metrics()
+        closing = asyncio.ensure_future(manager.aclose())
+        await settle()
+        await closing
+    assert metrics.renewals == KEYS, "every token in use is renewed, and once"
+    assert not metrics.failures
+    assert metrics.codes_per_token == 1.0
+    sent = stand.service.exchanges
+    return sent[:KEYS], sent[KEYS:]
+
+
+def peak(instants: list[float], seconds: float) -> int:
+    """Answer the most exchanges in any of the intervals of so many seconds."""
+    return max(Counter(int(each / seconds) for each in instants).values())
+
+
+def figures() -> Figures:
+    """Answer the highest rates of exchanges in the hour after the first."""
+    first, renewed = asyncio.run(renewals())
+    for interval, seconds, goal in (("second", 1, 35), ("minute", 60, None)):
+        yield Figure(
+            name=f"{KEYS} keys at the hour boundary, limit {LIMIT}: peak a {interval}",
+            unit="exchanges",
+            ours=peak(renewed, seconds),
+            yardstick=peak(first, seconds),
+            compared_with=FIXED.format(interval),
+            at_most=goal,
+            absolute=True,
+        )
+
+
+if __name__ == "__main__":
+    show(figures)

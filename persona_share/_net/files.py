@@ -1,0 +1,56 @@
+"""New files for what was downloaded: nobody else can read them, none is overwritten."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from anyio import to_thread
+
+
+# O_NOFOLLOW and O_BINARY exist where they mean something.
+_NEW: Final = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
+
+
+class NewFile:
+    """A file of mode 0600 that did not exist before; written in a worker thread."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    async def create(cls, path: str | Path) -> "NewFile":
+        """Make the file; raises `FileExistsError` for anything that is there, a link too."""
+        place = Path(path)
+        descriptor = await to_thread.run_sync(os.open, place, _NEW, _OWNER_ONLY)
+        return cls(place, descriptor)
+
+    async def restart(self) -> None:
+        """Forget what was written."""
+        await to_thread.run_sync(os.ftruncate, self._descriptor, 0)
+        await to_thread.run_sync(os.lseek, self._descriptor, 0, os.SEEK_SET)
+
+    async def write(self, piece: bytes) -> None:
+        """Write a piece at the end."""
+        await to_thread.run_sync(_write_all, self._descriptor, piece)
+
+    def close(self, *, keep: bool) -> None:
+        """Close the file, and take it away again unless it is to be kept."""
+        os.close(self._descriptor)
+        if not keep:
+            self.path.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

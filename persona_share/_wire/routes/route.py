@@ -1,0 +1,102 @@
+"""What an endpoint is: a method, a documented path, and what repeating it means."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from persona_share._wire.messages import Expects
+from persona_share.model.ids import checked_id
+
+
+PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]*)\}")
+
+
+@attrs.frozen
+class Route:
+    """One endpoint: its method, its documented path and what repeating it means.
+
+    ``permission`` is what a scoped token needs on the object in the path; None where
+    that is not documented. A POST is ``repeatable`` when doing it twice harms nobody;
+    ``reconcile`` names the call that tells what became of one whose answer was lost.
+    """
+
+    method: str
+    template: str
+    permission: str | None = attrs.field(default=None, kw_only=True)
+    expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
+    repeatable: bool = attrs.field(default=False, kw_only=True)
+    reconcile: str | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def operation(self) -> str:
+        """The method and the documented path."""
+        return f"{self.method} {self.template}"
+
+    def path(self, *object_ids: str) -> str:
+        """Answer the path with these ids in place of its placeholders, in order."""
+        remaining = iter(object_ids)
+        return PLACEHOLDER.sub(
+            lambda found: checked_id(next(remaining), found[1]), self.template
+        )
+
+
+@attrs.frozen
+class Family:
+    """The endpoints of one kind of object, which share a permission family."""
+
+    permission: str | None
+    plural: str
+
+    def read(self, template: str, *, expects: Expects = Expects.JSON) -> Route:
+        """Answer a GET that needs the family's read permission."""
+        return Route("GET", template, permission=self._may("read"), expects=expects)
+
+    def search(self, template: str) -> Route:
+        """Answer a POST that changes nothing, and so may be repeated at will."""
+        return Route("POST", template, permission=self._may("read"), repeatable=True)
+
+    def create(self, template: str, reconcile: str | None = None) -> Route:
+        """Answer a POST that makes an object; a lost answer is looked for in a list."""
+        return Route(
+            "POST",
+            template,
+            permission=self._may("write"),
+            reconcile=reconcile or f"{self.plural}.list(…)",
+        )
+
+    def act(self, template: str, *, repeatable: bool = False) -> Route:
+        """Answer a POST that does something to an object."""
+        return Route(
+            "POST",
+            template,
+            permission=self._may("write"),
+            repeatable=repeatable,
+            reconcile=f"{self.plural}.retrieve(id)",
+        )
+
+    def update(self, template: str) -> Route:
+        """Answer a PATCH."""
+        return Route(
+            "PATCH",
+            template,
+            permission=self._may("write"),
+            reconcile=f"{self.plural}.retrieve(id)",
+        )
+
+    def redact(self, template: str) -> Route:
+        """Answer a DELETE; which permission it needs is not documented."""
+        return Route("DELETE", template)
+
+    def print(self, template: str) -> Route:
+        """Answer a GET of a PDF; which permission it needs is not documented."""
+        return Route("GET", template, expects=Expects.PDF)
+
+    def _may(self, verb: str) -> str | None:
+        return f"{self.permission}.{verb}" if self.permission else None
+
+
+def routes_in(names: dict[str, object]) -> Iterator[Route]:
+    """Answer the routes among the names of a module."""
+    return (value for value in names.values() if isinstance(value, Route))

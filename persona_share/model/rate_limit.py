@@ -1,0 +1,15 @@
+"""A rate limit: how many requests are still allowed in this window."""
+
+from persona_share.model.attribute import Attribute
+from persona_share.model.resource import Resource
+
+
+class RateLimit(Resource):
+    """One limit, as it stands at the moment; it has no id."""
+
+    __slots__ = ()
+    nameless = True
+
+    limit = Attribute[int](int)
+    remaining = Attribute[int](int)
+    seconds_to_reset = Attribute[int](int)

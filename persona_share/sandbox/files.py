@@ -1,0 +1,113 @@
+"""Files: what stands for one in an object, and URLs with access tokens of their own."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import attrs
+
+from persona_share.sandbox.switches import Switches
+from persona_share.sandbox.world import World
+
+
+#: The one operation of the file host, as faults and the log call it.
+OPERATION: Final = "GET (file)"
+#: The mark of an access token of a file.
+PREFIX: Final = "localbox_file_"
+
+
+@attrs.frozen(eq=False)
+class StoredFile:
+    """One file; in an object it stands where its name, URL and size are shown."""
+
+    id: str
+    filename: str
+    content: bytes = attrs.field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+@attrs.frozen(eq=False)
+class FileUrl:
+    """Stands in an object where just the URL of a file is shown."""
+
+    file: StoredFile
+
+
+class Files:
+    """Every file by its path on the second host."""
+
+    def __init__(self, world: World, switches: Switches) -> None:
+        self._world = world
+        self._switches = switches
+        self._by_path: dict[str, StoredFile] = {}
+        #: Where the second host listens; known once its socket is bound.
+        self.origin = ""
+
+    def add(
+        self, filename: str, content: bytes, media_type: str = "image/png"
+    ) -> StoredFile:
+        """Keep a file; its path is its id and the ending of its name."""
+        file = StoredFile(self._world.new_id("file"), filename, content, media_type)
+        self._by_path[_path(file)] = file
+        return file
+
+    def find(self, path: str) -> StoredFile | None:
+        """Answer the file of a path."""
+        return self._by_path.get(path)
+
+    def forget(self, value: Any) -> None:
+        """Drop every file that stands somewhere in this value."""
+        if isinstance(value, FileUrl):
+            value = value.file
+        if isinstance(value, StoredFile):
+            self._by_path.pop(_path(value), None)
+        elif isinstance(value, dict | list):
+            for each in value.values() if isinstance(value, dict) else value:
+                self.forget(each)
+
+    def shown(self, value: Any) -> Any:
+        """Answer a value with a fresh URL wherever a file stands in it."""
+        if isinstance(value, dict):
+            return {name: self.shown(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.shown(each) for each in value]
+        if isinstance(value, FileUrl):
+            return self._url(value.file)
+        if isinstance(value, StoredFile):
+            return {
+                "filename": value.filename,
+                "url": self._url(value),
+                "byte-size": len(value.content),
+            }
+        return value
+
+    def refusal(self, path: str, access_token: str) -> int | None:
+        """Answer the status that refuses this access token, None where it is good."""
+        until, _, _ = access_token.removeprefix(PREFIX).partition("_")
+        if not until.isdigit() or access_token != self._token(path, int(until[:15])):
+            return self._switches.foreign_file_status
+        if self._world.now() >= int(until):
+            return self._switches.expired_file_status
+        return None
+
+    def _url(self, file: StoredFile) -> str:
+        path = _path(file)
+        until = int(self._world.now() + self._switches.file_lifetime)
+        query = urlencode({"access_token": self._token(path, until)})
+        return f"{self.origin}{path}?{query}"
+
+    def _token(self, path: str, until: int) -> str:
+        return f"{PREFIX}{until}_{self._world.digest(f'{path} {until}')}"
+
+
+def holds_files(value: Any) -> bool:
+    """Answer whether a file stands somewhere in this value."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return any(holds_files(each) for each in inner)
+    return isinstance(value, StoredFile | FileUrl)
+
+
+def _path(file: StoredFile) -> str:
+    _, dot, ending = file.filename.rpartition(".")
+    tail = f".{ending}" if dot and ending.isalnum() and ending.isascii() else ""
+    return f"/{file.id}{tail}"

@@ -1,0 +1,126 @@
+"""Searches by POST: boolean clauses over a few attributes of a family."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from persona_share.sandbox.bodies import BAG, SCALAR, TEXT, WHOLE, Shape, read_body
+from persona_share.sandbox.calls import Call, Reply
+from persona_share.sandbox.paging import page_of
+from persona_share.sandbox.problems import Problem
+from persona_share.sandbox.queries import check_query
+from persona_share.sandbox.reading import Handler
+from persona_share.sandbox.records import Json, Record
+from persona_share.sandbox.state import PREFIX, State
+
+
+#: Answers the value of an attribute that can be searched.
+Attribute = Callable[[Record], Any]
+
+SEARCH: Final[Shape] = {
+    "query": BAG,
+    "sort": {"attribute*": TEXT, "direction*": TEXT},
+    "page": {"after": TEXT, "before": TEXT, "size": WHOLE},
+}
+_LEAF: Final = {"attribute", "operator", "value"}
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_DEEPEST: Final = 2
+_MOST_CLAUSES: Final = 20
+
+
+def of_attribute(name: str) -> Attribute:
+    """Answer the reader of a plain attribute."""
+    return lambda record: record.attributes.get(name)
+
+
+def of_relationship(name: str) -> Attribute:
+    """Answer the reader of the id that a relationship names."""
+
+    def read(record: Record) -> str | None:
+        named = record.related(name)
+        return named[0]["id"] if named else None
+
+    return read
+
+
+def searcher(family: str, attributes: Mapping[str, Attribute]) -> Handler:
+    """Answer the handler that searches a family."""
+
+    def search(state: State, call: Call) -> Reply:
+        check_query(state, call, ("fields", "page"))
+        body = read_body(call, SEARCH, state.switches)
+        test = _clause(body.get("query", {}), attributes, 0)
+        fresh = state.world.now() - state.switches.search_delay
+        listed = state.records.listed(family, call.caller)
+        found = [each for each in listed if each.changed_at <= fresh and test(each)]
+        _sort(found, body.get("sort"), attributes)
+        asked = {f"page[{name}]": str(v) for name, v in body.get("page", {}).items()}
+        page, links = page_of(
+            found, call, prefix=PREFIX, repeat_query=True, asked=asked
+        )
+        return state.rendering.many(page, links, call)
+
+    return search
+
+
+def _clause(
+    query: Json, attributes: Mapping[str, Attribute], depth: int
+) -> Callable[[Record], bool]:
+    if not query and depth == 0:
+        return lambda _record: True
+    if query.keys() == _LEAF:
+        return _comparison(query, attributes)
+    if len(query) != 1 or not query.keys() <= {"and", "or", "not"}:
+        raise Problem(400, "query must be and, or, not, or a comparison")
+    if depth >= _DEEPEST:
+        raise Problem(400, f"query is nested deeper than {_DEEPEST} levels")
+    ((word, inner),) = query.items()
+    parts = [inner] if word == "not" else inner
+    if not isinstance(parts, list) or len(parts) > _MOST_CLAUSES:
+        raise Problem(400, f"query.{word} takes {_MOST_CLAUSES} clauses at most")
+    if not all(isinstance(each, dict) and each for each in parts):
+        raise Problem(400, f"query.{word} must hold clauses")
+    tests = [_clause(each, attributes, depth + 1) for each in parts]
+    if word == "not":
+        return lambda record: not tests[0](record)
+    together = all if word == "and" else any
+    return lambda record: together(test(record) for test in tests)
+
+
+def _comparison(
+    leaf: Json, attributes: Mapping[str, Attribute]
+) -> Callable[[Record], bool]:
+    name, word, value = leaf["attribute"], leaf["operator"], leaf["value"]
+    if not isinstance(name, str) or not isinstance(word, str):
+        raise Problem(400, "query.attribute and query.operator must be strings")
+    read, compare = attributes.get(name.replace("-", "_")), _OPERATORS.get(word)
+    if read is None or compare is None:
+        raise Problem(400, "query names an unknown attribute or operator")
+    if not isinstance(value, SCALAR.types):
+        raise Problem(400, f"query.value must be {SCALAR.word}")
+
+    def test(record: Record) -> bool:
+        mine = read(record)
+        return isinstance(mine, type(value)) and compare(mine, value)
+
+    return test
+
+
+def _sort(
+    found: list[Record], sort: Json | None, attributes: Mapping[str, Attribute]
+) -> None:
+    if sort is None:
+        return
+    read = attributes.get(sort["attribute"].replace("-", "_"))
+    if read is None or sort["direction"] not in {"asc", "desc"}:
+        raise Problem(400, "sort names an unknown attribute or direction")
+    backwards = sort["direction"] == "desc"
+    found.sort(key=lambda record: (str(read(record) or ""), record.number))
+    if backwards:
+        found.reverse()

@@ -1,0 +1,1 @@
+"""Tokens in Redis or Valkey, for all processes of all machines."""

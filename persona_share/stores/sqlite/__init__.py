@@ -1,0 +1,1 @@
+"""Tokens in a file of SQLite, for all processes of one machine."""

@@ -1,0 +1,164 @@
+"""schemathesis against a running sandbox, as often for each operation as one likes."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from persona_share.sandbox.routes import served_operations
+from tests.contract.openness import open_document
+from tests.contract.play import play_all, staged
+from tests.contract.stage import good_requests
+
+
+CHECKS = [
+    not_a_server_error,
+    negative_data_rejection,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+
+
+@contextmanager
+def running_sandbox():
+    """Run a filled sandbox in a thread; answer its URL, keys and object ids."""
+    ready, facts, fault = threading.Event(), {}, []
+
+    async def run():
+        facts["loop"], facts["end"] = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with staged() as (box, raw):
+                played = await play_all(box, raw)
+                facts["url"], facts["key"] = box.url, box.source.api_key
+                facts["ids"] = {k: g.object_id for k, g in good_requests(box).items()}
+                facts["ids"] |= _made(played)
+                facts["named"] = _named(box, facts["ids"])
+                ready.set()
+                await facts["end"].wait()
+        except BaseException as error:
+            fault.append(error)
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield facts
+    finally:
+        facts["loop"].call_soon_threadsafe(facts["end"].set)
+        thread.join(30)
+    if fault:
+        raise fault[0]
+
+
+def _made(played):
+    """Answer the ids of what Connect's operations are about."""
+    ids = {}
+    for each in played:
+        data = each.answer.json.get("data") if each.answer.body[:1] == b"{" else None
+        if each.key.endswith("connections") and isinstance(data, dict):
+            ids["connection-id"] = data["id"]
+        if each.key.endswith("share-tokens") and isinstance(data, dict):
+            ids["share-token-id"] = data["id"]
+    return ids
+
+
+def _named(box, ids):
+    """Answer what attributes of bodies may name, so that some name what there is."""
+    inquiry, account = box.add_inquiry().id, box.add_account().id
+    return {
+        "account-id": account,
+        "client-id": box.destination.id,
+        "connection-id": ids["connection-id"],
+        "destination-organization-id": box.destination.id,
+        "inquiry-id": inquiry,
+        "inquiry-ids": [inquiry],
+        "object-ids": [inquiry, account],
+        "response-type": "code",
+        "scope": f"inquiry.read:{inquiry}",
+        "source-account-ids": [box.add_account().id],
+        "source-id": inquiry,
+        "tag-name": "vip",
+        "target-object-id": account,
+    }
+
+
+def _naming(body, named):
+    """Answer a body in which known attributes name what there is."""
+    if isinstance(body, dict):
+        return {
+            name: named[name]
+            if type(each) is type(named.get(name))
+            else _naming(each, named)
+            for name, each in body.items()
+        }
+    return body
+
+
+def described_operations():
+    """Answer the operations that the sandbox serves, as schemathesis knows them."""
+    served = {(each.method, each.path) for each in served_operations()}
+    schema = schemathesis.openapi.from_dict(open_document())
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if (operation.method.upper(), operation.path) in served:
+            yield operation
+
+
+def fuzz(operation, facts, examples):
+    """Ask one operation many things; raise where an answer is not as described."""
+    for mode in MODES:
+        _fuzz(operation, facts, examples, mode)
+
+
+def is_good(case, location):
+    """Answer whether this part of a request is as described."""
+    part = case.meta.components.get(location)
+    return part is None or part.mode is GenerationMode.POSITIVE
+
+
+def _fuzz(operation, facts, examples, mode):
+    key = f"{operation.method.upper()} {operation.path}"
+    connect = facts["ids"].get(key.partition("{")[2].partition("}")[0])
+    object_id = facts["ids"].get(key) or connect
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case):
+        asked.append(None)
+        if object_id and is_good(case, ParameterLocation.PATH) and len(asked) % 4:
+            case.path_parameters = dict.fromkeys(case.path_parameters, object_id)
+        # The description is written in kebab-case; other casings have their own tests.
+        if is_good(case, ParameterLocation.HEADER):
+            case.headers["Key-Inflection"] = "kebab"
+            case.headers["Authorization"] = f"Bearer {facts['key']}"
+        if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
+            case.body = _naming(case.body, facts["named"])
+        case.call_and_validate(base_url=facts["url"], checks=CHECKS)
+
+    asked = []
+    ask()

@@ -1,0 +1,285 @@
+"""A filled sandbox, and one good request for each operation that it serves."""
+
+import attrs
+
+from persona_share.sandbox import Sandbox
+from persona_share.sandbox.documents import SEGMENTS as DOCUMENTS
+from persona_share.sandbox.verifications import SEGMENTS as VERIFICATIONS
+
+
+NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+PICTURE = {"data": "aGVsbG8=", "filename": "a.png"}
+
+
+@attrs.frozen
+class Good:
+    """A request that succeeds: what its path names, what it sends, and who sends it."""
+
+    object_id: str | None = None
+    json: object = None
+    form: object = None
+    query: str = ""
+    by: str = "source"
+
+
+def filled(**options):
+    """Answer a sandbox in which every operation finds something."""
+    box = Sandbox(_clock=lambda: NOON, rate_limit=None, **options)
+    box.switches.accepts_after = 0
+    box.switches.redemption_seconds = 0
+    return box
+
+
+def attributes(**given):
+    return {"data": {"attributes": {k.replace("_", "-"): v for k, v in given.items()}}}
+
+
+def meta(**given):
+    return {"meta": {k.replace("_", "-"): v for k, v in given.items()}}
+
+
+def good_requests(box):
+    """Answer a good request by operation, each about objects of its own."""
+    return {
+        **_accounts(box),
+        **_cases(box),
+        **_inquiries(box),
+        **_sessions(box),
+        **_reports(box),
+        **_transactions(box),
+        **_verifications(box),
+        "GET /rate-limits": Good(),
+    }
+
+
+def _tags(template, make):
+    return {
+        f"POST {template}/add-tag": Good(make(), meta(tag_name="vip")),
+        f"POST {template}/remove-tag": Good(make(tags=["vip"]), meta(tag_name="vip")),
+        f"POST {template}/set-tags": Good(make(), meta(tag_name=["a", "b"])),
+    }
+
+
+def _accounts(box):
+    def make(**given):
+        return box.add_account(**given).id
+
+    one = "/accounts/{account-id}"
+    relation = meta(relation_schema_key="owners", target_object_id=make())
+    related = make()
+    return {
+        "GET /accounts": Good(),
+        "POST /accounts": Good(
+            json=attributes(
+                reference_id="r-1",
+                name_first="Ann",
+                birthdate="1990-01-02",
+                country_code="US",
+                fields={"x": 1, "identification_numbers": []},
+                selfie_photo={"data": PICTURE},
+                tags=["a"],
+            )
+        ),
+        "POST /accounts/search": Good(
+            json={
+                "query": {"attribute": "created_at", "operator": "gte", "value": "2020"}
+            }
+        ),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}": Good(make(), query="?include=account-type"),
+        f"PATCH {one}": Good(make(), attributes(name_first="Bea", account_status="x")),
+        f"POST {one}/add-relation": Good(related, relation),
+        f"GET {one}/relations": Good(related, query="?filter[key]=owners"),
+        f"POST {one}/remove-relation": Good(related, relation),
+        f"POST {one}/consolidate": Good(make(), meta(source_account_ids=[make()])),
+        f"POST {one}/run-action": Good(
+            make(), {"data": {"account-action-id": "accac_1234567890123456789012345"}}
+        ),
+        **_tags(one, make),
+    }
+
+
+def _cases(box):
+    def make(**given):
+        return box.add_case(**given).id
+
+    one = "/cases/{case-id}"
+    inquiry = box.add_inquiry().id
+    objects = [inquiry, box.add_account().id, box.add_verification().id]
+    return {
+        "GET /cases": Good(),
+        "POST /cases": Good(
+            json=attributes(case_template_id="ctmpl_1", fields={"x": "y"})
+            | meta(object_ids=objects, sla_expires_in_seconds=60)
+        ),
+        "POST /cases/search": Good(
+            json={"query": {"attribute": "status", "operator": "eq", "value": "open"}}
+        ),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}": Good(
+            make(objects=objects), query="?include=accounts,inquiries,verifications"
+        ),
+        f"PATCH {one}": Good(
+            make(), attributes(attachments=[PICTURE], fields={"a": 1})
+        ),
+        f"POST {one}/add-objects": Good(make(), meta(object_ids=objects)),
+        f"POST {one}/remove-objects": Good(
+            make(objects=objects), meta(object_ids=objects)
+        ),
+        f"POST {one}/assign": Good(make(), meta(user_email_address="a@example.com")),
+        f"POST {one}/set-status": Good(make(), meta(status="Approved")),
+        **_tags(one, make),
+    }
+
+
+def _inquiries(box):
+    def make(**given):
+        return box.add_inquiry(**given).id
+
+    one = "/inquiries/{inquiry-id}"
+    (whole,) = box.populate(1)
+    box.add_document(inquiry=whole)
+    box.add_report(inquiry=whole)
+    return {
+        "GET /inquiries": Good(query="?page[size]=3"),
+        "POST /inquiries": Good(
+            json=attributes(
+                inquiry_template_id="itmpl_1",
+                reference_id="r",
+                fields={"name_first": "Ann"},
+            )
+            | meta(auto_create_account=True, auto_create_one_time_link=True)
+        ),
+        "POST /inquiries/search": Good(
+            json={
+                "query": {
+                    "or": [
+                        {"attribute": "status", "operator": "eq", "value": "completed"},
+                        {"attribute": "status", "operator": "eq", "value": "created"},
+                    ]
+                },
+                "sort": {"attribute": "created_at", "direction": "asc"},
+                "page": {"size": 2},
+            }
+        ),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}": Good(
+            whole, query="?include=account,verifications,documents,reports,sessions"
+        ),
+        f"PATCH {one}": Good(make(), attributes(note="n", fields={"birthdate": None})),
+        f"GET {one}/print": Good(make()),
+        f"POST {one}/approve": Good(make(), meta(comment="good")),
+        f"POST {one}/decline": Good(make(), meta(comment="bad")),
+        f"POST {one}/mark-for-review": Good(make()),
+        f"POST {one}/expire": Good(make(status="pending")),
+        f"POST {one}/resume": Good(make(status="expired")),
+        f"POST {one}/generate-one-time-link": Good(make(), meta(expires_in_seconds=60)),
+        f"POST {one}/perform-simulate-actions": Good(
+            make(status="created"),
+            meta(simulate_actions=[{"type": "start_inquiry"}]),
+        ),
+        **_tags(one, make),
+    }
+
+
+def _sessions(box):
+    def make():
+        return box.add_inquiry_session(inquiry=box.add_inquiry().id).id
+
+    one = "/inquiry-sessions/{inquiry-session-id}"
+    session, inquiry = make(), box.add_inquiry().id
+    device, event = box.add_device(session=session).id, box.add_event(object=inquiry).id
+    return {
+        "GET /inquiry-sessions": Good(query=f"?filter[inquiry-id]={inquiry}"),
+        "POST /inquiry-sessions": Good(json=attributes(inquiry_id=inquiry)),
+        "POST /inquiry-sessions/expire-all": Good(json=meta(inquiry_ids=[inquiry])),
+        f"GET {one}": Good(make(), query="?include=inquiry,device"),
+        f"POST {one}/expire": Good(make()),
+        f"POST {one}/generate-one-time-link": Good(make()),
+        "GET /devices": Good(query=f"?filter[inquiry-session-id]={session}"),
+        "GET /devices/{device-id}": Good(device),
+        "GET /events": Good(query=f"?filter[object-id]={inquiry}"),
+        "GET /events/{event-id}": Good(event),
+    }
+
+
+def _reports(box):
+    def make(**given):
+        return box.add_report(**given).id
+
+    one = "/reports/{report-id}"
+    account, inquiry = box.add_account().id, box.add_inquiry().id
+    return {
+        "GET /reports": Good(query=f"?filter[account-id]={account}"),
+        "POST /reports": Good(
+            json={
+                "data": {
+                    "type": "report/watchlist",
+                    "attributes": {"account-id": account, "query": {"term": "x"}},
+                }
+            }
+        ),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}": Good(
+            make(account=account, inquiry=inquiry), query="?include=account,inquiry"
+        ),
+        f"GET {one}/history": Good(make()),
+        f"GET {one}/print": Good(make()),
+        f"POST {one}/run": Good(make()),
+        f"POST {one}/pause": Good(make()),
+        f"POST {one}/resume": Good(make()),
+        f"POST {one}/dismiss": Good(make(), attributes(reason="none of ours")),
+        **_tags(one, make),
+    }
+
+
+def _transactions(box):
+    def make(**given):
+        return box.add_transaction(**given).id
+
+    one = "/transactions/{transaction-id}"
+    account, related = box.add_account().id, make()
+    relation = meta(relation_schema_key="parents", target_object_id=account)
+    return {
+        "GET /transactions": Good(query="?filter[identifier][key]=amount"),
+        "POST /transactions": Good(json=attributes(fields={"amount": 3}, tags=["a"])),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}": Good(make(objects=[account]), query="?include=related-objects"),
+        f"PATCH {one}": Good(make(), attributes(status="approved", label="good")),
+        f"POST {one}/add-relation": Good(related, relation),
+        f"POST {one}/remove-relation": Good(related, relation),
+        f"POST {one}/label": Good(
+            make(),
+            meta(label="fraud", score=0.5, model_version="1"),
+            query="?include=transaction-label",
+        ),
+        f"POST {one}/redact-biometrics": Good(make()),
+        **_tags(one, make),
+    }
+
+
+def _verifications(box):
+    def make(**given):
+        return box.add_verification(**given).id
+
+    one = "/verifications/{verification-id}"
+    inquiry = box.add_inquiry().id
+    return {
+        f"GET {one}": Good(make(inquiry=inquiry), query="?include=inquiry"),
+        f"DELETE {one}": Good(make()),
+        f"GET {one}/print": Good(make()),
+        f"POST {one}/investigation-lock": Good(make()),
+        f"POST {one}/investigation-unlock": Good(make()),
+        **{
+            f"GET /verification/{segment}/{{verification-id}}": Good(make(kind=kind))
+            for kind, segment in VERIFICATIONS.items()
+        },
+        "GET /documents/{document-id}": Good(box.add_document().id),
+        **{
+            f"GET /document/{segment}/{{document-id}}": Good(
+                box.add_document(kind=kind, inquiry=inquiry).id,
+                query="?include=inquiry",
+            )
+            for kind, segment in DOCUMENTS.items()
+        },
+    }

@@ -1,0 +1,508 @@
+"""F60 to F79: many callers, few exchanges, and nothing left when any of them leaves.
+
+Others with these ids: tests/_tokens/test_broker.py (F60 to F65), test_cancellation.py
+(F67, F72 to F74), test_refusals.py (F79), tests/journeys/test_bad_input.py (F68, F69,
+F77).
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import pickle
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+import anyio
+import pytest
+
+from persona_share import Scope
+from persona_share._send.bearer import Bearer
+from persona_share._tokens.bearer import TokenBearer
+from persona_share._wire.messages import Request, Response
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    CodeAlreadyUsedError,
+    CodeExpiredError,
+    CodeRejectedError,
+    CodeSourceError,
+    ManagerClosedError,
+    UsageError,
+    WrongEventLoopError,
+)
+from persona_share.model.policy import RenewalPolicy, RetryPolicy
+from persona_share.model.token import AuthorizationCode
+from tests.faults.workers import exchange_in_a_worker
+
+
+SCOPE = Scope.read("inq_1", "ver_2")
+
+
+# ── Callers that leave, loops that end ──────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("group", [asyncio.TaskGroup, anyio.create_task_group])
+async def test_f66_a_group_that_fails_ends_at_once_and_the_exchange_lands(house, group):
+    house.service.delay = 10
+    manager = await house.manager()
+    ended = []
+
+    async def fails():
+        await house.clock.sleep(1)
+        raise ValueError
+
+    async def work():
+        try:
+            async with group() as tasks:
+                start = getattr(tasks, "start_soon", None)
+                for each in (lambda: manager.token(SCOPE), fails):
+                    start(each) if start else tasks.create_task(each())
+        finally:
+            ended.append(house.clock.now())
+
+    began = house.clock.now()
+    with pytest.raises(ExceptionGroup):
+        await house.soon(work())
+    assert ended[0] - began <= 1.5
+    await house.pass_time(10)
+    assert manager.peek(SCOPE) is not None
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.parametrize("closing", [False, True], ids=["left open", "closed"])
+def test_f67_a_run_that_ends_with_an_exchange_on_its_way_says_nothing(
+    make_house, caplog, closing
+):
+    caplog.set_level(logging.DEBUG, "asyncio")
+    house = make_house()
+    complaints = []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context["message"])
+        )
+        house.service.delay = 1
+        house.partner.delay = 1
+        manager = await house.manager()
+        callers = [asyncio.ensure_future(manager.token(SCOPE)) for _ in range(3)]
+        await house.settle()
+        house.clock.advance(1)
+        await house.settle()
+        assert len(house.service.requests) == 1
+        if closing:
+            done = asyncio.ensure_future(manager.aclose())
+            await house.settle()
+            house.clock.advance(6)
+            await done
+        return callers
+
+    asyncio.run(main())
+    gc.collect()
+    assert complaints == []
+    assert [each.getMessage() for each in caplog.records if each.levelno > 20] == []
+
+
+def test_f67_a_closed_manager_leaves_nothing_to_a_loop_that_is_closed_at_once(
+    make_house, caplog
+):
+    house = make_house()
+    loop = asyncio.new_event_loop()
+
+    async def use():
+        manager = await house.manager()
+        await manager.token(SCOPE)
+        await manager.aclose()
+
+    loop.run_until_complete(use())
+    assert asyncio.all_tasks(loop) == set()
+    loop.close()
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
+
+
+def test_f68_a_manager_of_another_run_is_refused_and_never_hangs(make_house):
+    house = make_house()
+
+    async def first():
+        manager = await house.manager()
+        await manager.token(SCOPE)
+        return manager
+
+    async def second(manager):
+        for use in (
+            lambda: manager.token(SCOPE),
+            lambda: manager.exchange("code"),
+            manager.__aenter__,
+            manager.aclose,
+        ):
+            with pytest.raises(WrongEventLoopError):
+                await use()
+        with pytest.raises(WrongEventLoopError):
+            manager.offer("code")
+
+    manager = asyncio.run(first())
+    asyncio.run(second(manager))
+
+
+def test_f68_a_manager_that_was_closed_stays_closed_in_another_run(make_house):
+    house = make_house()
+
+    async def first():
+        async with await house.manager(entered=False) as manager:
+            await manager.token(SCOPE)
+        return manager
+
+    async def second(manager):
+        await manager.aclose()
+        with pytest.raises(ManagerClosedError):
+            await manager.__aenter__()
+
+    asyncio.run(second(asyncio.run(first())))
+
+
+@pytest.mark.asyncio
+async def test_f68_a_manager_is_entered_once(house):
+    manager = await house.manager()
+    with pytest.raises(UsageError, match="entered already"):
+        await manager.__aenter__()
+    assert await manager.token(SCOPE)
+
+
+# ── Processes ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_f70_forked_children_are_refused_at_once_and_make_their_own(journey):
+    """Eight children of a process with a token, a waiting code, and a flight."""
+    box = journey.box
+    inquiries = [box.add_inquiry().id for _ in range(12)]
+    told = {
+        "url": box.url,
+        "source": box.source.api_key,
+        "destination": box.destination.api_key,
+        "partner": box.destination.id,
+        "inquiries": inquiries,
+    }
+    script = Path(__file__).with_name("forking.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        str(script),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(
+        process.communicate(json.dumps(told).encode()), timeout=60
+    )
+    assert (process.returncode, err.decode()) == (0, "")
+    assert json.loads(out) == {"children": [0] * 8, "parent": "went on"}
+    # Three scopes of the parent, one of each child, and each code was used once.
+    assert box.log.tokens_minted == box.log.codes_redeemed == 3 + 8
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+async def test_f71_workers_that_are_given_one_code_end_with_one_token(journey, method):
+    box = journey.box
+    scope = Scope.read(box.add_inquiry().id)
+    code = await journey.ask_partner(scope)
+    arguments = (
+        box.url,
+        box.destination.api_key,
+        code.reveal(),
+        scope,
+        (RenewalPolicy(guard=5.0), RetryPolicy(attempts=2)),
+    )
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
+        answers = await asyncio.gather(
+            *(
+                loop.run_in_executor(pool, exchange_in_a_worker, *arguments)
+                for _ in range(2)
+            )
+        )
+    assert {granted for granted, _ in answers} == {scope}
+    assert len({fingerprint for _, fingerprint in answers}) == 1
+    assert box.log.tokens_minted == 1
+
+
+@pytest.mark.asyncio
+async def test_f71_what_holds_a_secret_or_a_loop_is_never_pickled(journey):
+    scope = Scope.read(journey.box.add_inquiry().id)
+    code = await journey.ask_partner(scope)
+    async with journey.manager() as manager:
+        held = [
+            manager,
+            manager.session(scope),
+            await manager.token(scope),
+            code,
+            journey.destination,
+        ]
+        for each in held:
+            with pytest.raises(TypeError):
+                pickle.dumps(each)
+
+
+# ── Closing ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_f72_closing_lets_a_sent_exchange_end_for_those_who_wait(house):
+    house.service.delay = 4
+    manager = await house.manager()
+    caller = asyncio.ensure_future(manager.token(SCOPE))
+    await house.settle()
+    await house.soon(manager.aclose())
+    assert (await caller).scope == SCOPE
+
+
+@pytest.mark.asyncio
+async def test_f72_closing_waits_five_seconds_and_no_longer(house):
+    house.service.delay = 60
+    manager = await house.manager()
+    caller = asyncio.ensure_future(manager.token(SCOPE))
+    await house.settle()
+    began = house.clock.now()
+    await house.soon(manager.aclose(), step=0.1)
+    assert 5 <= house.clock.now() - began <= 5.2
+    with pytest.raises(ManagerClosedError):
+        await caller
+
+
+@pytest.mark.asyncio
+async def test_f72_closing_does_not_wait_for_a_code_source(house):
+    house.partner.delay = 60
+    manager = await house.manager()
+    callers = [asyncio.ensure_future(manager.token(SCOPE)) for _ in range(3)]
+    await house.settle()
+    await manager.aclose()
+    errors = await asyncio.gather(*callers, return_exceptions=True)
+    assert {type(error) for error in errors} == {ManagerClosedError}
+    assert len({id(error) for error in errors}) == 3
+    assert house.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_f72_closing_twice_also_at_once_is_fine(house):
+    house.service.delay = 3
+    manager = await house.manager()
+    caller = asyncio.ensure_future(manager.token(SCOPE))
+    await house.settle()
+    await house.soon(asyncio.gather(manager.aclose(), manager.aclose()))
+    await manager.aclose()
+    assert await caller
+
+
+@pytest.mark.asyncio
+async def test_f72_after_closing_every_door_says_so(house):
+    manager = await house.manager()
+    token = await manager.token(SCOPE)
+    await manager.aclose()
+    for use in (
+        lambda: manager.token(SCOPE),
+        lambda: manager.exchange("code"),
+        lambda: manager.warm(SCOPE),
+        lambda: manager.forget(SCOPE),
+    ):
+        with pytest.raises(ManagerClosedError):
+            await use()
+    for use in (
+        lambda: manager.offer("code"),
+        lambda: manager.peek(SCOPE),
+        lambda: manager.invalidate(token),
+    ):
+        with pytest.raises(ManagerClosedError):
+            use()
+    assert "closed" in repr(manager)
+
+
+# ── Many scopes ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_f76_a_hundred_thousand_requests_carry_the_tokens_of_their_own_scopes(
+    house,
+):
+    manager = await house.manager()
+    scopes = [Scope.read(f"inq_{number}") for number in range(1_000)]
+    tokens = [await manager.token(scope) for scope in scopes]
+    owner = {f"Bearer {token.reveal()}": str(token.scope) for token in tokens}
+    answered = []
+
+    class Api:
+        async def send(self, request):
+            # The stand-in for the service: who asks must be who was granted.
+            answered.append(owner[str(request.authorization)] == request.target)
+            return Response(status=200)
+
+    async def a_hundred_calls(scope):
+        source = TokenBearer(scope, manager._broker, house.account.world)
+        sender, deadline = Bearer(Api(), source), house.clock.now() + 60
+        request = Request(
+            method="GET", route="/x", target=str(scope), deadline=deadline
+        )
+        await asyncio.gather(*(sender.send(request) for _ in range(100)))
+
+    for scope in scopes:
+        await a_hundred_calls(scope)
+    assert len(answered) == 100_000
+    assert all(answered)
+    assert len(house.service.requests) == len(manager.tokens()) == 1_000
+
+
+# ── Code sources ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_f77_also_by_a_detour_over_another_scope(house):
+    other = Scope.read("act_3")
+    seen = []
+
+    async def detour(scope):
+        try:
+            await manager.token(other if scope == SCOPE else SCOPE)
+        except Exception as error:
+            seen.append(type(error).__name__)
+            raise
+
+    manager = await house.manager(codes=detour)
+    with pytest.raises(CodeSourceError, match="asked for the scope that it is serving"):
+        await manager.token(SCOPE)
+    assert seen == ["ReentrantCodeSourceError", "CodeSourceError"]
+
+
+@pytest.mark.asyncio
+async def test_f77_asking_for_another_scope_is_fine(house):
+    async def with_help(scope):
+        if scope == SCOPE:
+            await manager.token(Scope.read("act_3"))
+        return await house.partner(scope)
+
+    manager = await house.manager(codes=with_help)
+    assert (await manager.token(SCOPE)).scope == SCOPE
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_hangs_is_given_a_minute(house):
+    house.partner.delay = 10_000
+    manager = await house.manager()
+    began = house.clock.now()
+    with pytest.raises(CodeSourceError, match="within 60 s") as caught:
+        await house.soon(manager.token(SCOPE), seconds=99)
+    assert house.clock.now() - began == pytest.approx(60, abs=1)
+    assert caught.value.reason == "TimeoutError"
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_runs_out_of_time_itself_is_told_as_that(house):
+    house.partner.script = [TimeoutError("of its own")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="raised TimeoutError") as caught:
+        await manager.token(SCOPE)
+    assert "within 60 s" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_raises_is_told_without_what_it_said(house):
+    house.partner.script = [ValueError("canary")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(SCOPE)
+    error = caught.value
+    assert error.reason == "ValueError"
+    assert "conftest.py:" in str(error)
+    assert "canary" not in f"{error}{error!r}{error.__dict__}"
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_is_no_async_function_is_told(house):
+    manager = await house.manager(codes=lambda _scope: "code")
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(SCOPE)
+    assert caught.value.reason == "TypeError"
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_has_none_says_so_and_rests(house):
+    async def none(scope):
+        asked.append(scope)
+
+    asked = []
+    manager = await house.manager(codes=none)
+    for _ in range(3):
+        with pytest.raises(AuthorizationCodeRequiredError):
+            await manager.token(SCOPE)
+    assert len(asked) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("code", [7, b"code", ["code"], "", "a b", "ü", "x" * 9_000])
+async def test_f78_a_source_that_answers_no_code_is_told_without_it(house, code):
+    house.partner.script = [code]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="answered no code"):
+        await manager.token(SCOPE)
+    assert house.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_f78_a_used_code_is_refused_without_a_request_and_another_is_asked_for(
+    house,
+):
+    manager = await house.manager()
+    await manager.token(SCOPE)
+    manager.invalidate(await manager.token(SCOPE))
+    (used,) = house.service.codes
+    house.partner.script = [used]
+    assert (await manager.token(SCOPE)).reveal() == "token2"
+    assert len(house.partner.asked) == 3
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_answers_only_a_used_code_is_told(house):
+    manager = await house.manager()
+    manager.invalidate(await manager.token(SCOPE))
+    house.partner.script = house.service.codes * 2
+    with pytest.raises(CodeAlreadyUsedError):
+        await manager.token(SCOPE)
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f78_an_expired_code_is_not_sent_and_the_source_rests(house):
+    ended = house.clock.wall() - timedelta(seconds=1)
+    house.partner.script = [AuthorizationCode("ended", expires_at=ended)] * 3
+    manager = await house.manager()
+    for _ in range(3):
+        with pytest.raises(CodeExpiredError):
+            await manager.token(SCOPE)
+    assert house.service.requests == []
+    assert len(house.partner.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_f78_a_foreign_code_is_refused_by_the_service_and_one_more_asked_for(
+    house,
+):
+    house.service.script = [Response(status=404)]
+    manager = await house.manager()
+    assert await manager.token(SCOPE)
+    assert len(house.partner.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_of_foreign_codes_is_asked_twice_and_then_rests(house):
+    house.service.script = [Response(status=404)] * 9
+    manager = await house.manager()
+    for _ in range(5):
+        with pytest.raises(CodeRejectedError):
+            await manager.token(SCOPE)
+    assert len(house.partner.asked) == 2

@@ -1,0 +1,320 @@
+"""F30 to F39f: every status, by operation: how often it is asked for, and what it is."""
+
+import attrs
+import pytest
+
+from persona_share import Scope
+from persona_share.errors import (
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    CodeRejectedError,
+    ConflictError,
+    ExchangeForbiddenError,
+    ExchangeProtocolError,
+    IdempotencyMismatchError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    PersonaError,
+    Phase,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
+    UnexpectedRedirectError,
+    UnprocessableError,
+)
+
+
+@attrs.frozen
+class Call:
+    """One operation as a user makes it, and whether it carries a key."""
+
+    name: str
+    make: object
+    keyed: bool = True
+    repeatable: bool = False
+
+    def __call__(self, client):
+        return self.make(client)
+
+
+AUTH = Call(
+    "AUTH",
+    lambda c: c.oauth.authorize(client_id="org_1", scope=Scope.read("inq_1")),
+    repeatable=True,
+)
+GET = Call("GET", lambda c: c.inquiries.retrieve("inq_1"), keyed=False)
+CREATE = Call(
+    "CREATE",
+    lambda c: c.share_tokens.create(connection_id="con_1", source_id="inq_1"),
+)
+REDEEM = Call("REDEEM", lambda c: c.share_tokens.redeem("cnst_1"))
+EXPIRE = Call("EXPIRE", lambda c: c.share_tokens.expire("cnst_1"), repeatable=True)
+CALLS = (AUTH, GET, CREATE, REDEEM, EXPIRE)
+POSTS = (AUTH, CREATE, REDEEM, EXPIRE)
+every_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+every_post = pytest.mark.parametrize("call", POSTS, ids=lambda call: call.name)
+
+
+async def refused(scene, call, kind, status, **options):
+    """Answer the error of a call that is answered so for ever."""
+    scene.box.faults.answer("*", status, times=None, **options)
+    with pytest.raises(kind) as caught:
+        await call(scene.client)
+    return caught.value
+
+
+def statuses(error):
+    return [attempt.status for attempt in error.attempts]
+
+
+def keys(scene):
+    return [entry.idempotency_key for entry in scene.entries()]
+
+
+# ── Never repeated ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+@every_call
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_f30_a_redirect_is_an_error_that_names_its_origin_only(
+    scene, call, status
+):
+    target = {"Location": "https://elsewhere.example/secret-path?token=x"}
+    error = await refused(scene, call, UnexpectedRedirectError, status, headers=target)
+    assert statuses(error) == [status]
+    assert "https://elsewhere.example" in str(error)
+    assert "secret" not in str(error)
+
+
+REFUSALS = {
+    "f31": (400, BadRequestError),
+    "f34": (403, PermissionDeniedError),
+    "f35": (404, NotFoundError),
+    "f37": (409, ConflictError),
+    "f38": (422, UnprocessableError),
+}
+
+
+@pytest.mark.asyncio
+@every_call
+@pytest.mark.parametrize(("status", "kind"), REFUSALS.values(), ids=REFUSALS)
+async def test_f31_f34_f35_f37_f38_a_refusal_is_final(scene, call, status, kind):
+    error = await refused(scene, call, kind, status, details="because")
+    assert type(error) is kind
+    assert statuses(error) == [status]
+    assert error.details == "because"
+    assert error.request_id
+    assert error.organization_id
+    assert error.environment_id
+    assert not error.retryable
+    assert scene.clock.slept == []
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f33_a_key_that_is_refused_is_refused_for_good(scene, call):
+    error = await refused(scene, call, AuthenticationError, 401)
+    assert statuses(error) == [401]
+    assert not error.retryable
+    assert scene.clock.slept == []
+
+
+@pytest.mark.asyncio
+@every_post
+async def test_f32_a_key_used_for_another_request_is_told_and_not_shown(scene, call):
+    title = "Idempotency error"
+    error = await refused(scene, call, IdempotencyMismatchError, 400, title=title)
+    assert statuses(error) == [400]
+    sent = keys(scene)[0]
+    assert sent is not None
+    assert sent not in f"{error} {vars(error)}"
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f34_f39c_a_quota_that_is_used_up_is_told_by_its_title(scene, call):
+    options = {"title": "Quota exceeded", "details": "You have hit your quota"}
+    error = await refused(scene, call, QuotaExceededError, 403, **options)
+    assert statuses(error) == [403]
+
+
+@pytest.mark.asyncio
+@every_call
+@pytest.mark.parametrize("status", [418, 451, 501, 505, 507, 599, 999])
+async def test_f39f_any_other_status_is_final(scene, call, status):
+    kind = ServerError if 500 <= status < 600 else ApiError
+    error = await refused(scene, call, ApiError, status)
+    assert type(error) is kind
+    assert statuses(error) == [status]
+
+
+# ── Repeated ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f36_a_408_is_asked_for_twice_more_under_one_key(scene, call):
+    scene.box.faults.answer("*", 408, times=2)
+    scene.box.faults.answer("*", 418)
+    with pytest.raises(ApiError) as caught:
+        await call(scene.client)
+    assert statuses(caught.value) == [408, 408, 418]
+    assert len(set(keys(scene))) == 1
+    assert (keys(scene)[0] is not None) is call.keyed
+    assert sum(scene.clock.slept) <= 0.25 + 0.5
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f39a_a_429_is_waited_for_as_long_as_its_headers_say(scene, call):
+    reset = {"RateLimit-Reset": "7"}
+    scene.box.faults.answer("*", 429, headers=reset, times=1)
+    scene.box.faults.answer("*", 418)
+    with pytest.raises(ApiError) as caught:
+        await call(scene.client)
+    assert statuses(caught.value) == [429, 418]
+    assert sum(scene.clock.slept) >= 7
+    assert len(set(keys(scene))) == 1
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f39a_longer_than_a_window_is_not_waited_for(scene, call):
+    later = {"Retry-After": "400"}
+    error = await refused(scene, call, RateLimitedError, 429, headers=later)
+    assert error.retry_after == 400
+    assert statuses(error) == [429]
+    assert scene.clock.slept == []
+
+
+BARE = dict.fromkeys(
+    ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"), None
+)
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f39b_without_headers_it_waits_5_and_10_seconds(scene, call):
+    error = await refused(scene, call, RateLimitedError, 429, headers=BARE)
+    assert statuses(error) == [429] * 3
+    first, second = (attempt.delay for attempt in error.attempts[:2])
+    assert 5 <= first <= 6.25
+    assert 10 <= second <= 12.5
+    assert len(set(keys(scene))) == 1
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_f39c_a_429_for_a_quota_waits_for_the_quota(scene, call):
+    error = await refused(
+        scene,
+        call,
+        QuotaExceededError,
+        429,
+        title="Quota exceeded",
+        headers={"Quota-Reset": "9"},
+    )
+    assert statuses(error) == [429] * 3
+    assert all(attempt.delay >= 9 for attempt in error.attempts[:2])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_f39d_f39e_a_read_is_asked_for_twice_more(scene, status):
+    error = await refused(scene, GET, ServerError, status)
+    assert statuses(error) == [status] * 3
+    assert sum(scene.clock.slept) <= 0.25 + 0.5
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@every_post
+async def test_f39d_f39e_a_post_is_probed_once_under_its_key(scene, call, status):
+    kind = ServerError if call.repeatable else OutcomeUnknownError
+    error = await refused(scene, call, kind, status)
+    posts = [each for each in scene.entries() if each.operation.startswith("POST")]
+    sent = [each.idempotency_key for each in posts]
+    if call.repeatable:  # then it may be done again, under a new key
+        assert len(sent) == 3
+        assert sent[0] == sent[1] != sent[2]
+    else:
+        assert len(sent) == 2
+        assert sent[0] == sent[1]
+        assert error.phase is Phase.AMBIGUOUS
+        assert error.idempotency_key is not None
+        assert error.reconcile or error.advice  # G25
+    assert 0.5 <= error.attempts[0].delay <= 1
+
+
+@pytest.mark.asyncio
+@every_post
+async def test_f39d_a_probe_that_is_answered_is_the_answer(scene, call):
+    scene.box.faults.answer("*", 500, times=1)
+    scene.box.faults.answer("*", 422)
+    with pytest.raises(UnprocessableError) as caught:
+        await call(scene.client)
+    assert statuses(caught.value) == [500, 422]
+
+
+@pytest.mark.asyncio
+async def test_f39e_a_503_says_when_to_come_back(scene):
+    later = {"Retry-After": "6"}
+    error = await refused(scene, GET, ServerError, 503, headers=later)
+    assert statuses(error) == [503] * 3
+    assert all(6 <= attempt.delay < 8 for attempt in error.attempts[:2])
+
+
+@pytest.mark.asyncio
+@every_call
+async def test_r1_without_retries_everything_is_final(scene, call):
+    client = scene.client.with_options(retries=0)
+    for status in (408, 429, 500, 503):
+        scene.box.faults.answer("*", status, headers=BARE)
+        with pytest.raises(PersonaError) as caught:
+            await call(client)
+        assert statuses(caught.value)[0] == status
+        # A redemption in doubt is looked up, which is no repetition of it.
+        assert len(caught.value.attempts) == 1
+
+
+# ── The exchange ────────────────────────────────────────────────────────────────
+
+EXCHANGE = "POST /oauth/token"
+SPENT = {"f31": 400, "f35": 404, "f38": 422}
+KEPT = {
+    "f30": (307, ExchangeProtocolError),
+    "f34": (403, ExchangeForbiddenError),
+}
+
+
+async def _exchanged(scene, status, kind, **options):
+    """Exchange a code that is refused so once, and answer what a second try does."""
+    scope = Scope.read(scene.box.add_inquiry().id)
+    code = await scene.a_code(scope)
+    scene.box.faults.answer(EXCHANGE, status, **options)
+    async with scene.manager() as manager:
+        with pytest.raises(kind):
+            await scene.until(manager.exchange(code))
+        try:
+            return await scene.until(manager.exchange(code)) == scope
+        except PersonaError as error:
+            return type(error)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", SPENT.values(), ids=SPENT)
+async def test_f31_f35_f38_a_code_that_was_refused_is_not_sent_again(exchanges, status):
+    again = await _exchanged(exchanges, status, CodeRejectedError)
+    assert again is not True
+    assert len(exchanges.entries(EXCHANGE)) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "kind"), KEPT.values(), ids=KEPT)
+async def test_f30_f34_a_code_survives_what_says_nothing_about_it(
+    exchanges, status, kind
+):
+    assert await _exchanged(exchanges, status, kind) is True

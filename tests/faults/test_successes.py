@@ -1,0 +1,143 @@
+"""F40 to F57 on resources: successes that are not what they seem."""
+
+import codecs
+import json
+
+import pytest
+
+from persona_share.errors import MalformedResponseError, Phase
+from persona_share.model.inquiry import Inquiry
+
+
+OPERATION = "GET /inquiries/{inquiry-id}"
+INQUIRY = {
+    "type": "inquiry",
+    "id": "inq_1",
+    "attributes": {"status": "completed", "reference-id": "r"},
+    "relationships": {},
+}
+
+
+def changed(**changes):
+    return {"data": INQUIRY | changes}
+
+
+async def retrieved(scene, body, status=200):
+    scene.box.faults.answer(OPERATION, status, body=body)
+    return await scene.client.inquiries.retrieve("inq_1")
+
+
+async def refused(scene, body, status=200):
+    with pytest.raises(MalformedResponseError) as caught:
+        await retrieved(scene, body, status)
+    error = caught.value
+    assert error.phase is Phase.ANSWERED
+    assert error.status == status
+    assert error.request_id
+    assert len(error.attempts) == 1
+    assert scene.clock.slept == []
+    return error
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_f40_any_success_is_a_success(scene, status):
+    assert (await retrieved(scene, changed(), status)).id == "inq_1"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [200, 201, 204])
+async def test_f41_a_success_without_a_body_is_no_object(scene, status):
+    await refused(scene, b"", status)
+
+
+TEXT = json.dumps(changed()).encode()
+NOT_JSON = {
+    "cut": TEXT[:-7],
+    "UTF-16": json.dumps(changed()).encode("utf-16"),
+    "something after it": TEXT + b"{}",
+    "no JSON at all": b"completed",
+    "not a number": TEXT.replace(b'"completed"', b"NaN"),
+    "no UTF-8": TEXT.replace(b"completed", b"\xff\xfe"),
+    "too deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+async def test_f42_what_is_no_json_is_malformed_and_not_repeated(scene, body):
+    error = await refused(scene, body)
+    assert "completed" not in f"{error} {vars(error)}"
+
+
+@pytest.mark.asyncio
+async def test_f42_a_byte_order_mark_is_tolerated(scene):
+    assert (await retrieved(scene, codecs.BOM_UTF8 + TEXT)).id == "inq_1"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"7", b"true"])
+async def test_f43_json_that_is_no_object_is_malformed(scene, body):
+    await refused(scene, body)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"data": None}, {"data": []}, {"data": {"id": "inq_1"}}, {"data": "inq_1"}],
+    ids=str,
+)
+async def test_f44_an_answer_that_lacks_its_object_is_malformed(scene, body):
+    await refused(scene, body)
+
+
+@pytest.mark.asyncio
+async def test_f53_attributes_are_found_in_any_casing(scene):
+    body = changed(attributes={"referenceId": "camel"})
+    assert (await retrieved(scene, body)).reference_id == "camel"
+    body = changed(attributes={"reference_id": "snake"})
+    assert (await retrieved(scene, body)).reference_id == "snake"
+
+
+@pytest.mark.asyncio
+async def test_f54_what_nobody_knows_is_kept(scene):
+    attributes = INQUIRY["attributes"] | {"brand-new": {"a": [1]}}
+    body = changed(attributes=attributes, unknown=1) | {"more": 2}
+    inquiry = await retrieved(scene, body)
+    assert inquiry.attributes["brand-new"] == {"a": [1]}
+
+
+@pytest.mark.asyncio
+async def test_f55_an_unknown_status_is_kept_as_it_came(scene):
+    inquiry = await retrieved(scene, changed(attributes={"status": "archived"}))
+    assert inquiry.status == "archived"
+    assert not inquiry.status.known
+
+
+@pytest.mark.asyncio
+async def test_f56_a_wrong_type_matters_to_whoever_reads_it(scene):
+    attributes = {"status": "completed", "created-at": {"not": "a date"}}
+    inquiry = await retrieved(scene, changed(attributes=attributes))
+    assert inquiry.status == "completed"
+    with pytest.raises(MalformedResponseError) as caught:
+        _ = inquiry.created_at
+    assert "a date" not in f"{caught.value} {vars(caught.value)}"
+    assert caught.value.request_id
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "mixed", [{"id": "inq_2"}, {"type": "account"}, {"type": "account", "id": "act_1"}]
+)
+async def test_f57_another_object_is_never_taken_for_the_one_asked_for(scene, mixed):
+    error = await refused(scene, changed(**mixed))
+    assert "inq_2" not in f"{error} {vars(error)}"
+
+
+@pytest.mark.asyncio
+async def test_results_say_which_request_and_whose_data_they_are(scene):
+    inquiry = await scene.client.inquiries.retrieve(scene.an_inquiry().id)
+    assert isinstance(inquiry, Inquiry)
+    assert inquiry.answer.request_id.startswith("req_")
+    assert inquiry.answer.organization_id == scene.box.destination.id
+    assert inquiry.answer.environment_id.startswith("env_")

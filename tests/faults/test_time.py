@@ -1,0 +1,208 @@
+"""F80 to F90: clocks that jump, machines that sleep, codes and tokens that end.
+
+Others with these ids: tests/_tokens/test_broker.py (F80, F81, F87), test_offer.py and
+test_exchanging.py (F85), tests/_wire/test_lifetime.py (F85, F86), tests/journeys/
+test_main_job.py (F84).
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from persona_share import Scope
+from persona_share._wire.messages import Response
+from persona_share.errors import CodeExpiredError, DeadlineExceededError
+from persona_share.model.token import AuthorizationCode
+
+
+SCOPE = Scope.read("inq_1", "ver_2")
+HOUR = 3_600
+
+
+def delivered(number=1):
+    return f"delivered{number}.{str(SCOPE).encode().hex()}"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_f80_f81_a_step_of_the_wall_clock_costs_no_exchange(house, days):
+    manager = await house.manager()
+    scopes = [Scope.read(f"inq_{number}") for number in range(50)]
+    await asyncio.gather(*(manager.token(scope) for scope in scopes))
+    house.clock.step_wall(days * 24 * HOUR)
+    await house.pass_time(60, step=10)
+    await asyncio.gather(*(manager.token(scope) for scope in scopes))
+    assert len(house.service.requests) == 50
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_f80_f81_a_step_of_the_wall_clock_ends_no_waiting_code(house, days):
+    manager = await house.manager(codes=None)
+    ends = house.clock.wall() + timedelta(seconds=599)
+    manager.offer(delivered(), SCOPE, expires_at=ends)
+    house.clock.step_wall(days * 24 * HOUR)
+    await house.pass_time(300)
+    assert (await manager.token(SCOPE)).scope == SCOPE
+
+
+@pytest.mark.asyncio
+async def test_f81_what_is_shown_follows_the_wall_clock_and_decides_nothing(house):
+    manager = await house.manager()
+    token = await manager.token(SCOPE)
+    house.clock.step_wall(-24 * HOUR)
+    assert token.expires_at - house.clock.wall() == timedelta(seconds=3599)
+    assert token.expires_in == timedelta(seconds=3599)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("timers", [True, False], ids=["timers on", "timers stopped"])
+async def test_f82_after_two_hours_of_sleep_a_thousand_callers_cost_one_exchange(
+    house, timers
+):
+    manager = await house.manager()
+    old = await manager.token(SCOPE)
+    await house.settle()
+    house.clock.suspend(2 * HOUR, timers=timers)
+    house.service.delay = 1
+    callers = [asyncio.ensure_future(manager.token(SCOPE)) for _ in range(1_000)]
+    tokens = await house.soon(asyncio.gather(*callers))
+    assert {token.reveal() for token in tokens} == {"token2"}
+    assert old not in tokens
+    assert len(house.service.requests) == 2
+
+
+@pytest.mark.asyncio
+async def test_f82_tokens_in_use_are_renewed_within_a_tick_of_waking_up(house):
+    manager = await house.manager()
+    await manager.warm(SCOPE)
+    await house.settle()
+    house.clock.suspend(2 * HOUR, timers=False)
+    await house.pass_time(15, step=1)
+    assert len(house.service.requests) == 2
+
+
+@pytest.mark.asyncio
+async def test_f82_an_exchange_that_slept_counts_its_token_from_before(house):
+    house.service.delay = 1
+    manager = await house.manager()
+    caller = asyncio.ensure_future(manager.token(SCOPE))
+    await house.settle()
+    began = house.clock.now()
+    house.clock.suspend(HOUR / 2, timers=False)
+    token = await house.soon(caller)
+    assert token.ends == began + 3599
+
+
+@pytest.mark.asyncio
+async def test_f85_a_code_that_ends_while_it_waits_for_its_turn_is_not_sent(house):
+    house.service.headers = {"ratelimit-limit": "5"}
+    manager = await house.manager()
+    await manager.token(Scope.read("inq_8"))
+    soon = house.clock.wall() + timedelta(seconds=30)
+    with pytest.raises(Exception, match="while the code was good"):
+        await manager.exchange(AuthorizationCode(delivered(), expires_at=soon))
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f85_a_code_that_ends_between_two_attempts_is_not_sent_again(house):
+    house.service.script = [Response(status=503)] * 4
+    manager = await house.manager(codes=None)
+    ends = house.clock.wall() + timedelta(seconds=1)
+    with pytest.raises(Exception, match="no usable answer"):
+        await house.soon(
+            manager.exchange(delivered(), scope=SCOPE, expires_at=ends), step=0.05
+        )
+    sent = len(house.service.requests)
+    await house.pass_time(61)
+    with pytest.raises(Exception, match="used before"):
+        await manager.exchange(delivered())
+    assert len(house.service.requests) == sent
+
+
+@pytest.mark.asyncio
+async def test_f86_a_code_of_unknown_age_is_taken_for_new(house):
+    manager = await house.manager(codes=None)
+    manager.offer(delivered(), SCOPE)
+    await house.pass_time(599 - 5 - 40)
+    assert (await manager.token(SCOPE)).scope == SCOPE
+
+
+@pytest.mark.asyncio
+async def test_f86_and_is_not_sent_when_it_would_be_too_old(house):
+    manager = await house.manager(codes=None)
+    manager.offer(delivered(), SCOPE)
+    house.clock.advance(599 - 5 - 39)
+    with pytest.raises(CodeExpiredError):
+        await manager.exchange(delivered())
+    assert house.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_f87_until_the_end_of_the_old_token_its_renewal_is_tried_in_moderation(
+    house,
+):
+    manager = await house.manager()
+    await manager.token(SCOPE)
+    house.partner.script = [ValueError("down")] * 1_000
+    await house.pass_time(2_600)
+    for _ in range(985):
+        await house.pass_time(1)
+        await manager.token(SCOPE)
+    # From 900 s before the end on, with pauses that grow to minutes.
+    assert 3 <= len(house.partner.asked) - 1 <= 60
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "zone", [UTC, timezone(timedelta(hours=-11)), timezone(timedelta(hours=14))]
+)
+async def test_f88_an_end_in_any_time_zone_is_the_same_instant(house, zone):
+    manager = await house.manager(codes=None)
+    ends = (house.clock.wall() + timedelta(seconds=200)).astimezone(zone)
+    manager.offer(delivered(), SCOPE, expires_at=ends)
+    await house.pass_time(100)
+    assert (await manager.token(SCOPE)).scope == SCOPE
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "step", [1, -1, HOUR, -HOUR], ids=["leap", "back", "on", "off"]
+)
+async def test_f88_leap_seconds_and_daylight_saving_change_nothing(house, step):
+    manager = await house.manager()
+    token = await manager.token(SCOPE)
+    for _ in range(10):
+        await house.pass_time(200)
+        house.clock.step_wall(step)
+        assert await manager.token(SCOPE) is token
+    assert token.expires_in == timedelta(seconds=3599 - 2_000)
+    assert isinstance(token.expires_at, datetime)
+
+
+@pytest.mark.asyncio
+async def test_f90_a_loop_that_stood_still_fires_nothing_twice(house):
+    house.service.delay = 5
+    manager = await house.manager()
+    patient = asyncio.ensure_future(manager.token(SCOPE))
+    hurried = asyncio.ensure_future(manager.token(SCOPE, timeout=10))
+    await house.settle()
+    house.clock.advance(30)  # nobody had a turn meanwhile
+    answers = await house.soon(asyncio.gather(patient, hurried, return_exceptions=True))
+    assert answers[0].scope == SCOPE
+    assert isinstance(answers[1], DeadlineExceededError) or answers[1] is answers[0]
+    assert len(house.service.requests) == len(house.partner.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_f90_renewals_that_fell_due_meanwhile_happen_once(house):
+    manager = await house.manager()
+    scopes = [Scope.read(f"inq_{number}") for number in range(20)]
+    await manager.warm(*scopes)
+    await house.pass_time(3599 - 905)
+    house.clock.advance(870)  # all of them fell due while the loop stood still
+    await house.settle()
+    await house.pass_time(30, step=1)
+    assert len(house.service.requests) == 40

@@ -1,0 +1,141 @@
+"""The machine grant from its key to its objects, through the ends of many tokens."""
+
+import pytest
+
+from persona_share import Scope, ScopedTokenManager
+from persona_share._tokens.assertions import ClientCredentials
+from persona_share.errors import (
+    CodeRejectedError,
+    ExchangeAuthenticationError,
+    ScopeNotCoveredError,
+)
+from tests.turns import turns
+
+
+jwk = pytest.importorskip("joserfc.jwk")
+
+KEYS = {
+    "RS256": jwk.RSAKey.generate_key(2048),
+    "ES256": jwk.ECKey.generate_key("P-256"),
+}
+READ = Scope(("inquiry.read",))
+TOKEN = "POST /oauth/token"
+
+
+@pytest.fixture
+def machine(journey):
+    def make(algorithm="ES256", **options):
+        public = KEYS[algorithm].as_pem(private=False).decode()
+        journey.box.register_oauth_client("client-1", public, ["inquiry.read"])
+        private = KEYS[algorithm].as_pem(private=True).decode()
+        source = ClientCredentials("client-1", private, algorithm=algorithm)
+        return ScopedTokenManager(journey.source, codes=source, **options)
+
+    return make
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("algorithm", KEYS)
+async def test_a_signed_assertion_opens_what_its_permission_names(
+    journey, machine, algorithm
+):
+    inquiry = journey.box.add_inquiry()
+    async with machine(algorithm) as manager:
+        session = manager.session(READ)
+        assert (await session.inquiries.retrieve(inquiry.id)).id == inquiry.id
+        with pytest.raises(ScopeNotCoveredError):
+            await session.verifications.retrieve("ver_1")
+        assert (await manager.token(READ)).lifetime == 900
+    assert journey.box.log.tokens_minted == 1
+
+
+@pytest.mark.asyncio
+async def test_tokens_of_900_seconds_are_renewed_for_a_day_without_one_failure(
+    journey, machine
+):
+    inquiry = journey.box.add_inquiry()
+    async with machine() as manager:
+        session = manager.session(READ)
+        for _ in range(24 * 60):
+            assert (await session.inquiries.retrieve(inquiry.id)).id
+            journey.clock.advance(60)
+            await turns()
+    log = journey.box.log
+    assert log.count(status=401) == log.count(status=403) == 0
+    # 900 s that are renewed 100 to 300 s before their end: no loop without an end.
+    assert 86_400 / 900 <= log.tokens_minted <= 86_400 / 540
+
+
+@pytest.mark.asyncio
+async def test_a_lost_answer_is_asked_again_with_the_same_assertion(journey, machine):
+    # A jti is good once: the same assertion under another key would be refused, and
+    # another assertion would bring a second token.
+    journey.box.faults.lose_answer(TOKEN, times=2)
+    async with machine() as manager:
+        await journey.until(manager.token(READ))
+    assert journey.box.log.tokens_minted == 1
+    assert journey.box.log.count(status=401) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_second_stored_500_leads_to_a_new_assertion_under_a_new_key(
+    journey, machine
+):
+    journey.box.faults.answer(TOKEN, 500, stored=True)
+    async with machine() as manager:
+        await journey.until(manager.token(READ))
+    log = journey.box.log
+    assert log.count(status=500) == 2
+    assert log.count(status=401) == 0
+    assert log.tokens_minted == 1
+
+
+@pytest.mark.asyncio
+async def test_where_every_500_is_stored_two_assertions_are_the_most(journey, machine):
+    journey.box.faults.answer(TOKEN, 500, stored=True, times=None)
+    async with machine() as manager:
+        with pytest.raises(CodeRejectedError):
+            await journey.until(manager.token(READ))
+    assert journey.box.log.count(status=500) == 4
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [400, 401])
+async def test_an_assertion_that_is_refused_is_told_as_what_it_is(
+    journey, machine, status
+):
+    journey.box.switches.bad_assertion_status = status
+    async with machine() as manager:
+        # The service's clock is an hour behind: the assertion is from its future.
+        journey.box.advance(-3_600)
+        with pytest.raises((ExchangeAuthenticationError, CodeRejectedError)) as caught:
+            await journey.until(manager.token(READ))
+        journey.box.advance(3_600)
+        journey.clock.advance(61)
+        assert await journey.until(manager.token(READ))
+    assert caught.value.status == status
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("needed", [True, False])
+async def test_it_works_whether_or_not_an_api_key_is_needed_besides(
+    journey, machine, needed
+):
+    journey.box.switches.machine_grant_needs_bearer = needed
+    async with machine() as manager:
+        assert await manager.token(READ)
+
+
+@pytest.mark.asyncio
+async def test_the_assertion_is_for_the_token_endpoint_that_is_asked(journey, machine):
+    # Without any other audience the sandbox takes its own address only.
+    assert journey.box.switches.audiences == ()
+    async with machine() as manager:
+        assert await manager.token(READ)
+
+
+@pytest.mark.asyncio
+async def test_an_assertion_counts_as_one_code_a_token(journey, machine):
+    async with machine() as manager:
+        await manager.token(READ)
+        assert manager.metrics().codes_per_token == 1.0

@@ -1,0 +1,226 @@
+"""Whatever the service does where its documents are silent, the main job goes on.
+
+One journey with a lost answer, a stored failure, hours of renewals and a revocation,
+once for each setting of each switch of the sandbox that a token's life may depend on.
+"""
+
+import asyncio
+
+import pytest
+
+from persona_share import Scope
+from persona_share.errors import (
+    CodeExpiredError,
+    CodeRejectedError,
+    ExchangeForbiddenError,
+)
+
+
+TOKEN = "POST /oauth/token"
+#: The switches and their other settings (token-manager.md §8.1), and how many codes
+#: the lost answer of the journey may cost under them.
+SETTINGS = [
+    ({}, 0),
+    # P3: what a code is answered that cannot be exchanged.
+    *(({"used_code_status": status}, 0) for status in (404, 409, 422)),
+    *(({"oauth_replays": False, "used_code_status": s}, 1) for s in (400, 404, 422)),
+    # P1, P4: whether an exchange is replayed, and what a second one does.
+    ({"oauth_replays": False, "reuse_revokes_token": False}, 1),
+    ({"oauth_replays": False, "code_is_single_use": False}, 0),
+    (
+        {
+            "oauth_replays": False,
+            "code_is_single_use": False,
+            "reuse_revokes_token": False,
+        },
+        0,
+    ),
+    # P2: a duplicate of a request that is on its way.
+    ({"inflight_duplicate": "conflict"}, 0),
+    ({"inflight_duplicate": "run"}, 0),
+    # P5, P6: among whom a key is unique, and what counts as a parameter.
+    ({"key_namespace": "environment"}, 0),
+    ({"key_namespace": "global"}, 0),
+    ({"headers_are_parameters": True}, 0),
+    ({"mismatch_status": 409}, 0),
+    ({"mismatch_status": 422}, 0),
+    # P7: what a replay looks like.
+    ({"replay_updates_expires_in": True}, 0),
+    ({"replay_date": "first"}, 0),
+    ({"replay_marker": "Idempotent-Replayed"}, 0),
+    ({"replay_request_id": "new"}, 0),
+    # P8, and the limits' other open points.
+    ({"replay_counts_against_limit": False, "key_limit": 100}, 0),
+    ({"key_limit": 100, "rate_limit_headers_on_401": True}, 0),
+    ({"limit_of_scoped_token": "source", "key_limit": 100}, 0),
+    # P9: whether two tokens of one scope live side by side.
+    ({"second_token_revokes_first": True}, 0),
+    # P10: a token that is not known everywhere at once.
+    ({"mint_grace_401": 0.9}, 0),
+    ({"mint_grace_401": 2.5}, 0),
+    # P11: lifetimes that are not what is announced.
+    *(({"lifetime_slack": seconds}, 0) for seconds in (-60.0, -5.0, 60.0)),
+    *(({"code_lifetime_slack": seconds}, 0) for seconds in (-560.0, 60.0)),
+    # P12: how the granted scope is written.
+    ({"scope_order": "canonical"}, 0),
+    ({"scope_order": "shuffled"}, 0),
+    ({"scope_duplicates": "kept"}, 0),
+    ({"scope_case": "lowered"}, 0),
+    # P13, P14: what is kept, and for how long.
+    ({"key_retention": 0.05}, 1),
+    ({"key_retention": 3600.0}, 0),
+    ({"keeps_server_errors": False}, 0),
+    # Others that a token's life passes by.
+    ({"success_status": 200}, 0),
+    ({"token_casing": "Bearer"}, 0),
+    ({"expired_token_status": 403}, 0),
+    ({"out_of_scope_status": 404}, 0),
+    ({"token_environment": "destination"}, 0),
+    ({"token_inherits": "issuer"}, 0),
+    ({"token_inherits": "holder"}, 0),
+]
+
+
+def named(value):
+    """Name a case by its switches."""
+    if not isinstance(value, dict):
+        return ""
+    return " ".join(f"{key}={each}" for key, each in value.items()) or "as documented"
+
+
+def set_switches(box, settings):
+    for name, value in settings.items():
+        assert hasattr(box.switches, name)
+        setattr(box.switches, name, value)
+
+
+async def quiet(journey, manager):
+    """Let the renewals that have begun come to their end, before time goes on."""
+    while manager._broker._flights:
+        await asyncio.wait(
+            [flight.task for flight in manager._broker._flights.values()],
+            timeout=0.005,
+        )
+        journey.clock.advance(0.25)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("settings", "lost"), SETTINGS, ids=named)
+async def test_the_main_job_goes_on_under_every_setting(journey, settings, lost):
+    set_switches(journey.box, settings)
+    box, log = journey.box, journey.box.log
+    inquiry, verification = box.add_inquiry(), box.add_verification()
+    scope = Scope.read(inquiry.id, verification.id)
+    began = journey.clock.now()
+    async with journey.manager() as manager:
+        session = manager.session(scope)
+
+        async def read():
+            return await journey.until(session.inquiries.retrieve(inquiry.id))
+
+        box.faults.lose_answer(TOKEN)
+        assert (await read()).id == inquiry.id
+        assert journey.authorized <= 1 + lost
+        box.faults.answer(TOKEN, 500, stored=True)
+        for _ in range(3 * 12):
+            journey.clock.advance(300)
+            assert (await read()).id == inquiry.id
+            await quiet(journey, manager)
+        before = journey.authorized
+        journey.clock.advance(60)
+        if "mint_grace_401" not in settings:  # two replays are not enough for both
+            box.revoke(str(scope))
+        assert (await read()).id == inquiry.id
+        assert journey.authorized <= before + 1
+    # Each token is renewed 300 to 900 s before its end, and one was revoked.
+    elapsed = journey.clock.now() - began
+    assert journey.authorized <= 1 + lost + elapsed / 2_699 + 1, elapsed
+    assert log.count(status=403) == 0
+    assert log.crashes == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+async def test_a_code_that_is_over_is_told_whatever_its_status_is(journey, status):
+    switches = journey.box.switches
+    switches.expired_code_status = switches.foreign_code_status = status
+    switches.unknown_code_status = status
+    scope = Scope.read(journey.box.add_inquiry().id)
+    async with journey.manager(codes=None) as manager:
+        expired = await journey.ask_partner(scope)
+        journey.box.expire_codes()
+        stranger = journey.box.add_organization()
+        foreign = await journey.source.oauth.authorize(
+            client_id=stranger.id, scope=scope
+        )
+        for code in (expired, foreign, "unknown"):
+            with pytest.raises(CodeRejectedError) as caught:
+                await journey.until(manager.exchange(code))
+            assert caught.value.status == status
+            journey.clock.advance(61)
+
+
+@pytest.mark.asyncio
+async def test_a_code_that_ended_in_our_hands_is_not_even_sent(journey):
+    scope = Scope.read(journey.box.add_inquiry().id)
+    code = await journey.ask_partner(scope)
+    journey.clock.advance(600)
+    async with journey.manager(codes=None) as manager:
+        with pytest.raises(CodeExpiredError):
+            await manager.exchange(code)
+    assert journey.box.log.count(operation=TOKEN) == 0
+
+
+@pytest.mark.asyncio
+async def test_an_exchange_cut_off_while_it_is_at_work_costs_one_code(journey):
+    """P2, the hard way: the first request is still at work when the second comes."""
+    for behaviour in ("wait", "conflict"):
+        journey.box.switches.inflight_duplicate = behaviour
+        scope = Scope.read(journey.box.add_inquiry().id)
+        before = journey.authorized
+        journey.box.faults.delay(TOKEN, 0.3)
+        async with journey.manager() as manager:
+            bringing = asyncio.ensure_future(manager.token(scope))
+            await journey.until(asyncio.wait({bringing}), step=1)
+            assert bringing.result()
+        assert journey.authorized == before + 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"key_limit": 1},
+        {"key_limit": 1, "retry_after_on_429": True},
+        {"oauth_quota": 1, "quota_prefix": "Quota"},
+        {"oauth_quota": 1, "quota_prefix": "QuotaLimit"},
+    ],
+    ids=named,
+)
+@pytest.mark.parametrize("rounding", ["up", "down", "exact"])
+async def test_a_429_is_waited_out_however_its_reset_is_told(journey, rounding, limit):
+    box = journey.box
+    box.switches.reset_rounding = rounding
+    scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
+    codes = [await journey.ask_partner(scope) for scope in scopes]
+    set_switches(box, limit)
+    async with journey.manager(codes=None) as manager:
+        exchanges = asyncio.gather(*(manager.exchange(code) for code in codes))
+        assert await journey.until(exchanges, step=2) == scopes
+    assert 1 <= box.log.count(status=429) <= 20
+
+
+@pytest.mark.asyncio
+async def test_a_used_up_quota_that_answers_403_says_so(journey):
+    box = journey.box
+    box.switches.quota_status = 403
+    scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
+    codes = [await journey.ask_partner(scope) for scope in scopes]
+    box.switches.oauth_quota = 1
+    async with journey.manager(codes=None) as manager:
+        await manager.exchange(codes[0])
+        with pytest.raises(ExchangeForbiddenError, match="Quota exceeded"):
+            await manager.exchange(codes[1])
+        box.switches.oauth_quota = None
+        fresh = await journey.ask_partner(scopes[1])
+        assert await manager.exchange(fresh) == scopes[1]

@@ -1,0 +1,84 @@
+"""A crowd against the limit of a sandbox: sessions and exchanges share one gate."""
+
+import asyncio
+
+import pytest
+
+from persona_share import PersonaClient, Scope
+from persona_share.errors import ConfigurationError, RateLimitedError
+from persona_share.model.policy import PacingPolicy
+
+
+LIMIT = 20
+
+
+@pytest.fixture
+def limited(journey):
+    """A destination whose environment may make 20 requests a minute."""
+    environment = journey.box.destination.environments["sandbox"]
+    environment.window.limit = LIMIT
+    return journey
+
+
+def _statuses(journey):
+    return [entry.status for entry in journey.box.log.find()]
+
+
+@pytest.mark.asyncio
+async def test_g19_sessions_and_exchanges_of_one_client_are_never_refused(limited):
+    ids = [limited.box.add_inquiry().id for _ in range(10)]
+    async with limited.manager() as manager:
+        sessions = [manager.session(Scope.read(each)) for each in ids]
+        work = [
+            session.inquiries.retrieve(each)
+            for session, each in zip(sessions, ids, strict=True)
+            for _ in range(2)
+        ]
+        found = await limited.until(asyncio.gather(*work), step=0.25)
+    assert [each.id for each in found] == [each for each in ids for _ in range(2)]
+    assert 429 not in _statuses(limited)
+
+
+async def _burst(journey, pacing):
+    inquiry = journey.box.add_inquiry(organization=journey.box.destination)
+    async with PersonaClient(
+        journey.box.destination.api_key,
+        base_url=journey.box.url,
+        insecure_local=True,
+        pacing=pacing,
+        _world=journey.source.account.world,
+    ) as client:
+        work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
+        results = asyncio.gather(*work, return_exceptions=True)
+        return await journey.until(results, step=0.25)
+
+
+@pytest.mark.asyncio
+async def test_without_pacing_each_call_finds_out_for_itself(limited):
+    await _burst(limited, "off")
+    assert _statuses(limited).count(429) >= LIMIT
+
+
+@pytest.mark.asyncio
+async def test_after_429_everybody_waits_for_the_window(limited):
+    results = await _burst(limited, PacingPolicy(mode="after_429"))
+    assert [each for each in results if isinstance(each, Exception)] == []
+    assert _statuses(limited).count(429) == LIMIT
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_cannot_wait_so_long_is_told_when_to_come_back(limited):
+    inquiry = limited.box.add_inquiry(organization=limited.box.destination)
+    inquiries = limited.destination.inquiries
+    for _ in range(LIMIT - 1):
+        await inquiries.retrieve(inquiry.id)
+    with pytest.raises(RateLimitedError) as caught:
+        await limited.until(inquiries.retrieve(inquiry.id, timeout=10), step=0.1)
+    assert 0 < caught.value.retry_after <= 60
+    assert len(limited.box.log.find()) == LIMIT - 1
+
+
+@pytest.mark.parametrize("pacing", ["on", "", 5, None, True])
+def test_what_is_no_mode_is_refused(pacing):
+    with pytest.raises(ConfigurationError):
+        PersonaClient("key", pacing=pacing)

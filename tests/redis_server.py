@@ -1,0 +1,111 @@
+"""A real Redis for tests: started on a free port of this machine, gone at the end."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+
+BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+class RedisServer:
+    """A server without a disk, and the switches of its failures."""
+
+    def __init__(self, *options):
+        self._options = options
+        self.port = _free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._process = None
+        self.client = redis.Redis(port=self.port, protocol=2)
+        self.start()
+
+    def start(self):
+        """Start it, empty, and return when it answers."""
+        command = [BINARY, "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--appendonly", "no", "--daemonize", "no"]
+        command += ["--enable-debug-command", "yes", *self._options]
+        self._process = subprocess.Popen(  # noqa: S603 - our own server
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(500):
+            try:
+                self.client.ping()
+            except (redis.ConnectionError, redis.BusyLoadingError):
+                time.sleep(0.01)
+            except redis.AuthenticationError:
+                return
+            else:
+                return
+        raise AssertionError("redis-server does not answer")
+
+    def freeze(self):
+        """Let it stand still, with its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        """Kill it."""
+        self.client.close()
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _free_port():
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        return there.getsockname()[1]
+
+
+def needs_redis():
+    """Skip where there is no server to start; .ci/run installs one."""
+    if BINARY is None:
+        pytest.skip("neither redis-server nor valkey-server is installed")
+
+
+@pytest.fixture(scope="session")
+def one_redis():
+    """Answer a server for all tests that leave it as they found it."""
+    needs_redis()
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(one_redis):
+    """Answer an empty server that lives on."""
+    one_redis.client.flushall()
+    one_redis.client.script_flush()
+    return one_redis
+
+
+@pytest.fixture
+def own_redis():
+    """Answer what starts a server of its own for a test, with options."""
+    needs_redis()
+    servers = []
+
+    def start(*options):
+        servers.append(RedisServer(*options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def open_files():
+    """Answer how many files and sockets this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
