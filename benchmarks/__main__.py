@@ -8,6 +8,7 @@ from benchmarks.figure import show
 
 MODULES = [
     "imports",
+    "decode",
     "token_hit",
     "token_stampede",
     "token_hour_boundary",

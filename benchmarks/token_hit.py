@@ -16,8 +16,8 @@ from persona_share.ports import BearerSource
 from persona_share.testing import FakeClock, fake_world
 
 
-ROUNDS = 25
-CALLS = 10_000
+ROUNDS = 61
+CALLS = 4_000
 SCOPES = 10_000
 UNCOUNTED = 1_000
 LOOK_UP = "a dictionary look-up with an expiry check in a function, on the same clock"

@@ -24,14 +24,9 @@ def parse_json(body: bytes) -> object:
     Raises:
         NotJsonError: it is none, or it is nested too deeply.
     """
-    body = body.removeprefix(_BOM)
-    why = None
-    value: object = None
     try:
-        value = orjson.loads(body)
+        return orjson.loads(body.removeprefix(_BOM))
     except (ValueError, RecursionError, MemoryError):
-        # orjson's exception holds the whole body, so it goes no further.
-        why = "it is not JSON" if body else "it is empty"
-    if why is not None:
-        raise NotJsonError(why)
-    return value
+        pass  # orjson's exception holds the whole body, so it goes no further
+    message = "it is not JSON" if body.removeprefix(_BOM) else "it is empty"
+    raise NotJsonError(message)

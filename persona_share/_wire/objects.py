@@ -93,25 +93,9 @@ def resource(raw: Any, answer: AnswerFacts, along: Along = ALONE) -> Resource:
     type_name = raw["type"]
     kind = kind_of(type_name)
     object_id = raw.get("id", "") if kind.nameless else raw["id"]
-    return _made(kind, type_name, object_id, raw.get("attributes"), raw, answer, along)
-
-
-def flat(raw: Any, kind: type[Resource], answer: AnswerFacts, along: Along) -> Resource:
-    """Answer a thing of this kind whose attributes stand beside its type and id."""
-    return _made(kind, raw["type"], raw["id"], raw, raw, answer, along)
-
-
-def _made(
-    kind: type[Resource],
-    type_name: object,
-    object_id: object,
-    attributes: object,
-    raw: object,
-    answer: AnswerFacts,
-    along: Along,
-) -> Resource:
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
+    attributes = raw.get("attributes")
     found = _NEW(kind)
     _TYPE(found, type_name)
     _ID(found, object_id)
@@ -120,6 +104,21 @@ def _made(
     _ANSWER(found, answer)
     _ALONG(found, along)
     return found
+
+
+def flat(raw: Any, kind: type[Resource], answer: AnswerFacts, along: Along) -> Resource:
+    """Answer a thing of this kind whose attributes stand beside its type and id."""
+    type_name, object_id = raw["type"], raw["id"]
+    if type(type_name) is not str or type(object_id) is not str:
+        raise TypeError
+    return kind(
+        type=type_name,
+        id=object_id,
+        attributes=raw,
+        raw=raw,
+        answer=answer,
+        along=along,
+    )
 
 
 def along(document: Mapping[str, Any], answer: AnswerFacts) -> Along:

@@ -30,6 +30,7 @@ class Held:
         self._clock = clock
         self._policy = policy
         self._by_scope = {}
+        self._replaced = {}
 
     def __iter__(self):
         return iter(tuple(self._by_scope.values()))
@@ -42,9 +43,12 @@ class Held:
         for older in self:
             if older.asked == token.asked and older.scope <= token.scope:
                 self.drop(older)
+                self._replaced[older.value] = older
             elif older.asked == token.asked:
                 done = attrs.evolve(older, asked=Scope())
                 self._by_scope[older.scope] = done
+        if (older := self._by_scope.get(token.scope)) is not None:
+            self._replaced[older.value] = older
         self._by_scope[token.scope] = token
 
     def drop(self, token):
@@ -58,6 +62,13 @@ class Held:
     def value(self, value):
         """Answer the current token with this value."""
         return next((token for token in self if token.value == value), None)
+
+    def given(self, value):
+        """Answer the token with this value, replaced by a newer one or not.
+
+        A caller to whom it was given may hear of that one a moment later.
+        """
+        return self.value(value) or self._replaced.get(value)
 
     def usable(self, token):
         """Answer whether a token may be handed out now."""

@@ -117,13 +117,17 @@ class Partner:
         sendings.asking(scope)
         asking_now = sendings.asking_now
         asking_now[scope] += 1
-        kind, delay = self.plans.pop(0) if self.plans else ("code", 0.0)
+        kind, delay = self.next_plan()
         try:
             if delay:
                 await self.endpoint.clock.sleep(delay)
         finally:
             asking_now[scope] -= 1
         return self._answer(kind, scope)
+
+    def next_plan(self):
+        """Answer what to do about the next question, and after how long."""
+        return self.plans.pop(0) if self.plans else ("code", 0.0)
 
     def _answer(self, kind, scope):
         match kind:

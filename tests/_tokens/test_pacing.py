@@ -27,17 +27,17 @@ def answer(limit):
 
 async def passed(pacing, count, *, hurried=True, until=float("inf")):
     """How many of so many get their turn without time passing, and the rest."""
-    turns = [
+    queue = [
         asyncio.ensure_future(pacing.turn(lambda: hurried, until)) for _ in range(count)
     ]
     await turns(5)
-    return sum(turn.done() and turn.result() for turn in turns), turns
+    return sum(turn.done() and turn.result() for turn in queue), queue
 
 
-async def stop(turns):
-    for turn in turns:
+async def stop(queue):
+    for turn in queue:
         turn.cancel()
-    await asyncio.gather(*turns, return_exceptions=True)
+    await asyncio.gather(*queue, return_exceptions=True)
 
 
 @pytest.mark.asyncio
@@ -51,22 +51,22 @@ async def test_there_is_no_limit_before_the_first_header(pacing):
 async def test_a_fifth_of_the_limit_goes_to_exchanges(pacing, clock):
     pacing.learn(answer(300))
     clock.advance(60)
-    count, turns = await passed(pacing, 100)
+    count, queue = await passed(pacing, 100)
     assert count == 60
     clock.advance(10)
     await turns(10)
-    assert 69 <= sum(turn.done() for turn in turns) <= 71
-    await stop(turns)
+    assert 69 <= sum(turn.done() for turn in queue) <= 71
+    await stop(queue)
 
 
 @pytest.mark.asyncio
 async def test_renewals_leave_three_tenths_to_callers_who_wait(pacing, clock):
     pacing.learn(answer(300))
     clock.advance(60)
-    count, turns = await passed(pacing, 100, hurried=False)
+    count, queue = await passed(pacing, 100, hurried=False)
     assert count == 60 - 18
     assert (await passed(pacing, 18))[0] == 18
-    await stop(turns)
+    await stop(queue)
 
 
 @pytest.mark.asyncio
@@ -91,24 +91,24 @@ async def test_after_a_429_nothing_goes_until_the_reset(pacing, clock):
     pacing.learn(answer(300))
     clock.advance(60)
     pacing.close(42)
-    count, turns = await passed(pacing, 5)
+    count, queue = await passed(pacing, 5)
     assert count == 0
     clock.advance(41.9)
     await turns(10)
-    assert not any(turn.done() for turn in turns)
+    assert not any(turn.done() for turn in queue)
     clock.advance(0.2)
     await turns(10)
-    assert all(turn.done() for turn in turns)
+    assert all(turn.done() for turn in queue)
 
 
 @pytest.mark.asyncio
 async def test_a_429_closes_even_where_no_limit_is_known(pacing, clock):
     pacing.close(10)
-    count, turns = await passed(pacing, 1)
+    count, queue = await passed(pacing, 1)
     assert count == 0
     clock.advance(10)
     await turns(10)
-    assert turns[0].result()
+    assert queue[0].result()
 
 
 @pytest.mark.asyncio

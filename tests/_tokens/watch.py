@@ -237,7 +237,7 @@ class Watch:
 
     def calling(self, value, request):
         """Check a call to the API at the moment when it leaves."""
-        token, held = self.endpoint.tokens[value], self.held.value(value)
+        token, held = self.endpoint.tokens[value], self.held.given(value)
         self.require(13, value not in self.dead, "a call carries a revoked token")
         fits = Scope.parse(request.target) <= token.scope
         self.require(19, fits, "a call carries a token that does not cover it")
@@ -274,7 +274,9 @@ class Watch:
 
     def _require_good(self, scope, token, door):
         value, now = token.reveal(), self.clock.now()
-        truth, held = self.endpoint.tokens[value], self.held.value(value)
+        truth = self.endpoint.tokens[value]
+        known = self.held.given if door == "token()" else self.held.value
+        held = known(value)
         guard = min(self.policy.guard, token.lifetime / 20)
         self.require(8, now < token.ends - guard, f"{door}: a token past its guard")
         ended = now >= truth.ends and truth.code not in self.ledger.shared

@@ -12,7 +12,7 @@ ID = re.compile(r"(?<=_f)0*([0-9]+[a-f]?)(?=_)")
 
 
 class Tally:
-    """Which faults have a test, and which of those tests did not pass."""
+    """Which faults have a test, and which of those tests passed."""
 
     def __init__(self, config):
         # A part of the suite cannot tell whether a test is missing.
@@ -20,7 +20,7 @@ class Tally:
         from_settings = config.args_source is config.ArgsSource.TESTPATHS
         self.whole = from_settings and not chosen
         self.tests = {}
-        self.failed = set()
+        self.passed = set()
 
     def collect(self, items):
         known = {fault for step in FAULTS.values() for fault in step}
@@ -37,7 +37,7 @@ class Tally:
         return {
             fault
             for fault in DUE & self.tests.keys()
-            if not self.tests[fault] & self.failed
+            if self.tests[fault] <= self.passed
         }
 
     @property
@@ -56,8 +56,10 @@ class Tally:
         self.collect(items)
 
     def pytest_runtest_logreport(self, report):
-        if not report.passed:
-            self.failed.add(report.nodeid)
+        if report.when == "call" and report.passed:
+            self.passed.add(report.nodeid)
+        elif not report.passed:
+            self.passed.discard(report.nodeid)
 
     def pytest_sessionfinish(self, session):
         if self.whole and self.missing and not session.exitstatus:

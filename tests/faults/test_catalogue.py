@@ -1,6 +1,11 @@
-"""The catalogue itself: all ids, each once."""
+"""The catalogue has all ids, each once, and a run tells which of them lack a test."""
+
+from types import SimpleNamespace
+
+import pytest
 
 from tests.faults.catalogue import BUILT, DUE, FAULTS
+from tests.faults.tally import Tally
 
 
 def ids(*ranges):
@@ -18,3 +23,49 @@ def test_every_fault_is_due_at_one_step():
 def test_what_is_due_follows_from_what_is_built():
     assert set(FAULTS) >= BUILT
     assert {"f40", "f60", "f87"} <= DUE
+
+
+@pytest.fixture
+def tally(pytestconfig):
+    """A tally of the whole suite, whatever was asked of this run."""
+    sources = pytestconfig.ArgsSource
+    option = SimpleNamespace(keyword="", markexpr="")
+    whole = SimpleNamespace(
+        option=option, ArgsSource=sources, args_source=sources.TESTPATHS
+    )
+    return Tally(whole)
+
+
+def item(name):
+    return SimpleNamespace(name=name, nodeid=f"tests/test_x.py::{name}")
+
+
+def passed(name):
+    return SimpleNamespace(nodeid=item(name).nodeid, when="call", passed=True)
+
+
+def test_a_due_fault_without_a_test_fails_the_run(tally):
+    tally.collect([item("test_f60_many_callers")])
+    assert set(tally.missing) == DUE - {"f60"}
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    tally.pytest_sessionfinish(session)
+    assert session.exitstatus is pytest.ExitCode.TESTS_FAILED
+    assert "no test for f40" in tally.summary()
+
+
+def test_a_name_may_carry_several_ids_with_or_without_zeros(tally):
+    tally.collect([item("test_f062_f63_it_lands"), item("test_f40_a[f41_]")])
+    assert set(tally.tests) == {"f62", "f63", "f40"}
+
+
+def test_a_fault_is_survived_when_all_its_tests_passed(tally):
+    tally.collect([item("test_f60_one"), item("test_f60_two")])
+    tally.pytest_runtest_logreport(passed("test_f60_one"))
+    assert tally.survived == set()
+    tally.pytest_runtest_logreport(passed("test_f60_two"))
+    assert tally.survived == {"f60"}
+
+
+def test_an_id_that_is_in_no_catalogue_is_a_slip(tally):
+    with pytest.raises(pytest.UsageError, match="f999"):
+        tally.collect([item("test_f999_unheard_of")])

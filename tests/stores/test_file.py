@@ -82,7 +82,7 @@ def test_t12_so_is_a_loose_file_beside_it(tmp_path):
     private_file(path)
     journal.touch()
     journal.chmod(0o644)
-    with pytest.raises(StoreRefusedError, match="tokens.db-journal"):
+    with pytest.raises(StoreRefusedError, match="db-journal"):
         private_file(path, [journal])
 
 
