@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
+from persona_share._tokens.bringing import Bringer
 from persona_share._tokens.codes import Codes, TimeIsUpError, within
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.flight import Flight, Left, Outcome
+from persona_share._tokens.flights import Flights, Key
 from persona_share._tokens.meter import Meter
 from persona_share._tokens.mint import Mint
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._tokens.vault import Vault
-from persona_share._wire.exchange import Blocked, InDoubt, Minted, Rejected
 from persona_share._wire.lifetime import (
     Standing,
     is_worthwhile,
@@ -25,13 +26,10 @@ from persona_share._wire.lifetime import (
 )
 from persona_share.errors import (
     CodeAlreadyUsedError,
-    CodeRejectedError,
     DeadlineExceededError,
     ManagerClosedError,
     PersonaError,
     Phase,
-    ScopeNotGrantedError,
-    TokenError,
 )
 from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics
@@ -59,7 +57,14 @@ class Broker:
         self._setbacks = self.vault.setbacks
         self._mint = Mint(account, policy)
         self._roll = world.roll
-        self._flights: dict[Scope | bytes, Flight] = {}
+        self._flights = Flights()
+        self._bringer = Bringer(
+            self._tell,
+            vault=self.vault,
+            codes=self.codes,
+            mint=self._mint,
+            flights=self._flights,
+        )
         self._closed = False
 
     # ── What callers ask ────────────────────────────────────────────────────────
@@ -116,7 +121,10 @@ class Broker:
         if isinstance(outcome, Entry) or outcome is Left.WITHDRAWN:
             return outcome
         held = self.vault.entries.exact(entry.token.scope) is entry
-        if not held or entry.standing(self.clock.now(), self.policy) is Standing.EXPIRED:
+        if (
+            not held
+            or entry.standing(self.clock.now(), self.policy) is Standing.EXPIRED
+        ):
             # It ended, was revoked or forgotten while we waited: look again.
             return Left.WITHDRAWN if self.clock.now() < deadline else outcome
         return entry
@@ -170,7 +178,7 @@ class Broker:
         now = self.clock.now()
         waits = ticket.state is TicketState.QUEUED
         hint = ticket.hint
-        if self._closed or hint is None or not waits or self._delivery(hint):
+        if self._closed or hint is None or not waits or self._bringer.delivery(hint):
             return
         entry = self.vault.held(hint) or self.vault.entries.lapsed(hint)
         if entry is None or not self.vault.is_in_use(entry, now):
@@ -228,29 +236,16 @@ class Broker:
     def _is_wanted(self, hint: Scope, now: float) -> bool:
         """Answer whether somebody waits for it, or a token in use is due."""
         waiting = [
-            not flight.sent and self._delivery(key) is None
-            for key, flight in self._flights.items()
-            if isinstance(key, Scope) and self._suits(hint, key)
+            not flight.sent and self._bringer.delivery(key) is None
+            for key, flight in self._flights.touching(hint)
+            if isinstance(key, Scope) and self._bringer.suits(hint, key)
         ]
-        if waiting or self._delivery(hint) is not None:
+        if waiting or self._bringer.delivery(hint) is not None:
             return any(waiting)
         entry = self.vault.held(hint) or self.vault.entries.lapsed(hint)
         if entry is None or not self.vault.is_in_use(entry, now):
             return False
         return entry.standing(now, self.policy) is not Standing.FRESH
-
-    def _suits(self, hint: Scope, asked: Scope) -> bool:
-        """Answer whether a code with this hint may bring a token for a scope."""
-        return asked == hint if self.policy.exact_only else asked <= hint
-
-    def _delivery(self, asked: Scope) -> Flight | None:
-        """Answer the flight of a code on its way that may bring a token for a scope."""
-        for key, flight in self._flights.items():
-            on_its_way = flight.sent or not isinstance(key, Scope)
-            hint = None if flight.ticket is None else flight.ticket.hint
-            if on_its_way and hint is not None and self._suits(hint, asked):
-                return flight
-        return None
 
     def _at_work_on(self, ticket: Ticket) -> Flight | None:
         """Answer the flight that has this code in hand, whatever it was begun for."""
@@ -263,10 +258,12 @@ class Broker:
         """Exchange one delivered code."""
         flight = self._fly(
             ticket.id,
-            lambda flight: self._redeemed(ticket, flight),
+            lambda flight: self._bringer.redeem(ticket, flight),
             background=background,
         )
         self.codes.claim(ticket, flight)
+        if ticket.hint is not None:
+            self._flights.note(ticket.id, ticket.hint)
         return flight
 
     def _join(
@@ -282,120 +279,26 @@ class Broker:
                 )
             )
         return self._fly(
-            asked, lambda flight: self._served(asked, flight), background=background
+            asked,
+            lambda flight: self._bringer.serve(asked, flight),
+            background=background,
         )
 
     def _fly(
         self,
-        key: Scope | bytes,
+        key: Key,
         work: Callable[[Flight], Awaitable[Outcome]],
         *,
         background: bool = False,
     ) -> Flight:
         def landed(flight: Flight) -> None:
-            self._flights.pop(key, None)
+            self._flights.end(key)
             if flight.ticket is not None:
                 flight.ticket.let_go()
 
         flight = Flight(work, clock=self.clock, background=background, landed=landed)
-        self._flights[key] = flight
+        self._flights.begin(key, flight)
         return flight
-
-    async def _served(self, asked: Scope, flight: Flight) -> Outcome:
-        """Bring a token for a scope: codes until one is granted, or a reason."""
-        try:
-            while True:
-                try:
-                    await self._deliveries(asked)
-                    ticket = await self.codes.obtain(asked, flight)
-                    await self._deliveries(asked)
-                    entry = await self._land(ticket, asked, flight)
-                except CodeRejectedError as error:
-                    flight.sent = False
-                    if (fresh := self._fresh(asked)) is not None:
-                        return fresh
-                    if not self._goes_on(asked, flight):
-                        raise error.fresh() from None
-                    continue
-                if asked <= entry.token.scope:
-                    return entry
-                if ticket.hint is not None:
-                    raise _not_granted(asked, entry.token.scope)
-        except TokenError as error:
-            self.vault.failed(asked, error, asked_source=flight.codes_asked > 0)
-            raise
-
-    def _fresh(self, asked: Scope) -> Entry | None:
-        """Answer what another flight brought meanwhile."""
-        entry, now = self.vault.held(asked), self.clock.now()
-        if entry is None or entry.standing(now, self.policy) is not Standing.FRESH:
-            return None
-        return entry
-
-    def _goes_on(self, asked: Scope, flight: Flight) -> bool:
-        """Answer whether a flight whose code was refused tries another one."""
-        if self._setbacks.broken or flight.unwanted:
-            return False
-        return self.codes.may_ask_again(asked, flight)
-
-    async def _deliveries(self, asked: Scope) -> None:
-        """Wait for the codes on their way that may do: two exchanges would burn one.
-
-        The flight that waits here ends with the token, should one of them bring it.
-        """
-        while (delivery := self._delivery(asked)) is not None:
-            await delivery.wait(float("inf"))
-
-    async def _redeemed(self, ticket: Ticket, flight: Flight) -> Outcome:
-        """Bring the token of one delivered code."""
-        hint = ticket.hint
-        try:
-            entry = await self._land(ticket, hint, flight)
-        except TokenError as error:
-            self.vault.tell_failure(hint, error)
-            raise
-        if hint is not None and not hint <= entry.token.scope:
-            raise _not_granted(hint, entry.token.scope)
-        return entry
-
-    async def _land(
-        self, ticket: Ticket, expected: Scope | None, flight: Flight
-    ) -> Entry:
-        """Exchange one ticket and file its token, or raise what stands against it."""
-        verdict = await self._mint.redeem(ticket, expected, flight)
-        at, size = self.clock.now(), len(expected or ())
-        if isinstance(verdict, Minted):
-            entry = self.vault.publish(
-                verdict,
-                ticket,
-                expected,
-                followers=flight.followers,
-                pressed=self._mint.pacing.pressed,
-            )
-            self._share(entry)
-            return entry
-        error = verdict.error
-        match verdict:
-            case Rejected():
-                self._setbacks.rejected(at)
-                self._tell(
-                    events.CodeRejected(at=at, scope_size=size, status=error.status)
-                )
-            case InDoubt(cooldown=pause):
-                error.retry_after = pause
-                self._tell(events.CodeInDoubt(at=at, scope_size=size))
-            case Blocked(cooldown=pause):
-                error.retry_after = pause or None
-        raise error
-
-    def _share(self, entry: Entry) -> None:
-        """Give a new token to everybody whom it serves, whatever they wait for."""
-        self.vault.evict(
-            lambda each: each.pinned or each.asked in self._flights or each is entry
-        )
-        for key, flight in tuple(self._flights.items()):
-            if isinstance(key, Scope):
-                flight.satisfy(entry, key, self.policy)
 
     def _granted_before(self, ticket: Ticket) -> Scope:
         scope = ticket.granted
@@ -420,9 +323,3 @@ def _raise_if_final(outcome: Outcome, too_late: str) -> None:
         raise DeadlineExceededError(too_late, phase=Phase.NOT_SENT)
     if isinstance(outcome, PersonaError):
         raise outcome.fresh()
-
-
-def _not_granted(asked: Scope, granted: Scope) -> ScopeNotGrantedError:
-    missing = asked - granted
-    message = f"{len(missing)} of {len(asked)} permissions were not granted"
-    return ScopeNotGrantedError(message, scope=str(asked), missing=str(missing))

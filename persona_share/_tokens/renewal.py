@@ -7,11 +7,16 @@ machine missed is due at the first look after it.
 import asyncio
 import heapq
 import itertools
+from typing import Final
 
 from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.tickets import Ticket
 from persona_share._wire.lifetime import Standing
+
+
+#: So many entries that nobody holds any more may wait in the heap.
+_LITTER: Final = 64
 
 
 class Renewal:
@@ -52,6 +57,11 @@ class Renewal:
     def _look_at(self, at: float, entry: Entry) -> None:
         entry.due_at = at
         heapq.heappush(self._due, entry)
+        exact = self._broker.vault.entries.exact
+        if len(self._due) > 2 * len(self._broker.vault.entries) + _LITTER:
+            # Tokens that were dropped must not wait here until they would be due.
+            self._due = [each for each in self._due if exact(each.token.scope) is each]
+            heapq.heapify(self._due)
 
     async def _run(self) -> None:
         clock, tick = self._broker.clock, self._broker.policy.tick

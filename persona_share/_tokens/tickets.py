@@ -7,7 +7,7 @@ IN_DOUBT → CLAIMED → SENT (the same code, the same key) …      IN_DOUBT �
 
 import enum
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -59,6 +59,10 @@ def code_id(code: Secret) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
+def _untold(_: object) -> None:
+    """Tell nobody: a ticket that no pool knows."""
+
+
 @attrs.define(eq=False)
 class Ticket:
     """One authorization code (or one signed assertion) and what became of it."""
@@ -74,6 +78,7 @@ class Ticket:
     replayable: bool = False
     granted: Scope | None = None
     machine: bool = False
+    changed: Callable[["Ticket"], None] = attrs.field(default=_untold, repr=False)
 
     @property
     def may_be_sent(self) -> bool:
@@ -90,6 +95,7 @@ class Ticket:
         self.state = state
         if not _ALLOWED[state]:
             self.secret = None
+        self.changed(self)
 
     def mark_sent(self, now: float, epoch: int) -> None:
         """Note that the code is about to leave, under the key of this epoch."""
@@ -123,17 +129,15 @@ class Pool:
         self._ledger: dict[bytes, Ticket] = {}
         # Those of the ledger whose life may go on: few, where the others are many.
         self._living: dict[bytes, Ticket] = {}
+        # Those of the living that nobody is at work on.
+        self._idle: dict[bytes, Ticket] = {}
 
     def __len__(self) -> int:
-        return sum(ticket.state is TicketState.QUEUED for ticket in self)
+        return sum(each.state is TicketState.QUEUED for each in self._idle.values())
 
     def __iter__(self) -> Iterator[Ticket]:
         """Go through the codes that wait, are at work, or are in doubt."""
-        for ticket in tuple(self._living.values()):
-            if ticket.secret is None:
-                self._living.pop(ticket.id, None)
-            else:
-                yield ticket
+        yield from tuple(self._living.values())
 
     def known(self, code: Secret) -> Ticket | None:
         """Answer the ticket of a code that was seen before."""
@@ -141,7 +145,8 @@ class Pool:
 
     def add(self, ticket: Ticket) -> None:
         """Remember a ticket; raises `InvalidArgumentError` when too many codes wait."""
-        waiting = [each for each in self if each.state is TicketState.QUEUED]
+        idle = self._idle.values()
+        waiting = [each for each in idle if each.state is TicketState.QUEUED]
         alike = sum(each.hint == ticket.hint for each in waiting)
         policy = self._policy
         if len(waiting) >= policy.most_codes or (
@@ -149,15 +154,28 @@ class Pool:
         ):
             message = "too many codes wait already; offer it later"
             raise InvalidArgumentError(message)
-        self._ledger[ticket.id] = self._living[ticket.id] = ticket
+        self._ledger[ticket.id] = ticket
+        ticket.changed = self._sort_in
+        self._sort_in(ticket)
         self._forget_old()
+
+    def _sort_in(self, ticket: Ticket) -> None:
+        """Note how far the life of a code has come."""
+        if ticket.secret is None:
+            self._living.pop(ticket.id, None)
+        else:
+            self._living[ticket.id] = ticket
+        if ticket.state in {TicketState.QUEUED, TicketState.IN_DOUBT}:
+            self._idle[ticket.id] = ticket
+        else:
+            self._idle.pop(ticket.id, None)
 
     def fitting(self, scope: Scope, now: float) -> Ticket | None:
         """Answer a code for this scope: one in doubt first, else the first to end."""
         return min(
             (
                 each
-                for each in self
+                for each in self._idle.values()
                 if each.hint is not None
                 and scope <= each.hint
                 and self.is_ready(each, now)
@@ -168,7 +186,7 @@ class Pool:
 
     def unhinted(self, now: float) -> Ticket | None:
         """Answer a waiting code of which nobody said what it grants."""
-        for ticket in self:
+        for ticket in self._idle.values():
             if ticket.hint is None and self.is_ready(ticket, now):
                 return ticket
         return None
@@ -179,7 +197,7 @@ class Pool:
 
     def expire(self, now: float) -> list[Ticket]:
         """Let go of the codes that have ended, and answer those that ended unused."""
-        ended = [each for each in self if self._has_ended(each, now)]
+        ended = [each for each in self._idle.values() if self._has_ended(each, now)]
         unused = [each for each in ended if each.state is TicketState.QUEUED]
         for ticket in unused:
             ticket.become(TicketState.EXPIRED_UNUSED)
@@ -190,7 +208,7 @@ class Pool:
 
     def forget(self, scope: Scope) -> None:
         """Drop the waiting codes of a scope."""
-        for ticket in self:
+        for ticket in tuple(self._idle.values()):
             if ticket.state is TicketState.QUEUED and ticket.hint == scope:
                 ticket.become(TicketState.EXPIRED_UNUSED)
 
@@ -198,6 +216,7 @@ class Pool:
         """Drop everything: after a fork the parent still has these codes."""
         self._ledger.clear()
         self._living.clear()
+        self._idle.clear()
 
     def _has_ended(self, ticket: Ticket, now: float) -> bool:
         """Answer whether a code has too little life left to begin its exchange."""

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -18,6 +19,10 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
 from persona_share.ports import World
+
+
+#: The service has few lifetimes; one that names ever new ones costs no memory.
+_MOST_LIFETIMES: Final = 64
 
 
 class Vault:
@@ -115,9 +120,15 @@ class Vault:
             scope=grant.scope,
             generation=self._generation,
             ends=sent_at + grant.lifetime,
-            lifetime=self._lifetimes.setdefault(grant.lifetime, grant.lifetime),
+            lifetime=self._shared(grant.lifetime),
             clock=self.clock,
         )
+
+    def _shared(self, lifetime: float) -> float:
+        """Answer one and the same number for all tokens of a lifetime."""
+        if len(self._lifetimes) > _MOST_LIFETIMES:
+            self._lifetimes.clear()
+        return self._lifetimes.setdefault(lifetime, lifetime)
 
     def evict(self, is_busy: Callable[[Entry], bool]) -> None:
         """Drop what is over the bound."""
