@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from persona_share.model.ids import is_id
 from persona_share.sandbox.accounts import USUAL, new_account
 from persona_share.sandbox.bodies import (
     BAG,
@@ -132,6 +133,8 @@ def consolidate(state: State, record: Record, body: Json) -> None:
             touch(state, kin)
 
 
-def run_action(state: State, _record: Record, _body: Json) -> Json:
+def run_action(state: State, _record: Record, body: Json) -> Json:
     """Answer the workflow run that an action began."""
+    if not is_id(body["data"]["account-action-id"]):
+        raise Problem(400, "data.account_action_id is no id")
     return {"workflow-run-id": state.world.new_id("wfr")}

@@ -26,10 +26,9 @@ class Given:
 
 @attrs.define
 class Ledger:
-    """What all watches of one service share: keys, stored failures, tokens by code."""
+    """What all watches of one service share: keys and tokens by code."""
 
-    keys: dict = attrs.field(factory=lambda: defaultdict(list))
-    failures: dict = attrs.field(factory=dict)
+    keys: dict = attrs.field(factory=lambda: defaultdict(set))
     values: dict = attrs.field(factory=lambda: defaultdict(set))
     #: Codes that more than one manager was given.
     shared: set = attrs.field(factory=set)
@@ -45,6 +44,8 @@ class Sendings:
         self._policy = watch.policy
         self._ledger = ledger
         self.codes = {}
+        self.keys = defaultdict(list)
+        self.failures = defaultdict(list)
         self.asking_now = Counter()
         self.cooling = {}
         self.landed = []
@@ -87,14 +88,16 @@ class Sendings:
         given.outstanding += 1
 
     def _check_key(self, code, key):
-        keys = self._ledger.keys[code]
+        self._ledger.keys[code].add(key)
+        self._require(2, len(self._ledger.keys[code]) <= 2, "a code has many keys")
+        keys = self.keys[code]
         if key not in keys:
             keys.append(key)
         if len(keys) > 1:
-            first, alike = keys[0], self._ledger.failures.get((code, keys[0]), ())
-            self._require(2, len(keys) == 2 and key != first, "a code has many keys")
+            alike = self.failures[code, keys[0]]
             twice = len(alike) > 1 and alike[-1] == alike[-2]
             self._require(2, twice, "a second key without two identical 500s")
+            self._require(2, key != keys[0], "a code goes back to its first key")
 
     def _purpose(self, code, given):
         """Answer the scope that an exchange is for: its flight's, or its code's."""
@@ -127,7 +130,7 @@ class Sendings:
         if response is None:
             return
         if response.status == 500:
-            self._ledger.failures.setdefault((code, key), []).append(response.body)
+            self.failures[code, key].append(response.body)
         mismatch = response.status == 400 and b"Idempotency" in response.body
         self._require(2, not mismatch, "one key went with two forms")
         if response.status == 201 and response.body.endswith(b"}"):

@@ -10,15 +10,13 @@ import logging
 import attrs
 
 from persona_share import ScopedTokenManager
-from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.tickets import TicketState
-from persona_share._wire.messages import Request
-from persona_share.errors import InvalidArgumentError, PersonaError
 from persona_share.model.secret import Secret
 from persona_share.testing.clock import FakeClock
+from tests._tokens.callers import Callers
 from tests._tokens.endpoint import Endpoint
 from tests._tokens.held import HAIR
-from tests._tokens.roads import WIDEST, A, Account, B, C, code_for
+from tests._tokens.roads import WIDEST, A, Account, B, C
 from tests._tokens.watch import LogKeeper
 
 
@@ -42,12 +40,11 @@ async def settle():
 
 @attrs.define(eq=False)
 class Waiter:
-    """One caller that waits for something."""
+    """One caller that waits for something, until a reading of the timers."""
 
     task: asyncio.Task
     what: str
     ends: float
-    cancelled: bool = False
 
 
 class TokenWorld:
@@ -67,7 +64,6 @@ class TokenWorld:
         self.codes = codes
         self.waiters = []
         self.pushed = []
-        self.seen = []
         self._open()
 
     def _open(self):
@@ -78,7 +74,7 @@ class TokenWorld:
             hooks=[self.watch.hook],
         )
         self.watch.attach(self.manager)
-        self.bearers = {}
+        self.callers = Callers(self.manager, self.account)
         self.pushed.clear()
         self.partner.given.clear()
         self.run(self.manager.__aenter__())
@@ -93,81 +89,33 @@ class TokenWorld:
 
         return self.loop.run_until_complete(body())
 
-    def do(self, call, *arguments):
-        """Call something inside the loop, and let everything settle."""
-
-        async def body():
-            result = call(*arguments)
-            await settle()
-            return result
-
-        return self.loop.run_until_complete(body())
-
     def settle(self):
         """Let everything run that can run without time passing."""
         self.loop.run_until_complete(settle())
 
     # ── Callers ─────────────────────────────────────────────────────────────────
 
+    @property
+    def seen(self):
+        """The tokens that callers got."""
+        return self.callers.seen
+
     def get(self, scope, callers, timeout):
         """Let so many callers ask for a token; they wait, unless one is at hand."""
-        serving = self.watch.held.serving(scope)
-        if serving is not None and self.watch.held.comes_at_once(serving):
-            self.run(self._at_once(scope))
-            return
         for _ in range(callers):
-            self._wait("get", self._got(scope, timeout), timeout)
+            self._wait("get", self.callers.get(scope, timeout), timeout)
         self.settle()
-
-    async def _at_once(self, scope):
-        coroutine = self.manager.token(scope)
-        try:
-            coroutine.send(None)
-        except StopIteration as end:
-            self._receive(scope, end.value)
-        else:
-            coroutine.close()
-            self.watch.require(
-                10, holds=False, what="a caller waits though it need not"
-            )
-
-    def _receive(self, scope, token):
-        self.watch.got(scope, token)
-        if all(token is not each for each in self.seen):
-            self.seen.append(token)
-
-    async def _got(self, scope, seconds):
-        deadline = self.clock.now() + seconds
-        try:
-            token = await self.manager.token(scope, timeout=seconds)
-        except PersonaError as error:
-            self.watch.failed(scope, error, deadline)
-        else:
-            self._receive(scope, token)
 
     def call(self, scope, delays):
         """Let a caller use its token; the API may answer 401."""
         self.api.delays.append(delays)
-        deadline = self.clock.now() + self.account.timeout
-        request = Request(
-            method="GET", route="/x", target=str(scope), deadline=deadline
-        )
-        self._wait("call", self._called(scope, request), float("inf"))
+        self._wait("call", self.callers.call(scope), float("inf"))
         self.settle()
 
-    async def _called(self, scope, request):
-        stack = self.account.bearing(self._bearer(scope))
-        try:
-            await stack.send(request)
-        except PersonaError as error:
-            self.watch.failed(scope, error, request.deadline)
-
-    def _bearer(self, scope):
-        """Answer what a session of this scope takes its tokens from."""
-        if scope not in self.bearers:
-            broker = self.manager._broker
-            self.bearers[scope] = TokenBearer(scope, broker, self.account.world)
-        return self.bearers[scope]
+    def warm(self, scope):
+        """Ask for a token that is kept ready."""
+        self._wait("warm", self.callers.warm(scope), float("inf"))
+        self.settle()
 
     def _wait(self, what, coroutine, timeout):
         task = self.loop.create_task(coroutine)
@@ -193,29 +141,24 @@ class TokenWorld:
 
     def offer(self, hint, grants, *, told):
         """Push a code into the pool."""
-        code = self._pushed(grants)
-        self._offer(code, hint, told=told)
+        text = self.endpoint.issue(grants)
+        if self.run(self.callers.offer(text, hint, told=told)):
+            self.pushed.append(text)
 
-    def offer_again(self, code, hint):
+    def offer_again(self, text, hint):
         """Push a code that was pushed before."""
-        self._offer(code, hint, told=False)
-
-    def _offer(self, text, hint, *, told):
-        life = self.endpoint.code_life if told else None
-        code = code_for(self.endpoint, text, life) if told else text
-        self.watch.sendings.received(text, hint, life)
-        try:
-            self.do(self.manager.offer, code, hint)
-        except InvalidArgumentError:
-            full = len(self.manager._broker.codes.pool)
-            least = min(self.policy.most_codes_a_scope, self.policy.most_codes)
-            self.watch.require(21, full >= least, "a code is refused without a reason")
-            self.watch.sendings.codes.pop(text)
-            self.pushed.remove(text)
+        self.run(self.callers.offer(text, hint, told=False))
 
     def exchange(self, grants, hint):
         """Deliver a code that is to be exchanged at once."""
-        self.exchange_again(self._pushed(grants), hint)
+        text = self.endpoint.issue(grants)
+        self.pushed.append(text)
+        self.exchange_again(text, hint)
+
+    def exchange_again(self, text, hint):
+        """Deliver a code, maybe one that was delivered before."""
+        self._wait("exchange", self.callers.exchange(text, hint), self.account.timeout)
+        self.settle()
 
     def remembered(self):
         """Answer the pushed codes that the manager still knows.
@@ -225,26 +168,6 @@ class TokenWorld:
         """
         pool = self.manager._broker.codes.pool
         return [text for text in self.pushed if pool.known(Secret(text)) is not None]
-
-    def exchange_again(self, text, hint):
-        """Deliver a code, maybe one that was delivered before."""
-        self.watch.sendings.received(text, hint, None, demanded=True)
-        self._wait("exchange", self._exchanged(text, hint), self.account.timeout)
-        self.settle()
-
-    async def _exchanged(self, text, hint):
-        deadline = self.clock.now() + self.account.timeout
-        try:
-            await self.manager.exchange(text, scope=hint)
-        except InvalidArgumentError:
-            return  # too many wait
-        except PersonaError as error:
-            self.watch.unhappy(error, deadline)
-
-    def _pushed(self, grants):
-        text = self.endpoint.issue(grants)
-        self.pushed.append(text)
-        return text
 
     # ── Time ────────────────────────────────────────────────────────────────────
 
@@ -287,32 +210,11 @@ class TokenWorld:
 
     def invalidate(self, token):
         """Complain about a token, current or old."""
-        held = self.watch.held.value(token.reveal())
-        current = held is not None and self.watch.held.usable(held)
-        self.watch.complaining = True
-        self.do(self.manager.invalidate, token)
-        self.watch.complaining = False
-        buried = not current or token.reveal() in self.watch.dead
-        self.watch.require(13, buried, "a complaint was not heard")
-
-    def warm(self, scope):
-        """Ask for a token that is kept ready."""
-        self._wait("warm", self._warmed(scope), float("inf"))
-        self.watch.pinned.add(scope)
-        self.settle()
-
-    async def _warmed(self, scope):
-        deadline = self.clock.now() + self.account.timeout
-        try:
-            await self.manager.warm(scope)
-        except PersonaError as error:
-            # It tells a moment later than a caller of its own would have heard.
-            self.watch.unhappy(error, deadline)
+        self.run(self.callers.invalidate(token))
 
     def forget(self, scope):
         """Let the manager forget a scope."""
-        self.watch.forgotten(scope)
-        self.run(self.manager.forget(scope))
+        self.run(self.callers.forget(scope))
 
     def reopen(self):
         """Close the manager and open another one in its place."""
@@ -346,7 +248,11 @@ class TokenWorld:
         hang = [each.what for each in overdue if not each.task.done()]
         self.watch.require(23, not hang, f"still waiting: {hang}")
         self._collect()
-        self.do(self.watch.at_rest, SCOPES, self.bearers)
+
+        async def look():
+            self.watch.at_rest(SCOPES, self.callers.bearers)
+
+        self.run(look())
         assert not self.watch.breaks, self.watch.breaks
 
     def _collect(self):

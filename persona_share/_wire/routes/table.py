@@ -83,8 +83,8 @@ def filled(method: str, template: str, params: Mapping[str, str]) -> tuple[str, 
     path = PLACEHOLDER.sub(
         lambda found: checked_id(params[found[1]], found[1]), template
     )
-    segments = path.split("/")
-    if segments[0] or not all(map(_is_segment, segments[1:])):
+    first, *segments = path.split("/")
+    if first or not segments or not all(map(_is_segment, segments)):
         message = (
             "path must look like '/inquiries/{inquiry-id}': begin with '/', and hold "
             "letters, digits, '_', '-', '.', '~' between slashes; queries go to query="
