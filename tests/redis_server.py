@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -22,7 +24,10 @@ class RedisServer:
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._process = None
-        self.client = redis.Redis(port=self.port, protocol=2)
+        once = Retry(NoBackoff(), 0)
+        self.client = redis.Redis(
+            port=self.port, protocol=2, retry=once, socket_timeout=5
+        )
         self.start()
 
     def start(self):
@@ -34,14 +39,17 @@ class RedisServer:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         for _ in range(500):
+            if self._process.poll() is not None:
+                raise AssertionError("redis-server does not start")
             try:
                 self.client.ping()
-            except (redis.ConnectionError, redis.BusyLoadingError):
-                time.sleep(0.01)
-            except redis.AuthenticationError:
+            except redis.AuthenticationError:  # a kind of the next one
                 return
+            except redis.ConnectionError:
+                time.sleep(0.01)
             else:
                 return
+        self.stop()
         raise AssertionError("redis-server does not answer")
 
     def freeze(self):

@@ -48,7 +48,7 @@ class Bringer:
                     ticket = await self._ticket(asked, flight)
                     entry = await self._land(ticket, asked, flight)
                 except CodeRejectedError as error:
-                    flight.sent = False
+                    flight.sent = flight.landing = False
                     if (fresh := self._fresh(asked)) is not None:
                         return fresh
                     if not self._goes_on(asked, flight):
@@ -108,6 +108,7 @@ class Bringer:
         self, ticket: Ticket, expected: Scope | None, flight: Flight
     ) -> Entry:
         """Exchange one ticket and file its token, or raise what stands against it."""
+        flight.landing = True
         verdict = await self._mint.redeem(ticket, expected, flight)
         at, size = self._clock.now(), len(expected or ())
         if isinstance(verdict, Minted):
@@ -150,7 +151,7 @@ class Bringer:
     def delivery(self, asked: Scope) -> Flight | None:
         """Answer the flight of a code on its way that may bring a token for a scope."""
         for key, flight in self._flights.holding(asked):
-            on_its_way = flight.sent or not isinstance(key, Scope)
+            on_its_way = flight.landing or not isinstance(key, Scope)
             hint = None if flight.ticket is None else flight.ticket.hint
             if on_its_way and hint is not None and self.suits(hint, asked):
                 return flight

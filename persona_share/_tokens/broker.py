@@ -236,7 +236,7 @@ class Broker:
     def _is_wanted(self, hint: Scope, now: float) -> bool:
         """Answer whether somebody waits for it, or a token in use is due."""
         waiting = [
-            not flight.sent and self._bringer.delivery(key) is None
+            not flight.landing and self._bringer.delivery(key) is None
             for key, flight in self._flights.touching(hint)
             if isinstance(key, Scope) and self._bringer.suits(hint, key)
         ]

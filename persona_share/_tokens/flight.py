@@ -45,7 +45,8 @@ Outcome = Entry | PersonaError | Left
 class Flight:
     """One exchange on its way, with those who wait for it.
 
-    ``ticket`` is the code in hand; ``sent`` says whether it left.
+    ``ticket`` is the code in hand, ``landing`` says whether it is being exchanged, and
+    ``sent`` whether it left.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Flight:
     ) -> None:
         self.background = background
         self.ticket: Ticket | None = None
+        self.landing = False
         self.sent = False
         self.followers = 0
         self.codes_asked = 0

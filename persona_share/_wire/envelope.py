@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 from persona_share._wire import failures
 from persona_share._wire.jsonsafe import parse_json
 from persona_share._wire.messages import Expects, Request, Response
-from persona_share._wire.objects import along, flat, mapping, resource
+from persona_share._wire.objects import ALONE, along, flat, mapping, resource
 from persona_share._wire.paging import AFTER, BEFORE, Place, Stray, cursor_in
 from persona_share.errors import MalformedResponseError
 from persona_share.model.answer import Document
@@ -68,7 +68,8 @@ def one(
     raw = _object(request, response)
     facts = facts_of(response)
     try:
-        found = resource(raw["data"], facts, along(raw, facts))
+        shared = along(raw, facts) if len(raw) > 1 else ALONE
+        found = resource(raw["data"], facts, shared)
     except (TypeError, LookupError, AttributeError):
         raise _nameless(request, response) from None
     if not isinstance(found, kind):

@@ -11,15 +11,15 @@ class Account(Fielded):
 
     __slots__ = ()
 
-    account_type_name = Attribute[str](str)
-    account_status = Attribute[str](str)
-    reference_id = Attribute[str](str)
-    country_code = Attribute[str](str)
-    tags = Attribute[tuple[str, ...]](tuple[str, ...])
-    created_at = Attribute[datetime](datetime)
-    updated_at = Attribute[datetime](datetime)
-    redacted_at = Attribute[datetime](datetime)
+    account_type_name: Attribute[str] = Attribute(str)
+    account_status: Attribute[str] = Attribute(str)
+    reference_id: Attribute[str] = Attribute(str)
+    country_code: Attribute[str] = Attribute(str)
+    tags: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    created_at: Attribute[datetime] = Attribute(datetime)
+    updated_at: Attribute[datetime] = Attribute(datetime)
+    redacted_at: Attribute[datetime] = Attribute(datetime)
 
-    workflow_run_id = Attribute[str](str, of="meta")
+    workflow_run_id: Attribute[str] = Attribute(str, of="meta")
 
-    account_type = Link()
+    account_type: Link = Link()

@@ -20,10 +20,10 @@ class Connection(Resource):
 
     __slots__ = ()
 
-    status = Attribute[ConnectionStatus](ConnectionStatus)
-    source_organization_id = Attribute[str](str)
-    destination_organization_id = Attribute[str](str)
-    created_at = Attribute[datetime](datetime)
-    updated_at = Attribute[datetime](datetime)
+    status: Attribute[ConnectionStatus] = Attribute(ConnectionStatus)
+    source_organization_id: Attribute[str] = Attribute(str)
+    destination_organization_id: Attribute[str] = Attribute(str)
+    created_at: Attribute[datetime] = Attribute(datetime)
+    updated_at: Attribute[datetime] = Attribute(datetime)
 
-    creator = Link()
+    creator: Link = Link()

@@ -9,6 +9,6 @@ class Device(Resource):
 
     __slots__ = ()
 
-    device_vendor_id = Attribute[str](str)
-    device_fingerprint = Attribute[str](str)
-    browser_fingerprint = Attribute[str](str)
+    device_vendor_id: Attribute[str] = Attribute(str)
+    device_fingerprint: Attribute[str] = Attribute(str)
+    browser_fingerprint: Attribute[str] = Attribute(str)

@@ -18,7 +18,7 @@ class Fielded(Resource):
 
     __slots__ = ()
 
-    fields = Attribute[Mapping[str, Any]](Mapping[str, Any])
+    fields: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -10,6 +10,6 @@ class RateLimit(Resource):
     __slots__ = ()
     nameless = True
 
-    limit = Attribute[int](int)
-    remaining = Attribute[int](int)
-    seconds_to_reset = Attribute[int](int)
+    limit: Attribute[int] = Attribute(int)
+    remaining: Attribute[int] = Attribute(int)
+    seconds_to_reset: Attribute[int] = Attribute(int)

@@ -20,21 +20,21 @@ class Report(Resource):
 
     __slots__ = ()
 
-    status = Attribute[ReportStatus](ReportStatus)
-    has_match = Attribute[bool](bool)
-    is_continuous = Attribute[bool](bool)
-    is_recurring = Attribute[bool](bool)
-    matched_lists = Attribute[tuple[str, ...]](tuple[str, ...])
-    report_template_version_name = Attribute[str](str)
-    tags = Attribute[tuple[str, ...]](tuple[str, ...])
-    created_at = Attribute[datetime](datetime)
-    completed_at = Attribute[datetime](datetime)
-    redacted_at = Attribute[datetime](datetime)
+    status: Attribute[ReportStatus] = Attribute(ReportStatus)
+    has_match: Attribute[bool] = Attribute(bool)
+    is_continuous: Attribute[bool] = Attribute(bool)
+    is_recurring: Attribute[bool] = Attribute(bool)
+    matched_lists: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    report_template_version_name: Attribute[str] = Attribute(str)
+    tags: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    created_at: Attribute[datetime] = Attribute(datetime)
+    completed_at: Attribute[datetime] = Attribute(datetime)
+    redacted_at: Attribute[datetime] = Attribute(datetime)
 
-    account = Link()
-    inquiry = Link()
-    report_template = Link()
-    transaction = Link()
+    account: Link = Link()
+    inquiry: Link = Link()
+    report_template: Link = Link()
+    transaction: Link = Link()
 
 
 class ReportAction(Resource):
@@ -43,9 +43,9 @@ class ReportAction(Resource):
     __slots__ = ()
     flat = True
 
-    run_type = Attribute[str](str)
-    scheduled_date = Attribute[str](str)
-    matches = Attribute[int](int)
-    creator_name = Attribute[str](str)
-    created_at = Attribute[datetime](datetime)
-    completed_at = Attribute[datetime](datetime)
+    run_type: Attribute[str] = Attribute(str)
+    scheduled_date: Attribute[str] = Attribute(str)
+    matches: Attribute[int] = Attribute(int)
+    creator_name: Attribute[str] = Attribute(str)
+    created_at: Attribute[datetime] = Attribute(datetime)
+    completed_at: Attribute[datetime] = Attribute(datetime)

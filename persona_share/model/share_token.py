@@ -116,22 +116,22 @@ class ShareToken(Resource):
 
     __slots__ = ()
 
-    status = Attribute[ShareTokenStatus](ShareTokenStatus)
-    direction = Attribute[Direction](Direction)
-    redeem_mode = Attribute[RedeemMode](RedeemMode)
-    failure_reason = Attribute[FailureReason](FailureReason)
-    created_at = Attribute[datetime](datetime)
-    updated_at = Attribute[datetime](datetime)
-    pending_at = Attribute[datetime](datetime)
-    redeemed_at = Attribute[datetime](datetime)
-    expires_at = Attribute[datetime](datetime)
-    failed_at = Attribute[datetime](datetime)
-    source_data = Attribute[SourceData](SourceData)
+    status: Attribute[ShareTokenStatus] = Attribute(ShareTokenStatus)
+    direction: Attribute[Direction] = Attribute(Direction)
+    redeem_mode: Attribute[RedeemMode] = Attribute(RedeemMode)
+    failure_reason: Attribute[FailureReason] = Attribute(FailureReason)
+    created_at: Attribute[datetime] = Attribute(datetime)
+    updated_at: Attribute[datetime] = Attribute(datetime)
+    pending_at: Attribute[datetime] = Attribute(datetime)
+    redeemed_at: Attribute[datetime] = Attribute(datetime)
+    expires_at: Attribute[datetime] = Attribute(datetime)
+    failed_at: Attribute[datetime] = Attribute(datetime)
+    source_data: Attribute[SourceData] = Attribute(SourceData)
 
-    creator = Link()
-    source = Link()
-    destination = Link()
-    connection = Link("connect_connection")
+    creator: Link = Link()
+    source: Link = Link()
+    destination: Link = Link()
+    connection: Link = Link("connect_connection")
 
     @property
     def source_id(self) -> str | None:

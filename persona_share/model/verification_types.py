@@ -15,22 +15,22 @@ class DatabaseVerification(PersonVerification):
 
     __slots__ = ()
 
-    document_number = Attribute[str](str)
-    phone_number = Attribute[str](str)
-    email_address = Attribute[str](str)
-    name_full = Attribute[str](str)
-    name_business = Attribute[str](str)
-    cpf = Attribute[str](str)
-    tin = Attribute[str](str)
-    tin_type = Attribute[str](str)
-    issuing_authority = Attribute[str](str)
-    issue_date = Attribute[date](date)
-    expiration_date = Attribute[date](date)
-    normalized_address_street_1 = Attribute[str](str)
-    normalized_address_street_2 = Attribute[str](str)
-    normalized_address_city = Attribute[str](str)
-    normalized_address_subdivision = Attribute[str](str)
-    normalized_address_postal_code = Attribute[str](str)
+    document_number: Attribute[str] = Attribute(str)
+    phone_number: Attribute[str] = Attribute(str)
+    email_address: Attribute[str] = Attribute(str)
+    name_full: Attribute[str] = Attribute(str)
+    name_business: Attribute[str] = Attribute(str)
+    cpf: Attribute[str] = Attribute(str)
+    tin: Attribute[str] = Attribute(str)
+    tin_type: Attribute[str] = Attribute(str)
+    issuing_authority: Attribute[str] = Attribute(str)
+    issue_date: Attribute[date] = Attribute(date)
+    expiration_date: Attribute[date] = Attribute(date)
+    normalized_address_street_1: Attribute[str] = Attribute(str)
+    normalized_address_street_2: Attribute[str] = Attribute(str)
+    normalized_address_city: Attribute[str] = Attribute(str)
+    normalized_address_subdivision: Attribute[str] = Attribute(str)
+    normalized_address_postal_code: Attribute[str] = Attribute(str)
 
 
 class DocumentVerification(Verification):
@@ -38,15 +38,15 @@ class DocumentVerification(Verification):
 
     __slots__ = ()
 
-    document_type = Attribute[str](str)
-    fields = Attribute[Mapping[str, Any]](Mapping[str, Any])
-    files = Attribute[tuple[File, ...]](tuple[File, ...])
-    files_normalized = Attribute[tuple[File, ...]](tuple[File, ...])
-    extraction_responses = Attribute[tuple[Mapping[str, Any], ...]](
+    document_type: Attribute[str] = Attribute(str)
+    fields: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
+    files: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
+    files_normalized: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
+    extraction_responses: Attribute[tuple[Mapping[str, Any], ...]] = Attribute(
         tuple[Mapping[str, Any], ...]
     )
 
-    document = Link()
+    document: Link = Link()
 
 
 class EmailAddressVerification(Verification):
@@ -54,8 +54,8 @@ class EmailAddressVerification(Verification):
 
     __slots__ = ()
 
-    email_address = Attribute[str](str)
-    confirmation_code = Attribute[Secret](Secret)
+    email_address: Attribute[str] = Attribute(str)
+    confirmation_code: Attribute[Secret] = Attribute(Secret)
 
 
 class PhoneNumberVerification(Verification):
@@ -63,8 +63,8 @@ class PhoneNumberVerification(Verification):
 
     __slots__ = ()
 
-    phone_number = Attribute[str](str)
-    confirmation_code = Attribute[Secret](Secret)
+    phone_number: Attribute[str] = Attribute(str)
+    confirmation_code: Attribute[Secret] = Attribute(Secret)
 
 
 class GovernmentIdVerification(PersonVerification):
@@ -72,32 +72,32 @@ class GovernmentIdVerification(PersonVerification):
 
     __slots__ = ()
 
-    id_class = Attribute[str](str)
-    capture_method = Attribute[str](str)
-    document_number = Attribute[str](str)
-    issuing_authority = Attribute[str](str)
-    issuing_subdivision = Attribute[str](str)
-    issue_date = Attribute[date](date)
-    expiration_date = Attribute[date](date)
-    nationality = Attribute[str](str)
-    birthplace = Attribute[str](str)
-    sex = Attribute[str](str)
-    name_suffix = Attribute[str](str)
-    native_name_first = Attribute[str](str)
-    native_name_middle = Attribute[str](str)
-    native_name_last = Attribute[str](str)
-    native_name_title = Attribute[str](str)
-    entity_confidence_score = Attribute[float](float)
-    entity_confidence_reasons = Attribute[tuple[str, ...]](tuple[str, ...])
-    from_reusable_persona = Attribute[bool](bool)
-    front_photo_url = Attribute[Secret](Secret)
-    back_photo_url = Attribute[Secret](Secret)
-    selfie_photo_url = Attribute[Secret](Secret)
-    video_url = Attribute[Secret](Secret)
-    selfie_photo = Attribute[File](File)
-    photo_urls = Attribute[tuple[File, ...]](tuple[File, ...])
+    id_class: Attribute[str] = Attribute(str)
+    capture_method: Attribute[str] = Attribute(str)
+    document_number: Attribute[str] = Attribute(str)
+    issuing_authority: Attribute[str] = Attribute(str)
+    issuing_subdivision: Attribute[str] = Attribute(str)
+    issue_date: Attribute[date] = Attribute(date)
+    expiration_date: Attribute[date] = Attribute(date)
+    nationality: Attribute[str] = Attribute(str)
+    birthplace: Attribute[str] = Attribute(str)
+    sex: Attribute[str] = Attribute(str)
+    name_suffix: Attribute[str] = Attribute(str)
+    native_name_first: Attribute[str] = Attribute(str)
+    native_name_middle: Attribute[str] = Attribute(str)
+    native_name_last: Attribute[str] = Attribute(str)
+    native_name_title: Attribute[str] = Attribute(str)
+    entity_confidence_score: Attribute[float] = Attribute(float)
+    entity_confidence_reasons: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    from_reusable_persona: Attribute[bool] = Attribute(bool)
+    front_photo_url: Attribute[Secret] = Attribute(Secret)
+    back_photo_url: Attribute[Secret] = Attribute(Secret)
+    selfie_photo_url: Attribute[Secret] = Attribute(Secret)
+    video_url: Attribute[Secret] = Attribute(Secret)
+    selfie_photo: Attribute[File] = Attribute(File)
+    photo_urls: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
 
-    document = Link()
+    document: Link = Link()
 
 
 class SelfieVerification(Verification):
@@ -105,15 +105,17 @@ class SelfieVerification(Verification):
 
     __slots__ = ()
 
-    capture_method = Attribute[str](str)
-    entity_confidence_score = Attribute[float](float)
-    entity_confidence_reasons = Attribute[tuple[str, ...]](tuple[str, ...])
-    document_similarity_score = Attribute[float](float)
-    selfie_similarity_score_left = Attribute[float](float)
-    selfie_similarity_score_right = Attribute[float](float)
-    left_photo_url = Attribute[Secret](Secret)
-    center_photo_url = Attribute[Secret](Secret)
-    right_photo_url = Attribute[Secret](Secret)
-    video_url = Attribute[Secret](Secret)
-    photo_urls = Attribute[tuple[File, ...]](tuple[File, ...])
-    center_photo_face_coordinates = Attribute[Mapping[str, Any]](Mapping[str, Any])
+    capture_method: Attribute[str] = Attribute(str)
+    entity_confidence_score: Attribute[float] = Attribute(float)
+    entity_confidence_reasons: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    document_similarity_score: Attribute[float] = Attribute(float)
+    selfie_similarity_score_left: Attribute[float] = Attribute(float)
+    selfie_similarity_score_right: Attribute[float] = Attribute(float)
+    left_photo_url: Attribute[Secret] = Attribute(Secret)
+    center_photo_url: Attribute[Secret] = Attribute(Secret)
+    right_photo_url: Attribute[Secret] = Attribute(Secret)
+    video_url: Attribute[Secret] = Attribute(Secret)
+    photo_urls: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
+    center_photo_face_coordinates: Attribute[Mapping[str, Any]] = Attribute(
+        Mapping[str, Any]
+    )

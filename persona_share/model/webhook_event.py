@@ -30,10 +30,10 @@ class Event(Resource):
 
     __slots__ = ()
 
-    name = Attribute[EventName](EventName)
-    payload = Attribute[Mapping[str, Any]](Mapping[str, Any])
-    context = Attribute[Mapping[str, Any]](Mapping[str, Any])
-    created_at = Attribute[datetime](datetime)
+    name: Attribute[EventName] = Attribute(EventName)
+    payload: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
+    context: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
+    created_at: Attribute[datetime] = Attribute(datetime)
 
     @property
     def is_sharing(self) -> bool:

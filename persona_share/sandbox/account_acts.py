@@ -25,7 +25,6 @@ from persona_share.sandbox.writing import (
     found,
     meta_of,
     touch,
-    unless_null,
 )
 
 
@@ -74,11 +73,11 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
             update(state, again, body)
             touch(state, again)
             return again, None
-    record = new_account(state, caller.environment, {}, {})
+    record = new_account(state, caller.environment, _fields(state, {}, given), {})
     if "account-type-id" in given:
         kind = one("account-type", given["account-type-id"])
         record.relationships["account-type"] = kind
-    update(state, record, body)
+    _plain(record, given)
     return record, None
 
 
@@ -94,24 +93,33 @@ def _known(state: State, caller: Caller, given: Json, by: str) -> Record | None:
 def update(state: State, record: Record, body: Json) -> None:
     """Replace what the body names; fields are merged."""
     given = attributes_of(body)
-    fields = record.attributes["fields"]
-    fields |= entered(state, given.get("fields", {}), USUAL)
+    record.attributes["fields"] |= _fields(state, record.attributes["fields"], given)
+    _plain(record, given)
+
+
+def _fields(state: State, known: Json, given: Json) -> Json:
+    """Answer the fields that the body changes, all of them or a refusal."""
+    changed = entered(state, given.get("fields", {}), USUAL)
     for name, (field, part) in _FLAT.items():
-        if name in given and part is None:
-            fields[field] = fields[field] | {"value": given[name]}
-        elif name in given:
-            inner = {
-                **fields[field]["value"],
-                part: {"type": "string", "value": given[name]},
-            }
-            fields[field] = fields[field] | {"value": inner}
+        if name not in given:
+            continue
+        word = "hash" if part else USUAL[field].replace("text", "string")
+        now = changed.get(field) or known.get(field) or {"type": word, "value": {}}
+        text = given[name]
+        if part is not None:
+            inner = now["value"] if isinstance(now["value"], dict) else {}
+            text = {**inner, part: {"type": "string", "value": text}}
+        changed[field] = {**now, "value": text}
     photo = given.get("selfie-photo", {}).get("data")
     if photo is not None:
-        fields |= entered(state, {"selfie_photo": photo}, USUAL)
-    plain = unless_null({k: given.get(k) for k in ("account-status", "reference-id")})
-    record.attributes |= plain
-    if given.get("tags") is not None:
-        record.attributes["tags"] = given["tags"]
+        changed |= entered(state, {"selfie_photo": photo}, USUAL)
+    return changed
+
+
+def _plain(record: Record, given: Json) -> None:
+    for name in ("account-status", "reference-id", "tags"):
+        if given.get(name) is not None:
+            record.attributes[name] = given[name]
 
 
 def consolidate(state: State, record: Record, body: Json) -> None:

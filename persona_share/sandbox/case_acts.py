@@ -69,10 +69,13 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
 def update(state: State, record: Record, body: Json) -> None:
     """Replace what the body names; fields and attachments are added."""
     given, meta = attributes_of(body), meta_of(body)
-    record.attributes["fields"] |= entered(state, given.get("fields", {}), {})
-    for each in given.get("attachments", ()):
-        file = uploaded(state, each.get("data", ""), each.get("filename", "file.bin"))
-        record.attributes["attachments"].append(file)
+    fields = entered(state, given.get("fields", {}), {})
+    files = [
+        uploaded(state, each.get("data", ""), each.get("filename", "file.bin"))
+        for each in given.get("attachments", ())
+    ]
+    record.attributes["fields"] |= fields
+    record.attributes["attachments"].extend(files)
     if "case-queue-id" in given:
         _queue(record, given["case-queue-id"])
     if "sla-expires-in-seconds" in meta:
@@ -83,17 +86,21 @@ def update(state: State, record: Record, body: Json) -> None:
 
 def add_objects(state: State, record: Record, body: Json) -> None:
     """Put objects into a case."""
-    for each in meta_of(body).get("object-ids") or ():
-        _put(record, found(state, each, record, *PLACES))
+    for kin in _objects(state, record, body):
+        _put(record, kin)
 
 
 def remove_objects(state: State, record: Record, body: Json) -> None:
     """Take objects out of a case."""
-    for each in meta_of(body).get("object-ids") or ():
-        kin = found(state, each, record, *PLACES)
+    for kin in _objects(state, record, body):
         named = record.relationships[PLACES[kin.family]]["data"]
         if kin.name in named:
             named.remove(kin.name)
+
+
+def _objects(state: State, record: Record, body: Json) -> list[Record]:
+    ids = meta_of(body).get("object-ids") or ()
+    return [found(state, each, record, *PLACES) for each in ids]
 
 
 def assign(state: State, record: Record, body: Json) -> None:

@@ -97,6 +97,7 @@ _TEMPLATES: Final = {
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
     """Make an inquiry that nobody has begun."""
     given, meta = unless_null(attributes_of(body)), unless_null(meta_of(body))
+    fields = blank_fields() | entered(state, given.get("fields", {}), USUAL)
     kin = _kin(state, caller, given, meta)
     attributes = {
         "note": given.get("note"),
@@ -107,7 +108,6 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
     seconds = meta.get("expiration-after-create-interval-seconds")
     if seconds is not None:
         attributes["expires-at"] = in_time(state, seconds)
-    fields = blank_fields() | entered(state, given.get("fields", {}), USUAL)
     record = new_inquiry(
         state,
         caller.environment,

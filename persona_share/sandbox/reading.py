@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from persona_share.model.ids import is_id
 from persona_share.sandbox.calls import Call, Reply
+from persona_share.sandbox.includes import check_include
 from persona_share.sandbox.limits import WINDOW
 from persona_share.sandbox.paging import page_of
 from persona_share.sandbox.problems import Problem
@@ -21,6 +22,7 @@ def retriever(family: str, object_type: str | None = None) -> Handler:
 
     def retrieve(state: State, call: Call) -> Reply:
         check_query(state, call, ONE)
+        check_include(call, family)
         record = named(state, call, family, object_type=object_type)
         return state.rendering.one(record, call)
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from persona_share.sandbox.calls import Call, Reply
 from persona_share.sandbox.events import emit
+from persona_share.sandbox.includes import check_include
 from persona_share.sandbox.making import moment
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import ONE, check_query
@@ -44,6 +45,7 @@ def redacter(family: str, event: str | None = None) -> Handler:
 
     def redact(state: State, call: Call) -> Reply:
         check_query(state, call, ONE)
+        check_include(call, family)
         record = named(state, call, family, "write")
         if call.caller.token is not None and not state.switches.scoped_redact:
             raise Problem(403, "an access token may not redact")

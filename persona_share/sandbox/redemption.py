@@ -6,6 +6,7 @@ from persona_share.sandbox.bodies import TEXT, Shape, read_body
 from persona_share.sandbox.calls import Call, Reply
 from persona_share.sandbox.cloning import CLONEABLE, clone, hydrate
 from persona_share.sandbox.effects import Effect
+from persona_share.sandbox.includes import check_include
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import ONE, check_query
 from persona_share.sandbox.records import Json, Record
@@ -30,6 +31,7 @@ _HYDRATING: Final = ("account", "inquiry", "transaction")
 def redeem(state: State, call: Call) -> Reply:
     """Begin to redeem a share token; the answer says pending."""
     check_query(state, call, ONE)
+    check_include(call, "connect")
     token = _redeemable_by(state, call)
     body = read_body(call, REDEEM, state.switches)
     _check_state(state, token)

@@ -5,6 +5,7 @@ from typing import Final
 from persona_share.sandbox.bodies import TEXT, Shape
 from persona_share.sandbox.calls import Call, Reply
 from persona_share.sandbox.filters import RELATIONS
+from persona_share.sandbox.includes import check_include, without_include
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import MANY, asked_filters, check_query
 from persona_share.sandbox.reading import named
@@ -40,6 +41,7 @@ def remove(state: State, record: Record, body: Json) -> None:
 def listed(state: State, call: Call) -> Reply:
     """List what an account is related to under one key, without pages."""
     check_query(state, call, MANY - {"page"}, RELATIONS)
+    check_include(call, "account")
     record = named(state, call, "account")
     tests = asked_filters(call, RELATIONS, required=("key",))
     key = next(value for name, value in call.query if name == "filter[key]")
@@ -52,7 +54,8 @@ def listed(state: State, call: Call) -> Reply:
         and state.records.allows(each, call.caller)
         and all(test(each, value) for test, value in tests)
     ]
-    return state.rendering.many(shown, {"prev": None, "next": None}, call)
+    links = {"prev": None, "next": None}
+    return state.rendering.many(shown, links, without_include(call))
 
 
 def _asked(state: State, record: Record, body: Json) -> tuple[str, Record]:

@@ -14,7 +14,6 @@ from persona_share.sandbox.records import Json, Record, Records
 from persona_share.sandbox.switches import Switches
 
 
-_MOST_STEPS: Final = 2
 _OK: Final = 200
 
 
@@ -110,19 +109,14 @@ class Rendering:
     ) -> list[Record]:
         found: dict[str, Record] = {}
         for path in paths:
-            steps = path.split(".")
-            if len(steps) > _MOST_STEPS:
-                raise Problem(400, "include goes one level deep")
             level = [record]
-            for step in steps:
+            for step in path.split("."):
                 level = [kin for each in level for kin in self._kin(each, step, call)]
                 found.update((each.id, each) for each in level)
         return list(found.values())
 
     def _kin(self, record: Record, name: str, call: Call) -> list[Record]:
-        references = record.related(name.replace("_", "-"))
-        if references is None:
-            raise Problem(400, "include names an unknown relationship")
+        references = record.related(name.replace("_", "-")) or ()
         found = [self._records.get(reference["id"]) for reference in references]
         return [each for each in found if each and self._may_include(each, call)]
 

@@ -5,6 +5,7 @@ from typing import Final
 from persona_share.sandbox.bodies import TEXT, TEXTS, Shape, read_body
 from persona_share.sandbox.calls import Call, Caller, Reply
 from persona_share.sandbox.founding import MARK
+from persona_share.sandbox.includes import check_include, without_include
 from persona_share.sandbox.making import moment
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import ONE, check_query
@@ -44,6 +45,7 @@ def expire(state: State, session: Record, _body: Json) -> None:
 def expire_all(state: State, call: Call) -> Reply:
     """End every session of some inquiries."""
     check_query(state, call, ONE)
+    check_include(call, "inquiry-session")
     require(call.caller, "inquiry")
     body = read_body(call, EXPIRE_ALL, state.switches)
     ids = meta_of(body).get("inquiry-ids", ())
@@ -51,7 +53,7 @@ def expire_all(state: State, call: Call) -> Reply:
         raise Problem(400, f"meta.inquiry_ids takes 1 to {_MOST_INQUIRIES} ids")
     inquiries = [found(state, each, call.caller, "inquiry") for each in ids]
     ended = [each for inquiry in inquiries for each in end_sessions(state, inquiry)]
-    return state.rendering.many(ended, None, call)
+    return state.rendering.many(ended, None, without_include(call))
 
 
 def one_time_link(state: State, _record: Record, _body: Json) -> Json:

@@ -5,6 +5,7 @@ from typing import Final
 from persona_share.sandbox.bodies import TEXT, WHOLE, Shape, read_body
 from persona_share.sandbox.calls import Call, Reply
 from persona_share.sandbox.filters import SHARE_TOKENS
+from persona_share.sandbox.includes import check_include
 from persona_share.sandbox.partners import admit, creator_of
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import MANY, ONE, asked_filters, check_query
@@ -47,6 +48,7 @@ def create(state: State, call: Call) -> Reply:
     """Make a share token of one object for the partner of a connection."""
     admit(state, call.caller)
     check_query(state, call, ONE)
+    check_include(call, "connect")
     closed_beta = state.switches.share_shape == "closed_beta"
     shape = CREATE_BY_BRIDGE if closed_beta else CREATE
     given = attributes_of(read_body(call, shape, state.switches))
@@ -76,6 +78,7 @@ def create(state: State, call: Call) -> Reply:
 def retrieve(state: State, call: Call) -> Reply:
     """Answer one share token, with a look at its source where that is allowed."""
     check_query(state, call, {*ONE, "peek-source-data"})
+    check_include(call, "connect")
     token = named(state, call)
     peek = dict(call.query).get("peek-source-data", "false")
     if peek not in {"true", "false"}:
@@ -87,6 +90,7 @@ def retrieve(state: State, call: Call) -> Reply:
 def expire(state: State, call: Call) -> Reply:
     """End a share token before its time."""
     check_query(state, call, ONE)
+    check_include(call, "connect")
     token = named(state, call)
     read_body(call, NOTHING, state.switches)
     either = state.switches.expires_by == "either"

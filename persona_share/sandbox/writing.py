@@ -5,6 +5,7 @@ from collections.abc import Callable
 from persona_share.sandbox.bodies import Shape, read_body
 from persona_share.sandbox.calls import Call, Caller, Reply
 from persona_share.sandbox.events import emit
+from persona_share.sandbox.includes import check_include
 from persona_share.sandbox.making import moment
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import ONE, check_query
@@ -35,6 +36,7 @@ def changer(
 
     def changed(state: State, call: Call) -> Reply:
         check_query(state, call, ONE)
+        check_include(call, family)
         record = named(state, call, family, "write", object_type=object_type)
         body = read_body(call, shape, state.switches)
         refuse_redacted(record)
@@ -54,6 +56,7 @@ def maker(
 
     def made(state: State, call: Call) -> Reply:
         check_query(state, call, ONE)
+        check_include(call, family)
         require(call.caller, family)
         body = read_body(call, shape, state.switches)
         record, meta = make(state, call.caller, body)

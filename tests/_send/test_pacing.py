@@ -1,12 +1,9 @@
 """Paced and Gate: who waits, for how long, in which order, and who never does."""
 
 import asyncio
-import math
 
 import pytest
 
-from benchmarks.pacing import Service, crowd
-from benchmarks.virtual import run
 from persona_share._send.pacing import Gate, Paced
 from persona_share._wire.messages import Request, Response
 from persona_share.errors import (
@@ -387,30 +384,3 @@ async def test_the_task_that_watches_the_time_ends_with_the_last_who_waits():
     call.cancel()
     await stage.settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-# ── A crowd on virtual time ─────────────────────────────────────────────────────
-
-
-def test_g19_a_crowd_alone_spends_every_window_and_is_never_refused():
-    service = run(crowd(Service(math.ceil), calls=1_000))
-    assert service.refused == 0
-    assert service.windows[:3] == [299, 299, 299]
-
-
-def test_g19_two_processes_that_know_nothing_of_each_other_are_hardly_refused():
-    service = run(crowd(Service(math.floor), processes=2, calls=1_000))
-    assert service.refused <= 4
-    assert min(service.windows[:3]) >= 294
-
-
-def test_g19_beside_a_stranger_nothing_is_left_unused():
-    service = run(crowd(Service(math.floor), strangers=True, calls=1_000))
-    assert service.refused <= 4
-    assert service.windows[:3] == [300, 300, 300]
-
-
-def test_after_429_mode_is_refused_once_a_window_by_all_who_were_under_way():
-    service = run(crowd(Service(math.ceil), calls=600, mode=PacingMode.AFTER_429))
-    assert service.windows[0] == 300
-    assert 0 < service.refused < 200

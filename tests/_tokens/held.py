@@ -110,14 +110,13 @@ class Held:
 
         A code that was pushed may also be used where it adds enough cover.
         """
-
-        def enough(token):
-            return self._ends_soon(token) or (not pulled and self._gains(token))
-
-        if all(enough(token) for token in self.candidates(scope)):
+        serving = self.serving(scope)
+        if serving is None or (not pulled and self._gains(serving)):
+            return True
+        if all(self._ends_soon(token) for token in self.candidates(scope)):
             return True
         # A wider token serves, too, but each token that is in use is renewed.
-        return any(enough(token) for token in self if token.asked == scope)
+        return any(self._ends_soon(token) for token in self if token.asked == scope)
 
     def _ends_soon(self, token):
         widest = min(advisory(token.lifetime) * 5 / 3, token.lifetime / 2)

@@ -115,7 +115,13 @@ class Sendings:
         self._require(3, not late, "a code is sent with too little life left")
         if given.demanded or given.purpose is None:
             return
-        others = [each.purpose for each in self.codes.values() if each.outstanding]
+        # What is demanded goes, whatever else is about to.
+        others = [
+            each.purpose
+            for each in self.codes.values()
+            if each.outstanding
+            and not (each.demanded and each.received_at >= given.received_at)
+        ]
         alone = given.purpose not in others
         self._require(1, alone, "two exchanges for one scope at once")
         due = self._watch.held.is_due(given.purpose, pulled=given.pulled)

@@ -1,24 +1,35 @@
 """The invariants of the token manager hold whatever happens, in whatever order.
 
-`watch.py` says which invariant is checked where; 11 in stores, 24 and 25 are tested
-where processes and stores are.
+`watch.py` says which invariant is checked where. `make test` plays the same 200 lives of
+50 steps each time, `make soak-properties` 5,000 new ones of 100 steps.
 """
 
-from hypothesis import HealthCheck, settings, strategies as st
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
+from persona_share import Scope
+from persona_share._net.world import SystemClock, seeded_roll
+from persona_share._wire.lifetime import cooldown, source_backoff, windows
 from persona_share.model.policy import RenewalPolicy
 from tests._tokens.endpoint import Fault, Plan
 from tests._tokens.world import SCOPES, TokenWorld
+from tests.simulation import plants
 
 
 SOAKING = settings.get_current_profile_name() == "soak"
+CLOCK = SystemClock()
+END = CLOCK.now() + 60 * float(os.environ.get("SOAK_MINUTES", "20"))
 
 scopes = st.sampled_from(SCOPES)
 delays = st.sampled_from([0.0, 0.0, 0.5, 3.0, 20.0])
@@ -54,12 +65,18 @@ seeds = st.integers(0, 1000)
 class TokenLife(RuleBasedStateMachine):
     """One manager among callers, codes, faults, complaints and clocks."""
 
+    @staticmethod
+    def plant(account):
+        """Plant nothing."""
+
     @initialize(service=services, codes=mostly, exact_only=seldom, seed=seeds)
     def open(self, service, codes, exact_only, seed):
         policy = RenewalPolicy(
             most_tokens=3, most_codes=5, most_codes_a_scope=2, exact_only=exact_only
         )
-        self.world = TokenWorld(policy, seed=seed, codes=codes, **service)
+        self.world = TokenWorld(
+            policy, seed=seed, codes=codes, plant=self.plant, **service
+        )
 
     # ── What befalls requests ───────────────────────────────────────────────────
 
@@ -176,9 +193,91 @@ class TokenLife(RuleBasedStateMachine):
             self.world.close()
 
 
-TestTokenLife = TokenLife.TestCase
-TestTokenLife.settings = settings(
-    max_examples=5000 if SOAKING else 200,
-    stateful_step_count=100 if SOAKING else 50,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+@pytest.mark.parametrize("batch", range(50 if SOAKING else 1))
+def test_no_invariant_breaks_whatever_happens(batch):
+    """A soak goes on in batches until its examples or its minutes are used up."""
+    if CLOCK.now() > END:
+        pytest.skip(f"the time was up after {100 * batch} examples")
+    run_state_machine_as_test(
+        TokenLife,
+        settings=settings(
+            max_examples=100 if SOAKING else 200,
+            stateful_step_count=100 if SOAKING else 50,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
+
+
+class FreshKeyLife(TokenLife):
+    """The same life with a planted mistake: a new key for every attempt."""
+
+    plant = staticmethod(plants.fresh_keys)
+
+
+def test_the_machine_finds_a_planted_mistake():
+    with pytest.raises(AssertionError, match="invariant 2"):
+        run_state_machine_as_test(
+            FreshKeyLife,
+            settings=settings(
+                max_examples=200,
+                stateful_step_count=20,
+                database=None,
+                derandomize=True,
+                phases=[Phase.generate],
+            ),
+        )
+
+
+@pytest.mark.parametrize(("lifetime", "window"), [(3599, 900), (900, 300)])
+@given(seed=seeds)
+@settings(max_examples=10)
+def test_16_tokens_minted_together_are_not_renewed_together(lifetime, window, seed):
+    count, roll = 10_000, seeded_roll(seed)
+    seconds = Counter(
+        int(lifetime - windows(lifetime, roll(), RenewalPolicy()).refresh)
+        for _ in range(count)
+    )
+
+    assert max(seconds.values()) <= 5 * count / (2 * window / 3) + 10
+
+
+@given(
+    failures=st.integers(1, 10**6),
+    roll=st.floats(0, 1, exclude_max=True),
+    left=st.none() | st.floats(0, 3600),
 )
+def test_17_every_cool_down_is_above_0_and_60_seconds_at_the_most(failures, roll, left):
+    pause = cooldown(failures, roll, RenewalPolicy(), left)
+
+    assert 0 < pause <= 60
+
+
+@given(failures=st.integers(1, 10**6), roll=st.floats(0, 1, exclude_max=True))
+def test_17_a_code_source_rests_300_seconds_at_the_most(failures, roll):
+    assert 0 < source_backoff(failures, roll, RenewalPolicy()) <= 300
+
+
+atoms = st.sampled_from(
+    [f"{kind}.read:{kind[:3]}_{n}" for kind in ("inquiry", "report") for n in range(4)]
+)
+texts = st.lists(atoms, max_size=8)
+
+
+@given(texts, st.randoms(use_true_random=False))
+def test_20_order_and_repetition_mean_nothing(words, dice):
+    scope, shuffled = Scope.parse(" ".join(words)), words + words[:2]
+    dice.shuffle(shuffled)
+
+    assert Scope.parse("  ".join(shuffled)) == scope
+    assert Scope.parse(str(scope)) == scope
+    assert str(Scope.parse(str(scope))) == str(scope)
+
+
+@given(texts, texts, texts)
+def test_20_coverage_is_reflexive_and_transitive(one, other, third):
+    small, middle = Scope(one), Scope(one) | Scope(other)
+    large = middle | Scope(third)
+
+    assert small <= Scope(reversed(small.atoms))
+    assert small <= middle <= large
+    assert small <= large

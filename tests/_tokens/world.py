@@ -50,7 +50,9 @@ class Waiter:
 class TokenWorld:
     """One manager, its partner, the service, a clock, and the loop that they run in."""
 
-    def __init__(self, policy, *, seed=0, codes=True, **service):
+    def __init__(
+        self, policy, *, seed=0, codes=True, plant=lambda account: None, **service
+    ):
         self.loop = asyncio.SelectorEventLoop()
         self.clock = FakeClock()
         self.timers = 0.0
@@ -61,6 +63,7 @@ class TokenWorld:
         self.partner, self.api = self.account.partner, self.account.api
         self.keeper = LogKeeper(self.watch)
         logging.getLogger("persona_share").addHandler(self.keeper)
+        plant(self.account)
         self.codes = codes
         self.waiters = []
         self.pushed = []

@@ -1,5 +1,8 @@
 """Records as bytes: what is read is what was written, or nothing."""
 
+import hashlib
+
+import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._wire.stored import LEEWAY, Record, moved
@@ -38,6 +41,24 @@ def test_f116_what_is_no_record_is_none(data):
 
 def test_f116_a_huge_value_is_not_even_looked_at():
     assert unpack("name", DATA + b" " * LONGEST, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"name": "name", "fence": "x"}',
+        DATA[16:].replace(b'"leader":[', b'"leader":[1,'),
+        DATA[16:].replace(b'"queue":[', b'"queue":[7,'),
+        DATA[16:].replace(b'"at":1000.0', b'"at":null'),
+    ],
+)
+def test_f116_a_right_checksum_over_nonsense_helps_nobody(told):
+    assert told != DATA[16:]
+    data = hashlib.blake2b(told, digest_size=16).digest() + told
+    assert unpack("name", data, NOW) is None
 
 
 def test_f81_a_record_from_the_future_counts_as_written_now():

@@ -32,7 +32,6 @@ CHECKS = [
 ]
 #: An id in its body has a pattern; the sandbox takes ids of any form, as ids are opaque.
 LENIENT = {"POST /accounts/{account-id}/run-action"}
-MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
 @contextmanager
@@ -138,8 +137,8 @@ def described_operations():
 
 def fuzz(operation, facts, examples):
     """Ask one operation many things; raise where an answer is not as described."""
-    for mode in MODES:
-        _fuzz(operation, facts, examples, mode)
+    _fuzz(operation, facts, examples, GenerationMode.POSITIVE)
+    _fuzz(operation, facts, (examples + 1) // 2, GenerationMode.NEGATIVE)
 
 
 def is_good(case, location):
@@ -167,7 +166,7 @@ def _fuzz(operation, facts, examples, mode):
         if object_id and is_good(case, ParameterLocation.PATH) and len(asked) % 4:
             case.path_parameters = dict.fromkeys(case.path_parameters, object_id)
         # The description is written in kebab-case; other casings have their own tests.
-        if is_good(case, ParameterLocation.HEADER):
+        if case.headers.get("Key-Inflection") in ("camel", "snake"):
             case.headers["Key-Inflection"] = "kebab"
         case.headers["Authorization"] = f"Bearer {facts['key']}"
         if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):

@@ -56,7 +56,7 @@ def example_answer(request):
     if request.route.endswith("/print"):
         return answer(200, PDF, "application/pdf")
     status, _, value = next(operation.examples())
-    route, ids = known(request.method, path)
+    _, ids = known(request.method, path)
     value = about(value, ids[0] if ids else None)
     if "links" in value:
         value = value | {"links": {"prev": None, "next": None}}

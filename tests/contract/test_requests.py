@@ -76,8 +76,8 @@ def wrong_in_query(operation, target):
         if declared is None:
             wrong.append(f"{name} is not declared")
             continue
-        value = typed(value, declared["schema"])
-        wrong += [f"{name} {each}" for each in complaints(value, declared["schema"])]
+        schema = declared["schema"]
+        wrong += [f"{name} {each}" for each in complaints(typed(value, schema), schema)]
     given = query_of(target)
     wrong += [
         f"{name} is missing"

@@ -68,6 +68,11 @@ VIOLATIONS = {
         "from persona_share.stores import neighbour",
         {STORES},
     ),
+    "a_store_using_another_stores_library": (
+        "stores/planted.py",
+        "import sqlite3",
+        {LIBRARIES},
+    ),
     "a_room_that_the_drawing_lacks": (
         "helpers.py",
         "ANSWER = 42",

@@ -45,6 +45,24 @@ class Raw:
             "GET", path, bearer or self.box.source.api_key, **options
         )
 
+    async def post(self, path, bearer=None, **options):
+        """Act as the source organization unless told otherwise."""
+        return await self.send(
+            "POST", path, bearer or self.box.source.api_key, **options
+        )
+
+    async def patch(self, path, bearer=None, **options):
+        """Change as the source organization unless told otherwise."""
+        return await self.send(
+            "PATCH", path, bearer or self.box.source.api_key, **options
+        )
+
+    async def delete(self, path, bearer=None, **options):
+        """Redact as the source organization unless told otherwise."""
+        return await self.send(
+            "DELETE", path, bearer or self.box.source.api_key, **options
+        )
+
     async def authorize(self, scope, *, bearer=None, partner=None, **options):
         form = {
             "client-id": partner or self.box.destination.id,
@@ -67,3 +85,17 @@ class Raw:
 
     async def token(self, scope):
         return (await self.exchange(await self.code(scope))).json["access-token"]
+
+
+def body(**attributes):
+    """Answer a JSON body with these attributes."""
+    return {"data": {"attributes": _kebab(attributes)}}
+
+
+def meta(**given):
+    """Answer a JSON body with this meta."""
+    return {"meta": _kebab(given)}
+
+
+def _kebab(given):
+    return {name.replace("_", "-"): value for name, value in given.items()}

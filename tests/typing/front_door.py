@@ -13,8 +13,8 @@ from persona_share import (
     ScopedTokenManager,
     Secret,
 )
-from persona_share.model.inquiry import Inquiry
 from persona_share.model.answer import Document
+from persona_share.model.inquiry import Inquiry
 from persona_share.model.verification import Verification
 
 

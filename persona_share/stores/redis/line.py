@@ -143,22 +143,8 @@ class Line:
         try:
             async with asyncio.timeout(_LONGEST):
                 return await self._asked(keys, arguments)
-        except (TimeoutError, exceptions.TimeoutError):
-            return Outage("Redis did not answer in time", at_once=True)
-        except (
-            exceptions.AuthenticationError,
-            exceptions.AuthorizationError,
-            exceptions.NoPermissionError,
-        ) as error:
-            return Outage(f"Redis refused us ({_kind(error)})", at_once=True)
-        except exceptions.ReadOnlyError:
-            what = "this Redis is a replica; its primary is elsewhere"
-            return Outage(what, at_once=False, drop=True)
-        except exceptions.MovedError:
-            what = "this Redis is part of a cluster, and cluster=True was not said"
-            return Outage(what, at_once=True)
         except (exceptions.RedisError, OSError) as error:
-            return Outage(f"Redis cannot be used ({_kind(error)})", at_once=False)
+            return _outage_of(error)
 
     async def _asked(self, keys: list[str], arguments: list[Any]) -> list[Any]:
         if self._sha:
@@ -175,7 +161,36 @@ class Line:
         return reply
 
 
-def _kind(error: Exception) -> str:
-    """Answer what kind of error it is; its text may hold what was sent."""
-    word = str(error).split(" ", 1)[0]
-    return word if word.isupper() and word.isalpha() else type(error).__name__
+_OUTAGES: Final[tuple[tuple[tuple[type[Exception], ...], Outage], ...]] = (
+    (
+        (TimeoutError, exceptions.TimeoutError),
+        Outage("Redis did not answer in time", at_once=True),
+    ),
+    (
+        (
+            exceptions.AuthenticationError,
+            exceptions.AuthorizationError,
+            exceptions.NoPermissionError,
+        ),
+        Outage("Redis refused us", at_once=True),
+    ),
+    (
+        (exceptions.ReadOnlyError,),
+        Outage("this Redis is a replica, its primary is elsewhere", False, drop=True),
+    ),
+    (
+        (exceptions.MovedError,),
+        Outage("this Redis is in a cluster; say cluster=True", at_once=True),
+    ),
+)
+
+
+def _outage_of(error: Exception) -> Outage:
+    """Answer what an error means, in our words: its own may hold what was sent."""
+    for kinds, outage in _OUTAGES:
+        if isinstance(error, kinds):
+            return outage
+    # To strangers a server says this of any command that is long.
+    if "unauthenticated" in str(error):
+        return Outage("Redis refused us", at_once=True)
+    return Outage(f"Redis cannot be used ({type(error).__name__})", at_once=False)

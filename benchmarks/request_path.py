@@ -1,0 +1,156 @@
+"""What one call costs: a typed inquiry with all safety on, against bare aiohttp.
+
+Client and server are processes of their own. The CPU is the client's alone; the ways
+take turns in one process, and the medians of their runs are compared.
+"""
+
+import asyncio
+import gc
+import json
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+import attrs
+import orjson
+
+from benchmarks.answering import ID, SCOPE, server
+from benchmarks.figure import Figure, Figures, show
+from persona_share import PersonaClient, ScopedTokenManager
+
+
+ROUNDS = 15
+CALLS = 1_000
+CONCURRENCIES = (1, 50, 200)
+JSON = "raw aiohttp + json.loads"
+ORJSON = "raw aiohttp + orjson.loads"
+OURS = "session.inquiries.retrieve"
+
+Work = Callable[[], Awaitable[object]]
+
+
+@attrs.frozen
+class Run:
+    """One run of one way: per call its CPU, its share of the time, and its slowest."""
+
+    cpu: float
+    wall: float
+    p99: float
+
+
+@asynccontextmanager
+async def ways(url: str) -> AsyncIterator[dict[str, Work]]:
+    """Open the three ways to get an inquiry."""
+    headers = {
+        "Authorization": "Bearer persona_access_token_of_the_benchmark",
+        "Accept": "application/json",
+        "Key-Inflection": "kebab",
+        "Persona-Version": "2025-12-08",
+    }
+    async with AsyncExitStack() as stack:
+
+        async def bare(loads: Callable[[bytes], object]) -> Work:
+            connector = aiohttp.TCPConnector(limit=max(CONCURRENCIES))
+            session = await stack.enter_async_context(
+                aiohttp.ClientSession(headers=headers, connector=connector)
+            )
+
+            async def get() -> object:
+                async with session.get(f"{url}/inquiries/{ID}") as response:
+                    return loads(await response.read())
+
+            return get
+
+        async def partner(_scope: object) -> str:
+            return "code"
+
+        client = await stack.enter_async_context(
+            PersonaClient("key", base_url=url, insecure_local=True)
+        )
+        manager = await stack.enter_async_context(
+            ScopedTokenManager(client, codes=partner)
+        )
+        scoped = manager.session(SCOPE)
+
+        async def retrieve() -> object:
+            return (await scoped.inquiries.retrieve(ID)).status
+
+        yield {
+            JSON: await bare(json.loads),
+            ORJSON: await bare(orjson.loads),
+            OURS: retrieve,
+        }
+
+
+async def run(work: Work, concurrency: int) -> Run:
+    """Make the calls, so many at once."""
+    left, taken = iter(range(CALLS)), []
+    clock = time.perf_counter
+
+    async def worker() -> None:
+        for _ in left:
+            began = clock()
+            await work()
+            taken.append(clock() - began)
+
+    gc.collect()
+    started, cpu = clock(), time.process_time()
+    await asyncio.gather(*(worker() for _ in range(concurrency)))
+    cpu, wall = time.process_time() - cpu, clock() - started
+    taken.sort()
+    return Run(cpu / CALLS, wall / CALLS, taken[int(len(taken) * 0.99)])
+
+
+async def measured(concurrency: int) -> dict[str, Run]:
+    """Answer the medians of each way."""
+    async with server() as url, ways(url) as works:
+        runs: dict[str, list[Run]] = {name: [] for name in works}
+        for number in range(ROUNDS + 1):
+            for name, work in works.items():
+                result = await run(work, concurrency)
+                if number:  # the first round opens the connections
+                    runs[name].append(result)
+    return {
+        name: Run(
+            *(statistics.median(values) for values in zip(*map(attrs.astuple, each)))  # noqa: B905 - all are alike
+        )
+        for name, each in runs.items()
+    }
+
+
+def figures() -> Figures:
+    """Answer CPU and throughput at each concurrency, and the slowest at the highest."""
+    for concurrency in CONCURRENCIES:
+        medians = asyncio.run(measured(concurrency))
+        ours = medians[OURS]
+        for yardstick, goal in ((JSON, 0.95), (ORJSON, 1.25)):
+            yield Figure(
+                name=f"client CPU of {OURS} at concurrency {concurrency}",
+                unit="us",
+                ours=round(ours.cpu * 1e6, 1),
+                yardstick=round(medians[yardstick].cpu * 1e6, 1),
+                compared_with=yardstick,
+                at_most=goal,
+            )
+        yield Figure(
+            name=f"time between answers at concurrency {concurrency}",
+            unit="us",
+            ours=round(ours.wall * 1e6, 1),
+            yardstick=round(medians[JSON].wall * 1e6, 1),
+            compared_with=JSON,
+            at_most=1 / 0.75,
+        )
+    yield Figure(
+        name=f"p99 of {OURS} at concurrency {concurrency}",
+        unit="ms",
+        ours=round(ours.p99 * 1e3, 2),
+        yardstick=round(medians[JSON].p99 * 1e3, 2),
+        compared_with=JSON,
+        at_most=1.2,
+    )
+
+
+if __name__ == "__main__":
+    show(figures)

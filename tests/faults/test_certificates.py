@@ -1,0 +1,106 @@
+"""F7: certificates that vouch for nobody, or for somebody else."""
+
+import datetime as dt
+import ssl
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from persona_share.errors import Phase, TLSVerificationError
+from tests.faults.test_network import CREATE, READ, calling, phases
+from tests.servers import RawServer, answer, answering
+
+
+NOW = dt.datetime.now(dt.UTC)  # noqa: TID251 — certificates know the real time alone
+DAY = dt.timedelta(days=1)
+HERE = x509.IPAddress(ip_address("127.0.0.1"))
+
+
+def named(name):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def certificate(key, *, issuer=None, signer=None, host=HERE, ends=NOW + DAY):
+    """Make a certificate; without an issuer it vouches for itself."""
+    signs = issuer is None
+    return (
+        x509.CertificateBuilder()
+        .subject_name(named("authority" if signs else "server"))
+        .issuer_name(issuer.subject if issuer else named("authority"))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - 9 * DAY)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        .add_extension(x509.BasicConstraints(signs, None), critical=True)
+        .sign(signer or key, hashes.SHA256())
+    )
+
+
+def written(path, *parts):
+    pem = serialization.Encoding.PEM
+    with path.open("wb") as file:
+        for part in parts:
+            if isinstance(part, x509.Certificate):
+                file.write(part.public_bytes(pem))
+            else:
+                form = serialization.PrivateFormat.PKCS8
+                none = serialization.NoEncryption()
+                file.write(part.private_bytes(pem, form, none))
+    return str(path)
+
+
+def an_authority():
+    key = ec.generate_private_key(ec.SECP256R1())
+    return certificate(key), key
+
+
+BAD = {
+    "expired": {"ends": NOW - DAY},
+    "of another host": {"host": x509.DNSName("elsewhere.example")},
+    "of another address": {"host": x509.IPAddress(ip_address("127.0.0.2"))},
+    "signed by itself": {"issuer": None, "signer": None},
+    "of an unknown authority": {"unknown": True},
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("operation", [READ, CREATE], ids=lambda each: each[0])
+@pytest.mark.parametrize("flaw", BAD.values(), ids=BAD)
+async def test_f07_a_bad_certificate_is_refused_at_once_and_for_good(
+    scene, tmp_path, flaw, operation
+):
+    trusted, trusted_key = an_authority()
+    issuer, signer = an_authority() if "unknown" in flaw else (trusted, trusted_key)
+    key = ec.generate_private_key(ec.SECP256R1())
+    options = {"issuer": issuer, "signer": signer} | flaw
+    options.pop("unknown", None)
+    chain = written(tmp_path / "server.pem", key, certificate(key, **options))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain)
+    trust = ssl.create_default_context(cafile=written(tmp_path / "ca.pem", trusted))
+    server = RawServer(answering(answer()), tls=tls)
+    async with server, scene.client_of(server, ssl_context=trust) as client:
+        with pytest.raises(TLSVerificationError) as caught:
+            await calling(client, operation)
+    assert phases(caught.value) == [Phase.NOT_SENT]
+    assert not caught.value.retryable
+    assert server.received == b""
+    assert scene.clock.slept == []
+
+
+@pytest.mark.asyncio
+async def test_a_certificate_of_ones_own_authority_is_accepted(scene, tmp_path):
+    authority, signer = an_authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    good = certificate(key, issuer=authority, signer=signer)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(written(tmp_path / "server.pem", key, good))
+    trust = ssl.create_default_context(cafile=written(tmp_path / "ca.pem", authority))
+    server = RawServer(answering(answer(200, b'{"data":null}')), tls=tls)
+    async with server, scene.client_of(server, ssl_context=trust) as client:
+        assert (await calling(client, READ)).status == 200

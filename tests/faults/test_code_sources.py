@@ -1,0 +1,171 @@
+"""F77 and F78: code sources that go in circles, hang, raise, or bring what is no good."""
+
+from datetime import timedelta
+
+import pytest
+
+from persona_share import Scope
+from persona_share._wire.messages import Response
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    CodeAlreadyUsedError,
+    CodeExpiredError,
+    CodeRejectedError,
+    CodeSourceError,
+)
+from persona_share.model.token import AuthorizationCode
+
+
+SCOPE = Scope.read("inq_1", "ver_2")
+
+
+# ── Code sources ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_f77_also_by_a_detour_over_another_scope(house):
+    other = Scope.read("act_3")
+    seen = []
+
+    async def detour(scope):
+        try:
+            await manager.token(other if scope == SCOPE else SCOPE)
+        except Exception as error:
+            seen.append(type(error).__name__)
+            raise
+
+    manager = await house.manager(codes=detour)
+    with pytest.raises(CodeSourceError, match="asked for the scope that it is serving"):
+        await manager.token(SCOPE)
+    assert seen == ["ReentrantCodeSourceError", "CodeSourceError"]
+
+
+@pytest.mark.asyncio
+async def test_f77_asking_for_another_scope_is_fine(house):
+    async def with_help(scope):
+        if scope == SCOPE:
+            await manager.token(Scope.read("act_3"))
+        return await house.partner(scope)
+
+    manager = await house.manager(codes=with_help)
+    assert (await manager.token(SCOPE)).scope == SCOPE
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_hangs_is_given_a_minute(house):
+    house.partner.delay = 10_000
+    manager = await house.manager()
+    began = house.clock.now()
+    with pytest.raises(CodeSourceError, match="within 60 s") as caught:
+        await house.soon(manager.token(SCOPE), seconds=99)
+    assert house.clock.now() - began == pytest.approx(60, abs=1)
+    assert caught.value.reason == "TimeoutError"
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_runs_out_of_time_itself_is_told_as_that(house):
+    house.partner.script = [TimeoutError("of its own")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="raised TimeoutError") as caught:
+        await manager.token(SCOPE)
+    assert "within 60 s" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_raises_is_told_without_what_it_said(house):
+    house.partner.script = [ValueError("canary")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(SCOPE)
+    error = caught.value
+    assert error.reason == "ValueError"
+    assert "conftest.py:" in str(error)
+    assert "canary" not in f"{error}{error!r}{error.__dict__}"
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_is_no_async_function_is_told(house):
+    manager = await house.manager(codes=lambda _scope: "code")
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(SCOPE)
+    assert caught.value.reason == "TypeError"
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_has_none_says_so_and_rests(house):
+    async def none(scope):
+        asked.append(scope)
+
+    asked = []
+    manager = await house.manager(codes=none)
+    for _ in range(3):
+        with pytest.raises(AuthorizationCodeRequiredError):
+            await manager.token(SCOPE)
+    assert len(asked) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("code", [7, b"code", ["code"], "", "a b", "ü", "x" * 9_000])
+async def test_f78_a_source_that_answers_no_code_is_told_without_it(house, code):
+    house.partner.script = [code]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="answered no code"):
+        await manager.token(SCOPE)
+    assert house.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_f78_a_used_code_is_refused_without_a_request_and_another_is_asked_for(
+    house,
+):
+    manager = await house.manager()
+    await manager.token(SCOPE)
+    manager.invalidate(await manager.token(SCOPE))
+    (used,) = house.service.codes
+    house.partner.script = [used]
+    assert (await manager.token(SCOPE)).reveal() == "token2"
+    assert len(house.partner.asked) == 3
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_that_answers_only_a_used_code_is_told(house):
+    manager = await house.manager()
+    manager.invalidate(await manager.token(SCOPE))
+    house.partner.script = house.service.codes * 2
+    with pytest.raises(CodeAlreadyUsedError):
+        await manager.token(SCOPE)
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f78_an_expired_code_is_not_sent_and_the_source_rests(house):
+    ended = house.clock.wall() - timedelta(seconds=1)
+    house.partner.script = [AuthorizationCode("ended", expires_at=ended)] * 3
+    manager = await house.manager()
+    for _ in range(3):
+        with pytest.raises(CodeExpiredError):
+            await manager.token(SCOPE)
+    assert house.service.requests == []
+    assert len(house.partner.asked) == 1
+
+
+@pytest.mark.asyncio
+async def test_f78_a_foreign_code_is_refused_by_the_service_and_one_more_asked_for(
+    house,
+):
+    house.service.script = [Response(status=404)]
+    manager = await house.manager()
+    assert await manager.token(SCOPE)
+    assert len(house.partner.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_f78_a_source_of_foreign_codes_is_asked_twice_and_then_rests(house):
+    house.service.script = [Response(status=404)] * 9
+    manager = await house.manager()
+    for _ in range(5):
+        with pytest.raises(CodeRejectedError):
+            await manager.token(SCOPE)
+    assert len(house.partner.asked) == 2

@@ -1,0 +1,80 @@
+"""Resources on a scripted service, with a clock that a test moves."""
+
+import attrs
+import orjson
+import pytest
+
+from persona_share._wire.messages import Response
+from persona_share.resources.base import Caller
+from persona_share.resources.surface import Surface
+from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.senders import ScriptedSender
+
+
+JSON = {"content-type": "application/json"}
+
+
+def answer(value=None, status=200, **headers):
+    """Answer a response with this document."""
+    body = b"" if value is None else orjson.dumps(value)
+    return Response(status=status, headers=JSON | headers, body=body)
+
+
+def problem(status, title="Conflict"):
+    """Answer a response with an error of this title."""
+    return answer({"errors": [{"title": title}]}, status)
+
+
+def item(kind, object_id, **attributes):
+    """Answer an object, with its attributes in kebab-case."""
+    spelled = {name.replace("_", "-"): value for name, value in attributes.items()}
+    return {"type": kind, "id": object_id, "attributes": spelled}
+
+
+def one(kind, object_id, **attributes):
+    """Answer a response with one object."""
+    return answer({"data": item(kind, object_id, **attributes)})
+
+
+def share_token(status, destination=None, **attributes):
+    """Answer a response with a share token, and what it became where that is known."""
+    data = item("connect/share-token", "cnst_1", status=status, **attributes)
+    if destination is not None:
+        reference = {"type": "inquiry", "id": destination}
+        data["relationships"] = {"destination": {"data": reference}}
+    return answer({"data": data})
+
+
+@attrs.define
+class Stage:
+    """A client's resources, the requests they made, and their clock."""
+
+    client: Surface
+    sender: ScriptedSender
+    clock: FakeClock
+
+    @property
+    def requests(self):
+        return self.sender.requests
+
+    @property
+    def bodies(self):
+        return [each.body and orjson.loads(each.body) for each in self.requests]
+
+
+@pytest.fixture
+def stage():
+    def made(*answers, **options):
+        clock = FakeClock()
+        sender = ScriptedSender(answers)
+        caller = Caller(
+            sender=sender,
+            world=fake_world(clock),
+            headers={},
+            timeout=100.0,
+            require_open=lambda: None,
+            **options,
+        )
+        return Stage(Surface(caller), sender, clock)
+
+    return made

@@ -1,0 +1,82 @@
+"""Connections: offered, found, ended and offered again."""
+
+import pytest
+
+from persona_share.errors import InvalidIdError
+from persona_share.model.connection import ConnectionStatus
+from tests.resources.conftest import answer, item, one
+
+
+def connection(object_id, status="active", destination="org_2"):
+    return item(
+        "connect/connection",
+        object_id,
+        status=status,
+        source_organization_id="org_1",
+        destination_organization_id=destination,
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_offered_to_an_organization_by_its_id(stage):
+    there = stage(answer({"data": connection("cxn_1", "pending")}, 201))
+
+    found = await there.client.connections.create(destination_organization_id="org_2")
+
+    assert found.status is ConnectionStatus.PENDING
+    assert found.source_organization_id == "org_1"
+    assert there.bodies == [
+        {"data": {"attributes": {"destination-organization-id": "org_2"}}}
+    ]
+
+
+@pytest.mark.asyncio
+async def test_the_active_connection_to_an_organization_is_found(stage):
+    there = stage(answer({"data": [connection("cxn_2"), connection("cxn_1")]}))
+
+    found = await there.client.connections.find_active("org_2")
+
+    assert found.id == "cxn_2"
+    assert there.requests[0].target == (
+        "/connect/connections?filter%5Bstatus%5D=active"
+        "&filter%5Bdestination-organization-id%5D=org_2"
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [connection("cxn_1", "pending")],
+        [connection("cxn_1", "inactive")],
+        [connection("cxn_1", destination="org_3")],
+    ],
+)
+async def test_no_other_connection_is_taken_for_it(stage, others):
+    there = stage(answer({"data": others}))
+
+    assert await there.client.connections.find_active("org_2") is None
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_ended_and_then_pending_again(stage):
+    there = stage(
+        one("connect/connection", "cxn_1", status="inactive"),
+        one("connect/connection", "cxn_1", status="pending"),
+    )
+
+    ended = await there.client.connections.deactivate("cxn_1")
+    again = await there.client.connections.reactivate("cxn_1")
+
+    assert (ended.status, again.status) == ("inactive", "pending")
+    assert [each.target for each in there.requests] == [
+        "/connect/connections/cxn_1/deactivate",
+        "/connect/connections/cxn_1/reactivate",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_an_organization_that_is_none_is_refused(stage):
+    with pytest.raises(InvalidIdError):
+        await stage().client.connections.create(destination_organization_id="org 2")

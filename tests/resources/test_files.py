@@ -1,0 +1,312 @@
+"""Files and prints: as bytes, as pieces, or as a new file of one's own (T26)."""
+
+import stat
+
+import pytest
+
+from persona_share._net.files import NewFile
+from persona_share._wire.messages import Response
+from persona_share._wire.places import place_of
+from persona_share.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    InvalidArgumentError,
+    NotFoundError,
+    ServerError,
+    UnexpectedContentTypeError,
+    UnexpectedRedirectError,
+)
+from persona_share.model.file import File
+from persona_share.model.secret import Secret
+from persona_share.testing.senders import ScriptedSender
+from tests.resources.conftest import answer, item, problem
+
+
+URL = "https://files.withpersona.com/a.png?access_token=s3cret"
+NEWER = "https://files.withpersona.com/a.png?access_token=newer"
+PDF = {"content-type": "application/pdf", "content-length": "12"}
+
+
+class Host:
+    """The hosts of files, scripted, and the real disk."""
+
+    def __init__(self, *answers):
+        self.sender = ScriptedSender(answers)
+
+    @property
+    def targets(self):
+        return [each.target for each in self.sender.requests]
+
+    async def file_host(self, url):
+        return self.sender, place_of(url).target
+
+    async def new_file(self, path):
+        return await NewFile.create(path)
+
+
+def pouring(*pieces, status=200, fails=None, **headers):
+    """Answer what gives a body to the sink of a request, piece by piece."""
+
+    async def made(request):
+        await request.sink.begin(headers)
+        for piece in pieces:
+            await request.sink.write(piece)
+        if fails is not None:
+            raise fails
+        return Response(status=status, headers=headers)
+
+    return made
+
+
+async def pieces_of(download):
+    return [piece async for piece in download]
+
+
+@pytest.mark.asyncio
+async def test_t26_a_file_is_fetched_without_any_credential(stage):
+    host = Host(pouring(b"ab", b"cd"))
+    there = stage(outside=host)
+
+    body = await there.client.files.download(File("a.png", Secret(URL), 4))
+
+    assert body == b"abcd"
+    (request,) = host.sender.requests
+    assert (request.method, request.authorization) == ("GET", None)
+    assert request.headers == {"Accept": "*/*"}
+    assert request.target == "/a.png?access_token=s3cret"
+    assert "s3cret" not in repr(request)
+    assert there.requests == []
+
+
+@pytest.mark.asyncio
+async def test_a_file_comes_in_pieces(stage):
+    there = stage(outside=Host(pouring(b"ab", b"", b"cd")))
+
+    assert await pieces_of(there.client.files.download(URL)) == [b"ab", b"cd"]
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_in_the_middle_leaves_nothing_running(stage):
+    there = stage(outside=Host(pouring(b"ab", b"cd", b"ef", b"gh")))
+    walk = aiter(there.client.files.download(URL))
+
+    assert await anext(walk) == b"ab"
+    await walk.aclose()
+
+
+@pytest.mark.asyncio
+async def test_t26_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
+    place = tmp_path / "a.png"
+    told = []
+    host = Host(pouring(b"ab", b"cd", **{"content-length": "4"}))
+
+    saved = (
+        await stage(outside=host)
+        .client.files.download(URL)
+        .save(place, progress=lambda done, total: told.append((done, total)))
+    )
+
+    assert saved == place
+    assert place.read_bytes() == b"abcd"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert told == [(2, 4), (4, 4)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+async def test_t26_what_is_there_is_never_written_over(stage, tmp_path, kind):
+    place, other = tmp_path / "a.png", tmp_path / "other"
+    if kind == "file":
+        place.write_bytes(b"mine")
+    else:
+        place.symlink_to(other)
+    if kind == "link":
+        other.write_bytes(b"mine")
+    host = Host()
+
+    with pytest.raises(FileExistsError):
+        await stage(outside=host).client.files.download(URL).save(place)
+
+    assert host.targets == []
+    assert other.exists() == (kind == "link")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "failure",
+    [pouring(b"ab", fails=ConnectionLostError("lost")), answer(None, 500)],
+    ids=["in the middle", "at once"],
+)
+async def test_a_download_that_fails_leaves_no_file(stage, tmp_path, failure):
+    place = tmp_path / "a.png"
+
+    with pytest.raises((ConnectionLostError, ServerError)):
+        await stage(outside=Host(failure)).client.files.download(URL).save(place)
+
+    assert not place.exists()
+
+
+@pytest.mark.asyncio
+async def test_a_second_attempt_begins_the_file_anew(stage, tmp_path):
+    async def twice(request):
+        await pouring(b"half of ")(request)
+        return await pouring(b"all")(request)
+
+    place = tmp_path / "a.png"
+    await stage(outside=Host(twice)).client.files.download(URL).save(place)
+
+    assert place.read_bytes() == b"all"
+
+
+@pytest.mark.asyncio
+async def test_a_second_attempt_cannot_take_back_pieces_that_were_handed_over(stage):
+    async def twice(request):
+        await pouring(b"half of ")(request)
+        return await pouring(b"all")(request)
+
+    with pytest.raises(ConnectionLostError, match="handed over"):
+        await pieces_of(stage(outside=Host(twice)).client.files.download(URL))
+
+
+@pytest.mark.asyncio
+async def test_what_goes_wrong_here_is_told_as_it_is(stage, tmp_path):
+    def full(done, total):
+        raise OSError(28, "No space left on device")
+
+    place = tmp_path / "a.png"
+    there = stage(outside=Host(pouring(b"ab", fails=ConnectionLostError("not taken"))))
+
+    with pytest.raises(OSError, match="No space left"):
+        await there.client.files.download(URL).save(place, progress=full)
+    assert not place.exists()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+async def test_t26_an_expired_address_is_renewed_once(stage, status):
+    host = Host(answer(None, status), pouring(b"ab"))
+
+    async def renew():
+        return Secret(NEWER)
+
+    body = await stage(outside=host).client.files.download(URL, renew=renew)
+
+    assert body == b"ab"
+    assert host.targets == [
+        "/a.png?access_token=s3cret",
+        "/a.png?access_token=newer",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_t26_an_address_that_is_refused_twice_is_refused(stage):
+    host = Host(answer(None, 403), answer(None, 404))
+
+    async def renew():
+        return NEWER
+
+    with pytest.raises(NotFoundError):
+        await stage(outside=host).client.files.download(URL, renew=renew)
+
+
+@pytest.mark.asyncio
+async def test_without_a_way_to_renew_the_refusal_is_the_answer(stage):
+    with pytest.raises(AuthenticationError) as caught:
+        await stage(outside=Host(answer(None, 401))).client.files.download(URL)
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.operation == "GET /{file}"
+
+
+@pytest.mark.asyncio
+async def test_t26_the_object_is_retrieved_again_for_a_new_address(stage):
+    def document(url):
+        files = [{"filename": "a.png", "url": url, "byte-size": 2}]
+        return answer({"data": item("document/generic", "doc_1", files=files)})
+
+    host = Host(answer(None, 403), pouring(b"ab"))
+    there = stage(document(URL), document(NEWER), outside=host)
+    client = there.client
+
+    body = await client.files.download_of(
+        lambda: client.documents.retrieve_generic("doc_1"), lambda found: found.files[0]
+    )
+
+    assert body == b"ab"
+    assert [each.target for each in there.requests] == ["/document/generics/doc_1"] * 2
+    assert host.targets[1] == "/a.png?access_token=newer"
+
+
+@pytest.mark.asyncio
+async def test_an_object_without_such_a_file_is_told(stage):
+    there = stage(answer({"data": item("document/generic", "doc_1")}), outside=Host())
+    client = there.client
+
+    with pytest.raises(InvalidArgumentError, match="no such file"):
+        await client.files.download_of(
+            lambda: client.documents.retrieve_generic("doc_1"), lambda _: None
+        )
+
+
+@pytest.mark.asyncio
+async def test_t26_a_redirect_is_not_followed(stage):
+    away = answer(None, 302, location="https://evil.example/a")
+    host = Host(away)
+
+    with pytest.raises(UnexpectedRedirectError):
+        await stage(outside=host).client.files.download(URL)
+    assert len(host.targets) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("file", ["https://evil.example/a", File("a.png")])
+async def test_t26_no_other_host_is_asked(stage, file):
+    host = Host()
+
+    with pytest.raises(InvalidArgumentError):
+        await stage(outside=host).client.files.download(file)
+    assert host.targets == []
+
+
+# ── printing ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_a_print_is_asked_for_as_pdf_and_with_the_credential_of_the_client(stage):
+    there = stage(pouring(b"%PDF-1.7 ", b"end", **PDF))
+
+    assert await there.client.inquiries.print("inq_1") == b"%PDF-1.7 end"
+    (request,) = there.requests
+    assert request.target == "/inquiries/inq_1/print"
+    assert request.headers["Accept"].startswith("application/pdf")
+
+
+@pytest.mark.asyncio
+async def test_a_print_can_be_saved(stage, tmp_path):
+    there = stage(pouring(b"%PDF-1.7", **PDF), outside=Host())
+
+    saved = await there.client.reports.print("rep_1").save(tmp_path / "a.pdf")
+
+    assert saved.read_bytes() == b"%PDF-1.7"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8", ""])
+async def test_t17_what_is_no_pdf_is_not_taken_for_one(stage, kind):
+    there = stage(pouring(b"<html>", **{"content-type": kind}))
+
+    with pytest.raises(UnexpectedContentTypeError):
+        await there.client.verifications.print("ver_1")
+
+
+@pytest.mark.asyncio
+async def test_a_sender_that_answers_the_whole_body_will_do(stage):
+    there = stage(Response(status=200, headers=PDF, body=b"%PDF-1.7"))
+
+    assert await pieces_of(there.client.inquiries.print("inq_1")) == [b"%PDF-1.7"]
+
+
+@pytest.mark.asyncio
+async def test_a_print_that_is_refused_is_an_error_as_ever(stage):
+    with pytest.raises(NotFoundError):
+        await stage(problem(404, "Record not found")).client.inquiries.print("inq_1")

@@ -1,0 +1,207 @@
+"""One run: many workers, several managers and one service, in virtual time.
+
+Everything follows from the seed, so that the same seed leaves the same trace, and a
+break of an invariant can be looked at again.
+"""
+
+import asyncio
+import hashlib
+import logging
+
+import attrs
+
+from persona_share import ScopedTokenManager
+from persona_share._tokens.tickets import TicketState
+from persona_share.model.policy import RenewalPolicy
+from persona_share.testing.clock import FakeClock
+from tests._tokens.callers import Callers
+from tests._tokens.held import HAIR
+from tests._tokens.roads import Account
+from tests._tokens.sendings import Ledger
+from tests._tokens.watch import LogKeeper
+from tests._tokens.world import SCOPES, settle
+from tests.simulation.faults import Dice, MoodyEndpoint, MoodyPartner
+from tests.simulation.workers import Worker
+
+
+#: Which API key each manager has; two of them are as two processes of one organization.
+API_KEYS = ("key-1", "key-1", "key-2")
+WORKERS = 12
+POLICY = RenewalPolicy(most_tokens=4, most_codes=12, most_codes_a_scope=3)
+
+
+@attrs.frozen
+class Result:
+    """What a run leaves: the hash of its trace, and the invariants that broke."""
+
+    trace: str
+    breaks: tuple
+    lines: tuple
+
+
+class Trace:
+    """Keeps what happened, line by line, each at its virtual instant."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self.lines = []
+
+    def __call__(self, name, what):
+        """Keep one line."""
+        self.lines.append(f"{self._clock.now():.6f} {name} {what}")
+
+
+class Traced:
+    """A `Sender` that writes into the trace what leaves and what comes back."""
+
+    def __init__(self, inner, name, trace):
+        self._inner, self._name, self._trace = inner, name, trace
+
+    async def send(self, request):
+        """Send, and write it down."""
+        self._trace(self._name, f"sends {request.body!r}")
+        try:
+            response = await self._inner.send(request)
+        except BaseException as error:
+            self._trace(self._name, f"got {type(error).__name__}")
+            raise
+        self._trace(self._name, f"got {response.status}")
+        return response
+
+
+class Place:
+    """One manager after the other on one account, and the watch over them."""
+
+    def __init__(self, name, account, trace):
+        self.name = name
+        self.account = account
+        self.closing = True
+        self.manager = self.callers = None
+        self._trace = trace
+        self._clock = account.watch.clock
+
+    async def open(self):
+        """Open a manager."""
+        watch = self.account.watch
+        self.manager = ScopedTokenManager(
+            self.account,
+            codes=self.account.partner,
+            renewal=POLICY,
+            hooks=[watch.hook, lambda event: self._trace(self.name, event)],
+        )
+        watch.attach(self.manager)
+        self.callers = Callers(self.manager, self.account)
+        self.account.partner.given.clear()
+        await self.manager.__aenter__()
+        self.closing = False
+
+    async def close(self):
+        """Close the manager, and check how it ends (26)."""
+        self.closing = True
+        watch, started = self.account.watch, self._clock._timer
+        await self.manager.aclose()
+        lasted = self._clock._timer - started
+        watch.require(26, lasted <= POLICY.drain + HAIR, "closing takes too long")
+        pool = self.manager._broker.codes.pool
+        sent = [each for each in pool if each.state is TicketState.SENT]
+        watch.require(26, not sent, "a ticket stays sent")
+
+    async def reopen(self):
+        """Close the manager, and open another one."""
+        if not self.closing:
+            await self.close()
+            await self.open()
+
+    def check(self):
+        """Let the watch look at what is held."""
+        if not self.closing:
+            self.account.watch.at_rest(SCOPES, self.callers.bearers)
+
+
+class Simulation:
+    """One run from one seed; ``plant`` may put a mistake into each account."""
+
+    def __init__(self, seed, steps, plant=lambda account: None):
+        self._dice = dice = Dice(seed)
+        self._clock = FakeClock()
+        self._trace = Trace(self._clock)
+        self._endpoint = MoodyEndpoint(
+            self._clock,
+            dice,
+            lifetime=dice.pick((3599, 3599, 900, 300)),
+            limit=dice.pick((None, 300, 60)),
+            kills_older=dice.chance(0.3),
+        )
+        ledger = Ledger()
+        self._places = [
+            self._place(number, key, ledger, plant)
+            for number, key in enumerate(API_KEYS)
+        ]
+        self._steps = iter(range(steps))
+
+    def _place(self, number, api_key, ledger, plant):
+        name, seed = f"manager-{number}", int(self._dice.between(0, 1e6))
+        account = Account(
+            self._endpoint, POLICY, api_key=api_key, ledger=ledger, seed=seed
+        )
+        account.partner = MoodyPartner(self._endpoint, account.watch, self._dice)
+        account.exchanger = Traced(account.exchanger, name, self._trace)
+        plant(account)
+        return Place(name, account, self._trace)
+
+    def run(self):
+        """Run to the end and answer what it leaves."""
+        log = logging.getLogger("persona_share")
+        keepers = [LogKeeper(place.account.watch) for place in self._places]
+        for keeper in keepers:
+            log.addHandler(keeper)
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._main())
+        finally:
+            for keeper in keepers:
+                log.removeHandler(keeper)
+        lines = tuple(self._trace.lines)
+        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        breaks = [each for place in self._places for each in place.account.watch.breaks]
+        return Result(digest, tuple(breaks), lines)
+
+    async def _main(self):
+        for place in self._places:
+            await place.open()
+        workers = [
+            Worker(self._places, self._endpoint, self._dice, self._steps, self._trace)
+            for _ in range(WORKERS)
+        ]
+        await self._through([worker.run() for worker in workers])
+        await self._through([place.close() for place in self._places])
+        left = len(asyncio.all_tasks()) - 1
+        watch = self._places[0].account.watch
+        watch.require(26, not left, f"{left} tasks are left behind")
+
+    async def _through(self, work):
+        """Move the clock from one instant at which something is due to the next."""
+        tasks = [asyncio.ensure_future(each) for each in work]
+        known = -1
+        while True:
+            await settle()
+            if len(self._trace.lines) > known:
+                known = len(self._trace.lines)
+                for place in self._places:
+                    place.check()
+            if all(task.done() for task in tasks):
+                break
+            self._pass_time()
+        for task in tasks:
+            task.result()
+
+    def _pass_time(self):
+        clock, dice = self._clock, self._dice
+        if dice.chance(0.005):
+            clock.suspend(dice.pick((1.0, 60.0, 4000.0)), timers=False)
+        if dice.chance(0.005):
+            clock.step_wall(dice.pick((-86_400.0, -3600.0, 3600.0, 86_400.0)))
+        # Now and then the loop is late, and much is due at once.
+        late = dice.between(0, 20) if dice.chance(0.01) else 0.0
+        clock.advance(max(clock._sleepers[0][0] - clock._timer, 0.0) + late)
+        self._endpoint.catch_up()
