@@ -56,6 +56,7 @@ class Files:
         checked(options)
 
         async def fetch(sink: Sink) -> None:
+            """Fetch the file, and once more under a renewed URL."""
             try:
                 await self._get(file, sink, options)
             except ApiError as error:
@@ -87,9 +88,11 @@ class Files:
         checked(options)
 
         async def pick_anew() -> AnyFile | None:
+            """Retrieve the resource again and pick its file."""
             return pick(await retrieve())
 
         async def fetch(sink: Sink) -> None:
+            """Fetch the file that the resource names now."""
             found = await pick_anew()
             if found is None:
                 message = "the object names no such file"

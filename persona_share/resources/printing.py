@@ -34,6 +34,7 @@ class Printed(Collection[R]):
         checked(options)
 
         async def fetch(sink: Sink) -> None:
+            """Fetch the PDF."""
             _, response = await self._caller.call(
                 self._print, object_id, options=options, sink=sink
             )

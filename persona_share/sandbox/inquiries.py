@@ -18,7 +18,7 @@ from persona_share.sandbox.state import State
 
 
 #: The statuses that come after completion, and the moment each one sets.
-MOMENTS: Final = {
+MOMENTS: Final[dict[str, tuple[str, ...]]] = {
     "created": (),
     "pending": ("started-at",),
     "expired": ("started-at", "expired-at"),

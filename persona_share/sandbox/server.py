@@ -105,12 +105,14 @@ def refused(problem: Problem) -> web.Response:
 
 
 def cut(request: web.BaseRequest) -> web.Response:
+    """Cut the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def write(request: web.BaseRequest, sent: Sent) -> web.StreamResponse:
+    """Write what is to be sent, or the half of it."""
     if not sent.truncated:
         return web.Response(status=sent.status, body=sent.body, headers=sent.headers)
     response = web.StreamResponse(status=sent.status, headers=sent.headers)

@@ -43,7 +43,7 @@ class Changing(ABC):
     """The operations of a `TokenStore`, by changes of records."""
 
     def __init__(self) -> None:
-        self.told = Told()
+        self.told: Told = Told()
 
     @abstractmethod
     async def change(

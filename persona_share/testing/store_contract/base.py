@@ -35,7 +35,7 @@ class Contract:
 
     def setup_method(self) -> None:
         """Make the world that the store is opened in."""
-        self.clock = FakeClock()
+        self.clock: FakeClock = FakeClock()
         self.world: World = fake_world(self.clock)
 
     @asynccontextmanager
