@@ -8,10 +8,10 @@ BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts docs bench clean
+.PHONY: help demo test check lint types contracts docs bench clean soak soak-short
 
 help:  ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
 
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
 	@$(BIN)/persona-share demo $(ARGS)
@@ -41,9 +41,14 @@ docs: .venv/.dev  ## the documentation, in docs/_build
 bench: .venv/.dev  ## the figures, one line each
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+soak: soak-properties soak-simulation  ## the long tests; SOAK= minutes of each part (20)
+soak-short: SOAK = 1
+soak-short: soak  ## the same, within minutes
+soak-%: .venv/.dev
+	@SOAK_MINUTES=$(or $(SOAK),20) $(BIN)/python -m tests.soak $*
+
 clean:  ## remove what was made here, .venv too
-	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis
-	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find persona_share tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.demo: pyproject.toml | .venv/.made

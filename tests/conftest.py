@@ -1,10 +1,14 @@
 """What every test gets: bounded properties, and a network that ends at loopback."""
 
 import ipaddress
+import os
 import socket
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from persona_share._net.world import SystemClock
 
 
 # `make test` is the same run every time; `--hypothesis-profile=soak` searches afresh.
@@ -16,6 +20,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
+
+# A soak ends when its minutes are used up; what is left then is told as skipped.
+_NOW = SystemClock().now
+_END = _NOW() + 60 * float(os.environ.get("SOAK_MINUTES", "inf"))
+
+
+def pytest_runtest_setup():
+    """Begin no test after the end of a soak."""
+    if _NOW() > _END:
+        pytest.skip("the minutes of this soak are used up")
+
 
 # Counts the faults whose tests were run; what a run lacks is told at its end.
 pytest_plugins = ("tests.faults.tally",)

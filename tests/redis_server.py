@@ -21,7 +21,7 @@ class RedisServer:
 
     def __init__(self, *options):
         self._options = options
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._process = None
         once = Retry(NoBackoff(), 0)
@@ -70,10 +70,17 @@ class RedisServer:
             self._process = None
 
 
-def _free_port():
-    with socket.socket() as there:
-        there.bind(("127.0.0.1", 0))
-        return there.getsockname()[1]
+def free_port():
+    """Answer a port that nobody uses now, and 10,000 above it there is one, too.
+
+    A member of a cluster talks to the others there.
+    """
+    while True:
+        with socket.socket() as there:
+            there.bind(("127.0.0.1", 0))
+            port = there.getsockname()[1]
+        if port < 50_000:
+            return port
 
 
 def needs_redis():

@@ -85,10 +85,9 @@ _NO_TIME_TO_ANSWER: Final = _lost(
 _SLOW_CONNECT: Final = _unsent(
     ConnectError, "no connection was made in time", "connect timeout"
 )
-SLOW_ANSWER: Final = _lost(
+_SLOW_ANSWER: Final = _lost(
     ConnectionLostError, "the answer took longer than an attempt may", "timeout"
 )
-SILENCE: Final = _lost(ConnectionLostError, "the server fell silent", "read timeout")
 UNWANTED: Final = _lost(
     ConnectionLostError,
     "the caller did not take the rest of the body",
@@ -151,8 +150,10 @@ _BY_NAME: Final = {
         ConnectionLostError, "the server closed the connection", "disconnected"
     ),
     "ServerFingerprintMismatch": _BAD_CERTIFICATE,
-    "SocketTimeoutError": SILENCE,
-    "TimeoutError": SLOW_ANSWER,
+    "SocketTimeoutError": _lost(
+        ConnectionLostError, "the server fell silent", "read timeout"
+    ),
+    "TimeoutError": _SLOW_ANSWER,
     "UnknownCodingError": _lost(
         ProtocolError,
         "the body has a coding nobody asked for",
@@ -204,7 +205,7 @@ def _refined_by_system(fault: Fault, cause: OSError) -> Fault:
 
 def by_deadline(fault: Fault, left: float, timeouts: Timeouts) -> Fault:
     """Answer the fault of an attempt that had less time than an attempt may take."""
-    if fault is SLOW_ANSWER:
+    if fault is _SLOW_ANSWER:
         return _NO_TIME_TO_ANSWER
     if fault is _SLOW_CONNECT and left <= timeouts.connect:
         return _NO_TIME_TO_CONNECT

@@ -25,9 +25,7 @@ from persona_share._net.fault import (
     fault_of,
     too_large,
 )
-from persona_share._net.places import Places
 from persona_share._net.tls import checked_context, proxy_of
-from persona_share._net.watch import Watch, Watched
 from persona_share._wire.address import Address, check_credential
 from persona_share._wire.body import CHUNK, ERROR_CAP, BodyTooLargeError, Intake
 from persona_share._wire.messages import Request, Response, Sink
@@ -79,10 +77,8 @@ class AiohttpSender:
         self._ssl: ssl.SSLContext | bool = True
         if address.secure:
             self._ssl = checked_context(ssl_context, address)
-        # For the rest of an attempt's time there is the watch.
-        self._unhurried = aiohttp.ClientTimeout(connect=self._timeouts.connect)
-        self._watch = Watch(self._timeouts)
-        self._places = Places(self._pool.size)
+        self._whole = self._timeout(self._timeouts.attempt)
+        self._places = asyncio.Semaphore(self._pool.size)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -104,7 +100,7 @@ class AiohttpSender:
             raise_for_status=False,
             auto_decompress=False,  # `Intake` does it, and sees a bomb in time
             headers={"User-Agent": _user_agent(), "Accept-Encoding": "gzip"},
-            timeout=self._unhurried,
+            timeout=self._whole,
         )
         self._loop = loop
 
@@ -159,20 +155,23 @@ class AiohttpSender:
             message = "the borrowed aiohttp session is closed"
             raise ClientClosedError(message)
         if 0 < connector.limit < self._pool.size:
-            self._places = Places(connector.limit)
+            self._places = asyncio.Semaphore(connector.limit)
         return connector
 
     async def _in_its_place(
         self, session: aiohttp.ClientSession, request: Request
     ) -> Response | Fault:
         """Send from one of the places of the pool, and wait for one if need be."""
-        if not self._places.take():
+        if self._places.locked():
             patience = self._pool.patience
             left = request.deadline - self._now()
             try:
-                await self._places.wait(min(left, patience))
+                async with asyncio.timeout(min(left, patience)):
+                    await self._places.acquire()
             except TimeoutError:
                 return NO_PLACE if left > patience else NO_TIME_LEFT
+        else:
+            await self._places.acquire()
         try:
             started = self._now()
             left = request.deadline - started
@@ -182,7 +181,7 @@ class AiohttpSender:
                 raise ClientClosedError(_CLOSED, operation=request.operation)
             return await self._attempt(session, request, started, left)
         finally:
-            self._places.give()
+            self._places.release()
 
     async def _attempt(
         self,
@@ -192,48 +191,26 @@ class AiohttpSender:
         left: float,
     ) -> Response | Fault:
         """Send and read; this frame and those below it see the credential."""
-        timeouts = self._timeouts
+        timeouts, proxy = self._timeouts, self._proxy
         # A long file takes its time; a sink's caller says how much of it there is.
         hurried = left < timeouts.attempt or request.sink is not None
-        timeout = self._timeout(left) if hurried else self._unhurried
-        watched = None if hurried else self._watch.begin(session.loop)
         try:
-            return await self._exchange(session, request, started, timeout, watched)
-        except asyncio.CancelledError:
-            if watched is None or (fault := watched.fault()) is None:
-                raise
-            return fault
+            async with session.request(
+                request.method,
+                URL(self._address.base_url + request.target, encoded=True),
+                headers=_headers(request),
+                data=_body(request.body),
+                allow_redirects=False,
+                raise_for_status=False,
+                ssl=self._ssl,
+                timeout=self._timeout(left) if hurried else self._whole,
+                proxy=proxy.url,
+                proxy_headers=proxy.headers,
+            ) as answer:
+                return await _read(request, answer, started)
         except Exception as failure:  # noqa: BLE001 — each becomes a value, none gets out
             fault = fault_of(failure)
             return by_deadline(fault, left, timeouts) if hurried else fault
-        finally:
-            if watched is not None:
-                self._watch.end(watched)
-
-    async def _exchange(
-        self,
-        session: aiohttp.ClientSession,
-        request: Request,
-        started: float,
-        timeout: aiohttp.ClientTimeout,
-        watched: Watched | None,
-    ) -> Response | Fault:
-        answer = await session.request(
-            request.method,
-            URL(self._address.base_url + request.target, encoded=True),
-            headers=_headers(request),
-            data=_body(request.body),
-            allow_redirects=False,
-            raise_for_status=False,
-            ssl=self._ssl,
-            timeout=timeout,
-            proxy=self._proxy.url,
-            proxy_headers=self._proxy.headers,
-        )
-        try:
-            return await _read(request, answer, started, watched)
-        finally:
-            answer.release()  # what was not read to its end is closed
 
     def _timeout(self, left: float) -> aiohttp.ClientTimeout:
         """Answer aiohttp's own timeouts; a scope of ours around it would cost more."""
@@ -264,10 +241,7 @@ def _headers(request: Request) -> CIMultiDict[str]:
 
 
 async def _read(
-    request: Request,
-    answer: aiohttp.ClientResponse,
-    started: float,
-    watched: Watched | None,
+    request: Request, answer: aiohttp.ClientResponse, started: float
 ) -> Response | Fault:
     """Answer the complete response, reading no more of it than anybody needs."""
     status = answer.status
@@ -286,8 +260,6 @@ async def _read(
             intake.feed(piece)
             if content.at_eof():  # most answers come in one piece
                 break
-            if watched is not None:
-                watched.came()
         body = intake.end()
     except BodyTooLargeError:
         answer.close()  # never drained

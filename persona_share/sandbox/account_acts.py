@@ -3,7 +3,7 @@
 from typing import Final
 
 from persona_share.model.ids import is_id
-from persona_share.sandbox.accounts import USUAL, new_account
+from persona_share.sandbox.accounts import USUAL, blank_fields, new_account
 from persona_share.sandbox.bodies import (
     BAG,
     TEXT,
@@ -73,7 +73,9 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
             update(state, again, body)
             touch(state, again)
             return again, None
-    record = new_account(state, caller.environment, _fields(state, {}, given), {})
+    record = new_account(
+        state, caller.environment, _fields(state, blank_fields(), given), {}
+    )
     if "account-type-id" in given:
         kind = one("account-type", given["account-type-id"])
         record.relationships["account-type"] = kind
@@ -103,8 +105,7 @@ def _fields(state: State, known: Json, given: Json) -> Json:
     for name, (field, part) in _FLAT.items():
         if name not in given:
             continue
-        word = "hash" if part else USUAL[field].replace("text", "string")
-        now = changed.get(field) or known.get(field) or {"type": word, "value": {}}
+        now = changed.get(field) or known[field]
         text = given[name]
         if part is not None:
             inner = now["value"] if isinstance(now["value"], dict) else {}

@@ -55,13 +55,18 @@ def new_account(
         "updated-at": now,
         "redacted-at": None,
         "tags": [],
-        "fields": _fields(lambda _name: None) | fields,
+        "fields": blank_fields() | fields,
     }
     account_id = account_id or state.world.new_id("act")
     kind = {"account-type": one("account-type", state.world.new_id("acttp"))}
     record = Record(account_id, "account", made | attributes, kind, owner)
     state.records.add(record)
     return record
+
+
+def blank_fields() -> Json:
+    """Answer the usual fields, empty."""
+    return _fields(lambda _name: None)
 
 
 def _fields(known: Callable[[str], str | None]) -> Json:

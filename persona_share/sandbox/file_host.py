@@ -37,7 +37,7 @@ class FileHost:
     def __init__(self, state: State) -> None:
         self._state = state
         self._anywhere = False
-        self._listener = Listener(self._answered)
+        self._listener = Listener(self._answered, state.log.crashes)
 
     async def start(self, host: str, *, anywhere: bool) -> tuple[str, int]:
         """Listen on any free port, and answer the address and the port.

@@ -1,12 +1,10 @@
 """The filters of the lists, by the name that the query gives them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from persona_share.sandbox.forms import kebab
-from persona_share.sandbox.problems import Problem
-from persona_share.sandbox.queries import Test
+from persona_share.sandbox.queries import Test, read_date
 from persona_share.sandbox.records import Record
 
 
@@ -57,19 +55,11 @@ def _has_value(record: Record, value: str) -> bool:
 
 
 def _since(record: Record, value: str) -> bool:
-    return _date(record.attributes["created-at"]) >= _date(value)
+    return read_date(record.attributes["created-at"]) >= read_date(value)
 
 
 def _until(record: Record, value: str) -> bool:
-    return _date(record.attributes["created-at"]) <= _date(value)
-
-
-def _date(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Problem(400, "a filter must be a date and a time") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return read_date(record.attributes["created-at"]) <= read_date(value)
 
 
 ACCOUNTS: Final[Mapping[str, Test]] = {"reference-id": equals("reference-id")}

@@ -17,8 +17,9 @@ GRACE: Final = 0.5
 class Listener:
     """A socket in front of a function that answers requests."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, crashes: list[BaseException]) -> None:
         self._handle = handle
+        self._crashes = crashes
         self._http: Connections | None = None
         self._listener: asyncio.Server | None = None
 
@@ -56,6 +57,11 @@ class Listener:
         self._http.busy(request.protocol)
         try:
             return await self._handle(request)
+        except OSError:
+            raise  # whoever asked has gone
+        except Exception as crash:
+            self._crashes.append(crash)
+            raise
         finally:
             self._http.idle(request.protocol)
 

@@ -39,6 +39,8 @@ class Log:
         self.codes_issued: int = 0
         self.codes_redeemed: int = 0
         self.tokens_minted: int = 0
+        #: Requests to the file host that carried an Authorization header.
+        self.authorizations_at_files: int = 0
         #: Faults of the sandbox itself; a test may want to see that there are none.
         self.crashes: list[BaseException] = []
 

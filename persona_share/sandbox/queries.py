@@ -1,6 +1,7 @@
 """Which query parameters an operation knows."""
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from persona_share.sandbox.calls import Call
@@ -62,15 +63,36 @@ def asked_filters(
     Raises:
         Problem: 400 for an unknown filter, too many values, or a missing filter.
     """
-    asked: dict[str, str] = {}
-    for name, value in call.query:
-        if name.startswith("filter["):
-            asked[name[7:-1].replace("_", "-")] = value
-    if asked.keys() - filters.keys():
-        raise Problem(400, "a filter was sent that is not permitted here")
+    asked = {
+        name[7:-1].replace("_", "-"): value
+        for name, value in call.query
+        if name.startswith("filter[")
+    }
     for name in required:
         if not asked.get(name):
             raise Problem(400, f"filter.{name.replace('-', '_')} is missing")
-    if any(value.count(",") >= MOST_IDS for value in asked.values()):
-        raise Problem(400, f"a filter takes {MOST_IDS} values at most")
+    for name, value in asked.items():
+        _check_filter(name, value, filters)
     return [(filters[name], value) for name, value in asked.items()]
+
+
+def _check_filter(name: str, value: str, filters: Collection[str]) -> None:
+    if name not in filters:
+        raise Problem(400, "a filter was sent that is not permitted here")
+    if value.count(",") >= MOST_IDS:
+        raise Problem(400, f"a filter takes {MOST_IDS} values at most")
+    if name.startswith("created-at-"):
+        read_date(value)
+
+
+def read_date(text: str) -> datetime:
+    """Answer a date and time; one without a zone is in UTC.
+
+    Raises:
+        Problem: 400 for anything else.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem(400, "a filter must be a date and a time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -116,6 +116,8 @@ class Rendering:
         return list(found.values())
 
     def _kin(self, record: Record, name: str, call: Call) -> list[Record]:
+        if record.family == "connect":  # its answers bring nothing along
+            return []
         references = record.related(name.replace("_", "-")) or ()
         found = [self._records.get(reference["id"]) for reference in references]
         return [each for each in found if each and self._may_include(each, call)]

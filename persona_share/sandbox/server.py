@@ -32,7 +32,7 @@ class Server:
         self._pipeline = pipeline
         self._routes = routes
         self._anywhere = False
-        self._listener = Listener(self._answered)
+        self._listener = Listener(self._answered, state.log.crashes)
 
     async def start(self, host: str, port: int, *, anywhere: bool) -> tuple[str, int]:
         """Listen, and answer the address and the port.

@@ -98,14 +98,55 @@ def test_a_renewal_that_waits_for_its_code_ends_when_one_is_delivered(world):
     assert sent(world) == 2
 
 
-def test_after_a_refusal_a_token_that_came_meanwhile_is_enough(world):
+def test_a_refused_renewal_is_content_with_a_token_that_came_meanwhile(world):
+    world.get(A, 1, 100.0)
+    world.jump(3599 - 200)
     world.endpoint.plans.append(Plan(Fault.REFUSED, after=5.0))
-    world.get(C, 1, 100.0)
-    world.exchange(WIDEST, WIDEST)
+    world.get(A, 1, 100.0)
+    world.exchange(A, A)
     world.wait(10)
 
+    assert sent(world) == 3
+    assert len(told(world, events.CodeRequested)) == 2
+
+
+def test_a_code_in_hand_that_waits_for_its_turn_is_enough(world):
+    world.endpoint.plans.append(Plan(Fault.LIMITED, reset=30))
+    world.get(B, 1, 100.0)
+    world.get(A, 1, 100.0)
+    world.offer(A, A, told=False)
+    world.wait(60)
+
+    assert sent(world) == len(world.endpoint.tokens) == 2
+
+
+def test_two_codes_at_their_last_moment_cost_one_where_one_is_enough(world):
+    world.get(WIDEST, 1, 100.0)
+    world.offer(WIDEST, WIDEST, told=False)
+    world.offer(B, B, told=False)
+    world.endpoint.weather = Plan(after=1.0)
+    world.jump(540)
+    world.wait(5)
+
     assert sent(world) == 2
-    assert len(told(world, events.CodeRequested)) == 1
+
+
+def test_a_failure_is_not_told_when_a_token_came_at_the_same_moment(world):
+    """The third caller hears of the failure after the second one's token is there."""
+    world.partner.plans = [("narrow", 0.0)]
+    world.endpoint.plans.append(Plan(after=5.0))
+    world.offer(B, WIDEST, told=False)
+    for scope in (A | B, B, A | B):
+        world.get(scope, 1, 100.0)
+    world.wait(6)
+
+    assert [token.scope for token in world.seen] == [WIDEST]
+
+
+def test_who_has_no_time_costs_no_code(world):
+    world.get(A, 1, 0.0)
+
+    assert told(world, events.CodeRequested) == []
 
 
 def test_a_refused_code_is_not_followed_by_another_when_everybody_left(world):

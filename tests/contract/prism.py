@@ -59,8 +59,7 @@ async def running_prism():
         port = free.getsockname()[1]
         free.close()
         # The description as it is, but for notes beside references.
-        document = Path(place, "description.json")
-        document.write_text(json.dumps(open_document()), "utf-8")
+        document = _written(Path(place, "description.json"))
         command = [npx, "--yes", f"@stoplight/prism-cli@{VERSION}", "mock"]
         command += ["--host", "127.0.0.1", "--port", str(port), str(document)]
         process = await asyncio.create_subprocess_exec(
@@ -79,6 +78,11 @@ async def running_prism():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 15)
             await process.wait()
+
+
+def _written(path):
+    path.write_text(json.dumps(open_document()), "utf-8")
+    return path
 
 
 async def _until_it_listens(process):

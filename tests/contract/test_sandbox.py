@@ -1,11 +1,18 @@
 """What the sandbox answers is what Persona's description describes."""
 
+import re
+from urllib.parse import parse_qsl, urlencode
+
 import pytest
+from yarl import URL
 
 from persona_share.sandbox.routes import served_operations
-from tests.contract.description import needs_description, operations
+from tests.contract.calls import CALLS
+from tests.contract.description import needs_description, operation_of, operations
 from tests.contract.openness import open_complaints
 from tests.contract.play import play_all, staged
+from tests.contract.stage import good_requests
+from tests.contract.talking import talk
 
 
 pytestmark = needs_description
@@ -33,3 +40,37 @@ async def test_each_operation_answers_as_described():
         assert 200 <= status < 300, (each.key, each.answer.body[:300])
         value = each.answer.json if kind == "application/json" else None
         assert open_complaints(described[each.key], status, kind, value) == [], each.key
+
+
+@pytest.mark.asyncio
+async def test_it_takes_every_request_that_the_client_can_send():
+    async with staged() as (box, raw):
+        ids = {key: good.object_id for key, good in good_requests(box).items()}
+        refused = [
+            (name, answer.body)
+            for name in CALLS
+            for request in (await talk(name))[0]
+            if (answer := await taken(raw, request, ids)).status == 400
+        ]
+
+    assert refused == []
+
+
+async def taken(raw, request, ids):
+    """Send a request of the client to the sandbox, about an object that it has."""
+    path, _, query = request.target.partition("?")
+    operation = operation_of(request.method, path)
+    if object_id := ids.get(operation.key):
+        path = re.sub(r"\{[^}]+\}", object_id, operation.path)
+    # A cursor and a relationship would have to name what there is.
+    there = {"page[after]", "include"}
+    pairs = [pair for pair in parse_qsl(query, True) if pair[0] not in there]
+    url = URL(f"{raw.box.url}{path}?{urlencode(pairs)}", encoded=True)
+    kind = {"Content-Type": request.content_type} if request.content_type else {}
+    headers = {"Authorization": f"Bearer {raw.box.source.api_key}", **kind}
+    async with raw.session.request(
+        request.method, url, headers=headers, data=request.body
+    ) as answer:
+        return type(
+            "Answer", (), {"status": answer.status, "body": await answer.read()}
+        )

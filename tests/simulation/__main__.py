@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import os
 import sys
 
 from persona_share._net.world import SystemClock
@@ -23,7 +24,8 @@ def main(arguments=None):
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--minutes", type=float, default=15.0)
+    minutes = os.environ.get("SOAK_MINUTES", "15")
+    parser.add_argument("--minutes", type=float, default=float(minutes))
     asked = parser.parse_args(arguments)
     clock = SystemClock()
     end = clock.now() + 60 * asked.minutes

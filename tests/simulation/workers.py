@@ -49,6 +49,8 @@ class Worker:
             await self._clock.sleep(self._dice.pick(PAUSES))
 
     async def _get(self, place):
+        if place.closing:  # it would say so, and that is tested elsewhere
+            return
         await place.callers.get(self._dice.pick(SCOPES), self._dice.pick(TIMEOUTS))
 
     async def _call(self, place):

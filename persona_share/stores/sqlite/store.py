@@ -50,7 +50,9 @@ class SQLiteStore(Changing):
             StoreUnavailableError: it cannot be made or read now.
         """
         with self._lock:
-            self._world = self._world or world
+            if self._world is None:
+                self._world = world
+                world.after_fork(self._after_fork)
         await self._do(lambda database: database.open())
 
     async def close(self) -> None:
@@ -106,6 +108,9 @@ class SQLiteStore(Changing):
             stamp=lambda: clock.wall().strftime("%Y%m%dT%H%M%SZ"),
             warn=lambda what: _LOG.warning("token store %s: %s", self._path.name, what),
         )
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()  # another thread may have held it
 
     def _opened(self) -> World:
         if self._world is None:

@@ -1,0 +1,36 @@
+"""The long tests: ``python -m tests.soak PART`` runs one part, bounded in time.
+
+``SOAK_MINUTES`` says how long a part goes on; it comes to its own end shortly after, or
+is ended as a failure.
+"""
+
+import os
+import subprocess
+import sys
+
+
+GRACE = 5.0
+PARTS = {
+    "properties": (
+        "pytest",
+        "-q",
+        "--hypothesis-profile=soak",
+        "tests/_tokens/test_invariants.py",
+        "tests/model",
+        "tests/_wire",
+    ),
+    "simulation": ("tests.simulation", "--seeds=500"),
+}
+
+
+def main(part):
+    """Run one part and answer its exit code."""
+    minutes = float(os.environ.setdefault("SOAK_MINUTES", "20"))
+    command = [sys.executable, "-m", *PARTS[part]]
+    return subprocess.call(  # noqa: S603  # it is our own command
+        command, timeout=60 * (minutes + GRACE)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
