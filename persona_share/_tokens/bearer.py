@@ -51,6 +51,8 @@ class TokenBearer:
         """
         if refusals > _REPLAYS or not isinstance(lease, AccessToken):
             return None
+        if self._broker.closed:  # what it held counts for nothing any more
+            return None
         entry = self._broker.vault.held(self._scope)
         if entry is None or entry.token is not lease:
             return await self.obtain(deadline)

@@ -67,6 +67,11 @@ class Broker:
         )
         self._closed = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: it brings nothing and changes nothing any more."""
+        return self._closed
+
     # ── What callers ask ────────────────────────────────────────────────────────
 
     async def obtain(self, scope: Scope, deadline: float) -> Entry:

@@ -239,3 +239,14 @@ async def test_a_complaint_about_a_wider_token_that_serves_is_heard(house):
     with pytest.raises(Exception, match="no code for this scope"):
         await session.soon()
     assert manager.peek(wide) is None
+
+
+@pytest.mark.asyncio
+async def test_a_401_after_closing_counts_for_nothing(house):
+    manager = await house.manager()
+    token = await manager.token(SCOPE)
+    bearer = TokenBearer(SCOPE, manager._broker, house.account.world)
+    await manager.aclose()
+    house.clock.advance(60)
+    assert await bearer.refused(token, 1, house.clock.now() + 100) is None
+    assert house.told(events.TokenStruck) == []
