@@ -49,9 +49,9 @@ class TokenBearer:
         A complaint is about exactly the token that was refused. A new token gets a
         moment to become known; one stray 401 changes nothing; the second ends it.
         """
-        if refusals > _REPLAYS or not isinstance(lease, AccessToken):
-            return None
-        if self._broker.closed:  # what it held counts for nothing any more
+        # What a closed manager held counts for nothing any more.
+        given_up = refusals > _REPLAYS or self._broker.closed
+        if given_up or not isinstance(lease, AccessToken):
             return None
         entry = self._broker.vault.held(self._scope)
         if entry is None or entry.token is not lease:
