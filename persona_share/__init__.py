@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share import errors, sandbox, stores, testing, webhooks
+    from persona_share._tokens.assertions import ClientCredentials
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessToken",
     "AuthorizationCode",
+    "ClientCredentials",
     "PersonaClient",
     "PersonaError",
     "Scope",
@@ -40,6 +42,7 @@ __all__ = [
 _ROOM_OF = {
     "AccessToken": "model.token",
     "AuthorizationCode": "model.token",
+    "ClientCredentials": "_tokens.assertions",
     "PersonaClient": "client",
     "PersonaError": "errors",
     "Scope": "model.scope",

@@ -14,6 +14,7 @@ HOUSE = Path(__file__).parents[2]
 NAMES = [
     "AccessToken",
     "AuthorizationCode",
+    "ClientCredentials",
     "PersonaClient",
     "PersonaError",
     "Scope",
