@@ -8,7 +8,7 @@ BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts docs bench clean soak soak-short
+.PHONY: help demo test check lint types contracts docs bench contract clean soak soak-short
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
@@ -22,10 +22,8 @@ test: .venv/.dev  ## all tests (ARGS="-k scope" and the like)
 check: lint types contracts docs  ## everything a machine can say without running a test
 
 lint: .venv/.dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/interrogate --quiet persona_share
-	$(BIN)/codespell
+	$(BIN)/ruff check && $(BIN)/ruff format --check
+	$(BIN)/interrogate --quiet persona_share && $(BIN)/codespell
 
 types: .venv/.dev
 	$(BIN)/mypy
@@ -46,6 +44,10 @@ soak-short: SOAK = 1
 soak-short: soak  ## the same, within minutes
 soak-%: .venv/.dev
 	@SOAK_MINUTES=$(or $(SOAK),20) $(BIN)/python -m tests.soak $*
+
+contract: .venv/.dev  ## all that the official description says (prism needs npx)
+	CONTRACT_EXAMPLES=40 $(BIN)/python -m pytest -q tests/contract
+	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.prism
 
 clean:  ## remove what was made here, .venv too
 	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -71,9 +73,7 @@ clean:  ## remove what was made here, .venv too
 	  echo "$$each could not make .venv; the reason stands above." >&2; exit 1; \
 	done; \
 	if [ -n "$$enough" ]; then \
-	  echo "$$enough cannot make a virtual environment: its venv module is missing" \
-	       "(on Debian and Ubuntu: apt-get install python3-venv)." >&2; \
+	  echo "$$enough cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
 	else \
-	  echo "persona_share needs Python 3.11 or newer; none was found as: $(PYTHON)." \
-	       "Name one: make PYTHON=/path/to/python3" >&2; \
+	  echo "persona_share needs Python 3.11 or newer, not: $(PYTHON). Name one: make PYTHON=/path/to/python3" >&2; \
 	fi; exit 1

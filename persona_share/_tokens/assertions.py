@@ -36,7 +36,7 @@ class ClientCredentials:
         algorithm: str = "RS256",
         key_id: str | None = None,
     ) -> None:
-        self.client_id = checked_id(client_id, "client_id")
+        self.client_id: str = checked_id(client_id, "client_id")
         if algorithm not in ALGORITHMS:
             message = f"algorithm must be one of {', '.join(ALGORITHMS)}"
             raise ConfigurationError(message)

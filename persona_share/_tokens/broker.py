@@ -119,7 +119,7 @@ class Broker:
     async def _renewed(self, scope: Scope, entry: Entry, deadline: float) -> Outcome:
         """Wait for the renewal as long as the held token allows, then use that."""
         guard_at = entry.guard_at(self.policy)
-        if not entry.asked or self._setbacks.of(entry.asked) is not None:
+        if not self._may_renew(entry):
             return entry
         flight = self._join(entry.asked, entry)
         outcome = await flight.wait(min(deadline, guard_at), scope)
@@ -136,10 +136,17 @@ class Broker:
 
     def renew(self, entry: Entry) -> None:
         """Start the renewal of an entry in the background, unless there is a reason."""
-        if self._closed or not entry.asked or entry.asked in self._flights:
+        if self._closed or entry.asked in self._flights:
             return
-        if self._setbacks.of(entry.asked) is None:
+        if self._may_renew(entry):
             self._join(entry.asked, entry, background=True)
+
+    def _may_renew(self, entry: Entry) -> bool:
+        """Answer whether a renewal can begin, and may have success."""
+        asked = entry.asked
+        if not asked or self._setbacks.of(asked) is not None:
+            return False
+        return asked in self._flights or self.codes.at_hand(asked)
 
     async def exchange(self, ticket: Ticket, deadline: float) -> Scope:
         """Exchange one delivered code now and answer what it granted.

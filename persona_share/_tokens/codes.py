@@ -102,6 +102,14 @@ class Codes:
         self.claim(ticket, flight, pushed=pushed is not None)
         return ticket
 
+    def at_hand(self, asked: Scope) -> bool:
+        """Answer whether a code for this scope waits, or somebody can be asked."""
+        if self._source is not None:
+            return True
+        now = self._world.clock.now()
+        waiting = self.pool.fitting(asked, now) or self.pool.unhinted(now)
+        return waiting is not None
+
     def may_ask_again(self, asked: Scope, flight: Flight) -> bool:
         """Answer whether there may be another code after one was refused."""
         if self.pool.fitting(asked, self._world.clock.now()) is not None:

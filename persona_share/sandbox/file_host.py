@@ -62,7 +62,7 @@ class FileHost:
         plan = self._state.faults.begin(OPERATION)
         if plan.take(Effect.HANG):
             await self._state.faults.hold()
-        if plan.take(Effect.CUT):
+        if plan.take(Effect.CUT) or plan.take(Effect.LOSE_ANSWER):
             self._note(request, None)
             return cut(request)
         if (late := plan.take(Effect.DELAY)) is not None:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from functools import cache
 from typing import Final
 
 
@@ -10,6 +11,7 @@ _GREY: Final = 0
 _LONGEST_LINE: Final = 80
 
 
+@cache
 def picture(shade: int = 128, side: int = 8) -> bytes:
     """Answer a PNG of one grey."""
     header = struct.pack(">IIBBBBB", side, side, 8, _GREY, 0, 0, 0)

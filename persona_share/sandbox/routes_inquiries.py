@@ -2,7 +2,12 @@
 
 from typing import Final
 
-from persona_share.sandbox import filters, inquiry_acts as acts, session_acts
+from persona_share.sandbox import (
+    filters,
+    inquiry_acts as acts,
+    inquiry_bodies as bodies,
+    session_acts,
+)
 from persona_share.sandbox.operations import Operation, Table, redaction, tags
 from persona_share.sandbox.printing import printer
 from persona_share.sandbox.reading import list_verifications, lister, retriever
@@ -36,27 +41,33 @@ INQUIRIES: Final[Table] = {
     ),
     "POST /inquiries": Operation(
         "create-an-inquiry",
-        maker("inquiry", acts.create, acts.CREATE, event="inquiry.created"),
+        maker("inquiry", acts.create, bodies.CREATE, event="inquiry.created"),
     ),
     "POST /inquiries/search": Operation(
         "search-inquiries", searcher("inquiry", _SEARCHED)
     ),
     f"GET {_INQUIRY}": Operation("retrieve-an-inquiry", retriever("inquiry")),
     f"PATCH {_INQUIRY}": Operation(
-        "update-an-inquiry", changer("inquiry", acts.update, acts.UPDATE)
+        "update-an-inquiry", changer("inquiry", acts.update, bodies.UPDATE)
     ),
     **redaction("inquiry", _INQUIRY, "redact-an-inquiry"),
     f"GET {_INQUIRY}/print": Operation("print-an-inquiry-pdf", printer("inquiry")),
     f"POST {_INQUIRY}/approve": Operation(
         "approve-an-inquiry",
         changer(
-            "inquiry", acts.decider("approved"), acts.DECISION, event="inquiry.approved"
+            "inquiry",
+            acts.decider("approved"),
+            bodies.DECISION,
+            event="inquiry.approved",
         ),
     ),
     f"POST {_INQUIRY}/decline": Operation(
         "decline-an-inquiry",
         changer(
-            "inquiry", acts.decider("declined"), acts.DECISION, event="inquiry.declined"
+            "inquiry",
+            acts.decider("declined"),
+            bodies.DECISION,
+            event="inquiry.declined",
         ),
     ),
     f"POST {_INQUIRY}/mark-for-review": Operation(
@@ -72,7 +83,7 @@ INQUIRIES: Final[Table] = {
         "resume-an-inquiry", changer("inquiry", acts.resume)
     ),
     f"POST {_INQUIRY}/generate-one-time-link": Operation(
-        "generate-a-one-time-link", changer("inquiry", acts.link, acts.ONE_TIME_LINK)
+        "generate-a-one-time-link", changer("inquiry", acts.link, bodies.ONE_TIME_LINK)
     ),
     f"POST {_INQUIRY}/perform-simulate-actions": Operation(
         "inquiries-perform-simulate-actions", changer("inquiry", simulate, SIMULATE)

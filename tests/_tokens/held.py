@@ -35,6 +35,9 @@ class Held:
     def __iter__(self):
         return iter(tuple(self._by_scope.values()))
 
+    def __len__(self):
+        return len(self._by_scope)
+
     def publish(self, token):
         """Take a new token; what the same question brought before ends with that.
 

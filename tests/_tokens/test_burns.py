@@ -219,3 +219,21 @@ def test_to_be_exact_a_failure_drops_no_token_that_lives(exact):
     exact.get(A, 1, 100.0)
 
     assert {token.scope for token in exact.manager.tokens()} == {WIDEST}
+
+
+def test_without_a_code_at_hand_no_renewal_begins():
+    """Each caller in a renewal window would begin one that can only fail."""
+    world = TokenWorld(RenewalPolicy(), codes=False)
+    world.exchange(A, A)
+    for left in (200, 100, 40):
+        world.jump(3599 - left - (world.clock.now() - 1000))
+        world.get(A, 5, 100.0)
+    begun = told(world, events.RenewalStarted), told(world, events.ExchangeFailed)
+    world.offer(A, A, told=False)
+    world.get(A, 1, 100.0)
+    minted = told(world, events.TokenMinted)
+    world.check()
+    world.close()
+
+    assert begun == ([], [])
+    assert [event.renewal for event in minted] == [False, True]

@@ -8,186 +8,17 @@ from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import run_state_machine_as_test
 
 from persona_share import Scope
 from persona_share._net.world import seeded_roll
 from persona_share._wire.lifetime import cooldown, source_backoff, windows
 from persona_share.model.policy import RenewalPolicy
-from tests._tokens.endpoint import Fault, Plan
-from tests._tokens.world import SCOPES, TokenWorld
+from tests._tokens.life import TokenLife
 from tests.simulation import plants
 
 
 SOAKING = settings.get_current_profile_name() == "soak"
-
-scopes = st.sampled_from(SCOPES)
-delays = st.sampled_from([0.0, 0.0, 0.5, 3.0, 20.0])
-plans = st.builds(
-    Plan,
-    fault=st.sampled_from(list(Fault)),
-    before=delays,
-    after=delays,
-    reset=st.sampled_from([1, 5, 70, 700]),
-)
-answers = st.tuples(
-    st.sampled_from(
-        ["code", "raise", "nothing", "used", "wide", "narrow", "unknown", "ended"]
-    ),
-    st.sampled_from([0.0, 0.0, 2.0, 30.0, 90.0]),
-)
-moments = st.sampled_from([0.05, 0.3, 1.0, 5.0, 31.0, 61.0])
-stretches = st.sampled_from([31.0, 200.0, 540.0, 900.0, 2700.0, 3540.0, 7200.0])
-timeouts = st.sampled_from([0.5, 5.0, 100.0])
-services = st.fixed_dictionaries(
-    {
-        "lifetime": st.sampled_from([3599, 3599, 900, 120, 5]),
-        "code_life": st.sampled_from([599.0, 599.0, 120.0]),
-        "limit": st.sampled_from([None, None, 300, 15]),
-        "kills_older": st.booleans(),
-    }
-)
-mostly = st.sampled_from([True, True, False])
-seldom = st.sampled_from([False, False, True])
-seeds = st.integers(0, 1000)
-
-
-class TokenLife(RuleBasedStateMachine):
-    """One manager among callers, codes, faults, complaints and clocks."""
-
-    @staticmethod
-    def plant(account):
-        """Plant nothing."""
-
-    @initialize(service=services, codes=mostly, exact_only=seldom, seed=seeds)
-    def open(self, service, codes, exact_only, seed):
-        policy = RenewalPolicy(
-            most_tokens=3, most_codes=5, most_codes_a_scope=2, exact_only=exact_only
-        )
-        self.world = TokenWorld(
-            policy, seed=seed, codes=codes, plant=self.plant, **service
-        )
-
-    # ── What befalls requests ───────────────────────────────────────────────────
-
-    @rule(some=st.lists(plans, min_size=1, max_size=4))
-    def plan_the_next_exchanges(self, some):
-        self.world.endpoint.plans.extend(some)
-
-    @rule(plan=plans, fair=st.booleans())
-    def the_weather_changes(self, plan, fair):
-        self.world.endpoint.weather = Plan() if fair else plan
-
-    @rule(some=st.lists(answers, min_size=1, max_size=3))
-    def plan_the_next_codes(self, some):
-        self.world.partner.plans.extend(some)
-
-    @rule(some=st.integers(1, 3))
-    def stray_refusals(self, some):
-        self.world.api.stray += some
-
-    # ── Callers ─────────────────────────────────────────────────────────────────
-
-    @rule(scope=scopes, callers=st.integers(1, 3), timeout=timeouts)
-    def get(self, scope, callers, timeout):
-        self.world.get(scope, callers, timeout)
-
-    @rule(scope=scopes, to=delays, fro=delays, callers=st.integers(1, 3))
-    def call(self, scope, to, fro, callers):
-        for _ in range(callers):
-            self.world.call(scope, (to, fro))
-
-    @rule(scope=scopes)
-    def warm(self, scope):
-        self.world.warm(scope)
-
-    @precondition(lambda self: self.world.waiters)
-    @rule(data=st.data())
-    def cancel(self, data):
-        chosen = data.draw(
-            st.lists(st.sampled_from(self.world.waiters), min_size=1, unique_by=id)
-        )
-        self.world.cancel(chosen)
-
-    @precondition(lambda self: self.world.waiters)
-    @rule()
-    def cancel_all(self):
-        self.world.cancel(list(self.world.waiters))
-
-    # ── Codes ───────────────────────────────────────────────────────────────────
-
-    @rule(
-        hint=st.none() | scopes, grants=scopes, honest=st.booleans(), told=st.booleans()
-    )
-    def offer(self, hint, grants, honest, told):
-        grants = hint if honest and hint is not None else grants
-        self.world.offer(hint, grants, told=told or self.world.endpoint.code_life < 599)
-
-    @rule(hint=st.none() | scopes, grants=scopes)
-    def exchange(self, hint, grants):
-        self.world.exchange(grants, hint)
-
-    @precondition(lambda self: self.world.remembered())
-    @rule(data=st.data(), hint=st.none() | scopes, at_once=st.booleans())
-    def deliver_again(self, data, hint, at_once):
-        code = data.draw(st.sampled_from(self.world.remembered()))
-        again = self.world.exchange_again if at_once else self.world.offer_again
-        again(code, hint)
-
-    # ── Time ────────────────────────────────────────────────────────────────────
-
-    @rule(seconds=moments)
-    def a_moment_passes(self, seconds):
-        self.world.wait(seconds)
-
-    @rule(seconds=stretches)
-    def a_stretch_passes_at_one_stroke(self, seconds):
-        self.world.jump(seconds)
-
-    @rule(seconds=moments | stretches)
-    def the_machine_sleeps(self, seconds):
-        self.world.suspend(seconds)
-
-    @rule(seconds=st.sampled_from([-86_400.0, -3600.0, 3600.0, 86_400.0]))
-    def the_wall_clock_steps(self, seconds):
-        self.world.step_wall(seconds)
-
-    # ── Complaints and the end ──────────────────────────────────────────────────
-
-    @precondition(lambda self: self.world.endpoint.tokens)
-    @rule(data=st.data())
-    def the_service_revokes(self, data):
-        tokens = list(self.world.endpoint.tokens)
-        self.world.endpoint.revoke(data.draw(st.sampled_from(tokens)))
-
-    @precondition(lambda self: self.world.seen)
-    @rule(data=st.data())
-    def invalidate(self, data):
-        self.world.invalidate(data.draw(st.sampled_from(self.world.seen)))
-
-    @rule(scope=scopes)
-    def forget(self, scope):
-        self.world.forget(scope)
-
-    @rule()
-    def reopen(self):
-        self.world.reopen()
-
-    @invariant()
-    def nothing_is_broken(self):
-        if hasattr(self, "world"):
-            self.world.check()
-
-    def teardown(self):
-        if hasattr(self, "world"):
-            self.world.close()
 
 
 @pytest.mark.parametrize("batch", range(50 if SOAKING else 1))
@@ -224,7 +55,7 @@ def test_the_machine_finds_a_planted_mistake():
 
 
 @pytest.mark.parametrize(("lifetime", "window"), [(3599, 900), (900, 300)])
-@given(seed=seeds)
+@given(seed=st.integers(0, 1000))
 @settings(max_examples=10)
 def test_16_tokens_minted_together_are_not_renewed_together(lifetime, window, seed):
     count, roll = 10_000, seeded_roll(seed)

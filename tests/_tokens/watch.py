@@ -24,14 +24,13 @@ The numbers are those of the 26 invariants of the token manager. Where each is c
     19  `Watch._check_new`, `._require_good`, `.calling`: scope and API key fit
     20  test_invariants.py: the algebra of scopes
     21  `Watch._check_bounds`, `._evicted`
-    22  `Watch.hook`, `._require_masked`, `._check_masks`: no secret comes out
+    22  `Watch.hook`, `.unhappy`, `.at_rest`: no secret comes out
     23  `TokenWorld.check`: no waiter outlives its time; threads are tested elsewhere
     24  forks are tested elsewhere, with real processes
     25  stores are tested elsewhere
     26  `TokenWorld.close_manager`: nothing is left behind, no ticket stays sent
 """
 
-import logging
 from collections import Counter
 
 from persona_share import Scope
@@ -44,6 +43,7 @@ from persona_share.errors import (
 from persona_share.model import events
 from tests._tokens.endpoint import CANARY
 from tests._tokens.held import HAIR, Held, Published
+from tests._tokens.masks import shown_by, told_by
 from tests._tokens.sendings import Ledger, Sendings
 
 
@@ -221,19 +221,8 @@ class Watch:
         if isinstance(error, DeadlineExceededError):
             early = self.clock.now() < deadline - HAIR
             self.require(23, not early, "a caller's time was not up")
-        self._require_masked(error)
-
-    def _require_masked(self, error):
-        texts = [str(error), repr(error), repr(vars(error)), repr(error.__context__)]
-        traceback = error.__traceback__
-        while traceback is not None:
-            frame = traceback.tb_frame
-            # The front door's frame holds what the caller itself passed in.
-            if "persona_share/_" in frame.f_code.co_filename:
-                texts.append(repr(frame.f_locals))
-            traceback = traceback.tb_next
-        masked = not any(CANARY in text for text in texts)
-        self.require(22, masked, f"{type(error).__name__} tells a secret")
+        masked = CANARY not in told_by(error)
+        self.require(22, masked, f"{name} tells a secret")
 
     def calling(self, value, request):
         """Check a call to the API at the moment when it leaves."""
@@ -270,7 +259,9 @@ class Watch:
             if token is not None:
                 self._require_good(scope, token, "held()")
         self._check_bounds()
-        self._check_masks()
+        masked = CANARY not in shown_by(manager) + "".join(self.logged)
+        self.require(22, masked, "a secret is shown")
+        self.logged.clear()
 
     def _require_good(self, scope, token, door):
         value, now = token.reveal(), self.clock.now()
@@ -305,23 +296,3 @@ class Watch:
         self.require(21, len(tickets) <= most, f"{len(tickets)} codes are remembered")
         claimed = states[TicketState.CLAIMED] + states[TicketState.SENT]
         self.require(7, claimed <= flights, "a code is claimed and on no flight")
-
-    def _check_masks(self):
-        manager = self.manager
-        texts = [repr(manager), repr(manager.tokens()), repr(manager.metrics())]
-        texts += self.logged
-        masked = not any(CANARY in text for text in texts)
-        self.require(22, masked, "a secret is shown")
-        self.logged.clear()
-
-
-class LogKeeper(logging.Handler):
-    """Keeps the text of every log record for a watch."""
-
-    def __init__(self, watch):
-        super().__init__()
-        self._watch = watch
-
-    def emit(self, record):
-        """Keep one record as its text."""
-        self._watch.logged.append(record.getMessage())

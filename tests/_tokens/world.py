@@ -16,8 +16,8 @@ from persona_share.testing.clock import FakeClock
 from tests._tokens.callers import Callers
 from tests._tokens.endpoint import Endpoint
 from tests._tokens.held import HAIR
+from tests._tokens.masks import LogKeeper
 from tests._tokens.roads import WIDEST, A, Account, B, C
-from tests._tokens.watch import LogKeeper
 
 
 #: More turns than any honest chain of callbacks needs.

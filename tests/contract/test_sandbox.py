@@ -13,6 +13,7 @@ from tests.contract.openness import open_complaints
 from tests.contract.play import play_all, staged
 from tests.contract.stage import good_requests
 from tests.contract.talking import talk
+from tests.sandbox.raw import Answer
 
 
 pytestmark = needs_description
@@ -71,6 +72,4 @@ async def taken(raw, request, ids):
     async with raw.session.request(
         request.method, url, headers=headers, data=request.body
     ) as answer:
-        return type(
-            "Answer", (), {"status": answer.status, "body": await answer.read()}
-        )
+        return Answer(answer.status, answer.headers, await answer.read())

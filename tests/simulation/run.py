@@ -16,9 +16,9 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.testing.clock import FakeClock
 from tests._tokens.callers import Callers
 from tests._tokens.held import HAIR
+from tests._tokens.masks import LogKeeper
 from tests._tokens.roads import Account
 from tests._tokens.sendings import Ledger
-from tests._tokens.watch import LogKeeper
 from tests._tokens.world import SCOPES, settle
 from tests.simulation.faults import Dice, MoodyEndpoint, MoodyPartner
 from tests.simulation.workers import Worker

@@ -30,10 +30,6 @@ class TestSQLiteStore(StoreContract):
 
 
 @pytest.mark.asyncio
-@pytest.mark.skip(
-    reason="a follower of a Redis store does not always hear news in time and the "
-    "test then hangs: not solved yet, and no manager uses this store before it is"
-)
 class TestRedisStore(StoreContract):
     @pytest.fixture(autouse=True)
     def place(self, redis_server):
@@ -63,10 +59,6 @@ class TestEncryptedSQLiteStore(TestSQLiteStore):
         return Encrypted(SQLiteStore(self.path), keys=RING)
 
 
-@pytest.mark.skip(
-    reason="a follower of a Redis store does not always hear news in time and the "
-    "test then hangs: not solved yet, and no manager uses this store before it is"
-)
 class TestEncryptedRedisStore(TestRedisStore):
     def new_store(self):
         return Encrypted(movable_store(self.server), keys=RING)

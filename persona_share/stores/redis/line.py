@@ -28,6 +28,8 @@ _LONGEST: Final = 1.0
 _AT_ONCE: Final = 32
 #: The mean pause before listening is tried again, in seconds.
 _LISTEN_AGAIN: Final = 2.0
+#: The pause before a listener that goes on is cancelled again, in seconds.
+_CANCEL_AGAIN: Final = 0.05
 
 _OPTIONS: Final[dict[str, Any]] = {
     "socket_timeout": _LONGEST,
@@ -68,6 +70,7 @@ class Line:
             set
         )
         self._listening: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def evaluate(
         self, may_ask: Callable[[], None], keys: list[str], arguments: list[Any]
@@ -97,10 +100,11 @@ class Line:
 
     async def close(self) -> None:
         """Drop everything and stop listening."""
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+        self._closed = True
+        # redis-py swallows a cancellation that comes while it connects.
+        while self._listening is not None and not self._listening.done():
+            self._listening.cancel()
+            await asyncio.wait({self._listening}, timeout=_CANCEL_AGAIN)
         with suppress(exceptions.RedisError, OSError):
             await self._client.aclose()
             await self._plain.aclose()
@@ -123,7 +127,7 @@ class Line:
             self._listeners.pop(key.encode(), None)
 
     async def _listen(self) -> None:
-        while True:
+        while not self._closed:
             with suppress(exceptions.RedisError, OSError, TimeoutError):
                 async with self._plain.pubsub(ignore_subscribe_messages=True) as heard:
                     await heard.subscribe(self._channel)
