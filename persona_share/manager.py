@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from threading import get_ident
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Literal, NoReturn, Self
 
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
@@ -25,7 +25,7 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import AccountHolder, CodeSource, Hook
+from persona_share.ports import AccountHolder, CodeSource, Hook, TokenStore
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 from persona_share.wiring import require_loop, teller
@@ -35,8 +35,11 @@ class ScopedTokenManager:
     """Exchanges codes, holds the tokens, renews them, and hands out sessions.
 
     ``codes`` is asked for a code whenever a token has to be brought or renewed; without
-    it only delivered codes are used (`exchange`). A manager belongs to the event loop
-    that entered it; nothing in it outlives `aclose()`.
+    it only delivered codes are used (`exchange`). Managers that share a ``store`` share
+    its tokens and codes: one of them exchanges, the others take what it brought. When the
+    store is down each goes on alone, or, with ``on_store_failure="fail"``, raises
+    `StoreUnavailableError` where a token has to be brought. A manager belongs to the event
+    loop that entered it; nothing in it outlives `aclose()`.
     """
 
     def __init__(
@@ -44,12 +47,21 @@ class ScopedTokenManager:
         client: AccountHolder,
         *,
         codes: CodeSource | None = None,
+        store: TokenStore | None = None,
         renewal: RenewalPolicy | None = None,
+        on_store_failure: Literal["local", "fail"] = "local",
         hooks: Iterable[Hook] = (),
     ) -> None:
         self._account = client.account
         self._policy = renewal or RenewalPolicy()
-        self._broker = Broker(self._account, codes, self._policy, teller(hooks))
+        self._broker = Broker(
+            self._account,
+            codes,
+            self._policy,
+            teller(hooks),
+            store=store,
+            on_store_failure=on_store_failure,
+        )
         self._renewal = Renewal(self._broker)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -127,7 +139,10 @@ class ScopedTokenManager:
         """
         self._require_open()
         ticket = self._broker.codes.ticket(
-            code, _hint_of(code, scope), expires_at or getattr(code, "expires_at", None)
+            code,
+            _hint_of(code, scope),
+            expires_at or getattr(code, "expires_at", None),
+            at_once=True,
         )
         deadline = self._account.world.clock.now() + self._account.timeout
         return await self._broker.exchange(ticket, deadline)
@@ -185,10 +200,10 @@ class ScopedTokenManager:
         """Drop the token and the waiting codes of exactly this scope."""
         self._require_open()
         dropped = _asked(scope)
-        self._broker.forget(dropped)
         for key, entry in tuple(self._found.items()):
             if entry.token.scope == dropped:
                 del self._found[key]
+        await self._broker.forget(dropped)
 
     def invalidate(self, token: AccessToken) -> None:
         """Complain about exactly this token: it is never used again, a newer one is."""
@@ -230,6 +245,8 @@ class ScopedTokenManager:
             message = "the manager was entered already"
             raise UsageError(message)
         self._account.require_open()
+        if self._broker.fleet is not None:
+            await self._broker.fleet.open()
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
         self._renewal.start()

@@ -84,6 +84,11 @@ class Account(Protocol):
         ...
 
     @property
+    def naming_secret(self) -> bytes:
+        """What the names in a token store are made with: it follows from the API key."""
+        ...
+
+    @property
     def exchanger(self) -> Sender:
         """Sends with the client's API key and never repeats by itself."""
         ...

@@ -18,6 +18,7 @@ from persona_share._send.retrying import Retrying
 from persona_share._wire.address import Address, address_of
 from persona_share._wire.budget import Budget
 from persona_share._wire.places import place_of
+from persona_share._wire.record import naming_secret
 from persona_share.errors import (
     ClientClosedError,
     NotOpenError,
@@ -81,6 +82,7 @@ class Line:
         self._tell = Tell(hooks)
         self._connection = connection
         self._key = ApiKeyBearer(key)
+        self._secret = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._socket = AiohttpSender(
@@ -95,6 +97,11 @@ class Line:
         self.outside: FileHosts = FileHosts(connection, self._file_stack)
         # An exchange never waits behind the calls that need its token.
         self.exchanger: Sender = self._observed(self._paced(self._key, ahead=True))
+
+    @property
+    def naming_secret(self) -> bytes:
+        """What the names in a token store are made with."""
+        return naming_secret(self._secret)
 
     def bearing(self, source: BearerSource) -> Sender:
         """Answer the whole stack with its credential from this source."""

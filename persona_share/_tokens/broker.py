@@ -13,6 +13,7 @@ import attrs
 from persona_share._tokens.bringing import Bringer
 from persona_share._tokens.codes import Codes, TimeIsUpError, within
 from persona_share._tokens.entries import Entry
+from persona_share._tokens.fleet import Fleet, OnStoreFailure
 from persona_share._tokens.flight import Flight, Left, Outcome
 from persona_share._tokens.flights import Flights, Key
 from persona_share._tokens.meter import Meter
@@ -35,7 +36,7 @@ from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
-from persona_share.ports import Account, CodeSource
+from persona_share.ports import Account, CodeSource, TokenStore
 
 
 class Broker:
@@ -47,6 +48,9 @@ class Broker:
         source: CodeSource | None,
         policy: RenewalPolicy,
         tell: Callable[[events.Event], None],
+        *,
+        store: TokenStore | None = None,
+        on_store_failure: OnStoreFailure = "local",
     ) -> None:
         world = account.world
         self.policy = policy
@@ -58,12 +62,18 @@ class Broker:
         self._mint = Mint(account, policy)
         self._roll = world.roll
         self._flights = Flights()
+        self.fleet: Fleet | None = None
+        if store is not None:
+            self.fleet = Fleet(store, account, policy, on_store_failure, self._tell)
+            self.fleet.held = lambda: self.vault.entries
+            self.vault.told = self.fleet.revoked
         self._bringer = Bringer(
             self._tell,
             vault=self.vault,
             codes=self.codes,
             mint=self._mint,
             flights=self._flights,
+            fleet=self.fleet,
         )
         self._closed = False
 
@@ -146,7 +156,9 @@ class Broker:
         asked = entry.asked
         if not asked or self._setbacks.of(asked) is not None:
             return False
-        return asked in self._flights or self.codes.at_hand(asked)
+        if self.fleet is not None or asked in self._flights:
+            return True
+        return self.codes.at_hand(asked)
 
     async def exchange(self, ticket: Ticket, deadline: float) -> Scope:
         """Exchange one delivered code now and answer what it granted.
@@ -181,6 +193,8 @@ class Broker:
             if not hindered and self._is_wanted(ticket.hint, now):
                 self._redeem(ticket, background=True)
                 return None
+            if self.fleet is not None:
+                self.fleet.offer(ticket, ticket.hint)
         return last_safe_moment(
             ticket.deadline, ticket.received_at, self._roll(), self.policy
         )
@@ -188,7 +202,8 @@ class Broker:
     def use_or_lose(self, ticket: Ticket) -> None:
         """Exchange a code at its last safe moment, if that adds cover to what is used."""
         now = self.clock.now()
-        waits = ticket.state is TicketState.QUEUED
+        handed_on = ticket.state is TicketState.HANDED_ON
+        waits = handed_on or ticket.state is TicketState.QUEUED
         hint = ticket.hint
         if self._closed or hint is None or not waits or self._bringer.delivery(hint):
             return
@@ -196,16 +211,27 @@ class Broker:
         if entry is None or not self.vault.is_in_use(entry, now):
             return
         token = entry.token
-        if is_worthwhile(now, token.ends, token.lifetime, self.policy):
+        if not is_worthwhile(now, token.ends, token.lifetime, self.policy):
+            return
+        if handed_on:
+            self._fly(
+                ticket.id,
+                lambda flight: self._bringer.draw(hint, flight),
+                background=True,
+            )
+            self._flights.note(ticket.id, hint)
+        else:
             self._redeem(ticket, background=True)
 
-    def forget(self, scope: Scope) -> None:
+    async def forget(self, scope: Scope) -> None:
         """Drop what is held for a scope: its token, its waiting codes, its setbacks."""
         for entry in self.vault.entries.asking(scope):
             self.vault.entries.drop(entry.token.scope)
         self.vault.entries.drop(scope)
         self.codes.pool.forget(scope)
         self._setbacks.clear(scope)
+        if self.fleet is not None:
+            await self.fleet.forget(scope)
 
     def metrics(self) -> TokenMetrics:
         """Answer the counters, and what is held and waits at this moment."""
@@ -214,6 +240,7 @@ class Broker:
             self.vault.metrics(),
             codes_waiting=len(self.codes.pool),
             exchange_level=self._mint.pacing.level,
+            store_up=None if self.fleet is None else not self.fleet.down,
         )
 
     def after_fork(self) -> None:
@@ -230,18 +257,19 @@ class Broker:
         for flight in flights:
             if not flight.sent:
                 flight.abandon(closed)
-        if not flights:
-            return
         tasks = {flight.task for flight in flights}
         ended = asyncio.gather(*tasks, return_exceptions=True)
         try:
-            with contextlib.suppress(TimeIsUpError):
-                await within(self.clock, self.policy.drain, asyncio.shield(ended))
+            if flights:
+                with contextlib.suppress(TimeIsUpError):
+                    await within(self.clock, self.policy.drain, asyncio.shield(ended))
         finally:
             # Also where the closing itself is cancelled: nothing stays behind.
             for flight in flights:
                 flight.abandon(closed)
         await ended
+        if self.fleet is not None:
+            await self.fleet.close()
 
     # ── Flights ─────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from persona_share._tokens.assertions import LONGEST_LIFE, ClientCredentials
 from persona_share._tokens.flight import Flight, where
+from persona_share._tokens.leads import Alone
 from persona_share._tokens.tickets import Pool, Ticket, TicketState, code_id
 from persona_share._wire.grants import checked_code
 from persona_share._wire.lifetime import code_deadline
@@ -57,14 +58,19 @@ class Codes:
         code: object,
         hint: Scope | None,
         expires_at: datetime | None = None,
+        *,
+        at_once: bool = False,
     ) -> Ticket:
         """Answer the ticket of a code: the known one, or a new one in the pool.
 
-        Raises `InvalidArgumentError` for what cannot be a code.
+        One that was handed on to a store is somebody else's, unless it is wanted
+        ``at_once``. Raises `InvalidArgumentError` for what cannot be a code.
         """
         secret = checked_code(code)
         self.expire()
-        if (known := self.pool.known(secret)) is not None:
+        known = self.pool.known(secret)
+        handed_on = known is not None and known.state is TicketState.HANDED_ON
+        if known is not None and not (handed_on and at_once):
             known.hint = known.hint or hint
             return known
         ticket = self._new_ticket(secret, hint, expires_at)
@@ -87,20 +93,32 @@ class Codes:
             now, size = self._world.clock.now(), len(ticket.hint or ())
             self._tell(events.CodeClaimed(at=now, scope_size=size, pushed=pushed))
 
-    async def obtain(self, asked: Scope, flight: Flight) -> Ticket:
+    async def obtain(self, asked: Scope, flight: Flight, lead: Alone) -> Ticket:
         """Answer a ticket for this scope, claimed for this flight.
+
+        The code that a leader before us had in hand comes first, then ours, then those
+        that were pushed for everybody, then the code source.
 
         Raises `AuthorizationCodeRequiredError`, `CodeSourceError` or
         `CodeAlreadyUsedError`.
         """
         self.expire()
         now = self._world.clock.now()
-        pushed = self.pool.fitting(asked, now)
+        pushed = await lead.begun()
+        if pushed is not None and not self.pool.is_ready(pushed, now):
+            lead.drop_begun()
+        pushed = pushed or self.pool.fitting(asked, now)
         if pushed is None and self._source is None:
             pushed = self.pool.unhinted(now)
+        while pushed is None and (taken := await lead.take()) is not None:
+            pushed = taken if self.pool.is_ready(taken, now) else None
         ticket = pushed or await self._fresh(asked, flight)
         self.claim(ticket, flight, pushed=pushed is not None)
-        return ticket
+        used = await lead.attach(ticket)
+        if used is not ticket:
+            ticket.let_go()
+            self.claim(used, flight)
+        return used
 
     def at_hand(self, asked: Scope) -> bool:
         """Answer whether a code for this scope waits, or somebody can be asked."""

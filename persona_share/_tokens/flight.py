@@ -114,6 +114,13 @@ class Flight:
                 del self._waiters[future]
                 self._withdraw_if_unwanted()
 
+    def give_up_code(self) -> None:
+        """Let go of the code in hand: somebody else goes on with it."""
+        self.sent = self.landing = False
+        ticket, self.ticket = self.ticket, None
+        if ticket is not None:
+            ticket.let_go()
+
     def satisfy(self, entry: Entry, asked: Scope, policy: RenewalPolicy) -> None:
         """Give those whom it serves what another flight brought.
 

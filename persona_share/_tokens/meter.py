@@ -38,6 +38,7 @@ class Meter:
         counts = self._counts
         return TokenMetrics(
             minted=counts[events.TokenMinted],
+            adopted=counts[events.TokenAdopted],
             renewals=self._renewals,
             followers=self._followers,
             codes_requested=counts[events.CodeRequested],

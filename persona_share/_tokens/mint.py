@@ -3,6 +3,7 @@
 from typing import Final
 
 from persona_share._tokens.flight import Flight
+from persona_share._tokens.leads import Alone
 from persona_share._tokens.pacing import ExchangePacing
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._wire.exchange import (
@@ -49,9 +50,12 @@ class Mint:
         self.pacing = ExchangePacing(account.world.clock, policy)
 
     async def redeem(
-        self, ticket: Ticket, expected: Scope | None, flight: Flight
+        self, ticket: Ticket, expected: Scope | None, flight: Flight, lead: Alone
     ) -> Ending:
-        """Exchange the code; from the first send on nothing but the end stops it."""
+        """Exchange the code; from the first send on nothing but the end stops it.
+
+        Raises `LeadLostError` where another manager has taken it over.
+        """
         clock, tries = self._world.clock, self._first(ticket)
         while True:
             asked_at = clock.now()
@@ -63,7 +67,12 @@ class Mint:
                 late = "the code ended before it could be exchanged"
                 return Blocked(CodeExpiredError(late, attempts=tries.attempts), 0.0)
             tries = tries.put_off(clock.now() - asked_at)
-            outcome = await self._attempt(ticket, tries, flight)
+            before = 0.0
+            if ticket.first_sent_at is None or tries.epoch != ticket.epoch:
+                before = await lead.first_sent(tries.epoch)
+            flight.sent = True
+            ticket.mark_sent(clock.now() - before, tries.epoch)
+            outcome = await self._attempt(ticket, tries)
             dice = Dice(clock.now(), self._world.roll())
             verdict = judge(outcome, tries, dice, self._policy, expected)
             if isinstance(outcome, Response):
@@ -95,14 +104,11 @@ class Mint:
             in_doubt=ticket.first_sent_at is not None,
         )
 
-    async def _attempt(self, ticket: Ticket, tries: Tries, flight: Flight) -> Outcome:
-        clock = self._world.clock
+    async def _attempt(self, ticket: Ticket, tries: Tries) -> Outcome:
         secret = ticket.secret
         if secret is None:
             message = "a code that was spent cannot be sent"
             raise RuntimeError(message)
-        flight.sent = True
-        ticket.mark_sent(clock.now(), tries.epoch)
         request = self._request(ticket, secret, tries)
         try:
             return await self._account.exchanger.send(request)

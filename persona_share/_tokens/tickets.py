@@ -3,6 +3,8 @@
 QUEUED → CLAIMED → SENT → REDEEMED | REJECTED | IN_DOUBT
 QUEUED → EXPIRED_UNUSED      CLAIMED → QUEUED (only if it was never sent)
 IN_DOUBT → CLAIMED → SENT (the same code, the same key) …      IN_DOUBT → DEAD
+QUEUED | CLAIMED | IN_DOUBT → HANDED_ON (to a store, where whoever leads goes on with it)
+CLAIMED → REDEEMED (by another manager that shares the store)
 """
 
 import enum
@@ -30,14 +32,21 @@ class TicketState(enum.Enum):
     IN_DOUBT = "in doubt"
     EXPIRED_UNUSED = "expired unused"
     DEAD = "dead"
+    HANDED_ON = "handed on"
 
 
 _ALLOWED: Final = {
-    TicketState.QUEUED: {TicketState.CLAIMED, TicketState.EXPIRED_UNUSED},
+    TicketState.QUEUED: {
+        TicketState.CLAIMED,
+        TicketState.EXPIRED_UNUSED,
+        TicketState.HANDED_ON,
+    },
     TicketState.CLAIMED: {
         TicketState.QUEUED,
         TicketState.SENT,
         TicketState.IN_DOUBT,  # only when it was in doubt before it was claimed
+        TicketState.REDEEMED,
+        TicketState.HANDED_ON,
     },
     TicketState.SENT: {
         TicketState.REDEEMED,
@@ -45,11 +54,16 @@ _ALLOWED: Final = {
         TicketState.IN_DOUBT,
         TicketState.CLAIMED,  # only when nothing was sent after all; see `unsent`
     },
-    TicketState.IN_DOUBT: {TicketState.CLAIMED, TicketState.DEAD},
+    TicketState.IN_DOUBT: {
+        TicketState.CLAIMED,
+        TicketState.DEAD,
+        TicketState.HANDED_ON,
+    },
     TicketState.REDEEMED: set(),
     TicketState.REJECTED: set(),
     TicketState.EXPIRED_UNUSED: set(),
     TicketState.DEAD: set(),
+    TicketState.HANDED_ON: set(),
 }
 
 
@@ -103,6 +117,14 @@ class Ticket:
             self.become(TicketState.SENT)
         if self.first_sent_at is None or epoch != self.epoch:
             self.first_sent_at = now
+        self.epoch = epoch
+
+    def go_on_from(self, epoch: int, first_sent_at: float | None) -> None:
+        """Take note of what another manager did with this code before."""
+        if first_sent_at is None or epoch < self.epoch:
+            return
+        mine = self.first_sent_at if epoch == self.epoch else None
+        self.first_sent_at = first_sent_at if mine is None else min(mine, first_sent_at)
         self.epoch = epoch
 
     def unsent(self) -> None:

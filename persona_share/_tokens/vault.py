@@ -8,6 +8,7 @@ import attrs
 
 from persona_share._tokens.entries import Entries, Entry
 from persona_share._tokens.meter import Meter
+from persona_share._tokens.records import Shared
 from persona_share._tokens.setbacks import Setbacks
 from persona_share._tokens.tickets import Ticket, code_id
 from persona_share._wire.exchange import Minted
@@ -17,6 +18,7 @@ from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken
 from persona_share.ports import World
 
@@ -34,6 +36,7 @@ class Vault:
         self.entries = Entries(policy)
         self.setbacks = Setbacks(world, policy)
         self.due: Callable[[Entry], None] = lambda _entry: None
+        self.told: Callable[[AccessToken], None] = lambda _token: None
         self._roll = world.roll
         self._meter = meter
         self._generation = 0
@@ -59,32 +62,21 @@ class Vault:
         idle = now - entry.last_used
         return entry.pinned or idle <= advisory(entry.token.lifetime)
 
-    def publish(
-        self,
-        minted: Minted,
-        ticket: Ticket,
-        asked: Scope | None,
-        *,
-        followers: int,
-        pressed: bool,
+    def entry_of(
+        self, minted: Minted, ticket: Ticket, asked: Scope | None, *, pressed: bool
     ) -> Entry:
-        """File the token that a ticket brought under the scope that it was granted.
+        """Answer an entry, not filed yet, with the token that a ticket brought.
 
         Raises `CodeAlreadyUsedError` where the answer is an old one's replay, or
         brings back a token that was revoked.
         """
         grant, now = minted.grant, self.clock.now()
         ticket.granted = grant.scope
+        sent_at = now if ticket.first_sent_at is None else ticket.first_sent_at
         token = self._token(
-            minted, now if ticket.first_sent_at is None else ticket.first_sent_at
+            grant.token, grant.scope, sent_at + grant.lifetime, grant.lifetime
         )
-        drawn = windows(grant.lifetime, self._roll(), self.policy, pressed=pressed)
-        entry = Entry(
-            token,
-            asked=grant.scope if asked is None or not asked <= grant.scope else asked,
-            refresh_at=token.ends - drawn.refresh,
-            last_used=now,
-        )
+        entry = self._entry(token, asked, pressed=pressed)
         if entry.standing(now, self.policy) is Standing.EXPIRED:
             # The answer is the replay of an old one (F59).
             message = "the code was exchanged so long ago that its token has ended"
@@ -92,35 +84,82 @@ class Vault:
         if code_id(token) in self._tombstones:
             message = "the exchange brought a token back that was revoked"
             raise CodeAlreadyUsedError(message, scope=str(grant.scope))
-        renewal = self.entries.put(entry)
-        self.setbacks.clear(entry.asked)
-        self.setbacks.worked()
-        self.due(entry)
+        return entry
+
+    def publish(
+        self, entry: Entry, minted: Minted, asked: Scope | None, followers: int
+    ) -> None:
+        """File a new token under the scope that it was granted, and tell of it."""
+        renewal = self._file(entry)
         self._meter(
             events.TokenMinted(
-                at=now,
-                scope_size=len(grant.scope),
-                generation=token.generation,
-                lifetime=grant.lifetime,
+                at=self.clock.now(),
+                scope_size=len(entry.token.scope),
+                generation=entry.token.generation,
+                lifetime=entry.token.lifetime,
                 renewal=renewal,
                 attempts=minted.attempts,
                 replayed=minted.replayed,
                 followers=followers,
-                clamped=grant.clamped,
-                broader=asked is not None and asked < grant.scope,
+                clamped=minted.grant.clamped,
+                broader=asked is not None and asked < entry.token.scope,
+            )
+        )
+
+    def adopt(self, shared: Shared, asked: Scope | None) -> Entry | None:
+        """File a token that another manager brought; None for one that is of no use.
+
+        That is one which has ended, was refused here, or does not cover what is asked.
+        """
+        record = shared.record
+        token = self._token(record.token, record.scope, shared.ends, record.lifetime)
+        covers = asked is None or asked <= token.scope
+        if not covers or code_id(token) in self._tombstones:
+            return None
+        entry = self._entry(token, asked or record.asked)
+        now = self.clock.now()
+        if entry.standing(now, self.policy) is Standing.EXPIRED:
+            return None
+        self._file(entry)
+        self._meter(
+            events.TokenAdopted(
+                at=now,
+                scope_size=len(token.scope),
+                generation=token.generation,
+                remaining=token.ends - now,
             )
         )
         return entry
 
-    def _token(self, minted: Minted, sent_at: float) -> AccessToken:
-        grant = minted.grant
+    def _entry(
+        self, token: AccessToken, asked: Scope | None, *, pressed: bool = False
+    ) -> Entry:
+        drawn = windows(token.lifetime, self._roll(), self.policy, pressed=pressed)
+        return Entry(
+            token,
+            asked=token.scope if asked is None or not asked <= token.scope else asked,
+            refresh_at=token.ends - drawn.refresh,
+            last_used=self.clock.now(),
+        )
+
+    def _file(self, entry: Entry) -> bool:
+        """File an entry, and answer whether it renews another one."""
+        renewal = self.entries.put(entry)
+        self.setbacks.clear(entry.asked)
+        self.setbacks.worked()
+        self.due(entry)
+        return renewal
+
+    def _token(
+        self, value: Secret, scope: Scope, ends: float, lifetime: float
+    ) -> AccessToken:
         self._generation += 1
         return AccessToken(
-            grant.token.reveal(),
-            scope=grant.scope,
+            value.reveal(),
+            scope=scope,
             generation=self._generation,
-            ends=sent_at + grant.lifetime,
-            lifetime=self._shared(grant.lifetime),
+            ends=ends,
+            lifetime=self._shared(lifetime),
             clock=self.clock,
         )
 
@@ -177,6 +216,7 @@ class Vault:
             return False
         entry.revoke()
         self._bury(token)
+        self.told(token)
         self._meter(
             events.TokenRevoked(
                 at=self.clock.now(),

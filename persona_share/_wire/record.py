@@ -34,10 +34,11 @@ class TokenRecord:
 
 @attrs.frozen
 class CodeRecord:
-    """A code in a store, and whether it is a signed assertion."""
+    """A code in a store, how long it lives, and whether it is a signed assertion."""
 
     secret: Secret
     hint: Scope | None
+    life: float
     machine: bool
 
 
@@ -79,6 +80,7 @@ def code_blob(name: str, record: CodeRecord) -> bytes:
             "name": name,
             "code": record.secret.reveal(),
             "hint": None if record.hint is None else str(record.hint),
+            "life": record.life,
             "machine": record.machine,
         }
     )
@@ -108,11 +110,12 @@ def read_code(name: str, blob: bytes) -> CodeRecord | None:
         case {
             "code": str(code),
             "hint": str() | None as hint,
+            "life": float() | int() as life,
             "machine": bool(machine),
-        }:
+        } if life > 0:
             with suppress(InvalidScopeError):
                 known = None if hint is None else Scope.parse(hint)
-                return CodeRecord(Secret(code), known, machine)
+                return CodeRecord(Secret(code), known, life, machine)
         case _:
             pass
     return None

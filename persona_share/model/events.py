@@ -86,6 +86,17 @@ class TokenMinted(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
+class TokenAdopted(TokenEvent):
+    """A token that another manager brought was taken from the store.
+
+    ``remaining`` is what it had left, in seconds.
+    """
+
+    generation: int
+    remaining: float
+
+
+@attrs.frozen(kw_only=True)
 class ExchangeFailed(TokenEvent):
     """No token came; ``served_stale``: the older token is still good."""
 

@@ -11,10 +11,12 @@ class TokenMetrics:
 
     ``tokens`` counts held tokens by state (fresh, advisory, mandatory, expired),
     ``nearest_end`` is in seconds, ``exchange_level`` is how many exchanges may go now
-    (None while no limit is known).
+    (None while no limit is known), ``store_up`` whether the token store answers (None
+    where there is none).
     """
 
     minted: int = 0
+    adopted: int = 0
     renewals: int = 0
     followers: int = 0
     codes_requested: int = 0
@@ -30,6 +32,7 @@ class TokenMetrics:
     codes_waiting: int = 0
     nearest_end: float | None = None
     exchange_level: float | None = None
+    store_up: bool | None = None
 
     @property
     def codes_per_token(self) -> float | None:

@@ -24,6 +24,10 @@ LEGAL = {
     (S.SENT, S.CLAIMED),
     (S.IN_DOUBT, S.CLAIMED),
     (S.IN_DOUBT, S.DEAD),
+    (S.QUEUED, S.HANDED_ON),
+    (S.CLAIMED, S.HANDED_ON),
+    (S.IN_DOUBT, S.HANDED_ON),
+    (S.CLAIMED, S.REDEEMED),
 }
 
 
@@ -46,7 +50,7 @@ def test_the_table_of_changes(before, after):
         assert each.state is before
 
 
-@pytest.mark.parametrize("end", [S.REDEEMED, S.REJECTED, S.EXPIRED_UNUSED, S.DEAD])
+@pytest.mark.parametrize("end", [S.REDEEMED, S.REJECTED, S.EXPIRED_UNUSED, S.DEAD, S.HANDED_ON])
 def test_an_ended_code_is_forgotten_and_its_id_is_not(end):
     each = ticket(state=next(before for before, after in LEGAL if after is end))
     each.become(end)
