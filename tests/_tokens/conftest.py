@@ -106,6 +106,7 @@ class Account:
     origin: str = "https://api.withpersona.com/api/v1"
     headers: dict = attrs.field(factory=dict)
     timeout: float = 100.0
+    naming_secret: bytes = b"names"
 
     @property
     def account(self):

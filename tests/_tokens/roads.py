@@ -158,6 +158,7 @@ class Account:
 
     origin = "https://api.withpersona.com/api/v1"
     timeout = 100.0
+    naming_secret = b"names"
 
     def __init__(self, endpoint, policy, *, api_key="key", ledger=None, seed=0):
         self.watch = Watch(endpoint, policy, api_key, ledger)

@@ -50,7 +50,9 @@ def test_the_table_of_changes(before, after):
         assert each.state is before
 
 
-@pytest.mark.parametrize("end", [S.REDEEMED, S.REJECTED, S.EXPIRED_UNUSED, S.DEAD, S.HANDED_ON])
+@pytest.mark.parametrize(
+    "end", [S.REDEEMED, S.REJECTED, S.EXPIRED_UNUSED, S.DEAD, S.HANDED_ON]
+)
 def test_an_ended_code_is_forgotten_and_its_id_is_not(end):
     each = ticket(state=next(before for before, after in LEGAL if after is end))
     each.become(end)
