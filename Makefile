@@ -39,7 +39,7 @@ docs: .venv/.dev  ## the documentation, in docs/_build
 bench: .venv/.dev  ## the figures, one line each
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: soak-properties soak-simulation  ## the long tests; SOAK= minutes of each part (20)
+soak: soak-properties soak-simulation soak-kills  ## the long tests; SOAK= minutes of each part (20)
 soak-short: SOAK = 1
 soak-short: soak  ## the same, within minutes
 soak-%: .venv/.dev

@@ -19,6 +19,7 @@ PARTS = {
         "tests/model",
         "tests/_wire",
     ),
+    "kills": ("tests.fleet.kills", "--kills=500"),
     "simulation": ("tests.simulation", "--seeds=500"),
 }
 

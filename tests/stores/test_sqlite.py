@@ -255,7 +255,7 @@ async def test_a_log_that_somebody_else_uses_is_not_taken_away(path):
     connection.execute("PRAGMA application_id = 0x50535453")
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    here = Database(path, lambda: 0.0, lambda: "now", lambda _: None)
+    here = Database(path, lambda: 0.0, lambda: "now", lambda _: None, lambda: 0.5)
     if here.journal.mode == "wal":
         here.open()
     else:
@@ -267,7 +267,7 @@ async def test_a_log_that_somebody_else_uses_is_not_taken_away(path):
 
 def test_f106_a_network_file_system_is_mentioned_at_the_start(path):
     told = []
-    here = Database(path, lambda: 0.0, lambda: "now", told.append)
+    here = Database(path, lambda: 0.0, lambda: "now", told.append, lambda: 0.5)
     here._network = "nfs4"
     here.open()
     here.close()
@@ -277,7 +277,8 @@ def test_f106_a_network_file_system_is_mentioned_at_the_start(path):
 
 def test_f103_a_file_that_another_process_moved_aside_is_not_moved_again(path):
     first, second = (
-        Database(path, lambda: 0.0, lambda: "now", lambda _: None) for _ in range(2)
+        Database(path, lambda: 0.0, lambda: "now", lambda _: None, lambda: 0.5)
+        for _ in range(2)
     )
     for each in (first, second):
         each.open()

@@ -1,6 +1,7 @@
 """The file and its connection: everything that blocks, for one thread to do."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 #: How long a lock of somebody else is waited for, in seconds.
 BUSY: Final = 2.0
+#: Between two looks at a lock: SQLite's own pauses grow to 0.1 s, and where many
+#: processes write, whoever has waited longest then looks most rarely.
+_PAUSE: Final = 0.002
 #: "PSTS": the file is ours and not another program's database.
 _APPLICATION: Final = 0x50535453
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -58,12 +62,15 @@ class Database:
         now: Callable[[], float],
         stamp: Callable[[], str],
         warn: Callable[[str], None],
+        roll: Callable[[], float],
     ) -> None:
         self._path = path
         self._beside = [path.with_name(path.name + word) for word in _BESIDE]
         self._now = now
         self._stamp = stamp
         self._warn = warn
+        self._roll = roll
+        self._pause = threading.Event().wait
         self._connection: sqlite3.Connection | None = None
         self._identity: _file.Identity | None = None
         self._network = _file.network_file_system(path.parent)
@@ -111,7 +118,7 @@ class Database:
         new, answer = change(found.record, self._now())
         if new == found.record and not found.moved:
             return answer, number
-        with _transaction(connection):
+        with _transaction(lambda statement: self._execute(connection, statement)):
             number, found = self._read(connection, key)
             now = self._now()
             new, answer = change(found.record, now)
@@ -124,7 +131,9 @@ class Database:
         return answer, number
 
     def _read(self, connection: sqlite3.Connection, key: str) -> tuple[int, Found]:
-        row = connection.execute(_READ, (key, LONGEST)).fetchone()
+        row = self._patiently(
+            lambda: connection.execute(_READ, (key, LONGEST)).fetchone()
+        )
         if row is None:
             return 0, Found(Record())
         number, found = row[1], unpack(key, row[0], self._now())
@@ -132,6 +141,23 @@ class Database:
             self._distrusted.add(key)
             self._warn("a record cannot be believed and counts as missing")
         return number, found or Found(Record())
+
+    def _execute(self, connection: sqlite3.Connection, statement: str) -> None:
+        self._patiently(lambda: connection.execute(statement))
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Do what may find the file locked, again and again for as long as that."""
+        waited = 0.0
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or waited >= BUSY:
+                    raise
+            pause = _PAUSE * (0.5 + self._roll())
+            self._pause(pause)
+            waited += pause
 
     # ── The connection ──────────────────────────────────────────────────────────
 
@@ -184,6 +210,7 @@ class Database:
             message = f"the file has the journal {mode} and somebody uses it so"
             raise StoreUnavailableError(message)
         migrate(connection, STEPS)
+        connection.execute("PRAGMA busy_timeout = 0")  # from here on we wait ourselves
 
     def _begin_anew(self, what: str) -> None:
         self.close()
@@ -206,7 +233,7 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> N
     """
     if _version(connection, len(steps)) == len(steps):
         return
-    with _transaction(connection):
+    with _transaction(connection.execute):
         for step in steps[_version(connection, len(steps)) :]:
             for statement in step:
                 connection.execute(statement)
@@ -228,16 +255,15 @@ def _version(connection: sqlite3.Connection, newest: int) -> int:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _transaction(execute: Callable[[str], object]) -> Iterator[None]:
     # IMMEDIATE: a transaction that only later wants to write may be refused (F101).
-    connection.execute("BEGIN IMMEDIATE")
+    execute("BEGIN IMMEDIATE")
     try:
         yield
-        connection.execute("COMMIT")
+        execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # it may have ended by itself
+            execute("ROLLBACK")
         raise
 
 

@@ -106,6 +106,7 @@ class SQLiteStore(Changing):
             self._path,
             now=lambda: clock.wall().timestamp(),
             stamp=lambda: clock.wall().strftime("%Y%m%dT%H%M%SZ"),
+            roll=world.roll,
             warn=lambda what: _LOG.warning("token store %s: %s", self._path.name, what),
         )
 

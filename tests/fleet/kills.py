@@ -1,0 +1,121 @@
+"""Kills without warning: ``python -m tests.fleet.kills --kills N`` (G5, F120 to F123).
+
+Two processes at a time share a store and tell of each token that they hold; at some
+instant one is killed and another takes its place. Nothing that was told may be lost, no
+code may be sent under two keys, no store may break, and nobody may hang.
+"""
+
+import argparse
+import asyncio
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from persona_share import Scope
+from persona_share._net.world import seeded_roll
+from persona_share.sandbox import Sandbox
+from tests.fleet.crew import Crew, Place
+from tests.redis_server import RedisServer
+
+
+TOKEN = "POST /oauth/token"
+#: Scopes of one life; a process that is killed late has few new ones left.
+SCOPES = 12
+
+
+class Kills:
+    """One store, and what the processes told of it before they died."""
+
+    def __init__(self, box, store, roll):
+        self.box = box
+        self.roll = roll
+        self.told = {}
+        self.broken = []
+        self.place = Place(
+            box.url,
+            box.source.api_key,
+            box.destination.api_key,
+            box.destination.id,
+            store,
+        )
+
+    async def run(self, kills):
+        """Kill so many, two at a time."""
+        for _ in range(kills // 2):
+            wanted = [str(Scope.read(self.box.add_inquiry().id)) for _ in range(SCOPES)]
+            async with Crew(self.place, 2, "keep_on", wanted) as crew:
+                for number, process in enumerate(crew.processes):
+                    pause = 0.4 * self.roll()
+                    await asyncio.sleep(pause)  # noqa: TID251  # real processes
+                    process.kill()
+                    await asyncio.to_thread(process.join)
+                    for kind, value in await crew.rest(number):
+                        if kind == "token":
+                            self.hear(*value)
+
+    def hear(self, scope, token):
+        """Take note of a token that somebody holds."""
+        if self.told.setdefault(scope, token) != token:
+            self.broken.append("a scope has two tokens")
+
+    async def check(self):
+        """Look for everything that was told, in one more process."""
+        minted = self.box.log.tokens_minted
+        async with Crew(self.place, 1, "each", list(self.told)) as crew:
+            [found] = await crew.results()
+        lost = sum(found[scope] != token for scope, token in self.told.items())
+        if lost or self.box.log.tokens_minted != minted:
+            self.broken.append(f"{lost} tokens are lost")
+        keys = {entry.idempotency_key for entry in self.box.log.find(TOKEN)}
+        if len(keys) > self.box.log.codes_issued:
+            self.broken.append("a code was sent under two keys")
+        if self.box.log.count(TOKEN, status=400):
+            self.broken.append("a code was refused")
+        if self.place.store.endswith(".db"):
+            connection = sqlite3.connect(self.place.store)
+            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                self.broken.append("the file is corrupt")
+            connection.close()
+
+
+async def killed(kind, store, kills, seed):
+    """Kill, check, and answer what broke."""
+    async with Sandbox(rate_limit=None) as box:
+        run = Kills(box, store, seeded_roll(seed))
+        await run.run(kills)
+        await run.check()
+        print(  # noqa: T201  # this is a program
+            f"kills: store={kind} kills={kills} told={len(run.told)}"
+            f" codes={box.log.codes_issued} tokens={box.log.tokens_minted}"
+            f" broken={len(run.broken)}"
+        )
+        return run.broken
+
+
+def main(arguments=None):
+    """Run over both stores and answer an exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    server = RedisServer()
+    broken = []
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            places = {
+                "sqlite": str(Path(directory) / "tokens.db"),
+                "redis": server.url,
+            }
+            for kind, store in places.items():
+                work = killed(kind, store, given.kills // 2, given.seed)
+                broken += asyncio.run(work)
+    finally:
+        server.stop()
+    for what in broken:
+        print(f"broken: {what}")  # noqa: T201  # as above
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
