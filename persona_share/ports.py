@@ -292,3 +292,7 @@ class ReplayGuard(Protocol):
         Of several who ask at the same time, exactly one is told that it is new.
         """
         ...
+
+    async def forget(self, event_id: str) -> None:
+        """Drop an id, so that it is new the next time."""
+        ...

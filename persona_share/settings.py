@@ -1,10 +1,11 @@
 """What a client is told when it is made: validated once, then never changed."""
 
-import re
+import warnings
 from typing import Final
 
 import attrs
 
+from persona_share._wire import version
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     PacingMode,
@@ -15,16 +16,18 @@ from persona_share.model.policy import (
 )
 
 
-DEFAULT_VERSION: Final = "2025-12-08"
+DEFAULT_VERSION: Final = version.DEFAULT
 LONGEST_CALL: Final = 100.0
 
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+#: From the warning to the line that made the client.
+_TO_THE_CALLER: Final = 4
 
 
-def _a_date(_: object, __: object, value: str) -> None:
-    if not _DATE.fullmatch(value):
-        message = "persona_version must be a date such as '2025-12-08'"
-        raise ConfigurationError(message)
+def _a_version(_: object, __: object, value: str) -> None:
+    if not version.is_date(value):
+        raise ConfigurationError(version.NO_DATE)
+    if (doubt := version.doubt_about(value)) is not None:
+        warnings.warn(doubt, UserWarning, stacklevel=_TO_THE_CALLER)
 
 
 def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None:
@@ -54,7 +57,7 @@ def _pacing(value: object) -> PacingPolicy:
 class Settings:
     """The settings of one client. ``timeout`` is for a whole call, in seconds."""
 
-    persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_date)
+    persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_version)
     timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
     pacing: PacingPolicy = attrs.field(factory=PacingPolicy, converter=_pacing)

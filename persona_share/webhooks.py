@@ -4,6 +4,7 @@ A delivery is checked before anything in it is read. It may come twice and out o
 `Verifier.receive` tells a repetition, if it was given a guard.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,8 +13,9 @@ from typing import Final
 
 import attrs
 
-from persona_share._net.world import SystemClock
+from persona_share._net.world import SystemClock, real_world
 from persona_share._wire import codec, signature as wire
+from persona_share._wire.election import Carried
 from persona_share._wire.objects import CODEC
 from persona_share._wire.signature import Refusal
 from persona_share.errors import (
@@ -24,7 +26,7 @@ from persona_share.errors import (
 from persona_share.model.resource import AnswerFacts
 from persona_share.model.secret import Secret, as_secret
 from persona_share.model.webhook_event import Event, EventName
-from persona_share.ports import Clock, ReplayGuard
+from persona_share.ports import Clock, ReplayGuard, TokenStore, World
 
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "MemoryReplayGuard",
     "ReplayGuard",
     "Signature",
+    "StoreReplayGuard",
     "Verifier",
     "sign",
 ]
@@ -142,6 +145,14 @@ class Verifier:
         lifetime = max(REMEMBERED_FOR.total_seconds(), 2 * self._tolerance)
         return Delivery(event, held, await self._guard.is_new(event.id, lifetime))
 
+    async def forget(self, event: Event) -> None:
+        """Let an event count as new when it comes again: it could not be handled.
+
+        Answer its delivery with a 5xx then, so that it does come again.
+        """
+        if self._guard is not None:
+            await self._guard.forget(event.id)
+
     def __repr__(self) -> str:
         return f"<Verifier with {len(self._secrets)} secrets>"
 
@@ -167,8 +178,48 @@ class MemoryReplayGuard:
         self._ends[event_id] = now + lifetime
         return True
 
+    async def forget(self, event_id: str) -> None:
+        """Drop an id, so that it is new the next time."""
+        self._ends.pop(event_id, None)
+
     def __len__(self) -> int:
         return len(self._ends)
+
+
+class StoreReplayGuard:
+    """Remembers the ids of events in a store, for every process that shares it.
+
+    Any of `persona_share.stores` will do; it is opened by the first event, and closing
+    it is its owner's business. It holds hashes of ids. `is_new` raises
+    `StoreUnavailableError` when the store cannot say: answer such a delivery with a 5xx
+    and it comes again.
+    """
+
+    def __init__(self, store: TokenStore, *, _world: World | None = None) -> None:
+        self._store = store
+        self._world = _world or real_world()
+        self._opened = False
+
+    async def is_new(self, event_id: str, lifetime: float) -> bool:
+        """Note an id for so many seconds; answer whether it was not noted before."""
+        await self._open()
+        key = _key(event_id)
+        # Of all who queue one thing under one key at once, a store lets one do it.
+        return await self._store.offer(key, Carried(key, lifetime, b""))
+
+    async def forget(self, event_id: str) -> None:
+        """Drop an id, so that it is new the next time."""
+        await self._open()
+        await self._store.forget(_key(event_id))
+
+    async def _open(self) -> None:
+        if not self._opened:
+            await self._store.open(self._world)
+            self._opened = True
+
+
+def _key(event_id: str) -> str:
+    return f"event-{hashlib.sha256(event_id.encode()).hexdigest()}"
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:

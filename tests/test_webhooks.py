@@ -2,6 +2,8 @@
 
 import ast
 import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +19,15 @@ from persona_share.errors import (
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.secret import Secret
 from persona_share.model.share_token import ShareToken
-from persona_share.testing.clock import FakeClock
-from persona_share.webhooks import EventName, MemoryReplayGuard, Verifier, sign
+from persona_share.stores import MemoryStore
+from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.webhooks import (
+    EventName,
+    MemoryReplayGuard,
+    StoreReplayGuard,
+    Verifier,
+    sign,
+)
 
 
 SECRET = "wbhsec_one"
@@ -185,6 +194,59 @@ async def test_f144_a_repetition_at_the_end_of_all_retries_is_still_told(clock):
     again = await verifier.receive(body, sign(body, SECRET, at=clock.wall()))
 
     assert again.is_new is False
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("guard", ["memory", "store"])
+async def test_an_event_that_could_not_be_handled_is_new_when_it_comes_again(
+    clock, guard
+):
+    guard = (
+        MemoryReplayGuard(clock=clock)
+        if guard == "memory"
+        else StoreReplayGuard(MemoryStore(), _world=fake_world(clock))
+    )
+    verifier = Verifier(SECRET, guard=guard, clock=clock)
+    body = delivery()
+    header = sign(body, SECRET, at=clock.wall())
+
+    first = await verifier.receive(body, header)
+    await verifier.forget(first.event)
+    again = await verifier.receive(body, header)
+    repeated = await verifier.receive(body, header)
+
+    assert [each.is_new for each in (first, again, repeated)] == [True, True, False]
+
+
+@pytest.mark.asyncio
+async def test_f144_a_store_remembers_for_as_long_as_a_delivery_is_repeated(clock):
+    guard = StoreReplayGuard(MemoryStore(), _world=fake_world(clock))
+
+    first = await guard.is_new("evt_1", 100)
+    clock.advance(99)
+    early = await guard.is_new("evt_1", 100)
+    clock.advance(2)
+    late = await guard.is_new("evt_1", 100)
+
+    assert [first, early, late] == [True, False, True]
+
+
+@pytest.mark.asyncio
+async def test_f144_of_two_processes_at_once_one_has_the_new_event(tmp_path, clock):
+    place = tmp_path / "events.db"
+    command = [sys.executable, "-m", "tests.receiver", str(place), "3"]
+    options = {"stdin": PIPE, "stdout": PIPE, "cwd": Path(__file__).parents[1]}
+    processes = [
+        await asyncio.create_subprocess_exec(*command, **options) for _ in range(2)
+    ]
+    for each in processes:
+        assert await each.stdout.readline() == b"ready\n"
+
+    told = await asyncio.gather(*(each.communicate(b"go\n") for each in processes))
+
+    lines = [line for said, _ in told for line in said.decode().splitlines()]
+    assert sorted(lines) == ["evt_1 duplicate"] * 5 + ["evt_1 new"]
+    assert b"evt_1" not in place.read_bytes()
 
 
 @pytest.mark.asyncio

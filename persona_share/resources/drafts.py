@@ -143,7 +143,17 @@ class ReportAttributes(TypedDict, total=False):
     report_template_id: str
 
 
-class NewReport(ReportAttributes, _Anything, Shaped, total=False):
+class ReportMeta(TypedDict, total=False):
+    """What is to be done with a new report, and how it is to be run."""
+
+    auto_create_account: bool
+    auto_create_account_reference_id: str
+    auto_create_account_type_id: str
+    processing_mode: str
+    request_flags: Sequence[str]
+
+
+class NewReport(ReportAttributes, ReportMeta, _Anything, Shaped, total=False):
     """Everything that can be said of a new report, but for its type."""
 
 

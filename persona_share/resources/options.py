@@ -1,9 +1,11 @@
 """What can be said of a single call, in the same words everywhere."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Final, TypedDict
 
+from persona_share._wire import version
 from persona_share.errors import InvalidArgumentError
 
 
@@ -44,7 +46,6 @@ _OURS: Final = frozenset(
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _VALUE: Final = re.compile(r"[\x20-\x7e\t]{0,4096}")
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def checked(options: CallOptions) -> CallOptions:
@@ -56,9 +57,7 @@ def checked(options: CallOptions) -> CallOptions:
         raise InvalidArgumentError(message)
     _check_number("timeout", given.get("timeout", 1.0), above=0)
     _check_number("retries", given.get("retries", 0), above=-1)
-    if not _fits(_DATE, given.get("persona_version", "2025-12-08")):
-        message = "persona_version must be a date such as '2025-12-08'"
-        raise InvalidArgumentError(message)
+    _check_version(given.get("persona_version", version.DEFAULT))
     if not _fits(_KEY, given.get("idempotency_key", "k")):
         message = "idempotency_key must be 1 to 255 of letters, digits, '_' and '-'"
         raise InvalidArgumentError(message)
@@ -67,6 +66,13 @@ def checked(options: CallOptions) -> CallOptions:
         raise InvalidArgumentError(message)
     _check_headers({**options.get("headers", {})})
     return options
+
+
+def _check_version(value: object) -> None:
+    if not isinstance(value, str) or not version.is_date(value):
+        raise InvalidArgumentError(version.NO_DATE)
+    if (doubt := version.doubt_about(value)) is not None:
+        warnings.warn(doubt, UserWarning, stacklevel=4)  # at the call, or close to it
 
 
 def _fits(pattern: re.Pattern[str], value: object) -> bool:

@@ -16,6 +16,7 @@ from persona_share.errors import (
     RedemptionPendingError,
     ShareTokenExpiredError,
     TransportError,
+    UnprocessableError,
 )
 from persona_share.model.ids import checked_id
 from persona_share.model.share_token import Redemption, ShareToken, ShareTokenStatus
@@ -36,13 +37,14 @@ async def settled(
     retrieve: Retrieve,
     share_token_id: str,
     destination_id: str | None,
-    lost: OutcomeUnknownError | ConflictError,
+    lost: OutcomeUnknownError | ConflictError | UnprocessableError,
 ) -> ShareToken:
     """Answer the state that a redeem call without an answer led to, or raise it again.
 
-    A conflict is such a one if an earlier attempt of the call may have taken effect.
+    A refusal by the token's state (which of 409 and 422 that is, no document says) is
+    such a one if an earlier attempt of the call may have taken effect.
     """
-    if isinstance(lost, ConflictError) and not _in_doubt(lost):
+    if not isinstance(lost, OutcomeUnknownError) and not _in_doubt(lost):
         raise lost
     token = await _read(retrieve, share_token_id)
     if token is not None:
@@ -124,7 +126,7 @@ async def _read(retrieve: Retrieve, share_token_id: str) -> ShareToken | None:
         return None
 
 
-def _in_doubt(error: ConflictError) -> bool:
+def _in_doubt(error: ApiError) -> bool:
     """Answer whether an attempt before the last may have taken effect, unseen."""
     return any(
         attempt.phase is Phase.AMBIGUOUS or (attempt.status or 0) >= 500  # noqa: PLR2004

@@ -6,7 +6,7 @@ from persona_share._wire.routes import reports as routes
 from persona_share.model.report import Report, ReportAction
 from persona_share.resources.bodies import attributes_body
 from persona_share.resources.collection import Redacted, Tagged
-from persona_share.resources.drafts import NewReport, ReportAttributes
+from persona_share.resources.drafts import NewReport, ReportAttributes, ReportMeta
 from persona_share.resources.listing import Ask, Listing
 from persona_share.resources.options import CallOptions
 from persona_share.resources.printing import Printed
@@ -85,7 +85,11 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
         Source: POST /reports.
         """
         return await self._send(
-            routes.CREATE, values=values, attributes=ReportAttributes, type_name=type
+            routes.CREATE,
+            values=values,
+            attributes=ReportAttributes,
+            meta=ReportMeta,
+            type_name=type,
         )
 
     async def run(self, report_id: str, **options: Unpack[Shaped]) -> Report:

@@ -9,6 +9,7 @@ from persona_share.errors import (
     ConflictError,
     InvalidArgumentError,
     OutcomeUnknownError,
+    UnprocessableError,
 )
 from persona_share.model.ids import checked_id
 from persona_share.model.share_token import (
@@ -131,7 +132,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
             return await self._one(
                 routes.REDEEM, share_token_id, body=body, options=options
             )
-        except (OutcomeUnknownError, ConflictError) as error:
+        except (OutcomeUnknownError, ConflictError, UnprocessableError) as error:
             lost = error
         return await settled(self.retrieve, share_token_id, destination_id, lost)
 

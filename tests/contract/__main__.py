@@ -1,4 +1,4 @@
-"""Print which operations of Persona's description have methods of their own."""
+"""Print which operations of Persona's description are typed, generic and served."""
 
 import sys
 

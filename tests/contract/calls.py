@@ -27,6 +27,7 @@ def tags(plural, object_id):
         f"{plural}.add_tag": lambda r: r.add_tag(object_id, "vip", **SHAPE),
         f"{plural}.add_tag by id": lambda r: r.add_tag(object_id, tag_id="tag_1"),
         f"{plural}.remove_tag": lambda r: r.remove_tag(object_id, "vip", **SHAPE),
+        f"{plural}.remove_tag by id": lambda r: r.remove_tag(object_id, tag_id="tag_1"),
         f"{plural}.set_tags": lambda r: r.set_tags(object_id, ["a", "b"], **SHAPE),
         f"{plural}.set_tags by id": lambda r: r.set_tags(object_id, tag_ids=["tag_1"]),
     }
@@ -160,7 +161,12 @@ CALLS = {
     ),
     "inquiries.search": lambda r: r.search(**QUESTION, **PAGE, **FIELDS),
     "inquiries.update": lambda r: r.update(
-        "inq_1", note=None, tags=["a"], fields={"name-first": "Any"}, redirect_uri=None
+        "inq_1",
+        note=None,
+        tags=["a"],
+        fields={"name-first": "Any"},
+        redirect_uri=None,
+        include=["account"],
     ),
     "inquiries.redact": lambda r: r.redact("inq_1", **SHAPE),
     "inquiries.print": lambda r: r.print("inq_1"),
@@ -229,7 +235,11 @@ CALLS = {
     **tags("accounts", "act_1"),
     # Transactions
     "transactions.create": lambda r: r.create(
-        transaction_type_id="txntp_1", reference_id="r", fields={"a": 1}, tags=["a"]
+        transaction_type_id="txntp_1",
+        reference_id="r",
+        fields={"a": 1},
+        tags=["a"],
+        include=["reviewer"],
     ),
     "transactions.retrieve": lambda r: r.retrieve("txn_1", **SHAPE),
     "transactions.list": lambda r: r.list(
@@ -240,7 +250,13 @@ CALLS = {
         **FIELDS,
     ),
     "transactions.update": lambda r: r.update(
-        "txn_1", status="a", reference_id="r", label="l", fields={}, tags=[]
+        "txn_1",
+        status="a",
+        reference_id="r",
+        label="l",
+        fields={},
+        tags=[],
+        include=["reviewer"],
     ),
     "transactions.redact": lambda r: r.redact("txn_1", **SHAPE),
     "transactions.redact_biometrics": lambda r: r.redact_biometrics("txn_1", **SHAPE),
@@ -256,6 +272,11 @@ CALLS = {
         account_id="act_1",
         reference_id="r",
         query={"name-first": "Some", "name-last": "One"},
+        auto_create_account=True,
+        auto_create_account_reference_id="r",
+        auto_create_account_type_id="acttp_1",
+        processing_mode="async",
+        request_flags=["a"],
         **SHAPE,
     ),
     "reports.retrieve": lambda r: r.retrieve("rep_1", **SHAPE),
@@ -286,6 +307,7 @@ CALLS = {
         fields={"a": 1},
         object_ids=["inq_1"],
         sla_expires_in_seconds=60,
+        include=["inquiries"],
     ),
     "cases.retrieve": lambda r: r.retrieve("case_1", **SHAPE),
     "cases.list": lambda r: r.list(
@@ -305,6 +327,7 @@ CALLS = {
         case_queue_id=None,
         fields={"a": 1},
         sla_expires_in_seconds=None,
+        include=["inquiries"],
     ),
     "cases.redact": lambda r: r.redact("case_1", **SHAPE),
     "cases.assign": lambda r: r.assign("case_1", "someone@example.com", **SHAPE),

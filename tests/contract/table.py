@@ -1,14 +1,24 @@
-"""Each operation of the description: has it a method of its own, or `.request()`?"""
+"""Each operation of the description: has it a method of its own, and is it served?"""
 
 from persona_share._wire.routes.table import routes
+from persona_share.sandbox.routes import served_operations
 from tests.contract.description import operations
 
 
 def rows():
-    """Answer (operation, operationId, "typed" or "generic") for each operation."""
+    """Answer (operation, operationId, typed or generic, whether the sandbox serves it).
+
+    Typed has a method of its own, generic is `.request()`.
+    """
     ours = {route.operation for route in routes()}
+    served = {f"{each.method} {each.path}" for each in served_operations()}
     return sorted(
-        (each.key, each.raw["operationId"], "typed" if each.key in ours else "generic")
+        (
+            each.key,
+            each.raw["operationId"],
+            "typed" if each.key in ours else "generic",
+            each.key in served,
+        )
         for each in operations()
     )
 
@@ -16,7 +26,13 @@ def rows():
 def lines():
     """Answer the table as text, with its totals at the end."""
     found = rows()
-    wide = max(len(operation) for operation, _, _ in found)
-    yield from (f"{kind:8}{op:{wide + 2}}{name}" for op, name, kind in found)
-    typed = sum(kind == "typed" for _, _, kind in found)
-    yield f"{len(found)} operations: {typed} typed, {len(found) - typed} generic"
+    wide = max(len(operation) for operation, *_ in found) + 2
+    for operation, name, kind, served in found:
+        place = "sandbox" if served else ""
+        yield f"{kind:9}{place:9}{operation:{wide}}{name}"
+    typed = sum(kind == "typed" for _, _, kind, _ in found)
+    served = sum(served for *_, served in found)
+    yield (
+        f"{len(found)} operations: {typed} typed, {len(found) - typed} generic, "
+        f"{served} served by the sandbox"
+    )

@@ -18,6 +18,7 @@ from persona_share.errors import (
     RedemptionFailedError,
     RedemptionPendingError,
     ShareTokenExpiredError,
+    UnprocessableError,
 )
 from persona_share.model.share_token import (
     FailureReason,
@@ -164,10 +165,15 @@ async def test_f148_where_the_state_cannot_be_read_the_doubt_remains(stage, fail
 
 
 @pytest.mark.asyncio
-async def test_f148_a_conflict_after_a_lost_attempt_is_settled_as_well(stage):
+@pytest.mark.parametrize(
+    ("error", "status"), [(ConflictError, 409), (UnprocessableError, 422)]
+)
+async def test_f148_a_conflict_after_a_lost_attempt_is_settled_as_well(
+    stage, error, status
+):
     lost = Attempt(Phase.AMBIGUOUS, "reset")
-    refused = Attempt(Phase.ANSWERED, "409", 409)
-    conflict = ConflictError("409", attempts=(lost, refused))
+    refused = Attempt(Phase.ANSWERED, str(status), status)
+    conflict = error(str(status), attempts=(lost, refused))
     there = stage(conflict, token("pending", redeem_mode="clone"))
 
     found = await there.client.share_tokens.redeem("cnst_1")
@@ -176,10 +182,13 @@ async def test_f148_a_conflict_after_a_lost_attempt_is_settled_as_well(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_conflict_at_once_is_a_conflict(stage):
-    there = stage(problem(409))
+@pytest.mark.parametrize(
+    ("error", "status"), [(ConflictError, 409), (UnprocessableError, 422)]
+)
+async def test_a_conflict_at_once_is_a_conflict(stage, error, status):
+    there = stage(problem(status))
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(error):
         await there.client.share_tokens.redeem("cnst_1")
     assert len(there.requests) == 1
 
