@@ -11,7 +11,12 @@ from persona_share.sandbox import (
 from persona_share.sandbox.operations import Operation, Table, redaction, tags
 from persona_share.sandbox.reading import lister, retriever
 from persona_share.sandbox.redacting import redact_biometrics
-from persona_share.sandbox.searching import of_attribute, of_relationship, searcher
+from persona_share.sandbox.searching import (
+    of_attribute,
+    of_fields,
+    of_relationship,
+    searcher,
+)
 from persona_share.sandbox.writing import changer, maker
 
 
@@ -40,6 +45,7 @@ ACCOUNTS: Final[Table] = {
                 **_DATES,
                 "type": of_relationship("account-type"),
                 "status": of_attribute("account-status"),
+                "fields.*": of_fields,
             },
         ),
     ),

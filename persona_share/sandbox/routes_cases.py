@@ -6,7 +6,12 @@ from persona_share.sandbox import case_acts, documents, filters, report_acts
 from persona_share.sandbox.operations import Operation, Table, redaction, tags
 from persona_share.sandbox.printing import printer
 from persona_share.sandbox.reading import lister, retriever
-from persona_share.sandbox.searching import of_attribute, of_relationship, searcher
+from persona_share.sandbox.searching import (
+    of_attribute,
+    of_fields,
+    of_relationship,
+    searcher,
+)
 from persona_share.sandbox.writing import changer, maker
 
 
@@ -22,6 +27,7 @@ _SEARCHED: Final = {
     "assignee": of_attribute("assignee-id"),
     "case_queue": of_relationship("case-queue"),
     "resolver": of_attribute("resolver-id"),
+    "fields.*": of_fields,
 }
 
 REPORTS: Final[Table] = {

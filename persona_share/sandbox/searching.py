@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from persona_share.sandbox.bodies import BAG, SCALAR, TEXT, WHOLE, Shape, read_body
 from persona_share.sandbox.calls import Call, Reply
+from persona_share.sandbox.forms import kebab
 from persona_share.sandbox.paging import page_of
 from persona_share.sandbox.problems import Problem
 from persona_share.sandbox.queries import check_query
@@ -47,6 +48,25 @@ def of_relationship(name: str) -> Attribute:
         return named[0]["id"] if named else None
 
     return read
+
+
+def of_fields(record: Record) -> Json:
+    """Answer the values of the fields of an account or a case, in kebab-case."""
+    fields = record.attributes["fields"]
+    return {kebab(name): _value(field) for name, field in fields.items()}
+
+
+def _value(field: Any) -> Any:
+    return field.get("value") if isinstance(field, dict) else field
+
+
+def _reader(attributes: Mapping[str, Attribute], name: str) -> Attribute | None:
+    """Answer the reader of an attribute, or of one of its fields, by name."""
+    family, dot, field = name.partition(".")
+    bag = attributes.get(f"{family}.*")
+    if not dot or bag is None:
+        return attributes.get(name.replace("-", "_"))
+    return lambda record: bag(record).get(kebab(field))
 
 
 def searcher(family: str, attributes: Mapping[str, Attribute]) -> Handler:
@@ -99,7 +119,7 @@ def _comparison(
     name, word, value = leaf["attribute"], leaf["operator"], leaf["value"]
     if not isinstance(name, str) or not isinstance(word, str):
         raise Problem(400, "query.attribute and query.operator must be strings")
-    read, compare = attributes.get(name.replace("-", "_")), _OPERATORS.get(word)
+    read, compare = _reader(attributes, name), _OPERATORS.get(word)
     if read is None or compare is None:
         raise Problem(400, "query names an unknown attribute or operator")
     if not isinstance(value, SCALAR.types):
@@ -117,7 +137,7 @@ def _sort(
 ) -> None:
     if sort is None:
         return
-    read = attributes.get(sort["attribute"].replace("-", "_"))
+    read = _reader(attributes, sort["attribute"])
     if read is None or sort["direction"] not in {"asc", "desc"}:
         raise Problem(400, "sort names an unknown attribute or direction")
     backwards = sort["direction"] == "desc"

@@ -133,3 +133,17 @@ async def test_a_scoped_token_finds_its_own_objects(box, raw, ids):
     answer = await raw.post("/inquiries/search", token, json={})
 
     assert [item["id"] for item in answer.json["data"]] == [ids[2]]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["account", "case"])
+async def test_accounts_and_cases_are_found_by_their_fields(box, raw, kind):
+    add = getattr(box, f"add_{kind}")
+    mine = add(fields={"membership-level": "gold"}).id
+    add(fields={"membership-level": "tin"})
+    path = f"/{kind}s/search"
+
+    level = "fields.membership_level"
+    assert await found(raw, is_(level, "gold"), path=path) == [mine]
+    assert await found(raw, is_("fields.other", "gold"), path=path) == []
+    assert (await search(raw, is_(level, "gold"))).status == 400

@@ -1,0 +1,171 @@
+"""Listings and searches against real cursors, forwards, backwards and left half-way."""
+
+import pytest
+
+from persona_share.errors import MalformedResponseError
+from tests.turns import turns
+
+
+LIST = "GET /inquiries"
+SEARCH = "POST /inquiries/search"
+COMPLETED = {"attribute": "status", "operator": "eq", "value": "completed"}
+
+
+def add(journey, count, **attributes):
+    """Add inquiries; answer their ids, newest first as the API lists them."""
+    ids = []
+    for _ in range(count):
+        ids.append(journey.box.add_inquiry(**attributes).id)
+        journey.clock.advance(1)
+    return ids[::-1]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("links_repeat_query", [False, True])
+async def test_every_inquiry_comes_once_whatever_the_links_repeat(
+    journey, links_repeat_query
+):
+    journey.box.switches.links_repeat_query = links_repeat_query
+    wanted = add(journey, 25)
+    add(journey, 3, status="expired")
+
+    listing = journey.source.inquiries.list(status="completed", page_size=7)
+
+    assert [each.id async for each in listing] == wanted
+    assert journey.box.log.count(LIST) == 4
+
+
+@pytest.mark.asyncio
+async def test_a_walk_stops_and_goes_on_from_its_cursor_or_turns_back(journey):
+    wanted = add(journey, 10)
+    inquiries = journey.source.inquiries
+
+    first = await inquiries.list(page_size=4)
+    rest = [each.id async for each in inquiries.list(page_size=4, after=first.after)]
+    last = await inquiries.list(page_size=4, after=rest[3])
+    back = [
+        [each.id for each in page]
+        async for page in inquiries.list(page_size=4).pages(before=last.before)
+    ]
+
+    assert [each.id for each in first] + rest == wanted
+    assert [each.id for each in last] == wanted[8:]
+    assert last.after is None
+    assert back == [wanted[4:8], wanted[:4]]
+
+
+@pytest.mark.asyncio
+async def test_a_search_goes_through_its_pages_by_post(journey):
+    wanted = add(journey, 12)
+    add(journey, 5, status="created")
+    query = {"and": [COMPLETED]}
+
+    found = journey.source.inquiries.search(query, page_size=5)
+
+    assert [each.id async for each in found] == wanted
+    assert journey.box.log.count(SEARCH) == 3
+
+
+@pytest.mark.asyncio
+async def test_accounts_and_cases_are_searched_as_well(journey):
+    account = journey.box.add_account(fields={"membership": "gold"})
+    journey.box.add_account(fields={"membership": "tin"})
+    case = journey.box.add_case(status="open")
+    journey.box.add_case(status="closed")
+
+    accounts = await journey.source.accounts.search(
+        {"attribute": "fields.membership", "operator": "eq", "value": "gold"}
+    )
+    cases = await journey.source.cases.search(
+        {"attribute": "status", "operator": "eq", "value": "open"}
+    )
+
+    assert [each.id for each in accounts] == [account.id]
+    assert [each.id for each in cases] == [case.id]
+
+
+@pytest.mark.asyncio
+async def test_a_filter_is_a_plain_argument_or_a_mapping(journey):
+    account = journey.box.add_account()
+    mine = journey.box.add_inquiry(account=account.id, reference_id="r-1")
+    journey.box.add_inquiry(reference_id="r-2")
+    inquiries = journey.source.inquiries
+
+    by_name = await inquiries.list(account_id=account.id, inquiry_id=[mine.id, "inq_x"])
+    by_mapping = await inquiries.list(filter={"reference-id": "r-1"})
+
+    assert [each.id for each in by_name] == [mine.id]
+    assert [each.id for each in by_mapping] == [mine.id]
+
+
+@pytest.mark.asyncio
+async def test_f75_a_listing_that_is_left_half_way_asks_for_nothing_more(journey):
+    add(journey, 20)
+
+    async for each in journey.source.inquiries.list(page_size=5):
+        first = each
+        break
+    await turns()
+    again = await journey.source.inquiries.retrieve(first.id)
+
+    assert again.id == first.id
+    assert journey.box.log.count(LIST) == 1
+
+
+@pytest.mark.asyncio
+async def test_f75_whoever_breaks_off_may_go_on_later(journey):
+    wanted = add(journey, 12)
+    pages = journey.source.inquiries.list(page_size=5).pages()
+
+    first = await anext(pages)
+    await pages.aclose()
+    rest = [
+        each.id
+        async for each in journey.source.inquiries.list(page_size=5, after=first.after)
+    ]
+
+    assert [each.id for each in first] + rest == wanted
+    assert journey.box.log.count(LIST) == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/api/v1/inquiries?page%5Bafter%5D=x",
+        "/api/v1/accounts?page%5Bafter%5D=x",
+        "/api/v1/../../inquiries?page%5Bafter%5D=x",
+        "//evil.example/api/v1/inquiries?page%5Bafter%5D=x",
+    ],
+)
+async def test_f58_a_link_that_leads_away_is_not_followed(journey, link):
+    body = {"data": [], "links": {"next": link, "prev": None}}
+    journey.box.faults.answer(LIST, 200, body=body)
+
+    with pytest.raises(MalformedResponseError):
+        _ = [each async for each in journey.source.inquiries.list()]
+
+    assert len(journey.box.log) == 1
+
+
+@pytest.mark.asyncio
+async def test_f58_links_that_lead_in_a_circle_end(journey):
+    for cursor in ("inq_1", "inq_2", "inq_1"):
+        link = f"/api/v1/inquiries?page%5Bafter%5D={cursor}"
+        body = {"data": [], "links": {"next": link, "prev": None}}
+        journey.box.faults.answer(LIST, 200, body=body)
+
+    with pytest.raises(MalformedResponseError):
+        _ = [each async for each in journey.source.inquiries.list()]
+
+    assert journey.box.log.count(LIST) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_scoped_session_lists_what_its_scope_names(journey):
+    mine, *_ = add(journey, 3)
+    async with journey.manager() as manager:
+        session = manager.session(f"inquiry.read:{mine}")
+        found = [each.id async for each in session.inquiries.list()]
+
+    assert found == [mine]

@@ -1,0 +1,76 @@
+"""What an answer holds: what is included, and what was asked for."""
+
+import datetime as dt
+
+import pytest
+
+from persona_share.model.account import Account
+from persona_share.model.verification_types import SelfieVerification
+
+
+@pytest.mark.asyncio
+async def test_what_is_included_is_reached_through_its_relationship(journey):
+    (inquiry_id,) = journey.box.populate(1)
+
+    found = await journey.source.inquiries.retrieve(
+        inquiry_id, include=["account", "verifications"]
+    )
+    bare = await journey.source.inquiries.retrieve(inquiry_id)
+
+    (account,) = found.related("account")
+    assert account.id == found.account.id
+    assert isinstance(account, Account)
+    selfies = [
+        each
+        for each in found.related("verifications")
+        if isinstance(each, SelfieVerification)
+    ]
+    assert [each.id for each in selfies] == [found.verifications[1].id]
+    assert bare.included == {}
+    assert bare.account == found.account
+
+
+@pytest.mark.asyncio
+async def test_only_the_fields_that_are_asked_for_come(journey):
+    inquiry = journey.box.add_inquiry(reference_id="r-1")
+
+    found = await journey.source.inquiries.retrieve(
+        inquiry.id, fields={"inquiry": ["status", "fields.name-first"]}
+    )
+
+    assert set(found.attributes) == {"status", "fields"}
+    assert set(found.fields) == {"name-first"}
+    assert found.reference_id is None
+
+
+@pytest.mark.asyncio
+async def test_fields_shape_what_is_included_and_what_is_listed(journey):
+    (inquiry_id,) = journey.box.populate(1)
+
+    found = await journey.source.inquiries.retrieve(
+        inquiry_id,
+        include=["verifications"],
+        fields={"verification/selfie": ["status"]},
+    )
+    listed = await journey.source.inquiries.list(fields={"inquiry": ["status"]})
+
+    _, selfie = found.related("verifications")
+    assert set(selfie.attributes) == {"status"}
+    assert [set(each.attributes) for each in listed] == [{"status"}]
+
+
+@pytest.mark.asyncio
+async def test_field_keys_come_back_as_they_were_written(journey):
+    made = await journey.source.transactions.create(
+        fields={"some_key": "a", "someKey": "b", "some-key-2": 3}
+    )
+
+    assert {"some_key", "someKey", "some-key-2"} <= set(made.values)
+
+
+@pytest.mark.asyncio
+async def test_moments_are_aware_and_in_utc(journey):
+    inquiry = await journey.source.inquiries.retrieve(journey.box.add_inquiry().id)
+
+    assert inquiry.created_at == journey.clock.wall()
+    assert inquiry.created_at.tzinfo is dt.UTC
