@@ -42,7 +42,7 @@ async def test_t22_listening_anywhere_is_possible():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1", ""])
-async def test_t22_a_rebound_name_is_misdirected(raw, host):
+async def test_t22_f146_a_rebound_name_is_misdirected(raw, host):
     answer = await raw.get("/rate-limits", headers={"Host": host})
 
     assert answer.status == 421
