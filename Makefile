@@ -3,6 +3,7 @@
 
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 ARGS   ?=
+SOAKS  := properties simulation kills webhooks
 EXTRAS := redis,crypto,m2m,cli,otel,httpx
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -39,7 +40,7 @@ docs: .venv/.dev  ## the documentation, in docs/_build
 bench: .venv/.dev  ## the figures, one line each
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: soak-properties soak-simulation soak-kills  ## the long tests; SOAK= minutes of each part (20)
+soak: $(SOAKS:%=soak-%)  ## the long tests; SOAK= minutes of each part (20)
 soak-short: SOAK = 1
 soak-short: soak  ## the same, within minutes
 soak-%: .venv/.dev

@@ -21,6 +21,7 @@ PARTS = {
     ),
     "kills": ("tests.fleet.kills", "--kills=500"),
     "simulation": ("tests.simulation", "--seeds=500"),
+    "webhooks": ("tests.webhook_mutations", "--headers=50000"),
 }
 
 

@@ -1,0 +1,27 @@
+"""Mutated signature headers: a thousand here, 50,000 in `make soak-webhooks`."""
+
+from tests.webhook_mutations import MOST_BYTES, good, is_good, run
+
+
+def test_f140_a_thousand_mutated_headers_are_judged_as_they_should_be():
+    tally = run(1_000, seed=1)
+
+    assert tally.wrong == []
+    assert tally.peak < MOST_BYTES
+    # Some are left whole by their mutation, most are not.
+    assert 10 < tally.accepted < 500
+
+
+def test_the_other_reader_knows_a_good_header_from_a_bad_one():
+    class First:
+        def choice(self, options):
+            return options[0]
+
+        def sample(self, options, count):
+            return options[:count]
+
+    header = good(First())
+
+    assert is_good(header)
+    assert not is_good(header.replace("v1", "v0"))
+    assert not is_good(header[:-1] + ("0" if header[-1] != "0" else "1"))
