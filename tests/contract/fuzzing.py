@@ -1,13 +1,21 @@
-"""schemathesis against a running sandbox, as often for each operation as one likes."""
+"""schemathesis against a running sandbox, as often for each operation as one likes.
 
+``python -m tests.contract.fuzzing`` asks each operation `MANY` things, tells what it
+found, and ends with the totals.
+"""
+
+import argparse
 import asyncio
+import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from persona_share.sandbox.routes import served_operations
+from tests.contract.description import PATH
 from tests.contract.openness import open_document
 from tests.contract.play import play_all, staged
 from tests.contract.stage import good_requests
@@ -32,6 +41,8 @@ CHECKS = [
 ]
 #: An id in its body has a pattern; the sandbox takes ids of any form, as ids are opaque.
 LENIENT = {"POST /accounts/{account-id}/run-action"}
+#: Good requests for each operation, and half as many bad ones: over 20,000 in all.
+MANY = 120
 
 
 @contextmanager
@@ -136,9 +147,12 @@ def described_operations():
 
 
 def fuzz(operation, facts, examples):
-    """Ask one operation many things; raise where an answer is not as described."""
-    _fuzz(operation, facts, examples, GenerationMode.POSITIVE)
-    _fuzz(operation, facts, (examples + 1) // 2, GenerationMode.NEGATIVE)
+    """Ask one operation many things; raise where an answer is not as described.
+
+    Answers how many there were.
+    """
+    good = _fuzz(operation, facts, examples, GenerationMode.POSITIVE)
+    return good + _fuzz(operation, facts, (examples + 1) // 2, GenerationMode.NEGATIVE)
 
 
 def is_good(case, location):
@@ -181,3 +195,41 @@ def _fuzz(operation, facts, examples, mode):
 
     asked = []
     ask()
+    return len(asked)
+
+
+def fuzz_all(facts, examples):
+    """Ask every operation; answer the totals by name, failures by their class."""
+    totals = Counter()
+    for operation in described_operations():
+        key = f"{operation.method.upper()} {operation.path}"
+        totals["operations"] += 1
+        try:
+            totals["cases"] += fuzz(operation, facts, examples)
+        except FailureGroup as group:
+            for each in group.exceptions:
+                totals[type(each).__name__] += 1
+                sys.stdout.write(f"{key}: {each}\n")
+    return totals
+
+
+def main(arguments=None):
+    """Answer 1 where anything at all was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.contract.fuzzing")
+    parser.add_argument("--examples", type=int, default=MANY)
+    asked = parser.parse_args(arguments)
+    if not PATH.is_file():
+        sys.exit(f"Persona's description is not at {PATH}; set PERSONA_OPENAPI_SPEC")
+    with running_sandbox() as facts:
+        totals = fuzz_all(facts, asked.examples)
+    operations, cases = totals.pop("operations"), totals.pop("cases", 0)
+    errors = totals.pop("ServerError", 0)
+    sys.stdout.write(
+        f"schemathesis: {operations} operations, {cases} cases, {errors} server errors,"
+        f" {totals.total()} schema violations\n"
+    )
+    return int(bool(errors or totals))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,30 +1,15 @@
 """What the README shows, runs: each Python block, against the sandbox."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from persona_share import PersonaClient
 from persona_share.sandbox import Sandbox
+from tests.docs.blocks import blocks_of, names_of
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-FROM_ENVIRONMENT = "PersonaClient.from_env()"
-
-
-def names_of(block, box, organization, **given):
-    """Answer what a block defines, with its credentials taken from the sandbox."""
-
-    def client():
-        key = organization.api_key
-        return PersonaClient(api_key=key, base_url=box.url, insecure_local=True)
-
-    names = {"from_the_sandbox": client} | given
-    code = block.replace(FROM_ENVIRONMENT, "from_the_sandbox()")
-    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - our own README
-    return names
+PAGE = "README.md"
+BLOCKS = blocks_of(PAGE)
 
 
 def test_the_readme_has_an_example_for_each_side_and_one_to_try():
@@ -45,19 +30,18 @@ async def test_the_two_sides_share_what_the_destination_asks_for():
     source_block, destination_block, _ = BLOCKS
     async with Sandbox() as box:
         inquiries = [box.add_inquiry().id for _ in range(3)]
-        source = names_of(source_block, box, box.source)
+        source = names_of(source_block, PAGE, box, box.source)
 
         async def share(_partner, *ids):
             return await source["share"](box.destination.id, *ids)
 
-        names = names_of(destination_block, box, box.destination, share=share)
+        names = names_of(destination_block, PAGE, box, box.destination, share=share)
 
         assert len(await names["fetch"](*inquiries)) == len(inquiries)
 
 
 @pytest.mark.asyncio
 async def test_the_example_to_try_needs_nothing_but_the_library():
-    names = {}
-    exec(compile(BLOCKS[2], "README.md", "exec"), names)  # noqa: S102 - our own README
+    names = names_of(BLOCKS[2], PAGE)
 
     assert isinstance(await names["try_it"](), str)

@@ -1,0 +1,78 @@
+"""The page about share tokens does what it says, against the sandbox."""
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share.sandbox import Sandbox
+from tests.docs.blocks import blocks_of, names_of
+
+
+PAGE = "docs/share-tokens.md"
+CONNECT, OFFER, CLONE, HYDRATE, PEEK = blocks_of(PAGE)
+
+
+async def offered(box, source_id):
+    """Answer a share token, made as the page says."""
+    box.switches.accepts_after = 0
+    box.switches.redemption_seconds = 0
+    connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]
+    offer = names_of(OFFER, PAGE, box, box.source)["offer"]
+    return await offer(await connect(box.destination.id), source_id)
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_made_once():
+    async with Sandbox() as box:
+        box.switches.accepts_after = 0
+        connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]
+
+        first = await connect(box.destination.id)
+
+        assert await connect(box.destination.id) == first
+
+
+@pytest.mark.asyncio
+async def test_what_is_offered_is_received_as_a_clone():
+    async with Sandbox() as box:
+        token = await offered(box, box.add_inquiry().id)
+        receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
+
+        assert (await receive(token)).startswith("inq_")
+
+
+@pytest.mark.asyncio
+async def test_what_fails_is_told_with_its_reason(capsys):
+    async with Sandbox() as box:
+        token = await offered(box, box.add_inquiry().id)
+        box.faults.fail_redemption("import_failed")
+        receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
+
+        assert await receive(token) is None
+        assert capsys.readouterr().out == "ask for another one: import_failed\n"
+
+
+@pytest.mark.asyncio
+async def test_what_is_offered_fills_an_inquiry_with_mapped_fields():
+    async with Sandbox() as box:
+        account = box.add_account(fields={"address_street_1": "1 Street"})
+        target = box.add_inquiry(
+            organization=box.destination, fields={"street_address": "none"}
+        )
+        token = await offered(box, account.id)
+        receive = names_of(HYDRATE, PAGE, box, box.destination)["receive_into"]
+
+        assert await receive(target.id, token) == target.id
+        async with PersonaClient(
+            box.destination.api_key, base_url=box.url, insecure_local=True
+        ) as client:
+            filled = await client.inquiries.retrieve(target.id)
+        assert filled.values["street_address"] == "1 Street"
+
+
+@pytest.mark.asyncio
+async def test_the_names_of_fields_are_seen_before():
+    async with Sandbox() as box:
+        token = await offered(box, box.add_inquiry().id)
+        peek = names_of(PEEK, PAGE, box, box.destination)["peek"]
+
+        assert "name-first" in await peek(token)

@@ -1,0 +1,77 @@
+"""The page about webhooks does what it says, against the sandbox."""
+
+import re
+
+import pytest
+from aiohttp import web
+
+from persona_share._wire.signature import Refusal
+from persona_share.sandbox import Sandbox
+from tests.docs.blocks import HOUSE, blocks_of, names_of
+
+
+PAGE = "docs/webhooks.md"
+RECEIVE, ACT, DELIVER = (names_of(block, PAGE) for block in blocks_of(PAGE))
+
+
+async def served(app):
+    """Answer a running application and its URL."""
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    return runner, f"http://{host}:{port}/persona"
+
+
+@pytest.mark.asyncio
+async def test_an_event_is_delivered_until_it_was_handled_and_handled_once(
+    tmp_path, monkeypatch, capsys
+):
+    calls = []
+
+    async def act_on(event):
+        calls.append(event.id)
+        if len(calls) == 1:
+            raise ConnectionError
+        await ACT["act_on"](event)
+
+    async with Sandbox() as box:
+        # The application needs the secret, and the webhook its address.
+        webhook = box.add_webhook("http://127.0.0.1:9/")
+        monkeypatch.setenv("PERSONA_WEBHOOK_SECRETS", webhook.secret)
+        monkeypatch.chdir(tmp_path)
+        runner, webhook.url = await served(RECEIVE["application"](act_on))
+        await DELIVER["deliver_one"](box)
+        box.advance(3)
+        await box.deliver_webhooks()
+        box.resend_event(calls[0])
+        await box.deliver_webhooks()
+        await runner.cleanup()
+
+    assert [each.status for each in webhook.attempts] == [500, 200, 200]
+    assert len(calls) == 2
+    assert re.fullmatch(r"approved: inq_\w+\n", capsys.readouterr().out)
+
+
+@pytest.mark.asyncio
+async def test_a_delivery_that_is_not_signed_is_answered_with_400(
+    tmp_path, monkeypatch
+):
+    async def act_on(event):
+        raise AssertionError(event)
+
+    async with Sandbox() as box:
+        webhook = box.add_webhook("http://127.0.0.1:9/")
+        monkeypatch.setenv("PERSONA_WEBHOOK_SECRETS", "wbhsec_of_another_webhook")
+        monkeypatch.chdir(tmp_path)
+        runner, webhook.url = await served(RECEIVE["application"](act_on))
+        await DELIVER["deliver_one"](box)
+        await runner.cleanup()
+
+    assert [each.status for each in webhook.attempts] == [400]
+
+
+def test_the_page_lists_every_reason():
+    page = (HOUSE / PAGE).read_text("utf-8")
+
+    assert [each.value for each in Refusal if f"`{each.value}`" not in page] == []
