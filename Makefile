@@ -47,8 +47,8 @@ soak-%: .venv/.dev
 	@SOAK_MINUTES=$(or $(SOAK),20) $(BIN)/python -m tests.soak $*
 
 contract: .venv/.dev  ## all that the official description says (prism needs npx)
-	CONTRACT_EXAMPLES=40 $(BIN)/python -m pytest -q tests/contract
-	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.prism
+	$(BIN)/python -m pytest -q tests/contract
+	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.fuzzing && $(BIN)/python -m tests.contract.prism
 
 clean:  ## remove what was made here, .venv too
 	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -6,6 +6,7 @@ from persona_share.model.ids import is_id
 from persona_share.sandbox.accounts import USUAL, blank_fields, new_account
 from persona_share.sandbox.bodies import (
     BAG,
+    DATE,
     TEXT,
     TEXT_OR_NULL,
     TEXTS,
@@ -52,6 +53,7 @@ _SHARED: Final[dict[str, Shape]] = {
     "social-security-number": TEXT,
     "fields": BAG,
     **dict.fromkeys(_FLAT, TEXT),
+    "birthdate": DATE,
 }
 CREATE: Final[Shape] = {
     "data": {"attributes": {"account-type-id": TEXT, **_SHARED}},

@@ -5,7 +5,8 @@ leaf. Every object is closed, as in the published description, but for the bags,
 keys are data and stay as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -29,6 +30,7 @@ class Leaf:
     word: str
     types: tuple[type, ...]
     nullable: bool = False
+    fits: Callable[[Any], bool] = lambda _value: True
 
 
 @attrs.frozen
@@ -40,7 +42,16 @@ class Maybe:
 
 Shape: TypeAlias = "Leaf | Maybe | Mapping[str, Shape] | list[Shape]"
 
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 TEXT: Final = Leaf("a string", (str,))
+DATE: Final = Leaf("a date", (str,), fits=_is_date)
 TEXT_OR_NULL: Final = Leaf("a string", (str,), nullable=True)
 FLAG: Final = Leaf("a boolean", (bool,))
 WHOLE: Final = Leaf("an integer", (int,))
@@ -116,6 +127,8 @@ def _leaf(value: Any, leaf: Leaf, path: tuple[str, ...]) -> Any:
         value = int(value)
     truth = isinstance(value, bool)
     if not isinstance(value, leaf.types) or (truth and bool not in leaf.types):
+        raise _wrong(path, leaf.word)
+    if not leaf.fits(value):
         raise _wrong(path, leaf.word)
     if isinstance(value, dict) and not _shallow(value, DEEPEST):
         raise Problem(400, f"{_words(path)} is nested too deeply")

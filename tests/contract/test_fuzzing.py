@@ -3,8 +3,6 @@
 A few requests for each operation here, many in ``make contract``.
 """
 
-import os
-
 import pytest
 
 from persona_share.sandbox.routes import served_operations
@@ -14,7 +12,7 @@ from tests.contract.fuzzing import described_operations, fuzz, running_sandbox
 
 pytestmark = needs_description
 
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "2"))
+EXAMPLES = 2
 KEYS = [f"{each.method} {each.path}" for each in served_operations()]
 
 

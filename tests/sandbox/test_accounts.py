@@ -112,3 +112,12 @@ async def test_an_action_of_an_account_begins_a_workflow_run(box, raw):
     answer = await raw.post(path, json={"data": {"account-action-id": "accac_1"}})
 
     assert answer.json["meta"]["workflow-run-id"].startswith("wfr_")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("value", ["", "soon", "1990-13-01", "19900102", "1990-W01-1"])
+async def test_a_birthdate_is_a_date(raw, value):
+    made = await raw.post("/accounts", json=body(birthdate=value))
+
+    assert made.status == 400
+    assert made.error["details"] == "data.attributes.birthdate must be a date"
