@@ -1,6 +1,6 @@
-"""A process that receives one webhook several times at once: ``FILE TIMES``.
+"""A process that receives one webhook several times at once: ``PLACE TIMES``.
 
-It shares a file of events with others of its kind, waits for a line of input, and tells
+It shares a store of events with others of its kind, waits for a line of input, and tells
 of each delivery whether its event was new.
 """
 
@@ -9,9 +9,9 @@ import sys
 
 import orjson
 
-from persona_share.stores import SQLiteStore
 from persona_share.testing.clock import FakeClock
 from persona_share.webhooks import StoreReplayGuard, Verifier, sign
+from tests.stores.worker import store_at
 
 
 SECRET = "wbhsec_one"
@@ -27,7 +27,7 @@ BODY = orjson.dumps(
 
 
 async def main(place, times):
-    store, clock = SQLiteStore(place), FakeClock()
+    store, clock = store_at(place), FakeClock()
     verifier = Verifier(SECRET, guard=StoreReplayGuard(store), clock=clock)
     header = sign(BODY, SECRET, at=clock.wall())
     sys.stdout.write("ready\n")
