@@ -16,7 +16,15 @@ from persona_share.model.resource import Reference, Resource
 from persona_share.model.share_token import Redemption, ShareToken
 from persona_share.model.verification import Check
 from persona_share.model.verification_types import SelfieVerification
-from persona_share.webhooks import Delivery, Event, Verifier
+from persona_share.ports import ReplayGuard
+from persona_share.stores import SQLiteStore
+from persona_share.webhooks import (
+    Delivery,
+    Event,
+    MemoryReplayGuard,
+    StoreReplayGuard,
+    Verifier,
+)
 
 
 async def attributes_have_types(session: ScopedSession) -> None:
@@ -83,3 +91,8 @@ async def webhooks_have_types(verifier: Verifier) -> None:
     """A delivery is an event."""
     assert_type(verifier.verify(b"", "t=1,v1=0"), Event)
     assert_type(await verifier.receive(b"", None), Delivery)
+
+
+def guards_are_guards() -> tuple[ReplayGuard, ...]:
+    """Either guard can be given to a verifier."""
+    return MemoryReplayGuard(), StoreReplayGuard(SQLiteStore("events.db"))
