@@ -116,12 +116,13 @@ class Endpoint:
         self._stored = {}
         self._late = []
         self._order = itertools.count()
+        self._issued = itertools.count(1)
 
     # ── What tests do to it ─────────────────────────────────────────────────────
 
     def issue(self, scope, life=None):
         """Make a code; it lives a second longer than is told, as Persona's do."""
-        text = f"{CANARY}-code-{len(self.codes) + 1}"
+        text = f"{CANARY}-code-{next(self._issued)}"
         life = self.code_life if life is None else life
         self.codes[text] = IssuedCode(text, scope, self.clock.now() + life + 1)
         return text

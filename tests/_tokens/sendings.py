@@ -49,6 +49,7 @@ class Sendings:
         self.asking_now = Counter()
         self.cooling = {}
         self.landed = []
+        self.bereaved = {}
 
     def received(self, code, hint, life, *, pulled=False, demanded=False):
         """Note that the manager gets a code, and what it is told about it."""
@@ -63,9 +64,25 @@ class Sendings:
         deadline = now + known - min(policy.code_margin, known / 20)
         self.codes[code] = Given(hint, pulled, demanded, now, deadline)
 
+    def revoked(self, asked):
+        """Note that a token is revoked, and the renewal of it that is under way."""
+        self.bereaved[asked] = self._watch.broker._flights.get(asked)
+
+    def _is_due(self, scope, *, pulled=True):
+        """Answer whether there is a need for a code of this scope.
+
+        A renewal whose token is revoked meanwhile goes on, also where a wider token
+        serves: each tombstone may cost an exchange.
+        """
+        renewal = self.bereaved.get(scope)
+        ongoing = renewal is not None and renewal is self._watch.broker._flights.get(
+            scope
+        )
+        return ongoing or self._watch.held.is_due(scope, pulled=pulled)
+
     def asking(self, scope):
         """Check that the code source has to be asked for this scope now."""
-        now, due = self._clock.now(), self._watch.held.is_due(scope)
+        now, due = self._clock.now(), self._is_due(scope)
         self._require(1, not self.asking_now[scope], "asked twice at once for a scope")
         self._require(5, due, "a code is asked for without a need")
         until = self.cooling.get(scope, 0.0)
@@ -124,7 +141,7 @@ class Sendings:
         ]
         alone = given.purpose not in others
         self._require(1, alone, "two exchanges for one scope at once")
-        due = self._watch.held.is_due(given.purpose, pulled=given.pulled)
+        due = self._is_due(given.purpose, pulled=given.pulled)
         self._require(5, due, "a code is sent without a need")
 
     def answered(self, request, response):

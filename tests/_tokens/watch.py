@@ -6,8 +6,8 @@ The numbers are those of the 26 invariants of the token manager. Where each is c
      2  `Sendings.leaving`: one key for a code, another after two identical 500s only
      3  `Sendings.leaving`: not after the code's end, not begun with too little life
      4  `Watch._check_new`: one token for a code
-     5  `Sendings.leaving`, `.asking`: each code replaces nothing, or a token that is due;
-        `Watch._requested`: somebody wants it
+     5  `Sendings.leaving`, `.asking`: each code replaces nothing, or a token that is due
+        or revoked; `Watch._requested`: somebody wants it
      6  `TokenWorld.cancel`: the others wait on, and nothing is sent because of it
      7  `Sendings.are_filed`, `Watch.at_rest`: what came is filed, and stays
      8  `Watch._require_good`, `.calling`: nothing past its guard, by any door
@@ -176,6 +176,7 @@ class Watch:
         self.require(12, self.complaining or twice, "revoked without a second strike")
         self.dead.add(token.value)
         self.held.drop(token)
+        self.sendings.revoked(token.asked)
 
     def _evicted(self, event):
         left = {each.token.generation for each in self.broker.vault.entries}

@@ -77,6 +77,23 @@ class Indiscreet:
         return await self._inner.send(request)
 
 
+class Clinging:
+    """Takes long, and does not let go when it is told to."""
+
+    def __init__(self, inner, clock):
+        self._inner = inner
+        self._clock = clock
+
+    async def send(self, request):
+        """Send, and let a cancellation wait."""
+        try:
+            await self._clock.sleep(30.0)
+            return await self._inner.send(request)
+        except asyncio.CancelledError:
+            await self._clock.sleep(2.0)
+            raise
+
+
 def fresh_keys(account):
     """Plant a new key for every attempt (2)."""
     account.exchanger = FreshKeys(account.exchanger)
@@ -100,3 +117,8 @@ def sleepy(account):
 def indiscreet(account):
     """Plant a line in the log that holds a code (22)."""
     account.exchanger = Indiscreet(account.exchanger)
+
+
+def clinging(account):
+    """Plant an exchange that outlives the grace of a closing (26)."""
+    account.exchanger = Clinging(account.exchanger, account.world.clock)

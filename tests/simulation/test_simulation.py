@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation import plants
 from tests.simulation.__main__ import main, twice
-from tests.simulation.run import Simulation
+from tests.simulation.run import Simulation, within_grace
 
 
 STEPS = 200
@@ -52,6 +52,7 @@ def test_another_process_with_other_hashes_of_text_leaves_the_same_trace():
         (plants.stretched, 14),
         (plants.sleepy, 8),
         (plants.indiscreet, 22),
+        (plants.clinging, 26),
     ],
 )
 def test_a_planted_mistake_is_found(plant, number):
@@ -59,6 +60,14 @@ def test_a_planted_mistake_is_found(plant, number):
     expected = f"invariant {number}:"
 
     assert any(line.startswith(expected) for run in runs for line in run.breaks)
+
+
+@pytest.mark.parametrize(
+    ("turned_at", "ended", "in_time"),
+    [(4.0, 5.0, True), (4.0, 17.0, True), (5.0, 5.1, False), (6.0, 17.0, False)],
+)
+def test_26_a_closing_ends_at_the_first_turn_after_its_grace(turned_at, ended, in_time):
+    assert within_grace(0.0, turned_at, ended) is in_time
 
 
 def test_the_last_line_is_for_machines(capsys):
