@@ -132,6 +132,8 @@ class Broker:
         if not self._may_renew(entry):
             return entry
         flight = self._join(entry.asked, entry)
+        if flight.asked_from_within:
+            return entry  # its code source needs a token, and there is one
         outcome = await flight.wait(min(deadline, guard_at), scope)
         if isinstance(outcome, Entry) or outcome is Left.WITHDRAWN:
             return outcome

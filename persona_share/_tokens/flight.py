@@ -91,13 +91,18 @@ class Flight:
         """Whether it was begun for callers, and all of them have left."""
         return self.idle and not self.background
 
+    @property
+    def asked_from_within(self) -> bool:
+        """Whether whoever looks is the flight's own code source."""
+        return self in _SERVING.get()
+
     async def wait(self, until: float, wanted: Scope | None = None) -> Outcome:
         """Wait for the end, but no longer than until this instant.
 
         A token that covers the ``wanted`` scope ends the wait, whoever brings it.
         Raises `ReentrantCodeSourceError` in the flight's own code source.
         """
-        if self in _SERVING.get():
+        if self.asked_from_within:
             message = "the code source asked for the scope that it is serving"
             raise ReentrantCodeSourceError(message)
         if self.outcome is not None:

@@ -41,6 +41,23 @@ async def test_f77_also_by_a_detour_over_another_scope(house):
 
 
 @pytest.mark.asyncio
+async def test_f77_a_source_is_given_the_held_token_while_that_is_renewed(house):
+    given = []
+
+    async def circular(scope):
+        if given:
+            given.append(await manager.token(scope))
+        return await house.partner(scope)
+
+    manager = await house.manager(codes=circular)
+    given.append(await manager.token(SCOPE))
+    await house.pass_time(3599 - 40)
+    renewed = await manager.token(SCOPE)
+    assert given[1:] == given[:1]
+    assert renewed.ends > given[0].ends
+
+
+@pytest.mark.asyncio
 async def test_f77_asking_for_another_scope_is_fine(house):
     async def with_help(scope):
         if scope == SCOPE:
