@@ -1,6 +1,7 @@
 """What went wrong lately, and how long nobody tries again because of it."""
 
 from collections import deque
+from typing import Final
 
 import attrs
 
@@ -10,11 +11,20 @@ from persona_share.errors import (
     CodeRejectedError,
     CodeSourceError,
     ExchangeAuthenticationError,
+    ScopeNotGrantedError,
     TokenError,
 )
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.ports import World
+
+
+#: What only whoever supplies codes can change.
+_OF_THE_SOURCE: Final = (
+    AuthorizationCodeRequiredError,
+    CodeSourceError,
+    ScopeNotGrantedError,
+)
 
 
 @attrs.define
@@ -108,7 +118,10 @@ class Setbacks:
         roll = self._world.roll()
         if error.retry_after is not None:
             return error.retry_after
-        if isinstance(error, CodeSourceError | AuthorizationCodeRequiredError):
+        if isinstance(error, ScopeNotGrantedError) and left is not None:
+            # Each try spends a code, and nobody waits before the held token ends.
+            return min(left, self._policy.source_backoff_cap)
+        if isinstance(error, _OF_THE_SOURCE):
             return source_backoff(failures, roll, self._policy)
         return cooldown(failures, roll, self._policy, left)
 

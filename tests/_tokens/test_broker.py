@@ -260,6 +260,20 @@ async def test_f48_a_narrower_grant_is_kept_as_what_it_is(house):
 
 
 @pytest.mark.asyncio
+async def test_f48_a_renewal_that_is_granted_less_costs_a_code_in_five_minutes(house):
+    manager = await house.manager()
+    token = await manager.token(SCOPE)
+    house.service.grants = Scope.read("inq_1")
+    while house.clock.now() < token.ends - 10:
+        assert await manager.token(SCOPE) is token
+        await house.pass_time(5)
+    # It is renewed 900 s before its end at the earliest.
+    assert 1 <= len(house.service.requests) - 1 <= 3
+    house.service.grants = SCOPE
+    assert await manager.token(SCOPE) is not token
+
+
+@pytest.mark.asyncio
 async def test_f49_a_broader_grant_serves_narrower_scopes(house):
     house.service.grants = SCOPE
     manager = await house.manager()

@@ -11,6 +11,7 @@ from persona_share.errors import (
     ExchangeAuthenticationError,
     ExchangeForbiddenError,
     ExchangeUnavailableError,
+    ScopeNotGrantedError,
 )
 from persona_share.model.policy import RenewalPolicy
 from persona_share.testing import FakeClock, fake_world
@@ -82,6 +83,19 @@ def test_the_code_source_rests_longer_and_longer_up_to_five_minutes(setbacks):
     assert 1 <= pauses[0] <= 2
     assert pauses == sorted(pauses[:8]) + pauses[8:]
     assert 150 <= pauses[-1] <= 300
+
+
+def test_less_than_was_asked_is_asked_for_as_rarely_as_a_source_that_failed(setbacks):
+    error = ScopeNotGrantedError("less", missing="report.read:rep_1")
+    pauses = [setbacks.note(A, error, None) for _ in range(12)]
+    assert 1 <= pauses[0] <= 2
+    assert 150 <= pauses[-1] <= 300
+
+
+@pytest.mark.parametrize(("left", "pause"), [(800.0, 300.0), (40.0, 40.0)])
+def test_less_than_is_held_is_not_asked_for_again_soon(setbacks, left, pause):
+    error = ScopeNotGrantedError("less", missing="report.read:rep_1")
+    assert setbacks.note(A, error, left) == pause
 
 
 def test_a_source_without_a_code_rests_as_one_that_failed(setbacks):
