@@ -7,6 +7,7 @@ import attrs
 
 from persona_share._wire.lifetime import cooldown, source_backoff
 from persona_share.errors import (
+    AssertionRefusedError,
     AuthorizationCodeRequiredError,
     CodeRejectedError,
     CodeSourceError,
@@ -84,7 +85,9 @@ class Setbacks:
         else:
             pause = self._pause(failures, error, left)
         setback = _Setback(failures, self._world.clock.now() + pause, error)
-        if isinstance(error, ExchangeAuthenticationError):
+        of_key = isinstance(error, ExchangeAuthenticationError)
+        # A machine's assertion is no API key: codes may work all the same.
+        if of_key and not isinstance(error, AssertionRefusedError):
             self._of_key = setback
         else:
             self._by_scope[scope] = setback

@@ -12,6 +12,7 @@ from persona_share._wire import grants
 from persona_share._wire.limits import wish_of
 from persona_share._wire.messages import Response
 from persona_share.errors import (
+    AssertionRefusedError,
     Attempt,
     CodeRejectedError,
     ExchangeAuthenticationError,
@@ -177,12 +178,12 @@ def _verdict(
         return _after_success(outcome, tries, expected, facts)
     if outcome.status == _LIMITED:
         return _after_limit(wish_of(outcome), facts, tries, dice, policy)
-    refusal = _refusal(outcome, facts, policy)
+    refusal = _refusal(outcome, tries, facts, policy)
     return refusal or _after_failure(outcome, tries, dice, policy, facts)
 
 
 def _refusal(
-    response: Response, facts: dict[str, Any], policy: RenewalPolicy
+    response: Response, tries: Tries, facts: dict[str, Any], policy: RenewalPolicy
 ) -> Ending | None:
     """Answer what a refusal means, or None where it is no refusal."""
     status, title = response.status, title_of(response)
@@ -193,12 +194,18 @@ def _refusal(
         what = f"the service refused the code ({status} {title})".rstrip()
         return Rejected(CodeRejectedError(what, title=title, **facts))
     if status == _UNAUTHORIZED:
-        refused = ExchangeAuthenticationError("the API key was refused", **facts)
-        return Blocked(refused, policy.cooldown_of_401)
+        return Blocked(_unauthorized(tries, facts), policy.cooldown_of_401)
     if status == _FORBIDDEN:
         forbidden = ExchangeForbiddenError(f"forbidden ({title})", title=title, **facts)
         return Blocked(forbidden, policy.cooldown_of_403)
     return None
+
+
+def _unauthorized(tries: Tries, facts: dict[str, Any]) -> ExchangeAuthenticationError:
+    if tries.single_key:
+        what = "the client's assertion was refused, or else the API key"
+        return AssertionRefusedError(what, **facts)
+    return ExchangeAuthenticationError("the API key was refused", **facts)
 
 
 def attempt_of(outcome: Outcome) -> Attempt:

@@ -57,6 +57,7 @@ URL, a credential or personal data, and every one survives pickling.
         ├── CodeRejectedError           the service refused the code
         │   └── CodeAlreadyUsedError    the code was spent before
         ├── ExchangeAuthenticationError the service refused the API key (401)
+        │   └── AssertionRefusedError   or a machine's assertion
         ├── ExchangeForbiddenError      OAuth not enabled, or a quota (403)
         ├── ExchangeRateLimitedError    too many requests (429)
         ├── ExchangeUnavailableError    no usable answer; the code is in doubt
@@ -115,6 +116,7 @@ from persona_share.errors.stores import (
     StoreUnavailableError,
 )
 from persona_share.errors.tokens import (
+    AssertionRefusedError,
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,
     CodeExpiredError,
@@ -144,6 +146,7 @@ from persona_share.errors.transport import (
 
 __all__ = [
     "ApiError",
+    "AssertionRefusedError",
     "Attempt",
     "AuthenticationError",
     "AuthorizationCodeRequiredError",

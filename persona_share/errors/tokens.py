@@ -67,6 +67,12 @@ class ExchangeAuthenticationError(TokenError):
     _default_phase = Phase.ANSWERED
 
 
+class AssertionRefusedError(ExchangeAuthenticationError):
+    """401 on a machine grant: its assertion was refused, or else the API key."""
+
+    advice = "Check the client's id, its public key at the service, and both clocks."
+
+
 class ExchangeForbiddenError(TokenError):
     """403 on an exchange: OAuth is not enabled for this organization, or a quota."""
 

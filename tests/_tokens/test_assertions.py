@@ -7,7 +7,9 @@ import pytest
 
 from persona_share import Scope
 from persona_share._tokens.assertions import ClientCredentials
+from persona_share._wire.messages import Response
 from persona_share.errors import (
+    AssertionRefusedError,
     ConfigurationError,
     InvalidArgumentError,
     InvalidIdError,
@@ -118,6 +120,17 @@ async def test_it_brings_no_permissions_on_objects(house):
     with pytest.raises(InvalidScopeError, match="bare permissions"):
         await manager.token(Scope.read("inq_1"))
     assert house.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_where_it_is_refused_a_code_may_work_all_the_same(house):
+    house.service.script = [Response(status=401)]
+    manager = await house.manager(codes=credentials())
+    with pytest.raises(AssertionRefusedError, match="the client's assertion"):
+        await manager.token(Scope(("inquiry.read",)))
+    scope = Scope.read("inq_1")
+    manager.offer(house.partner.code(scope), scope)
+    assert (await manager.token(scope)).scope == scope
 
 
 def test_it_is_never_pickled():

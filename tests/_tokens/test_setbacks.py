@@ -5,6 +5,7 @@ import pytest
 from persona_share import Scope
 from persona_share._tokens.setbacks import Setbacks
 from persona_share.errors import (
+    AssertionRefusedError,
     AuthorizationCodeRequiredError,
     CodeRejectedError,
     CodeSourceError,
@@ -68,6 +69,13 @@ def test_a_refused_api_key_stands_against_every_scope(setbacks, clock):
     assert setbacks.note(A, error, None) == 60
     assert isinstance(setbacks.of(B), ExchangeAuthenticationError)
     clock.advance(60)
+    assert setbacks.of(B) is None
+
+
+def test_a_refused_assertion_stands_against_its_scope_alone(setbacks, clock):
+    error = AssertionRefusedError("refused", retry_after=60.0)
+    assert setbacks.note(A, error, None) == 60
+    assert isinstance(setbacks.of(A), AssertionRefusedError)
     assert setbacks.of(B) is None
 
 

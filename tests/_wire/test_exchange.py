@@ -17,6 +17,7 @@ from persona_share._wire.exchange import (
 )
 from persona_share._wire.messages import Response
 from persona_share.errors import (
+    AssertionRefusedError,
     CodeRejectedError,
     ConnectError,
     ConnectionLostError,
@@ -89,6 +90,14 @@ def test_f33_a_401_is_about_the_api_key_and_keeps_the_code():
     verdict = decide(answer(401))
     assert isinstance(verdict, Blocked)
     assert isinstance(verdict.error, ExchangeAuthenticationError)
+    assert verdict.cooldown == 60
+
+
+def test_f33_a_401_on_a_machine_grant_is_about_the_assertion_first():
+    verdict = decide(answer(401), tries=attrs.evolve(FIRST, single_key=True))
+    assert isinstance(verdict, Blocked)
+    assert isinstance(verdict.error, AssertionRefusedError)
+    assert "assertion" in str(verdict.error)
     assert verdict.cooldown == 60
 
 
