@@ -4,7 +4,7 @@ import os
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
@@ -25,14 +25,19 @@ from persona_share.settings import DEFAULT_VERSION, LONGEST_CALL, Settings
 from persona_share.wiring import Connection, Line
 
 
+if TYPE_CHECKING:
+    import httpx
+
+
 class PersonaClient(Surface):
     """One organization's API key, as an async context manager.
 
     ``timeout`` is for a whole call, in seconds, or `Timeouts` with all of its parts.
-    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, which is
-    neither changed nor closed. ``pacing`` is "gate" (wait for the rate limit's next
-    window before it is exceeded), "after_429" (once it was exceeded) or "off".
-    ``file_hosts`` are hosts of files beside Persona's own.
+    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, or of an httpx
+    transport, which is neither changed nor closed; "httpx" makes one (extra ``httpx``).
+    ``pacing`` is "gate" (wait for the rate limit's next window before it is exceeded),
+    "after_429" (once it was exceeded) or "off". ``file_hosts`` are hosts of files beside
+    Persona's own.
     ``insecure_local`` allows plain http to a loopback address, for a sandbox.
 
     Raises:
@@ -45,7 +50,7 @@ class PersonaClient(Surface):
         *,
         base_url: str = DEFAULT_BASE_URL,
         persona_version: str = DEFAULT_VERSION,
-        http: aiohttp.ClientSession | None = None,
+        http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None,
         retry: RetryPolicy | None = None,
         pacing: PacingPolicy | PacingMode | str = PacingMode.GATE,
         timeout: float | Timeouts = LONGEST_CALL,

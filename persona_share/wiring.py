@@ -4,12 +4,15 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import attrs
 
 from persona_share._net.files import NewFile
 from persona_share._net.http import AiohttpSender
+from persona_share._net.httpx import HttpxSender
+from persona_share._net.pooled import PooledSender
 from persona_share._net.world import real_world
 from persona_share._send.bearer import ApiKeyBearer, Bearer
 from persona_share._send.observed import Observed, Tell
@@ -21,6 +24,7 @@ from persona_share._wire.places import place_of
 from persona_share._wire.record import naming_secret
 from persona_share.errors import (
     ClientClosedError,
+    ConfigurationError,
     NotOpenError,
     WrongEventLoopError,
 )
@@ -32,12 +36,16 @@ from persona_share.resources.base import Caller
 from persona_share.settings import Settings
 
 
+if TYPE_CHECKING:
+    import httpx
+
+
 @attrs.frozen(kw_only=True)
 class Connection:
     """How to reach the service: the transport's settings."""
 
     base_url: str
-    http: aiohttp.ClientSession | None = None
+    http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None
     insecure_local: bool = False
     proxy: str | Secret | None = None
     ssl_context: ssl.SSLContext | None = None
@@ -50,6 +58,29 @@ class Connection:
             self.base_url,
             insecure_local=self.insecure_local,
             allowed_hosts=self.allowed_hosts,
+        )
+
+    def socket(
+        self, address: Address, now: Callable[[], float], **limits: Any
+    ) -> PooledSender:
+        """Answer what sends there, over the library that ``http`` belongs to."""
+        given = self.http
+        options: dict[str, Any] = {
+            "now": now,
+            "ssl_context": self.ssl_context,
+            "proxy": self.proxy,
+            **limits,
+        }
+        if given is None or isinstance(given, aiohttp.ClientSession):
+            return AiohttpSender(address, session=given, **options)
+        if given == "httpx":
+            return HttpxSender(address, **options)
+        if not isinstance(given, str) and hasattr(given, "handle_async_request"):
+            return HttpxSender(address, transport=given, **options)
+        message = f"http cannot be a {type(given).__name__}"
+        raise ConfigurationError(
+            message,
+            advice="Pass an aiohttp.ClientSession, an httpx transport or 'httpx'.",
         )
 
 
@@ -85,12 +116,9 @@ class Line:
         self._secret = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._socket = AiohttpSender(
+        self._socket = connection.socket(
             address,
-            now=self.world.clock.now,
-            session=connection.http,
-            ssl_context=connection.ssl_context,
-            proxy=connection.proxy,
+            self.world.clock.now,
             pool=settings.pool,
             timeouts=settings.timeouts,
         )
@@ -163,15 +191,9 @@ class Line:
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.world.clock.now, self._tell)
 
-    def _file_stack(self, address: Address) -> tuple[AiohttpSender, Sender]:
+    def _file_stack(self, address: Address) -> tuple[PooledSender, Sender]:
         """Answer a socket to a host of files and its stack, which holds no credential."""
-        socket = AiohttpSender(
-            address,
-            now=self.world.clock.now,
-            session=self._connection.http,
-            ssl_context=self._connection.ssl_context,
-            proxy=self._connection.proxy,
-        )
+        socket = self._connection.socket(address, self.world.clock.now)
         retrying = Retrying(
             socket, self.world, self._retry, budget=self._budget, tell=self._tell
         )
@@ -184,11 +206,11 @@ class FileHosts:
     def __init__(
         self,
         connection: Connection,
-        stack: Callable[[Address], tuple[AiohttpSender, Sender]],
+        stack: Callable[[Address], tuple[PooledSender, Sender]],
     ) -> None:
         self._connection = connection
         self._stack = stack
-        self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
+        self._stacks: dict[str, tuple[PooledSender, Sender]] = {}
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
         """Answer what sends to the host of a file, and the file's path and query."""

@@ -223,10 +223,10 @@ def a_request(method="GET", path="/inquiries/inq_1", *, seconds=60.0, **fields):
 
 
 @asynccontextmanager
-async def sender_to(url, **options):
+async def sender_to(url, *, kind=AiohttpSender, **options):
     """Open a sender to a server of this machine."""
     address = address_of(f"{url}/api/v1", insecure_local=True)
-    sender = AiohttpSender(address, now=FakeClock().now, **options)
+    sender = kind(address, now=FakeClock().now, **options)
     await sender.open()
     try:
         yield sender

@@ -82,10 +82,10 @@ _NO_TIME_TO_CONNECT: Final = Fault(
 _NO_TIME_TO_ANSWER: Final = _lost(
     _LATE, "the time was up before the answer came", "deadline", retryable=False
 )
-_SLOW_CONNECT: Final = _unsent(
+SLOW_CONNECT: Final = _unsent(
     ConnectError, "no connection was made in time", "connect timeout"
 )
-_SLOW_ANSWER: Final = _lost(
+SLOW_ANSWER: Final = _lost(
     ConnectionLostError, "the answer took longer than an attempt may", "timeout"
 )
 UNWANTED: Final = _lost(
@@ -97,26 +97,39 @@ UNWANTED: Final = _lost(
 NO_PLACE: Final = _unsent(
     PoolTimeoutError, "every connection of the pool stayed busy", "pool"
 )
-_NO_ROUTE: Final = _unsent(ConnectError, "no connection could be made", "connect")
-_NO_HANDSHAKE: Final = _unsent(ConnectError, "the TLS handshake was cut off", "tls")
-_BAD_TLS: Final = _unsent(
+NO_ROUTE: Final = _unsent(ConnectError, "no connection could be made", "connect")
+NO_HANDSHAKE: Final = _unsent(ConnectError, "the TLS handshake was cut off", "tls")
+BAD_TLS: Final = _unsent(
     ConnectError, "the TLS handshake failed", "tls", retryable=False
 )
-_BAD_CERTIFICATE: Final = _unsent(
+BAD_CERTIFICATE: Final = _unsent(
     TLSVerificationError,
     "the server's certificate was refused",
     "certificate",
     retryable=False,
 )
-_BAD_PROXY: Final = _unsent(ProxyError, "the proxy refused", "proxy")
-_BAD_PROXY_LOGIN: Final = _unsent(
+NO_NAME: Final = _unsent(
+    ConnectError, "the server's name could not be looked up", "dns"
+)
+BAD_ADDRESS: Final = _unsent(
+    ConnectError, "the address cannot be used", "url", retryable=False
+)
+NO_PROXY: Final = _unsent(
+    ProxyError, "no connection to the proxy could be made", "proxy"
+)
+BAD_PROXY: Final = _unsent(ProxyError, "the proxy refused", "proxy")
+BAD_PROXY_LOGIN: Final = _unsent(
     ProxyError, "the proxy asks for other credentials", "proxy 407", retryable=False
 )
-_BROKEN: Final = _lost(ConnectionLostError, "the connection broke", "connection lost")
-_INCOMPLETE: Final = _lost(
+BROKEN: Final = _lost(ConnectionLostError, "the connection broke", "connection lost")
+INCOMPLETE: Final = _lost(
     ProtocolError, "the body came incomplete or garbled", "incomplete"
 )
-_NOT_HTTP: Final = _lost(
+DISCONNECTED: Final = _lost(
+    ConnectionLostError, "the server closed the connection", "disconnected"
+)
+SILENT: Final = _lost(ConnectionLostError, "the server fell silent", "read timeout")
+NOT_HTTP: Final = _lost(
     ProtocolError, "the answer is not HTTP", "not http", retryable=False
 )
 
@@ -126,34 +139,24 @@ _BY_NAME: Final = {
     "BodyUndecodableError": _lost(
         ProtocolError, "the body could not be decoded", "undecodable"
     ),
-    "ClientConnectionResetError": _BROKEN,
-    "ClientConnectorCertificateError": _BAD_CERTIFICATE,
-    "ClientConnectorDNSError": _unsent(
-        ConnectError, "the server's name could not be looked up", "dns"
-    ),
-    "ClientConnectorError": _NO_ROUTE,
-    "ClientConnectorSSLError": _BAD_TLS,
-    "ClientHttpProxyError": _BAD_PROXY,
-    "ClientOSError": _BROKEN,
-    "ClientPayloadError": _INCOMPLETE,
-    "ClientProxyConnectionError": _unsent(
-        ProxyError, "no connection to the proxy could be made", "proxy"
-    ),
-    "ClientResponseError": _NOT_HTTP,
-    "ClientSSLError": _BAD_TLS,
-    "ConnectionTimeoutError": _SLOW_CONNECT,
-    "InvalidURL": _unsent(
-        ConnectError, "the address cannot be used", "url", retryable=False
-    ),
-    "OSError": _BROKEN,
-    "ServerDisconnectedError": _lost(
-        ConnectionLostError, "the server closed the connection", "disconnected"
-    ),
-    "ServerFingerprintMismatch": _BAD_CERTIFICATE,
-    "SocketTimeoutError": _lost(
-        ConnectionLostError, "the server fell silent", "read timeout"
-    ),
-    "TimeoutError": _SLOW_ANSWER,
+    "ClientConnectionResetError": BROKEN,
+    "ClientConnectorCertificateError": BAD_CERTIFICATE,
+    "ClientConnectorDNSError": NO_NAME,
+    "ClientConnectorError": NO_ROUTE,
+    "ClientConnectorSSLError": BAD_TLS,
+    "ClientHttpProxyError": BAD_PROXY,
+    "ClientOSError": BROKEN,
+    "ClientPayloadError": INCOMPLETE,
+    "ClientProxyConnectionError": NO_PROXY,
+    "ClientResponseError": NOT_HTTP,
+    "ClientSSLError": BAD_TLS,
+    "ConnectionTimeoutError": SLOW_CONNECT,
+    "InvalidURL": BAD_ADDRESS,
+    "OSError": BROKEN,
+    "ServerDisconnectedError": DISCONNECTED,
+    "ServerFingerprintMismatch": BAD_CERTIFICATE,
+    "SocketTimeoutError": SILENT,
+    "TimeoutError": SLOW_ANSWER,
     "UnknownCodingError": _lost(
         ProtocolError,
         "the body has a coding nobody asked for",
@@ -180,34 +183,33 @@ def fault_of(failure: Exception) -> Fault:
 def _refined(fault: Fault, cause: BaseException, failure: Exception) -> Fault:
     """Answer a fault made more exact by what else the exception knows."""
     if isinstance(cause, OSError):
-        return _refined_by_system(fault, cause)
-    if fault is _NOT_HTTP and "chunk" in getattr(failure, "message", ""):
-        return _INCOMPLETE  # only the body was garbled, which came with the head
-    if fault is _BAD_PROXY and getattr(failure, "status", None) == _PROXY_LOGIN:
-        return _BAD_PROXY_LOGIN
+        return refined_by_system(fault, cause)
+    if fault is NOT_HTTP and "chunk" in getattr(failure, "message", ""):
+        return INCOMPLETE  # only the body was garbled, which came with the head
+    if fault is BAD_PROXY and getattr(failure, "status", None) == _PROXY_LOGIN:
+        return BAD_PROXY_LOGIN
     return fault
 
 
-def _refined_by_system(fault: Fault, cause: OSError) -> Fault:
+def refined_by_system(fault: Fault, cause: OSError) -> Fault:
+    """Answer a fault made more exact by the operating system's own error."""
     number = cause.errno
     if number in (errno.EMFILE, errno.ENFILE):
-        return attrs.evolve(_NO_ROUTE, reason="too many open files")
-    if fault is _BAD_TLS and isinstance(
-        cause, ssl.SSLEOFError | ssl.SSLZeroReturnError
-    ):
-        return _NO_HANDSHAKE
+        return attrs.evolve(NO_ROUTE, reason="too many open files")
+    if fault is BAD_TLS and isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return NO_HANDSHAKE
     if isinstance(cause, socket.gaierror) and number == socket.EAI_NONAME:
         return attrs.evolve(fault, reason=NO_SUCH_NAME)
-    if fault is _NO_ROUTE and number is not None and number in errno.errorcode:
+    if fault is NO_ROUTE and number is not None and number in errno.errorcode:
         return attrs.evolve(fault, reason=f"connect {errno.errorcode[number]}")
     return fault
 
 
 def by_deadline(fault: Fault, left: float, timeouts: Timeouts) -> Fault:
     """Answer the fault of an attempt that had less time than an attempt may take."""
-    if fault is _SLOW_ANSWER:
+    if fault is SLOW_ANSWER:
         return _NO_TIME_TO_ANSWER
-    if fault is _SLOW_CONNECT and left <= timeouts.connect:
+    if fault is SLOW_CONNECT and left <= timeouts.connect:
         return _NO_TIME_TO_CONNECT
     return fault
 

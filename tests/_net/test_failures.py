@@ -1,4 +1,4 @@
-"""AiohttpSender against servers that fail: which error, which phase, and no secret."""
+"""Every sender against servers that fail: which error, which phase, and no secret."""
 
 import asyncio
 import gc
@@ -27,7 +27,6 @@ from tests.servers import (
     reset_after_request,
     reset_at_once,
     reset_in_the_body,
-    sender_to,
     silence,
     stalling_body,
 )
@@ -82,16 +81,18 @@ FAULTS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize(("behaviour", "kind", "again"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    ("behaviour", "expected", "again"), FAULTS.values(), ids=FAULTS
+)
 async def test_a_fault_after_the_first_byte_is_ambiguous(
-    behaviour, kind, again, method
+    sender_to, behaviour, expected, again, method
 ):
     server = RawServer(behaviour)
     async with server, sender_to(server.url, timeouts=HASTY) as sender:
-        with pytest.raises(kind) as caught:
+        with pytest.raises(expected) as caught:
             await sender.send(a_request(method))
     error = caught.value
-    assert type(error) is kind
+    assert type(error) is expected
     assert error.phase is Phase.AMBIGUOUS
     assert error.retryable is again
     assert [attempt.phase for attempt in error.attempts] == [Phase.AMBIGUOUS]
@@ -99,7 +100,7 @@ async def test_a_fault_after_the_first_byte_is_ambiguous(
 
 
 @pytest.mark.asyncio
-async def test_f1_a_refused_connection_means_that_nothing_was_sent():
+async def test_f1_a_refused_connection_means_that_nothing_was_sent(sender_to):
     async with RawServer(silence) as server:
         url = server.url
     async with sender_to(url) as sender:
@@ -111,7 +112,7 @@ async def test_f1_a_refused_connection_means_that_nothing_was_sent():
 
 
 @pytest.mark.asyncio
-async def test_f17_garbage_after_an_answer_does_not_reach_the_next_one():
+async def test_f17_garbage_after_an_answer_does_not_reach_the_next_one(sender_to):
     twice = answer(200, b'{"a":1}') + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nX"
     server = RawServer(answering(twice))
     async with server, sender_to(server.url) as sender:
@@ -120,7 +121,7 @@ async def test_f17_garbage_after_an_answer_does_not_reach_the_next_one():
 
 
 @pytest.mark.asyncio
-async def test_a_deadline_in_the_past_sends_nothing():
+async def test_a_deadline_in_the_past_sends_nothing(sender_to):
     async with RawServer(silence) as server, sender_to(server.url) as sender:
         with pytest.raises(DeadlineExceededError) as caught:
             await sender.send(a_request(seconds=0))
@@ -129,7 +130,7 @@ async def test_a_deadline_in_the_past_sends_nothing():
 
 
 @pytest.mark.asyncio
-async def test_a_deadline_during_the_answer_is_a_timeout_of_unknown_outcome():
+async def test_a_deadline_during_the_answer_is_a_timeout_of_unknown_outcome(sender_to):
     async with RawServer(silence) as server, sender_to(server.url) as sender:
         with pytest.raises(TimeoutError) as caught:
             await sender.send(a_request(seconds=0.05))
@@ -138,7 +139,7 @@ async def test_a_deadline_during_the_answer_is_a_timeout_of_unknown_outcome():
 
 
 @pytest.mark.asyncio
-async def test_a_deadline_during_the_handshake_is_known_to_be_unsent():
+async def test_a_deadline_during_the_handshake_is_known_to_be_unsent(sender_to):
     async def never(_connection):
         await asyncio.Event().wait()
 
@@ -151,7 +152,7 @@ async def test_a_deadline_during_the_handshake_is_known_to_be_unsent():
 
 
 @pytest.mark.asyncio
-async def test_f2_a_connection_that_takes_too_long_may_be_tried_again():
+async def test_f2_a_connection_that_takes_too_long_may_be_tried_again(sender_to):
     async def never(_connection):
         await asyncio.Event().wait()
 
@@ -165,7 +166,7 @@ async def test_f2_a_connection_that_takes_too_long_may_be_tried_again():
 
 
 @pytest.mark.asyncio
-async def test_f8_a_handshake_cut_off_may_be_tried_again():
+async def test_f8_a_handshake_cut_off_may_be_tried_again(sender_to):
     async with RawServer(reset_at_once) as server:
         url = server.url.replace("http:", "https:")
         async with sender_to(url) as sender:
@@ -208,7 +209,9 @@ def assert_clean(error):
 @pytest.mark.parametrize(
     "behaviour", [fault[0] for fault in FAULTS.values()], ids=FAULTS
 )
-async def test_t8_no_secret_and_no_foreign_exception_leaves_with_a_fault(behaviour):
+async def test_t8_no_secret_and_no_foreign_exception_leaves_with_a_fault(
+    sender_to, behaviour
+):
     server = RawServer(behaviour)
     async with server, sender_to(server.url, timeouts=HASTY) as sender:
         with pytest.raises(Exception) as caught:
@@ -219,7 +222,7 @@ async def test_t8_no_secret_and_no_foreign_exception_leaves_with_a_fault(behavio
 
 
 @pytest.mark.asyncio
-async def test_t8_no_secret_leaves_with_a_cancellation():
+async def test_t8_no_secret_leaves_with_a_cancellation(sender_to):
     async with RawServer(silence) as server, sender_to(server.url) as sender:
         task = asyncio.create_task(sender.send(a_request("POST")))
         await server.reached()
@@ -234,7 +237,7 @@ async def test_t8_no_secret_leaves_with_a_cancellation():
 
 
 @pytest.mark.asyncio
-async def test_a_timeout_around_a_call_still_works_as_asyncio_means_it():
+async def test_a_timeout_around_a_call_still_works_as_asyncio_means_it(sender_to):
     async with RawServer(silence) as server, sender_to(server.url) as sender:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -243,7 +246,7 @@ async def test_a_timeout_around_a_call_still_works_as_asyncio_means_it():
 
 
 @pytest.mark.asyncio
-async def test_nothing_keeps_a_foreign_exception_alive():
+async def test_nothing_keeps_a_foreign_exception_alive(sender_to):
     async with RawServer(reset_after_request) as server, sender_to(server.url) as send:
         with pytest.raises(ConnectionLostError):
             await send.send(a_request("POST"))
@@ -252,7 +255,7 @@ async def test_nothing_keeps_a_foreign_exception_alive():
         each
         for each in gc.get_objects()
         if isinstance(each, BaseException)
-        and "aiohttp" in type(each).__module__
+        and type(each).__module__.startswith(("aiohttp", "httpcore", "httpx"))
         and each.__traceback__ is not None
     ]
     assert alive == []

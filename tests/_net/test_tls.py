@@ -23,13 +23,13 @@ from persona_share.errors import (
     TLSVerificationError,
 )
 from persona_share.model.secret import Secret
+from tests import servers
 from tests.servers import (
     RawServer,
     a_request,
     answer,
     answering,
     ending_with,
-    sender_to,
 )
 
 
@@ -77,7 +77,7 @@ def tls(authority):
 
 @pytest.mark.asyncio
 async def test_f7_a_certificate_nobody_vouches_for_is_refused_before_anything_is_sent(
-    tls,
+    sender_to, tls
 ):
     server = RawServer(answering(answer()), tls=tls)
     async with server, sender_to(server.url) as sender:
@@ -93,7 +93,7 @@ async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls
     server = RawServer(answering(answer()), tls=tls)
     async with server:
         lax = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
-        async with lax, sender_to(server.url, session=lax) as sender:
+        async with lax, servers.sender_to(server.url, session=lax) as sender:
             theirs = await lax.get(server.url)  # there is a connection to reuse now
             await theirs.read()
             before = server.received
@@ -103,7 +103,7 @@ async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls
 
 
 @pytest.mark.asyncio
-async def test_a_context_with_an_authority_of_ones_own_works(tls, authority):
+async def test_a_context_with_an_authority_of_ones_own_works(sender_to, tls, authority):
     own = ssl.create_default_context(cafile=str(authority))
     server = RawServer(answering(answer()), tls=tls)
     async with server, sender_to(server.url, ssl_context=own) as sender:
@@ -111,7 +111,7 @@ async def test_a_context_with_an_authority_of_ones_own_works(tls, authority):
 
 
 @pytest.mark.asyncio
-async def test_f8_a_server_with_an_old_protocol_is_not_tried_again():
+async def test_f8_a_server_with_an_old_protocol_is_not_tried_again(sender_to):
     async def old(connection):
         await connection.send(bytes.fromhex("15030100020246"))  # protocol_version
         await asyncio.Event().wait()
@@ -176,7 +176,9 @@ def test_a_request_in_the_clear_does_not_go_through_a_proxy():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "again"), [(407, False), (503, True)])
-async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(status, again):
+async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(
+    sender_to, status, again
+):
     refusal = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
     async with RawServer(ending_with(refusal)) as proxy:
         url = proxy.url.replace("http://", f"http://user:{PASSWORD}@")
@@ -192,7 +194,7 @@ async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(status, 
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_is_not_there_is_told_from_a_server_that_is_not():
+async def test_a_proxy_that_is_not_there_is_told_from_a_server_that_is_not(sender_to):
     sender = sender_to("https://127.0.0.1:1", proxy="http://127.0.0.1:1")
     async with sender as opened:
         with pytest.raises(ProxyError):

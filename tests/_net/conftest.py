@@ -1,0 +1,21 @@
+"""Both senders: what is asked of one is asked of the other."""
+
+from functools import partial
+
+import pytest
+
+from persona_share._net.http import AiohttpSender
+from persona_share._net.httpx import HttpxSender
+from tests import servers
+
+
+@pytest.fixture(params=[AiohttpSender, HttpxSender], ids=["aiohttp", "httpx"])
+def kind(request):
+    """Answer one sender's class after the other."""
+    return request.param
+
+
+@pytest.fixture
+def sender_to(kind):
+    """Answer what opens a sender of this kind to a server of this machine."""
+    return partial(servers.sender_to, kind=kind)
