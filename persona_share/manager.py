@@ -10,6 +10,7 @@ from typing import Literal, NoReturn, Self
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
+from persona_share._tokens.lending import TokenLender
 from persona_share._tokens.renewal import Renewal
 from persona_share._wire.lifetime import Standing
 from persona_share.errors import (
@@ -91,6 +92,15 @@ class ScopedTokenManager:
             scope=asked,
         )
         return ScopedSession(asked, caller, self.session, self._describe)
+
+    def lender(self, scope: Scope | str) -> TokenLender:
+        """Answer what lends this scope's token to other clients; there is no I/O in this.
+
+        `persona_share.integrations` has the parts that fit it into aiohttp and httpx.
+        """
+        return TokenLender(
+            _asked(scope), self._broker, self._account, self._require_open
+        )
 
     async def token(
         self,

@@ -67,6 +67,18 @@ def address_of(
     return Address(origin + path, origin, host, parts.scheme == "https", loopback)
 
 
+def origin_of(url: str) -> str | None:
+    """Answer scheme, host and port of any URL (RFC 6454 §4), or None if it has none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORT or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.hostname}:{port or _DEFAULT_PORT[parts.scheme]}"
+
+
 def is_loopback(host: str) -> bool:
     """Answer whether a host is this machine by its very name (127.0.0.0/8, ::1)."""
     if host == "localhost":

@@ -8,6 +8,7 @@ from persona_share._wire.address import (
     address_of,
     check_credential,
     is_loopback,
+    origin_of,
 )
 from persona_share.errors import ConfigurationError, InsecureOriginError, PersonaError
 
@@ -145,3 +146,38 @@ def test_a_sandbox_s_credential_goes_to_loopback_only():
     with pytest.raises(InsecureOriginError) as caught:
         check_credential("Bearer localbox_CANARY", address_of())
     assert "CANARY" not in str(caught.value)
+
+
+# ── Origins of any address ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.withpersona.com",
+        "https://API.withpersona.com:443/api/v1/x?y#z",
+        "HTTPS://user:password@api.withpersona.com/",
+    ],
+)
+def test_one_origin_has_many_spellings(url):
+    assert origin_of(url) == "https://api.withpersona.com:443"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.withpersona.com/",
+        "https://api.withpersona.com:8443/",
+        "https://api.withpersona.com./",
+        "https://api.withpersona.com@evil.example/",
+        "https://evil.example/https://api.withpersona.com/",
+        "https://api.withpersona.com.evil.example/",
+        "//api.withpersona.com/",
+        "ftp://api.withpersona.com/",
+        "https://api.withpersona.com:x/",
+        "https://[::1/",
+        "",
+    ],
+)
+def test_t2_what_only_looks_like_an_origin_is_another_one_or_none(url):
+    assert origin_of(url) != origin_of("https://api.withpersona.com")

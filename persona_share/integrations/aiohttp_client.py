@@ -1,0 +1,50 @@
+"""A middleware for aiohttp's client that adds scoped tokens to its requests."""
+
+from typing import Final
+
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, hdrs
+from aiohttp.payload import BytesPayload
+
+from persona_share.manager import ScopedTokenManager
+from persona_share.model.scope import Scope
+
+
+_UNAUTHORIZED: Final = 401
+
+
+class ScopedTokens:
+    """Gives each request to the manager's origin the token of one scope.
+
+    ``ClientSession(middlewares=[ScopedTokens(manager, scope)])``, or ``middlewares=``
+    of one request. Requests to any other origin pass as they are, those that follow a
+    redirect included. After a 401 the manager decides, as for its own sessions; a
+    request whose body was a stream is not repeated. Raises what
+    `ScopedTokenManager.token` raises.
+    """
+
+    def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
+        self._lender = manager.lender(scope)
+
+    async def __call__(
+        self, request: ClientRequest, handler: ClientHandlerType
+    ) -> ClientResponse:
+        """Send a request with a token, and again where a 401 calls for it."""
+        if not self._lender.serves(str(request.url)):
+            return await handler(request)
+        lease = await self._lender.lend()
+        refusals = 0
+        while True:
+            request.headers[hdrs.AUTHORIZATION] = lease.header
+            response = await handler(request)
+            if response.status != _UNAUTHORIZED or not _repeatable(request):
+                return response
+            refusals += 1
+            another = await self._lender.lend_again(lease, refusals)
+            if another is None:
+                return response
+            lease = another
+            response.release()
+
+
+def _repeatable(request: ClientRequest) -> bool:
+    return not request.body or isinstance(request.body, BytesPayload)

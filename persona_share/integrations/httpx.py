@@ -1,0 +1,67 @@
+"""An `httpx.Auth` that adds scoped tokens to the requests of an `httpx.AsyncClient`."""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Final
+
+import httpx
+
+from persona_share.errors import UsageError
+from persona_share.manager import ScopedTokenManager
+from persona_share.model.scope import Scope
+
+
+_UNAUTHORIZED: Final = 401
+
+
+class ScopedAuth(httpx.Auth):
+    """Gives each request to the manager's origin the token of one scope.
+
+    ``httpx.AsyncClient(auth=ScopedAuth(manager, scope))``, or ``auth=`` of one request.
+    Requests to any other origin pass as they are. After a 401 the manager decides, as
+    for its own sessions; a request whose body was a stream is not repeated. Raises what
+    `ScopedTokenManager.token` raises, and `UsageError` in a synchronous client.
+    """
+
+    def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
+        self._lender = manager.lender(scope)
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send a request with a token, and again where a 401 calls for it."""
+        if not self._lender.serves(str(request.url)):
+            yield request
+            return
+        lease = await self._lender.lend()
+        refusals = 0
+        while True:
+            request.headers["Authorization"] = lease.header
+            response = yield request
+            if not self._was_refused(response) or not _repeatable(request):
+                return
+            refusals += 1
+            another = await self._lender.lend_again(lease, refusals)
+            if another is None:
+                return
+            lease = another
+
+    def _was_refused(self, response: httpx.Response) -> bool:
+        # After a redirect the answer may be somebody else's, who got no token.
+        refused = response.status_code == _UNAUTHORIZED
+        return refused and self._lender.serves(str(response.url))
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """Refuse: there is no waiting for a token in a synchronous client."""
+        _refuse_sync()
+        yield request
+
+
+def _repeatable(request: httpx.Request) -> bool:
+    return isinstance(request.stream, httpx.ByteStream)
+
+
+def _refuse_sync() -> None:
+    message = "scoped tokens need an httpx.AsyncClient"
+    raise UsageError(message)

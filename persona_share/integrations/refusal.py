@@ -1,0 +1,115 @@
+"""What an application tells its own callers when the sharing did not work.
+
+Nothing of Persona's answer is passed on: not its words, no id, no scope. The error
+itself goes to the log, for those who run the application.
+"""
+
+import logging
+from typing import Final
+
+import attrs
+
+from persona_share import errors
+from persona_share.errors import PersonaError
+
+
+_LOG: Final = logging.getLogger("persona_share")
+_SERVER_FAULT: Final = 500
+
+
+@attrs.frozen
+class Refusal:
+    """An HTTP status with a word for programs, a sentence for people, and a pause."""
+
+    status: int
+    code: str
+    message: str
+    retry_after: int | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Answer the headers that belong to it."""
+        headers = {"Cache-Control": "no-store"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
+
+    def body(self) -> dict[str, dict[str, str]]:
+        """Answer what goes out as JSON."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+# The first that fits counts, so that the special ones come first.
+_TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
+    (
+        errors.SignatureError,
+        Refusal(400, "bad_signature", "The delivery is not signed as it must be."),
+    ),
+    (errors.InvalidIdError, Refusal(404, "not_found", "There is no such object.")),
+    (errors.NotFoundError, Refusal(404, "not_found", "There is no such object.")),
+    (
+        errors.ScopeNotCoveredError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.ScopeNotGrantedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.PermissionDeniedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.ConflictError,
+        Refusal(409, "conflict", "The state of the object does not allow this."),
+    ),
+    (
+        errors.DeadlineExceededError,
+        Refusal(504, "timeout", "Persona did not answer in time."),
+    ),
+    (
+        errors.RedemptionPendingError,
+        Refusal(504, "timeout", "Persona did not answer in time."),
+    ),
+    (
+        errors.OutcomeUnknownError,
+        Refusal(502, "outcome_unknown", "It is not known whether this took effect."),
+    ),
+    (
+        errors.PoolTimeoutError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.RateLimitedError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.ExchangeRateLimitedError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.TokenError,
+        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+    ),
+    (
+        errors.StoreError,
+        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+    ),
+    (errors.UsageError, Refusal(500, "internal", "The application made a mistake.")),
+    (PersonaError, Refusal(502, "upstream", "Persona could not be asked.")),
+)
+
+
+def refusal_of(error: PersonaError) -> Refusal:
+    """Answer what to tell a caller for an error."""
+    found = next(refusal for kind, refusal in _TABLE if isinstance(error, kind))
+    if found.status == 503 and error.retry_after is not None:  # noqa: PLR2004 — unavailable
+        return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
+    return found
+
+
+def noted(error: PersonaError, operation: str) -> Refusal:
+    """Answer what to tell a caller, and log what only the operator may know."""
+    refusal = refusal_of(error)
+    if refusal.status >= _SERVER_FAULT:
+        _LOG.warning("%s answered %d: %s", operation, refusal.status, error)
+    return refusal

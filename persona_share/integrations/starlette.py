@@ -1,0 +1,125 @@
+"""Starlette and FastAPI: one manager for an application, sessions for its requests.
+
+persona = Persona(sharing)          # see `application` for what an opening is
+app = FastAPI(lifespan=own)         # its own lifespan goes on as it is
+persona.install(app)
+
+@app.get("/inquiries/{inquiry_id}")
+async def read(
+    inquiry_id: str,
+    session: Annotated[
+        ScopedSession, Depends(persona.session("inquiry.read:{inquiry_id}"))
+    ],
+): ...
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from persona_share.errors import PersonaError, SignatureError
+from persona_share.integrations.application import Holder, Opening, filled
+from persona_share.integrations.health import Health, health_of
+from persona_share.integrations.refusal import noted
+from persona_share.manager import ScopedTokenManager
+from persona_share.model.scope import Scope
+from persona_share.session import ScopedSession
+from persona_share.webhooks import Delivery, Verifier
+
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+#: More than any event of Persona's has, in bytes.
+LARGEST_DELIVERY: Final = 1024 * 1024
+
+
+class Persona:
+    """The manager of one Starlette or FastAPI application, and what requests get of it.
+
+    It may be made when modules are imported: nothing is opened before the application
+    starts, and everything is closed when it ends.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._holder = Holder(opening)
+
+    def install(self, app: Starlette) -> None:
+        """Open and close with this application, and turn our errors into answers."""
+        router = app.router
+        router.lifespan_context = self.lifespan(router.lifespan_context)
+        app.add_exception_handler(PersonaError, answer_error)
+
+    def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
+        """Answer a lifespan that has the manager open around another one."""
+
+        @asynccontextmanager
+        async def both(app: Any) -> AsyncIterator[Any]:
+            async with self._holder.opened():
+                if inner is None:
+                    yield None
+                    return
+                async with inner(app) as state:
+                    yield state
+
+        return both
+
+    async def manager(self) -> ScopedTokenManager:
+        """Answer the manager: a dependency of FastAPI as it stands."""
+        return self._holder.manager()
+
+    def session(
+        self, scope: Scope | str
+    ) -> Callable[[Request], Awaitable[ScopedSession]]:
+        """Answer a dependency that answers a session for a scope.
+
+        The scope may name parameters of the path, ``inquiry.read:{inquiry_id}``; each
+        must be a single id. What is called with a request works without FastAPI, too.
+        """
+
+        async def session_of(request: Request) -> ScopedSession:
+            asked = filled(scope, request.path_params)
+            return self._holder.manager().session(asked)
+
+        return session_of
+
+    async def health(self) -> Health:
+        """Answer how the sharing does: a dependency of FastAPI as it stands."""
+        return health_of(self._holder.manager())
+
+
+def verified(
+    verifier: Verifier, *, largest: int = LARGEST_DELIVERY
+) -> Callable[[Request], Awaitable[Delivery]]:
+    """Answer a dependency that answers a webhook's delivery once it was verified.
+
+    A request that is not signed as it must be is answered 400, one over ``largest``
+    bytes 413; the handler is not called for either.
+    """
+
+    async def delivery_of(request: Request) -> Delivery:
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > largest:
+                raise HTTPException(413)
+        try:
+            return await verifier.receive(
+                bytes(body), request.headers.get("Persona-Signature")
+            )
+        except SignatureError:
+            raise HTTPException(400, "bad signature") from None
+
+    return delivery_of
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Answer a request that failed with an error of ours: an exception handler."""
+    if not isinstance(error, PersonaError):
+        raise error
+    refusal = noted(error, request.method)
+    return JSONResponse(refusal.body(), refusal.status, refusal.headers())

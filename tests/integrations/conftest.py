@@ -1,0 +1,57 @@
+"""A sandbox, and an application's own way to open its manager on it."""
+
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest_asyncio
+
+from persona_share import PersonaClient, ScopedTokenManager
+from persona_share.sandbox import Sandbox
+from persona_share.testing import FakeClock, fake_world
+
+
+CANARY = "CANARY-3b1f"
+
+
+@attrs.define
+class Stage:
+    box: Sandbox
+    clock: FakeClock
+    opened: int = 0
+
+    def client(self, side, **options):
+        return PersonaClient(
+            side.api_key,
+            base_url=self.box.url,
+            insecure_local=True,
+            _world=fake_world(self.clock),
+            **options,
+        )
+
+    @asynccontextmanager
+    async def opening(self, **options):
+        """Open everything that an application of the destination needs."""
+        async with (
+            self.client(self.box.source) as source,
+            self.client(self.box.destination) as client,
+        ):
+
+            async def ask_partner(scope):
+                return await source.oauth.authorize(
+                    client_id=self.box.destination.id, scope=scope
+                )
+
+            options = {"codes": ask_partner, **options}
+            async with ScopedTokenManager(client, **options) as manager:
+                self.opened += 1
+                try:
+                    yield manager
+                finally:
+                    self.opened -= 1
+
+
+@pytest_asyncio.fixture
+async def stage():
+    clock = FakeClock()
+    async with Sandbox(_clock=clock.epoch, rate_limit=None) as box:
+        yield Stage(box, clock)

@@ -1,0 +1,118 @@
+"""An aiohttp.web application with shared objects in it."""
+
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from persona_share.errors import ServerError
+from persona_share.integrations.aiohttp import (
+    MANAGER,
+    health_for,
+    manager_of,
+    session_of,
+    setup,
+    verified,
+)
+from persona_share.webhooks import Verifier, sign
+from tests.integrations.conftest import CANARY
+from tests.integrations.test_starlette import SECRET, an_event
+
+
+async def read(request):
+    session = session_of(request, "inquiry.read:{inquiry_id}")
+    inquiry = await session.inquiries.retrieve(request.match_info["inquiry_id"])
+    return web.json_response(inquiry.id)
+
+
+async def broken(_request):
+    raise ServerError(CANARY, status=500)
+
+
+async def health(request):
+    return web.json_response(health_for(request).as_dict())
+
+
+async def hook(request):
+    delivery = await verified(request, Verifier(SECRET))
+    return web.json_response(delivery.event.id)
+
+
+async def is_same(request):
+    return web.json_response(manager_of(request) is request.config_dict[MANAGER])
+
+
+@pytest_asyncio.fixture
+async def client(stage):
+    app = web.Application()
+    setup(app, stage.opening)
+    app.router.add_get("/inquiries/{inquiry_id}", read)
+    app.router.add_get("/broken", broken)
+    app.router.add_get("/health", health)
+    app.router.add_post("/hook", hook)
+    below = web.Application()
+    below.router.add_get("/same", is_same)
+    app.add_subapp("/below", below)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+@pytest.mark.asyncio
+async def test_one_manager_serves_every_request(stage, client):
+    ids = [stage.box.add_inquiry().id for _ in range(3)]
+    for each in [*ids, *ids]:
+        answer = await client.get(f"/inquiries/{each}")
+        assert await answer.json() == each
+    assert stage.box.log.tokens_minted == 3
+
+
+@pytest.mark.asyncio
+async def test_it_is_closed_with_the_application(stage, client):
+    assert stage.opened == 1
+    await client.close()
+    assert stage.opened == 0
+
+
+@pytest.mark.asyncio
+async def test_an_application_below_has_the_same_manager(client):
+    assert await (await client.get("/below/same")).json() is True
+
+
+@pytest.mark.asyncio
+async def test_an_error_is_an_answer_without_what_it_knows(client):
+    answer = await client.get("/broken")
+    assert answer.status == 502
+    assert CANARY not in await answer.text()
+
+
+@pytest.mark.asyncio
+async def test_an_id_that_is_none_is_not_found_and_nothing_is_sent(stage, client):
+    answer = await client.get("/inquiries/inq_1%20inquiry.write:inq_2")
+    assert answer.status == 404
+    assert len(stage.box.log) == 0
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_the_application_chose_stays_as_it_is(client):
+    assert (await client.get("/nowhere")).status == 404
+
+
+@pytest.mark.asyncio
+async def test_health_tells_states_and_times(stage, client):
+    await client.get(f"/inquiries/{stage.box.add_inquiry().id}")
+    found = await (await client.get("/health")).json()
+    assert found["tokens"] == {"fresh": 1}
+    assert found["nearest_end"] == 3_599
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("signed", "status"), [(True, 200), (False, 400)])
+async def test_only_a_signed_delivery_reaches_the_handler(client, signed, status):
+    now = datetime.now(UTC)  # noqa: TID251 — as a sender does
+    signature = sign(an_event(), SECRET, at=now) if signed else "t=1,v1=00"
+    answer = await client.post(
+        "/hook", data=an_event(), headers={"Persona-Signature": signature}
+    )
+    assert answer.status == status

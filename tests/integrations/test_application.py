@@ -1,0 +1,66 @@
+"""The manager of one application, and scopes that take ids from requests."""
+
+import pytest
+
+from persona_share import Scope
+from persona_share.errors import (
+    InvalidArgumentError,
+    InvalidIdError,
+    NotOpenError,
+    UsageError,
+)
+from persona_share.integrations.application import Holder, filled
+
+
+def test_a_scope_takes_an_id_from_the_path():
+    template = "inquiry.read:{inquiry_id} verification.read:{inquiry_id}"
+    found = filled(template, {"inquiry_id": "inq_1", "other": "ver_1"})
+    assert found == Scope.parse("inquiry.read:inq_1 verification.read:inq_1")
+
+
+def test_a_ready_scope_is_taken_as_it_is():
+    assert filled(Scope.read("inq_1"), {}) == Scope.read("inq_1")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "inq_1 inquiry.write:inq_2", "inq_1\tx", "inq_1:x", "{other}", "é"]
+)
+def test_no_request_can_widen_a_scope(value):
+    with pytest.raises(InvalidIdError) as caught:
+        filled("inquiry.read:{inquiry_id}", {"inquiry_id": value})
+    assert not value or value not in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["inquiry.read:{missing}", "inquiry.read:{}"])
+def test_a_parameter_that_the_path_lacks_is_told(template):
+    with pytest.raises(InvalidArgumentError, match="which the path does not have"):
+        filled(template, {"inquiry_id": "inq_1"})
+
+
+@pytest.mark.parametrize("template", ["{id.__class__}", "{id[0]}"])
+def test_a_template_reaches_nothing_but_the_value(template):
+    with pytest.raises(InvalidArgumentError):
+        filled(f"inquiry.read:{template}", {"id": "inq_1"})
+
+
+@pytest.mark.asyncio
+async def test_the_manager_is_there_between_start_and_end(stage):
+    holder = Holder(stage.opening)
+    with pytest.raises(NotOpenError):
+        holder.manager()
+    for _ in range(2):  # an application may be started again, as tests do
+        async with holder.opened() as manager:
+            assert holder.manager() is manager
+            assert stage.opened == 1
+        assert stage.opened == 0
+    with pytest.raises(NotOpenError):
+        holder.manager()
+
+
+@pytest.mark.asyncio
+async def test_one_application_is_started_once_at_a_time(stage):
+    holder = Holder(stage.opening)
+    async with holder.opened():
+        with pytest.raises(UsageError):
+            await holder.opened().__aenter__()
+        assert stage.opened == 1

@@ -1,0 +1,217 @@
+"""Clients of other people, to whose requests a manager lends its tokens."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import aiohttp
+import httpx
+import pytest
+
+from persona_share import Scope
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    ManagerClosedError,
+    UsageError,
+)
+from persona_share.integrations.aiohttp_client import ScopedTokens
+from persona_share.integrations.httpx import ScopedAuth
+from persona_share.testing import FakeClock
+from tests.servers import RawServer, answer, answering
+
+
+class Foreign:
+    """What both foreign clients can do, in the same words."""
+
+    def __init__(self, client):
+        self._client = client
+
+
+class ForeignAiohttp(Foreign):
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, manager, scope):
+        middlewares = [ScopedTokens(manager, scope)]
+        async with aiohttp.ClientSession(middlewares=middlewares) as client:
+            yield cls(client)
+
+    async def ask(self, method, url, data=None, **options):
+        async with self._client.request(method, url, data=data, **options) as answer:
+            return answer.status, await answer.read()
+
+
+class ForeignHttpx(Foreign):
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, manager, scope):
+        auth = ScopedAuth(manager, scope)
+        async with httpx.AsyncClient(auth=auth, follow_redirects=True) as client:
+            yield cls(client)
+
+    async def ask(self, method, url, data=None, **options):
+        answer = await self._client.request(method, url, content=data, **options)
+        return answer.status_code, answer.content
+
+
+@pytest.fixture(params=[ForeignAiohttp, ForeignHttpx], ids=["aiohttp", "httpx"])
+def foreign(request):
+    return request.param
+
+
+async def until(clock, work, step=0.5):
+    """Let time pass until something is done."""
+    task = asyncio.ensure_future(work)
+    for _ in range(2_000):
+        await asyncio.wait({task}, timeout=0.005)
+        if task.done():
+            break
+        clock.advance(step)
+    return await task
+
+
+@pytest.mark.asyncio
+async def test_a_foreign_client_reads_under_a_token_that_is_renewed(stage, foreign):
+    inquiry = stage.box.add_inquiry()
+    url = f"{stage.box.url}/inquiries/{inquiry.id}"
+    async with (
+        stage.opening() as manager,
+        foreign.opened(manager, Scope.read(inquiry.id)) as client,
+    ):
+        for _ in range(3 * 12):  # three hours
+            status, body = await client.ask("GET", url)
+            assert status == 200
+            assert json.loads(body)["data"]["id"] == inquiry.id
+            stage.clock.advance(300)
+            await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+    assert stage.box.log.count(status=401) == 0
+    assert 3 <= stage.box.log.tokens_minted <= 5
+
+
+@pytest.mark.asyncio
+async def test_it_shares_the_token_of_the_managers_own_sessions(stage, foreign):
+    inquiry = stage.box.add_inquiry()
+    scope = Scope.read(inquiry.id)
+    url = f"{stage.box.url}/inquiries/{inquiry.id}"
+    async with stage.opening() as manager, foreign.opened(manager, scope) as client:
+        await manager.session(scope).inquiries.retrieve(inquiry.id)
+        await asyncio.gather(*(client.ask("GET", url) for _ in range(50)))
+    assert stage.box.log.tokens_minted == 1
+
+
+@pytest.mark.asyncio
+async def test_f79_a_revoked_token_is_replaced_and_the_caller_sees_nothing(
+    stage, foreign
+):
+    inquiry = stage.box.add_inquiry()
+    scope = Scope.read(inquiry.id)
+    url = f"{stage.box.url}/inquiries/{inquiry.id}"
+    async with stage.opening() as manager, foreign.opened(manager, scope) as client:
+        await client.ask("GET", url)
+        stage.clock.advance(60)
+        stage.box.revoke(str(scope))
+        status, _ = await until(stage.clock, client.ask("GET", url), step=0.1)
+    assert status == 200
+    assert stage.box.log.tokens_minted == 2
+
+
+@pytest.mark.asyncio
+async def test_t1_no_byte_of_a_token_reaches_a_second_origin(stage, foreign):
+    inquiry = stage.box.add_inquiry()
+    async with (
+        RawServer(answering(answer(401))) as other,
+        stage.opening() as manager,
+        foreign.opened(manager, Scope.read(inquiry.id)) as client,
+    ):
+        token = (await manager.token(Scope.read(inquiry.id))).reveal()
+        assert (await client.ask("GET", f"{other.url}/api/v1/x"))[0] == 401
+        assert (await client.ask("POST", f"{other.api}/x", data=b"a"))[0] == 401
+        assert other.received.count(b"HTTP/1.1") == 2
+        assert token.encode() not in other.received
+        assert b"authorization" not in other.received.lower()
+        # A stranger's 401 says nothing about the token.
+        assert manager.metrics().strikes == 0
+
+
+@pytest.mark.asyncio
+async def test_t1_a_redirect_takes_no_token_along(foreign):
+    async with RawServer(answering(answer(401))) as trap:
+        moved = answer(302, b"", [("Location", f"{trap.url}/x")])
+        async with RawServer(answering(moved)) as server:
+            manager = HandedOut(server.url)
+            async with foreign.opened(manager, "inquiry.read:inq_1") as client:
+                status, _ = await client.ask("GET", f"{server.api}/a")
+    assert status == 401
+    assert b"Authorization: Bearer lent" in server.received
+    assert b"GET /x" in trap.received
+    assert b"authorization" not in trap.received.lower()
+    assert manager.complaints == 0
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_was_a_stream_is_not_sent_again(foreign):
+    async def pieces():
+        yield b"one"
+
+    async with RawServer(answering(answer(401))) as server:
+        manager = HandedOut(server.url)
+        async with foreign.opened(manager, "inquiry.read:inq_1") as client:
+            assert (await client.ask("POST", server.api, data=pieces()))[0] == 401
+            assert manager.complaints == 0
+            assert (await client.ask("POST", server.api, data=b"one"))[0] == 401
+            assert manager.complaints == 1
+
+
+@pytest.mark.asyncio
+async def test_a_token_that_cannot_be_had_is_an_error_and_nothing_is_sent(foreign):
+    async with RawServer(answering(answer())) as server:
+        manager = HandedOut(server.url, error=AuthorizationCodeRequiredError("none"))
+        async with foreign.opened(manager, "inquiry.read:inq_1") as client:
+            with pytest.raises(AuthorizationCodeRequiredError):
+                await client.ask("GET", server.api)
+        assert server.connections == 0
+
+
+@pytest.mark.asyncio
+async def test_a_closed_manager_lends_nothing_even_what_was_fresh(stage, foreign):
+    inquiry = stage.box.add_inquiry()
+    async with (
+        stage.opening() as manager,
+        foreign.opened(manager, Scope.read(inquiry.id)) as client,
+    ):
+        url = f"{stage.box.url}/inquiries/{inquiry.id}"
+        assert (await client.ask("GET", url))[0] == 200
+        await manager.aclose()
+        with pytest.raises(ManagerClosedError):
+            await client.ask("GET", url)
+
+
+def test_a_synchronous_client_is_refused():
+    auth = ScopedAuth(HandedOut("http://127.0.0.1:1"), "inquiry.read:inq_1")
+    with httpx.Client(auth=auth) as client, pytest.raises(UsageError, match="Async"):
+        client.get("http://127.0.0.1:1")
+
+
+class HandedOut:
+    """A manager that always lends the same, to see what is done with it."""
+
+    header = "Bearer lent"
+
+    def __init__(self, url, *, error=None):
+        self._url = url
+        self._error = error
+        self.complaints = 0
+        self.clock = FakeClock()
+
+    def lender(self, _scope):
+        return self
+
+    def serves(self, url):
+        return url.startswith(self._url)
+
+    async def lend(self):
+        if self._error is not None:
+            raise self._error
+        return self
+
+    async def lend_again(self, _lease, _refusals):
+        self.complaints += 1

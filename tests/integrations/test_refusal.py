@@ -1,0 +1,81 @@
+"""What an application's own callers are told."""
+
+import inspect
+import logging
+
+import pytest
+
+from persona_share import errors
+from persona_share.errors import PersonaError
+from persona_share.integrations.refusal import noted, refusal_of
+from tests.integrations.conftest import CANARY
+
+
+KINDS = [
+    each
+    for each in vars(errors).values()
+    if inspect.isclass(each) and issubclass(each, PersonaError)
+]
+#: What an error of this kind is made with beside its text.
+FACTS = {
+    "missing": f"inquiry.read:{CANARY}",
+    "reason": CANARY,
+    "status": 400,
+    "title": CANARY,
+}
+
+
+def an_error(kind, **facts):
+    wanted = inspect.signature(kind.__init__).parameters
+    known = {name: value for name, value in FACTS.items() if name in wanted}
+    return kind(CANARY, **known, **facts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_error_tells_a_caller_what_it_knows(kind):
+    refusal = refusal_of(an_error(kind))
+    assert 400 <= refusal.status < 600
+    assert CANARY not in repr(refusal.body())
+    assert CANARY not in repr(refusal.headers())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (errors.NotFoundError, 404),
+        (errors.InvalidIdError, 404),
+        (errors.ScopeNotCoveredError, 403),
+        (errors.ScopeNotGrantedError, 403),
+        (errors.ConflictError, 409),
+        (errors.DeadlineExceededError, 504),
+        (errors.OutcomeUnknownError, 502),
+        (errors.ServerError, 502),
+        (errors.AuthenticationError, 502),
+        (errors.RateLimitedError, 503),
+        (errors.CodeRejectedError, 503),
+        (errors.StoreUnavailableError, 503),
+        (errors.ConfigurationError, 500),
+        (errors.SignatureError, 400),
+    ],
+)
+def test_the_status_says_whose_fault_it_is(kind, status):
+    assert refusal_of(an_error(kind)).status == status
+
+
+@pytest.mark.parametrize(("told", "passed_on"), [(29.6, "30"), (0.01, "1")])
+def test_a_caller_learns_when_to_come_again(told, passed_on):
+    error = errors.RateLimitedError("x", status=429, retry_after=told)
+    assert refusal_of(error).headers()["Retry-After"] == passed_on
+
+
+def test_a_pause_that_nobody_named_is_not_made_up():
+    error = errors.RateLimitedError("x", status=429)
+    assert "Retry-After" not in refusal_of(error).headers()
+
+
+def test_who_runs_the_application_finds_the_cause_in_the_log(caplog):
+    with caplog.at_level(logging.WARNING, "persona_share"):
+        noted(errors.ServerError("the service failed", status=503), "GET")
+        noted(errors.NotFoundError("no such object", status=404), "GET")
+    assert [each.name for each in caplog.records] == ["persona_share"]
+    assert "answered 502: the service failed" in caplog.text

@@ -1,0 +1,205 @@
+"""A FastAPI application with shared objects in it."""
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from persona_share import ScopedSession, ScopedTokenManager
+from persona_share.errors import ServerError
+from persona_share.integrations.health import Health
+from persona_share.integrations.starlette import Persona, answer_error, verified
+from persona_share.webhooks import Delivery, Verifier, sign
+from tests.integrations.conftest import CANARY
+
+
+SECRET = "CANARY-webhook-secret"
+
+
+@asynccontextmanager
+async def started(app):
+    """Start an application as a server does, and answer a client of it."""
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as web:
+            web.state = state
+            yield web
+
+
+def an_app(stage, **options):
+    persona = Persona(stage.opening)
+    app = FastAPI(**options)
+    persona.install(app)
+
+    @app.get("/inquiries/{inquiry_id}")
+    async def read(
+        inquiry_id: str,
+        session: Annotated[
+            ScopedSession, Depends(persona.session("inquiry.read:{inquiry_id}"))
+        ],
+    ) -> dict[str, str | None]:
+        inquiry = await session.inquiries.retrieve(inquiry_id)
+        return {"id": inquiry.id, "scope": str(session.scope)}
+
+    @app.get("/tokens")
+    async def tokens(
+        manager: Annotated[ScopedTokenManager, Depends(persona.manager)],
+    ) -> int:
+        return len(manager.tokens())
+
+    @app.get("/health")
+    async def health(
+        found: Annotated[Health, Depends(persona.health)],
+    ) -> dict[str, object]:
+        return found.as_dict()
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise ServerError(CANARY, status=500, title=CANARY)
+
+    @app.post("/hook")
+    async def hook(
+        delivery: Annotated[
+            Delivery, Depends(verified(Verifier(SECRET), largest=9_999))
+        ],
+    ) -> str:
+        return str(delivery.event.id)
+
+    return app
+
+
+@pytest_asyncio.fixture
+async def web(stage):
+    async with started(an_app(stage)) as web:
+        yield web
+
+
+@pytest.mark.asyncio
+async def test_one_manager_serves_every_request(stage, web):
+    ids = [stage.box.add_inquiry().id for _ in range(3)]
+    for each in [*ids, *ids]:
+        answer = await web.get(f"/inquiries/{each}")
+        assert answer.json() == {"id": each, "scope": f"inquiry.read:{each}"}
+    assert stage.box.log.tokens_minted == 3
+    assert (await web.get("/tokens")).json() == 3
+
+
+@pytest.mark.asyncio
+async def test_it_opens_and_closes_around_a_lifespan_that_is_there_already(stage):
+    seen = []
+
+    @asynccontextmanager
+    async def own(_app):
+        seen.append(stage.opened)
+        yield {"own": "state"}
+        seen.append(stage.opened)
+
+    async with started(an_app(stage, lifespan=own)) as web:
+        assert web.state == {"own": "state"}
+        assert stage.opened == 1
+    assert seen == [1, 1]
+    assert stage.opened == 0
+
+
+@pytest.mark.asyncio
+async def test_an_application_that_fails_to_start_leaves_nothing_open(stage):
+    @asynccontextmanager
+    async def own(_app):
+        raise RuntimeError("no database")
+        yield
+
+    with pytest.raises(RuntimeError, match="no database"):
+        async with started(an_app(stage, lifespan=own)):
+            pass
+    assert stage.opened == 0
+
+
+@pytest.mark.asyncio
+async def test_an_id_that_is_none_is_not_found_and_nothing_is_sent(stage, web):
+    answer = await web.get("/inquiries/inq_1%20inquiry.write:inq_2")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+    assert len(stage.box.log) == 0
+
+
+@pytest.mark.asyncio
+async def test_an_error_is_an_answer_without_what_it_knows(web):
+    answer = await web.get("/broken")
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "upstream"
+    assert answer.headers["cache-control"] == "no-store"
+    assert CANARY not in answer.text
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_somebody_else_is_left_alone():
+    with pytest.raises(ValueError, match="theirs"):
+        await answer_error(None, ValueError("theirs"))
+
+
+@pytest.mark.asyncio
+async def test_health_tells_states_and_times_and_no_object(stage, web):
+    inquiry = stage.box.add_inquiry()
+    await web.get(f"/inquiries/{inquiry.id}")
+    stage.clock.advance(600)
+    health = (await web.get("/health")).json()
+    assert health["tokens"] == {"fresh": 1}
+    assert health["nearest_end"] == 2_999
+    assert health["codes_per_token"] == 1.0
+    assert inquiry.id not in str(health)
+
+
+def an_event():
+    return (
+        b'{"data":{"type":"event","id":"evt_1","attributes":{"name":"inquiry.created",'
+        b'"payload":{"data":{"type":"inquiry","id":"inq_1","attributes":{}}}}}}'
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_signed_delivery_reaches_the_handler(web):
+    signature = sign(an_event(), SECRET, at=datetime.now(UTC))  # noqa: TID251 — as a sender does
+    answer = await web.post(
+        "/hook", content=an_event(), headers={"Persona-Signature": signature}
+    )
+    assert answer.json() == "evt_1"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("signature", [None, "t=1,v1=00"])
+async def test_any_other_delivery_ends_before_the_handler(web, signature):
+    headers = {} if signature is None else {"Persona-Signature": signature}
+    answer = await web.post("/hook", content=an_event(), headers=headers)
+    assert answer.status_code == 400
+    assert "evt_1" not in answer.text
+
+
+@pytest.mark.asyncio
+async def test_a_delivery_without_end_is_not_read_to_its_end(web):
+    async def endless():
+        while True:
+            yield b"x" * 1_000
+
+    answer = await web.post("/hook", content=endless())
+    assert answer.status_code == 413
+
+
+@pytest.mark.asyncio
+async def test_starlette_alone_will_do(stage):
+    persona = Persona(stage.opening)
+    session_of = persona.session("inquiry.read:{inquiry_id}")
+
+    async def read(request):
+        session = await session_of(request)
+        return JSONResponse(str(session.scope))
+
+    app = Starlette(routes=[Route("/{inquiry_id}", read)], lifespan=persona.lifespan())
+    async with started(app) as web:
+        assert (await web.get("/inq_1")).json() == "inquiry.read:inq_1"
