@@ -186,7 +186,7 @@ class Line:
         bearer = Bearer(self._socket, source)
         if self._gate is None:
             return bearer
-        return Paced(bearer, self._gate, source, ahead=ahead)
+        return Paced(bearer, self._gate, source, ahead=ahead, tell=self._tell)
 
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.world.clock.now, self._tell)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -16,6 +17,7 @@ from persona_share.errors import (
     Phase,
     RateLimitedError,
 )
+from persona_share.model.events import CallPaced, Event
 from persona_share.model.policy import PacingPolicy
 from persona_share.ports import BearerSource, Clock, Sender
 
@@ -41,7 +43,7 @@ class Gate:
 
     def __init__(self, clock: Clock, policy: PacingPolicy) -> None:
         self._clock = clock
-        self._now = clock.now
+        self.now = clock.now
         self.window = Window(policy)
         self._queue: deque[_Waiter] = deque()
         self._opener: asyncio.Task[None] | None = None
@@ -93,13 +95,13 @@ class Gate:
 
     def answered(self, place: Place, response: Response) -> None:
         """Take in an answer and let in whom it has made room for."""
-        self.window.answered(place, response, self._now())
+        self.window.answered(place, response, self.now())
         if self._queue:
             self._move()
 
     def left(self, place: Place, *, sent: bool = True) -> None:
         """Take a place back that brought no answer."""
-        self.window.left(place, self._now(), sent=sent)
+        self.window.left(place, self.now(), sent=sent)
         if self._queue:
             self._move()
 
@@ -121,8 +123,8 @@ class Gate:
             self._queue and window.in_flight < window.allowance + self._queue[0].ahead
         ):
             self._admit()
-        if self._queue and self._now() >= window.opens_at:
-            window.probes(self._now())
+        if self._queue and self.now() >= window.opens_at:
+            window.probes(self.now())
             self._admit()
 
     def _admit(self) -> None:
@@ -141,7 +143,7 @@ class Gate:
         """Look again whenever something may have changed without an answer."""
         while self._queue:
             self._move()
-            now = self._now()
+            now = self.now()
             opens_at = max(self.window.opens_at, now)
             self._dismiss(now, opens_at)
             if not self._queue:
@@ -185,12 +187,19 @@ class Paced:
     """
 
     def __init__(
-        self, inner: Sender, gate: Gate, source: BearerSource, *, ahead: bool = False
+        self,
+        inner: Sender,
+        gate: Gate,
+        source: BearerSource,
+        *,
+        ahead: bool = False,
+        tell: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._inner = inner
         self._gate = gate
         self._source = source
         self._ahead = ahead
+        self._tell = tell
 
     async def send(self, request: Request) -> Response:
         """Send as soon as there is a credential and a place.
@@ -203,7 +212,7 @@ class Paced:
             await self._source.obtain(request.deadline)
         place = self._gate.enter(ahead=self._ahead)
         if place is None:
-            place = await self._turn(request)
+            place = await self._waited(request)
         try:
             response = await self._inner.send(request)
         except BaseException as error:
@@ -212,6 +221,16 @@ class Paced:
             raise
         self._gate.answered(place, response)
         return response
+
+    async def _waited(self, request: Request) -> Place:
+        started = self._gate.now()
+        try:
+            return await self._turn(request)
+        finally:
+            now = self._gate.now()
+            self._tell(
+                CallPaced(at=now, operation=request.operation, seconds=now - started)
+            )
 
     async def _turn(self, request: Request) -> Place:
         gate, source = self._gate, self._source

@@ -46,6 +46,14 @@ class AttemptFailed(Event):
 
 
 @attrs.frozen(kw_only=True)
+class CallPaced(Event):
+    """A call waited ``seconds`` for a place in the service's rate limit."""
+
+    operation: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
 class TokenEvent(Event):
     """Something in the life of a token."""
 

@@ -46,7 +46,8 @@ class Stage:
         self.clock = FakeClock()
         self.gate = Gate(self.clock, PacingPolicy(mode=mode))
         self.source = Source()
-        self.sender = Paced(self, self.gate, self.source)
+        self.told = []
+        self.sender = Paced(self, self.gate, self.source, tell=self.told.append)
         self.exchanger = Paced(self, self.gate, self.source, ahead=True)
         self.reached = []
         self._answers = {}
@@ -141,6 +142,20 @@ async def test_it_spends_what_is_left_but_one_and_then_waits_for_the_reset():
     for number in (4, 5):
         await stage.answer(str(number), 298 - number)
     await asyncio.gather(*calls)
+
+
+@pytest.mark.asyncio
+async def test_a_wait_is_told_with_its_length_and_a_call_that_waits_not_is_not():
+    stage = Stage()
+    await stage.know(1, reset=30)
+    assert stage.told == []
+    call = stage.begin("late")
+    await stage.pass_time(31)
+    await stage.answer("late", 299)
+    await call
+    [told] = stage.told
+    assert told.operation == "GET /x"
+    assert told.seconds == pytest.approx(30, abs=0.5)
 
 
 @pytest.mark.asyncio
