@@ -13,7 +13,8 @@ class Health:
     """The tokens that are held by state, and when the first of them ends in seconds.
 
     No scope, no id and no secret is in it. ``failures`` counts exchanges that failed
-    by the type of their error, since the manager was made.
+    by the type of their error, since the manager was made. ``store_up`` is None where
+    there is no store, or nobody has asked it yet.
     """
 
     tokens: Mapping[str, int]
@@ -21,6 +22,7 @@ class Health:
     codes_waiting: int
     codes_per_token: float | None
     failures: Mapping[str, int]
+    store_up: bool | None
 
     def as_dict(self) -> dict[str, Any]:
         """Answer the same, ready for JSON."""
@@ -36,4 +38,5 @@ def health_of(manager: ScopedTokenManager) -> Health:
         codes_waiting=metrics.codes_waiting,
         codes_per_token=metrics.codes_per_token,
         failures=metrics.failures,
+        store_up=metrics.store_up,
     )

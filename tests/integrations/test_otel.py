@@ -17,6 +17,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share.errors import NotFoundError, TokenError
 from persona_share.integrations.otel import Telemetry
 from persona_share.model import events
+from persona_share.stores import MemoryStore
 from persona_share.testing import fake_world
 
 
@@ -349,6 +350,31 @@ async def test_calls_are_measured_by_route_and_status(stage, watch, watched):
         "/oauth/token",
     }
     assert all(200 <= each["http.response.status_code"] < 300 for each in found)
+
+
+@pytest.mark.asyncio
+async def test_a_token_that_another_manager_brought_is_no_exchange(
+    stage, watch, watched
+):
+    inquiry, store = stage.box.add_inquiry(), MemoryStore()
+    scope = Scope.read(inquiry.id)
+    async with watched(store=store) as one, watched(store=store) as other:
+        await one.manager.token(scope)
+        await other.manager.token(scope)
+        await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+        assert watch.points("persona.store.up") == {frozenset(): 1}
+    assert watch.points("persona.tokens.adopted") == {frozenset(): 1}
+    assert len(watch.spans("persona exchange")) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_exchange_that_was_overtaken_ends_with_what_overtook_it(watch):
+    watch.telemetry(events.CodeRequested(at=1.0, scope_size=1))
+    watch.telemetry(
+        events.TokenAdopted(at=2.0, scope_size=1, generation=2, remaining=9.0)
+    )
+    [span] = watch.spans("persona exchange")
+    assert span.attributes["persona.exchange.adopted"] is True
 
 
 # ── What is in none of it ───────────────────────────────────────────────────────

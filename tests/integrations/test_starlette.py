@@ -153,6 +153,7 @@ async def test_health_tells_states_and_times_and_no_object(stage, web):
     assert health["tokens"] == {"fresh": 1}
     assert health["nearest_end"] == 2_999
     assert health["codes_per_token"] == 1.0
+    assert health["store_up"] is None
     assert inquiry.id not in str(health)
 
 

@@ -20,6 +20,9 @@ class Counting:
         self._claimed = meter.create_counter(
             "persona.codes.claimed", "{code}", "Codes that were taken for an exchange"
         )
+        self._adopted = meter.create_counter(
+            "persona.tokens.adopted", "{token}", "Tokens that another manager brought"
+        )
         self._lost = meter.create_counter(
             "persona.codes.lost", "{code}", "Codes that brought nothing, by the reason"
         )
@@ -52,6 +55,8 @@ class Counting:
         match event:
             case events.CodeClaimed(pushed=pushed):
                 self._claimed.add(1, {"pushed": pushed})
+            case events.TokenAdopted():
+                self._adopted.add(1)
             case events.CodeRejected():
                 self._lost.add(1, {"reason": "rejected"})
             case events.CodeInDoubt():

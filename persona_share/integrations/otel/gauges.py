@@ -87,6 +87,13 @@ class Gauges:
             "Codes burnt per token; 1 is the aim",
         )
 
+        meter.create_observable_gauge(
+            "persona.store.up",
+            [self._store_up],
+            "1",
+            "Whether the token store answers: 1 or 0",
+        )
+
     def observe(self, manager: ScopedTokenManager) -> None:
         """Look at this manager, too."""
         self._managers.append(Observed(manager, self._now))
@@ -122,6 +129,11 @@ class Gauges:
         minted = sum(each.minted for each in found)
         claimed = sum(each.codes_claimed for each in found)
         return [Observation(claimed / minted)] if minted else []
+
+    def _store_up(self, _: CallbackOptions) -> list[Observation]:
+        found = [each.found().store_up for each in self._alive()]
+        known = [up for up in found if up is not None]
+        return [Observation(int(all(known)))] if known else []
 
 
 def _tokens(manager: Observed) -> Iterator[Observation]:

@@ -53,6 +53,8 @@ class Spans:
                 self._exchange()
             case events.TokenMinted():
                 self._minted(event)
+            case events.TokenAdopted():
+                self._adopted()
             case events.ExchangeFailed():
                 self._not_minted(event)
             case _:
@@ -129,6 +131,11 @@ class Spans:
             }
         )
         self._landed(span, renewal=event.renewal)
+
+    def _adopted(self) -> None:
+        if (span := self._here().exchange) is not None:  # another manager was faster
+            span.set_attribute("persona.exchange.adopted", value=True)
+            self._landed(span, renewal=False)
 
     def _not_minted(self, event: events.ExchangeFailed) -> None:
         span = self._exchange()

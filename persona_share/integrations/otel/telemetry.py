@@ -10,7 +10,7 @@ from persona_share.integrations.otel.counting import Counting
 from persona_share.integrations.otel.gauges import Gauges
 from persona_share.integrations.otel.spans import Spans
 from persona_share.manager import ScopedTokenManager
-from persona_share.model.events import Event, TokenEvent
+from persona_share.model.events import Event, StoreDown, StoreUp, TokenEvent
 from persona_share.ports import Clock
 
 
@@ -46,5 +46,5 @@ class Telemetry:
         """Take note of an event."""
         self._counting(event)
         self._spans(event)
-        if isinstance(event, TokenEvent):
+        if isinstance(event, TokenEvent | StoreDown | StoreUp):
             self._gauges.changed()
