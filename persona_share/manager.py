@@ -26,7 +26,7 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import AccountHolder, CodeSource, Hook, TokenStore
+from persona_share.ports import AccountHolder, CodeSource, Hook, Lender, TokenStore
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 from persona_share.wiring import require_loop, teller
@@ -93,7 +93,7 @@ class ScopedTokenManager:
         )
         return ScopedSession(asked, caller, self.session, self._describe)
 
-    def lender(self, scope: Scope | str) -> TokenLender:
+    def lender(self, scope: Scope | str) -> Lender:
         """Answer what lends this scope's token to other clients; there is no I/O in this.
 
         `persona_share.integrations` has the parts that fit it into aiohttp and httpx.

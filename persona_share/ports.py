@@ -144,6 +144,26 @@ class BearerSource(Protocol):
         ...
 
 
+class Lender(Protocol):
+    """Lends the token of one scope to requests that another client sends."""
+
+    def serves(self, url: str) -> bool:
+        """Answer whether a request to this address may carry a token."""
+        ...
+
+    async def lend(self) -> Lease:
+        """Answer a usable token.
+
+        Raises a `TokenError`, or `DeadlineExceededError` when none came in the time
+        that a call of the client may take.
+        """
+        ...
+
+    async def lend_again(self, refused: Lease, refusals: int) -> Lease | None:
+        """Answer what to repeat a request with after so many 401, or None to give up."""
+        ...
+
+
 class TokenStore(Protocol):
     """Keeps tokens and codes for several managers, and says who exchanges.
 
