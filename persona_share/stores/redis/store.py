@@ -3,12 +3,9 @@
 import asyncio
 import itertools
 import logging
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any, Final
 
-from persona_share._wire.circuit import Circuit
 from persona_share._wire.election import (
     Carried,
     Elected,
@@ -19,11 +16,11 @@ from persona_share._wire.election import (
     poll_pause,
 )
 from persona_share._wire.election_script import script
-from persona_share.errors import StoreRefusedError, StoreUnavailableError
+from persona_share.errors import StoreRefusedError
 from persona_share.model.secret import Secret
 from persona_share.ports import World
 from persona_share.stores._changing import Told
-from persona_share.stores.redis.address import RedisAddress
+from persona_share.stores.redis.asking import Asking, not_understood
 from persona_share.stores.redis.replies import (
     carried_of,
     fields_of,
@@ -33,17 +30,10 @@ from persona_share.stores.redis.replies import (
 )
 
 
-if TYPE_CHECKING:
-    from persona_share.stores.redis.line import Line
-
 _LOG: Final = logging.getLogger("persona_share")
-#: Connections that a child inherited through a fork: neither used nor closed there.
-_INHERITED: Final[list[object]] = []
-
-_Lines = WeakKeyDictionary[asyncio.AbstractEventLoop, "Line"]
 
 
-class RedisStore:
+class RedisStore(Asking):
     """Shares tokens between machines. Times are those of the server.
 
     Wrap it in `Encrypted`, or say ``plaintext=True``. A connection that others could
@@ -65,23 +55,17 @@ class RedisStore:
         allow_insecure: bool = False,
         plaintext: bool = False,
     ) -> None:
-        from persona_share.stores.redis import line  # noqa: PLC0415 - needs the extra
-
-        self._make_line = line.Line
-        self._address = RedisAddress.of(url)
-        self._prefix = prefix
-        self._cluster = cluster
-        self._allow_insecure = allow_insecure
+        super().__init__(
+            url,
+            script(),
+            prefix=prefix,
+            cluster=cluster,
+            allow_insecure=allow_insecure,
+        )
         self._plaintext = plaintext
         self._sealed = False
-        self._script = script()
         self._told = Told()
-        self._circuit = Circuit()
-        self._count = itertools.count(1)
         self._distrusted: set[str] = set()
-        self._world: World | None = None
-        self._lines: _Lines = WeakKeyDictionary()
-        self._process = os.getpid()
 
     def expect_sealed(self) -> None:
         """Take note that everything this store gets is sealed."""
@@ -97,23 +81,11 @@ class RedisStore:
         if not (self._sealed or self._plaintext):
             message = "Redis would get tokens in clear; wrap the store in Encrypted"
             raise StoreRefusedError(message, advice="Or say plaintext=True.")
-        if not self._address.private:
-            if not self._allow_insecure:
-                message = "others could read what is said to this Redis"
-                raise StoreRefusedError(message, advice="Use a rediss:// URL.")
-            _LOG.warning("the connection to Redis is not encrypted")
-        self._world = self._world or world
+        await super().open(world)
         await self._ask("number", "open")
         policy = await self._line().policy()
         if policy not in {None, "None", "noeviction"}:
             _LOG.warning("this Redis evicts tokens when it is full (%s)", policy)
-
-    async def close(self) -> None:
-        """Drop the connections of this event loop; using the store makes new ones."""
-        if self._process == os.getpid():
-            line = self._lines.pop(asyncio.get_running_loop(), None)
-            if line is not None:
-                await line.close()
 
     async def elect(
         self, key: str, owner: str, *, newer_than: int, at_least: float
@@ -133,7 +105,7 @@ class RedisStore:
                 self._told.note(key, number)
                 return Follow(seconds_of(left))
             case _:
-                raise _not_understood()
+                raise not_understood()
 
     async def attach(
         self, key: str, owner: str, fence: int, ticket: Carried
@@ -227,66 +199,23 @@ class RedisStore:
     async def _ask(
         self, operation: str, key: str, *arguments: Any
     ) -> tuple[int, Sequence[Any]]:
-        world = self._opened()
-        line = self._line()
-        proof = f"{next(self._count)}:{operation}:{key}"
         tag = f"{self._prefix}:{{{key}}}"
-        answer = await line.evaluate(
-            self._require_hope,
+        number, foreign, reply = await self.ask(
+            f"{operation}:{key}",
             [f"{tag}:r", f"{tag}:g"],
-            [proof, key, f"{self._prefix}:e", operation, *arguments],
+            key,
+            f"{self._prefix}:e",
+            operation,
+            *arguments,
         )
-        match answer:
-            case [found, number, foreign, *reply] if found == proof.encode():
-                self._circuit.succeeded()
-                if foreign:
-                    self._distrust(key)
-                return int(number), reply
-            case list():
-                # Somebody else's answer: nothing on these connections is to be believed.
-                await line.drop()
-                raise _not_understood()
-            case outage:
-                now = world.clock.now()
-                self._circuit.failed(now, world.roll(), at_once=outage.at_once)
-                raise StoreUnavailableError(outage.what)
-
-    def _require_hope(self) -> None:
-        seconds = self._circuit.closed_for(self._opened().clock.now())
-        if seconds > 0:
-            message = "Redis failed a moment ago"
-            raise StoreUnavailableError(message, retry_after=seconds)
-
-    def _line(self) -> "Line":
-        if self._process != os.getpid():
-            _INHERITED.append(self._lines)
-            self._lines, self._process = WeakKeyDictionary(), os.getpid()
-        loop = asyncio.get_running_loop()
-        line = self._lines.get(loop)
-        if line is None:
-            line = self._lines[loop] = self._make_line(
-                self._address.url,
-                self._script,
-                f"{self._prefix}:e",
-                self._opened(),
-                cluster=self._cluster,
-            )
-        return line
+        if foreign:
+            self._distrust(key)
+        return int(number), reply
 
     def _distrust(self, key: str) -> None:
         if key not in self._distrusted:
             self._distrusted.add(key)
             _LOG.warning("Redis holds something that is no record of ours; not used")
 
-    def _opened(self) -> World:
-        if self._world is None:
-            message = "the store was not opened; a manager does that"
-            raise RuntimeError(message)
-        return self._world
-
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix}>"
-
-
-def _not_understood() -> StoreUnavailableError:
-    return StoreUnavailableError("Redis gave an answer to another question")
