@@ -19,7 +19,7 @@ from persona_share.model.policy import (
     Timeouts,
 )
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import Account, Hook, World
+from persona_share.ports import Account, Hook, SharedWindow, World
 from persona_share.resources.surface import Surface
 from persona_share.settings import DEFAULT_VERSION, LONGEST_CALL, Settings
 from persona_share.wiring import Connection, Line
@@ -52,7 +52,7 @@ class PersonaClient(Surface):
         persona_version: str = DEFAULT_VERSION,
         http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None,
         retry: RetryPolicy | None = None,
-        pacing: PacingPolicy | PacingMode | str = PacingMode.GATE,
+        pacing: PacingPolicy | PacingMode | SharedWindow | str = PacingMode.GATE,
         timeout: float | Timeouts = LONGEST_CALL,
         pool: Pool | None = None,
         hooks: Iterable[Hook] = (),

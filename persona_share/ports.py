@@ -8,6 +8,7 @@ from typing import Protocol
 import attrs
 
 from persona_share._wire.election import Carried, Elected, Held
+from persona_share._wire.limits import Seen
 from persona_share._wire.messages import Request, Response
 from persona_share.model.events import Event
 from persona_share.model.scope import Scope
@@ -161,6 +162,34 @@ class Lender(Protocol):
 
     async def lend_again(self, refused: Lease, refusals: int) -> Lease | None:
         """Answer what to repeat a request with after so many 401, or None to give up."""
+        ...
+
+
+@attrs.frozen
+class Share:
+    """Some of a window's calls, good for so many seconds; none: wait for so long."""
+
+    calls: int
+    seconds: float
+
+
+class SharedWindow(Protocol):
+    """A rate limit's window that several processes spend together."""
+
+    async def open(self, world: World) -> None:
+        """Get ready, in the running event loop; a second time does nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything that was opened."""
+        ...
+
+    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+        """Take some of the window's calls, and tell what an answer said of it.
+
+        ``name`` tells API keys apart without telling them. Raises
+        `StoreUnavailableError` when it cannot be reached.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """What a client is told when it is made: validated once, then never changed."""
 
 import warnings
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
@@ -14,6 +14,7 @@ from persona_share.model.policy import (
     RetryPolicy,
     Timeouts,
 )
+from persona_share.ports import SharedWindow
 
 
 DEFAULT_VERSION: Final = version.DEFAULT
@@ -43,13 +44,16 @@ def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None
         raise ConfigurationError(message)
 
 
-def _pacing(value: object) -> PacingPolicy:
+def _pacing(value: object) -> PacingPolicy | SharedWindow:
     if isinstance(value, PacingPolicy):
         return value
+    if hasattr(value, "take"):
+        return cast("SharedWindow", value)
     for mode in PacingMode:
         if value == mode:
             return PacingPolicy(mode=mode)
-    message = f"pacing must be one of {', '.join(PacingMode)}, or a PacingPolicy"
+    modes = ", ".join(PacingMode)
+    message = f"pacing must be one of {modes}, or a PacingPolicy, or stores.Shared"
     raise ConfigurationError(message)
 
 
@@ -60,7 +64,9 @@ class Settings:
     persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_version)
     timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    pacing: PacingPolicy = attrs.field(factory=PacingPolicy, converter=_pacing)
+    pacing: PacingPolicy | SharedWindow = attrs.field(
+        factory=PacingPolicy, converter=_pacing
+    )
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     pool: Pool = attrs.field(factory=Pool)
 

@@ -15,13 +15,14 @@ from persona_share._net.httpx import HttpxSender
 from persona_share._net.pooled import PooledSender
 from persona_share._net.world import real_world
 from persona_share._send.bearer import ApiKeyBearer, Bearer
+from persona_share._send.joint import JointWindow
 from persona_share._send.observed import Observed, Tell
 from persona_share._send.pacing import Gate, Paced
 from persona_share._send.retrying import Retrying
 from persona_share._wire.address import Address, address_of
 from persona_share._wire.budget import Budget
 from persona_share._wire.places import place_of
-from persona_share._wire.record import naming_secret
+from persona_share._wire.record import name_of, naming_secret
 from persona_share.errors import (
     ClientClosedError,
     ConfigurationError,
@@ -29,9 +30,9 @@ from persona_share.errors import (
     WrongEventLoopError,
 )
 from persona_share.model.events import Event
-from persona_share.model.policy import PacingMode
+from persona_share.model.policy import PacingMode, PacingPolicy
 from persona_share.model.secret import Secret
-from persona_share.ports import BearerSource, Hook, Sender, World
+from persona_share.ports import BearerSource, Hook, Sender, SharedWindow, World
 from persona_share.resources.base import Caller
 from persona_share.settings import Settings
 
@@ -108,8 +109,16 @@ class Line:
         # One for everything that this client sends: sessions come and go.
         self._budget = Budget(settings.retry)
         self._gate: Gate | None = None
-        if settings.pacing.mode is not PacingMode.OFF:
-            self._gate = Gate(self.world.clock, settings.pacing)
+        self._shared: SharedWindow | None = None
+        if isinstance(pacing := settings.pacing, PacingPolicy):
+            if pacing.mode is not PacingMode.OFF:
+                self._gate = Gate(self.world.clock, pacing)
+        else:
+            self._shared = pacing
+            name = name_of(naming_secret(key), self.origin, "window")
+            clock, policy = self.world.clock, PacingPolicy()
+            joint = JointWindow(policy, pacing, name, clock)
+            self._gate = Gate(clock, policy, joint)
         self._tell = Tell(hooks)
         self._connection = connection
         self._key = ApiKeyBearer(key)
@@ -172,6 +181,8 @@ class Line:
             message = "the client was closed"
             raise ClientClosedError(message)
         self._loop = asyncio.get_running_loop()
+        if self._shared is not None:
+            await self._shared.open(self.world)
         await self._socket.open()
 
     async def close(self) -> None:
@@ -179,6 +190,8 @@ class Line:
         self._closed = True
         if self._gate is not None:
             await self._gate.close()
+        if self._shared is not None:
+            await self._shared.close()
         await self.outside.close()
         await self._socket.close()
 

@@ -41,10 +41,12 @@ class Gate:
     deadline, and one that is cancelled gives its place to the next.
     """
 
-    def __init__(self, clock: Clock, policy: PacingPolicy) -> None:
+    def __init__(
+        self, clock: Clock, policy: PacingPolicy, window: Window | None = None
+    ) -> None:
         self._clock = clock
         self.now = clock.now
-        self.window = Window(policy)
+        self.window: Window = window or Window(policy)
         self._queue: deque[_Waiter] = deque()
         self._opener: asyncio.Task[None] | None = None
         self._closed = False
@@ -112,6 +114,7 @@ class Gate:
             if not waiter.turn.done():
                 waiter.turn.set_exception(ClientClosedError(_CLOSED))
         self._queue.clear()
+        await self.window.close()
         if (opener := self._opener) is not None:
             self._rest()
             await asyncio.gather(opener, return_exceptions=True)
@@ -123,9 +126,11 @@ class Gate:
             self._queue and window.in_flight < window.allowance + self._queue[0].ahead
         ):
             self._admit()
-        if self._queue and self.now() >= window.opens_at:
+        if self._queue and window.may_probe(self.now()):
             window.probes(self.now())
             self._admit()
+        if self._queue:
+            window.wanted(len(self._queue), self._move)
 
     def _admit(self) -> None:
         waiter = self._queue.popleft()

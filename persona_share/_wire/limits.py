@@ -7,7 +7,7 @@ nowhere and honoured all the same, as whatever stands in between may send it (R7
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from persona_share._wire.messages import Response
 from persona_share._wire.problems import problem_of
@@ -34,6 +34,28 @@ def wish_of(response: Response) -> float | None:
     if (count_of(headers, "ratelimit-remaining") or 0) > 0:
         return None  # some other limit fired, and its reset is not known
     return reset_of(headers, "ratelimit-reset")
+
+
+class Seen(NamedTuple):
+    """What an answer says of the window: calls that remain, and seconds to its end."""
+
+    remaining: int
+    reset: float
+
+
+def seen_in(response: Response) -> Seen | None:
+    """Answer how the window stands, or None for an answer that does not say."""
+    refused = response.status == _TOO_MANY
+    if refused and problem_of(response).quota:
+        return None
+    reset = wish_of(response)
+    if reset is None:
+        reset = reset_of(response.headers, "ratelimit-reset")
+    remaining = 0 if refused else count_of(response.headers, "ratelimit-remaining")
+    if reset is None or remaining is None:
+        return None
+    # A window that runs has more than none: it was rounded down.
+    return Seen(remaining, reset or 1.0)
 
 
 def count_of(headers: Mapping[str, str], name: str) -> int | None:

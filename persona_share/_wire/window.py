@@ -7,6 +7,7 @@ key's own or the environment's, and may change from one answer to the next (API 
 """
 
 import math
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import attrs
@@ -140,6 +141,16 @@ class Window:
         elif self._gate or self._pictures:
             self._admitted(place, response, now)
         self._weigh()
+
+    def wanted(self, calls: int, moved: Callable[[], None]) -> None:
+        """Hear that so many calls wait; this window has only what answers tell."""
+
+    def may_probe(self, now: float) -> bool:
+        """Answer whether one call may go although the window looks closed."""
+        return now >= self.opens_at
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
 
     def probes(self, now: float) -> None:
         """Let one call go although the window looks closed: its answer will tell."""

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from persona_share.stores.encrypted import Encrypted
     from persona_share.stores.memory import MemoryStore
     from persona_share.stores.redis.store import RedisStore
+    from persona_share.stores.redis.window import Shared
     from persona_share.stores.sqlite.store import SQLiteStore
 
-__all__ = ["Encrypted", "MemoryStore", "RedisStore", "SQLiteStore"]
+__all__ = ["Encrypted", "MemoryStore", "RedisStore", "SQLiteStore", "Shared"]
 
 _FILE_OF = {
     "Encrypted": "encrypted",
     "MemoryStore": "memory",
     "RedisStore": "redis.store",
     "SQLiteStore": "sqlite.store",
+    "Shared": "redis.window",
 }
 
 

@@ -1,0 +1,145 @@
+"""The fleet: codes that processes burn together, and one window that they spend.
+
+The codes are burnt by real processes, each with a manager of its own, over a file and
+over Redis. The window is spent on virtual time, by the script that Redis runs.
+"""
+
+import asyncio
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from benchmarks.figure import Figure, Figures, show
+from benchmarks.pacing import CALL, CALLS, PATIENT, WORKERS, LoopClock, Service
+from benchmarks.virtual import run
+from persona_share import Scope
+from persona_share._send.bearer import ApiKeyBearer
+from persona_share._send.joint import JointWindow
+from persona_share._send.pacing import Gate, Paced
+from persona_share._send.retrying import Retrying
+from persona_share._wire.limits import Seen
+from persona_share.model.policy import PacingPolicy
+from persona_share.model.secret import Secret
+from persona_share.ports import Share, World
+from persona_share.sandbox import Sandbox
+from persona_share.stores.redis.window import script
+from persona_share.testing import fake_world
+from tests.fleet.crew import Crew, Place
+from tests.redis_server import RedisServer
+
+
+SCOPES = 50
+SHARING = 4
+CLOCK = "local now = tonumber(redis.call('GET', 'test:now'))"
+
+
+class VirtualShared:
+    """A shared window whose Redis has the virtual time."""
+
+    def __init__(self, server: RedisServer) -> None:
+        server.client.flushall()
+        self._redis = server.client
+        self._script = server.client.register_script(script(CLOCK))
+
+    async def open(self, world: World) -> None:
+        """Need nothing."""
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+        """Take some calls, after the time that a question to Redis takes."""
+        await asyncio.sleep(0.0005)  # noqa: TID251 - virtual
+        now = asyncio.get_running_loop().time()
+        self._redis.set("test:now", int(1_000 * now))
+        told = () if seen is None else (seen.remaining, int(1_000 * seen.reset))
+        reply = self._script(keys=[name], args=["proof", wanted, *told])
+        return Share(int(reply[3]), int(reply[4]) / 1_000)
+
+
+async def process(service: Service, shared: VirtualShared, calls: int) -> None:
+    """Make so many calls with a gate whose window is shared."""
+    world = attrs.evolve(fake_world(), clock=LoopClock())
+    window = JointWindow(PacingPolicy(), shared, "window", world.clock)
+    gate = Gate(world.clock, PacingPolicy(), window)
+    paced = Paced(service, gate, ApiKeyBearer(Secret("key")))
+    sender = Retrying(paced, world, PATIENT, paced=True)
+    left = iter(range(calls))
+
+    async def work() -> None:
+        for _ in left:
+            assert (await sender.send(CALL)).ok
+
+    await asyncio.gather(*(work() for _ in range(WORKERS // SHARING)))
+    await gate.close()
+
+
+async def together(server: RedisServer, service: Service) -> Service:
+    """Let processes share a window."""
+    shared = VirtualShared(server)
+    each = CALLS // SHARING
+    await asyncio.gather(*(process(service, shared, each) for _ in range(SHARING)))
+    return service
+
+
+async def burnt(store: str | None, processes: int) -> float:
+    """Answer how many codes a token cost, where so many processes need the same."""
+    async with Sandbox(rate_limit=None) as box:
+        place = Place(
+            box.url, box.source.api_key, box.destination.api_key, box.destination.id
+        )
+        scopes = [str(Scope.read(box.add_inquiry().id)) for _ in range(SCOPES)]
+        place = attrs.evolve(place, store=store)
+        async with Crew(place, processes, "each", scopes) as crew:
+            results = await crew.results()
+        tokens = {token for result in results for token in result.values()}
+        return box.log.codes_issued / len(tokens)
+
+
+@contextmanager
+def stores(server: RedisServer) -> Iterator[dict[str, str]]:
+    """Answer the stores by name, each empty."""
+    server.client.flushall()
+    with tempfile.TemporaryDirectory() as directory:
+        yield {"SQLite": str(Path(directory) / "tokens.db"), "Redis": server.url}
+
+
+def figures() -> Figures:
+    """Answer what codes cost, and how a shared window is spent."""
+    server = RedisServer()
+    try:
+        for processes in (1, 4, 8):
+            with stores(server) as places:
+                for name, place in places.items():
+                    yield Figure(
+                        name=f"codes burnt per token, {processes} processes, {name}",
+                        unit="codes",
+                        ours=asyncio.run(burnt(place, processes)),
+                        at_most=1.0,
+                        absolute=True,
+                    )
+        runs = [
+            run(together(server, Service(each))) for each in (math.ceil, math.floor)
+        ]
+        yield Figure(
+            name=f"{SHARING} processes that share a window: share of the answers 429",
+            unit="1",
+            ours=max(each.refused for each in runs) / CALLS,
+            at_most=0.01,
+            absolute=True,
+        )
+        yield Figure(
+            name=f"{SHARING} processes that share a window: share of it that is lost",
+            unit="1",
+            ours=round(max(each.unused for each in runs), 4),
+        )
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    show(figures)
