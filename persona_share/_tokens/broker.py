@@ -108,12 +108,19 @@ class Broker:
                     self.renew(entry)
                     return entry
                 outcome = await self._renewed(scope, entry, deadline)
-            if isinstance(outcome, Entry) and outcome.covers(scope, self.policy):
-                outcome.last_used = self.clock.now()
+            now = self.clock.now()
+            if isinstance(outcome, Entry) and self._serves(outcome, scope, now):
+                outcome.last_used = now
                 return outcome
             if self.vault.held(scope) is None:  # else somebody brought one just now
                 too_late = "no token came before the caller's time was up"
                 _raise_if_final(outcome, too_late)
+
+    def _serves(self, entry: Entry, scope: Scope, now: float) -> bool:
+        """Answer whether what a wait brought is still good when its caller wakes up."""
+        if not entry.covers(scope, self.policy):
+            return False
+        return entry.standing(now, self.policy) is not Standing.EXPIRED
 
     def _bringing(self, scope: Scope, deadline: float) -> Flight | None:
         """Answer the exchange to wait for where no token is held."""

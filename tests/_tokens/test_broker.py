@@ -101,6 +101,27 @@ async def test_f64_a_caller_with_less_time_gives_up_alone(house):
 
 
 @pytest.mark.asyncio
+async def test_a_caller_that_wakes_up_late_is_not_given_what_another_one_complained_of(
+    house,
+):
+    house.service.delay = 1
+    manager = await house.manager()
+
+    async def complain():
+        token = await manager.token(SCOPE)
+        manager.invalidate(token)
+        return token
+
+    first = asyncio.ensure_future(complain())
+    second = asyncio.ensure_future(manager.token(SCOPE))
+    await house.settle()
+    token = await house.soon(second)
+    assert (await first).reveal() == "token1"
+    assert token.reveal() == "token2"
+    assert len(house.service.requests) == 2
+
+
+@pytest.mark.asyncio
 async def test_f65_waiters_share_a_failure_each_with_an_error_of_its_own(house):
     house.partner.script = [ValueError("no")]
     manager = await house.manager()
