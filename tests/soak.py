@@ -15,6 +15,7 @@ PARTS = {
         "pytest",
         "-q",
         "--hypothesis-profile=soak",
+        "-ofaulthandler_timeout=600",  # a batch may take minutes on a busy machine
         "tests/_tokens/test_invariants.py",
         "tests/model",
         "tests/_wire",
