@@ -29,7 +29,7 @@ from persona_share.sandbox.writing import (
 )
 
 
-_PHOTO: Final[Shape] = {"data": Maybe({"data": TEXT, "filename": TEXT})}
+_PHOTO: Final[Shape] = {"data": TEXT, "filename": TEXT}
 #: Attributes that stand for a field, and for a part of it.
 _FLAT: Final = {
     "birthdate": ("birthdate", None),
@@ -48,7 +48,7 @@ _FLAT: Final = {
 _SHARED: Final[dict[str, Shape]] = {
     "account-status": TEXT,
     "reference-id": TEXT,
-    "selfie-photo": _PHOTO,
+    "selfie-photo": {"data": _PHOTO},
     "tags": TEXTS_OR_NULL,
     "social-security-number": TEXT,
     "fields": BAG,
@@ -59,7 +59,9 @@ CREATE: Final[Shape] = {
     "data": {"attributes": {"account-type-id": TEXT, **_SHARED}},
     "meta": {"upsert-by": TEXT_OR_NULL},
 }
-UPDATE: Final[Shape] = {"data": {"attributes": _SHARED}}
+UPDATE: Final[Shape] = {
+    "data": {"attributes": {**_SHARED, "selfie-photo": {"data": Maybe(_PHOTO)}}}
+}
 CONSOLIDATE: Final[Shape] = {"meta*": {"source-account-ids*": TEXTS}}
 RUN_ACTION: Final[Shape] = {"data*": {"account-action-id*": TEXT, "parameters": BAG}}
 

@@ -91,6 +91,11 @@ def nowhere(_state: State, _call: Call) -> Reply:
     raise Problem(404)
 
 
+def wrong_method(_state: State, _call: Call) -> Reply:
+    """Answer a path that other methods have operations for (RFC 9110, 15.5.6)."""
+    raise Problem(405)
+
+
 def list_verifications(state: State, call: Call) -> Reply:
     """List verifications where the switch allows it: no page of the API says so."""
     if not state.switches.lists_verifications:

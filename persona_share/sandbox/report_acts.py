@@ -20,7 +20,7 @@ from persona_share.sandbox.writing import Change, attributes_of, conflict, found
 CREATE: Final[Shape] = {
     "data": {
         "type": TEXT,
-        "attributes": {
+        "attributes*": {
             "account-id": TEXT,
             "reference-id": TEXT,
             "report-template-id": TEXT,

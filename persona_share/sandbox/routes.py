@@ -13,7 +13,7 @@ from persona_share.sandbox import (
     routes_inquiries,
 )
 from persona_share.sandbox.operations import Operation, Table
-from persona_share.sandbox.reading import Handler, rate_limits
+from persona_share.sandbox.reading import Handler, rate_limits, wrong_method
 
 
 TABLE: Final[Table] = {
@@ -65,10 +65,11 @@ class Routes:
             shape = ["*" if part.startswith("{") else part for part in parts]
             name = names[0] if names else None
             self._by_shape[method, *shape] = key, operation.handler, name
+        self._paths = {tuple(shape) for _, *shape in self._by_shape}
 
     def match(self, method: str, path: str) -> Match | None:
         """Answer the operation of a path below the base URL."""
-        parts = path[1:].split("/")
+        parts, elsewhere = path[1:].split("/"), False
         for place in (1, 2, None):
             if place is None:
                 shape, value = parts, None
@@ -82,4 +83,5 @@ class Routes:
                 operation, handler, name = found
                 params = {name: value} if name and value is not None else {}
                 return Match(operation, handler, params)
-        return None
+            elsewhere = elsewhere or tuple(shape) in self._paths
+        return Match(f"{method} (unknown)", wrong_method, {}) if elsewhere else None

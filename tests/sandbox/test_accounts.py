@@ -121,3 +121,13 @@ async def test_a_birthdate_is_a_date(raw, value):
 
     assert made.status == 400
     assert made.error["details"] == "data.attributes.birthdate must be a date"
+
+
+@pytest.mark.asyncio
+async def test_a_photo_can_be_taken_away_but_not_left_out(box, raw):
+    account, without = box.add_account().id, {"selfie_photo": {"data": None}}
+
+    made = await raw.post("/accounts", json=body(**without))
+    changed = await raw.patch(f"/accounts/{account}", json=body(**without))
+
+    assert (made.status, changed.status) == (400, 200)

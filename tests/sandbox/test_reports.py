@@ -83,3 +83,11 @@ async def test_a_locked_verification_is_not_redacted(box, raw):
     free = await raw.delete(path)
 
     assert (locked.status, free.status) == (409, 200)
+
+
+@pytest.mark.asyncio
+async def test_a_report_is_asked_for_with_attributes(raw):
+    answer = await raw.post("/reports", json={"data": {"type": "report/watchlist"}})
+
+    assert answer.status == 400
+    assert answer.error["details"] == "data.attributes is missing"

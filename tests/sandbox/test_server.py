@@ -151,3 +151,21 @@ async def test_bytes_that_are_no_http_end_their_connection_only(box, raw, caplog
     assert b" 400 " in answer.partition(b"\r\n")[0]
     assert "canary" not in caplog.text
     assert (await raw.get("/rate-limits")).status == 200
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/inquiries", 405),
+        ("DELETE", "/connect/share-tokens/cnst_1", 405),
+        ("POST", "/inquiries/inq_1/print", 405),
+        ("POST", "/nowhere", 404),
+        ("GET", "/inquiries/inq_1/nowhere", 404),
+    ],
+)
+async def test_what_is_no_operation_is_refused(box, raw, method, path, status):
+    answer = await raw.send(method, path, box.source.api_key)
+
+    assert answer.status == status
+    assert box.log[-1].operation == f"{method} (unknown)"

@@ -1,0 +1,51 @@
+"""Everything that can be said of a new account and of a new inquiry."""
+
+from datetime import date
+
+
+ACCOUNT = {
+    "account_status": "Default",
+    "address_city": "Town",
+    "address_postal_code": "94111",
+    "address_street_1": "1 Street",
+    "address_street_2": "Floor 2",
+    "address_subdivision": "CA",
+    "birthdate": date(1990, 1, 2),
+    "country_code": "US",
+    "email_address": "someone@example.com",
+    "fields": {"name": {"first": "Some"}},
+    "name_first": "Some",
+    "name_last": "One",
+    "name_middle": "Any",
+    "phone_number": "+14155550100",
+    "reference_id": "ref-1",
+    "selfie_photo": {"data": {"data": "aGk=", "filename": "a.png"}},
+    "social_security_number": "000000000",
+    "tags": ["a"],
+    "include": ["account-type"],
+}
+INQUIRY = {
+    "inquiry_template_id": "itmpl_1",
+    "inquiry_template_version_id": "itmplv_1",
+    "template_id": None,
+    "account_id": "act_1",
+    "reference_id": "ref-1",
+    "creator_email_address": "someone@example.com",
+    "fields": {"name-first": "Some", "birthdate": date(1990, 1, 2)},
+    "initial_step_name": "start",
+    "note": "a note",
+    "redirect_uri": "https://example.com/done",
+    "tags": ["a"],
+    "theme_id": "the_1",
+    "theme_set_id": "thes_1",
+    "auto_create_account": True,
+    "auto_create_account_reference_id": "ref-1",
+    "auto_create_account_type_id": "acttp_1",
+    "auto_create_inquiry_session": False,
+    "auto_create_one_time_link": True,
+    "expiration_after_create_interval_seconds": 60,
+    "expiration_after_resume_interval_seconds": None,
+    "expiration_after_start_interval_seconds": 60,
+    "one_time_link_expiration_seconds": 60,
+    "include": ["account"],
+}
