@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
@@ -12,6 +13,7 @@ from persona_share._net.fault import Fault, by_deadline, fault_of
 from persona_share._net.pooled import PooledSender
 from persona_share._net.reading import body_of, headers_of, own_headers, read
 from persona_share._net.tls import checked_context, proxy_of
+from persona_share._net.watch import Watch, Watched
 from persona_share._wire.address import Address
 from persona_share._wire.body import CHUNK
 from persona_share._wire.messages import Request, Response
@@ -44,11 +46,17 @@ class AiohttpSender(PooledSender):
     ) -> None:
         super().__init__(address, now=now, pool=pool, timeouts=timeouts)
         self._borrowed = session
-        self._proxy = proxy_of(proxy, address)
+        through = proxy_of(proxy, address)
+        self._through: dict[str, Any] = {}
+        if through.url is not None:
+            self._through = {"proxy": through.url, "proxy_headers": through.headers}
         self._ssl: ssl.SSLContext | bool = True
         if address.secure:
             self._ssl = checked_context(ssl_context, address)
         self._whole = self._timeout(self._timeouts.attempt)
+        # For the rest of an attempt's time there is the watch.
+        self._watched = aiohttp.ClientTimeout(connect=self._timeouts.connect)
+        self._watch = Watch(self._timeouts)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -75,6 +83,7 @@ class AiohttpSender(PooledSender):
 
     async def close(self) -> None:
         """Close what was opened; what was borrowed stays open."""
+        self._watch.close()
         if self._session is not None:
             await self._session.close()
 
@@ -101,27 +110,53 @@ class AiohttpSender(PooledSender):
         self, request: Request, started: float, left: float
     ) -> Response | Fault:
         """Send and read; this frame and those below it see the credential."""
-        session, timeouts, proxy = self._session, self._timeouts, self._proxy
-        assert session is not None  # noqa: S101 — it is open, or nobody comes here
+        task = asyncio.current_task()
+        if task is not None and self._watch.suits(request, left):
+            watched = self._watch.begin(task)
+            try:
+                outcome = await self._exchange(request, started, self._watched, watched)
+            except asyncio.CancelledError:
+                if (end := watched.ended()) is None:
+                    raise
+                return end
+            finally:
+                end = watched.ended()
+            return outcome if end is None or isinstance(outcome, Response) else end
         # A long file takes its time; a sink's caller says how much of it there is.
-        hurried = left < timeouts.attempt or request.sink is not None
+        hurried = left < self._timeouts.attempt or request.sink is not None
+        timeout = self._timeout(left) if hurried else self._whole
+        outcome = await self._exchange(request, started, timeout)
+        if hurried and isinstance(outcome, Fault):
+            return by_deadline(outcome, left, self._timeouts)
+        return outcome
+
+    async def _exchange(
+        self,
+        request: Request,
+        started: float,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 — aiohttp's own
+        watched: Watched | None = None,
+    ) -> Response | Fault:
+        session = self._session
+        assert session is not None  # noqa: S101 — it is open, or nobody comes here
         try:
-            async with session.request(
+            answer = await session.request(
                 request.method,
                 URL(self._address.base_url + request.target, encoded=True),
                 headers=_headers(request),
                 data=body_of(request),
                 allow_redirects=False,
-                raise_for_status=False,
                 ssl=self._ssl,
-                timeout=self._timeout(left) if hurried else self._whole,
-                proxy=proxy.url,
-                proxy_headers=proxy.headers,
-            ) as answer:
-                return await read(request, _Incoming(answer), started)
+                timeout=timeout,
+                **self._through,
+            )
+            try:
+                return await read(request, _Incoming(answer, watched), started)
+            finally:
+                if not answer.closed:  # what was not read to its end is not used again
+                    answer.release()
         except Exception as failure:  # noqa: BLE001 — each becomes a value, none gets out
-            fault = fault_of(failure)
-            return by_deadline(fault, left, timeouts) if hurried else fault
+            return fault_of(failure)
 
     def _timeout(self, left: float) -> aiohttp.ClientTimeout:
         """Answer aiohttp's own timeouts; a scope of ours around it would cost more."""
@@ -141,17 +176,20 @@ def _headers(request: Request) -> CIMultiDict[str]:
 class _Incoming:
     """An answer of aiohttp as all senders show it."""
 
-    __slots__ = ("_content", "at_eof", "close", "headers", "status")
+    __slots__ = ("_content", "_watched", "at_eof", "close", "headers", "status")
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, watched: Watched | None) -> None:
         self._content = answer.content
+        self._watched = watched
         self.at_eof = answer.content.at_eof
         self.close = answer.close
         self.headers = _lowered(answer)
         self.status = answer.status
 
-    async def read(self) -> bytes:
-        return await self._content.read(CHUNK)
+    def read(self) -> Coroutine[Any, Any, bytes]:
+        if self._watched is not None:  # the head or a piece came, else who would ask
+            self._watched.came()
+        return self._content.read(CHUNK)
 
 
 def _lowered(answer: aiohttp.ClientResponse) -> dict[str, str]:

@@ -74,19 +74,29 @@ async def read(request: Request, answer: Incoming, started: float) -> Response |
     if success and request.sink is not None:
         return await _pour(request.sink, answer, started)
     cap = request.expects.cap if success else ERROR_CAP
-    intake = Intake(cap, headers.get("content-encoding", ""))
+    coding = headers.get("content-encoding", "")
+    piece = await answer.read()
+    if not coding and answer.at_eof() and len(piece) <= cap:  # as most answers come
+        return Response(
+            status=status, headers=headers, body=piece, first_sent_at=started
+        )
+    intake = Intake(cap, coding)
     try:
-        while piece := await answer.read():
-            intake.feed(piece)
-            if answer.at_eof():  # most answers come in one piece
-                break
-        body = intake.end()
+        body = await _whole(intake, piece, answer)
     except BodyTooLargeError:
         answer.close()  # never drained
         if success:
             return too_large(status, shown_id(headers.get("request-id")))
         body = intake.head  # an error is an error, however much it says
     return Response(status=status, headers=headers, body=body, first_sent_at=started)
+
+
+async def _whole(intake: Intake, piece: bytes, answer: Incoming) -> bytes:
+    """Answer a whole body that begins with this piece."""
+    while piece:
+        intake.feed(piece)
+        piece = b"" if answer.at_eof() else await answer.read()
+    return intake.end()
 
 
 async def _pour(sink: Sink, answer: Incoming, started: float) -> Response | Fault:

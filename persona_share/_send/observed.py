@@ -2,8 +2,8 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
 
 from persona_share._wire.messages import Request, Response
 from persona_share._wire.redact import escaped, shown_id
@@ -67,10 +67,13 @@ class Observed:
         self._tell = tell
         self._credential = credential
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Send and report how it ended."""
-        if not self._tell and not _LOG.isEnabledFor(logging.DEBUG):
-            return await self._inner.send(request)
+        if self._tell or _LOG.isEnabledFor(logging.DEBUG):
+            return self._told(request)
+        return self._inner.send(request)
+
+    async def _told(self, request: Request) -> Response:
         started = self._now()
         try:
             response = await self._inner.send(request)

@@ -7,6 +7,7 @@ nowhere and honoured all the same, as whatever stands in between may send it (R7
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from persona_share._wire.messages import Response
@@ -61,10 +62,11 @@ def seen_in(response: Response) -> Seen | None:
 def count_of(headers: Mapping[str, str], name: str) -> int | None:
     """Answer a header's whole number, the largest if it is repeated."""
     text = headers.get(name)
-    if text is None:
-        return None
-    if (number := _number(text)) is not None:  # as ever; it is asked for every answer
-        return number
+    return None if text is None else _largest(text)
+
+
+@lru_cache(maxsize=1024)  # three are read of every answer, and they recur
+def _largest(text: str) -> int | None:
     numbers = [_number(part) for part in text.split(",")]
     return max((number for number in numbers if number is not None), default=None)
 

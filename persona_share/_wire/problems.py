@@ -1,6 +1,7 @@
 """What the body of an error says: its first error, raw, as the service wrote it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -34,6 +35,7 @@ class Problem:
 _SILENT: Final = Problem()
 
 
+@lru_cache(maxsize=64)  # it is asked of every answer
 def is_json(content_type: str) -> bool:
     """Answer whether a Content-Type is JSON, whatever its parameters and case (T17)."""
     essence = content_type.partition(";")[0].strip().lower()

@@ -112,7 +112,8 @@ class Timeouts:
 
     # One connection: name, TCP, TLS. A black hole must leave time for another try.
     connect: float = 5.0
-    # The longest silence between two pieces of an answer.
+    # The longest silence: before an answer, connecting included, or within it. It may
+    # be noticed two seconds late.
     read: float = 30.0
     # One attempt, however lively: one byte a second must not hold a call for ever.
     attempt: float = 60.0

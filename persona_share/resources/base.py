@@ -1,6 +1,6 @@
 """The door where a response becomes a value or an error."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -56,7 +56,7 @@ class Caller:
             retries=options.get("retries", self.retries),
         )
 
-    async def call(
+    def call(
         self,
         route: Route,
         *object_ids: str,
@@ -64,7 +64,7 @@ class Caller:
         body: Body = NO_BODY,
         options: CallOptions = _NO_OPTIONS,
         sink: Sink | None = None,
-    ) -> tuple[Request, Response]:
+    ) -> Coroutine[Any, Any, tuple[Request, Response]]:
         """Send one request and answer it with its successful response.
 
         Raises `ScopeNotCoveredError` before any byte leaves, an `ApiError` for any
@@ -73,7 +73,7 @@ class Caller:
         path = route.path(*object_ids)
         self.require_covered(route, object_ids)
         target = path + encoded_query(query) if query else path
-        return await self.send(route, target, body, options, sink)
+        return self.send(route, target, body, options, sink)
 
     async def send(
         self,
@@ -85,23 +85,22 @@ class Caller:
     ) -> tuple[Request, Response]:
         """Send to a target that was built and allowed before."""
         self.require_open()
-        if options:
-            checked(options)
         request = Request(
             method=route.method,
             route=route.template,
             target=target,
-            deadline=self.world.clock.now() + options.get("timeout", self.timeout),
-            headers=self._headers(route, options),
+            deadline=self.world.clock.now() + self.timeout,
+            headers=self.headers,
             body=body.content,
             content_type=body.content_type,
-            idempotency_key=self._key(route, options),
             expects=route.expects,
-            repeatable=options.get("repeatable", route.repeatable),
+            repeatable=route.repeatable,
             reconcile=route.reconcile,
-            retries=options.get("retries", self.retries),
+            retries=self.retries,
             sink=sink,
         )
+        if options or route.expects is Expects.PDF or route.method == "POST":
+            request = self._as_said(route, request, options)
         response = await self.sender.send(request)
         if (error := failures.error_in(request, response)) is not None:
             raise error
@@ -120,13 +119,12 @@ class Caller:
 
         ``options`` may hold ``include`` and ``fields`` besides those of every call.
         """
-        shape, rest = split(options)
+        rest = _NO_OPTIONS
+        if options:
+            shape, rest = split(options)
+            query = {**shape, **(query or {})}
         request, response = await self.call(
-            route,
-            *object_ids,
-            query={**shape, **(query or {})},
-            body=body,
-            options=rest,
+            route, *object_ids, query=query, body=body, options=rest
         )
         wanted = object_ids[0] if object_ids else None
         return envelope.one(request, response, kind, wanted)
@@ -150,19 +148,20 @@ class Caller:
 
     def require_covered(self, route: Route, object_ids: Sequence[str]) -> None:
         """Raise `ScopeNotCoveredError` for what a session's scope does not allow."""
-        if self.scope is None:
+        scope, permission = self.scope, route.permission
+        if scope is None:
             return
-        if route.permission is None:
-            named = set(self.scope.object_ids())
+        if permission is None:
+            named = set(scope.object_ids())
             wanted = [each for each in object_ids if each not in named]
-            allowed = not wanted
         elif object_ids:
-            wanted = [atom(route.permission, object_ids[0])]
-            allowed = covers(self.scope, route.permission, object_ids[0])
+            if covers(scope, permission, object_ids[0]):
+                return
+            wanted = [atom(permission, object_ids[0])]
         else:  # which objects are meant, the service decides
-            wanted = [route.permission]
-            allowed = any(name == route.permission for name, _ in self.scope.pairs())
-        if not allowed:
+            allowed = any(name == permission for name, _ in scope.pairs())
+            wanted = [] if allowed else [permission]
+        if wanted:
             message = "the scope of this session does not cover this call"
             raise ScopeNotCoveredError(
                 message, missing=" ".join(wanted), operation=route.operation
@@ -177,6 +176,18 @@ class Caller:
             message = f"an idempotency key has no meaning on {route.method}"
             raise InvalidArgumentError(message)
         return None
+
+    def _as_said(self, route: Route, request: Request, options: CallOptions) -> Request:
+        """Answer a request that is not like most: with options, a key, or for a PDF."""
+        timeout = checked(options).get("timeout", self.timeout)
+        return attrs.evolve(
+            request,
+            deadline=self.world.clock.now() + timeout,
+            headers=self._headers(route, options),
+            idempotency_key=self._key(route, options),
+            repeatable=options.get("repeatable", route.repeatable),
+            retries=options.get("retries", self.retries),
+        )
 
     def _headers(self, route: Route, options: CallOptions) -> Mapping[str, str]:
         headers = self._with(options) if options else self.headers

@@ -1,6 +1,6 @@
 """What the resources have in common: their caller, and the verbs that recur."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar, Unpack, cast
 
 from persona_share._wire.query import QueryValue
@@ -41,17 +41,18 @@ class Collection(Generic[R]):
     def _own(self) -> type[R]:
         return cast("type[R]", self._kind)
 
-    async def _one(
+    def _one(
         self,
         route: Route,
         *object_ids: str,
         options: Mapping[str, Any],
         body: Body = NO_BODY,
         query: Mapping[str, QueryValue] | None = None,
-    ) -> R:
+    ) -> Coroutine[Any, Any, R]:
         """Answer the object of a call on it."""
-        return await self._caller.one(
-            route, self._own, *object_ids, options=options, body=body, query=query
+        kind = cast("type[R]", self._kind)
+        return self._caller.one(
+            route, kind, *object_ids, options=options, body=body, query=query
         )
 
     async def _send(

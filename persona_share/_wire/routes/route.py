@@ -28,6 +28,15 @@ class Route:
     expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
     repeatable: bool = attrs.field(default=False, kw_only=True)
     reconcile: str | None = attrs.field(default=None, kw_only=True)
+    # The text before the first placeholder; each placeholder and the text after it.
+    _start: str = attrs.field(init=False, repr=False, eq=False)
+    _rest: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        start, *rest = PLACEHOLDER.split(self.template)
+        object.__setattr__(self, "_start", start)
+        pairs = tuple(zip(rest[::2], rest[1::2], strict=True))
+        object.__setattr__(self, "_rest", pairs)
 
     @property
     def operation(self) -> str:
@@ -36,10 +45,10 @@ class Route:
 
     def path(self, *object_ids: str) -> str:
         """Answer the path with these ids in place of its placeholders, in order."""
-        remaining = iter(object_ids)
-        return PLACEHOLDER.sub(
-            lambda found: checked_id(next(remaining), found[1]), self.template
-        )
+        path = self._start
+        for (name, text), object_id in zip(self._rest, object_ids, strict=True):
+            path += checked_id(object_id, name) + text
+        return path
 
 
 @attrs.frozen
