@@ -7,8 +7,10 @@ from benchmarks.figure import show
 
 
 MODULES = [
-    "imports",
+    "import_time",
     "decode",
+    "request_path",
+    "pacing",
     "token_hit",
     "token_stampede",
     "token_hour_boundary",

@@ -11,7 +11,6 @@ import attrs
 
 from persona_share._net.files import NewFile
 from persona_share._net.http import AiohttpSender
-from persona_share._net.httpx import HttpxSender
 from persona_share._net.pooled import PooledSender
 from persona_share._net.world import real_world
 from persona_share._send.bearer import ApiKeyBearer, Bearer
@@ -74,10 +73,11 @@ class Connection:
         }
         if given is None or isinstance(given, aiohttp.ClientSession):
             return AiohttpSender(address, session=given, **options)
-        if given == "httpx":
-            return HttpxSender(address, **options)
-        if not isinstance(given, str) and hasattr(given, "handle_async_request"):
-            return HttpxSender(address, transport=given, **options)
+        if given == "httpx" or hasattr(given, "handle_async_request"):
+            from persona_share._net.httpx import HttpxSender  # noqa: PLC0415 — most need it not
+
+            transport = None if isinstance(given, str) else given
+            return HttpxSender(address, transport=transport, **options)
         message = f"http cannot be a {type(given).__name__}"
         raise ConfigurationError(
             message,

@@ -4,16 +4,27 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
-import cattrs
 
 from persona_share._wire.jsonsafe import parse_json
 from persona_share.model.openenum import OpenEnum
 from persona_share.model.secret import Secret
 from persona_share.model.spelling import ABSENT, Spelling
 
+
+if TYPE_CHECKING:
+    import cattrs
 
 T = TypeVar("T")
 
@@ -161,8 +172,14 @@ _FACTORIES: Final[Sequence[tuple[Callable[[Any], bool], Callable[[Any], Decoder]
     (_is_mapping, _mapping_of),
     (attrs.has, _value),
 )
-#: For whatever other type a caller may read an attribute as.
-_CONVERTER: Final = cattrs.Converter(detailed_validation=False)
+
+
+@cache
+def _converter() -> "cattrs.Converter":
+    """Answer what decodes whatever other type a caller may read an attribute as."""
+    import cattrs  # noqa: PLC0415 — few need it, and it is slow to import
+
+    return cattrs.Converter(detailed_validation=False)
 
 
 @cache
@@ -174,7 +191,7 @@ def decoder(kind: Any) -> Decoder:
     for applies, factory in _FACTORIES:
         if applies(kind):
             return factory(kind)
-    hook = _CONVERTER.get_structure_hook(kind)
+    hook = _converter().get_structure_hook(kind)
     return lambda value: hook(value, kind)
 
 
