@@ -11,6 +11,7 @@ import attrs
 from persona_share._wire import grants
 from persona_share._wire.limits import wish_of
 from persona_share._wire.messages import Response
+from persona_share._wire.redact import shown_id
 from persona_share.errors import (
     AssertionRefusedError,
     Attempt,
@@ -212,7 +213,7 @@ def attempt_of(outcome: Outcome) -> Attempt:
     """Answer the record of one outcome."""
     if isinstance(outcome, PersonaError):
         return Attempt(outcome.phase, type(outcome).__name__)
-    request_id = outcome.headers.get("request-id")
+    request_id = shown_id(outcome.headers.get("request-id"))
     return Attempt(Phase.ANSWERED, "answered", outcome.status, request_id)
 
 
@@ -231,7 +232,7 @@ def _facts(response: Response, tries: Tries) -> dict[str, Any]:
     return {
         "operation": "POST /oauth/token",
         "status": response.status,
-        "request_id": response.headers.get("request-id"),
+        "request_id": shown_id(response.headers.get("request-id")),
         "attempts": tries.attempts,
     }
 

@@ -23,6 +23,10 @@ from persona_share.model.share_token import Redemption, ShareToken, ShareTokenSt
 from persona_share.ports import World
 
 
+#: What the service may answer where the state does not allow a call any more.
+Refusal = ConflictError | UnprocessableError
+
+
 class Retrieve(Protocol):
     """Reads a share token."""
 
@@ -62,6 +66,16 @@ async def settled(
             case _:
                 assert_never(trace)
     raise lost
+
+
+async def ended(
+    retrieve: Retrieve, share_token_id: str, refusal: Refusal
+) -> ShareToken:
+    """Answer a share token that had been ended before, or raise the refusal (F37)."""
+    token = await _read(retrieve, share_token_id)
+    if token is None or token.status != ShareTokenStatus.EXPIRED:
+        raise refusal
+    return token
 
 
 async def waited(

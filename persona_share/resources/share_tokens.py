@@ -23,7 +23,7 @@ from persona_share.resources.collection import Collection
 from persona_share.resources.durations import seconds_of
 from persona_share.resources.listing import Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.redeeming import settled, waited
+from persona_share.resources.redeeming import ended, settled, waited
 from persona_share.resources.shaping import Fields, Filter, Shaped, filtering, shaping
 
 
@@ -139,11 +139,15 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
     async def expire(
         self, share_token_id: str, **options: Unpack[Shaped]
     ) -> ShareToken:
-        """End an offer that was not redeemed.
+        """End an offer that was not redeemed; one that had ended before is a success.
 
         Source: POST /connect/share-tokens/{share-token-id}/expire.
         """
-        return await self._one(routes.EXPIRE, share_token_id, options=options)
+        try:
+            return await self._one(routes.EXPIRE, share_token_id, options=options)
+        except (ConflictError, UnprocessableError) as error:
+            refusal = error
+        return await ended(self.retrieve, share_token_id, refusal)
 
     async def wait(
         self,

@@ -10,7 +10,7 @@ from typing import Final
 
 
 #: The steps that are built.
-BUILT: Final = frozenset({1, 2, 4})
+BUILT: Final = frozenset({1, 2, 3, 4})
 
 FAULTS: Final[dict[int, dict[str, str]]] = {
     # The main job: the answer of the token endpoint.
@@ -109,12 +109,12 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f55": "a word in an enumeration that nobody knows",
         "f56": "the wrong type in a field that nobody needs",
         "f57": "another object than the one asked for",
+        "f58": "links that lead round in a circle, or away",
         "f127": "no memory left while decoding",
         "f128": "no file descriptor left",
     },
     # The whole sharing surface.
     4: {
-        "f58": "links that lead round in a circle, or away",
         "f75": "a listing that is left half-way",
         "f140": "a signature header that is malformed",
         "f141": "a webhook from the past or the future",

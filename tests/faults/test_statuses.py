@@ -8,10 +8,7 @@ from persona_share.errors import (
     ApiError,
     AuthenticationError,
     BadRequestError,
-    CodeRejectedError,
     ConflictError,
-    ExchangeForbiddenError,
-    ExchangeProtocolError,
     IdempotencyMismatchError,
     NotFoundError,
     OutcomeUnknownError,
@@ -78,7 +75,7 @@ def keys(scene):
 
 @pytest.mark.asyncio
 @every_call
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 306, 307, 308])
 async def test_f30_a_redirect_is_an_error_that_names_its_origin_only(
     scene, call, status
 ):
@@ -278,43 +275,3 @@ async def test_r1_without_retries_everything_is_final(scene, call):
         assert statuses(caught.value)[0] == status
         # A redemption in doubt is looked up, which is no repetition of it.
         assert len(caught.value.attempts) == 1
-
-
-# ── The exchange ────────────────────────────────────────────────────────────────
-
-EXCHANGE = "POST /oauth/token"
-SPENT = {"f31": 400, "f35": 404, "f38": 422}
-KEPT = {
-    "f30": (307, ExchangeProtocolError),
-    "f34": (403, ExchangeForbiddenError),
-}
-
-
-async def _exchanged(scene, status, kind, **options):
-    """Exchange a code that is refused so once, and answer what a second try does."""
-    scope = Scope.read(scene.box.add_inquiry().id)
-    code = await scene.a_code(scope)
-    scene.box.faults.answer(EXCHANGE, status, **options)
-    async with scene.manager() as manager:
-        with pytest.raises(kind):
-            await scene.until(manager.exchange(code))
-        try:
-            return await scene.until(manager.exchange(code)) == scope
-        except PersonaError as error:
-            return type(error)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("status", SPENT.values(), ids=SPENT)
-async def test_f31_f35_f38_a_code_that_was_refused_is_not_sent_again(exchanges, status):
-    again = await _exchanged(exchanges, status, CodeRejectedError)
-    assert again is not True
-    assert len(exchanges.entries(EXCHANGE)) == 1
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(("status", "kind"), KEPT.values(), ids=KEPT)
-async def test_f30_f34_a_code_survives_what_says_nothing_about_it(
-    exchanges, status, kind
-):
-    assert await _exchanged(exchanges, status, kind) is True

@@ -165,16 +165,11 @@ async def test_f148_where_the_state_cannot_be_read_the_doubt_remains(stage, fail
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("error", "status"), [(ConflictError, 409), (UnprocessableError, 422)]
-)
-async def test_f148_a_conflict_after_a_lost_attempt_is_settled_as_well(
-    stage, error, status
-):
+@pytest.mark.parametrize("kind", [ConflictError, UnprocessableError])
+async def test_f37_f38_f148_a_refusal_after_a_lost_attempt_is_settled(stage, kind):
     lost = Attempt(Phase.AMBIGUOUS, "reset")
-    refused = Attempt(Phase.ANSWERED, str(status), status)
-    conflict = error(str(status), attempts=(lost, refused))
-    there = stage(conflict, token("pending", redeem_mode="clone"))
+    refusal = kind("no", attempts=(lost, Attempt(Phase.ANSWERED, "no")))
+    there = stage(refusal, token("pending", redeem_mode="clone"))
 
     found = await there.client.share_tokens.redeem("cnst_1")
 
@@ -183,12 +178,12 @@ async def test_f148_a_conflict_after_a_lost_attempt_is_settled_as_well(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("error", "status"), [(ConflictError, 409), (UnprocessableError, 422)]
+    ("status", "kind"), [(409, ConflictError), (422, UnprocessableError)]
 )
-async def test_a_conflict_at_once_is_a_conflict(stage, error, status):
+async def test_f37_f38_a_refusal_at_once_is_one(stage, status, kind):
     there = stage(problem(status))
 
-    with pytest.raises(error):
+    with pytest.raises(kind):
         await there.client.share_tokens.redeem("cnst_1")
     assert len(there.requests) == 1
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from persona_share.errors import InvalidArgumentError
+from persona_share.errors import ConflictError, InvalidArgumentError
 from persona_share.model.share_token import ShareTokenStatus, Visibility
-from tests.resources.conftest import one, share_token as token
+from tests.resources.conftest import one, problem, share_token as token
 
 
 # ── making one ───────────────────────────────────────────────────────────────────
@@ -136,3 +136,24 @@ async def test_expiring_may_be_repeated(stage):
 
     assert found.status is ShareTokenStatus.EXPIRED
     assert there.requests[0].repeatable
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [409, 422])
+async def test_f37_f38_expiring_what_had_expired_is_a_success(stage, status):
+    expired = one("connect/share-token", "cnst_1", status="expired")
+    there = stage(problem(status), expired)
+
+    found = await there.client.share_tokens.expire("cnst_1")
+
+    assert found.status is ShareTokenStatus.EXPIRED
+    assert [each.method for each in there.requests] == ["POST", "GET"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("state", ["redeemed", "pending", "created"])
+async def test_f37_expiring_what_cannot_expire_is_a_conflict(stage, state):
+    there = stage(problem(409), one("connect/share-token", "cnst_1", status=state))
+
+    with pytest.raises(ConflictError):
+        await there.client.share_tokens.expire("cnst_1")

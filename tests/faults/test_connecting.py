@@ -1,0 +1,157 @@
+"""F2 to F4 and F9 on real sockets: black holes, slow names, uploads that break."""
+
+import asyncio
+import socket
+from contextlib import contextmanager
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share.errors import (
+    ConnectError,
+    OutcomeUnknownError,
+    Phase,
+)
+from persona_share.model.policy import Timeouts
+from tests.faults.scene import HASTY
+from tests.faults.test_network import (
+    CHANGE,
+    CREATE,
+    EVERY,
+    LOST,
+    NEVER_SENT,
+    READ,
+    calling,
+    phases,
+)
+from tests.servers import RawServer
+
+
+@contextmanager
+def black_hole(host, port=0):
+    """Answer the port of a listener whose queue is full: it drops what knocks."""
+    with socket.socket() as listener:
+        listener.bind((host, port))
+        listener.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@contextmanager
+def names(look_up):
+    """Let this look names up: the resolver asks its loop, which may be told so."""
+    loop = asyncio.get_running_loop()
+    loop.getaddrinfo = look_up
+    try:
+        yield
+    finally:
+        del loop.getaddrinfo
+
+
+def test_f2_nothing_takes_longer_than_it_may():
+    allowed = Timeouts()
+    assert (allowed.connect, allowed.read, allowed.attempt, allowed.call) == (
+        5,
+        30,
+        60,
+        100,
+    )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("operation", EVERY, ids=lambda each: each[0])
+async def test_f2_a_connection_that_nobody_takes_is_not_waited_for(scene, operation):
+    loop = asyncio.get_running_loop()
+    hasty = Timeouts(connect=0.05, call=100)
+    with black_hole("127.0.0.1") as port:
+        url = f"http://127.0.0.1:{port}/api/v1"
+        async with scene.a_client(url, timeout=hasty) as client:
+            started = loop.time()
+            with pytest.raises(ConnectError) as caught:
+                await calling(client, operation)
+            took = loop.time() - started
+    assert phases(caught.value) == NEVER_SENT
+    assert [each.reason for each in caught.value.attempts] == ["connect timeout"] * 3
+    assert 3 * 0.05 <= took < 3 * 0.05 + 1
+
+
+@pytest.mark.asyncio
+async def test_f3_a_name_server_that_takes_ten_seconds_is_not_waited_for(scene):
+    async def look_up(*_arguments, **_options):
+        await asyncio.sleep(10)  # noqa: TID251 — it is cut off long before
+
+    host = "api.unknown.invalid"
+    client = PersonaClient(
+        "key",
+        base_url=f"https://{host}/api/v1",
+        allowed_hosts=[host],
+        timeout=Timeouts(connect=0.05),
+        _world=scene.world,
+    )
+    with names(look_up):
+        async with client:
+            with pytest.raises(ConnectError) as caught:
+                await calling(client, READ)
+    assert phases(caught.value) == NEVER_SENT
+
+
+@pytest.mark.asyncio
+async def test_f4_a_first_address_that_swallows_everything_costs_half_a_second(scene):
+    inquiry = scene.an_inquiry()
+    loop = asyncio.get_running_loop()
+    port = scene.proxy.port
+
+    async def look_up(*_arguments, **_options):
+        addresses = ("127.0.0.2", "127.0.0.1")
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses
+        ]
+
+    with black_hole("127.0.0.2", port), names(look_up):
+        url = f"http://localhost:{port}/api/v1"
+        async with scene.a_client(url, timeout=Timeouts()) as client:
+            started = loop.time()
+            assert (await client.inquiries.retrieve(inquiry.id)).id == inquiry.id
+            took = loop.time() - started
+    assert 0.1 < took <= 0.5  # it did try the first one
+    assert scene.clock.slept == []
+
+
+# ── F9 ──────────────────────────────────────────────────────────────────────────
+
+
+async def reset_in_the_upload(connection):
+    connection._server.received += await connection.head()
+    connection.reset()
+
+
+async def uploaded(scene, operation, kind):
+    """Send two megabytes to a server that goes away, and answer error and keys."""
+    server = RawServer(reset_in_the_upload)
+    async with server, scene.client_of(server, timeout=HASTY) as client:
+        with pytest.raises(kind) as caught:
+            await calling(client, operation, json={"x": "y" * 2_000_000})
+    lines = server.received.split(b"\r\n")
+    keys = [line[17:] for line in lines if line.startswith(b"Idempotency-Key: ")]
+    return caught.value, keys
+
+
+@pytest.mark.asyncio
+async def test_f9_a_post_reset_in_its_body_is_sent_again_under_its_key(scene):
+    error, keys = await uploaded(scene, CREATE, OutcomeUnknownError)
+    assert phases(error) == LOST
+    assert keys == [error.idempotency_key.encode()] * 3
+
+
+@pytest.mark.asyncio
+async def test_f9_a_change_reset_in_its_body_is_not_sent_again(scene):
+    error, keys = await uploaded(scene, CHANGE, OutcomeUnknownError)
+    assert phases(error) == [Phase.AMBIGUOUS]
+    assert keys == []
