@@ -91,6 +91,10 @@ class Connection:
         self._writer.write(data)
         await self._writer.drain()
 
+    async def gone(self):
+        """Wait until the other side has closed."""
+        await self._reader.read()
+
     def reset(self):
         linger = struct.pack("ii", 1, 0)
         sock = self._writer.get_extra_info("socket")

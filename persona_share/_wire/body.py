@@ -90,9 +90,14 @@ class Intake:
         self._decoded += len(piece)
         grown = self._decoded > _RATIO_COUNTS_FROM
         if self._decoded > self._cap or (
-            grown and self._decoded > _RATIO * self._received
+            grown and self._decoded > _RATIO * self._unpacked()
         ):
             raise BodyTooLargeError
+
+    def _unpacked(self) -> int:
+        """Answer of how many received bytes that was made which was decoded."""
+        waiting = len(self._unzip.unconsumed_tail) if self._unzip is not None else 0
+        return self._received - waiting
 
 
 def _decompressor(coding: str) -> "zlib._Decompress | None":

@@ -1,0 +1,93 @@
+"""G18: how much harder a service is asked because calls are repeated."""
+
+import asyncio
+import itertools
+import random  # noqa: TID251 — a goal may roll its own dice
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share._send.retrying import Retrying
+from persona_share._wire.messages import Request, Response
+from persona_share.errors import ConnectError, PersonaError, ServerError
+from persona_share.testing import ScriptedSender, fake_world
+from tests.faults.scene import QuickClock
+from tests.servers import RawServer, answer, answering
+
+
+GOOD = answer(200, b'{"data":{"type":"inquiry","id":"inq_1","attributes":{}}}')
+BAD = answer(503, b'{"errors":[]}')
+
+
+def a_client(url):
+    return PersonaClient(
+        "key", base_url=url, insecure_local=True, _world=fake_world(QuickClock())
+    )
+
+
+async def tried(call):
+    """Answer whether a call succeeded, and how many attempts it took."""
+    try:
+        await call
+    except PersonaError as error:
+        return False, len(error.attempts)
+    return True, None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("at_once", [1, 50])
+async def test_g18_a_dead_server_is_hardly_asked_more_than_once_a_call(at_once):
+    async with RawServer(answering(GOOD)) as server:
+        url = server.api
+    attempts = 0
+    async with a_client(url) as client:
+        for _ in range(1_000 // at_once):
+            calls = [client.inquiries.retrieve("inq_1") for _ in range(at_once)]
+            for ended in await asyncio.gather(*calls, return_exceptions=True):
+                assert type(ended) is ConnectError
+                attempts += len(ended.attempts)
+    assert 1_000 < attempts <= 1_050
+
+
+@pytest.mark.asyncio
+async def test_g18_a_server_that_only_fails_is_hardly_asked_more_than_once_a_call():
+    server = RawServer(answering(BAD))
+    async with server, a_client(server.api) as client:
+        for _ in range(1_000):
+            with pytest.raises(ServerError):
+                await client.inquiries.retrieve("inq_1")
+    assert 1_000 < server.received.count(b"GET ") <= 1_050
+
+
+@pytest.mark.asyncio
+async def test_g18_of_ten_percent_random_failures_one_in_a_thousand_is_seen():
+    # Each triple of tenths once: what chance comes to, without its chances.
+    fates = list(itertools.product(range(10), repeat=3))
+    random.Random(18).shuffle(fates)  # noqa: S311 — the same run every time
+    answers = []
+    for fate in fates:
+        for tenth in fate:
+            answers.append(GOOD if tenth else BAD)
+            if tenth:
+                break
+    server = RawServer(answering(*answers))
+    async with server, a_client(server.api) as client:
+        ended = [await tried(client.inquiries.retrieve("inq_1")) for _ in fates]
+    assert sum(good for good, _ in ended) >= 0.999 * len(fates)
+    assert server.received.count(b"GET ") <= 1.13 * len(fates)
+
+
+@pytest.mark.asyncio
+async def test_g18_of_thirty_percent_the_budget_lets_no_storm_arise():
+    dice = random.Random(30)  # noqa: S311 — the same run every time
+    clock, calls = QuickClock(), 10_000
+    inner = ScriptedSender(
+        Response(status=503 if dice.random() < 0.3 else 200) for _ in range(3 * calls)
+    )
+    sender = Retrying(inner, fake_world(clock))
+    for _ in range(calls):
+        deadline = clock.now() + 100
+        await sender.send(
+            Request(method="GET", route="/", target="/", deadline=deadline)
+        )
+    assert len(inner.requests) <= 1.2 * calls
