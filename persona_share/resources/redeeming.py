@@ -41,7 +41,7 @@ async def settled(
     retrieve: Retrieve,
     share_token_id: str,
     destination_id: str | None,
-    lost: OutcomeUnknownError | ConflictError | UnprocessableError,
+    lost: OutcomeUnknownError | Refusal,
 ) -> ShareToken:
     """Answer the state that a redeem call without an answer led to, or raise it again.
 
