@@ -70,7 +70,7 @@ async def read(request: Request, answer: Incoming, started: float) -> Response |
     if 300 <= status < 400:  # noqa: PLR2004 — never followed, so never read either
         answer.close()
         return Response(status=status, headers=headers, first_sent_at=started)
-    success = status < 300  # noqa: PLR2004
+    success = 200 <= status < 300  # noqa: PLR2004 — 101 is none
     if success and request.sink is not None:
         return await _pour(request.sink, answer, started)
     cap = request.expects.cap if success else ERROR_CAP
@@ -88,7 +88,13 @@ async def read(request: Request, answer: Incoming, started: float) -> Response |
         if success:
             return too_large(status, shown_id(headers.get("request-id")))
         body = intake.head  # an error is an error, however much it says
-    return Response(status=status, headers=headers, body=body, first_sent_at=started)
+    return Response(
+        status=status,
+        headers=headers,
+        body=body,
+        first_sent_at=started,
+        credential=request.authorization,
+    )
 
 
 async def _whole(intake: Intake, piece: bytes, answer: Incoming) -> bytes:

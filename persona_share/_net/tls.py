@@ -24,18 +24,25 @@ def default_context() -> ssl.SSLContext:
 
 
 def checked_context(context: ssl.SSLContext | None, address: Address) -> ssl.SSLContext:
-    """Answer the context to use; one that verifies nothing is for loopback only.
+    """Answer the context to use; one that protects nothing is for loopback only.
 
     Raises:
-        InsecureOriginError: the context does not verify certificate and host name.
+        InsecureOriginError: the context does not verify certificate and host name, or
+            would speak a protocol older than TLS 1.2.
     """
     if context is None:
         return default_context()
-    verifies = context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
-    if not verifies and not address.loopback:
+    if address.loopback:
+        return context
+    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         message = "ssl_context does not verify the server's certificate and name"
         raise InsecureOriginError(
             message, advice="Add your own authority with load_verify_locations()."
+        )
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        message = "ssl_context allows a protocol older than TLS 1.2"
+        raise InsecureOriginError(
+            message, advice="Leave its minimum_version at TLSVersion.TLSv1_2."
         )
     return context
 

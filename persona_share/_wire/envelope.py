@@ -14,6 +14,7 @@ from persona_share.model.resource import AnswerFacts, Resource
 
 
 R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
 
 _FACTS: Final = tuple.__new__  # past a constructor that is slower than all else here
 
@@ -31,12 +32,20 @@ def facts_of(response: Response) -> AnswerFacts:
 
 def document(request: Request, response: Response) -> Document:
     """Read a successful answer; raises `MalformedResponseError` if it is no document."""
+    return _or_raised(_document(request, response))
+
+
+def _document(
+    request: Request, response: Response
+) -> Document | MalformedResponseError:
     facts = facts_of(response)
     if not response.body:
         return Document(answer=facts, status=response.status)
     if request.expects is Expects.PDF:
         return Document(answer=facts, status=response.status, content=response.body)
-    raw = _object(request, response)
+    raw = _object(response)
+    if raw is None:
+        return _no_object(request, response)
     shared, data = along(raw, facts), raw.get("data")
     found: Resource | tuple[Resource, ...] | None = None
     try:
@@ -45,7 +54,7 @@ def document(request: Request, response: Response) -> Document:
         elif data is not None:
             found = resource(data, facts, shared)
     except (TypeError, LookupError, AttributeError):
-        raise _nameless(request, response) from None
+        return _nameless(request, response)
     return Document(
         data=found,
         included=shared.included,
@@ -65,18 +74,26 @@ def one(
     Raises `MalformedResponseError` for any other object: an answer that belongs to
     another request must never be taken for ours (F57).
     """
-    raw = _object(request, response)
+    return _or_raised(_one(request, response, kind, object_id))
+
+
+def _one(
+    request: Request, response: Response, kind: type[R], object_id: str | None
+) -> R | MalformedResponseError:
+    raw = _object(response)
+    if raw is None:
+        return _no_object(request, response)
     facts = facts_of(response)
     try:
         shared = along(raw, facts) if len(raw) > 1 else ALONE
         found = resource(raw["data"], facts, shared)
     except (TypeError, LookupError, AttributeError):
-        raise _nameless(request, response) from None
+        return _nameless(request, response)
     if not isinstance(found, kind):
         why = f"the answer is not one {kind.__name__}"
-        raise failures.malformed(request, response, why)
+        return failures.malformed(request, response, why)
     if object_id is not None and found.id != object_id:
-        raise failures.malformed(request, response, "the answer is another object")
+        return failures.malformed(request, response, "the answer is another object")
     return found
 
 
@@ -86,11 +103,19 @@ def page(request: Request, response: Response, kind: type[R], place: Place) -> P
     Raises `MalformedResponseError` for anything else, but for a link that leads
     elsewhere only when somebody wants to go there.
     """
-    raw = _object(request, response)
+    return _or_raised(_page(request, response, kind, place))
+
+
+def _page(
+    request: Request, response: Response, kind: type[R], place: Place
+) -> Page[R] | MalformedResponseError:
+    raw = _object(response)
+    if raw is None:
+        return _no_object(request, response)
     facts = facts_of(response)
     shared, data = along(raw, facts), raw.get("data")
     if not isinstance(data, list):
-        raise failures.malformed(request, response, "the answer is not a list")
+        return failures.malformed(request, response, "the answer is not a list")
     try:
         items = [
             flat(each, kind, facts, shared)
@@ -99,11 +124,11 @@ def page(request: Request, response: Response, kind: type[R], place: Place) -> P
             for each in data
         ]
     except (TypeError, LookupError, AttributeError):
-        raise _nameless(request, response) from None
+        return _nameless(request, response)
     found = tuple(each for each in items if isinstance(each, kind))
     if len(found) != len(items):
         why = f"the answer is not a list of {kind.__name__} alone"
-        raise failures.malformed(request, response, why)
+        return failures.malformed(request, response, why)
     links = mapping(raw.get("links"))
 
     def cursor(name: str, wanted: str) -> Cursor:
@@ -123,14 +148,27 @@ def page(request: Request, response: Response, kind: type[R], place: Place) -> P
     )
 
 
-def _object(request: Request, response: Response) -> dict[str, Any]:
+def _or_raised(found: T | MalformedResponseError) -> T:
+    """Answer what was read, or raise why not.
+
+    A report of the error may show the locals of its frames: in this one and above it
+    nothing stands of what came (T8).
+    """
+    if isinstance(found, MalformedResponseError):
+        raise found
+    return found
+
+
+def _object(response: Response) -> dict[str, Any] | None:
     try:
         raw: Any = parse_json(response.body)
     except ValueError:
-        raw = None  # raised below, so that no body is carried along as a context
-    if not isinstance(raw, dict):
-        raise failures.malformed(request, response, "the body is not a JSON object")
-    return raw
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def _no_object(request: Request, response: Response) -> MalformedResponseError:
+    return failures.malformed(request, response, "the body is not a JSON object")
 
 
 def _nameless(request: Request, response: Response) -> MalformedResponseError:

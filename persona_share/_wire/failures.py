@@ -46,6 +46,7 @@ _QUOTAS: Final = frozenset({403, 429})
 _SERVER_ERRORS: Final = range(500, 600)
 _REDIRECTS: Final = range(300, 400)
 _EXCERPT: Final = 200
+_LONGEST_SECRET: Final = 8 * 1024
 _PLAIN_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
 # Words of the protocol, which errors may well name.
 _PUBLIC_FIELDS: Final = frozenset(
@@ -61,8 +62,9 @@ def error_in(request: Request, response: Response) -> ApiError | None:
         return None
     excerpt = None
     if request.expects is not Expects.OAUTH:  # there it might be a token (T17)
-        text = response.body[:_EXCERPT].decode(errors="replace")
-        excerpt = escaped(scrubbed(text, secrets_of(request)), _EXCERPT)
+        # Enough to find a secret that the end of the excerpt would cut in two.
+        text = response.body[: _EXCERPT + _LONGEST_SECRET].decode(errors="replace")
+        excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
     kind = response.headers.get("content-type", "") or "nothing named"
     return _made(
         UnexpectedContentTypeError,
@@ -80,7 +82,7 @@ def error_of(request: Request, response: Response) -> ApiError:
         what = f"the service answered {status}, a redirect to {_target(response)}"
         return _made(UnexpectedRedirectError, what, request, response, Problem())
     problem = problem_of(response)
-    title = _shown(problem.title, request)
+    title = _shown(problem.title, request, response)
     what = f"the service answered {status}{title and f' {title}'}"
     error = _made(_kind_of(status, problem), what, request, response, problem)
     if status == _REQUEST_TIMEOUT:
@@ -96,11 +98,15 @@ def malformed(request: Request, response: Response, why: str) -> MalformedRespon
     return _made(MalformedResponseError, why, request, response, Problem())
 
 
-def secrets_of(request: Request) -> tuple[str, ...]:
-    """Answer what a request carries that no error may repeat."""
+def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
+    """Answer what a request carried that no error may repeat.
+
+    The credential is added further down, so that only the response knows it.
+    """
     secrets = []
-    if request.authorization is not None:
-        scheme, _, token = request.authorization.partition(" ")
+    credential = request.authorization or response.credential
+    if credential is not None:
+        scheme, _, token = credential.partition(" ")
         secrets.append(token or scheme)
     if request.idempotency_key is not None:
         secrets.append(request.idempotency_key.reveal())
@@ -120,9 +126,9 @@ def _made(
     return kind(
         what,
         operation=request.operation,
-        title=_shown(problem.title, request) or None,
-        details=_shown(problem.details, request) or None,
-        pointer=_shown(problem.pointer, request) or None,
+        title=_shown(problem.title, request, response) or None,
+        details=_shown(problem.details, request, response) or None,
+        pointer=_shown(problem.pointer, request, response) or None,
         organization_id=shown_id(headers.get("persona-organization-id")),
         environment_id=shown_id(headers.get("persona-environment-id")),
         status=response.status,
@@ -132,8 +138,8 @@ def _made(
     )
 
 
-def _shown(text: str, request: Request) -> str:
-    return escaped(scrubbed(text, secrets_of(request))) if text else ""
+def _shown(text: str, request: Request, response: Response) -> str:
+    return escaped(scrubbed(text, secrets_of(request, response))) if text else ""
 
 
 def _kind_of(status: int, problem: Problem) -> type[ApiError]:

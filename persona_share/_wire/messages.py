@@ -100,6 +100,7 @@ class Response:
 
     ``first_sent_at`` is when the first byte of the first attempt left, by the clock
     that counts suspension: an answer may be a replay, and its age counts from there.
+    ``credential`` is what the request carried, so that no error repeats an echo of it.
     """
 
     status: int
@@ -107,6 +108,7 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     first_sent_at: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    credential: MaskedText | None = attrs.field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

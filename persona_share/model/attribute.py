@@ -66,6 +66,7 @@ def _getter(name: str, kind: Any, of: str) -> "Callable[[Resource], Any]":
         except (TypeError, ValueError, LookupError, AttributeError):
             # Raised below, so that the value is not carried along as a context.
             pass
+        del value, values  # nor do reports of the error show them as locals
         raise resource.malformed(name)
 
     return get
@@ -93,6 +94,7 @@ def _quick_getter(name: str, kind: Any) -> "Callable[[Resource], Any]":
             return decode(value)
         except (TypeError, ValueError, LookupError, AttributeError):
             pass  # it says so without this one's value as a context
+        value = None  # nor as a local
         return the_long_way(resource)
 
     return get

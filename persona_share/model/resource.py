@@ -112,6 +112,7 @@ class Resource:
             return self.decoder(kind)(value)
         except (TypeError, ValueError, LookupError, AttributeError):
             pass  # raised below, so that the value is not carried along as a context
+        del value  # nor shown as a local of this frame
         raise self.malformed(name)
 
     def references(self, name: str) -> tuple[Reference, ...]:

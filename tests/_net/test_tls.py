@@ -142,6 +142,18 @@ def test_t4_a_context_that_verifies_nothing_is_for_loopback_only(name_too):
         checked_context(context, OFFICIAL)
 
 
+@pytest.mark.parametrize(
+    "oldest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.MINIMUM_SUPPORTED]
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")  # that old
+def test_t4_a_context_of_an_old_protocol_is_for_loopback_only(oldest):
+    context = ssl.create_default_context()
+    context.minimum_version = oldest
+    assert checked_context(context, LOCAL) is context
+    with pytest.raises(InsecureOriginError, match="older than TLS"):
+        checked_context(context, OFFICIAL)
+
+
 # ── Proxies ─────────────────────────────────────────────────────────────────────
 
 

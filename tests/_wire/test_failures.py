@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import attrs
 import pytest
 from hypothesis import given, strategies as st
 
@@ -162,15 +163,35 @@ def test_a_secret_is_taken_out_before_the_text_is_cut():
     assert "CANA" not in error.details
 
 
+def test_an_excerpt_does_not_end_in_half_a_secret():
+    page = success("text/html", b"x" * 190 + TOKEN.encode())
+    error = error_in(request(), page)
+    assert error is not None
+    assert "CANA" not in str(error.details)
+
+
+def test_g13_a_credential_that_was_added_on_the_way_is_taken_out_as_well():
+    # A request has none until it passes the layer that adds it.
+    sent = attrs.evolve(request(), authorization=None)
+    credential = MaskedText(f"Bearer {TOKEN}")
+    answer = attrs.evolve(response(400, TOKEN, TOKEN), credential=credential)
+    error = error_of(sent, answer)
+    assert error.title == error.details == "<masked>"
+    assert TOKEN not in f"{error} {vars(error)}"
+
+
 def test_the_secrets_of_an_oauth_request_are_its_values():
     sent = request(Expects.OAUTH, body=b"grant-type=authorization_code&code=c-1234")
-    assert secrets_of(sent) == (TOKEN, KEY, "c-1234")
+    assert secrets_of(sent, Response(status=400)) == (TOKEN, KEY, "c-1234")
     sent = request(Expects.OAUTH, body=b'{"code":"c-1234","n":1}')
-    assert secrets_of(sent) == (TOKEN, KEY, "c-1234")
+    assert secrets_of(sent, Response(status=400)) == (TOKEN, KEY, "c-1234")
 
 
 def test_the_values_of_any_other_request_may_be_named():
-    assert secrets_of(request(body=b'{"code":"c-1234"}')) == (TOKEN, KEY)
+    assert secrets_of(request(body=b'{"code":"c-1234"}'), Response(status=400)) == (
+        TOKEN,
+        KEY,
+    )
 
 
 @given(st.text(), st.text())

@@ -111,7 +111,7 @@ async def test_using_it_unopened_says_so(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_t23_monitor_sees_no_canary(redis_server):
+async def test_g13_t23_monitor_sees_no_canary(redis_server):
     seen = []
     listening = threading.Event()
     client = redis.Redis(port=redis_server.port, protocol=2)

@@ -1,0 +1,98 @@
+"""Wherever a value can show: each surface by its name, with all the texts on it."""
+
+import asyncio
+import copy
+import gc
+import logging
+import pickle
+import traceback
+import warnings
+from collections import defaultdict
+from contextlib import contextmanager, suppress
+
+import attrs
+import cattrs
+
+
+class Surfaces:
+    """What was told, by surface."""
+
+    def __init__(self):
+        self.told = defaultdict(list)
+
+    def holding(self, canaries):
+        """Answer on which surfaces which canaries stand."""
+        return sorted(
+            {
+                (name, canary)
+                for name, texts in self.told.items()
+                for canary, secret in canaries.items()
+                if any(secret in text for text in texts)
+            }
+        )
+
+    def add(self, name, *values):
+        self.told[name] += [str(value) for value in values]
+
+    def show(self, *things):
+        """Print things in every way there is."""
+        for each in things:
+            self.add("repr", repr(each), repr([each]), repr({"a": each}))
+            self.add("str", str(each))
+            self.add("format", f"{each}", f"{each!s:>60}", f"{each!a}")
+            self.add("percent", "%s %r" % (each, each))  # noqa: UP031 — one of the ways
+            self.add("dir", dir(each))
+            if hasattr(each, "__dict__"):
+                self.add("vars", repr(vars(each)))
+
+    def store(self, *things):
+        """Copy and serialise things, as far as they let that be done."""
+        ways = {
+            "pickle": pickle.dumps,
+            "copy": copy.copy,
+            "deepcopy": copy.deepcopy,
+            "asdict": attrs.asdict,
+            "unstructure": cattrs.unstructure,
+        }
+        for each in things:
+            for name, way in ways.items():
+                try:
+                    self.add(name, repr(way(each)))
+                except Exception as refusal:  # noqa: BLE001 — its text is a surface, too
+                    self.add(name, repr(refusal))
+
+    def fail(self, error):
+        """Look at an error in every way in which crash reports do."""
+        seen = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            place = "chain" if len(seen) > 1 else "exception"
+            self.add(place, str(error), repr(error), repr(vars(error)))
+            self._trace(error)
+            with suppress(TypeError):  # a foreign one may not be picklable
+                self.add("pickled error", repr(pickle.dumps(error)))
+            error = error.__cause__ or error.__context__
+
+    def _trace(self, error):
+        """Look at the locals of every frame that is not a test's own."""
+        chain = traceback.TracebackException.from_exception(error, capture_locals=True)
+        self.add("traceback", *chain.format_exception_only())
+        for frame in chain.stack:
+            if "/tests/" not in frame.filename:
+                self.add("locals", *(frame.locals or {}).items())
+
+    @contextmanager
+    def watched(self, caplog, capfd):
+        """Watch logs, warnings, tasks and streams, with asyncio's debug mode on."""
+        caplog.set_level(logging.DEBUG)
+        asyncio.get_running_loop().set_debug(enabled=True)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield
+            self.add("tasks", *map(repr, asyncio.all_tasks()))
+            gc.collect()
+        self.add("warnings", *(warning.message for warning in warned))
+        for record in caplog.records:
+            self.add("logs", record.getMessage(), repr(record.args), repr(vars(record)))
+        printed = capfd.readouterr()
+        self.add("streams", printed.out, printed.err)
