@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
+    from persona_share.model.batch import Failed, Fetched
     from persona_share.model.scope import Scope
     from persona_share.model.secret import Secret
     from persona_share.model.token import AccessToken, AuthorizationCode
@@ -26,6 +27,8 @@ __all__ = [
     "AccessToken",
     "AuthorizationCode",
     "ClientCredentials",
+    "Failed",
+    "Fetched",
     "PersonaClient",
     "PersonaError",
     "Scope",
@@ -43,6 +46,8 @@ _ROOM_OF = {
     "AccessToken": "model.token",
     "AuthorizationCode": "model.token",
     "ClientCredentials": "_tokens.assertions",
+    "Failed": "model.batch",
+    "Fetched": "model.batch",
     "PersonaClient": "client",
     "PersonaError": "errors",
     "Scope": "model.scope",

@@ -10,7 +10,10 @@ import aiohttp
 
 from persona_share import resources
 from persona_share._wire.address import DEFAULT_BASE_URL
+from persona_share.batch import Batch
+from persona_share.batch.order import CONCURRENCY, Ids, OnProgress, Order, Path
 from persona_share.errors import ConfigurationError
+from persona_share.fetching import Fetching
 from persona_share.model.policy import (
     PacingMode,
     PacingPolicy,
@@ -113,6 +116,21 @@ class PersonaClient(Surface):
     def oauth(self) -> "resources.OAuth":
         """Authorization codes for partners."""
         return resources.OAuth(self._caller)
+
+    def fetch(
+        self,
+        ids: Ids,
+        *,
+        concurrency: int = CONCURRENCY,
+        checkpoint: Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Batch:
+        """Fetch many of one's own objects with the API key, as they arrive.
+
+        The options are those of `ScopedSession.fetch`. Raises `InvalidArgumentError`.
+        """
+        order = Order(ids, concurrency, checkpoint, on_progress)
+        return Fetching(self._line, order).direct(self._caller)
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""

@@ -13,6 +13,15 @@ from persona_share._tokens.entries import Entry
 from persona_share._tokens.lending import TokenLender
 from persona_share._tokens.renewal import Renewal
 from persona_share._wire.lifetime import Standing
+from persona_share.batch import Batch
+from persona_share.batch.order import (
+    CONCURRENCY,
+    OBJECTS_PER_TOKEN,
+    Ids,
+    OnProgress,
+    Order,
+    Path,
+)
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidScopeError,
@@ -21,6 +30,7 @@ from persona_share.errors import (
     UsageError,
     WrongEventLoopError,
 )
+from persona_share.fetching import Fetching
 from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
@@ -80,18 +90,35 @@ class ScopedTokenManager:
         Raises `InvalidScopeError` for a scope that cannot be read or is empty.
         """
         asked = _asked(scope)
-        account = self._account
-        caller = Caller(
-            sender=account.bearing(TokenBearer(asked, self._broker, account.world)),
-            world=account.world,
-            headers=account.headers,
-            base_url=account.origin,
-            outside=account.outside,
-            timeout=account.timeout,
-            require_open=self._require_open,
-            scope=asked,
+        return ScopedSession(
+            asked, self._caller(asked), self.session, self._describe, self._fetching
         )
-        return ScopedSession(asked, caller, self.session, self._describe)
+
+    def fetch(
+        self,
+        ids: Ids,
+        *,
+        permission: str | None = None,
+        objects_per_token: int = OBJECTS_PER_TOKEN,
+        concurrency: int = CONCURRENCY,
+        checkpoint: Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Batch:
+        """Fetch any number of objects, with a token for every group of them.
+
+        ``permission`` is to be asked for where the prefixes of the ids do not tell it.
+        The other options are those of `ScopedSession.fetch`. A group whose scope is
+        refused is divided until the objects at fault are found. Raises
+        `InvalidArgumentError`.
+        """
+        order = Order(ids, concurrency, checkpoint, on_progress)
+        return Fetching(self._account, order, self._minted).scoped(
+            self._caller,
+            self.token,
+            permission=permission,
+            objects_per_token=objects_per_token,
+            free=self._broker.codes.sourceless,
+        )
 
     def lender(self, scope: Scope | str) -> Lender:
         """Answer what lends this scope's token to other clients; there is no I/O in this.
@@ -274,6 +301,25 @@ class ScopedTokenManager:
         state = "open" if self._loop and not self._closed else "not entered"
         shown = "closed" if self._closed else state
         return f"<ScopedTokenManager {shown}, {len(self._broker.vault.entries)} tokens>"
+
+    def _caller(self, scope: Scope) -> Caller:
+        account = self._account
+        return Caller(
+            sender=account.bearing(TokenBearer(scope, self._broker, account.world)),
+            world=account.world,
+            headers=account.headers,
+            base_url=account.origin,
+            outside=account.outside,
+            timeout=account.timeout,
+            require_open=self._require_open,
+            scope=scope,
+        )
+
+    def _fetching(self, caller: Caller, order: Order) -> Batch:
+        return Fetching(self._account, order, self._minted).direct(caller)
+
+    def _minted(self) -> int:
+        return self._broker.metrics().minted
 
     def _describe(self, scope: Scope) -> str:
         entry = self._broker.vault.held(scope)

@@ -1,6 +1,6 @@
 """The sockets of the house: what the rooms ask of each other, and nothing else."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,7 @@ import attrs
 from persona_share._wire.election import Carried, Elected, Held
 from persona_share._wire.limits import Seen
 from persona_share._wire.messages import Request, Response
+from persona_share.model.batch import Allowance
 from persona_share.model.events import Event
 from persona_share.model.scope import Scope
 from persona_share.model.secret import MaskedText
@@ -111,6 +112,10 @@ class Account(Protocol):
     @property
     def timeout(self) -> float:
         """The longest time that a call may take, in seconds."""
+        ...
+
+    def allowance(self) -> Allowance | None:
+        """Answer the rate limit as it stands, or None while it is not known."""
         ...
 
     def require_open(self) -> None:
@@ -293,6 +298,29 @@ class Hook(Protocol):
 
     def __call__(self, event: Event, /) -> object:
         """Take note of an event; what it returns or raises changes nothing."""
+        ...
+
+
+class Checkpoint(Protocol):
+    """Remembers which objects of a batch were acknowledged, over restarts.
+
+    Every operation raises a `StoreError` when it cannot be done.
+    """
+
+    async def open(self) -> None:
+        """Get ready; a second time does nothing."""
+        ...
+
+    async def known(self, object_ids: Sequence[str]) -> frozenset[str]:
+        """Answer which of these were acknowledged."""
+        ...
+
+    async def note(self, object_ids: Sequence[str]) -> None:
+        """Remember that these are acknowledged; when it returns nothing forgets it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything that was opened."""
         ...
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
-from persona_share.errors import ScopeNotCoveredError
+from persona_share.batch import Batch
+from persona_share.batch.order import CONCURRENCY, Ids, OnProgress, Order, Path
+from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.scope import Scope
 from persona_share.resources.base import Caller, covers
+from persona_share.resources.retrieving import readable
 from persona_share.resources.surface import Surface
 
 
@@ -15,7 +18,7 @@ class ScopedSession(Surface):
     does not cover is refused here, before any byte is sent (`ScopeNotCoveredError`).
     """
 
-    __slots__ = ("_describe", "_open", "scope")
+    __slots__ = ("_describe", "_fetching", "_open", "scope")
 
     def __init__(
         self,
@@ -23,11 +26,13 @@ class ScopedSession(Surface):
         caller: Caller,
         open_session: "Callable[[Scope], ScopedSession]",
         describe: Callable[[Scope], str],
+        fetching: Callable[[Caller, Order], Batch],
     ) -> None:
         super().__init__(caller)
         self.scope: Scope = scope
         self._open = open_session
         self._describe = describe
+        self._fetching = fetching
 
     def covers(self, permission: str, object_id: str) -> bool:
         """Answer whether this session allows exactly this on exactly this object."""
@@ -44,6 +49,28 @@ class ScopedSession(Surface):
             message = "a session can only be narrowed"
             raise ScopeNotCoveredError(message, missing=missing)
         return self._open(smaller)
+
+    def fetch(
+        self,
+        ids: Ids | None = None,
+        *,
+        concurrency: int = CONCURRENCY,
+        checkpoint: Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Batch:
+        """Fetch many objects, or all that the scope lets one read, as they arrive.
+
+        ``concurrency`` is how many calls travel at once. ``checkpoint`` is a file that
+        remembers what was acknowledged, so that a rerun skips it. ``on_progress`` is
+        told after each object how far it is. Raises `InvalidArgumentError`.
+        """
+        if ids is None:
+            ids = tuple(readable(self.scope))
+            if not ids:
+                message = "the scope names no object to read; pass their ids"
+                raise InvalidArgumentError(message)
+        order = Order(ids, concurrency, checkpoint, on_progress)
+        return self._fetching(self._caller, order)
 
     def __repr__(self) -> str:
         size = len(self.scope)

@@ -28,6 +28,7 @@ from persona_share.errors import (
     NotOpenError,
     WrongEventLoopError,
 )
+from persona_share.model.batch import Allowance
 from persona_share.model.events import Event
 from persona_share.model.policy import PacingMode, PacingPolicy
 from persona_share.model.secret import Secret
@@ -164,6 +165,12 @@ class Line:
             require_open=self.require_open,
             outside=self.outside,
         )
+
+    def allowance(self) -> Allowance | None:
+        """Answer the rate limit as the last answers told it."""
+        if self._gate is None:
+            return None
+        return self._gate.window.standing(self.world.clock.now())
 
     def require_open(self) -> None:
         """Raise the clear error if it cannot be used here and now."""

@@ -53,6 +53,11 @@ class Codes:
         self._policy = policy
         self._tell = tell
 
+    @property
+    def sourceless(self) -> bool:
+        """Whether nobody is asked for codes: there are only those that are pushed."""
+        return self._source is None
+
     def ticket(
         self,
         code: object,

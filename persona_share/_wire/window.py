@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 
 import attrs
 
+from persona_share._wire.forecast import WINDOW
 from persona_share._wire.limits import count_of, reset_of, wish_of
 from persona_share._wire.messages import Response
 from persona_share._wire.problems import problem_of
+from persona_share.model.batch import Allowance
 from persona_share.model.policy import PacingMode, PacingPolicy
 
 
@@ -172,6 +174,19 @@ class Window:
                 if picture.allowance <= self.in_flight
             ),
         )
+
+    def standing(self, now: float) -> Allowance | None:
+        """Answer the lowest limit as it stands, or None before one was named."""
+        named = [limit for limit in self._pictures if limit != _UNNAMED]
+        if not named:
+            return None
+        limit = min(named)
+        picture = self._pictures[limit]
+        if now >= picture.latest:
+            return Allowance(limit=limit, remaining=limit, resets_in=WINDOW)
+        remaining = max(picture.remaining, 0)
+        resets_in = picture.latest - now
+        return Allowance(limit=limit, remaining=remaining, resets_in=resets_in)
 
     def _refused(self, response: Response, now: float) -> None:
         if problem_of(response).quota:  # of one product, not of the request rate

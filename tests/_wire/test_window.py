@@ -6,6 +6,7 @@ import pytest
 
 from persona_share._wire.messages import Response
 from persona_share._wire.window import Window
+from persona_share.model.batch import Allowance
 from persona_share.model.policy import PacingMode, PacingPolicy
 
 
@@ -260,3 +261,35 @@ def test_after_429_mode_stops_everybody_until_a_success(stage):
     stage.now += 20
     stage.call(0)
     assert stage.free == math.inf
+
+
+# ── How it stands ───────────────────────────────────────────────────────────────
+
+
+def test_before_the_first_header_nothing_stands(stage):
+    assert stage.window.standing(stage.now) is None
+
+
+def test_the_limit_stands_as_the_last_answer_told_it(stage):
+    stage.call(250, reset=40)
+    stage.now += 10
+
+    assert stage.window.standing(stage.now) == Allowance(
+        limit=300, remaining=250, resets_in=30
+    )
+
+
+def test_after_its_reset_a_limit_stands_whole_again(stage):
+    stage.call(0, reset=40)
+    stage.now += 40
+
+    assert stage.window.standing(stage.now) == Allowance(
+        limit=300, remaining=300, resets_in=60
+    )
+
+
+def test_of_several_limits_the_lowest_stands(stage):
+    stage.call(900, reset=40, limit=1_000)
+    stage.call(90, reset=40, limit=100)
+
+    assert stage.window.standing(stage.now).limit == 100

@@ -15,6 +15,8 @@ NAMES = [
     "AccessToken",
     "AuthorizationCode",
     "ClientCredentials",
+    "Failed",
+    "Fetched",
     "PersonaClient",
     "PersonaError",
     "Scope",

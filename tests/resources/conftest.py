@@ -9,6 +9,10 @@ from persona_share.resources.base import Caller
 from persona_share.resources.surface import Surface
 from persona_share.testing.clock import FakeClock, fake_world
 from persona_share.testing.senders import ScriptedSender
+from tests.journeys.conftest import journey
+
+
+__all__ = ["journey"]
 
 
 JSON = {"content-type": "application/json"}

@@ -1,0 +1,28 @@
+"""Many objects: fetched side by side, paced, resumable, and told as they arrive.
+
+A batch sends nothing by itself and repeats nothing: both are the business of the stack
+below it. It decides what is asked for next, and when not to ask.
+"""
+
+from persona_share.batch.stream import Batch
+from persona_share.model.batch import (
+    Allowance,
+    Failed,
+    Fetched,
+    Outcome,
+    Plan,
+    Progress,
+    Report,
+)
+
+
+__all__ = [
+    "Allowance",
+    "Batch",
+    "Failed",
+    "Fetched",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "Report",
+]

@@ -1,0 +1,258 @@
+"""Groups of objects and their tokens: one code a group, and a bad object found alone."""
+
+import itertools
+
+import attrs
+import pytest
+
+from persona_share import Failed, Scope
+from persona_share.batch.brake import Brake
+from persona_share.batch.opening import Scoped
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    CodeSourceError,
+    ExchangeAuthenticationError,
+    ExchangeUnavailableError,
+    ScopeNotGrantedError,
+    TokenError,
+)
+from tests.batch.conftest import collected, ids_of
+
+
+@attrs.define
+class Partner:
+    """Brings tokens, or refuses a scope for the bad ones in it."""
+
+    bad: set = attrs.field(factory=set)
+    script: list = attrs.field(factory=list)
+    asked: list = attrs.field(factory=list)
+    down: object = None
+    covered: list | None = None
+
+    async def bring(self, scope):
+        self.asked.append(scope)
+        error = self.script.pop(0) if self.script else None
+        if error is None and self.down is not None and self.down():
+            error = CodeSourceError("the code source failed", reason="OSError")
+        if error is not None:
+            raise error
+        if self.bad.intersection(scope.object_ids()):
+            raise CodeSourceError("the code source failed", reason="NotFoundError")
+        if self.covered and not any(scope <= each for each in self.covered):
+            raise AuthorizationCodeRequiredError("there is no code for this scope")
+
+
+@pytest.fixture
+def partner():
+    return Partner()
+
+
+@pytest.fixture
+def scoped(kit, partner):
+    def make(ids, size=10, *, permission=None, free=False, **options):
+        opening = Scoped(
+            size,
+            permission,
+            partner.bring,
+            lambda scope: kit.objects.retrieve,
+            Brake(kit.clock, 4),
+            free=free,
+        )
+        return kit.batch(ids, opening=opening, **options)
+
+    return make
+
+
+def several(count, prefix="inq"):
+    return [f"{prefix}_{number:03}" for number in range(count)]
+
+
+def failures(outcomes):
+    return [each for each in outcomes if isinstance(each, Failed)]
+
+
+@pytest.mark.asyncio
+async def test_every_group_has_a_scope_of_its_own(scoped, partner):
+    ids = several(25)
+    outcomes = await collected(scoped(ids))
+
+    groups = [ids[:10], ids[10:20], ids[20:]]
+    assert partner.asked == [Scope.read(*group) for group in groups]
+    assert sorted(ids_of(outcomes)) == ids
+
+
+@pytest.mark.asyncio
+async def test_a_token_is_asked_for_no_earlier_than_it_is_needed(scoped, partner, kit):
+    async with scoped(several(1_000)) as batch:
+        await anext(batch)
+        await kit.settle()
+
+    assert len(partner.asked) <= 3
+
+
+@pytest.mark.asyncio
+async def test_the_permission_follows_from_the_prefix_or_is_named(scoped, partner):
+    await collected(scoped(["inq_1", "ver_1"]))
+    await collected(scoped(["new_1", "new_2"], permission="inquiry.read"))
+
+    assert partner.asked == [
+        Scope.parse("inquiry.read:inq_1 verification.read:ver_1"),
+        Scope.parse("inquiry.read:new_1 inquiry.read:new_2"),
+    ]
+
+
+@pytest.mark.asyncio
+async def test_what_is_no_id_fails_alone_and_is_never_asked_for(scoped, partner):
+    outcomes = await collected(scoped(["inq_1", "../x", "", "new_1", 7, None]))
+
+    assert sorted(map(str, ids_of(failures(outcomes)))) == [
+        *("", "../x", "7", "None", "new_1"),
+    ]
+    assert partner.asked == [Scope.read("inq_1")]
+
+
+@pytest.mark.asyncio
+async def test_a_scope_that_would_be_too_long_is_divided(scoped, partner):
+    ids = [f"inq_{number:0124}" for number in range(256)]
+    outcomes = await collected(scoped(ids, 256))
+
+    assert len(failures(outcomes)) == 0
+    assert [len(scope) for scope in partner.asked] == [64, 64, 64, 64]
+
+
+@pytest.mark.asyncio
+async def test_an_object_that_spoils_its_group_is_found_and_fails_alone(
+    scoped, partner
+):
+    partner.bad = {"inq_037"}
+    outcomes = await collected(scoped(several(200), 100))
+
+    assert ids_of(failures(outcomes)) == ["inq_037"]
+    # Two groups, and two more questions at each of seven divisions.
+    assert len(partner.asked) <= 2 + 2 * 7
+
+
+@pytest.mark.asyncio
+async def test_several_bad_objects_are_found_one_by_one(scoped, partner):
+    partner.bad = {"inq_000", "inq_001", "inq_050", "inq_099", "inq_123"}
+    outcomes = await collected(scoped(several(200), 100))
+
+    assert sorted(ids_of(failures(outcomes))) == sorted(partner.bad)
+    assert len(outcomes) == 200
+
+
+@pytest.mark.asyncio
+async def test_what_the_partner_does_not_grant_fails_and_the_rest_goes_on(
+    scoped, partner
+):
+    missing = str(Scope.read("inq_003", "inq_007"))
+    partner.script = [ScopeNotGrantedError("less was granted", missing=missing)]
+    outcomes = await collected(scoped(several(10)))
+
+    assert sorted(ids_of(failures(outcomes))) == ["inq_003", "inq_007"]
+    assert len(outcomes) == 10
+
+
+@pytest.mark.asyncio
+async def test_a_partner_that_is_down_is_not_asked_for_every_object(
+    scoped, partner, kit
+):
+    partner.down = lambda: True
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert len(failures(outcomes)) == 1_000
+    # Sixteen to see that it is no single object, seven after pauses, and then one
+    # for each of the parts that are left.
+    assert len(partner.asked) <= 16 + 7 + 10 + 8
+
+
+@pytest.mark.asyncio
+async def test_a_partner_that_is_down_for_a_minute_costs_few_objects(
+    scoped, partner, kit
+):
+    end = kit.clock.now() + 60
+    partner.down = lambda: kit.clock.now() < end
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert len(failures(outcomes)) <= 16
+    assert len(outcomes) == 1_000
+
+
+@pytest.mark.asyncio
+async def test_an_exchange_without_an_answer_is_waited_for(scoped, partner, kit):
+    late = ExchangeUnavailableError("no answer", retry_after=7)
+    partner.script = [late, late]
+    began = kit.clock.now()
+    outcomes = await kit.until(collected(scoped(several(10))))
+
+    assert failures(outcomes) == []
+    assert len(partner.asked) == 3
+    assert kit.clock.now() - began >= 14
+
+
+@pytest.mark.asyncio
+async def test_a_refused_key_fails_every_object_without_another_question(
+    scoped, partner
+):
+    refused = ExchangeAuthenticationError("the API key was refused", status=401)
+    partner.script = [refused]
+    outcomes = await collected(scoped(several(10)))
+
+    assert len(failures(outcomes)) == 10
+    assert len(partner.asked) == 1
+    assert len({id(each.error) for each in outcomes}) == 10
+
+
+@pytest.mark.asyncio
+async def test_delivered_tokens_that_cut_across_the_groups_are_all_found(
+    scoped, partner
+):
+    delivered = [several(13), several(40)[13:33]]
+    partner.covered = [Scope.read(*each) for each in delivered]
+    outcomes = await collected(scoped(several(40), 10, free=True))
+
+    assert sorted(ids_of(failures(outcomes))) == several(40)[33:]
+
+
+@pytest.mark.asyncio
+async def test_an_object_whose_token_ended_meanwhile_gets_another_one(
+    scoped, partner, kit
+):
+    ended = TokenError("its token ended")
+    ended.retryable = True
+    kit.objects.errors = {"inq_004": [ended], "inq_005": [ended, ended]}
+    outcomes = await kit.until(collected(scoped(several(10))))
+
+    assert ids_of(failures(outcomes)) == ["inq_005"]
+    assert partner.asked[1] == Scope.read("inq_004", "inq_005")
+    assert kit.objects.asked.count("inq_005") == 2
+
+
+@pytest.mark.asyncio
+async def test_a_million_objects_whose_tokens_end_do_not_pile_up(scoped, partner, kit):
+    ended = TokenError("its token ended")
+    ended.retryable = True
+    kit.objects.errors = _Once(ended)
+    many = (f"inq_{number}" for number in itertools.count())
+    batch = scoped(many, 10, concurrency=4)
+    waiting = []
+
+    async def take():
+        for _ in range(100):
+            await anext(batch)
+            waiting.append(len(batch._crew._again))
+
+    await kit.until(take())
+    await batch.aclose()
+
+    assert max(waiting) <= 10 + 2 * 4
+
+
+class _Once(dict):
+    """The same error for every object, once."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def get(self, key, default=None):
+        return self.setdefault(key, [self.error])

@@ -1,0 +1,95 @@
+"""A checkpoint makes a rerun continue: what was acknowledged is never fetched again."""
+
+import pytest
+
+from persona_share.errors import NotFoundError, StoreRefusedError
+from persona_share.stores.checkpoint import SQLiteCheckpoint
+from tests.batch.conftest import collected, ids_of, no_tasks_left
+
+
+IDS = [f"inq_{number}" for number in range(20)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "batch.checkpoint"
+
+
+@pytest.fixture
+def resumed(kit, path):
+    def make(ids=IDS, **options):
+        return kit.batch(ids, checkpoint=SQLiteCheckpoint(path), **options)
+
+    return make
+
+
+async def taken(batch, count):
+    """Take so many outcomes, then leave; the last one is not acknowledged."""
+    async with batch:
+        return [(await anext(batch)).id for _ in range(count)]
+
+
+@pytest.mark.asyncio
+async def test_a_rerun_fetches_what_was_not_acknowledged(kit, resumed):
+    first = await taken(resumed(), 8)
+    again = ids_of(await collected(resumed()))
+
+    assert sorted([*first[:-1], *again]) == sorted(IDS)
+    assert first[-1] in again  # nobody had asked for the one after it
+    assert no_tasks_left()
+
+
+@pytest.mark.asyncio
+async def test_the_last_one_can_be_acknowledged_without_asking_for_another(resumed):
+    async with resumed() as batch:
+        last = await anext(batch)
+        await batch.acknowledge(last.id)
+
+    assert last.id not in ids_of(await collected(resumed()))
+
+
+@pytest.mark.asyncio
+async def test_one_can_be_acknowledged_before_the_first_is_asked_for(resumed):
+    batch = resumed()
+    await batch.acknowledge("inq_3")
+
+    assert "inq_3" not in ids_of(await collected(batch))
+
+
+@pytest.mark.asyncio
+async def test_a_finished_batch_has_nothing_left(kit, resumed):
+    await collected(resumed())
+    asked = len(kit.objects.asked)
+    batch = resumed()
+
+    assert await collected(batch) == []
+    assert len(kit.objects.asked) == asked
+    assert batch.report().skipped == len(IDS)
+
+
+@pytest.mark.asyncio
+async def test_what_failed_is_tried_again_by_the_next_run(kit, resumed):
+    kit.objects.errors["inq_3"] = [NotFoundError("no such object", status=404)]
+    await collected(resumed())
+
+    assert ids_of(await collected(resumed())) == ["inq_3"]
+
+
+@pytest.mark.asyncio
+async def test_an_id_that_comes_twice_is_fetched_once_it_was_acknowledged(kit, resumed):
+    await collected(resumed([*IDS, *IDS], concurrency=1, size=4))
+
+    assert kit.objects.asked == IDS
+
+
+@pytest.mark.asyncio
+async def test_a_checkpoint_that_is_not_safe_stops_before_anything_is_sent(
+    kit, resumed, path
+):
+    path.touch()
+    path.chmod(0o644)
+    with pytest.raises(StoreRefusedError):
+        await collected(resumed())
+
+    assert kit.objects.asked == []
+    assert no_tasks_left()

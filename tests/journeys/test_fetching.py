@@ -1,0 +1,225 @@
+"""Many objects through a real socket: what was shared arrives, whatever goes wrong."""
+
+import attrs
+import pytest
+
+from persona_share import Failed, Fetched, PersonaClient, Scope
+from persona_share.errors import InvalidArgumentError, NotOpenError
+from persona_share.model.inquiry import Inquiry
+
+
+def people(journey, count):
+    return [journey.box.add_inquiry().id for _ in range(count)]
+
+
+async def collected(batch):
+    return [each async for each in batch]
+
+
+def failures(outcomes):
+    return {each.id: each.error for each in outcomes if isinstance(each, Failed)}
+
+
+@pytest.mark.asyncio
+async def test_a_session_fetches_everything_that_its_scope_names(journey):
+    inquiries = people(journey, 10)
+    account = journey.box.add_account().id
+    scope = Scope.read(*inquiries, account) | Scope.write(inquiries[0])
+    async with journey.manager() as manager:
+        batch = manager.session(scope).fetch(concurrency=4)
+        outcomes = await collected(batch)
+
+    assert {each.id for each in outcomes} == {*inquiries, account}
+    assert all(isinstance(each, Fetched) for each in outcomes)
+    found = next(each for each in outcomes if each.id == inquiries[0])
+    assert isinstance(found.resource, Inquiry)
+    assert found.resource.status == "completed"
+    assert batch.report().tokens == 1
+    assert batch.plan().objects == 11
+
+
+@pytest.mark.asyncio
+async def test_a_session_fetches_only_what_it_covers(journey):
+    ids = people(journey, 3)
+    async with journey.manager() as manager:
+        outcomes = await collected(manager.session(Scope.read(ids[0])).fetch(ids))
+
+    assert set(failures(outcomes)) == {*ids[1:]}
+    assert journey.box.log.count("GET /inquiries/{inquiry-id}") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_manager_brings_a_token_for_every_group(journey):
+    ids = people(journey, 25)
+    async with journey.manager() as manager:
+        batch = manager.fetch(ids, objects_per_token=10)
+        assert batch.plan().tokens == 3
+        outcomes = await collected(batch)
+
+    assert {each.id for each in outcomes} == {*ids}
+    assert failures(outcomes) == {}
+    assert journey.authorized == journey.box.log.tokens_minted == 3
+    assert batch.report().tokens == 3
+
+
+@pytest.mark.asyncio
+async def test_an_organization_fetches_its_own_objects_with_its_key(journey):
+    ids = people(journey, 5)
+    batch = journey.source.fetch([*ids, "inq_unknown"])
+    outcomes = await collected(batch)
+
+    assert set(failures(outcomes)) == {"inq_unknown"}
+    assert failures(outcomes)["inq_unknown"].status == 404
+    assert (batch.report().fetched, batch.report().tokens) == (5, 0)
+
+
+@pytest.mark.asyncio
+async def test_an_object_that_the_partner_cannot_share_fails_alone(journey):
+    ids = people(journey, 20)
+    async with journey.manager() as manager:
+        outcomes = await collected(manager.fetch([*ids, "inq_gone"]))
+
+    assert set(failures(outcomes)) == {"inq_gone"}
+    assert len(outcomes) == 21
+
+
+@pytest.mark.asyncio
+async def test_what_is_granted_less_fails_and_the_rest_arrives(journey):
+    ids = people(journey, 10)
+    journey.box.switches.grants = lambda scope: str(
+        Scope.parse(scope) - Scope.read(ids[3])
+    )
+    async with journey.manager() as manager:
+        outcomes = await collected(manager.fetch(ids))
+
+    assert set(failures(outcomes)) == {ids[3]}
+    assert len(outcomes) == 10
+
+
+@pytest.mark.asyncio
+async def test_delivered_codes_are_enough(journey):
+    ids = people(journey, 10)
+    async with journey.manager(codes=None) as manager:
+        for part in (ids[:4], ids[4:9]):
+            await manager.exchange(await journey.ask_partner(Scope.read(*part)))
+        outcomes = await collected(manager.fetch(ids, permission="inquiry.read"))
+
+    assert set(failures(outcomes)) == {ids[9]}
+    assert journey.authorized == 2
+
+
+@pytest.mark.asyncio
+async def test_a_token_that_ends_meanwhile_is_renewed(journey):
+    ids = people(journey, 12)
+    journey.box._state.token_lifetime = 60
+    async with journey.manager() as manager:
+        batch, seen = manager.fetch(ids, concurrency=1), []
+        for _ in ids:
+            seen.append(await journey.until(anext(batch), step=0.1))
+            await journey.until(journey.clock.sleep(20), step=2)
+        await batch.aclose()
+
+        assert failures(seen) == {}
+        assert {each.id for each in seen} == {*ids}
+        assert manager.metrics().minted >= 3
+
+
+@pytest.mark.asyncio
+async def test_what_can_be_retried_is_retried_within_the_call(journey):
+    ids = people(journey, 10)
+    journey.box.faults.random(0.2, 1, [503], operation="GET /inquiries/{inquiry-id}")
+    async with journey.manager() as manager:
+        batch = manager.fetch(ids, concurrency=2)
+        outcomes = await journey.until(collected(batch))
+
+    asked = journey.box.log.count("GET /inquiries/{inquiry-id}")
+    assert len(outcomes) == 10
+    assert batch.report().retries == asked - 10
+
+
+@pytest.mark.asyncio
+async def test_a_concurrency_beyond_the_limit_fails_nothing(journey):
+    ids = people(journey, 40)
+    journey.box.switches.key_limit = 8
+    options = {"base_url": journey.box.url, "insecure_local": True}
+    world = journey.source.account.world
+    async with PersonaClient(
+        journey.box.source.api_key, timeout=70, _world=world, **options
+    ) as client:
+        batch = client.fetch(ids, concurrency=40)
+        outcomes = await journey.until(collected(batch), step=2.0)
+
+    assert failures(outcomes) == {}
+    assert journey.box.log.count(status=429) <= 40
+    assert batch.report().waits > 0
+
+
+@pytest.mark.asyncio
+async def test_a_checkpoint_lets_a_second_run_go_on(journey, tmp_path):
+    ids = people(journey, 10)
+    path = tmp_path / "checkpoint"
+    async with journey.manager() as manager:
+        async with manager.fetch(ids, checkpoint=path) as batch:
+            first = [(await anext(batch)).id for _ in range(5)]
+        second = await collected(manager.fetch(ids, checkpoint=path))
+
+    assert {*first} | {each.id for each in second} == {*ids}
+    assert not {*first[:-1]} & {each.id for each in second}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ids": "inq_1"},
+        {"ids": 7},
+        {"ids": ["inq_1"], "concurrency": 0},
+        {"ids": ["inq_1"], "concurrency": 2.5},
+        {"ids": ["inq_1"], "objects_per_token": 257},
+        {"ids": ["inq_1"], "objects_per_token": 0},
+        {"ids": ["inq_1"], "permission": "inquiry.write"},
+        {"ids": ["inq_1"], "permission": "inquiry"},
+    ],
+)
+@pytest.mark.asyncio
+async def test_an_order_that_cannot_be_fetched_is_refused_at_once(journey, options):
+    with pytest.raises(InvalidArgumentError):
+        journey.manager().fetch(**options)
+
+
+@pytest.mark.asyncio
+async def test_a_scope_without_objects_needs_ids(journey):
+    async with journey.manager() as manager:
+        with pytest.raises(InvalidArgumentError, match="pass their ids"):
+            manager.session("inquiry.read").fetch()
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_a_closed_manager_says_so(journey):
+    ids = people(journey, 3)
+    with pytest.raises(NotOpenError):
+        await collected(journey.manager().fetch(ids))
+
+
+@pytest.mark.asyncio
+async def test_what_is_told_holds_no_object_and_no_secret(journey):
+    ids = people(journey, 3)
+    told = []
+    async with journey.manager() as manager:
+        await collected(manager.fetch(ids, on_progress=told.append))
+
+    assert [each.done for each in told] == [1, 2, 3]
+    assert not any(name in repr(attrs.asdict(each)) for each in told for name in ids)
+
+
+@pytest.mark.asyncio
+async def test_a_listener_that_fails_disturbs_nothing(journey):
+    ids = people(journey, 3)
+
+    def broken(_progress):
+        message = "the terminal is gone"
+        raise OSError(message)
+
+    async with journey.manager() as manager:
+        outcomes = await collected(manager.fetch(ids, on_progress=broken))
+
+    assert len(outcomes) == 3

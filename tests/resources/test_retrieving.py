@@ -1,0 +1,67 @@
+"""Retrieving by id: the collection follows from the permission, or from the prefix."""
+
+import pytest
+
+from persona_share import Scope
+from persona_share.errors import (
+    InvalidArgumentError,
+    InvalidIdError,
+    ScopeNotCoveredError,
+)
+from persona_share.resources.retrieving import (
+    COLLECTIONS,
+    family_of,
+    readable,
+    retriever,
+)
+
+
+def test_every_family_has_its_collection_on_a_session(journey):
+    session = journey.manager().session("inquiry.read:inq_1")
+
+    assert all(
+        hasattr(getattr(session, name), "retrieve") for name in COLLECTIONS.values()
+    )
+
+
+@pytest.mark.parametrize("permission", ["inquiry.write", "inquiry", "list.read", ""])
+def test_a_permission_that_reads_no_object_is_refused(permission):
+    with pytest.raises(InvalidArgumentError, match="one to read"):
+        family_of(permission)
+
+
+def test_what_a_scope_lets_one_read_is_read_off_its_atoms():
+    scope = Scope.parse("inquiry.read:inq_1 inquiry.write:inq_2 account.read:x1")
+
+    assert readable(scope) == {"inq_1": "inquiry", "x1": "account"}
+
+
+@pytest.mark.asyncio
+async def test_an_object_is_retrieved_by_the_prefix_of_its_id(journey):
+    caller = journey.source.inquiries._caller
+    retrieve = retriever(caller)
+    objects = [journey.box.add_inquiry(), journey.box.add_account()]
+
+    found = [await retrieve(each.id) for each in objects]
+
+    assert [each.type for each in found] == ["inquiry", "account"]
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_prefix_is_looked_for_in_the_scope_or_refused(journey):
+    caller = journey.source.inquiries._caller
+    scope = Scope.parse("account.read:new_1")
+    with pytest.raises(InvalidIdError, match="prefix"):
+        await retriever(caller)("new_1")
+    assert len(journey.box.log) == 0
+    with pytest.raises(Exception, match="404"):
+        await retriever(caller, scope=scope)("new_1")
+    assert journey.box.log[0].operation == "GET /accounts/{account-id}"
+
+
+@pytest.mark.asyncio
+async def test_a_session_still_refuses_what_its_scope_does_not_cover(journey):
+    async with journey.manager() as manager:
+        session = manager.session("inquiry.read:inq_1")
+        with pytest.raises(ScopeNotCoveredError):
+            await retriever(session._caller)("inq_2")
