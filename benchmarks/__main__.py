@@ -15,6 +15,7 @@ MODULES = [
     "token_stampede",
     "token_hour_boundary",
     "token_storm",
+    "batch",
 ]
 
 

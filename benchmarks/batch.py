@@ -20,7 +20,7 @@ from benchmarks.figure import Figure, Figures, show
 from persona_share import Fetched, PersonaClient, ScopedTokenManager
 
 
-ROUNDS = 5
+ROUNDS = 3
 OBJECTS = 10_000
 CONCURRENCY = 32
 BY_HAND = "semaphore and gather on raw aiohttp + orjson.loads"

@@ -1,6 +1,7 @@
 """A figure: what was measured, against what, and the goal it should meet."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import attrs
@@ -12,7 +13,7 @@ class Figure:
 
     The goal is a multiple of the yardstick; where the value itself has the goal
     (``absolute``), a yardstick only shows what to compare it with. Without ``at_most``
-    it is shown and has no goal.
+    and ``at_least`` it is shown and has no goal.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Figure:
     yardstick: float | None = None
     compared_with: str | None = None
     at_most: float | None = None
+    at_least: float | None = None
     absolute: bool = False
 
     @property
@@ -31,10 +33,14 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the goal is met, where there is one."""
-        if self.at_most is None:
+        if self.at_most is None and self.at_least is None:
             return None
         measured = self.ours if self.absolute else self.ratio
-        return measured is not None and measured <= self.at_most
+        if measured is None:
+            return False
+        low = -math.inf if self.at_least is None else self.at_least
+        high = math.inf if self.at_most is None else self.at_most
+        return low <= measured <= high
 
     def line(self) -> str:
         """The figure as one line of JSON."""

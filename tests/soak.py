@@ -21,6 +21,12 @@ PARTS = {
         "tests/_wire",
     ),
     "kills": ("tests.fleet.kills", "--kills=500"),
+    "batch": (
+        "pytest",
+        "-q",
+        "tests/journeys/test_ten_thousand.py",
+        "tests/cli/test_killed.py",
+    ),
     "simulation": ("tests.simulation", "--seeds=500"),
     "webhooks": ("tests.webhook_mutations", "--headers=50000"),
 }

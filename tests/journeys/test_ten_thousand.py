@@ -1,0 +1,104 @@
+"""Ten thousand objects at 300 requests a minute: all of the limit, and none beyond it.
+
+Time is that of a clock that jumps as soon as everybody waits for it, so half an hour
+takes as long as its requests do. `make soak-batch` fetches the ten thousand, under tokens
+that live ten minutes; `make test` a fifth of them, under tokens that live two.
+"""
+
+import asyncio
+import math
+import os
+
+import pytest
+
+from persona_share import Failed, PersonaClient, Scope, ScopedTokenManager
+from persona_share.sandbox import Sandbox
+from persona_share.testing import FakeClock, fake_world
+
+
+LIMIT = 300
+WHOLE = "SOAK_MINUTES" in os.environ
+OBJECTS = 10_000 if WHOLE else 2_000
+TOKEN_LIFETIME = 600 if WHOLE else 120
+WINDOW = 60.0
+
+
+async def passed(clock, box, client, work):
+    """Let time pass whenever nothing else happens, until the work is done."""
+    task = asyncio.ensure_future(work)
+    gate, seen, idle = client.account._gate, -1, 0
+    while not task.done():
+        await asyncio.wait({task}, timeout=0.002)
+        idle = idle + 1 if len(box.log) == seen else 0
+        seen = len(box.log)
+        if idle > 3:
+            closed = gate.window.opens_at - clock.now() if gate.waiting else 0.0
+            clock.advance(min(max(closed, 0.1), WINDOW))
+    return await task
+
+
+async def fetched(ids, box, clock, *, objects_per_token):
+    """Fetch by scopes of so many, and answer the batch and what failed."""
+    options = {"base_url": box.url, "insecure_local": True, "_world": fake_world(clock)}
+    async with (
+        PersonaClient(box.source.api_key, **options) as source,
+        PersonaClient(box.destination.api_key, **options) as destination,
+    ):
+
+        async def ask_partner(scope):
+            return await source.oauth.authorize(
+                client_id=box.destination.id, scope=scope
+            )
+
+        async with ScopedTokenManager(destination, codes=ask_partner) as manager:
+            if objects_per_token is None:
+                scope = Scope.read(*dict.fromkeys(ids))
+                batch = manager.session(scope).fetch(ids)
+            else:
+                batch = manager.fetch(ids, objects_per_token=objects_per_token)
+            failed = []
+
+            async def take():
+                async for each in batch:
+                    if isinstance(each, Failed):
+                        failed.append(each)
+
+            await passed(clock, box, destination, take())
+            return batch, failed, manager.metrics()
+
+
+def share_of_ideal(box, started, ended):
+    """What share of the requests that these windows allow was made.
+
+    Exchanges count in the limit like any other request. The last window is not over.
+    """
+    requests = [entry for entry in box.log if entry.organization == box.destination.id]
+    least = (math.ceil(len(requests) / LIMIT) - 1) * WINDOW
+    return least / (ended - started)
+
+
+@pytest.mark.parametrize(
+    ("people", "objects_per_token"),
+    [(OBJECTS, 250), (250, None)],
+    ids=["as many people, by scopes of 250", "250 people, again and again"],
+)
+@pytest.mark.asyncio
+async def test_a_batch_of_ten_thousand(people, objects_per_token):
+    clock = FakeClock()
+    box = Sandbox(_clock=clock.epoch, rate_limit=LIMIT, token_lifetime=TOKEN_LIFETIME)
+    async with box:
+        ids = [box.add_inquiry().id for _ in range(people)] * (OBJECTS // people)
+        started = clock.now()
+        batch, failed, metrics = await fetched(
+            ids, box, clock, objects_per_token=objects_per_token
+        )
+        ended = clock.now()
+
+    assert failed == []
+    assert batch.report().fetched == OBJECTS
+    assert box.log.count(status=429) == 0
+    assert share_of_ideal(box, started, ended) >= 0.98
+    if objects_per_token is None:  # one scope that outlives its token again and again
+        assert metrics.renewals >= 3
+    else:  # no scope does, and none costs more than one code
+        assert box.log.tokens_minted == OBJECTS // objects_per_token
