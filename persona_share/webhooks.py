@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from persona_share._net.world import SystemClock, real_world
+from persona_share._net.world import default_clock, default_world
 from persona_share._wire import codec, signature as wire
 from persona_share._wire.election import Carried
 from persona_share._wire.objects import CODEC
@@ -100,7 +100,7 @@ class Verifier:
             raise ConfigurationError(message)
         self._tolerance = float(tolerance)
         self._guard = guard
-        self._clock = clock or SystemClock()
+        self._clock = clock or default_clock()
 
     def verify(self, body: bytes, signature: str | None) -> Event:
         """Answer the event in a delivery that is signed.
@@ -161,7 +161,7 @@ class MemoryReplayGuard:
     """Remembers the ids of events in this process, the newest of them if need be."""
 
     def __init__(self, *, most: int = 100_000, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+        self._clock = clock or default_clock()
         self._most = most
         self._ends: OrderedDict[str, float] = OrderedDict()
 
@@ -197,7 +197,7 @@ class StoreReplayGuard:
 
     def __init__(self, store: TokenStore, *, _world: World | None = None) -> None:
         self._store = store
-        self._world = _world or real_world()
+        self._world = _world or default_world()
         self._opened = False
 
     async def is_new(self, event_id: str, lifetime: float) -> bool:

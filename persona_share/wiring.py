@@ -12,7 +12,7 @@ import attrs
 from persona_share._net.files import NewFile
 from persona_share._net.http import AiohttpSender
 from persona_share._net.pooled import PooledSender
-from persona_share._net.world import real_world
+from persona_share._net.world import default_world
 from persona_share._send.bearer import ApiKeyBearer, Bearer
 from persona_share._send.joint import JointWindow
 from persona_share._send.observed import Observed, Tell
@@ -101,7 +101,7 @@ class Line:
         hooks: Iterable[Hook],
         world: World | None,
     ) -> None:
-        self.world: World = world or real_world()
+        self.world: World = world or default_world()
         self.timeout: float = settings.timeout
         self.headers: Mapping[str, str] = settings.headers()
         address = connection.address()

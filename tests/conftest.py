@@ -33,7 +33,7 @@ def pytest_runtest_setup():
 
 
 # Counts the faults whose tests were run; what a run lacks is told at its end.
-pytest_plugins = ("tests.faults.tally",)
+pytest_plugins = ("tests.faults.tally", "pytester")
 
 
 def _stays_here(event, arguments):

@@ -8,12 +8,13 @@ import sys
 import time
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from persona_share.ports import World
+from persona_share.ports import Clock, World
 
 
 class Progress:
@@ -94,6 +95,30 @@ if hasattr(os, "register_at_fork"):
 def after_fork(call: Callable[[], None]) -> None:
     """Call a bound method in every forked child, for as long as its object lives."""
     _LISTENERS.add(weakref.WeakMethod(call, _LISTENERS.discard))
+
+
+#: What takes the real world's place while a test moves time; `testing` alone adds.
+_STAND_INS: Final[list[World]] = []
+
+
+@contextmanager
+def standing_in(world: World) -> Iterator[None]:
+    """Let whatever is made meanwhile, and is not told otherwise, live in this world."""
+    _STAND_INS.append(world)
+    try:
+        yield
+    finally:
+        _STAND_INS.remove(world)
+
+
+def default_world() -> World:
+    """Answer the world of whatever is not told otherwise: the real one."""
+    return _STAND_INS[-1] if _STAND_INS else real_world()
+
+
+def default_clock() -> Clock:
+    """Answer the clock of whatever is not told otherwise: this machine's."""
+    return _STAND_INS[-1].clock if _STAND_INS else SystemClock()
 
 
 def real_world() -> World:

@@ -85,6 +85,12 @@ def kind_of(type_name: str) -> type[Resource]:
     return found
 
 
+def type_of(kind: type[Resource]) -> str:
+    """Answer the JSON:API type that objects of this class have, or the first of them."""
+    names = (name for name, each in _KINDS.items() if each == kind.__name__)
+    return next(names, "unknown")
+
+
 def resource(raw: Any, answer: AnswerFacts, along: Along = ALONE) -> Resource:
     """Answer one object.
 

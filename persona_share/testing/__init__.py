@@ -11,16 +11,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share.testing.aioresponses_compat import aioresponses_compat
+    from persona_share.testing.canary import Canary, LeakError
     from persona_share.testing.clock import FakeClock, fake_world
+    from persona_share.testing.factories import (
+        access_token,
+        authorization_code,
+        delivery,
+        resource,
+        response,
+    )
+    from persona_share.testing.moving import MovingClock, moving_clock
     from persona_share.testing.senders import ScriptedSender
 
-__all__ = ["FakeClock", "ScriptedSender", "aioresponses_compat", "fake_world"]
+__all__ = [
+    "Canary",
+    "FakeClock",
+    "LeakError",
+    "MovingClock",
+    "ScriptedSender",
+    "access_token",
+    "aioresponses_compat",
+    "authorization_code",
+    "delivery",
+    "fake_world",
+    "moving_clock",
+    "resource",
+    "response",
+]
 
 _FILE_OF = {
+    "Canary": "canary",
     "FakeClock": "clock",
+    "LeakError": "canary",
+    "MovingClock": "moving",
     "ScriptedSender": "senders",
+    "access_token": "factories",
     "aioresponses_compat": "aioresponses_compat",
+    "authorization_code": "factories",
+    "delivery": "factories",
     "fake_world": "clock",
+    "moving_clock": "moving",
+    "resource": "factories",
+    "response": "factories",
 }
 
 

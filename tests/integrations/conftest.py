@@ -1,5 +1,6 @@
 """A sandbox, and an application's own way to open its manager on it."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import attrs
@@ -27,6 +28,16 @@ class Stage:
             _world=fake_world(self.clock),
             **options,
         )
+
+    async def until(self, work, step=0.5):
+        """Let time pass until something is done."""
+        task = asyncio.ensure_future(work)
+        for _ in range(2_000):
+            await asyncio.wait({task}, timeout=0.005)
+            if task.done():
+                break
+            self.clock.advance(step)
+        return await task
 
     @asynccontextmanager
     async def opening(self, **options):

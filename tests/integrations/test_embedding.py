@@ -58,17 +58,6 @@ def foreign(request):
     return request.param
 
 
-async def until(clock, work, step=0.5):
-    """Let time pass until something is done."""
-    task = asyncio.ensure_future(work)
-    for _ in range(2_000):
-        await asyncio.wait({task}, timeout=0.005)
-        if task.done():
-            break
-        clock.advance(step)
-    return await task
-
-
 @pytest.mark.asyncio
 async def test_a_foreign_client_reads_under_a_token_that_is_renewed(stage, foreign):
     inquiry = stage.box.add_inquiry()
@@ -109,7 +98,7 @@ async def test_f79_a_revoked_token_is_replaced_and_the_caller_sees_nothing(
         await client.ask("GET", url)
         stage.clock.advance(60)
         stage.box.revoke(str(scope))
-        status, _ = await until(stage.clock, client.ask("GET", url), step=0.1)
+        status, _ = await stage.until(client.ask("GET", url), step=0.1)
     assert status == 200
     assert stage.box.log.tokens_minted == 2
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from opentelemetry import metrics, trace
 
-from persona_share._net.world import SystemClock
+from persona_share._net.world import default_clock
 from persona_share.integrations.otel.counting import Counting
 from persona_share.integrations.otel.gauges import Gauges
 from persona_share.integrations.otel.spans import Spans
@@ -33,7 +33,7 @@ class Telemetry:
         library = version("persona-share")
         tracer = trace.get_tracer(_NAME, library, tracer_provider)
         meter = metrics.get_meter(_NAME, library, meter_provider)
-        known = clock or SystemClock()
+        known = clock or default_clock()
         self._spans = Spans(tracer, known)
         self._counting = Counting(meter)
         self._gauges = Gauges(meter, known.now)

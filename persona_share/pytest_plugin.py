@@ -1,0 +1,82 @@
+"""The pytest plugin: fixtures that import nothing before they are used.
+
+pytest loads this file in every run on a machine where the package is installed, so it
+must cost nothing where nobody asks for it.
+"""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+
+if TYPE_CHECKING:
+    from persona_share.sandbox import Sandbox
+    from persona_share.testing.canary import Canary
+    from persona_share.testing.moving import MovingClock
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest of the marker."""
+    config.addinivalue_line(
+        "markers",
+        "persona_sandbox(**options): what the sandbox of persona_sandbox is made with, "
+        "such as token_lifetime=5 or rate_limit=None",
+    )
+
+
+@pytest.fixture
+def persona_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
+    """Open a local Persona for one asynchronous test.
+
+    With ``persona_clock`` in the same test it goes by that clock.
+    """
+    from persona_share.testing.fixtures import sandbox_for
+
+    return sandbox_for(request)
+
+
+@pytest.fixture
+def persona_clock() -> "Generator[MovingClock]":
+    """Move time for the sandbox and for every client that the test makes.
+
+    ``persona_clock.advance(3600)`` lets an hour pass at once.
+    """
+    from persona_share.testing.moving import moving_clock
+
+    with moving_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def persona_canary() -> "Generator[Canary]":
+    """Fail the test when a planted secret reaches a log, an error or a span.
+
+    ``persona_canary.plant(secret)`` plants one; the sandbox's own are planted already.
+    """
+    from persona_share.testing.canary import Canary
+
+    canary = Canary()
+    with canary.watching_logs():
+        yield canary
+    canary.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Look at how a test with a canary ended, and let it fail for a leak."""
+    canary: Canary | None = getattr(item, "funcargs", {}).get("persona_canary")
+    if canary is None:
+        return (yield)
+    result = None
+    try:
+        result = yield
+    except (Exception, pytest.fail.Exception) as error:
+        canary.look_at_error(error)
+        if (leak := canary.found()) is None:
+            raise
+    else:
+        leak = canary.found()
+    if leak is not None:  # raised out here: the error that leaks is not shown beside it
+        raise leak
+    return result

@@ -1,0 +1,111 @@
+"""Factories: single values for tests that need no sandbox."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from persona_share._net.world import default_clock
+from persona_share._wire import objects
+from persona_share._wire.messages import Response
+from persona_share.model.resource import AnswerFacts, Resource
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.model.token import AccessToken, AuthorizationCode
+from persona_share.ports import Clock
+from persona_share.webhooks import sign
+
+
+R = TypeVar("R", bound=Resource)
+
+#: The lifetimes that Persona announces, in seconds.
+TOKEN_LIFETIME: Final = 3_599.0
+
+
+def resource(kind: type[R], object_id: str, **attributes: Any) -> R:
+    """Answer an object of the API: ``resource(Inquiry, "inq_1", status="completed")``.
+
+    Attributes are JSON values, or times, by their snake_case names.
+    """
+    raw = {
+        "type": objects.type_of(kind),
+        "id": object_id,
+        "attributes": {
+            name.replace("_", "-"): _plain(value) for name, value in attributes.items()
+        },
+    }
+    found = objects.resource(raw, AnswerFacts())
+    if not isinstance(found, kind):
+        message = f"there is no type of objects for {kind.__name__}"
+        raise TypeError(message)
+    return found
+
+
+def access_token(
+    scope: Scope | str,
+    value: str = "localbox_token_of_a_test",
+    *,
+    lifetime: float = TOKEN_LIFETIME,
+    clock: Clock | None = None,
+) -> AccessToken:
+    """Answer a token that begins to live now, for ``lifetime`` seconds."""
+    known = clock or default_clock()
+    return AccessToken(
+        value,
+        scope=Scope.parse(scope),
+        generation=1,
+        ends=known.now() + lifetime,
+        lifetime=lifetime,
+        clock=known,
+    )
+
+
+def authorization_code(
+    scope: Scope | str,
+    value: str = "localbox_code_of_a_test",
+    *,
+    expires_at: datetime | None = None,
+) -> AuthorizationCode:
+    """Answer a code as a source organization hands it over."""
+    return AuthorizationCode(value, scope=Scope.parse(scope), expires_at=expires_at)
+
+
+def delivery(
+    event: str,
+    subject: Resource,
+    secret: str | Secret,
+    *,
+    event_id: str = "evt_1",
+    at: datetime | None = None,
+) -> tuple[bytes, str]:
+    """Answer the body of a webhook and its header ``Persona-Signature``.
+
+    ``event`` is the name of one, such as ``inquiry.completed``; ``subject`` is what it
+    happened to.
+    """
+    moment = at or default_clock().wall()
+    attributes = {
+        "name": event,
+        "payload": {"data": dict(subject.raw)},
+        "created-at": _plain(moment),
+    }
+    body = orjson.dumps(
+        {"data": {"type": "event", "id": event_id, "attributes": attributes}}
+    )
+    return body, sign(body, secret, at=moment)
+
+
+def response(
+    status: int = 200, json: Any = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer an answer for a `ScriptedSender`; names of headers are lower-case."""
+    given = {"content-type": "application/json", **(headers or {})}
+    body = b"" if json is None else orjson.dumps(json)
+    return Response(status=status, body=body, headers=given)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value

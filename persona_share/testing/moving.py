@@ -1,0 +1,96 @@
+"""MovingClock: the clock of this machine, which a test may move forward."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import attrs
+
+from persona_share._net.world import SystemClock, real_world, standing_in
+from persona_share.ports import World
+
+
+class MovingClock:
+    """A clock that goes on by itself and that ``advance`` moves forward at once.
+
+    Other than under a `FakeClock` nobody waits for ever: whoever sleeps a second wakes
+    after a second, or as soon as the clock was moved that far.
+    """
+
+    def __init__(self) -> None:
+        self._base = SystemClock()
+        self._ahead = 0.0
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._followers: list[Callable[[], None]] = []
+
+    def wall(self) -> datetime:
+        """Answer the date and time in UTC."""
+        return self._base.wall() + timedelta(seconds=self._ahead)
+
+    def now(self) -> float:
+        """Answer seconds that never step back and that count suspension."""
+        return self._base.now() + self._ahead
+
+    def epoch(self) -> float:
+        """Answer the wall time as seconds since 1970."""
+        return self.wall().timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when that many seconds have passed, by themselves or by a move."""
+        if seconds <= 0:
+            await asyncio.sleep(0)  # noqa: TID251 — a turn for others; it takes no time
+            return
+        loop, end = asyncio.get_running_loop(), self.now() + seconds
+        while (left := end - self.now()) > 0:
+            moved = loop.create_future()
+            self._sleepers.add(moved)
+            timer = loop.call_later(left, _resolve, moved)
+            try:
+                await moved
+            finally:
+                timer.cancel()
+                self._sleepers.discard(moved)
+
+    def advance(self, seconds: float) -> None:
+        """Let that much time pass at once, for everybody who goes by this clock.
+
+        Move it while nothing is under way: whatever waits for an answer then has lost
+        that much of its time.
+        """
+        if seconds < 0:
+            message = "time does not run backwards"
+            raise ValueError(message)
+        self._ahead += seconds
+        for call in self._followers:
+            call()
+        for sleeper in tuple(self._sleepers):
+            loop = sleeper.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, sleeper)
+
+    @contextmanager
+    def followed_by(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call this after each move."""
+        self._followers.append(call)
+        try:
+            yield
+        finally:
+            self._followers.remove(call)
+
+    def world(self) -> World:
+        """Answer a world that is real but for its clock."""
+        return attrs.evolve(real_world(), clock=self)
+
+
+@contextmanager
+def moving_clock() -> Iterator[MovingClock]:
+    """Have every client, manager and verifier that is made meanwhile go by one clock."""
+    clock = MovingClock()
+    with standing_in(clock.world()):
+        yield clock
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,140 @@
+"""Calls, exchanges and renewals as spans."""
+
+import asyncio
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from persona_share import Scope
+from persona_share.errors import NotFoundError, TokenError
+
+
+READ = "GET /inquiries/{inquiry-id}"
+
+
+@pytest.mark.asyncio
+async def test_a_call_is_one_client_span_below_the_callers_own(stage, watch, watched):
+    inquiry = stage.box.add_inquiry()
+    async with watched() as each:
+        with watch.tracer.start_as_current_span("theirs") as parent:
+            await each.manager.session(Scope.read(inquiry.id)).inquiries.retrieve(
+                inquiry.id
+            )
+    [span] = watch.spans(READ)
+    assert span.kind is SpanKind.CLIENT
+    assert span.parent.span_id == parent.get_span_context().span_id
+    assert span.attributes["http.request.method"] == "GET"
+    assert span.attributes["url.template"] == "/inquiries/{inquiry-id}"
+    assert span.attributes["http.response.status_code"] == 200
+    assert span.attributes["persona.request_id"].startswith("req_")
+    assert span.status.status_code is StatusCode.UNSET
+
+
+@pytest.mark.asyncio
+async def test_each_attempt_that_failed_is_an_event_at_its_own_time(
+    stage, watch, watched
+):
+    inquiry = stage.box.add_inquiry()
+    async with watched() as each:
+        session = each.manager.session(Scope.read(inquiry.id))
+        await session.inquiries.retrieve(inquiry.id)
+        stage.box.faults.answer("GET /inquiries/{inquiry-id}", 503, times=2)
+        await stage.until(session.inquiries.retrieve(inquiry.id))
+    _, span = watch.spans(READ)
+    first, second = span.events
+    assert [each.attributes["http.response.status_code"] for each in span.events] == [
+        503,
+        503,
+    ]
+    assert first.attributes["attempt"] == 1
+    assert span.start_time <= first.timestamp < second.timestamp <= span.end_time
+    assert span.attributes["http.request.resend_count"] == 2
+
+
+@pytest.mark.asyncio
+async def test_calls_side_by_side_keep_their_attempts_apart(stage, watch, watched):
+    one, other = stage.box.add_inquiry(), stage.box.add_inquiry()
+    async with watched() as each:
+        session = each.manager.session(Scope.read(one.id, other.id))
+        await session.inquiries.retrieve(one.id)
+        stage.box.faults.answer("GET /inquiries/{inquiry-id}", 503, times=1)
+        both = [session.inquiries.retrieve(it.id) for it in (one, other)]
+        await stage.until(asyncio.gather(*both))
+    assert sorted(len(span.events) for span in watch.spans(READ)) == [0, 0, 1]
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_nobody_wanted_is_an_error_by_its_status(
+    stage, watch, watched
+):
+    async with watched() as each:
+        with pytest.raises(NotFoundError):
+            await each.client.inquiries.retrieve("inq_unknown")
+    [span] = watch.spans(READ)
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes["error.type"] == "404"
+
+
+@pytest.mark.asyncio
+async def test_a_call_without_an_answer_is_an_error_by_its_type(stage, watch, watched):
+    stage.box.faults.cut("GET /inquiries/{inquiry-id}", times=9)
+    async with watched() as each:
+        with pytest.raises(Exception, match="connection"):
+            await stage.until(each.client.inquiries.retrieve("inq_1"))
+    [span] = watch.spans(READ)
+    assert span.attributes["error.type"] == "ConnectionLostError"
+    assert "http.response.status_code" not in span.attributes
+
+
+@pytest.mark.asyncio
+async def test_an_exchange_is_a_span_with_its_call_below_it(stage, watch, watched):
+    inquiry = stage.box.add_inquiry()
+    async with watched() as each:
+        await each.manager.token(Scope.read(inquiry.id))
+    [exchange] = watch.spans("persona exchange")
+    [call] = watch.spans("POST /oauth/token")
+    assert call.parent.span_id == exchange.context.span_id
+    assert exchange.start_time <= call.start_time
+    assert call.end_time <= exchange.end_time
+    assert exchange.attributes["persona.scope.size"] == 1
+    assert exchange.attributes["persona.token.lifetime"] == 3_599
+
+
+@pytest.mark.asyncio
+async def test_a_renewal_has_a_name_of_its_own(stage, watch, watched):
+    inquiry = stage.box.add_inquiry()
+    scope = Scope.read(inquiry.id)
+    async with watched() as each:
+        await each.manager.token(scope)
+        stage.clock.advance(3_560)  # so near its end that callers wait
+        await each.manager.token(scope)
+    assert len(watch.spans("persona exchange")) == 1
+    assert len(watch.spans("persona renewal")) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_delivered_code_is_an_exchange_like_any_other(stage, watch, watched):
+    inquiry = stage.box.add_inquiry()
+    async with watched(codes=None) as each, stage.client(stage.box.source) as source:
+        code = await source.oauth.authorize(
+            client_id=stage.box.destination.id, scope=Scope.read(inquiry.id)
+        )
+        with watch.tracer.start_as_current_span("theirs"):
+            await each.manager.exchange(code)
+            await each.client.rate_limits.list()
+    [exchange] = watch.spans("persona exchange")
+    [call] = watch.spans("POST /oauth/token")
+    assert call.parent.span_id == exchange.context.span_id
+    [theirs] = watch.spans("theirs")
+    [after] = watch.spans("GET /rate-limits")
+    assert after.parent.span_id == theirs.context.span_id
+
+
+@pytest.mark.asyncio
+async def test_an_exchange_that_failed_says_why(stage, watch, watched):
+    async with watched(codes=None) as each:
+        with pytest.raises(TokenError):
+            await each.manager.token("inquiry.read:inq_1")
+    [exchange] = watch.spans("persona exchange")
+    assert exchange.status.status_code is StatusCode.ERROR
+    assert exchange.attributes["error.type"] == "AuthorizationCodeRequiredError"

@@ -1,0 +1,222 @@
+"""The fixtures of the pytest plugin, as a project of somebody else uses them."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+USES = '''
+import asyncio
+import pytest
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+
+
+class Shared:
+    """Everything that the destination's own code would make by itself."""
+
+    def __init__(self, box):
+        self.box = box
+        options = {"base_url": box.url, "insecure_local": True}
+        self.source = PersonaClient(box.source.api_key, **options)
+        self.client = PersonaClient(box.destination.api_key, **options)
+        self.manager = ScopedTokenManager(self.client, codes=self.ask_partner)
+
+    async def ask_partner(self, scope):
+        return await self.source.oauth.authorize(
+            client_id=self.box.destination.id, scope=scope
+        )
+
+    async def __aenter__(self):
+        await self.source.__aenter__()
+        await self.client.__aenter__()
+        return await self.manager.__aenter__()
+
+    async def __aexit__(self, *_):
+        await self.manager.aclose()
+        await self.client.aclose()
+        await self.source.aclose()
+
+
+@pytest.mark.RUNNER
+async def test_a_sandbox_is_there(persona_sandbox):
+    inquiry = persona_sandbox.add_inquiry()
+    async with Shared(persona_sandbox) as manager:
+        session = manager.session(Scope.read(inquiry.id))
+        assert (await session.inquiries.retrieve(inquiry.id)).id == inquiry.id
+
+
+@pytest.mark.RUNNER
+async def test_an_hour_passes_for_both_sides(persona_sandbox, persona_clock):
+    inquiry = persona_sandbox.add_inquiry()
+    scope = Scope.read(inquiry.id)
+    async with Shared(persona_sandbox) as manager:
+        for generation in (1, 2, 3):
+            token = await manager.token(scope)
+            assert token.generation == generation
+            session = manager.session(scope)
+            assert (await session.inquiries.retrieve(inquiry.id)).id == inquiry.id
+            persona_clock.advance(3_600)
+    assert persona_sandbox.log.tokens_minted == 3
+    assert persona_sandbox.log.count(status=401) == 0
+
+
+@pytest.mark.RUNNER
+async def test_nobody_sleeps_for_ever_under_the_clock(persona_sandbox, persona_clock):
+    inquiry = persona_sandbox.add_inquiry()
+    persona_sandbox.faults.answer("GET /inquiries/{inquiry-id}", 503, times=1)
+    async with Shared(persona_sandbox) as manager:
+        session = manager.session(Scope.read(inquiry.id))
+        assert (await session.inquiries.retrieve(inquiry.id)).id == inquiry.id
+
+
+@pytest.mark.RUNNER
+@pytest.mark.persona_sandbox(token_lifetime=20, seed=7)
+async def test_a_sandbox_is_made_as_it_is_asked_for(persona_sandbox):
+    inquiry = persona_sandbox.add_inquiry()
+    async with Shared(persona_sandbox) as manager:
+        assert (await manager.token(Scope.read(inquiry.id))).lifetime == 19
+
+
+@pytest.mark.RUNNER
+async def test_nothing_leaks(persona_sandbox, persona_canary):
+    inquiry = persona_sandbox.add_inquiry()
+    async with Shared(persona_sandbox) as manager:
+        await manager.token(Scope.read(inquiry.id))
+'''
+
+LOOPS = """
+import asyncio
+import pytest
+from persona_share import PersonaClient
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestInOneLoop:
+    async def test_it_answers(self, persona_sandbox):
+        inquiry = persona_sandbox.add_inquiry()
+        async with PersonaClient(
+            persona_sandbox.source.api_key,
+            base_url=persona_sandbox.url,
+            insecure_local=True,
+        ) as client:
+            assert (await client.inquiries.retrieve(inquiry.id)).id == inquiry.id
+
+
+def test_in_no_loop(persona_sandbox):
+    pass
+"""
+
+LEAKS = """
+import logging
+import pytest
+
+
+def test_in_a_log(persona_canary):
+    secret = persona_canary.plant("planted-7c1e-secret")
+    logging.getLogger("theirs").debug("the token is %s", secret)
+
+
+def test_in_an_error(persona_canary):
+    secret = persona_canary.plant("planted-7c1e-secret")
+    raise RuntimeError(secret)
+
+
+def test_in_an_error_that_was_logged(persona_canary):
+    secret = persona_canary.plant("planted-7c1e-secret")
+    try:
+        raise RuntimeError(secret)
+    except RuntimeError:
+        logging.getLogger("theirs").exception("it failed")
+
+
+def test_a_credential_of_a_sandbox(persona_canary):
+    logging.getLogger("theirs").warning("Bearer localbox_production_1")
+
+
+def test_in_a_span(persona_canary):
+    trace = pytest.importorskip("opentelemetry.sdk.trace")
+    secret = persona_canary.plant("planted-7c1e-secret")
+    provider = trace.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(persona_canary.span_processor())
+    with provider.get_tracer("theirs").start_as_current_span("work") as span:
+        span.set_attribute("token", secret)
+
+
+@pytest.fixture
+def careless(persona_canary):
+    yield persona_canary.plant("planted-7c1e-secret")
+    logging.getLogger("theirs").info("planted-7c1e-secret")
+
+
+def test_after_the_test(careless):
+    pass
+
+
+def test_an_error_without_a_secret_stays_what_it_is(persona_canary):
+    persona_canary.plant("planted-7c1e-secret")
+    assert 1 == 2
+
+
+def test_a_secret_that_nobody_shows(persona_canary):
+    persona_canary.plant("planted-7c1e-secret")
+    logging.getLogger("theirs").info("all is well")
+"""
+
+
+OURS = ("-p", "persona_share.pytest_plugin")
+RUNNERS = {"asyncio": "pytest_asyncio.plugin", "anyio": "anyio.pytest_plugin"}
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """Answer an empty project, in which only those plugins are that it names."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest(
+        "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
+    )
+    return pytester
+
+
+def run(project, source, *options, runner="asyncio"):
+    """Run a file of tests under one runner of coroutines."""
+    project.makepyfile(source)
+    ours = [*OURS, "-p", RUNNERS[runner], "-W", "error", *options]
+    if runner == "asyncio":
+        ours += ["-o", "asyncio_default_fixture_loop_scope=function"]
+    return project.runpytest_subprocess(*ours)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_the_fixtures_work_under_each_runner_of_coroutines(project, runner):
+    result = run(project, USES.replace("RUNNER", runner), runner=runner)
+    result.assert_outcomes(passed=5)
+
+
+def test_a_sandbox_is_in_the_loop_of_its_test_and_who_has_none_is_told(project):
+    result = run(project, LOOPS)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*needs a test that runs in an event loop*"])
+
+
+def test_a_test_fails_when_a_planted_secret_shows_and_does_not_show_it_again(project):
+    result = run(project, LEAKS, "--tb=long", "-rN")
+    result.assert_outcomes(failed=6, passed=2, errors=1)
+    for place in ("the log theirs", "the error RuntimeError", "the span work"):
+        result.stdout.fnmatch_lines([f"*a planted secret reached {place}*"])
+    told = [line for line in result.outlines if line.startswith("E ")]
+    assert told
+    assert not any("planted-7c1e" in line for line in told)
+
+
+def test_the_plugin_imports_nothing_before_a_fixture_is_used():
+    code = """
+import sys, pytest
+before = set(sys.modules)
+import persona_share.pytest_plugin
+new = {name for name in set(sys.modules) - before}
+print(sorted(new - {"persona_share", "persona_share.pytest_plugin"}))
+"""
+    command = [sys.executable, "-c", code]
+    found = subprocess.check_output(command, text=True).strip()  # noqa: S603 - our own
+    assert found == "[]"

@@ -1,0 +1,82 @@
+"""Planted secrets, and where they are found."""
+
+import logging
+
+import pytest
+
+from persona_share.testing import Canary, LeakError
+
+
+SECRET = "planted-52ae-secret"
+
+
+@pytest.fixture
+def canary():
+    canary = Canary()
+    canary.plant(SECRET)
+    return canary
+
+
+@pytest.mark.parametrize(
+    "thing", [f"a {SECRET} b", {"a": SECRET}, [SECRET], RuntimeError(SECRET)]
+)
+def test_whatever_prints_a_secret_is_told_by_its_place_alone(canary, thing):
+    canary.look_at(thing, "the answer")
+    with pytest.raises(LeakError, match="reached the answer") as caught:
+        canary.check()
+    assert SECRET not in str(caught.value)
+
+
+def test_a_secret_in_a_url_is_found_in_its_other_spelling():
+    canary = Canary()
+    canary.plant("a b/c=d&e+f")
+    canary.look_at("https://x.example/?code=a%20b%2Fc%3Dd%26e%2Bf", "a URL")
+    with pytest.raises(LeakError):
+        canary.check()
+
+
+def test_what_shows_nothing_is_let_pass(canary):
+    canary.look_at("all is well", "the answer")
+    canary.look_at_error(RuntimeError("it failed"))
+    canary.check()
+
+
+def test_an_error_is_looked_at_with_what_it_came_from(canary):
+    try:
+        try:
+            raise ValueError(SECRET)
+        except ValueError as cause:
+            raise RuntimeError("outer") from cause
+    except RuntimeError as error:
+        canary.look_at_error(error)
+    with pytest.raises(LeakError, match="the error RuntimeError"):
+        canary.check()
+
+
+def test_a_log_record_is_looked_at_at_any_level(canary):
+    level = logging.getLogger().level
+    with canary.watching_logs():
+        logging.getLogger("theirs").debug("%s", {"token": SECRET})
+    logging.getLogger("theirs").debug("%s", SECRET)  # nobody watches any more
+    with pytest.raises(LeakError, match=r"the log theirs$"):
+        canary.check()
+    assert logging.getLogger().level == level
+
+
+def test_a_leak_is_told_once(canary):
+    canary.look_at(SECRET, "x")
+    assert canary.found() is not None
+    assert canary.found() is None
+
+
+def test_a_word_that_stands_everywhere_cannot_be_planted(canary):
+    with pytest.raises(ValueError, match="eight"):
+        canary.plant("token")
+
+
+def test_the_line_of_the_test_that_names_its_secret_is_no_leak(canary):
+    try:
+        raise RuntimeError("it failed")  # planted-52ae-secret
+    except RuntimeError as error:
+        canary.look_at_error(error)
+    canary.check()

@@ -1,0 +1,82 @@
+"""The clock that goes on by itself and can be moved."""
+
+import asyncio
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share._net.world import default_clock, default_world
+from persona_share.testing import MovingClock, moving_clock
+from persona_share.webhooks import Verifier, sign
+
+
+def test_every_reading_moves_by_as_much():
+    clock = MovingClock()
+    before = clock.now(), clock.wall(), clock.epoch()
+    clock.advance(3_600)
+    assert clock.now() - before[0] == pytest.approx(3_600, abs=1)
+    assert (clock.wall() - before[1]).total_seconds() == pytest.approx(3_600, abs=1)
+    assert clock.epoch() - before[2] == pytest.approx(3_600, abs=1)
+
+
+def test_it_never_runs_backwards():
+    with pytest.raises(ValueError, match="backwards"):
+        MovingClock().advance(-1)
+
+
+@pytest.mark.asyncio
+async def test_who_sleeps_wakes_when_it_was_moved_that_far():
+    clock = MovingClock()
+    sleeper = asyncio.create_task(clock.sleep(3_600))
+    await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+    clock.advance(1_800)
+    await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+    assert not sleeper.done()
+    clock.advance(1_800)
+    async with asyncio.timeout(5):
+        await sleeper
+
+
+@pytest.mark.asyncio
+async def test_who_sleeps_wakes_by_itself():
+    async with asyncio.timeout(5):
+        await MovingClock().sleep(0.01)
+        await MovingClock().sleep(0)
+
+
+@pytest.mark.asyncio
+async def test_who_is_cancelled_leaves_nothing_behind():
+    clock = MovingClock()
+    sleeper = asyncio.create_task(clock.sleep(3_600))
+    await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+    sleeper.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeper
+    clock.advance(3_600)
+
+
+def test_whoever_follows_it_is_called_after_each_move():
+    clock, seen = MovingClock(), []
+    with clock.followed_by(lambda: seen.append(clock.epoch())):
+        clock.advance(60)
+    clock.advance(60)
+    assert len(seen) == 1
+
+
+def test_what_is_made_meanwhile_goes_by_it_and_nothing_else_does():
+    before = PersonaClient("key")
+    with moving_clock() as clock:
+        meanwhile = PersonaClient("key")
+        assert default_clock() is clock
+    after = PersonaClient("key")
+    assert meanwhile.account.world.clock is clock
+    assert before.account.world.clock is not clock
+    assert after.account.world.clock is not clock
+    assert default_world().clock is not clock
+
+
+def test_a_verifier_goes_by_it_too():
+    with moving_clock() as clock:
+        clock.advance(86_400)
+        signature = sign(b"x", "a secret", at=clock.wall())
+        assert Verifier("a secret").check(b"x", signature).secret == 0
