@@ -9,16 +9,17 @@ BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts docs bench contract clean soak soak-short
-
+.PHONY: help demo test coverage flakes check lint types contracts docs bench contract clean soak soak-short
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
-
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
 	@$(BIN)/persona-share demo $(ARGS)
-
 test: .venv/.dev  ## all tests (ARGS="-k scope" and the like)
 	@$(BIN)/python -m pytest $(ARGS)
+coverage: .venv/.dev  ## how much of the cellar and the workshop they reach, by branch
+	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
+flakes: .venv/.dev  ## all tests three times, each time in another order
+	@for _ in 1 2 3; do $(BIN)/python -m pytest -q -p pytest_randomly $(ARGS) || exit 1; done
 
 check: lint types contracts docs  ## everything a machine can say without running a test
 
@@ -73,8 +74,6 @@ clean:  ## remove what was made here, .venv too
 	  $$each -m venv .venv && touch $@ && exit 0; \
 	  echo "$$each could not make .venv; the reason stands above." >&2; exit 1; \
 	done; \
-	if [ -n "$$enough" ]; then \
-	  echo "$$enough cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
-	else \
-	  echo "persona_share needs Python 3.11 or newer, not: $(PYTHON). Name one: make PYTHON=/path/to/python3" >&2; \
-	fi; exit 1
+	[ -z "$$enough" ] || echo "$$enough cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+	[ -n "$$enough" ] || echo "persona_share needs Python 3.11 or newer, not: $(PYTHON). Name one: make PYTHON=/path/to/python3" >&2; \
+	exit 1

@@ -32,6 +32,9 @@ def pytest_runtest_setup():
         pytest.skip("the minutes of this soak are used up")
 
 
+# A project of its own, which `tests/release` installs the package for.
+collect_ignore = ["stranger"]
+
 # Counts the faults whose tests were run; what a run lacks is told at its end.
 pytest_plugins = ("tests.faults.tally", "pytester")
 

@@ -52,10 +52,13 @@ class Encrypted:
         *,
         names: bytes | str | Secret | None = None,
     ) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - extra
-            AESGCM,
-        )
-
+        try:
+            from cryptography.hazmat.primitives.ciphers.aead import (  # noqa: PLC0415 - extra
+                AESGCM,
+            )
+        except ModuleNotFoundError:
+            message = "Encrypted needs cryptography: install persona-share[crypto]"
+            raise ImportError(message) from None
         ring = [RingKey.of(key) for key in keys]
         if not ring:
             message = "Encrypted needs at least one key"

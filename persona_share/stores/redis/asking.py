@@ -42,8 +42,11 @@ class Asking:
         cluster: bool,
         allow_insecure: bool,
     ) -> None:
-        from persona_share.stores.redis import line  # noqa: PLC0415 - needs the extra
-
+        try:
+            from persona_share.stores.redis import line  # noqa: PLC0415 - the extra
+        except ModuleNotFoundError:
+            message = "Redis needs redis-py: install persona-share[redis]"
+            raise ImportError(message) from None
         self._make_line = line.Line
         self._address = RedisAddress.of(url)
         self._script = script
