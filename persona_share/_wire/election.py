@@ -31,6 +31,7 @@ __all__ = [
     "Follow",
     "Held",
     "Lead",
+    "Look",
     "Refused",
     "adopt",
     "attach",
@@ -38,6 +39,7 @@ __all__ = [
     "fail",
     "forget",
     "invalidate",
+    "look",
     "mark_sent",
     "offer",
     "poll_pause",
@@ -90,6 +92,19 @@ class Refused:
 
 
 Elected = Held | Lead | Follow | Refused
+
+
+@attrs.frozen
+class Look:
+    """How a key stands, for whoever looks after a store; nothing is changed by it.
+
+    ``leading`` and ``refused`` are the seconds that an exchange or a pause may last.
+    """
+
+    held: Held | None
+    leading: float
+    refused: float
+    codes: int
 
 
 def elect(
@@ -267,6 +282,19 @@ def take(record: Record, now: float) -> tuple[Record, Carried | None]:
     if not waiting:
         return attrs.evolve(record, queue=()), None
     return attrs.evolve(record, queue=waiting[1:]), waiting[0].carried(now)
+
+
+def look(record: Record, now: float) -> tuple[Record, Look]:
+    """Answer how a key stands; the record stays as it is."""
+    token, leader, setback = record.token, record.leader, record.setback
+    usable = token is not None and token.generation > record.invalidated
+    held = _held(token, now) if token is not None and usable else None
+    return record, Look(
+        held if held is not None and held.remaining > 0 else None,
+        0.0 if leader is None else max(leader.until - now, 0.0),
+        0.0 if setback is None else max(setback.until - now, 0.0),
+        len(_waiting(record, now)),
+    )
 
 
 def forget(record: Record) -> Record:

@@ -133,6 +133,18 @@ local run = {}
 
 function run.number() return {'number'} end
 
+function run.look(r)
+  local usable = r.t and r.t.g > r.i and math.min(r.t.e - now, r.t.l) > 0
+  local codes = waiting(r)
+  changed = false
+  local reply = {'look', int(r.l and math.max(r.l.u - now, 0) or 0),
+                 int(r.s and math.max(r.s.u - now, 0) or 0), int(#codes)}
+  if usable then
+    for _, each in ipairs(held(r.t)) do reply[#reply + 1] = each end
+  end
+  return reply
+end
+
 function run.elect(r, owner, newer_than, at_least)
   local floor = math.max(tonumber(newer_than), r.i)
   if r.t and r.t.g > floor

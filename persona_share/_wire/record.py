@@ -104,6 +104,15 @@ def read_token(name: str, blob: bytes) -> TokenRecord | None:
     return None
 
 
+def token_in(blob: bytes) -> TokenRecord | None:
+    """Read a token whatever name it was written under: to be shown, not to be used."""
+    with suppress(ValueError):
+        values = orjson.loads(blob)
+        if isinstance(values, dict):
+            return read_token(str(values.get("name")), blob)
+    return None
+
+
 def read_code(name: str, blob: bytes) -> CodeRecord | None:
     """Read a code, or answer None for what is not one, or not of this name."""
     match _values(name, blob):

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from persona_share.stores.redis.window import Shared
     from persona_share.stores.sqlite.store import SQLiteStore
 
-__all__ = ["Encrypted", "MemoryStore", "RedisStore", "SQLiteStore", "Shared"]
+__all__ = [
+    "Encrypted",
+    "MemoryStore",
+    "RedisStore",
+    "SQLiteStore",
+    "Shared",
+]
 
 _FILE_OF = {
     "Encrypted": "encrypted",

@@ -54,6 +54,17 @@ class Changing(ABC):
         The number grows with each announced change.
         """
 
+    async def look(self, name: str) -> election.Look:
+        """Answer how a name stands, without changing anything."""
+        answer, _ = await self.change(name, election.look)
+        return answer
+
+    async def drop(self, name: str) -> None:
+        """Drop everything of a name but its fence."""
+        await self.change(
+            name, lambda record, _: (election.forget(record), None), announce=True
+        )
+
     async def elect(
         self, key: str, owner: str, *, newer_than: int, at_least: float
     ) -> Elected:

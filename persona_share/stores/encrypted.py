@@ -1,16 +1,16 @@
 """A wrapper that lets a store see neither tokens nor codes nor what they are for."""
 
 import logging
-from collections.abc import Iterable
-from typing import Final, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol, cast, runtime_checkable
 
 import attrs
 
-from persona_share._wire.election import Carried, Elected, Held, Lead
+from persona_share._wire.election import Carried, Elected, Held, Lead, Look
 from persona_share._wire.sealed import NONCE, Head, RingKey, Sealed
-from persona_share.errors import ConfigurationError, StoreUnavailableError
+from persona_share.errors import ConfigurationError, StoreUnavailableError, UsageError
 from persona_share.model.secret import Secret
-from persona_share.ports import TokenStore, World
+from persona_share.ports import BrowsableStore, TokenStore, World
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -193,6 +193,28 @@ class Encrypted:
     async def news(self, key: str, seconds: float) -> None:
         """Return when something happened to this key, or after so many seconds."""
         await self._store.news(self._name(key), seconds)
+
+    # ── Looking after it ────────────────────────────────────────────────────────
+
+    async def names(self) -> Sequence[str]:
+        """Answer every name, as the store inside keeps it."""
+        return await self._browsable().names()
+
+    async def look(self, name: str) -> Look:
+        """Answer how a name stands, its token opened where that can be done."""
+        found = await self._browsable().look(name)
+        held = None if found.held is None else self._opened_token(name, found.held)
+        return attrs.evolve(found, held=held or found.held)
+
+    async def drop(self, name: str) -> None:
+        """Drop everything of a name but its fence."""
+        await self._store.forget(name)
+
+    def _browsable(self) -> BrowsableStore:
+        if not hasattr(self._store, "names"):
+            message = "the store inside cannot be listed"
+            raise UsageError(message)
+        return cast("BrowsableStore", self._store)
 
     # ── Sealing ─────────────────────────────────────────────────────────────────
 

@@ -77,6 +77,11 @@ class MemoryStore(Changing):
             sleeping.cancel()
             self._leave(key, heard)
 
+    async def names(self) -> list[str]:
+        """Answer every name."""
+        with self._lock:
+            return sorted(self._records)
+
     def _leave(self, key: str, heard: "asyncio.Future[None]") -> None:
         with self._lock:
             listeners = self._listeners.get(key)

@@ -59,9 +59,9 @@ async def fetched(ids, box, clock, *, objects_per_token):
             failed = []
 
             async def take():
-                async for each in batch:
-                    if isinstance(each, Failed):
-                        failed.append(each)
+                failed.extend(
+                    [each async for each in batch if isinstance(each, Failed)]
+                )
 
             await passed(clock, box, destination, take())
             return batch, failed, manager.metrics()

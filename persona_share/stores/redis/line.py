@@ -18,6 +18,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from persona_share.errors import StoreUnavailableError
 from persona_share.model.secret import Secret
 from persona_share.ports import World
 
@@ -90,6 +91,18 @@ class Line:
                 info = await self._plain.info("memory")
                 return str(info.get("maxmemory_policy"))
         return None
+
+    async def keys(self, pattern: str) -> list[str]:
+        """Answer the keys of this pattern.
+
+        Raises:
+            StoreUnavailableError: they cannot be listed.
+        """
+        try:
+            found = self._client.scan_iter(pattern, count=1_000)
+            return [key.decode() async for key in found]
+        except (exceptions.RedisError, OSError) as error:
+            raise StoreUnavailableError(_outage_of(error).what) from None
 
     async def drop(self) -> None:
         """Drop the connections; new ones are made when they are needed."""

@@ -12,6 +12,7 @@ from persona_share._wire.election import (
     Follow,
     Held,
     Lead,
+    Look,
     Refused,
     poll_pause,
 )
@@ -172,6 +173,26 @@ class RedisStore(Asking):
     async def forget(self, key: str) -> None:
         """Drop everything of this key but its fence."""
         await self._ask("forget", key)
+
+    async def names(self) -> list[str]:
+        """Answer every name."""
+        start, end = f"{self._prefix}:{{", "}:r"
+        found = await self._line().keys(f"{start}*{end}")
+        return sorted(key[len(start) : -len(end)] for key in found)
+
+    async def look(self, name: str) -> Look:
+        """Answer how a name stands, without changing anything."""
+        _, (_, leading, refused, codes, *held) = await self._ask("look", name)
+        return Look(
+            held_of(held) if held else None,
+            seconds_of(leading),
+            seconds_of(refused),
+            int(codes),
+        )
+
+    async def drop(self, name: str) -> None:
+        """Drop everything of a name but its fence."""
+        await self.forget(name)
 
     async def news(self, key: str, seconds: float) -> None:
         """Return when something happened to this key, or after so many seconds."""

@@ -43,6 +43,7 @@ _SETTINGS: Final = (
     "PRAGMA cell_size_check = ON",
 )
 _READ: Final = "SELECT body, number FROM records WHERE name = ? AND length(body) <= ?"
+_NAMES: Final = "SELECT name FROM records ORDER BY name"
 _WRITE: Final = (
     "INSERT INTO records (name, body, number, dies_at) VALUES (?, ?, ?, ?) ON CONFLICT"
     " (name) DO UPDATE SET body = excluded.body, number = excluded.number,"
@@ -104,6 +105,11 @@ class Database:
     def number(self, key: str) -> int:
         """Answer the number of the key's last announced change."""
         return self._safely(lambda connection: self._read(connection, key)[0])
+
+    def names(self) -> list[str]:
+        """Answer every name."""
+        rows = self._safely(lambda each: self._patiently(each.execute(_NAMES).fetchall))
+        return [name for (name,) in rows]
 
     def _apply(
         self,

@@ -83,6 +83,10 @@ class SQLiteStore(Changing):
                 return
             await world.clock.sleep(min(left, poll_pause(count, world.roll())))
 
+    async def names(self) -> list[str]:
+        """Answer every name."""
+        return await self._do(lambda database: database.names())
+
     async def info(self) -> Journal:
         """Answer which journal the file has, and why."""
         return await self._do(lambda database: database.journal)

@@ -1,0 +1,46 @@
+"""The sockets of the house: what the rooms ask of each other, and nothing else."""
+
+from persona_share.ports.calls import (
+    Account,
+    AccountHolder,
+    BearerSource,
+    Checkpoint,
+    Clock,
+    CodeSource,
+    Hook,
+    Lease,
+    Lender,
+    NewFile,
+    Outside,
+    ReplayGuard,
+    Sender,
+    World,
+)
+from persona_share.ports.stores import (
+    BrowsableStore,
+    Share,
+    SharedWindow,
+    TokenStore,
+)
+
+
+__all__ = [
+    "Account",
+    "AccountHolder",
+    "BearerSource",
+    "BrowsableStore",
+    "Checkpoint",
+    "Clock",
+    "CodeSource",
+    "Hook",
+    "Lease",
+    "Lender",
+    "NewFile",
+    "Outside",
+    "ReplayGuard",
+    "Sender",
+    "Share",
+    "SharedWindow",
+    "TokenStore",
+    "World",
+]
