@@ -15,6 +15,8 @@ MODULES = [
     "token_stampede",
     "token_hour_boundary",
     "token_storm",
+    "store",
+    "fleet",
     "batch",
 ]
 

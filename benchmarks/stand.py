@@ -15,7 +15,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._wire.messages import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
-from persona_share.ports import BearerSource, World
+from persona_share.ports import BearerSource, TokenStore, World
 
 
 LIFETIME = 3599
@@ -107,13 +107,18 @@ class Account:
 class Stand:
     """A manager with its service and its source of codes."""
 
-    def __init__(self, world: World, policy: RenewalPolicy | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        policy: RenewalPolicy | None = None,
+        store: TokenStore | None = None,
+    ) -> None:
         self.world = world
         self.service = Service(world)
         self.account = Account(world, self.service)
         self.codes = 0
         self.manager = ScopedTokenManager(
-            self.account, codes=self._code, renewal=policy
+            self.account, codes=self._code, store=store, renewal=policy
         )
 
     async def _code(self, scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """Managers that share a store: who exchanges, who waits, and what outlives them."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -241,3 +242,19 @@ async def test_what_was_forgotten_is_gone_from_the_store_as_well(house, store):
     await manager.forget(SCOPE)
 
     assert await value(manager) == "token2"
+
+
+@pytest.mark.asyncio
+async def test_f129_managers_of_one_process_are_not_taken_for_each_other(house, store):
+    """A process id may come again; who leads is told by a random name."""
+    house.service.delay = 5.0
+    one, two = await house.manager(store=store), await house.manager(store=store)
+    asking = asyncio.ensure_future(value(one))
+    await house.settle()
+    name = record_of(house, store).leader.owner
+    following = asyncio.ensure_future(value(two))
+    await house.settle()
+
+    assert record_of(house, store).leader.owner == name
+    assert str(os.getpid()) not in name
+    assert await house.soon(asyncio.gather(asking, following)) == ["token1"] * 2
