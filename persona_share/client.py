@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class PersonaClient(Surface):
     """One organization's API key, as an async context manager.
 
-    ``timeout`` is for a whole call, in seconds, or `Timeouts` with all of its parts.
+    ``persona_version`` is a date; one that no document of Persona names is sent with a
+    warning. ``timeout`` is for a whole call, in seconds, or `Timeouts` with its parts.
     ``http`` lends the connections of a caller's `aiohttp.ClientSession`, or of an httpx
     transport, which is neither changed nor closed; "httpx" makes one (extra ``httpx``).
     ``pacing`` is "gate" (wait for the rate limit's next window before it is exceeded),

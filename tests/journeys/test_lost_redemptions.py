@@ -64,12 +64,12 @@ async def test_f148_where_nothing_happened_the_same_key_is_advised(journey):
     journey.box.faults.answer(REDEEM, 500, times=None)
 
     with pytest.raises(OutcomeUnknownError) as caught:
-        await journey.until(
-            journey.destination.share_tokens.redeem(token.id, idempotency_key="mine")
-        )
+        await journey.until(journey.destination.share_tokens.redeem(token.id))
     journey.box.faults.clear()
-    await journey.destination.share_tokens.redeem(token.id, idempotency_key="mine")
+    key = caught.value.idempotency_key
+    await journey.destination.share_tokens.redeem(token.id, idempotency_key=key)
     await waited(journey, token)
 
     assert "same idempotency_key" in caught.value.advice
     assert await redemptions(journey, token) == 1
+    assert len({each.idempotency_key for each in journey.box.log.find(REDEEM)}) == 1
