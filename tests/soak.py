@@ -27,6 +27,7 @@ PARTS = {
         "tests/journeys/test_ten_thousand.py",
         "tests/cli/test_killed.py",
     ),
+    "fuzz": ("tests.fuzz", "--n=50000"),
     "simulation": ("tests.simulation", "--seeds=500"),
     "webhooks": ("tests.webhook_mutations", "--headers=50000"),
 }

@@ -1,0 +1,268 @@
+"""Bad input by the thousand: ``python -m tests.fuzz --n 50000`` (G10).
+
+Whatever a service sends and whatever a caller passes comes to a value or to an error of
+this library, within 50 ms and 32 MiB; `make soak-fuzz` runs the long form.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random  # noqa: TID251 — a fuzzer rolls its own dice
+import sys
+import time
+import tracemalloc
+import zlib
+from contextlib import suppress
+
+from persona_share import Scope
+from persona_share._wire import envelope, failures, grants
+from persona_share._wire.address import address_of
+from persona_share._wire.body import (
+    CHUNK,
+    BodyTooLargeError,
+    BodyUndecodableError,
+    Intake,
+)
+from persona_share._wire.limits import wish_of
+from persona_share._wire.messages import Expects, Request, Response
+from persona_share._wire.paging import AFTER, Place, cursor_in
+from persona_share._wire.places import place_of
+from persona_share._wire.routes.inquiries import RETRIEVE
+from persona_share.errors import PersonaError
+from persona_share.model.inquiry import Inquiry
+from persona_share.model.verification import Verification
+
+
+SECONDS, MIB = 0.05, 32
+OURS = (PersonaError, BodyTooLargeError, BodyUndecodableError)
+PLACE = Place("https://api.withpersona.com/api/v1", "/inquiries", frozenset({"a"}))
+INQUIRY = {"type": "inquiry", "id": "inq_1", "attributes": {"status": "completed"}}
+SEEDS = [
+    json.dumps(seed).encode()
+    for seed in (
+        {"data": INQUIRY, "included": [INQUIRY], "meta": {"session-token": "x"}},
+        {"data": [INQUIRY], "links": {"next": "/api/v1/inquiries?page%5Bafter%5D=i"}},
+        {"errors": [{"title": "Quota", "details": "d", "source": {"pointer": "/x"}}]},
+        {"access-token": "t", "token-type": "Bearer", "expires-in": 9, "scope": "a:b"},
+        {"code": "c", "expires-in": 599},
+    )
+]
+NASTY = [b"\0", b"\xff", b"\xed\xa0\x80", b'"\\ud800"', b"NaN", b"1e999", b"9" * 5000]
+NASTY += [b"[" * 99, b"[" * 100_000, b'{"a":' * 2000, b"-", b"\xef\xbb\xbf", b"null"]
+NASTY += [b"\r\n", b"\x1b[2J", b"true", b"{}", b"[]", b'"data":', b"1" * 33]
+CODINGS = ("", "gzip", "GZIP ", "br", "gzip, gzip", "identity", "\x7f")
+WORDS = [
+    "..",
+    "/",
+    "%2e%2e",
+    "inq_",
+    "\r\n",
+    "\0",
+    "ü",
+    "\uff1f",
+    "@",
+    "#",
+    "?",
+    "\\",
+    ":",
+]
+WORDS += [
+    "//",
+    "http://",
+    "https://api.withpersona.com/api/v1/inquiries?",
+    "[::1]",
+    " ",
+]
+WORDS += [
+    "page%5Bafter%5D=",
+    "page[after]",
+    "&",
+    "=",
+    "\u202e",
+    "\ud800",
+    "a",
+    "1",
+    ".",
+]
+WORDS += ["files.withpersona.com", "api.withpersona.com", "inquiry.read:", "%", "\t"]
+
+
+class Fuzzer:
+    """Makes bad input, the same for the same seed."""
+
+    def __init__(self, seed):
+        self.dice = random.Random(seed)  # noqa: S311 — no secret
+
+    def body(self):
+        """Answer the bytes of a body: a good one that was damaged, or noise."""
+        dice, body = self.dice, bytearray(self.dice.choice(SEEDS))
+        if dice.random() < 0.1:
+            body = bytearray(dice.randbytes(dice.randrange(300)))
+        for _ in range(dice.randrange(4)):
+            at = dice.randrange(len(body) + 1)
+            match dice.randrange(4):
+                case 0:
+                    body[at:at] = dice.choice(NASTY)
+                case 1:
+                    del body[at : at + dice.randrange(1, 40)]
+                case 2:
+                    body[at : at + 1] = dice.randbytes(1)
+                case _:
+                    body[at:at] = body[: dice.randrange(len(body) + 1)]
+        return bytes(body)
+
+    def response(self):
+        """Answer a whole response, its headers as odd as its body."""
+        dice = self.dice
+        kinds = ("application/json", "application/x+json; a=b", "text/html", "", "\xff")
+        numbers = ("0", "7", "-1", "9" * 40, "1e9", "", "٣", "1, 2", "Wed, 21 Oct 2015")
+        names = ("retry-after", "ratelimit-reset", "ratelimit-remaining", "quota-reset")
+        headers = {name: dice.choice(numbers) for name in names if dice.random() < 0.5}
+        headers |= {"content-type": dice.choice(kinds), "location": self.text()}
+        headers |= {"date": dice.choice(numbers), "request-id": self.text()}
+        status = dice.choice((200, 201, 204, 302, 400, 403, 404, 429, 500, 503, 999))
+        return Response(status=status, headers=headers, body=self.body())
+
+    def text(self):
+        """Answer what might be taken for an id, a link or a scope."""
+        return "".join(self.dice.choices(WORDS, k=self.dice.randrange(9)))
+
+
+def request(expects=Expects.JSON):
+    return Request(method="GET", route="/x", target="/x", deadline=0, expects=expects)
+
+
+def bodies(fuzzer):
+    """Answer each use of one body."""
+    got = fuzzer.response()
+    ok = Response(status=200, headers=got.headers, body=got.body)
+    coding = fuzzer.dice.choice(CODINGS)
+    packed = (
+        got.body if fuzzer.dice.random() < 0.5 else zlib.compress(got.body, wbits=31)
+    )
+
+    def unpacked():
+        intake = Intake(CHUNK, coding)
+        intake.feed(packed)
+        return intake.end()
+
+    def read():
+        found = envelope.one(request(), ok, Inquiry, None)
+        return found.status, found.account, found.session_token, found.created_at
+
+    def paged():
+        page = envelope.page(request(), ok, Verification, PLACE)
+        return page.items, page.raw
+
+    return {
+        "read": read,
+        "document": lambda: envelope.document(request(), ok),
+        "page": paged,
+        "token": lambda: grants.granted(got.body),
+        "code": lambda: grants.authorized(got.body),
+        "error": lambda: failures.error_of(request(), got),
+        "expected": lambda: failures.error_in(request(Expects.OAUTH), got),
+        "wish": lambda: wish_of(got),
+        "unpacked": unpacked,
+    }
+
+
+def texts(fuzzer):
+    """Answer each use of one text."""
+    text = fuzzer.text()
+    return {
+        "id": lambda: _whole(RETRIEVE.path(text), text),
+        "link": lambda: cursor_in(text, AFTER, PLACE),
+        "address": lambda: address_of(text),
+        "file": lambda: place_of(text),
+        "scope": lambda: Scope.parse(text),
+        "code": lambda: grants.checked_code(text),
+    }
+
+
+def _whole(path, object_id):
+    """Raise if an id changed the path that it became part of (T16)."""
+    if path != f"/inquiries/{object_id}" or path.count("/") != 2:
+        raise AssertionError(path)
+
+
+def tried(uses):
+    """Answer what each use came to that it must not."""
+    for name, use in uses.items():
+        started = time.perf_counter()
+        try:
+            use()
+        except OURS:
+            pass
+        except BaseException as error:  # noqa: BLE001 — that is what is looked for
+            yield name, repr(error)[:200]
+        took = time.perf_counter() - started
+        if took > SECONDS and _again(use) > SECONDS:
+            yield name, f"took {took:.3f} s"
+
+
+def _again(use):
+    """Answer how long something takes when nothing else interferes; the best of five."""
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        with suppress(BaseException):  # it was looked at before
+            use()
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def run(count, seed=0, minutes=float("inf")):
+    """Try so many bodies and as many texts, or as many as there are minutes for.
+
+    Answers how many it were, and the failures with their numbers.
+    """
+    found, end = [], time.perf_counter() + 60 * minutes
+    for number in range(count):
+        for make in (bodies, texts):
+            uses = make(Fuzzer(f"{seed}-{number}"))
+            found += [(number, make.__name__, *each) for each in tried(uses)]
+        if time.perf_counter() > end:
+            return number + 1, found
+    return count, found
+
+
+def heaviest(count, seed=0):
+    """Answer the most MiB that one body or text needed, of so many."""
+    most = 0
+    tracemalloc.start()
+    for number in range(count):
+        for make in (bodies, texts):
+            uses = make(Fuzzer(f"{seed}-{number}"))
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            list(tried(uses))
+            most = max(most, tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    return most / 2**20
+
+
+def main():
+    """Run from the command line; the exit code tells whether all was well."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument(
+        "--n", type=int, default=50_000, help="bodies, and as many texts"
+    )
+    parser.add_argument("--seed", default="0", help="another seed is another input")
+    chosen = parser.parse_args()
+    gc.freeze()
+    minutes = float(os.environ.get("SOAK_MINUTES", "inf"))
+    count, found = run(chosen.n, chosen.seed, minutes)
+    heavy = heaviest(min(count, 5_000), chosen.seed)
+    for failure in found[:20]:
+        print(*failure)  # noqa: T201
+    print(  # noqa: T201
+        f"fuzz: {count} bodies, {count} ids and links, {len(found)} failures, "
+        f"at most {heavy:.1f} MiB"
+    )
+    return bool(found) or heavy > MIB
+
+
+if __name__ == "__main__":
+    sys.exit(main())
