@@ -73,10 +73,13 @@ class PersonaError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by facts, so that keyword-only constructors are no obstacle."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        # The arguments again, as an OSError such as TimeoutError forgets them on the way.
+        facts = {**self.__dict__, "args": self.args}
+        return copyreg.__newobj__, (type(self), *self.args), facts  # type: ignore[attr-defined]
 
     def fresh(self) -> Self:
         """Answer an equal error of its own, so that no two callers share a traceback."""
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
+        twin.args = self.args
         return twin

@@ -1,0 +1,105 @@
+"""Every error of the tree: it pickles, copies, prints its facts, and has a place."""
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from persona_share import errors
+from persona_share.errors import Attempt, PersonaError, Phase
+
+
+TRAIL = (
+    Attempt(Phase.AMBIGUOUS, "reset", delay=0.25),
+    Attempt(Phase.ANSWERED, "503", 503, "req_1"),
+)
+FACTS = {
+    "operation": "GET /inquiries/{inquiry-id}",
+    "phase": Phase.ANSWERED,
+    "attempts": TRAIL,
+    "status": 503,
+    "request_id": "req_1",
+    "retry_after": 7.0,
+    "advice": "Do this.",
+}
+# What some have beside those; a new parameter has to be entered here.
+FURTHER = {
+    "details": "d",
+    "environment_id": "env_1",
+    "idempotency_key": "key-1",
+    "last_status": "pending",
+    "missing": "inquiry.read:inq_1",
+    "organization_id": "org_1",
+    "pointer": "/data",
+    "reason": "expired",
+    "reconcile": "inquiries.retrieve(id)",
+    "share_token_id": "cnst_1",
+    "title": "t",
+}
+
+
+def tree(kind=PersonaError):
+    """Answer all classes of errors, the root first."""
+    found = [kind]
+    for each in kind.__subclasses__():
+        found += tree(each)
+    return found
+
+
+EVERY = sorted(set(tree()), key=lambda kind: kind.__name__)
+
+
+def made(kind):
+    """Make an error with every fact that its class knows."""
+    known, open_ended = set(), True
+    for each in kind.__mro__[: kind.__mro__.index(PersonaError) + 1]:
+        if open_ended and "__init__" in vars(each):
+            names = inspect.signature(each.__init__).parameters.values()
+            known |= {name.name for name in names}
+            open_ended = any(name.kind is name.VAR_KEYWORD for name in names)
+    facts = {name: fact for name, fact in (FACTS | FURTHER).items() if name in known}
+    return kind("it went wrong", **facts)
+
+
+def test_the_front_of_the_tree_names_them_all():
+    public = {kind for kind in EVERY if kind.__module__.startswith("persona_share.err")}
+    assert len(public) > 45
+    assert {kind.__name__ for kind in public} <= set(errors.__all__)
+    for kind in public:
+        assert f" {kind.__name__} " in f"{errors.__doc__} ".replace("\n", " ")
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_round_trip_keeps_every_fact(kind, protocol):
+    error = made(kind)
+    twin = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 — our own
+    assert type(twin) is kind
+    assert twin.__dict__ == error.__dict__
+    assert (str(twin), twin.args) == (str(error), error.args)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_copies_and_fresh_ones_are_equal_and_their_own(kind):
+    error = made(kind)
+    try:
+        raise error
+    except PersonaError as caught:
+        for twin in (copy.copy(caught), copy.deepcopy(caught), caught.fresh()):
+            assert twin is not error
+            assert twin.__dict__ == error.__dict__
+            assert twin.__traceback__ is None
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_the_text_says_what_happened_how_far_it_got_and_what_to_do(kind):
+    error = made(kind)
+    text = str(error)
+    assert "it went wrong" in text
+    assert error.phase.value in text
+    assert error.advice in text
+    for fact in (error.operation, error.request_id):
+        assert fact is None or fact in text
+    assert error.retry_after is None or "7 s" in text
+    assert not error.attempts or "2 attempts" in text

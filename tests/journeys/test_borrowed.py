@@ -1,0 +1,135 @@
+"""A borrowed aiohttp session: left as it was, and unable to weaken anything."""
+
+import aiohttp
+import pytest
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.errors import (
+    NotFoundError,
+    ResponseTooLargeError,
+    ServerError,
+    UnexpectedRedirectError,
+)
+from persona_share.model.policy import RetryPolicy
+from tests.servers import RawServer, answer, answering, bomb
+
+
+GOOD = answer(200, b'{"data":null}', [("Set-Cookie", "ours=1")])
+
+
+class Intruder:
+    """Everything that a session may bring along, each a way to get in between."""
+
+    def __init__(self):
+        self.seen = []
+        self.trace = aiohttp.TraceConfig()
+        for signal in ("request_start", "request_end", "request_redirect"):
+            getattr(self.trace, f"on_{signal}").append(self._traced)
+
+    async def _traced(self, *_arguments):
+        self.seen.append("trace")
+
+    async def _between(self, request, handler):
+        self.seen.append("middleware")
+        return await handler(request)
+
+    def session(self):
+        return aiohttp.ClientSession(
+            "http://127.0.0.1:1/elsewhere/",
+            headers={"Authorization": "Bearer theirs", "Accept": "x/theirs"},
+            cookies={"theirs": "1"},
+            raise_for_status=True,
+            trust_env=True,
+            trace_configs=[self.trace],
+            middlewares=[self._between],
+            timeout=aiohttp.ClientTimeout(total=0.001),
+            json_serialize=lambda _value: "theirs",
+            version=aiohttp.HttpVersion10,
+            max_line_size=100_000_000,
+            max_field_size=100_000_000,
+        )
+
+
+def state_of(session):
+    return {
+        "headers": dict(session.headers),
+        "cookies": sorted(str(each) for each in session.cookie_jar),
+        "timeout": session.timeout,
+        "raises": session.raise_for_status,
+        "traces": list(session.trace_configs),
+        "connector": session.connector,
+        "limit": session.connector.limit,
+        "closed": session.closed,
+    }
+
+
+def a_client(server, session):
+    return PersonaClient(
+        "key",
+        base_url=server.api,
+        insecure_local=True,
+        http=session,
+        retry=RetryPolicy(attempts=1),
+    )
+
+
+@pytest.mark.asyncio
+async def test_it_is_left_as_it_was_and_nothing_of_it_is_sent():
+    intruder = Intruder()
+    async with RawServer(answering(GOOD)) as server, intruder.session() as session:
+        before = state_of(session)
+        async with a_client(server, session) as client:
+            await client.request("GET", "/x")
+            await client.request("POST", "/x", json={"a": 1})
+        assert state_of(session) == before
+        async with a_client(server, session) as client:  # and may be borrowed again
+            await client.request("GET", "/x")
+    assert b"theirs" not in server.received
+    assert b"cookie" not in server.received.lower()
+    assert server.received.count(b" HTTP/1.1\r\n") == 3
+    assert b'{"a":1}' in server.received
+    assert server.received.count(b"Authorization: Bearer key\r\n") == 3
+    assert intruder.seen == []
+
+
+ANSWERS = {
+    "not found": (answering(answer(404, b'{"errors":[]}')), NotFoundError),
+    "failed": (answering(answer(500, b'{"errors":[]}')), ServerError),
+    "redirect": (
+        answering(answer(307, b"", [("Location", "http://127.0.0.1:1/")])),
+        UnexpectedRedirectError,
+    ),
+    "bomb": (bomb(64), ResponseTooLargeError),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("behaviour", "kind"), ANSWERS.values(), ids=ANSWERS)
+async def test_it_changes_nothing_in_what_an_answer_comes_to(behaviour, kind):
+    intruder = Intruder()
+    async with RawServer(behaviour) as server, intruder.session() as session:
+        async with a_client(server, session) as client:
+            with pytest.raises(kind):
+                await client.request("GET", "/x")
+        assert not session.closed
+    assert intruder.seen == []
+
+
+@pytest.mark.asyncio
+async def test_the_main_job_works_over_it(journey):
+    inquiry = journey.box.add_inquiry()
+    scope = Scope.read(inquiry.id)
+    async with (
+        Intruder().session() as session,
+        PersonaClient(
+            journey.box.destination.api_key,
+            base_url=journey.box.url,
+            insecure_local=True,
+            http=session,
+            _world=journey.destination.account.world,
+        ) as client,
+        ScopedTokenManager(client) as manager,
+    ):
+        await manager.exchange(await journey.ask_partner(scope))
+        shared = await manager.session(scope).inquiries.retrieve(inquiry.id)
+    assert shared.id == inquiry.id

@@ -1,0 +1,63 @@
+"""The main job under uvloop, as under asyncio's own loop."""
+
+import asyncio
+import sys
+
+import pytest
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.errors import DeadlineExceededError, ProtocolError
+from persona_share.model.policy import RetryPolicy
+from persona_share.sandbox import Sandbox
+
+
+uvloop = pytest.importorskip("uvloop", reason="there is none for this platform")
+
+
+async def main_job():
+    """Authorize, exchange, fetch, get half an answer, run out of time, cancel, close."""
+    ours = type(asyncio.get_running_loop()).__module__
+    async with Sandbox() as box:
+        options = {"base_url": box.url, "insecure_local": True}
+        inquiry = box.add_inquiry()
+        scope = Scope.read(inquiry.id)
+        once = RetryPolicy(attempts=1)
+        async with (
+            PersonaClient(box.source.api_key, **options) as source,
+            PersonaClient(box.destination.api_key, retry=once, **options) as client,
+        ):
+
+            async def ask_partner(wanted):
+                return await source.oauth.authorize(
+                    client_id=box.destination.id, scope=wanted
+                )
+
+            async with ScopedTokenManager(client, codes=ask_partner) as manager:
+                session = manager.session(scope)
+                work = [session.inquiries.retrieve(inquiry.id) for _ in range(50)]
+                found = await asyncio.gather(*work)
+                assert {each.id for each in found} == {inquiry.id}
+                box.faults.truncate("*")
+                with pytest.raises(ProtocolError):
+                    await session.inquiries.retrieve(inquiry.id)
+                box.faults.hang("*", times=2)
+                with pytest.raises(DeadlineExceededError):
+                    await session.inquiries.retrieve(inquiry.id, timeout=0.05)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await session.inquiries.retrieve(inquiry.id)
+                await session.inquiries.retrieve(inquiry.id)
+        assert box.log.tokens_minted == 1
+    return ours
+
+
+def test_the_main_job_runs_under_uvloop():
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main_job()).partition(".")[0] == "uvloop"
+    assert tuple(map(int, uvloop.__version__.split(".")[:2])) >= (0, 23)
+
+
+def test_the_same_job_runs_without_it():
+    with asyncio.Runner() as runner:
+        assert runner.run(main_job()).startswith("asyncio")
+    assert "uvloop" in sys.modules  # imported is not installed
