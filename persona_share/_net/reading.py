@@ -78,7 +78,11 @@ async def read(request: Request, answer: Incoming, started: float) -> Response |
     piece = await answer.read()
     if not coding and answer.at_eof() and len(piece) <= cap:  # as most answers come
         return Response(
-            status=status, headers=headers, body=piece, first_sent_at=started
+            status=status,
+            headers=headers,
+            body=piece,
+            first_sent_at=started,
+            credential=request.authorization,
         )
     intake = Intake(cap, coding)
     try:

@@ -4,8 +4,10 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 
-from persona_share.errors import ConnectError, Phase
-from persona_share.testing import aioresponses_compat
+from persona_share import PersonaClient, ScopedTokenManager
+from persona_share.errors import ConnectError, Phase, UnexpectedRedirectError
+from persona_share.testing import FakeClock, aioresponses_compat, fake_world
+from tests.faults.scene import QuickClock
 from tests.servers import TOKEN, a_request, sender_to
 
 
@@ -46,6 +48,75 @@ async def test_a_mocked_exception_is_converted_like_a_real_one(mocked):
         with pytest.raises(ConnectError) as caught:
             await sender.send(a_request())
     assert caught.value.phase is Phase.NOT_SENT
+
+
+KEY = "CANARY-api-key"
+API = "https://api.withpersona.com/api/v1"
+INQUIRY = {"data": {"type": "inquiry", "id": "inq_1", "attributes": {"status": "new"}}}
+
+
+def a_client(**options):
+    return PersonaClient(KEY, _world=fake_world(QuickClock()), **options)
+
+
+@pytest.mark.asyncio
+async def test_a_user_mocks_a_whole_client_at_its_real_address(mocked):
+    mocked.get(f"{API}/inquiries/inq_1", payload=INQUIRY)
+    async with a_client() as client:
+        assert (await client.inquiries.retrieve("inq_1")).status == "new"
+    mocked.assert_called_once()
+
+
+@pytest.mark.asyncio
+async def test_what_is_mocked_is_retried_like_the_real_thing(mocked):
+    url = f"{API}/inquiries/inq_1"
+    mocked.get(url, status=503)
+    mocked.get(url, exception=aiohttp.ServerDisconnectedError())
+    mocked.get(url, payload=INQUIRY)
+    async with a_client() as client:
+        assert (await client.inquiries.retrieve("inq_1")).id == "inq_1"
+    [calls] = mocked.requests.values()
+    assert len(calls) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_mocked_redirect_is_not_followed(mocked):
+    url = f"{API}/inquiries/inq_1"
+    mocked.get(url, status=307, headers={"Location": f"{API}/elsewhere"})
+    mocked.get(f"{API}/elsewhere", payload=INQUIRY)
+    async with a_client() as client:
+        with pytest.raises(UnexpectedRedirectError):
+            await client.inquiries.retrieve("inq_1")
+    assert len(mocked.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_mocked_exchange_brings_a_token_to_a_session(mocked):
+    token = {"access-token": "oat-1", "token-type": "Bearer", "expires-in": 3599}
+    mocked.post(f"{API}/oauth/token", payload=token | {"scope": "inquiry.read:inq_1"})
+    mocked.get(f"{API}/inquiries/inq_1", payload=INQUIRY)
+    async with (
+        PersonaClient(KEY, _world=fake_world(FakeClock())) as client,
+        ScopedTokenManager(client) as manager,
+    ):
+        scope = await manager.exchange("code-1")
+        assert (await manager.session(scope).inquiries.retrieve("inq_1")).id == "inq_1"
+    sent = [call.kwargs["headers"] for [call] in mocked.requests.values()]
+    assert [each["Authorization"] for each in sent] == [f"Bearer {KEY}", "Bearer oat-1"]
+
+
+@pytest.mark.asyncio
+async def test_a_borrowed_session_can_be_mocked_as_well(mocked):
+    mocked.get(f"{API}/inquiries/inq_1", payload=INQUIRY)
+    async with aiohttp.ClientSession() as session, a_client(http=session) as client:
+        assert (await client.inquiries.retrieve("inq_1")).id == "inq_1"
+
+
+def test_the_shim_touches_aioresponses_alone():
+    before = dict(vars(aiohttp.ClientResponse))
+    aioresponses_compat()
+    assert dict(vars(aiohttp.ClientResponse)) == before
+    assert aiohttp.ClientResponse.__module__.startswith("aiohttp")
 
 
 def test_the_shim_does_nothing_a_second_time():
