@@ -1,6 +1,6 @@
 """The tokens that are held, each under the scope that it was granted."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import attrs
@@ -97,10 +97,11 @@ class Entries:
         entry = self._by_text.get(scope.text)
         if entry is not None and self._lives(entry, now):
             return entry
+        usable = self._usable_by(scope)
+        if not usable or usable == (entry,):  # as nearly always: thousands may wait
+            return None
         wider = [
-            each
-            for each in self._usable_by(scope)
-            if each is not entry and self._lives(each, now)
+            each for each in usable if each is not entry and self._lives(each, now)
         ]
         if not wider:
             return None
@@ -184,7 +185,7 @@ class Entries:
             return False
         return now < entry.guard_at(self._policy)
 
-    def _usable_by(self, scope: Scope) -> Iterable[Entry]:
+    def _usable_by(self, scope: Scope) -> Collection[Entry]:
         """Answer the wider entries that may serve this scope.
 
         To be exact a wider token serves only the very scope that it was brought for.
@@ -192,7 +193,7 @@ class Entries:
         exact_only = self._policy.exact_only
         return self.asking(scope) if exact_only else self._covering(scope)
 
-    def _covering(self, scope: Scope) -> Iterable[Entry]:
+    def _covering(self, scope: Scope) -> Collection[Entry]:
         holders: list[set[Entry]] = []
         for atom in scope:
             there = self._by_atom.get(atom)
