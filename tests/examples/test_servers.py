@@ -1,0 +1,70 @@
+"""Two web applications under load, while their tokens end and are renewed."""
+
+import asyncio
+from collections import Counter
+
+import aiohttp
+import pytest
+
+from tests.examples.conftest import free_port
+
+
+REQUESTS = 2_000
+AT_ONCE = 40
+
+
+async def load(programs, url, ids, *, seconds):
+    """Spread 2,000 requests over so many seconds; answer how they were answered."""
+    statuses = Counter()
+    now = asyncio.get_running_loop().time
+    start = now()
+
+    async def caller(number):
+        for turn in range(REQUESTS // AT_ONCE):
+            due = start + seconds * turn / (REQUESTS // AT_ONCE)
+            # A load has real time: tokens end on the service's own clock.
+            await asyncio.sleep(max(0.0, due - now()))  # noqa: TID251
+            each = ids[(number + turn) % len(ids)]
+            async with http.get(f"{url}/inquiries/{each}") as answer:
+                statuses[answer.status] += 1
+                assert (await answer.json())["id"] == each
+
+    async with aiohttp.ClientSession() as http:
+        await asyncio.gather(*map(caller, range(AT_ONCE)))
+    return statuses
+
+
+@pytest.mark.asyncio
+async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
+    box, port = programs.box, free_port()
+    ids = [box.add_inquiry().id for _ in range(3)]
+    command = ["-m", "uvicorn", "--workers", "2", "--port", str(port), "--log-level"]
+    server = programs.serving(*command, "warning", "web_fastapi:app", port=port)
+    async with server as url:
+        begun = box.now()
+        statuses = await load(programs, url, ids, seconds=9)
+        lasted = box.now() - begun
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/health") as found:
+            health = await found.json()
+    assert statuses == {200: REQUESTS}
+    assert box.log.count(status=401) == 0
+    # A token of 6 s (announced as 5) is renewed from 2.5 s before its end on, at the
+    # earliest; each renewal is one exchange, whichever worker makes it.
+    renewals = 1 + lasted / 2.4
+    assert 2 * len(ids) <= box.log.tokens_minted <= renewals * len(ids)
+    assert box.log.codes_redeemed == box.log.tokens_minted
+    assert health["store_up"] is True
+
+
+@pytest.mark.asyncio
+async def test_aiohttp_serves_the_same_under_the_same_load(programs):
+    box, port = programs.box, free_port()
+    ids = [box.add_inquiry().id for _ in range(3)]
+    server = programs.serving("web_aiohttp.py", str(port), port=port)
+    async with server as url:
+        begun = box.now()
+        statuses = await load(programs, url, ids, seconds=6)
+        lasted = box.now() - begun
+    assert statuses == {200: REQUESTS}
+    assert box.log.count(status=401) == 0
+    assert len(ids) < box.log.tokens_minted <= (1 + lasted / 2.4) * len(ids)
