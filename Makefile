@@ -3,7 +3,7 @@
 
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 ARGS   ?=
-SOAKS  := properties simulation fuzz kills webhooks
+SOAKS  := properties simulation fuzz kills batch webhooks
 EXTRAS := redis,crypto,m2m,cli,otel,httpx
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq

@@ -1,0 +1,74 @@
+"""The page about stores: each Python block runs, two workers at a time."""
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share.sandbox import Sandbox
+from tests.docs.blocks import blocks_of, names_of
+from tests.redis_server import one_redis, redis_server
+
+
+__all__ = ["one_redis", "redis_server"]
+
+PAGE = "docs/stores.md"
+ONE_MACHINE, ALL_MACHINES, PACED = blocks_of(PAGE)
+
+
+async def both(box, run, *arguments):
+    """Run what a worker runs twice, as two workers would; answer both answers."""
+
+    async def ask_partner(scope):
+        async with PersonaClient(
+            box.source.api_key, base_url=box.url, insecure_local=True
+        ) as source:
+            return await source.oauth.authorize(
+                client_id=box.destination.id, scope=scope
+            )
+
+    return [await run(ask_partner, *arguments) for _ in range(2)]
+
+
+@pytest.mark.asyncio
+async def test_two_workers_of_one_machine_burn_one_code(tmp_path):
+    async with Sandbox() as box:
+        inquiry = box.add_inquiry().id
+        names = names_of(ONE_MACHINE, PAGE, box, box.destination)
+        path = str(tmp_path / "tokens.db")
+        got = await both(box, names["worker"], path, inquiry)
+        minted = box.log.tokens_minted
+
+    assert got == [inquiry, inquiry]
+    assert minted == 1
+
+
+@pytest.mark.asyncio
+async def test_two_workers_of_two_machines_burn_one_code(redis_server):
+    async with Sandbox() as box:
+        inquiry = box.add_inquiry().id
+        names = names_of(ALL_MACHINES, PAGE, box, box.destination)
+        keys = [b"\x01" * 32]
+        got = await both(box, names["serve"], redis_server.url, keys, inquiry)
+        minted = box.log.tokens_minted
+
+    assert got == [f"inquiry.read:{inquiry}"] * 2
+    assert minted == 1
+
+
+@pytest.mark.asyncio
+async def test_a_limit_can_be_shared(redis_server):
+    async with Sandbox() as box:
+        block = PACED.replace(
+            "PersonaClient.from_env(pacing=Shared(url))",
+            "from_the_sandbox(pacing=Shared(url))",
+        )
+
+        def client(**options):
+            return PersonaClient(
+                box.destination.api_key,
+                base_url=box.url,
+                insecure_local=True,
+                **options,
+            )
+
+        names = names_of(block, PAGE, from_the_sandbox=client)
+        assert await names["paced"](redis_server.url)
