@@ -11,6 +11,7 @@ import attrs
 from persona_share._wire import grants
 from persona_share._wire.limits import wish_of
 from persona_share._wire.messages import Response
+from persona_share._wire.problems import is_json
 from persona_share._wire.redact import shown_id
 from persona_share.errors import (
     AssertionRefusedError,
@@ -241,6 +242,9 @@ def _after_success(
     response: Response, tries: Tries, expected: Scope | None, facts: dict[str, Any]
 ) -> Verdict:
     earlier = attrs.evolve(tries, attempts=tries.attempts[:-1])
+    kind = response.headers.get("content-type")
+    if kind is not None and not is_json(kind):  # whatever it looks like (T17)
+        return InDoubt(ExchangeProtocolError("the answer is not JSON", **facts))
     try:
         grant = grants.granted(response.body, expected)
         return Minted(grant, len(tries.attempts), replayed=earlier.may_have_landed)

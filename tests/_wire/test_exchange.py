@@ -72,6 +72,23 @@ def test_f41_a_success_without_a_token_leaves_the_code_in_doubt_for_good(status)
     assert not verdict.replayable
 
 
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "", "application/jsonx"])
+def test_t17_f24_a_token_on_a_page_of_another_kind_is_not_taken(kind):
+    page = attrs.evolve(token(), headers={"content-type": kind})
+    verdict = decide(page)
+    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict.error, ExchangeProtocolError)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json", "Application/JSON; charset=utf-8", "application/a+json"],
+)
+def test_t17_json_of_any_spelling_is(kind):
+    page = attrs.evolve(token(), headers={"content-type": kind})
+    assert isinstance(decide(page), Minted)
+
+
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_f31_f35_f38_a_refused_code_is_rejected(status):
     verdict = decide(answer(status, "Record not found"))
