@@ -102,8 +102,9 @@ class AiohttpSender(PooledSender):
         if self._borrowed.closed or connector is None:
             message = "the borrowed aiohttp session is closed"
             raise ClientClosedError(message)
-        if 0 < connector.limit < self._pool.size:
-            self._places = asyncio.Semaphore(connector.limit)
+        # Whoever waits for a place waits here, and learns what for; there is one host.
+        limits = {connector.limit, connector.limit_per_host, self._pool.size} - {0}
+        self._places = asyncio.Semaphore(min(limits))
         return connector
 
     async def _attempt(

@@ -1,4 +1,4 @@
-"""A session that AiohttpSender borrows."""
+"""What is AiohttpSender's alone: a session that it borrows, a switch of protocols."""
 
 import asyncio
 
@@ -46,8 +46,9 @@ async def test_a_borrowed_session_lends_its_connections_and_nothing_else():
 
 
 @pytest.mark.asyncio
-async def test_a_borrowed_session_bounds_the_places_by_its_own_limit():
-    connector = aiohttp.TCPConnector(limit=1)
+@pytest.mark.parametrize("limits", [{"limit": 1}, {"limit_per_host": 1}], ids=str)
+async def test_f5_a_borrowed_session_bounds_the_places_by_its_own_limit(limits):
+    connector = aiohttp.TCPConnector(**limits)
     async with aiohttp.ClientSession(connector=connector) as session:
         options = {"session": session, "pool": Pool(size=50, patience=0.02)}
         async with RawServer(silence) as server, sender_to(server.url, **options) as s:
@@ -78,3 +79,18 @@ def test_a_borrowed_session_of_another_loop_is_refused():
         with pytest.raises(WrongEventLoopError):
             second.run(sender.open())
         first.run(session.close())
+
+
+@pytest.mark.asyncio
+async def test_a_switch_of_protocols_is_no_success_and_pours_nothing():
+    class Sink:
+        cap = 99
+
+        async def begin(self, headers):
+            raise AssertionError(headers)
+
+    server = RawServer(answering(answer(101, b"{}", [("Upgrade", "x")])))
+    async with server, sender_to(server.url) as sender:
+        response = await sender.send(a_request(sink=Sink()))
+    assert response.status == 101
+    assert not response.ok
