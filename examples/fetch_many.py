@@ -1,7 +1,9 @@
 """The destination organization, as a batch: one line of JSON for each inquiry.
 
-export PERSONA_API_KEY=… PARTNER_URL=http://127.0.0.1:8081 PARTNER_SECRET=…
-python examples/fetch_many.py < ids.txt > inquiries.jsonl
+How it is started:
+
+    export PERSONA_API_KEY=… PARTNER_URL=http://127.0.0.1:8081 PARTNER_SECRET=…
+    python examples/fetch_many.py < ids.txt > inquiries.jsonl
 """
 
 import asyncio
@@ -11,36 +13,26 @@ import sys
 import aiohttp
 
 from asking import Partner
-from persona_share import PersonaClient, PersonaError, Scope, ScopedTokenManager
-
-
-AT_ONCE = 16
+from persona_share import PersonaClient, ScopedTokenManager
+from persona_share.batch import Failed
 
 
 async def fetch(ids: list[str]) -> int:
     """Print what is shared of these inquiries; answer how many failed."""
     failed = 0
-    places = asyncio.Semaphore(AT_ONCE)
     async with (
         aiohttp.ClientSession() as http,
         # insecure_local allows plain http to this machine alone, for a sandbox.
         PersonaClient.from_env(insecure_local=True) as client,
         ScopedTokenManager(client, codes=Partner(http)) as manager,
     ):
-        session = manager.session(Scope.read(*ids))  # 256 ids at the most
-
-        async def one(each: str) -> None:
-            nonlocal failed
-            async with places:
-                try:
-                    found = await session.inquiries.retrieve(each)
-                except PersonaError as error:
-                    failed += 1
-                    print(error, file=sys.stderr)
-                else:
-                    print(json.dumps({"id": found.id, "status": found.status}))
-
-        await asyncio.gather(*map(one, ids))
+        async for each in manager.fetch(ids):
+            if isinstance(each, Failed):
+                failed += 1
+                print(f"{each.id}: {each.error}", file=sys.stderr)
+            else:
+                status = each.resource.get("status")
+                print(json.dumps({"id": each.id, "status": status}))
     return failed
 
 

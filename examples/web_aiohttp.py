@@ -1,7 +1,9 @@
 """The destination organization again, as an aiohttp.web application.
 
-export PERSONA_API_KEY=… PARTNER_URL=http://127.0.0.1:8081 PARTNER_SECRET=…
-python examples/web_aiohttp.py 8080
+How it is started:
+
+    export PERSONA_API_KEY=… PARTNER_URL=http://127.0.0.1:8081 PARTNER_SECRET=…
+    python examples/web_aiohttp.py 8080
 """
 
 import sys

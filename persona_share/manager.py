@@ -172,7 +172,7 @@ class ScopedTokenManager:
 
         ``scope`` is what the code is expected to grant and ``expires_at`` when it
         ends, where they are known. Raises `CodeRejectedError`, `ScopeNotGrantedError`
-        and the other `TokenError`s. Source: POST /oauth/token; RFC 6749 §4.1.3.
+        and any other `TokenError`. Source: POST /oauth/token; RFC 6749 §4.1.3.
         """
         self._require_open()
         ticket = self._broker.codes.ticket(

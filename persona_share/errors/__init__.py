@@ -2,7 +2,7 @@
 
 Each error is a set of facts: what happened (the text), whether anything was sent
 (``phase``), and what to do next (``advice``). No error holds a header, a body, a full
-URL, a credential or personal data, and every one survives pickling.
+URL, a credential or personal data, and every one survives pickling. The tree::
 
     PersonaError
     ├── UsageError                      our own refusal, before any byte leaves

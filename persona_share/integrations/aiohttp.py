@@ -1,10 +1,12 @@
 """aiohttp.web: one manager for an application, sessions for its requests.
 
-setup(app, sharing)                 # see `application` for what an opening is
+`persona_share.integrations.application` says what an opening (``sharing``) is::
 
-async def read(request):
-    session = session_of(request, "inquiry.read:{inquiry_id}")
-    ...
+    setup(app, sharing)
+
+
+    async def read(request):
+        session = session_of(request, "inquiry.read:{inquiry_id}")
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """One manager for one application, whatever the framework is.
 
-An *opening* is the application's own function that opens its client and its manager:
+An *opening* is the application's own function that opens its client and its manager::
 
     @asynccontextmanager
     async def sharing():

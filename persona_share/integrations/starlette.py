@@ -1,16 +1,19 @@
 """Starlette and FastAPI: one manager for an application, sessions for its requests.
 
-persona = Persona(sharing)          # see `application` for what an opening is
-app = FastAPI(lifespan=own)         # its own lifespan goes on as it is
-persona.install(app)
+`persona_share.integrations.application` says what an opening (``sharing``) is::
 
-@app.get("/inquiries/{inquiry_id}")
-async def read(
-    inquiry_id: str,
-    session: Annotated[
-        ScopedSession, Depends(persona.session("inquiry.read:{inquiry_id}"))
-    ],
-): ...
+    persona = Persona(sharing)
+    app = FastAPI(lifespan=own)  # its own lifespan goes on as it is
+    persona.install(app)
+
+
+    @app.get("/inquiries/{inquiry_id}")
+    async def read(
+        inquiry_id: str,
+        session: Annotated[
+            ScopedSession, Depends(persona.session("inquiry.read:{inquiry_id}"))
+        ],
+    ): ...
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,5 +1,7 @@
 """OpenTelemetry: what clients and managers do, as spans and metrics (extra ``otel``).
 
+One hook hears of everything::
+
     telemetry = Telemetry()
     async with PersonaClient(key, hooks=[telemetry]) as client:
         async with ScopedTokenManager(client, hooks=[telemetry]) as manager:

@@ -1,0 +1,22 @@
+"""No page shows Python that no test runs."""
+
+import pytest
+
+from tests.docs.blocks import HOUSE, blocks_of
+
+
+PAGES = sorted(
+    path.relative_to(HOUSE).as_posix()
+    for path in [HOUSE / "README.md", *(HOUSE / "docs").rglob("*.md")]
+    if "_build" not in path.parts
+)
+TESTS = "".join(
+    path.read_text("utf-8") for path in (HOUSE / "tests" / "docs").glob("test_*.py")
+)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)])
+def test_a_page_with_blocks_is_named_by_a_test(page):
+    folder, _, name = page.rpartition("/")
+    together = f'"{folder}/' in TESTS and f'"{name.removesuffix(".md")}"' in TESTS
+    assert page in TESTS or together

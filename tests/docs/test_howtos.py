@@ -1,0 +1,120 @@
+"""The how-to pages do what they say, against the sandbox."""
+
+from datetime import UTC, datetime
+
+import aiohttp
+import httpx
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.model.inquiry import Inquiry
+from persona_share.testing import delivery, resource
+from tests.docs.blocks import blocks_of, page_names
+
+
+WEB, TESTING, EMBEDDING = (
+    f"docs/howto/{name}.md" for name in ("web-app", "testing", "embedding")
+)
+
+
+# ── Web applications ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_the_fastapi_application_of_the_page_serves(reader):
+    reader.is_the("destination")
+    inquiry = reader.box.add_inquiry(status="approved")
+    app = page_names(WEB, ask_partner=reader.ask_partner)["app"]
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://app"
+        ) as web,
+    ):
+        found = await web.get(f"/inquiries/{inquiry.id}")
+        assert found.json() == {"id": inquiry.id, "status": "approved"}
+        assert (await web.get("/inquiries/a.b")).status_code == 404
+        assert (await web.get("/health")).json()["tokens"] == {"fresh": 1}
+        body, signature = delivery(
+            "inquiry.completed",
+            resource(Inquiry, "inq_1"),
+            "the webhook's secret",
+            at=datetime.now(UTC),  # noqa: TID251 — as a sender does
+        )
+        for given, status in ((signature, 200), ("t=1,v1=0", 400)):
+            headers = {"Persona-Signature": given}
+            answer = await web.post("/webhook", content=body, headers=headers)
+            assert answer.status_code == status
+
+
+@pytest.mark.asyncio
+async def test_the_aiohttp_application_of_the_page_serves(reader):
+    reader.is_the("destination")
+    inquiry = reader.box.add_inquiry(status="approved")
+    names = page_names(WEB, ask_partner=reader.ask_partner)
+    async with TestClient(TestServer(names["application"]())) as web:
+        found = await web.get(f"/inquiries/{inquiry.id}")
+        assert await found.json() == {"id": inquiry.id, "status": "approved"}
+        health = await (await web.get("/health")).json()
+    assert health["tokens"] == {"fresh": 1}
+
+
+@pytest.mark.asyncio
+async def test_workers_of_the_page_share_one_file(reader, tmp_path):
+    reader.is_the("destination")
+    reader.monkeypatch.chdir(tmp_path)
+    scope = Scope.read(reader.box.add_inquiry().id)
+    sharing = page_names(WEB, ask_partner=reader.ask_partner)["sharing_with_others"]
+    async with sharing() as one, sharing() as other:
+        first, second = await one.token(scope), await other.token(scope)
+        assert first == second
+    assert reader.box.log.tokens_minted == 1
+
+
+# ── Testing ─────────────────────────────────────────────────────────────────────
+
+
+def test_the_tests_of_the_page_pass_in_a_project_of_ones_own(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile("\n\n".join(blocks_of(TESTING)))
+    result = pytester.runpytest_subprocess(
+        "-p", "persona_share.pytest_plugin", "-p", "pytest_asyncio.plugin",
+        "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function",
+    )  # fmt: skip
+    result.assert_outcomes(passed=5)
+
+
+# ── Embedding ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_foreign_clients_of_the_page_read(reader):
+    box, names = reader.box, page_names(EMBEDDING)
+    inquiry = box.add_inquiry()
+    scope, url = Scope.read(inquiry.id), f"{box.url}/inquiries/{inquiry.id}"
+    options = {"base_url": box.url, "insecure_local": True}
+    async with (
+        PersonaClient(box.destination.api_key, **options) as client,
+        ScopedTokenManager(client, codes=reader.ask_partner) as manager,
+    ):
+        assert await names["with_aiohttp"](manager, scope, url) == 200
+        assert await names["with_httpx"](manager, scope, url) == 200
+        headers = await names["header"](manager, scope)
+        async with (
+            aiohttp.ClientSession(headers=headers) as theirs,
+            theirs.get(url) as answer,
+        ):
+            assert answer.status == 200
+        assert await names["counting"](client, reader.ask_partner, scope) == 1
+    await names["observed"](box.destination.api_key, box.url, reader.ask_partner, scope)
+    assert box.log.tokens_minted == 3
+
+
+@pytest.mark.asyncio
+async def test_a_transport_of_ones_own_is_used(reader):
+    reader.is_the("source")
+    inquiry = reader.box.add_inquiry()
+    read = page_names(EMBEDDING)["on_your_transport"]
+    async with httpx.AsyncHTTPTransport() as transport:
+        assert (await read(transport, inquiry.id)).id == inquiry.id

@@ -1,0 +1,72 @@
+"""Both tutorials, followed to their end."""
+
+import json
+
+import pytest
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.errors import ServerError
+from tests.docs.blocks import page_names
+
+
+SOURCE = page_names("docs/tutorial/source.md")
+DESTINATION = page_names("docs/tutorial/destination.md")
+
+
+@pytest.mark.asyncio
+async def test_the_source_finds_shares_and_delivers(reader):
+    reader.is_the("source")
+    box = reader.box
+    wanted = box.add_inquiry(status="completed").id
+    box.add_inquiry(status="pending")
+    ids = await SOURCE["completed"]()
+    assert ids == [wanted]
+    code = await SOURCE["share"](box.destination.id, *ids)
+    told = json.loads(SOURCE["letter"](code))
+    assert told["scope"] == f"inquiry.read:{wanted}"
+    assert told["code"] == code.reveal()
+
+
+@pytest.mark.asyncio
+async def test_the_destination_reads_with_the_code_of_the_letter(reader):
+    inquiry = reader.box.add_inquiry(status="approved")
+    code = await reader.ask_partner(Scope.read(inquiry.id))
+    reader.is_the("destination")
+    found = await DESTINATION["read_once"](code.reveal())
+    assert found == {inquiry.id: "approved"}
+
+
+@pytest.mark.asyncio
+async def test_the_destination_watches_with_a_code_whenever_it_needs_one(reader):
+    inquiry = reader.box.add_inquiry()
+    reader.is_the("destination")
+    watching = DESTINATION["watch"](reader.ask_partner, inquiry.id)
+    seen = [(await anext(watching)).id for _ in range(3)]
+    await watching.aclose()
+    assert seen == [inquiry.id] * 3
+    assert reader.box.log.tokens_minted == 1
+
+
+@pytest.mark.asyncio
+async def test_what_goes_wrong_is_told_as_the_tutorial_says(reader):
+    inquiry, other = reader.box.add_inquiry(), reader.box.add_inquiry()
+    reader.is_the("destination")
+    careful, beyond = DESTINATION["careful"], DESTINATION["beyond"]
+    async with PersonaClient.from_env(insecure_local=True) as client:
+        async with ScopedTokenManager(client) as manager:
+            session = manager.session(Scope.read(inquiry.id))
+            assert "sharing has ended" in await careful(session, inquiry.id)
+            assert await beyond(session, other.id) == f"inquiry.read:{other.id}"
+        async with ScopedTokenManager(client, codes=reader.ask_partner) as manager:
+            session = manager.session(Scope.read(inquiry.id))
+            assert await careful(session, inquiry.id) == "completed"
+            assert await beyond(session, inquiry.id) == "covered"
+
+    class Failing:
+        """A session whose service is down."""
+
+        @property
+        def inquiries(self):
+            raise ServerError("the service failed", status=503)
+
+    assert (await careful(Failing(), inquiry.id)).startswith("answered: ")
