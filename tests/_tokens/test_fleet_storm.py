@@ -72,7 +72,7 @@ class Storm:
         self.roll = seeded_roll(seed)
         self.seed, self.outages = seed, outages
         self.clock = FakeClock()
-        lifetime = self.pick((3599, 900))
+        lifetime = self.pick((3599, 900) if outages else (120, 300))
         self.endpoint = Endpoint(self.clock, lifetime=lifetime)
         self.store, self.sent = Unreliable(), Sent()
         self.managers, self.asking = [], []
@@ -146,7 +146,9 @@ class Storm:
         if len(self.managers) < MANAGERS:
             await self.open()
         await settle()
-        self.clock.advance(self.pick((0.1, 2.0, 2.0, 16.0, 61.0, 900.0)))
+        # A leap that is longer than a lease is a leader that was frozen.
+        leaps = (0.1, 2.0, 2.0, 16.0, 61.0, 900.0) if self.outages else (0.1, 2.0, 4.0)
+        self.clock.advance(self.pick(leaps))
         await settle()
 
     async def run(self):
