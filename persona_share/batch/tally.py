@@ -21,9 +21,12 @@ class Tally:
     """Counts outcomes, retries and waits, and how long calls took."""
 
     def __init__(self) -> None:
-        self.fetched = self.failed = self.skipped = 0
-        self.retries = self.waits = 0
-        self.waited = 0.0
+        self.fetched: int = 0
+        self.failed: int = 0
+        self.skipped: int = 0
+        self.retries: int = 0
+        self.waits: int = 0
+        self.waited: float = 0.0
         self._classes: Counter[int] = Counter()
 
     @property

@@ -34,6 +34,7 @@ def setup(app: web.Application, opening: Opening) -> None:
     holder = Holder(opening)
 
     async def opened(app: web.Application) -> AsyncIterator[None]:
+        """Hold the manager for as long as the application runs."""
         async with holder.opened() as manager:
             app[MANAGER] = manager
             yield

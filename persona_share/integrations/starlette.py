@@ -62,6 +62,7 @@ class Persona:
 
         @asynccontextmanager
         async def both(app: Any) -> AsyncIterator[Any]:
+            """Hold the manager around what the application opens itself."""
             async with self._holder.opened():
                 if inner is None:
                     yield None
@@ -85,6 +86,7 @@ class Persona:
         """
 
         async def session_of(request: Request) -> ScopedSession:
+            """Answer the session of one request."""
             asked = filled(scope, request.path_params)
             return self._holder.manager().session(asked)
 
@@ -105,6 +107,7 @@ def verified(
     """
 
     async def delivery_of(request: Request) -> Delivery:
+        """Answer the delivery in one request."""
         body = bytearray()
         async for piece in request.stream():
             body += piece
