@@ -61,7 +61,10 @@ class Spans:
                 pass
 
     def _here(self) -> _Doing:
-        task = asyncio.current_task()
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs here
+            task = None
         if task is None:  # somebody tells events outside of any task
             return _Doing()
         return self._doing.setdefault(task, _Doing())

@@ -138,3 +138,11 @@ async def test_an_exchange_that_failed_says_why(stage, watch, watched):
     [exchange] = watch.spans("persona exchange")
     assert exchange.status.status_code is StatusCode.ERROR
     assert exchange.attributes["error.type"] == "AuthorizationCodeRequiredError"
+
+
+def test_what_is_told_outside_of_any_task_is_a_span_too(watch):
+    watch.telemetry(
+        events.CallEnded(at=9.0, operation=READ, seconds=2.0, attempts=1, status=200)
+    )
+    [span] = watch.spans(READ)
+    assert span.end_time - span.start_time == 2_000_000_000

@@ -1,0 +1,44 @@
+"""What a type checker believes about the integrations; nothing here is ever run."""
+
+from collections.abc import Awaitable, Callable
+from typing import assert_type
+
+import httpx
+from aiohttp import ClientSession, web
+from starlette.requests import Request
+
+from persona_share import PersonaClient, ScopedSession, ScopedTokenManager
+from persona_share.integrations import aiohttp as ours
+from persona_share.integrations.aiohttp_client import ScopedTokens
+from persona_share.integrations.application import Opening
+from persona_share.integrations.health import Health
+from persona_share.integrations.httpx import ScopedAuth
+from persona_share.integrations.otel import Telemetry
+from persona_share.integrations.starlette import Persona, verified
+from persona_share.webhooks import Delivery, Verifier
+
+
+async def starlette_hands_out_what_it_says(opening: Opening) -> None:
+    """A dependency answers what a handler is annotated with."""
+    persona = Persona(opening)
+    assert_type(await persona.manager(), ScopedTokenManager)
+    assert_type(await persona.health(), Health)
+    assert_type(
+        persona.session("inquiry.read:{id}"),
+        Callable[[Request], Awaitable[ScopedSession]],
+    )
+    assert_type(verified(Verifier("x")), Callable[[Request], Awaitable[Delivery]])
+
+
+async def aiohttp_knows_its_key(request: web.Request) -> None:
+    """A typed key answers a manager."""
+    assert_type(request.config_dict[ours.MANAGER], ScopedTokenManager)
+    assert_type(ours.session_of(request, "inquiry.read:inq_1"), ScopedSession)
+    assert_type(await ours.verified(request, Verifier("x")), Delivery)
+
+
+def other_clients_take_our_parts(manager: ScopedTokenManager) -> None:
+    """Nothing has to be cast where it is plugged in."""
+    _ = ClientSession(middlewares=[ScopedTokens(manager, "inquiry.read:inq_1")])
+    _ = httpx.AsyncClient(auth=ScopedAuth(manager, "inquiry.read:inq_1"))
+    _ = PersonaClient("x", http=httpx.AsyncHTTPTransport(), hooks=[Telemetry()])
