@@ -38,6 +38,7 @@ def main(arguments=None):
         done, broken = done + 1, broken + len(breaks)
         for each in breaks:
             sys.stdout.write(f"seed {seed}: {each}\n")
+        sys.stdout.flush()
     trace = total.hexdigest()[:16]
     last = f"simulation: seeds={done} breaks={broken} trace={trace}"
     sys.stdout.write(f"{last}\n")
