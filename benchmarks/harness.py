@@ -7,7 +7,8 @@ processor: what else runs on the machine does not count.
 import gc
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import attrs
 
@@ -48,7 +49,8 @@ def paired(
     ours: Callable[[], object], yardstick: Callable[[], object], rounds: int
 ) -> Pair:
     """Answer the medians of so many runs of each, taken by turns."""
-    runs = [(timed(ours), timed(yardstick)) for _ in range(rounds)]
+    with _older_objects_set_aside():
+        runs = [(timed(ours), timed(yardstick)) for _ in range(rounds)]
     return _medians(runs)
 
 
@@ -58,10 +60,23 @@ async def paired_async(
     rounds: int,
 ) -> Pair:
     """Answer the medians of so many runs of each, taken by turns in one event loop."""
-    runs = [
-        (await timed_async(ours), await timed_async(yardstick)) for _ in range(rounds)
-    ]
+    with _older_objects_set_aside():
+        runs = [
+            (await timed_async(ours), await timed_async(yardstick))
+            for _ in range(rounds)
+        ]
     return _medians(runs)
+
+
+@contextmanager
+def _older_objects_set_aside() -> Iterator[None]:
+    """Spare the collections between the runs everything that was there before them."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _medians(runs: list[tuple[float, float]]) -> Pair:

@@ -16,7 +16,7 @@ from persona_share.ports import BearerSource
 from persona_share.testing import FakeClock, fake_world
 
 
-ROUNDS = 61
+ROUNDS = 41
 CALLS = 4_000
 SCOPES = 10_000
 UNCOUNTED = 1_000

@@ -1,6 +1,6 @@
 """The tokens that are held, each under the scope that it was granted."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -95,13 +95,15 @@ class Entries:
         one that lives longest.
         """
         entry = self._by_text.get(scope.text)
-        if entry is not None and self._lives(entry, now):
-            return entry
-        usable = self._usable_by(scope)
-        if not usable or usable == (entry,):  # as nearly always: thousands may wait
-            return None
+        if entry is not None:
+            if self._lives(entry, now):
+                return entry
+            if self._by_atom.get(scope.text.partition(" ")[0]) is entry:
+                return None  # nobody else holds this atom; thousands may ask for it
         wider = [
-            each for each in usable if each is not entry and self._lives(each, now)
+            each
+            for each in self._usable_by(scope)
+            if each is not entry and self._lives(each, now)
         ]
         if not wider:
             return None
@@ -185,7 +187,7 @@ class Entries:
             return False
         return now < entry.guard_at(self._policy)
 
-    def _usable_by(self, scope: Scope) -> Collection[Entry]:
+    def _usable_by(self, scope: Scope) -> Iterable[Entry]:
         """Answer the wider entries that may serve this scope.
 
         To be exact a wider token serves only the very scope that it was brought for.
@@ -193,7 +195,7 @@ class Entries:
         exact_only = self._policy.exact_only
         return self.asking(scope) if exact_only else self._covering(scope)
 
-    def _covering(self, scope: Scope) -> Collection[Entry]:
+    def _covering(self, scope: Scope) -> Iterable[Entry]:
         holders: list[set[Entry]] = []
         for atom in scope:
             there = self._by_atom.get(atom)

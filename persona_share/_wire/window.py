@@ -234,6 +234,11 @@ class Window:
 
     def _forget_ended(self, sent: float) -> None:
         """Forget what had ended before a call was sent that was let in."""
+        for picture in self._pictures.values():
+            if sent >= picture.latest:
+                break
+        else:  # as nearly always
+            return
         for limit, picture in list(self._pictures.items()):
             if sent >= picture.latest:
                 del self._pictures[limit]
