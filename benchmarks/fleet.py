@@ -14,20 +14,16 @@ from pathlib import Path
 import attrs
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.pacing import CALL, CALLS, PATIENT, WORKERS, LoopClock, Service
+from benchmarks.pacing import CALLS, WORKERS, LoopClock, Service, spend
 from benchmarks.virtual import run
 from persona_share import Scope
-from persona_share._send.bearer import ApiKeyBearer
 from persona_share._send.joint import JointWindow
-from persona_share._send.pacing import Gate, Paced
-from persona_share._send.retrying import Retrying
+from persona_share._send.pacing import Gate
 from persona_share._wire.limits import Seen
 from persona_share.model.policy import PacingPolicy
-from persona_share.model.secret import Secret
 from persona_share.ports import Share, World
 from persona_share.sandbox import Sandbox
 from persona_share.stores.redis.window import script
-from persona_share.testing import fake_world
 from tests.fleet.crew import Crew, Place
 from tests.redis_server import RedisServer
 
@@ -63,18 +59,9 @@ class VirtualShared:
 
 async def process(service: Service, shared: VirtualShared, calls: int) -> None:
     """Make so many calls with a gate whose window is shared."""
-    world = attrs.evolve(fake_world(), clock=LoopClock())
-    window = JointWindow(PacingPolicy(), shared, "window", world.clock)
-    gate = Gate(world.clock, PacingPolicy(), window)
-    paced = Paced(service, gate, ApiKeyBearer(Secret("key")))
-    sender = Retrying(paced, world, PATIENT, paced=True)
-    left = iter(range(calls))
-
-    async def work() -> None:
-        for _ in left:
-            assert (await sender.send(CALL)).ok
-
-    await asyncio.gather(*(work() for _ in range(WORKERS // SHARING)))
+    window = JointWindow(PacingPolicy(), shared, "window", LoopClock())
+    gate = Gate(LoopClock(), PacingPolicy(), window)
+    await spend(service, calls, gate, WORKERS // SHARING)
     await gate.close()
 
 

@@ -96,8 +96,12 @@ class Service:
 
 async def process(service: Service, calls: int, mode: PacingMode) -> None:
     """Make so many calls with a gate of one's own."""
+    await spend(service, calls, Gate(LoopClock(), PacingPolicy(mode=mode)), WORKERS)
+
+
+async def spend(service: Service, calls: int, gate: Gate, workers: int) -> None:
+    """Make so many calls through a gate."""
     world = attrs.evolve(fake_world(), clock=LoopClock())
-    gate = Gate(world.clock, PacingPolicy(mode=mode))
     paced = Paced(service, gate, ApiKeyBearer(Secret("key")))
     sender = Retrying(paced, world, PATIENT, paced=True)
     left = iter(range(calls))
@@ -106,7 +110,7 @@ async def process(service: Service, calls: int, mode: PacingMode) -> None:
         for _ in left:
             assert (await sender.send(CALL)).ok
 
-    await asyncio.gather(*(work() for _ in range(WORKERS)))
+    await asyncio.gather(*(work() for _ in range(workers)))
 
 
 async def crowd(

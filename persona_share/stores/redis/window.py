@@ -2,16 +2,12 @@
 
 from typing import Final
 
+from persona_share._wire.election_script import CLOCK
 from persona_share._wire.limits import Seen
 from persona_share.model.secret import Secret
 from persona_share.ports import Share, World
 from persona_share.stores.redis.asking import Asking
 
-
-CLOCK: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
 
 # The hash: e(nds), l(eft): calls that nobody has taken, h: until when one process finds
 # out how the window stands. Whoever takes, takes a part only, that the others find some.
