@@ -7,6 +7,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from persona_share import Scope
 from persona_share.errors import NotFoundError, TokenError
+from persona_share.model import events
 
 
 READ = "GET /inquiries/{inquiry-id}"
