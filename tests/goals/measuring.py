@@ -64,7 +64,7 @@ async def _slow(connection):
 
 async def _struck(client):
     """Make a call that is cancelled or runs out of time, unless it is quick."""
-    patience = 0.5 if DICE.random() < 0.15 else 0.001 + DICE.random() * 0.01
+    patience = 0.25 if DICE.random() < 0.1 else 0.001 + DICE.random() * 0.008
     if DICE.random() < 0.5:
         return await client.request("GET", "/x", timeout=patience, retries=0)
     task = asyncio.ensure_future(client.request("POST", "/x", json={}))

@@ -83,5 +83,5 @@ async def test_g15_f19_a_bomb_costs_a_second_and_sixteen_mebibytes_at_most():
 async def test_g12_two_thousand_calls_broken_off_leave_nothing_open():
     [[broken, whole, left, tasks, free]] = await measured("hygiene", "2000")
     assert int(broken) >= 2_000
-    assert int(whole) >= 100  # which were quick enough, and left connections to use
+    assert int(whole) >= 20  # which were quick enough, and left connections to use
     assert (left, tasks, free) == ("0", "0", "True")
