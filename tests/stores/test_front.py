@@ -1,4 +1,4 @@
-"""The room of the stores: four names, each fetched when it is first asked for."""
+"""The room of the stores: five names, each fetched when it is first asked for."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from persona_share import stores
 
 
-NAMES = ["Encrypted", "MemoryStore", "RedisStore", "SQLiteStore"]
+NAMES = ["Encrypted", "MemoryStore", "RedisStore", "SQLiteStore", "Shared"]
 
 
 def test_it_offers_exactly_these_names():
