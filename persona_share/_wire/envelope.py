@@ -26,6 +26,7 @@ def facts_of(response: Response) -> AnswerFacts:
         get("request-id"),
         get("persona-organization-id"),
         get("persona-environment-id"),
+        get("date"),
     )
     return _FACTS(AnswerFacts, names)
 

@@ -4,6 +4,7 @@ A batch sends nothing by itself and repeats nothing: both are the business of th
 below it. It decides what is asked for next, and when not to ask.
 """
 
+from persona_share.batch.order import Ids
 from persona_share.batch.stream import Batch
 from persona_share.model.batch import (
     Allowance,
@@ -21,6 +22,7 @@ __all__ = [
     "Batch",
     "Failed",
     "Fetched",
+    "Ids",
     "Outcome",
     "Plan",
     "Progress",

@@ -28,11 +28,15 @@ class Reference:
 
 
 class AnswerFacts(NamedTuple):
-    """Which request an object came with, and who answered it."""
+    """Which request an object came with, and who answered it.
+
+    ``date`` is when that was by the service's clock, as it writes it.
+    """
 
     request_id: str | None = None
     organization_id: str | None = None
     environment_id: str | None = None
+    date: str | None = None
 
 
 class Codec(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 
 
 #: The steps that are built.
-BUILT: Final = frozenset({1, 2, 3, 4, 5})
+BUILT: Final = frozenset({1, 2, 3, 4, 5, 6})
 
 FAULTS: Final[dict[int, dict[str, str]]] = {
     # The main job: the answer of the token endpoint.

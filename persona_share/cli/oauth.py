@@ -1,0 +1,128 @@
+"""``authorize`` and ``exchange``: a code for a partner, and a token for a code."""
+
+import asyncio
+from typing import Any
+
+import rich_click as click
+
+from persona_share import AccessToken, Scope, ScopedTokenManager, Secret
+from persona_share.cli.access import Access, with_access
+from persona_share.cli.ending import INTERRUPTED, refuse, run, say
+from persona_share.cli.secrets_in import keep_secret, require_showable, secret_from
+
+
+_MASK = "**********"
+
+
+def _showing(command: Any) -> Any:
+    for option in (
+        click.option("--reveal", is_flag=True, help="Print it, to a terminal only."),
+        click.option("--force", is_flag=True, help="Print it to anything."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="Example: persona-share authorize --client-id org_… --code-file code inq_…"
+)
+@click.argument("ids", nargs=-1)
+@click.option("--client-id", required=True, help="The partner's organization, org_….")
+@click.option("--scope", "text", help="permission:id pairs, instead of ids to read.")
+@click.option(
+    "--code-file", metavar="FILE", help="New file for the code, of mode 0600."
+)
+@_showing
+@with_access
+def authorize(access: Access, **given: Any) -> None:
+    """Make an authorization code for a partner: allow it to read these objects."""
+    _require_place(given["code_file"], "--code-file", given)
+    if bool(given["ids"]) == bool(given["text"]):
+        message = "Name the ids to read, or a --scope."
+        refuse(message)
+    run(_authorize(access, **given), as_json=access.as_json)
+
+
+async def _authorize(access: Access, **given: Any) -> None:
+    scope = Scope.parse(given["text"]) if given["text"] else Scope.read(*given["ids"])
+    async with access.client() as source:
+        code = await source.oauth.authorize(client_id=given["client_id"], scope=scope)
+    facts = {
+        "scope": str(scope),
+        "expires_at": code.expires_at.isoformat() if code.expires_at else None,
+    }
+    _hand_over("code", code, facts, access, given)
+
+
+@click.command(
+    epilog="Example: persona-share exchange --code-file code --token-file token"
+)
+@click.option(
+    "--code-file",
+    metavar="FILE",
+    help="File of the code, - for stdin; else PERSONA_CODE.",
+)
+@click.option(
+    "--token-file", metavar="FILE", help="New file for the token, of mode 0600."
+)
+@_showing
+@with_access
+def exchange(access: Access, **given: Any) -> None:
+    """Exchange an authorization code for an access token.
+
+    A code works once. An interrupt waits for an exchange that was sent, so that its
+    token is not lost.
+    """
+    _require_place(given["token_file"], "--token-file", given)
+    code = secret_from("authorization code", given.pop("code_file"), "PERSONA_CODE")
+    run(_exchange(access, code, **given), as_json=access.as_json)
+
+
+async def _exchange(access: Access, code: Secret, **given: Any) -> int | None:
+    landing = asyncio.create_task(_token(access, code))
+    interrupted = None
+    try:
+        token = await asyncio.shield(landing)
+    except asyncio.CancelledError:
+        if landing.cancelled():
+            raise
+        token = await landing
+        interrupted = INTERRUPTED
+    facts = {
+        "scope": str(token.scope),
+        "expires_at": token.expires_at.isoformat(),
+        "expires_in": int(token.expires_in.total_seconds()),
+    }
+    _hand_over("token", token, facts, access, given)
+    return interrupted
+
+
+async def _token(access: Access, code: Secret) -> AccessToken:
+    async with access.client() as client, ScopedTokenManager(client) as manager:
+        return await manager.token(await manager.exchange(code))
+
+
+def _require_place(path: str | None, option: str, given: dict[str, Any]) -> None:
+    """Refuse to obtain a secret that nobody would ever see."""
+    require_showable(reveal=given["reveal"], force=given["force"])
+    if path is None and not given["reveal"]:
+        refuse(f"Say where it goes: {option} FILE, or --reveal.")
+
+
+def _hand_over(
+    name: str,
+    secret: Secret | AccessToken,
+    facts: dict[str, Any],
+    access: Access,
+    given: dict[str, Any],
+) -> None:
+    path = given[f"{name}_file"]
+    if path is not None:
+        keep_secret(path, Secret(secret.reveal()))
+    shown = secret.reveal() if given["reveal"] else _MASK
+    if access.as_json:
+        say({name: shown, f"{name}_file": path, **facts})
+        return
+    click.echo(f"{name:<10} {shown}" + (f"  (in {path})" if path else ""))
+    for key, value in facts.items():
+        click.echo(f"{key:<10} {value}")

@@ -1,0 +1,66 @@
+"""``persona-share webhook``: is this delivery Persona's?"""
+
+import os
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from persona_share.cli.access import with_json
+from persona_share.cli.ending import refuse, run, say
+from persona_share.cli.secrets_in import secret_from
+from persona_share.webhooks import TOLERANCE, Verifier
+
+
+@click.group()
+def webhook() -> None:
+    """Deliveries of events."""
+
+
+@webhook.command(
+    epilog="Example: persona-share webhook verify --signature 't=…,v1=…' body.json"
+)
+@click.argument("body", type=click.Path(), default="-")
+@click.option(
+    "--signature", required=True, help="The header Persona-Signature, as it came."
+)
+@click.option(
+    "--secret-file",
+    metavar="FILE",
+    help="File of the webhook's secret; else PERSONA_WEBHOOK_SECRET is read.",
+)
+@click.option(
+    "--tolerance", default=TOLERANCE, show_default=True, help="Age of a delivery, in s."
+)
+@with_json
+def verify(
+    body: str,
+    signature: str,
+    secret_file: str | None,
+    tolerance: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Check the signature of a BODY, byte for byte; - reads standard input."""
+    if body == "-" and (secret_file == "-" or not _has_secret(secret_file)):  # noqa: S105  # a name, no secret
+        message = "The body comes from stdin, so the secret needs a file or a variable."
+        refuse(message)
+    secret = secret_from("webhook secret", secret_file, "PERSONA_WEBHOOK_SECRET")
+
+    async def work() -> None:
+        content = _content(body)
+        event = Verifier(secret, tolerance).verify(content, signature)
+        if as_json:
+            say({"valid": True, "id": event.id, "name": event.name})
+        else:
+            click.echo(f"valid: {event.name} {event.id}")
+
+    run(work(), as_json=as_json)
+
+
+def _content(body: str) -> bytes:
+    return sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
+
+
+def _has_secret(secret_file: str | None) -> bool:
+    return bool(secret_file or os.environ.get("PERSONA_WEBHOOK_SECRET"))

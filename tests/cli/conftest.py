@@ -1,0 +1,121 @@
+"""The installed command, in a process of its own, beside a sandbox in a thread."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import attrs
+import pytest
+
+from persona_share.sandbox import Sandbox
+
+
+#: The command as pip installs it, beside the interpreter.
+COMMAND = str(Path(sys.executable).with_name("persona-share"))
+
+
+@attrs.define
+class Ended:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def value(self):
+        """The one JSON value on standard output."""
+        return json.loads(self.out)
+
+
+@attrs.define
+class Cli:
+    box: Sandbox
+    env: dict
+
+    def start(self, *arguments, env=None, **options):
+        """Start the command; whoever calls ends it."""
+        return subprocess.Popen(  # noqa: S603  # it is our own command
+            [COMMAND, *arguments],
+            env={k: v for k, v in {**self.env, **(env or {})}.items() if v is not None},
+            **{"stdin": subprocess.DEVNULL, **options},
+        )
+
+    def __call__(self, *arguments, stdin=None, env=None):
+        """Run the command to its end."""
+        process = self.start(
+            *arguments,
+            env=env,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = process.communicate(
+            None if stdin is None else stdin.encode(), timeout=90
+        )
+        return Ended(process.returncode, out.decode(), err.decode())
+
+    def inquiries(self, count):
+        """Make up inquiries and answer their ids."""
+        return [self.box.add_inquiry().id for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def running_box():
+    """One sandbox for all tests of a file: starting commands is slow enough."""
+    box = Sandbox(rate_limit=None)
+    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
+    ready = threading.Event()
+
+    async def serve():
+        async with box:
+            ready.set()
+            await stopped.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    ready.wait(30)
+    yield box
+    loop.call_soon_threadsafe(stopped.set)
+    thread.join(30)
+    loop.close()
+
+
+@pytest.fixture
+def box(running_box):
+    """The sandbox, without faults and with an empty log."""
+    running_box.faults.clear()
+    running_box.log.clear()
+    running_box.latency = 0.0
+    return running_box
+
+
+@pytest.fixture
+def cli(box):
+    """The command, as the destination organization of the sandbox."""
+    return Cli(
+        box,
+        {
+            "PATH": os.environ["PATH"],
+            "PERSONA_API_KEY": box.destination.api_key,
+            "PERSONA_SOURCE_API_KEY": box.source.api_key,
+            "PERSONA_BASE_URL": box.url,
+            "PERSONA_INSECURE_LOCAL": "1",
+        },
+    )
+
+
+@pytest.fixture
+def sharing(box):
+    """The options with which codes come from the source's own key."""
+    return ("--client-id", box.destination.id)
+
+
+@pytest.fixture
+def as_source(box):
+    """The environment of the source organization."""
+    return {"PERSONA_API_KEY": box.source.api_key}

@@ -1,0 +1,243 @@
+"""Every command: what it does, its JSON keys, and its exit codes."""
+
+import json
+import stat
+
+import pytest
+from click import Context
+from click.testing import CliRunner
+
+from persona_share import webhooks
+from persona_share._net.world import SystemClock
+from persona_share.cli.app import app
+
+
+MASK = "**********"
+
+
+@pytest.fixture
+def code(cli, as_source, box, tmp_path):
+    """A file with a code for one inquiry, and the inquiry's id."""
+    (inquiry,) = cli.inquiries(1)
+    path = tmp_path / "code"
+    ended = cli(
+        *("authorize", "--client-id", box.destination.id, inquiry),
+        *("--code-file", str(path), "--json"),
+        env=as_source,
+    )
+    assert ended.code == 0, ended.err
+    return path, inquiry, ended
+
+
+def test_authorize_leaves_the_code_in_a_file_for_this_user_alone(code):
+    path, inquiry, ended = code
+
+    assert set(ended.value) == {"code", "code_file", "scope", "expires_at"}
+    assert ended.value["code"] == MASK
+    assert ended.value["scope"] == f"inquiry.read:{inquiry}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text().strip() not in ended.out + ended.err
+
+
+def test_exchange_makes_a_token_of_it_with_which_get_reads(cli, code, tmp_path):
+    path, inquiry, _ = code
+    token = tmp_path / "token"
+    ended = cli(
+        *("exchange", "--code-file", str(path), "--token-file", str(token), "--json")
+    )
+    shown = cli("get", inquiry, "--token-file", str(token), "--json")
+
+    assert set(ended.value) == {
+        *("token", "token_file", "scope", "expires_at", "expires_in"),
+    }
+    assert ended.value["token"] == MASK
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert set(shown.value) == {"objects", "failed"}
+    assert shown.value["objects"][0]["id"] == inquiry
+
+
+def test_a_secret_file_is_never_overwritten(cli, code, as_source, box):
+    path, inquiry, _ = code
+    before = path.read_text()
+    ended = cli(
+        *("authorize", "--client-id", box.destination.id, inquiry),
+        *("--code-file", str(path)),
+        env=as_source,
+    )
+
+    assert ended.code == 2
+    assert path.read_text() == before
+
+
+def test_delivered_codes_say_themselves_what_can_be_read(cli, code):
+    path, inquiry, _ = code
+    ended = cli("get", "--code-file", "-", "--json", stdin=path.read_text())
+
+    assert [each["id"] for each in ended.value["objects"]] == [inquiry]
+
+
+def test_a_command_of_the_partners_brings_codes_and_sees_no_key_of_ours(
+    cli, code, tmp_path
+):
+    path, inquiry, _ = code
+    script = tmp_path / "ask-partner"
+    script.write_text(
+        f"#!/bin/sh\nenv | grep -c API_KEY > {tmp_path}/keys\n"
+        f"cat > {tmp_path}/asked\ncat {path}\n"
+    )
+    script.chmod(0o700)
+    ended = cli("get", inquiry, "--code-command", str(script), "--json")
+
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "asked").read_text() == f"inquiry.read:{inquiry}\n"
+    assert (tmp_path / "keys").read_text() == "0\n"
+
+
+def test_get_shows_an_object_as_the_api_has_it(cli, as_source):
+    (inquiry,) = cli.inquiries(1)
+    ended = cli("get", inquiry, env=as_source)
+
+    assert ended.code == 0
+    assert json.loads(ended.out)["attributes"]["status"] == "completed"
+
+
+def test_no_address_of_a_file_is_printed(cli, as_source, box):
+    document = box.add_document(kind="government-id").id
+    ended = cli("get", document, "--json", env=as_source)
+
+    assert ended.value["objects"][0]["id"] == document
+    assert "access_token=" not in ended.out
+    assert MASK in ended.out
+
+
+def test_limits_tells_the_windows(cli):
+    ended = cli("limits", "--json")
+    (limit,) = ended.value["limits"]
+
+    assert set(limit) == {"type", "limit", "remaining", "seconds_to_reset"}
+    assert "left" in cli("limits").out
+
+
+def test_doctor_finds_nothing_wrong_with_what_is_right(cli, tmp_path):
+    ended = cli("doctor", "--json", "--store", f"sqlite:{tmp_path}/tokens")
+
+    assert ended.code == 0
+    assert set(ended.value) == {"healthy", "findings", "exit_code"}
+    names = [each["name"] for each in ended.value["findings"]]
+    assert names == [
+        *("key", "event loop", "service", "clock", "limit", "oauth", "store"),
+    ]
+    assert all(
+        set(each) == {"name", "state", "what", "advice"}
+        for each in ended.value["findings"]
+    )
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
+    loose = tmp_path / "tokens"
+    loose.touch()
+    loose.chmod(0o644)
+    box.switches.oauth_enabled = False
+    box.advance(3_600)
+    try:
+        ended = cli("doctor", "--store", f"sqlite:{loose}")
+    finally:
+        box.switches.oauth_enabled = True
+        box.advance(-3_600)
+
+    assert ended.code != 0
+    assert "clock: off by 36" in ended.out
+    assert "oauth: not enabled (403) — OAuth is a restricted API" in ended.out
+    assert "store: others may read" in ended.out
+
+
+def test_doctor_takes_no_password_as_an_argument(cli):
+    ended = cli("doctor", "--store", "redis://:hunter2@127.0.0.1:1/0")
+
+    assert ended.code == 2
+    assert "PERSONA_STORE" in ended.err
+
+
+def test_doctor_tells_a_refused_key(cli):
+    ended = cli("doctor", env={"PERSONA_API_KEY": "localbox_wrong"})
+
+    assert ended.code == 3
+    assert "service:" in ended.out
+
+
+def test_connections_are_made_and_listed(cli, as_source, box):
+    made = cli("connections", "create", box.destination.id, "--json", env=as_source)
+    listed = cli("connections", "list", "--json", env=as_source)
+
+    assert set(made.value) == {
+        *("id", "type", "status"),
+        *("source_organization_id", "destination_organization_id"),
+    }
+    assert made.value["id"] in [each["id"] for each in listed.value["items"]]
+
+
+def test_a_share_token_is_made_and_redeemed(cli, as_source, box):
+    offered = cli("connections", "create", box.destination.id, "--json", env=as_source)
+    connection = offered.value["id"]
+    box.accept_connection(connection)
+    (inquiry,) = cli.inquiries(1)
+    made = cli(
+        *("share-tokens", "create", inquiry, "--connection", connection, "--json"),
+        env=as_source,
+    )
+    redeemed = cli("share-tokens", "redeem", made.value["id"], "--json")
+    listed = cli("share-tokens", "list", "--direction", "inbound", "--json")
+
+    assert set(made.value) == {
+        *("id", "type", "status", "connection_id", "source_id"),
+        *("destination_id", "expires_at"),
+    }
+    assert redeemed.value["status"] in {"pending", "redeemed"}
+    assert made.value["id"] in [each["id"] for each in listed.value["items"]]
+
+
+def test_webhook_verify_believes_what_is_signed_and_nothing_else(cli, tmp_path):
+    body = (
+        b'{"data":{"type":"event","id":"evt_1",'
+        b'"attributes":{"name":"inquiry.completed"}}}'
+    )
+    (tmp_path / "body").write_bytes(body)
+    secret = {"PERSONA_WEBHOOK_SECRET": "wbhsec_canary"}
+    good = webhooks.sign(body, "wbhsec_canary", at=SystemClock().wall())
+    bad = webhooks.sign(body, "another", at=SystemClock().wall())
+    command = ("webhook", "verify", str(tmp_path / "body"), "--json", "--signature")
+
+    valid = cli(*command, good, env=secret)
+    refused = cli(*command, bad, env=secret)
+
+    assert valid.value == {"valid": True, "id": "evt_1", "name": "inquiry.completed"}
+    assert refused.code == 9
+    assert json.loads(refused.err)["error"]["type"] == "SignatureError"
+
+
+def test_a_shell_learns_to_complete(cli):
+    ended = cli("completion", "bash")
+
+    assert ended.code == 0
+    assert "_PERSONA_SHARE_COMPLETE" in ended.out
+
+
+def test_completion_knows_the_commands(cli):
+    ended = cli(
+        env={
+            "_PERSONA_SHARE_COMPLETE": "bash_complete",
+            "COMP_WORDS": "persona-share sha",
+            "COMP_CWORD": "1",
+        }
+    )
+
+    assert "share-tokens" in ended.out
+
+
+def test_every_command_has_help():
+    context = Context(app)
+    for name in app.list_commands(context):
+        shown = CliRunner().invoke(app, [name, "--help"])
+
+        assert shown.exit_code == 0
+        assert f" {name} [OPTIONS]" in shown.output

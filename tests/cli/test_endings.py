@@ -1,0 +1,256 @@
+"""How commands end: exit codes, interrupts, broken pipes, terminals and secrets."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from persona_share.cli.app import app
+
+
+WAITING = 30
+
+
+def until(reached):
+    """Wait, for real, until something is so in another process."""
+    ends = time.monotonic() + WAITING  # noqa: TID251  # a real process is waited for
+    while not (found := reached()):
+        assert time.monotonic() < ends, "it never came"  # noqa: TID251  # as above
+        time.sleep(0.01)
+    return found
+
+
+def error_of(ended):
+    return json.loads(ended.err)["error"]["type"]
+
+
+# ── Exit codes ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, 4, "PermissionDeniedError"),  # tests/docs/test_failing.py has them all
+        (429, 7, "RateLimitedError"),
+    ],
+)
+def test_an_answer_has_its_exit_code(cli, box, status, code, kind):
+    headers = {"Retry-After": "3600"} if status == 429 else {}
+    box.faults.answer("GET /rate-limits", status, times=None, headers=headers)
+    ended = cli("limits", "--json")
+
+    assert (ended.code, error_of(ended)) == (code, kind)
+    assert json.loads(ended.err)["exit_code"] == code
+
+
+def test_no_connection_is_8_and_the_keys_of_an_error_are_always_the_same(cli):
+    ended = cli(
+        "limits", "--json", env={"PERSONA_BASE_URL": "http://127.0.0.1:1/api/v1"}
+    )
+
+    assert ended.code == 8
+    assert set(json.loads(ended.err)["error"]) == {
+        *("type", "message", "operation", "phase", "status", "request_id"),
+        *("retry_after", "retryable", "advice"),
+    }
+
+
+def test_partly_failed_is_10_and_wholly_failed_is_the_reason(cli, as_source):
+    (inquiry,) = cli.inquiries(1)
+    partly = cli("get", inquiry, "inq_unknown", "--json", env=as_source)
+    wholly = cli("get", "inq_unknown", "--json", env=as_source)
+
+    assert (partly.code, wholly.code) == (10, 5)
+    assert [each["id"] for each in partly.value["failed"]] == ["inq_unknown"]
+
+
+def test_a_slip_is_2(cli):
+    assert cli("get", "inq_1", "--token-file", "a", "--code-file", "b").code == 2
+    assert cli("nonsense").code == 2
+
+
+# ── F145 ────────────────────────────────────────────────────────────────────────
+
+
+def test_f145_without_a_terminal_nobody_is_asked_for_a_key(cli):
+    ended = cli("limits", env={"PERSONA_API_KEY": None})
+
+    assert ended.code == 2
+    assert "PERSONA_API_KEY" in ended.err
+
+
+def test_f145_a_file_that_others_may_read_is_refused(cli, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("localbox_canary")
+    token.chmod(0o644)
+    ended = cli("get", "inq_1", "--token-file", str(token))
+
+    assert ended.code == 3
+    assert "chmod 600" in ended.err
+    assert "localbox_canary" not in ended.err
+    assert len(cli.box.log) == 0
+
+
+def test_f145_it_needs_no_home(cli):
+    assert "HOME" not in cli.env
+    assert cli("limits").code == 0
+
+
+def test_f145_nobody_reads_the_output(cli, as_source):
+    process = cli.start(
+        *("fetch", *cli.inquiries(200), "--quiet"),
+        env=as_source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.read(10)
+    process.stdout.close()
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 141
+    assert err == b""
+
+
+def test_f145_an_interrupt_ends_a_fetch_which_can_go_on(cli, sharing, box, tmp_path):
+    output, ids = tmp_path / "people.jsonl", cli.inquiries(60)
+    box.latency = 0.2
+    command = ("fetch", *ids, *sharing, "--output", str(output), "--concurrency", "4")
+    process = cli.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: output.exists() and output.read_bytes().count(b"\n") > 5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    box.latency = 0.0
+    again = cli(*command, "--json")
+
+    assert process.returncode == 130
+    assert again.code == 0
+    assert again.value["skipped"] > 5
+    lines = [json.loads(line)["id"] for line in output.read_text().splitlines()]
+    assert sorted(lines) == sorted(ids)
+
+
+def test_f145_an_interrupt_waits_for_an_exchange_that_was_sent(
+    cli, as_source, box, tmp_path
+):
+    code, token = tmp_path / "code", tmp_path / "token"
+    (inquiry,) = cli.inquiries(1)
+    made = ("authorize", "--client-id", box.destination.id, inquiry)
+    cli(*made, "--code-file", str(code), env=as_source)
+    box.faults.delay("POST /oauth/token", 2.0)
+    process = cli.start(
+        *("exchange", "--code-file", str(code), "--token-file", str(token)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    until(lambda: not box.faults.pending)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert cli("get", inquiry, "--token-file", str(token)).code == 0
+
+
+# ── A terminal ──────────────────────────────────────────────────────────────────
+
+
+def test_a_terminal_shows_a_bar_with_rate_rest_and_window(cli, sharing, tmp_path):
+    ids = tmp_path / "ids"
+    ids.write_text("\n".join(cli.inquiries(50)))
+    shown = on_a_terminal(
+        cli, "fetch", "--ids", str(ids), *sharing, "--output", str(tmp_path / "out")
+    )
+
+    assert "50/50" in shown
+    assert "/s" in shown
+    assert "left" in shown
+    assert "window" in shown
+
+
+def on_a_terminal(cli, *arguments):
+    """Run a command on a pseudo-terminal and answer what it showed."""
+    ours, theirs = pty.openpty()
+    env = {"TERM": "xterm", "COLUMNS": "120"}
+    process = cli.start(*arguments, env=env, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the terminal is gone when the command is
+        while piece := os.read(ours, 4096):
+            shown += piece
+    os.close(ours)
+    assert process.wait(60) == 0, shown
+    return shown.decode()
+
+
+def test_without_a_terminal_there_is_no_bar(cli, sharing):
+    ended = cli("fetch", *cli.inquiries(3), *sharing)
+
+    assert "window" not in ended.err
+    assert "\x1b" not in ended.err + ended.out
+
+
+# ── Secrets ─────────────────────────────────────────────────────────────────────
+
+
+def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
+    cli, box, sharing, tmp_path
+):
+    ids = cli.inquiries(20)
+    box.latency = 0.05
+    lines, stop = set(), threading.Event()
+
+    def look():
+        while not stop.is_set():
+            for each in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    lines.add(each.read_bytes())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        fetched = cli("fetch", *ids, *sharing, "--output", str(tmp_path / "out"))
+        shown = cli("get", *ids[:2], *sharing, "--json")
+        doctor = cli("doctor", "--json")
+    finally:
+        stop.set()
+        looking.join()
+    canaries = [
+        box.source.api_key,
+        box.destination.api_key,
+        "access_token=",
+        "localbox_",
+    ]
+    canaries += [each.value for each in box._state.grants._codes.values()]
+    canaries += list(box._state.grants._tokens)
+    seen = b"".join(lines).decode(errors="replace")
+    told = "".join(each.out + each.err for each in (fetched, shown, doctor))
+
+    assert any(b"persona-share" in line for line in lines)
+    assert len(canaries) > 6
+    assert [each for each in canaries if each in seen + told] == []
+
+
+def test_t11_a_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, box):
+    (inquiry,) = cli.inquiries(1)
+    command = ("authorize", "--client-id", box.destination.id, inquiry)
+
+    assert cli(*command, env=as_source).code == 2  # nobody would ever see it
+    assert cli(*command, "--reveal", env=as_source).code == 2
+    assert box.log.codes_issued == 0
+    forced = cli(*command, "--reveal", "--force", "--json", env=as_source)
+    assert forced.value["code"] in box._state.grants._codes
+
+
+def test_t11_no_option_takes_a_secret():
+    for command in ("limits", "exchange", "get", "fetch", "authorize"):
+        given = CliRunner().invoke(app, [command, "--api-key", "localbox_canary"])
+
+        assert given.exit_code == 2
+        assert "No such option" in given.output

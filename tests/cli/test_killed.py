@@ -1,0 +1,47 @@
+"""kill -9 at any moment: nothing is lost, nothing acknowledged is fetched again.
+
+`make soak-batch` kills fifty times, `make test` five.
+"""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from persona_share._net.world import seeded_roll
+from tests.cli.test_endings import until
+
+
+KILLS = 50 if "SOAK_MINUTES" in os.environ else 5
+PEOPLE = 40
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_fetch_goes_on_where_it_stopped(cli, box, as_source, tmp_path, seed):
+    output, ids = tmp_path / "people.jsonl", cli.inquiries(PEOPLE)
+    box.latency = 0.1
+    command = ("fetch", *ids, "--output", str(output), "--concurrency", "4")
+    process = cli.start(*command, env=as_source, stderr=subprocess.DEVNULL)
+    enough = 1 + int(seeded_roll(seed)() * (PEOPLE - 10))
+    until(lambda: output.exists() and output.read_bytes().count(b"\n") >= enough)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    before = output.read_bytes()
+    whole = before.count(b"\n")
+    if seed % 2:  # a write that the kill tore
+        output.write_bytes(before[: before.rfind(b"\n") + 1] + b'{"type":"inqu')
+    box.latency = 0.0
+    box.log.clear()
+    again = cli(*command, "--json", env=as_source)
+
+    assert again.code == 0, again.err
+    lines = output.read_text().splitlines()
+    written = [json.loads(line)["id"] for line in lines]
+    assert sorted(written) == sorted(ids)
+    # Whatever had a whole line was acknowledged, at the latest by the second run.
+    asked = {entry.object_id for entry in box.log}
+    assert not asked.intersection(written[:whole])
+    assert again.value["fetched"] == PEOPLE - whole
+    assert again.value["skipped"] == whole

@@ -1,0 +1,31 @@
+"""The command line stands on the public API, and on nothing else."""
+
+import ast
+from pathlib import Path
+
+import persona_share.cli
+
+
+#: Rooms that a user may enter; `ports` are protocols, for annotations.
+OPEN = {"batch", "cli", "errors", "model", "ports", "sandbox", "stores", "webhooks"}
+
+
+def rooms(path):
+    """The rooms of ours that a module imports from."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        for name in names:
+            house, _, room = name.partition(".")
+            if house == "persona_share" and room:
+                yield room.partition(".")[0]
+
+
+def test_no_command_enters_a_room_that_is_for_staff_only():
+    modules = list(Path(persona_share.cli.__file__).parent.glob("*.py"))
+
+    assert len(modules) > 10
+    assert {room for each in modules for room in rooms(each)} <= OPEN
