@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 
 import attrs
 
+from persona_share.batch.belt import Belt
 from persona_share.batch.brake import Brake
 from persona_share.batch.opening import Job, Opening
 from persona_share.batch.order import Ids
@@ -49,13 +50,13 @@ class Crew:
     tally: Tally
     concurrency: int
     checkpoint: Checkpoint | None
-    _jobs: asyncio.Queue[Job | None] = attrs.field(init=False)
+    _belt: Belt = attrs.field(init=False)
     _outcomes: asyncio.Queue[Outcome | _End] = attrs.field(init=False)
     #: Objects whose token ended before they were sent for: they get another one.
     _again: list[str] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._jobs = asyncio.Queue(self.concurrency)
+        self._belt = Belt(self.concurrency)
         self._outcomes = asyncio.Queue(self.concurrency)
 
     async def outcomes(self) -> AsyncGenerator[Outcome]:
@@ -95,13 +96,13 @@ class Crew:
                 await self._feed(chunk, fresh=True)
                 if len(self._again) >= self.opening.size:
                     await self._feed_again()
-            await self._jobs.join()
+            await self._belt.idle()
             while self._again:
                 await self._feed_again()
-                await self._jobs.join()
+                await self._belt.idle()
         except Exception as failure:  # noqa: BLE001 — it is raised where outcomes go
             error = failure
-            await self._jobs.join()
+            await self._belt.idle()
         await self._outcomes.put(_End(error))
 
     async def _chunks(self) -> AsyncIterator[list[str]]:
@@ -137,13 +138,14 @@ class Crew:
             if isinstance(each, Failed):
                 await self._outcomes.put(each)
             else:
-                await self._jobs.put(each)
+                await self._belt.put(each)
 
     # ── Those that retrieve ─────────────────────────────────────────────────────
 
     async def _work(self) -> None:
-        jobs, outcomes = self._jobs, self._outcomes
-        while (job := await jobs.get()) is not None:
+        belt, outcomes = self._belt, self._outcomes
+        while True:
+            job = await belt.take()
             try:
                 outcome = await self._outcome(job)
             except Exception as error:  # noqa: BLE001 — it is raised where outcomes go
@@ -151,7 +153,7 @@ class Crew:
                 return
             if outcome is not None:
                 await outcomes.put(outcome)
-            jobs.task_done()
+            belt.done()
 
     async def _outcome(self, job: Job) -> Outcome | None:
         """Retrieve an object; None where it is to get another token first."""

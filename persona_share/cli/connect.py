@@ -115,6 +115,7 @@ def redeem_share_token(
     """Redeem a share token that was offered to this organization."""
 
     async def redeem(client: PersonaClient) -> Resource:
+        """Redeem, and wait for the outcome where that is asked for."""
         tokens = client.share_tokens
         token = await tokens.redeem(share_token_id, destination_id=destination_id)
         if wait > 0:

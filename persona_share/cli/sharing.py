@@ -148,6 +148,7 @@ async def opened(access: Access, tokens: Tokens) -> AsyncIterator[Shared]:
         granted = [await manager.exchange(each) for each in delivered]
 
         def fetch(ids: Ids, **options: Any) -> Batch:
+            """Fetch with a token for every group."""
             return manager.fetch(ids, permission=tokens.permission, **options)
 
         yield Shared(

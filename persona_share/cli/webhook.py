@@ -48,6 +48,7 @@ def verify(
     secret = secret_from("webhook secret", secret_file, "PERSONA_WEBHOOK_SECRET")
 
     async def work() -> None:
+        """Verify and tell."""
         content = _content(body)
         event = Verifier(secret, tolerance).verify(content, signature)
         if as_json:

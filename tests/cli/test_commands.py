@@ -110,6 +110,52 @@ def test_no_address_of_a_file_is_printed(cli, as_source, box):
     assert MASK in ended.out
 
 
+def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, box, tmp_path):
+    (inquiry,) = cli.inquiries(1)
+    document = box.add_document(kind="government-id").id
+    ended = cli(
+        *("fetch", inquiry, document, *sharing, "--json"),
+        *("--output", str(tmp_path / "out"), "--quiet"),
+        *("--pdf", str(tmp_path / "pdf"), "--files", str(tmp_path / "files")),
+    )
+    files = sorted((tmp_path / "files").iterdir())
+
+    assert ended.code == 0, ended.err
+    assert [each.name for each in (tmp_path / "pdf").iterdir()] == [f"{inquiry}.pdf"]
+    assert (tmp_path / "pdf" / f"{inquiry}.pdf").read_bytes().startswith(b"%PDF")
+    assert files
+    assert all(each.name.startswith(f"{document}-") for each in files)
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert box.log.authorizations_at_files == 0
+
+
+def test_a_plan_says_what_it_takes_and_fetches_nothing(cli, sharing, box):
+    ids = cli.inquiries(250)
+    ended = cli("fetch", *ids, *sharing, "--plan", "--json")
+
+    assert ended.value == {
+        "objects": 250,
+        "tokens": 3,
+        "limit": 100_000,
+        "shortest_seconds": 0.0,
+    }
+    assert box.log.count("GET /inquiries/{inquiry-id}") == 0
+
+
+def test_a_fetch_tells_the_same_keys_whatever_happened(cli, sharing, tmp_path):
+    output = tmp_path / "out"
+    command = ("fetch", "--ids", "-", *sharing, "--output", str(output), "--json")
+    (inquiry,) = cli.inquiries(1)
+    ended = cli(*command, stdin=f"{inquiry}\ninq_unknown\n")
+
+    assert ended.code == 10
+    assert set(ended.value) == {
+        *("fetched", "failed", "skipped", "seconds", "waits", "waited", "retries"),
+        *("tokens", "p50", "p95", "failures"),
+    }
+    assert [each["id"] for each in ended.value["failures"]] == ["inq_unknown"]
+
+
 def test_limits_tells_the_windows(cli):
     ended = cli("limits", "--json")
     (limit,) = ended.value["limits"]
