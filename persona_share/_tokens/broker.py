@@ -284,6 +284,9 @@ class Broker:
 
     def _is_wanted(self, hint: Scope, now: float) -> bool:
         """Answer whether somebody waits for it, or a token in use is due."""
+        entry = self.vault.held(hint)
+        if entry and entry.standing(now, self.policy) is Standing.FRESH:
+            return False  # it would bring what is there, and renew no narrower token
         waiting = [
             not flight.landing and self._bringer.delivery(key) is None
             for key, flight in self._flights.touching(hint)
@@ -291,10 +294,8 @@ class Broker:
         ]
         if waiting or self._bringer.delivery(hint) is not None:
             return any(waiting)
-        entry = self.vault.held(hint) or self.vault.entries.lapsed(hint)
-        if entry is None or not self.vault.is_in_use(entry, now):
-            return False
-        return entry.standing(now, self.policy) is not Standing.FRESH
+        entry = entry or self.vault.entries.lapsed(hint)
+        return entry is not None and self.vault.is_in_use(entry, now)
 
     def _at_work_on(self, ticket: Ticket) -> Flight | None:
         """Answer the flight that has this code in hand, whatever it was begun for."""

@@ -237,3 +237,16 @@ def test_without_a_code_at_hand_no_renewal_begins():
 
     assert begun == ([], [])
     assert [event.renewal for event in minted] == [False, True]
+
+
+def test_a_code_that_brings_only_what_is_held_is_kept_while_a_part_is_renewed(world):
+    world.get(A, 1, 100.0)
+    world.jump(3599 - 400)
+    world.exchange(WIDEST, WIDEST)
+    world.partner.plans.append(("code", 50.0))
+    world.get(A, 1, 100.0)
+    world.offer(WIDEST, WIDEST, told=False)
+    world.wait(60)
+
+    assert sent(world) == 3
+    assert world.manager.metrics().codes_waiting == 1
