@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "limits": "limits",
     "sandbox": "sandbox",
     "share-tokens": "connect",
+    "tokens": "tokens",
     "webhook": "webhook",
 }
 

@@ -1,0 +1,174 @@
+"""``persona-share tokens``: what a token store holds."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import rich_click as click
+from rich.console import Console
+from rich.table import Table
+
+from persona_share.browsing import Browser, Stored
+from persona_share.cli.access import with_json
+from persona_share.cli.ending import refuse, run, say
+from persona_share.cli.secrets_in import lines_of, require_showable
+from persona_share.stores import Encrypted, RedisStore, SQLiteStore
+
+
+STORE: Final = "PERSONA_STORE"
+_NOT_FOUND: Final = 5
+_REDIS: Final = ("redis://", "rediss://", "unix://")
+#: So much of a name is enough to tell it from the others.
+_SHOWN: Final = 12
+
+
+def with_store(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which store it is."""
+    store = click.option("--store", help=f"A file, or a URL of Redis; else {STORE}.")
+    keys = click.option(
+        "--keys-file", metavar="FILE", help="Keys of a sealed store: hex, one a line."
+    )
+    return store(keys(with_json(command)))
+
+
+@click.group()
+def tokens() -> None:
+    """Look after a token store: a file of SQLite, or Redis.
+
+    This needs no API key and sends nothing to Persona. A sealed store shows when its
+    tokens end; --keys-file opens it.
+    """
+
+
+@tokens.command("list", epilog="Example: persona-share tokens list --store tokens.db")
+@with_store
+def list_(store: str | None, keys_file: str | None, *, as_json: bool) -> None:
+    """List what the store holds, the first to end first."""
+    run(_list(_opened(store, keys_file), as_json=as_json), as_json=as_json)
+
+
+@tokens.command(epilog="Example: persona-share tokens show 3f2a --store tokens.db")
+@click.argument("name")
+@click.option("--reveal", is_flag=True, help="Print the token, on a terminal.")
+@click.option("--force", is_flag=True, help="Print it wherever the output goes.")
+@with_store
+def show(  # click passes options by name
+    name: str,
+    store: str | None,
+    keys_file: str | None,
+    *,
+    reveal: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Show what the store holds under a NAME; its beginning is enough."""
+    require_showable(reveal=reveal, force=force)
+    work = _show(_opened(store, keys_file), name, reveal=reveal, as_json=as_json)
+    run(work, as_json=as_json)
+
+
+@tokens.command(epilog="Example: persona-share tokens forget 3f2a --store tokens.db")
+@click.argument("name")
+@with_store
+def forget(
+    name: str, store: str | None, keys_file: str | None, *, as_json: bool
+) -> None:
+    """Drop a token and its codes; whoever needs it exchanges a new code.
+
+    A process that holds the token already goes on using it until it ends.
+    """
+    run(_forget(_opened(store, keys_file), name, as_json=as_json), as_json=as_json)
+
+
+async def _list(browser: Browser, *, as_json: bool) -> None:
+    async with browser:
+        found = await browser.list()
+    if as_json:
+        say({"tokens": [_facts(each) for each in found]})
+        return
+    table = Table("name", "scope", "ends in", "generation", "codes", "state")
+    for each in found:
+        table.add_row(
+            each.name[:_SHOWN],
+            "(sealed)" if each.sealed else str(each.scope or ""),
+            "" if each.seconds is None else f"{each.seconds:.0f} s",
+            str(each.generation or ""),
+            str(each.codes),
+            _state(each),
+        )
+    Console().print(table)
+
+
+async def _show(browser: Browser, name: str, *, reveal: bool, as_json: bool) -> None:
+    async with browser:
+        found = _named(await browser.list(), name)
+    facts = _facts(found)
+    if reveal:
+        if found.token is None:
+            refuse("There is no token to reveal: nothing is held, or it is sealed.")
+        facts["token"] = found.token.reveal()
+    if as_json:
+        say(facts)
+        return
+    for key, value in facts.items():
+        click.echo(f"{key}: {'' if value is None else value}")
+
+
+async def _forget(browser: Browser, name: str, *, as_json: bool) -> None:
+    async with browser:
+        found = _named(await browser.list(), name)
+        await browser.drop(found.name)
+    if as_json:
+        say({"forgotten": found.name})
+    else:
+        click.echo(f"forgotten: {found.name}")
+
+
+def _named(every: list[Stored], name: str) -> Stored:
+    found = [each for each in every if each.name.startswith(name)]
+    if len(found) != 1:
+        what = "Nothing has" if not found else f"{len(found)} things have"
+        refuse(f"{what} a name that begins with {name!r}.", _NOT_FOUND)
+    return found[0]
+
+
+def _facts(stored: Stored) -> dict[str, Any]:
+    facts = attrs.asdict(stored, filter=lambda field, _: field.name != "token")
+    return facts | {
+        "scope": None if stored.scope is None else str(stored.scope),
+        "state": _state(stored),
+    }
+
+
+def _state(stored: Stored) -> str:
+    if stored.exchanging:
+        return "exchanging"
+    if stored.paused:
+        return f"paused for {stored.paused:.0f} s"
+    return "held" if stored.seconds is not None else "empty"
+
+
+def _opened(store: str | None, keys_file: str | None) -> Browser:
+    where = store or os.environ.get(STORE)
+    if not where:
+        refuse(f"There is no store: name a file with --store, or set {STORE}.")
+    if store and "@" in store:
+        refuse(f"A URL with a password comes from {STORE}, never from an argument.")
+    found = _store(where)
+    if keys_file is None:
+        return Browser(found)
+    try:
+        keys = [bytes.fromhex(line) for line in lines_of("keys", keys_file)]
+    except ValueError:
+        refuse("A key is no hexadecimal number.")
+    return Browser(Encrypted(found, keys=keys))
+
+
+def _store(where: str) -> RedisStore | SQLiteStore:
+    if where.startswith(_REDIS):
+        return RedisStore(where, plaintext=True)
+    if not Path(where).exists():
+        refuse(f"There is no file {where}.", _NOT_FOUND)
+    return SQLiteStore(where)

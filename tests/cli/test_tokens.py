@@ -1,0 +1,140 @@
+"""The command that looks after a store, run as users run it."""
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from persona_share import Scope
+from persona_share._net.world import real_world
+from persona_share._wire.record import TokenRecord, token_blob
+from persona_share.model.secret import Secret
+from persona_share.stores import Encrypted, SQLiteStore
+
+
+SCOPE = Scope.read("inq_1")
+CANARY = "canary-token"
+KEY = b"\x07" * 32
+
+
+def filled(path, *, sealed=False):
+    """Put one token into a file."""
+
+    async def fill():
+        store = SQLiteStore(path)
+        if sealed:
+            store = Encrypted(store, keys=[KEY])
+        await store.open(real_world())
+        record = TokenRecord(Secret(CANARY), SCOPE, SCOPE, 3_599.0)
+        blob = token_blob("ab" * 20, record)
+        await store.adopt("ab" * 20, remaining=3_000.0, blob=blob)
+        await store.close()
+
+    asyncio.run(fill())
+    return str(path)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return filled(tmp_path / "tokens.db")
+
+
+def said(*arguments, **environment):
+    """Run the command and answer how it ended."""
+    command = [sys.executable, "-m", "persona_share", "tokens", *arguments]
+    return subprocess.run(  # noqa: S603  # our own command
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | environment,
+    )
+
+
+def test_it_lists_what_is_held_and_no_secret(place):
+    done = said("list", "--store", place, "--json")
+    [token] = json.loads(done.stdout)["tokens"]
+
+    assert done.returncode == 0
+    assert set(token) == {
+        "name", "generation", "seconds", "scope", "sealed", "exchanging", "paused",
+        "codes", "state",
+    }  # fmt: skip
+    assert (token["scope"], token["state"]) == (str(SCOPE), "held")
+    assert CANARY not in done.stdout + done.stderr
+
+
+def test_the_table_is_for_people(place):
+    done = said("list", PERSONA_STORE=place, COLUMNS="120")
+
+    assert done.returncode == 0
+    assert str(SCOPE) in done.stdout
+    assert CANARY not in done.stdout
+
+
+def test_a_token_is_revealed_on_a_terminal_only(place):
+    there, here = pty.openpty()
+    command = [sys.executable, "-m", "persona_share", "tokens", "show", "abab"]
+    command += ["--store", place, "--reveal", "--json"]
+    subprocess.run(command, stdout=here, check=True, timeout=60)  # noqa: S603  # ours
+    os.close(here)
+    shown = os.read(there, 4_096).decode()
+    os.close(there)
+    piped = said("show", "abab", "--store", place, "--reveal")
+
+    assert json.loads(shown)["token"] == CANARY
+    assert piped.returncode == 2
+    assert CANARY not in piped.stdout + piped.stderr
+
+
+def test_without_reveal_no_secret_is_shown(place):
+    done = said("show", "abab", "--store", place)
+
+    assert "scope: inquiry.read:inq_1" in done.stdout
+    assert CANARY not in done.stdout
+
+
+def test_what_is_forgotten_is_gone(place):
+    done = said("forget", "abab", "--store", place, "--json")
+    after = said("list", "--store", place, "--json")
+
+    assert json.loads(done.stdout) == {"forgotten": "ab" * 20}
+    assert [each["seconds"] for each in json.loads(after.stdout)["tokens"]] == [None]
+
+
+def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
+    place = filled(tmp_path / "sealed.db", sealed=True)
+    keys = tmp_path / "keys"
+    keys.write_text(KEY.hex())
+    keys.chmod(0o600)
+    closed = said("list", "--store", place, "--json")
+    opened = said("list", "--store", place, "--keys-file", str(keys), "--json")
+
+    assert [each["sealed"] for each in json.loads(closed.stdout)["tokens"]] == [True]
+    assert json.loads(opened.stdout)["tokens"][0]["scope"] == str(SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("list",), 2, "PERSONA_STORE"),
+        (
+            ("list", "--store", "rediss://:word@example.com"),
+            2,
+            "never from an argument",
+        ),
+        (("list", "--store", "/no/such/file"), 5, "no file"),
+        (("show", "ffff"), 5, "Nothing has"),
+    ],
+)
+def test_bad_input_says_what_to_do(place, arguments, code, word):
+    environment = {"PERSONA_STORE": place} if arguments[0] == "show" else {}
+    done = said(*arguments, **environment)
+
+    assert done.returncode == code
+    assert word in " ".join(done.stderr.replace("│", " ").split())
