@@ -7,7 +7,17 @@ import persona_share.cli
 
 
 #: Rooms that a user may enter; `ports` are protocols, for annotations.
-OPEN = {"batch", "cli", "errors", "model", "ports", "sandbox", "stores", "webhooks"}
+OPEN = {
+    "batch",
+    "browsing",
+    "cli",
+    "errors",
+    "model",
+    "ports",
+    "sandbox",
+    "stores",
+    "webhooks",
+}
 
 
 def rooms(path):
