@@ -1,6 +1,7 @@
 """Every command: what it does, its JSON keys, and its exit codes."""
 
 import json
+import re
 import stat
 
 import pytest
@@ -45,8 +46,12 @@ def test_exchange_makes_a_token_of_it_with_which_get_reads(cli, code, tmp_path):
     ended = cli(
         *("exchange", "--code-file", str(path), "--token-file", str(token), "--json")
     )
+    before = token.read_text()
+    again = cli("exchange", "--code-file", str(path), "--token-file", str(token))
     shown = cli("get", inquiry, "--token-file", str(token), "--json")
 
+    assert again.code == 2  # no file of a secret is ever overwritten
+    assert token.read_text() == before
     assert set(ended.value) == {
         *("token", "token_file", "scope", "expires_at", "expires_in"),
     }
@@ -54,19 +59,6 @@ def test_exchange_makes_a_token_of_it_with_which_get_reads(cli, code, tmp_path):
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert set(shown.value) == {"objects", "failed"}
     assert shown.value["objects"][0]["id"] == inquiry
-
-
-def test_a_secret_file_is_never_overwritten(cli, code, as_source, box):
-    path, inquiry, _ = code
-    before = path.read_text()
-    ended = cli(
-        *("authorize", "--client-id", box.destination.id, inquiry),
-        *("--code-file", str(path)),
-        env=as_source,
-    )
-
-    assert ended.code == 2
-    assert path.read_text() == before
 
 
 def test_delivered_codes_say_themselves_what_can_be_read(cli, code):
@@ -161,7 +153,6 @@ def test_limits_tells_the_windows(cli):
     (limit,) = ended.value["limits"]
 
     assert set(limit) == {"type", "limit", "remaining", "seconds_to_reset"}
-    assert "left" in cli("limits").out
 
 
 def test_doctor_finds_nothing_wrong_with_what_is_right(cli, tmp_path):
@@ -192,7 +183,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
         box.advance(-3_600)
 
     assert ended.code != 0
-    assert "clock: off by 36" in ended.out
+    assert re.search(r"clock: off by 3[56]\d\d s", ended.out)
     assert "oauth: not enabled (403) — OAuth is a restricted API" in ended.out
     assert "store: others may read" in ended.out
 
@@ -211,18 +202,7 @@ def test_doctor_tells_a_refused_key(cli):
     assert "service:" in ended.out
 
 
-def test_connections_are_made_and_listed(cli, as_source, box):
-    made = cli("connections", "create", box.destination.id, "--json", env=as_source)
-    listed = cli("connections", "list", "--json", env=as_source)
-
-    assert set(made.value) == {
-        *("id", "type", "status"),
-        *("source_organization_id", "destination_organization_id"),
-    }
-    assert made.value["id"] in [each["id"] for each in listed.value["items"]]
-
-
-def test_a_share_token_is_made_and_redeemed(cli, as_source, box):
+def test_a_share_token_is_made_over_a_connection_and_redeemed(cli, as_source, box):
     offered = cli("connections", "create", box.destination.id, "--json", env=as_source)
     connection = offered.value["id"]
     box.accept_connection(connection)
@@ -234,6 +214,10 @@ def test_a_share_token_is_made_and_redeemed(cli, as_source, box):
     redeemed = cli("share-tokens", "redeem", made.value["id"], "--json")
     listed = cli("share-tokens", "list", "--direction", "inbound", "--json")
 
+    assert set(offered.value) == {
+        *("id", "type", "status"),
+        *("source_organization_id", "destination_organization_id"),
+    }
     assert set(made.value) == {
         *("id", "type", "status", "connection_id", "source_id"),
         *("destination_id", "expires_at"),
