@@ -10,11 +10,9 @@ import aiohttp
 
 from persona_share import resources
 from persona_share._wire.address import DEFAULT_BASE_URL
-from persona_share.batch import Batch
-from persona_share.batch.order import CONCURRENCY, Ids, OnProgress, Order, Path
 from persona_share.errors import ConfigurationError
-from persona_share.fetching import Fetching
 from persona_share.model.policy import (
+    CONCURRENCY,
     PacingMode,
     PacingPolicy,
     Pool,
@@ -30,6 +28,9 @@ from persona_share.wiring import Connection, Line
 
 if TYPE_CHECKING:
     import httpx
+
+    from persona_share.batch import Batch
+    from persona_share.batch.order import Ids, OnProgress, Path
 
 
 class PersonaClient(Surface):
@@ -120,16 +121,19 @@ class PersonaClient(Surface):
 
     def fetch(
         self,
-        ids: Ids,
+        ids: "Ids",
         *,
         concurrency: int = CONCURRENCY,
-        checkpoint: Path | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Batch:
+        checkpoint: "Path | None" = None,
+        on_progress: "OnProgress | None" = None,
+    ) -> "Batch":
         """Fetch many of one's own objects with the API key, as they arrive.
 
         The options are those of `ScopedSession.fetch`. Raises `InvalidArgumentError`.
         """
+        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
+        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+
         order = Order(ids, concurrency, checkpoint, on_progress)
         return Fetching(self._line, order).direct(self._caller)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from threading import get_ident
 from types import TracebackType
-from typing import Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
@@ -13,15 +13,6 @@ from persona_share._tokens.entries import Entry
 from persona_share._tokens.lending import TokenLender
 from persona_share._tokens.renewal import Renewal
 from persona_share._wire.lifetime import Standing
-from persona_share.batch import Batch
-from persona_share.batch.order import (
-    CONCURRENCY,
-    OBJECTS_PER_TOKEN,
-    Ids,
-    OnProgress,
-    Order,
-    Path,
-)
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidScopeError,
@@ -30,9 +21,12 @@ from persona_share.errors import (
     UsageError,
     WrongEventLoopError,
 )
-from persona_share.fetching import Fetching
 from persona_share.model.metrics import TokenMetrics
-from persona_share.model.policy import RenewalPolicy
+from persona_share.model.policy import (
+    CONCURRENCY,
+    OBJECTS_PER_TOKEN,
+    RenewalPolicy,
+)
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
@@ -40,6 +34,11 @@ from persona_share.ports import AccountHolder, CodeSource, Hook, Lender, TokenSt
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 from persona_share.wiring import require_loop, teller
+
+
+if TYPE_CHECKING:
+    from persona_share.batch import Batch
+    from persona_share.batch.order import Ids, OnProgress, Order, Path
 
 
 class ScopedTokenManager:
@@ -96,14 +95,14 @@ class ScopedTokenManager:
 
     def fetch(
         self,
-        ids: Ids,
+        ids: "Ids",
         *,
         permission: str | None = None,
         objects_per_token: int = OBJECTS_PER_TOKEN,
         concurrency: int = CONCURRENCY,
-        checkpoint: Path | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Batch:
+        checkpoint: "Path | None" = None,
+        on_progress: "OnProgress | None" = None,
+    ) -> "Batch":
         """Fetch any number of objects, with a token for every group of them.
 
         ``permission`` is to be asked for where the prefixes of the ids do not tell it.
@@ -111,6 +110,9 @@ class ScopedTokenManager:
         refused is divided until the objects at fault are found. Raises
         `InvalidArgumentError`.
         """
+        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
+        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+
         order = Order(ids, concurrency, checkpoint, on_progress)
         return Fetching(self._account, order, self._minted).scoped(
             self._caller,
@@ -315,7 +317,9 @@ class ScopedTokenManager:
             scope=scope,
         )
 
-    def _fetching(self, caller: Caller, order: Order) -> Batch:
+    def _fetching(self, caller: Caller, order: "Order") -> "Batch":
+        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+
         return Fetching(self._account, order, self._minted).direct(caller)
 
     def _minted(self) -> int:

@@ -1,14 +1,19 @@
 """A session: the calls that one scope allows, under tokens that renew themselves."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from persona_share.batch import Batch
-from persona_share.batch.order import CONCURRENCY, Ids, OnProgress, Order, Path
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
+from persona_share.model.policy import CONCURRENCY
 from persona_share.model.scope import Scope
 from persona_share.resources.base import Caller, covers
 from persona_share.resources.retrieving import readable
 from persona_share.resources.surface import Surface
+
+
+if TYPE_CHECKING:
+    from persona_share.batch import Batch
+    from persona_share.batch.order import Ids, OnProgress, Order, Path
 
 
 class ScopedSession(Surface):
@@ -26,7 +31,7 @@ class ScopedSession(Surface):
         caller: Caller,
         open_session: "Callable[[Scope], ScopedSession]",
         describe: Callable[[Scope], str],
-        fetching: Callable[[Caller, Order], Batch],
+        fetching: "Callable[[Caller, Order], Batch]",
     ) -> None:
         super().__init__(caller)
         self.scope: Scope = scope
@@ -52,18 +57,20 @@ class ScopedSession(Surface):
 
     def fetch(
         self,
-        ids: Ids | None = None,
+        ids: "Ids | None" = None,
         *,
         concurrency: int = CONCURRENCY,
-        checkpoint: Path | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Batch:
+        checkpoint: "Path | None" = None,
+        on_progress: "OnProgress | None" = None,
+    ) -> "Batch":
         """Fetch many objects, or all that the scope lets one read, as they arrive.
 
         ``concurrency`` is how many calls travel at once. ``checkpoint`` is a file that
         remembers what was acknowledged, so that a rerun skips it. ``on_progress`` is
         told after each object how far it is. Raises `InvalidArgumentError`.
         """
+        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
+
         if ids is None:
             ids = tuple(readable(self.scope))
             if not ids:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
-from typing import Final
 
 import attrs
 
@@ -13,11 +12,6 @@ from persona_share.model.batch import Progress
 Ids = Iterable[str] | AsyncIterable[str]
 Path = str | os.PathLike[str]
 OnProgress = Callable[[Progress], object]
-
-#: So many calls at once spend a window of 300 within seconds.
-CONCURRENCY: Final = 32
-#: So many objects share a token, and its code.
-OBJECTS_PER_TOKEN: Final = 100
 
 
 @attrs.frozen

@@ -1,8 +1,15 @@
 """Every number that can be set, with its reason beside it."""
 
 import enum
+from typing import Final
 
 import attrs
+
+
+#: A batch makes so many calls at once: they spend a window of 300 within seconds.
+CONCURRENCY: Final = 32
+#: So many objects of a batch share a token, and its code.
+OBJECTS_PER_TOKEN: Final = 100
 
 
 @attrs.frozen(kw_only=True)
