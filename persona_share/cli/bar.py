@@ -1,8 +1,10 @@
 """The progress bar: how many, how fast, how long, and what the limit says."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -16,24 +18,42 @@ from persona_share.batch import Batch
 from persona_share.model.batch import Progress
 
 
-@contextmanager
-def bar_of(batch: Batch, *, quiet: bool) -> Iterator[Callable[[], None]]:
+_TICK: Final = 0.2  # s
+
+
+@asynccontextmanager
+async def bar_of(batch: Batch, *, quiet: bool) -> AsyncIterator[None]:
     """Show a bar on a terminal, and nothing anywhere else."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda: None
+        yield
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("", total=batch.progress().total, facts="")
 
         def update() -> None:
+            """Show how far it is now."""
             progress = batch.progress()
             bar.update(task, completed=progress.done, facts=facts_of(progress))
 
+        ended = asyncio.Event()
+        ticking = asyncio.create_task(_ticked(update, ended))
+        try:
+            yield
+        finally:
+            ended.set()
+            await ticking
+            update()
+
+
+async def _ticked(update: Callable[[], None], ended: asyncio.Event) -> None:
+    """Update a few times a second: nothing arrives while a window is spent."""
+    while not ended.is_set():
         update()
-        yield update
-        update()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TICK):
+                await ended.wait()
 
 
 def facts_of(progress: Progress) -> str:

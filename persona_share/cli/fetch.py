@@ -142,14 +142,13 @@ async def _fetch(
         try:
             if lines.last is not None:
                 await batch.acknowledge(lines.last)
-            with bar_of(batch, quiet=quiet) as update:
+            async with bar_of(batch, quiet=quiet):
                 async for each in batch:
                     if isinstance(each, Failed):
                         failures.note(each.id, each.error)
                     else:
                         await _beside(each.resource, shared, pdf, files, failures)
                         lines.write(each.resource)
-                    update()
         finally:
             lines.close()
             await batch.aclose()
