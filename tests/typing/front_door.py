@@ -6,6 +6,8 @@ import persona_share
 from persona_share import (
     AccessToken,
     AuthorizationCode,
+    Failed,
+    Fetched,
     PersonaClient,
     PersonaError,
     Scope,
@@ -13,8 +15,10 @@ from persona_share import (
     ScopedTokenManager,
     Secret,
 )
+from persona_share.batch import Batch, Plan, Progress, Report
 from persona_share.model.answer import Document
 from persona_share.model.inquiry import Inquiry
+from persona_share.model.resource import Resource
 from persona_share.model.verification import Verification
 
 
@@ -45,6 +49,24 @@ async def the_destination_reads(client: PersonaClient) -> None:
         assert_type(manager.peek(session.scope), AccessToken | None)
         assert_type(await manager.exchange("a code"), Scope)
         manager.invalidate(await manager.token(session.scope))
+
+
+async def a_batch_has_two_kinds_of_outcomes(
+    client: PersonaClient, manager: ScopedTokenManager, session: ScopedSession
+) -> None:
+    """Whatever fetches, its outcomes are told apart by their class."""
+    assert_type(client.fetch(["inq_1"]), Batch)
+    assert_type(manager.fetch(["inq_1"], permission="inquiry.read"), Batch)
+    async with session.fetch(concurrency=8, checkpoint="done") as batch:
+        async for each in batch:
+            if isinstance(each, Failed):
+                assert_type(each.error, PersonaError)
+            else:
+                assert_type(each, Fetched)
+                assert_type(each.resource, Resource)
+    assert_type(batch.plan(), Plan)
+    assert_type(batch.progress(), Progress)
+    assert_type(batch.report(), Report)
 
 
 def scopes_combine_into_scopes(one: Scope, other: Scope) -> None:
