@@ -83,6 +83,15 @@ class Connection:
         self._server._reached.set()
         return head
 
+    async def anything(self):
+        """Read whatever comes first."""
+        return await self._reader.read(1)
+
+    async def end(self):
+        """Return when the other side has closed the connection."""
+        while await self._reader.read(65536):
+            pass
+
     async def head(self):
         """Read the head of a request, and leave its body where it is."""
         return await self._reader.readuntil(b"\r\n\r\n")

@@ -125,7 +125,11 @@ class HttpxSender(PooledSender):
         transport = self._transport
         assert transport is not None  # noqa: S101 — it is open, or nobody comes here
         sent = self._request(request, left, progress)
-        answer = await transport.handle_async_request(sent)
+        try:
+            answer = await transport.handle_async_request(sent)
+        except asyncio.CancelledError:
+            await progress.let_go()
+            raise
         progress.answered = True
         try:
             if len(answer.headers.raw) > _MOST_HEADERS:

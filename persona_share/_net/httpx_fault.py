@@ -3,9 +3,10 @@
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
+from anyio import CancelScope
 
 from persona_share._net import fault as faults
 from persona_share._net.fault import Fault
@@ -29,11 +30,14 @@ class Progress:
         self.shaking_hands = False
         self.sent = False
         self.answered = False
+        self._stream: Any = None
 
-    async def __call__(self, event: str, _: Mapping[str, object]) -> None:
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of an event."""
         self.traced = True
-        if event.endswith("start_tls.started"):
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info.get("return_value")
+        elif event.endswith("start_tls.started"):
             self.shaking_hands = True
         elif event.endswith("start_tls.complete"):
             self.shaking_hands = False
@@ -41,6 +45,12 @@ class Progress:
             self.connected = self.connected or event.startswith("proxy.")
         elif event.endswith("send_request_headers.started"):
             self.sent = self.sent or self.connected
+
+    async def let_go(self) -> None:
+        """Close what httpcore leaves open when a handshake is cancelled."""
+        if self.shaking_hands and self._stream is not None:
+            with CancelScope(shield=True):
+                await self._stream.aclose()
 
 
 def fault_of(failure: Exception, progress: Progress) -> Fault:

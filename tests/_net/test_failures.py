@@ -178,6 +178,27 @@ async def test_f8_a_handshake_cut_off_may_be_tried_again(sender_to):
     assert caught.value.retryable
 
 
+@pytest.mark.asyncio
+async def test_f75_a_handshake_that_is_cancelled_leaves_no_connection(sender_to):
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(connection):
+        await connection.anything()
+        begun.set()
+        await connection.end()
+        ended.set()
+
+    async with RawServer(never) as server:
+        url = server.url.replace("http:", "https:")
+        async with sender_to(url) as sender:
+            task = asyncio.create_task(sender.send(a_request()))
+            await begun.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with asyncio.timeout(5):
+                await ended.wait()
+
+
 # ── No secret in whatever comes out ─────────────────────────────────────────────
 
 
