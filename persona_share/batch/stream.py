@@ -68,9 +68,16 @@ class Batch:
         Use it for the last object before a loop is left on purpose.
         """
         checkpoint = self._crew.checkpoint
-        if checkpoint is not None:
-            await checkpoint.open()
+        if checkpoint is None:
+            return
+        if self._began is not None and self._ended is None:
             await checkpoint.note(object_ids)
+            return
+        await checkpoint.open()
+        try:
+            await checkpoint.note(object_ids)
+        finally:
+            await checkpoint.close()
 
     def plan(self) -> Plan:
         """Answer what this batch takes at least, at the limit as it stands now."""

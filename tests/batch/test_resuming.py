@@ -57,6 +57,18 @@ async def test_one_can_be_acknowledged_before_the_first_is_asked_for(resumed):
 
 
 @pytest.mark.asyncio
+async def test_acknowledging_outside_of_a_run_lets_go_of_the_file(resumed):
+    first, second = resumed(), resumed()
+    await first.acknowledge("inq_1")
+    await second.acknowledge("inq_2")
+    await collected(first)
+    await first.acknowledge("inq_3")
+
+    assert await collected(second) == []
+    assert second.report().skipped == len(IDS)
+
+
+@pytest.mark.asyncio
 async def test_a_finished_batch_has_nothing_left(kit, resumed):
     await collected(resumed())
     asked = len(kit.objects.asked)
