@@ -44,7 +44,7 @@ class Finding:
 @click.option(
     "--store",
     metavar="URL",
-    help="A store to reach: sqlite:PATH, redis://…. Else PERSONA_STORE is read.",
+    help="A store to reach: a file, or a URL of Redis; else PERSONA_STORE.",
 )
 @with_access
 def doctor(access: Access, store: str | None) -> None:
@@ -165,11 +165,9 @@ async def _store(client: PersonaClient, url: str) -> Finding:
 
 
 def _opened(url: str) -> TokenStore:
-    if url.startswith("sqlite:"):
-        return stores.SQLiteStore(url.removeprefix("sqlite:").removeprefix("//"))
-    if not url.startswith(("redis:", "rediss:", "unix:")):
-        refuse("--store takes sqlite:PATH, redis://…, rediss://… or unix://…")
-    return stores.RedisStore(url, plaintext=True)
+    if url.startswith(("redis:", "rediss:", "unix:")):
+        return stores.RedisStore(url, plaintext=True)
+    return stores.SQLiteStore(url.removeprefix("sqlite:"))
 
 
 def _bad(name: str, error: PersonaError) -> Finding:

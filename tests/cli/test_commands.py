@@ -156,7 +156,7 @@ def test_limits_tells_the_windows(cli):
 
 
 def test_doctor_finds_nothing_wrong_with_what_is_right(cli, tmp_path):
-    ended = cli("doctor", "--json", "--store", f"sqlite:{tmp_path}/tokens")
+    ended = cli("doctor", "--json", "--store", f"{tmp_path}/tokens")
 
     assert ended.code == 0
     assert set(ended.value) == {"healthy", "findings", "exit_code"}
@@ -177,7 +177,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
     box.switches.oauth_enabled = False
     box.advance(3_600)
     try:
-        ended = cli("doctor", "--store", f"sqlite:{loose}")
+        ended = cli("doctor", "--store", str(loose))
     finally:
         box.switches.oauth_enabled = True
         box.advance(-3_600)
