@@ -10,7 +10,7 @@ from persona_share.cli.ending import code_of
 from persona_share.errors import PersonaError, Phase
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "failing.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/howto/failing.md").read_text("utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (.+) \| (\w+) \| (.+) \| (\d+) \|$", re.MULTILINE)
 ROWS = {row[0]: row[1:] for row in ROW.findall(PAGE)}
 SENT = {Phase.NOT_SENT: "no", Phase.AMBIGUOUS: "perhaps", Phase.ANSWERED: "yes"}

@@ -7,7 +7,7 @@ from persona_share.sandbox import Sandbox
 from tests.docs.blocks import HOUSE, blocks_of
 
 
-BLOCKS = blocks_of("docs/fetching.md")
+BLOCKS = blocks_of("docs/howto/fetching.md")
 
 
 @pytest.mark.asyncio
@@ -44,4 +44,4 @@ async def test_the_example_fetches_what_the_partner_shares_and_tells_the_rest(
 
 @pytest.mark.parametrize("name", ["fetching.md", "failing.md", "cli.md"])
 def test_the_readme_leads_to_the_page(name):
-    assert f"(docs/{name})" in (HOUSE / "README.md").read_text("utf-8")
+    assert f"(docs/howto/{name})" in (HOUSE / "README.md").read_text("utf-8")

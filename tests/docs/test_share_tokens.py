@@ -7,7 +7,7 @@ from persona_share.sandbox import Sandbox
 from tests.docs.blocks import blocks_of, names_of
 
 
-PAGE = "docs/share-tokens.md"
+PAGE = "docs/howto/share-tokens.md"
 CONNECT, OFFER, CLONE, HYDRATE, PEEK = blocks_of(PAGE)
 
 

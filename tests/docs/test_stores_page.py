@@ -10,7 +10,7 @@ from tests.redis_server import one_redis, redis_server
 
 __all__ = ["one_redis", "redis_server"]
 
-PAGE = "docs/stores.md"
+PAGE = "docs/howto/stores.md"
 ONE_MACHINE, ALL_MACHINES, PACED = blocks_of(PAGE)
 
 

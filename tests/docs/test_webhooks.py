@@ -10,7 +10,7 @@ from persona_share.sandbox import Sandbox
 from tests.docs.blocks import HOUSE, blocks_of, names_of
 
 
-PAGE = "docs/webhooks.md"
+PAGE = "docs/howto/webhooks.md"
 RECEIVE, ACT, DELIVER = (names_of(block, PAGE) for block in blocks_of(PAGE))
 
 
