@@ -32,6 +32,7 @@ class JointWindow(Window):
         "_alone_until",
         "_calls",
         "_clock",
+        "_closed",
         "_closed_until",
         "_ends",
         "_moved",
@@ -51,15 +52,19 @@ class JointWindow(Window):
         self._name = name
         self._clock = clock
         self._calls = 0
+        self._closed = False
         self._ends = self._closed_until = self._alone_until = -math.inf
         self._seen: Seen | None = None
         self._seen_at = -math.inf
         self._tells_at_once = True
         self._taking: asyncio.Task[None] | None = None
         self._moved: Callable[[], None] = lambda: None
+        self._weigh()
 
     def entered(self) -> Place:
         """Count a call that begins."""
+        if self._calls and self._clock.now() >= self._ends:
+            self._calls = 1  # the others were of a window that has ended
         place = super().entered()
         if not self._alone:
             self._calls = max(self._calls - 1, 0)
@@ -106,6 +111,7 @@ class JointWindow(Window):
 
     async def close(self) -> None:
         """Take nothing more."""
+        self._closed = True
         if self._taking is not None:
             self._taking.cancel()
             await asyncio.gather(self._taking, return_exceptions=True)
@@ -128,7 +134,8 @@ class JointWindow(Window):
         return Seen(self._seen.remaining, reset) if reset > 0 else None
 
     def _take(self, calls: int) -> None:
-        if self._taking is None or self._taking.done():
+        idle = self._taking is None or self._taking.done()
+        if idle and not self._closed:
             self._taking = asyncio.ensure_future(self._taken(calls))
 
     async def _taken(self, calls: int) -> None:

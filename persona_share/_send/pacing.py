@@ -141,7 +141,7 @@ class Gate:
         """Give the place of a cancelled call to the next, or its place in the queue."""
         if waiter in self._queue:
             self._queue.remove(waiter)
-        elif waiter.turn.done() and not waiter.turn.cancelled():
+        elif _has_place(waiter.turn):
             self.left(waiter.turn.result(), sent=False)
 
     async def _open_in_time(self) -> None:
@@ -172,6 +172,10 @@ class Gate:
         if not self._queue and self._opener is not None:
             self._opener.cancel()
             self._opener = None
+
+
+def _has_place(turn: asyncio.Future[Place]) -> bool:
+    return turn.done() and not turn.cancelled() and turn.exception() is None
 
 
 def _too_late(seconds: float) -> RateLimitedError:

@@ -72,6 +72,7 @@ class Bringer:
                     continue
                 if asked <= entry.token.scope:
                     return entry
+                flight.sent = flight.landing = False
         except TokenError as error:
             # A fleet's queue of codes is looked at as rarely as a code source.
             asked_source = flight.codes_asked > 0 or self._fleet is not None
@@ -147,6 +148,8 @@ class Bringer:
     async def draw(self, hint: Scope, flight: Flight) -> Outcome:
         """Bring the token of a code that was pushed for everybody, if one still waits."""
         ticket = None if self._fleet is None else await self._fleet.take(hint)
+        if ticket is not None:
+            self._codes.pool.keep(ticket)
         if ticket is None or not self._codes.pool.is_ready(ticket, self._clock.now()):
             return Left.WITHDRAWN
         self._codes.claim(ticket, flight)

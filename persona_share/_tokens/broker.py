@@ -276,9 +276,9 @@ class Broker:
             # Also where the closing itself is cancelled: nothing stays behind.
             for flight in flights:
                 flight.abandon(closed)
+            if self.fleet is not None:
+                await self.fleet.close()
         await ended
-        if self.fleet is not None:
-            await self.fleet.close()
 
     # ── Flights ─────────────────────────────────────────────────────────────────
 

@@ -117,6 +117,7 @@ class Codes:
             pushed = self.pool.unhinted(now)
         while pushed is None and (taken := await lead.take()) is not None:
             pushed = taken if self.pool.is_ready(taken, now) else None
+            self.pool.keep(taken)
         ticket = pushed or await self._fresh(asked, flight)
         self.claim(ticket, flight, pushed=pushed is not None)
         used = await lead.attach(ticket)

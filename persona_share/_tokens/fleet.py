@@ -22,6 +22,7 @@ from persona_share.errors import (
     ExchangeProtocolError,
     ExchangeRateLimitedError,
     ExchangeUnavailableError,
+    StoreError,
     StoreUnavailableError,
     TokenError,
 )
@@ -80,6 +81,7 @@ class Fleet:
         self._unsaid: list[tuple[str, int]] = []
         self._tasks: set[asyncio.Future[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Open the store in this event loop.
@@ -94,12 +96,15 @@ class Fleet:
 
     async def close(self) -> None:
         """Say what is still to be said, and let go of the store."""
-        if self._recovery is not None:
-            self._recovery.cancel()
-            await asyncio.gather(self._recovery, return_exceptions=True)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with suppress(StoreUnavailableError):
-            await self.store.close()
+        self._closed = True
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            if self._recovery is not None:
+                self._recovery.cancel()
+                await asyncio.gather(self._recovery, return_exceptions=True)
+            with suppress(StoreError):
+                await self.store.close()
 
     # ── Whose turn it is ────────────────────────────────────────────────────────
 
@@ -174,10 +179,11 @@ class Fleet:
 
     # ── What a lead needs ───────────────────────────────────────────────────────
 
-    def unavailable(self, error: StoreUnavailableError, *, sent: bool) -> None:
+    def unavailable(self, error: StoreError, *, sent: bool) -> None:
         """Note that the store is down; raise the error if that is the policy."""
         self._noted(down=True)
-        if self._recovery is None or self._recovery.done():
+        idle = self._recovery is None or self._recovery.done()
+        if idle and not self._closed:
             self._recovery = asyncio.ensure_future(self._recover())
         if self._strict and not sent:
             raise error
@@ -193,10 +199,16 @@ class Fleet:
         """Store a token that no election brought under what it is renewed for."""
         name = self.records.name(entry.asked)
         remaining = entry.token.ends - self.records.now()
-        if remaining > 0 and entry.asked and not entry.revoked:
-            blob = self.records.blob(name, entry)
-            generation = await self.store.adopt(name, remaining=remaining, blob=blob)
-            self.stored(entry, name, generation)
+        if remaining <= 0 or not entry.asked or entry.revoked:
+            return
+        blob = self.records.blob(name, entry)
+        generation = await self.store.adopt(name, remaining=remaining, blob=blob)
+        self.stored(entry, name, generation)
+        self._drop_if_revoked(entry)
+
+    def _drop_if_revoked(self, entry: Entry) -> None:
+        if entry.revoked:  # while it was stored
+            self.revoked(entry.token)
 
     def soon(self, work: asyncio.Future[None]) -> None:
         """Keep a task that ends by itself."""
@@ -215,7 +227,7 @@ class Fleet:
         name = self.records.name(scope)
         try:
             queued = await self.store.offer(name, self.records.carried(name, ticket))
-        except StoreUnavailableError as error:
+        except StoreError as error:
             self.unavailable(error, sent=True)
             return
         if queued and ticket.state is TicketState.QUEUED:
@@ -223,21 +235,26 @@ class Fleet:
 
     async def _say(self) -> None:
         try:
-            while self._unsaid:
-                await self.store.invalidate(*self._unsaid[-1])
-                self._unsaid.pop()
-        except StoreUnavailableError as error:
+            await self._say_all()
+        except StoreError as error:
             self.unavailable(error, sent=True)
+
+    async def _say_all(self) -> None:
+        while self._unsaid:
+            said = self._unsaid.pop()
+            try:
+                await self.store.invalidate(*said)
+            except BaseException:
+                self._unsaid.append(said)
+                raise
 
     async def _recover(self) -> None:
         """Wait until the store is back, and bring it what it does not know."""
         shortest, longest = _AGAIN
         while True:
             await self.sleep(shortest + (longest - shortest) * self._world.roll())
-            with suppress(StoreUnavailableError):
-                while self._unsaid:
-                    await self.store.invalidate(*self._unsaid[-1])
-                    self._unsaid.pop()
+            with suppress(StoreError):
+                await self._say_all()
                 for entry in self.held():
                     await self.store_again(entry)
                 self._noted(down=False)

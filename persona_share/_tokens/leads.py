@@ -9,7 +9,7 @@ from persona_share._tokens.entries import Entry
 from persona_share._tokens.records import Records, Shared
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._wire.election import Carried
-from persona_share.errors import StoreUnavailableError, TokenError
+from persona_share.errors import StoreError, StoreUnavailableError, TokenError
 from persona_share.ports import TokenStore
 
 
@@ -67,7 +67,7 @@ class Desk(Protocol):
     records: Records
     owner: str
 
-    def unavailable(self, error: StoreUnavailableError, *, sent: bool) -> None:
+    def unavailable(self, error: StoreError, *, sent: bool) -> None:
         """Note that the store is down; raise the error if that is the policy."""
         ...
 
@@ -179,7 +179,7 @@ class Lead(Alone):
                 newer = await self._publish(entry)
             if newer is None and home != self._name:
                 await self._desk.store_again(entry)
-        except StoreUnavailableError as error:
+        except StoreError as error:  # a token in hand outlives any trouble of the store
             self._desk.unavailable(error, sent=True)
         return newer
 
@@ -219,12 +219,12 @@ class Lead(Alone):
             )
             # In a task of its own: whoever is cancelled waits for nothing.
             self._desk.soon(giving)
-            if isinstance(exc, Exception):
+            if exc is None or isinstance(exc, Exception):
                 await asyncio.shield(giving)
 
     async def _give_back(self, reason: str, pause: float, *, keep: bool) -> None:
         # Should this fail, the lease ends by itself.
-        with suppress(StoreUnavailableError):
+        with suppress(StoreError):
             await self._store.fail(
                 self._name, *self._mine, reason=reason, pause=pause, keep_ticket=keep
             )
@@ -246,5 +246,5 @@ class Lead(Alone):
         kept = True
         while kept:
             await self._desk.sleep(RENEW)
-            with suppress(StoreUnavailableError):
+            with suppress(StoreError):
                 kept = await self._store.renew(self._name, *self._mine)

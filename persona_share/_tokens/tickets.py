@@ -126,6 +126,7 @@ class Ticket:
         mine = self.first_sent_at if epoch == self.epoch else None
         self.first_sent_at = first_sent_at if mine is None else min(mine, first_sent_at)
         self.epoch = epoch
+        self.replayable = True
 
     def unsent(self) -> None:
         """Note that no byte left after all, so that the code may wait again."""
@@ -180,6 +181,12 @@ class Pool:
         ticket.changed = self._sort_in
         self._sort_in(ticket)
         self._forget_old()
+
+    def keep(self, ticket: Ticket) -> None:
+        """Remember a ticket whatever waits: it was taken, and is ours or lost."""
+        self._ledger[ticket.id] = ticket
+        ticket.changed = self._sort_in
+        self._sort_in(ticket)
 
     def _sort_in(self, ticket: Ticket) -> None:
         """Note how far the life of a code has come."""

@@ -73,9 +73,12 @@ class Vault:
         grant, now = minted.grant, self.clock.now()
         ticket.granted = grant.scope
         sent_at = now if ticket.first_sent_at is None else ticket.first_sent_at
-        token = self._token(
-            grant.token, grant.scope, sent_at + grant.lifetime, grant.lifetime
-        )
+        ends = sent_at + grant.lifetime
+        held = self.entries.exact(grant.scope)
+        if held is not None and held.token.reveal() == grant.token.reveal():
+            # A code that another manager had sent before: the token is no younger.
+            ends = min(ends, held.token.ends)
+        token = self._token(grant.token, grant.scope, ends, grant.lifetime)
         entry = self._entry(token, asked, pressed=pressed)
         if entry.standing(now, self.policy) is Standing.EXPIRED:
             # The answer is the replay of an old one (F59).

@@ -153,7 +153,10 @@ def attach(
     there = record.ticket
     if there is not None and now < there.deadline:
         return record, there.carried(now)
-    return attrs.evolve(record, ticket=StoredTicket.of(ticket, now)), ticket
+    # It may have been offered by another manager: it must not wait to be used again.
+    queue = tuple(each for each in record.queue if each.id != ticket.id)
+    new = attrs.evolve(record, ticket=StoredTicket.of(ticket, now), queue=queue)
+    return new, ticket
 
 
 def mark_sent(

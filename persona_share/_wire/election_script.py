@@ -168,6 +168,11 @@ function run.attach(r, owner, fence, ...)
   if not (r.c and now < r.c.d) then
     changed = true
     r.c = stored(...)
+    local others = {} -- it may have been offered by another manager, too
+    for _, c in ipairs(r.q) do
+      if c.i ~= r.c.i then others[#others + 1] = c end
+    end
+    r.q = others
   end
   return carried('ticket', r.c)
 end
