@@ -59,7 +59,7 @@ class Broker:
         self.vault = Vault(world, policy, self._tell)
         self.codes = Codes(world, source, policy, self._tell, account.origin)
         self._setbacks = self.vault.setbacks
-        self._mint = Mint(account, policy)
+        self._mint = Mint(account, policy, self._tell)
         self._roll = world.roll
         self._flights = Flights()
         self.fleet: Fleet | None = None
@@ -204,6 +204,7 @@ class Broker:
                 return None
             if self.fleet is not None:
                 self.fleet.offer(ticket, ticket.hint)
+        self._tell(events.CodeQueued(at=now, scope_size=len(ticket.hint or ())))
         return last_safe_moment(
             ticket.deadline, ticket.received_at, self._roll(), self.policy
         )

@@ -1,5 +1,6 @@
 """Conducts one exchange: sends the code, judges each outcome, repeats what it may."""
 
+from collections.abc import Callable
 from typing import Final
 
 from persona_share._tokens.flight import Flight
@@ -31,6 +32,7 @@ from persona_share.errors import (
     ResponseTooLargeError,
     TransportError,
 )
+from persona_share.model import events
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
@@ -43,9 +45,15 @@ FORM: Final = "application/x-www-form-urlencoded"
 class Mint:
     """Turns one ticket into a verdict."""
 
-    def __init__(self, account: Account, policy: RenewalPolicy) -> None:
+    def __init__(
+        self,
+        account: Account,
+        policy: RenewalPolicy,
+        tell: Callable[[events.Event], None],
+    ) -> None:
         self._account = account
         self._policy = policy
+        self._tell = tell
         self._world = account.world
         self.pacing = ExchangePacing(account.world.clock, policy)
 
@@ -67,11 +75,15 @@ class Mint:
                 late = "the code ended before it could be exchanged"
                 return Blocked(CodeExpiredError(late, attempts=tries.attempts), 0.0)
             tries = tries.put_off(clock.now() - asked_at)
-            before = 0.0
             if ticket.first_sent_at is None or tries.epoch != ticket.epoch:
                 before = await lead.first_sent(tries.epoch)
-            flight.sent = True
-            ticket.mark_sent(clock.now() - before, tries.epoch)
+                flight.sent = True
+                ticket.mark_sent(clock.now() - before, tries.epoch)
+                size, now = len(expected or ()), clock.now()
+                self._tell(events.CodeSent(at=now, scope_size=size, epoch=tries.epoch))
+            else:
+                flight.sent = True
+                ticket.mark_sent(clock.now(), tries.epoch)
             outcome = await self._attempt(ticket, tries)
             dice = Dice(clock.now(), self._world.roll())
             verdict = judge(outcome, tries, dice, self._policy, expected)

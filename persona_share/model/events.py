@@ -73,6 +73,18 @@ class CodeRequested(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
+class CodeQueued(TokenEvent):
+    """A delivered code waits until it serves best."""
+
+
+@attrs.frozen(kw_only=True)
+class CodeSent(TokenEvent):
+    """A code leaves for the first time under a key; ``epoch`` counts its keys from 0."""
+
+    epoch: int
+
+
+@attrs.frozen(kw_only=True)
 class CodeClaimed(TokenEvent):
     """A code was taken for an exchange; ``pushed``: it had been handed to us."""
 

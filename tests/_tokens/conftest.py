@@ -11,6 +11,7 @@ from persona_share import Scope, ScopedTokenManager
 from persona_share._wire.messages import Response
 from persona_share.errors import ConnectionLostError
 from persona_share.testing.clock import FakeClock, fake_world
+from tests._tokens.sharing import Unreliable
 
 
 @attrs.define
@@ -168,6 +169,12 @@ def new_house():
     service = Service(clock)
     account = Account(fake_world(clock), service)
     return House(clock, service, Partner(clock), account)
+
+
+@pytest.fixture
+def store():
+    """Answer a store that can be down."""
+    return Unreliable()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ async def test_an_exchange_is_told_from_its_code_to_its_token(house):
     assert [type(event) for event in house.events] == [
         events.CodeRequested,
         events.CodeClaimed,
+        events.CodeSent,
         events.TokenMinted,
     ]
     minted = house.events[-1]
@@ -70,6 +71,8 @@ async def test_every_code_that_is_used_counts_however_it_came(house):
     await manager.token(Scope.read("act_3"))
     assert manager.metrics().codes_claimed == manager.metrics().minted == 2
     assert [event.pushed for event in house.told(events.CodeClaimed)] == [True, False]
+    assert [event.scope_size for event in house.told(events.CodeQueued)] == [1]
+    assert [event.epoch for event in house.told(events.CodeSent)] == [0, 0]
 
 
 @pytest.mark.asyncio
@@ -188,4 +191,4 @@ async def test_a_hook_may_ask_the_manager(house):
     house.managers.append(manager)
     await manager.__aenter__()
     await manager.token(SCOPE)
-    assert len(seen) == 3
+    assert len(seen) == 4  # a code is asked for, claimed and sent; a token comes

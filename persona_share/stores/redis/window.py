@@ -5,7 +5,7 @@ from typing import Final
 from persona_share._wire.election_script import CLOCK
 from persona_share._wire.limits import Seen
 from persona_share.model.secret import Secret
-from persona_share.ports import Share, World
+from persona_share.ports import Share
 from persona_share.stores.redis.asking import Asking
 
 
@@ -76,14 +76,6 @@ class Shared(Asking):
             cluster=cluster,
             allow_insecure=allow_insecure,
         )
-
-    async def open(self, world: World) -> None:
-        """Check that nobody can listen.
-
-        Raises:
-            StoreRefusedError: others could read along.
-        """
-        await super().open(world)
 
     async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
         """Take some of the window's calls, and tell what an answer said of it."""
