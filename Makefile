@@ -33,7 +33,7 @@ types: .venv/.dev
 
 contracts: .venv/.dev  ## the drawing of the house, and that a violation is found
 	$(BIN)/lint-imports --no-logo --no-cache  # its cache misses rooms that appear later
-	$(BIN)/python -m pytest -q tests/house/test_contracts.py
+	$(BIN)/python -m pytest -q tests/packaging/test_contracts.py
 
 docs: .venv/.dev  ## the documentation, in docs/_build
 	$(BIN)/sphinx-build -nW --keep-going -q docs docs/_build

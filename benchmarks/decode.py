@@ -18,8 +18,8 @@ import orjson
 
 from benchmarks.figure import Figure, Figures
 from benchmarks.harness import paired
-from persona_share._wire import envelope
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol import jsonapi
+from persona_share._protocol.http import Request, Response
 from persona_share.model.attribute import Attribute
 from persona_share.model.inquiry import Inquiry
 from persona_share.sandbox import Sandbox
@@ -82,7 +82,7 @@ def _often(work: Callable[[], object]) -> None:
 
 
 def _inquiry(response: Response) -> Inquiry:
-    return envelope.one(_REQUEST, response, Inquiry, None)
+    return jsonapi.one(_REQUEST, response, Inquiry, None)
 
 
 def _five(response: Response) -> object:

@@ -17,9 +17,9 @@ from benchmarks.figure import Figure, Figures, show
 from benchmarks.pacing import CALLS, WORKERS, LoopClock, Service, spend
 from benchmarks.virtual import run
 from persona_share import Scope
-from persona_share._send.joint import JointWindow
-from persona_share._send.pacing import Gate
-from persona_share._wire.limits import Seen
+from persona_share._pipeline.rate_limited import Gate
+from persona_share._pipeline.shared_rate_limit import JointWindow
+from persona_share._protocol.limits import Seen
 from persona_share.model.policy import PacingPolicy
 from persona_share.ports import Share, World
 from persona_share.sandbox import Sandbox

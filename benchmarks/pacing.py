@@ -14,11 +14,11 @@ import attrs
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.virtual import run
-from persona_share._net.world import seeded_roll
-from persona_share._send.bearer import ApiKeyBearer
-from persona_share._send.pacing import Gate, Paced
-from persona_share._send.retrying import Retrying
-from persona_share._wire.messages import Request, Response
+from persona_share._pipeline.authenticated import ApiKeyBearer
+from persona_share._pipeline.rate_limited import Gate, Paced
+from persona_share._pipeline.retrying import Retrying
+from persona_share._protocol.http import Request, Response
+from persona_share._transport.runtime import seeded_roll
 from persona_share.model.policy import PacingMode, PacingPolicy, RetryPolicy
 from persona_share.model.secret import Secret
 from persona_share.testing import fake_world

@@ -12,7 +12,7 @@ from typing import Self
 import attrs
 
 from persona_share import PersonaClient, Scope, ScopedTokenManager
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
 from persona_share.ports import BearerSource, TokenStore, World

@@ -10,9 +10,9 @@ from time import perf_counter
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import Stand, one_scope
 from persona_share import Scope
-from persona_share._net.world import real_world
-from persona_share._wire.election import Carried, Lead
-from persona_share._wire.record import TokenRecord, token_blob
+from persona_share._policy.election import Carried, Lead
+from persona_share._protocol.record import TokenRecord, token_blob
+from persona_share._transport.runtime import real_world
 from persona_share.model.secret import Secret
 from persona_share.ports import TokenStore
 from persona_share.stores import Encrypted, MemoryStore, RedisStore, SQLiteStore

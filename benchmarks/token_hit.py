@@ -11,7 +11,7 @@ from benchmarks.figure import Figure, Figures, show
 from benchmarks.harness import Pair, paired, paired_async
 from benchmarks.stand import Stand, one_scope
 from persona_share import Scope, ScopedTokenManager
-from persona_share._net.world import real_world
+from persona_share._transport.runtime import real_world
 from persona_share.ports import BearerSource
 from persona_share.testing import FakeClock, fake_world
 

@@ -5,9 +5,9 @@ from typing import Self
 
 import attrs
 
-from persona_share._net.world import real_world
-from persona_share._wire.election import Look
-from persona_share._wire.record import token_in
+from persona_share._policy.election import Look
+from persona_share._protocol.record import token_in
+from persona_share._transport.runtime import real_world
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.ports import BrowsableStore

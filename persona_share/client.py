@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from persona_share import resources
-from persona_share._wire.address import DEFAULT_BASE_URL
+from persona_share._compose import Connection, Line
+from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     CONCURRENCY,
@@ -20,10 +21,9 @@ from persona_share.model.policy import (
     Timeouts,
 )
 from persona_share.model.secret import Secret, as_secret
+from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
 from persona_share.ports import Account, Hook, SharedWindow, World
 from persona_share.resources.surface import Surface
-from persona_share.settings import DEFAULT_VERSION, LONGEST_CALL, Settings
-from persona_share.wiring import Connection, Line
 
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import cast
 
 import attrs
 
-from persona_share._send.observed import Tell
+from persona_share._pipeline.observed import Tell
 from persona_share.batch import Batch
 from persona_share.batch.brake import Brake
 from persona_share.batch.crew import Crew

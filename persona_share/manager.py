@@ -7,12 +7,13 @@ from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
+from persona_share._compose import require_loop, teller
+from persona_share._policy.lifetime import Standing
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.lending import TokenLender
 from persona_share._tokens.renewal import Renewal
-from persona_share._wire.lifetime import Standing
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidScopeError,
@@ -33,7 +34,6 @@ from persona_share.model.token import AccessToken, AuthorizationCode
 from persona_share.ports import AccountHolder, CodeSource, Hook, Lender, TokenStore
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
-from persona_share.wiring import require_loop, teller
 
 
 if TYPE_CHECKING:

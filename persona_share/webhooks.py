@@ -13,11 +13,11 @@ from typing import Final
 
 import attrs
 
-from persona_share._net.world import default_clock, default_world
-from persona_share._wire import codec, signature as wire
-from persona_share._wire.election import Carried
-from persona_share._wire.objects import CODEC
-from persona_share._wire.signature import Refusal
+from persona_share._policy.election import Carried
+from persona_share._protocol import codec, signature as wire
+from persona_share._protocol.objects import CODEC
+from persona_share._protocol.signature import Refusal
+from persona_share._transport.runtime import default_clock, default_world
 from persona_share.errors import (
     ConfigurationError,
     InvalidArgumentError,

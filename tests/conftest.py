@@ -8,7 +8,7 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-from persona_share._net.world import SystemClock
+from persona_share._transport.runtime import SystemClock
 
 
 # `make test` is the same run every time; `--hypothesis-profile=soak` searches afresh.
@@ -32,7 +32,7 @@ def pytest_runtest_setup():
         pytest.skip("the minutes of this soak are used up")
 
 
-# A project of its own, which `tests/release` installs the package for.
+# A project of its own, which `tests/packaging` installs the package for.
 collect_ignore = ["stranger"]
 
 # Counts the faults whose tests were run; what a run lacks is told at its end.

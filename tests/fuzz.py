@@ -16,19 +16,19 @@ import zlib
 from contextlib import suppress
 
 from persona_share import Scope
-from persona_share._wire import envelope, failures, grants
-from persona_share._wire.address import address_of
-from persona_share._wire.body import (
+from persona_share._protocol import errors, jsonapi, oauth
+from persona_share._protocol.body import (
     CHUNK,
     BodyTooLargeError,
     BodyUndecodableError,
     Intake,
 )
-from persona_share._wire.limits import wish_of
-from persona_share._wire.messages import Expects, Request, Response
-from persona_share._wire.paging import AFTER, Place, cursor_in
-from persona_share._wire.places import place_of
-from persona_share._wire.routes.inquiries import RETRIEVE
+from persona_share._protocol.file_urls import place_of
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.limits import wish_of
+from persona_share._protocol.paging import AFTER, Place, cursor_in
+from persona_share._protocol.routes.inquiries import RETRIEVE
+from persona_share._protocol.urls import address_of
 from persona_share.errors import PersonaError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.verification import Verification
@@ -148,21 +148,21 @@ def bodies(fuzzer):
         return intake.end()
 
     def read():
-        found = envelope.one(request(), ok, Inquiry, None)
+        found = jsonapi.one(request(), ok, Inquiry, None)
         return found.status, found.account, found.session_token, found.created_at
 
     def paged():
-        page = envelope.page(request(), ok, Verification, PLACE)
+        page = jsonapi.page(request(), ok, Verification, PLACE)
         return page.items, page.raw
 
     return {
         "read": read,
-        "document": lambda: envelope.document(request(), ok),
+        "document": lambda: jsonapi.document(request(), ok),
         "page": paged,
-        "token": lambda: grants.granted(got.body),
-        "code": lambda: grants.authorized(got.body),
-        "error": lambda: failures.error_of(request(), got),
-        "expected": lambda: failures.error_in(request(Expects.OAUTH), got),
+        "token": lambda: oauth.granted(got.body),
+        "code": lambda: oauth.authorized(got.body),
+        "error": lambda: errors.error_of(request(), got),
+        "expected": lambda: errors.error_in(request(Expects.OAUTH), got),
         "wish": lambda: wish_of(got),
         "unpacked": unpacked,
     }
@@ -177,7 +177,7 @@ def texts(fuzzer):
         "address": lambda: address_of(text),
         "file": lambda: place_of(text),
         "scope": lambda: Scope.parse(text),
-        "code": lambda: grants.checked_code(text),
+        "code": lambda: oauth.checked_code(text),
     }
 
 

@@ -6,9 +6,9 @@ import struct
 import zlib
 from contextlib import asynccontextmanager
 
-from persona_share._net.http import AiohttpSender
-from persona_share._wire.address import address_of
-from persona_share._wire.messages import Request
+from persona_share._protocol.http import Request
+from persona_share._protocol.urls import address_of
+from persona_share._transport.http import AiohttpSender
 from persona_share.model.secret import MaskedText, Secret
 from persona_share.testing import FakeClock
 

@@ -18,13 +18,13 @@ PARTS = {
         "-ofaulthandler_timeout=600",  # a batch may take minutes on a busy machine
         "tests/_tokens/test_invariants.py",
         "tests/model",
-        "tests/_wire",
+        "tests/_protocol",
     ),
     "kills": ("tests.fleet.kills", "--kills=500"),
     "batch": (
         "pytest",
         "-q",
-        "tests/journeys/test_ten_thousand.py",
+        "tests/scenarios/test_ten_thousand.py",
         "tests/cli/test_killed.py",
     ),
     "fuzz": ("tests.fuzz", "--n=50000"),

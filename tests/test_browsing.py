@@ -3,8 +3,8 @@
 import pytest
 
 from persona_share import Scope
-from persona_share._wire.election import Carried
-from persona_share._wire.record import TokenRecord, token_blob
+from persona_share._policy.election import Carried
+from persona_share._protocol.record import TokenRecord, token_blob
 from persona_share.browsing import Browser
 from persona_share.errors import StoreUnavailableError, UsageError
 from persona_share.model.secret import Secret

@@ -13,8 +13,8 @@ import tracemalloc
 
 import attrs
 
-from persona_share._net.world import SystemClock
-from persona_share._wire.signature import LONGEST_HEADER, MOST_SETS, Match, judged
+from persona_share._protocol.signature import LONGEST_HEADER, MOST_SETS, Match, judged
+from persona_share._transport.runtime import SystemClock
 
 
 NOW = 1_767_225_600

@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from persona_share._policy.lifetime import shortened
 from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
-from persona_share._wire.lifetime import shortened
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
 from persona_share.ports import Lease, World

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from persona_share._policy.exchange import Blocked, InDoubt, Minted, Rejected
+from persona_share._policy.lifetime import Standing
 from persona_share._tokens.codes import Codes
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.fleet import Fleet
@@ -13,8 +15,6 @@ from persona_share._tokens.leads import Alone, LeadLostError
 from persona_share._tokens.mint import Mint
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._tokens.vault import Vault
-from persona_share._wire.exchange import Blocked, InDoubt, Minted, Rejected
-from persona_share._wire.lifetime import Standing
 from persona_share.errors import (
     CodeRejectedError,
     ScopeNotGrantedError,

@@ -10,6 +10,11 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
+from persona_share._policy.lifetime import (
+    Standing,
+    is_worthwhile,
+    last_safe_moment,
+)
 from persona_share._tokens.bringing import Bringer
 from persona_share._tokens.codes import Codes, TimeIsUpError, within
 from persona_share._tokens.entries import Entry
@@ -20,11 +25,6 @@ from persona_share._tokens.meter import Meter
 from persona_share._tokens.mint import Mint
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._tokens.vault import Vault
-from persona_share._wire.lifetime import (
-    Standing,
-    is_worthwhile,
-    last_safe_moment,
-)
 from persona_share.errors import (
     CodeAlreadyUsedError,
     DeadlineExceededError,

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
+from persona_share._policy.lifetime import code_deadline
+from persona_share._protocol.oauth import checked_code
+from persona_share._protocol.routes import TOKEN
 from persona_share._tokens.assertions import LONGEST_LIFE, ClientCredentials
 from persona_share._tokens.flight import Flight, where
 from persona_share._tokens.leads import Alone
 from persona_share._tokens.tickets import Pool, Ticket, TicketState, code_id
-from persona_share._wire.grants import checked_code
-from persona_share._wire.lifetime import code_deadline
-from persona_share._wire.routes import TOKEN
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,

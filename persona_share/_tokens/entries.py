@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from persona_share._wire.lifetime import Standing, guard, standing
+from persona_share._policy.lifetime import Standing, guard, standing
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken

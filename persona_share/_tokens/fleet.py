@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final, Literal
 
+from persona_share._policy.election import Follow, Held, Refused
+from persona_share._policy.lifetime import cooldown
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.leads import Alone, Lead
 from persona_share._tokens.records import Records, Shared
 from persona_share._tokens.tickets import Ticket, TicketState
-from persona_share._wire.election import Follow, Held, Refused
-from persona_share._wire.lifetime import cooldown
 from persona_share.errors import (
     ConfigurationError,
     ExchangeAuthenticationError,

@@ -5,10 +5,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from persona_share._policy.election import Carried
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.records import Records, Shared
 from persona_share._tokens.tickets import Ticket, TicketState
-from persona_share._wire.election import Carried
 from persona_share.errors import StoreError, StoreUnavailableError, TokenError
 from persona_share.ports import TokenStore
 

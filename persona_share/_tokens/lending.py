@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from persona_share._protocol.urls import origin_of
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
-from persona_share._wire.address import origin_of
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
 from persona_share.ports import Account, Lease

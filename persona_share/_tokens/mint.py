@@ -3,11 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from persona_share._tokens.flight import Flight
-from persona_share._tokens.leads import Alone
-from persona_share._tokens.pacing import ExchangePacing
-from persona_share._tokens.tickets import Ticket, TicketState
-from persona_share._wire.exchange import (
+from persona_share._policy.exchange import (
     Again,
     Blocked,
     Dice,
@@ -19,10 +15,14 @@ from persona_share._wire.exchange import (
     Tries,
     judge,
 )
-from persona_share._wire.grants import assertion_form, code_form, exchange_key
-from persona_share._wire.lifetime import code_is_sendable
-from persona_share._wire.messages import Expects, Request, Response
-from persona_share._wire.routes import TOKEN
+from persona_share._policy.lifetime import code_is_sendable
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.oauth import assertion_form, code_form, exchange_key
+from persona_share._protocol.routes import TOKEN
+from persona_share._tokens.flight import Flight
+from persona_share._tokens.leads import Alone
+from persona_share._tokens.pacing import ExchangePacing
+from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share.errors import (
     CodeExpiredError,
     ConnectionLostError,

@@ -7,7 +7,7 @@ of it; renewals in the background leave a part of that to callers who wait.
 from collections.abc import Callable
 from typing import Final
 
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.model.policy import RenewalPolicy
 from persona_share.ports import Clock
 

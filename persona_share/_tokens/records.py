@@ -5,10 +5,8 @@ from typing import Final
 
 import attrs
 
-from persona_share._tokens.entries import Entry
-from persona_share._tokens.tickets import Ticket, TicketState, code_id
-from persona_share._wire.election import Carried, Held
-from persona_share._wire.record import (
+from persona_share._policy.election import Carried, Held
+from persona_share._protocol.record import (
     CodeRecord,
     TokenRecord,
     code_blob,
@@ -17,6 +15,8 @@ from persona_share._wire.record import (
     read_token,
     token_blob,
 )
+from persona_share._tokens.entries import Entry
+from persona_share._tokens.tickets import Ticket, TicketState, code_id
 from persona_share.model.scope import Scope
 from persona_share.ports import Account
 

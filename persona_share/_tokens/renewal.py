@@ -9,10 +9,10 @@ import heapq
 import itertools
 from typing import Final
 
+from persona_share._policy.lifetime import Standing
 from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.tickets import Ticket
-from persona_share._wire.lifetime import Standing
 
 
 #: So many entries that nobody holds any more may wait in the heap.

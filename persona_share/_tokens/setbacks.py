@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from persona_share._wire.lifetime import cooldown, source_backoff
+from persona_share._policy.lifetime import cooldown, source_backoff
 from persona_share.errors import (
     AssertionRefusedError,
     AuthorizationCodeRequiredError,

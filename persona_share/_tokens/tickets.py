@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from persona_share._wire.lifetime import code_is_sendable
+from persona_share._policy.lifetime import code_is_sendable
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope

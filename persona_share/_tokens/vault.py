@@ -6,13 +6,13 @@ from typing import Final
 
 import attrs
 
+from persona_share._policy.exchange import Minted
+from persona_share._policy.lifetime import Standing, advisory, windows
 from persona_share._tokens.entries import Entries, Entry
 from persona_share._tokens.meter import Meter
 from persona_share._tokens.records import Shared
 from persona_share._tokens.setbacks import Setbacks
 from persona_share._tokens.tickets import Ticket, code_id
-from persona_share._wire.exchange import Minted
-from persona_share._wire.lifetime import Standing, advisory, windows
 from persona_share.errors import CodeAlreadyUsedError, TokenError
 from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics

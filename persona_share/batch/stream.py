@@ -8,7 +8,7 @@ from typing import Self
 
 import attrs
 
-from persona_share._wire.forecast import shortest
+from persona_share._policy.forecast import shortest
 from persona_share.batch.crew import Crew
 from persona_share.model.batch import Allowance, Outcome, Plan, Progress, Report
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 from persona_share.errors import PersonaError
 from persona_share.model.batch import Fetched, Outcome
 from persona_share.ports import Sender

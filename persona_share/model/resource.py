@@ -40,7 +40,7 @@ class AnswerFacts(NamedTuple):
 
 
 class Codec(Protocol):
-    """Turns JSON values into typed ones; the one implementation is in ``_wire``."""
+    """Turns JSON values into typed ones; the one implementation is in ``_protocol``."""
 
     def decoder(self, kind: Any) -> Callable[[Any], Any]:
         """Answer what decodes this type; that raises `TypeError` or `ValueError`."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import attrs
 
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 from persona_share.model.batch import Allowance
 from persona_share.model.events import Event
 from persona_share.model.scope import Scope

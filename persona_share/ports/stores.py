@@ -5,8 +5,8 @@ from typing import Protocol
 
 import attrs
 
-from persona_share._wire.election import Carried, Elected, Held, Look
-from persona_share._wire.limits import Seen
+from persona_share._policy.election import Carried, Elected, Held, Look
+from persona_share._protocol.limits import Seen
 from persona_share.ports.calls import World
 
 
@@ -43,7 +43,7 @@ class TokenStore(Protocol):
 
     Each operation is atomic. ``key`` names a scope, or a code, without showing it;
     ``owner`` is a random name of one manager; times are relative, in seconds, and
-    counted by the store's own clock. See `persona_share._wire.election` for what each
+    counted by the store's own clock. See `persona_share._policy.election` for what each
     operation means. Every one raises `StoreUnavailableError` when it cannot be done.
     """
 

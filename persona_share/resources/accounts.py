@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from persona_share._wire.routes import accounts as routes
+from persona_share._protocol.routes import accounts as routes
 from persona_share.model.account import Account
 from persona_share.model.ids import checked_id
 from persona_share.model.resource import Resource

@@ -5,11 +5,11 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from persona_share._wire import envelope, failures
-from persona_share._wire.address import DEFAULT_BASE_URL
-from persona_share._wire.messages import Expects, Request, Response, Sink
-from persona_share._wire.query import QueryValue, encoded_query
-from persona_share._wire.routes.route import Route
+from persona_share._protocol import errors, jsonapi
+from persona_share._protocol.http import Expects, Request, Response, Sink
+from persona_share._protocol.query import QueryValue, encoded_query
+from persona_share._protocol.routes.route import Route
+from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
@@ -102,7 +102,7 @@ class Caller:
         if options or route.expects is Expects.PDF or route.method == "POST":
             request = self._as_said(route, request, options)
         response = await self.sender.send(request)
-        if (error := failures.error_in(request, response)) is not None:
+        if (error := errors.error_in(request, response)) is not None:
             raise error
         return request, response
 
@@ -127,7 +127,7 @@ class Caller:
             route, *object_ids, query=query, body=body, options=rest
         )
         wanted = object_ids[0] if object_ids else None
-        return envelope.one(request, response, kind, wanted)
+        return jsonapi.one(request, response, kind, wanted)
 
     async def gone(
         self, route: Route, kind: type[R], object_id: str, options: Mapping[str, Any]
@@ -137,7 +137,7 @@ class Caller:
         request, response = await self.call(route, object_id, query=shape, options=rest)
         if not response.body:
             return None
-        return envelope.one(request, response, kind, object_id)
+        return jsonapi.one(request, response, kind, object_id)
 
     def needed_outside(self) -> Outside:
         """Answer the hosts of files and the disk; raises where there are none."""

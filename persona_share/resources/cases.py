@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from persona_share._wire.routes import cases as routes
+from persona_share._protocol.routes import cases as routes
 from persona_share.model.case import Case
 from persona_share.model.ids import checked_id
 from persona_share.resources.bodies import meta_body

@@ -3,8 +3,8 @@
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar, Unpack, cast
 
-from persona_share._wire.query import QueryValue
-from persona_share._wire.routes.route import Route
+from persona_share._protocol.query import QueryValue
+from persona_share._protocol.routes.route import Route
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.ids import checked_id
 from persona_share.model.resource import Resource

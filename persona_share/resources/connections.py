@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import connections as routes
+from persona_share._protocol.routes import connections as routes
 from persona_share.model.connection import Connection, ConnectionStatus
 from persona_share.model.ids import checked_id
 from persona_share.resources.bodies import attributes_body

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import devices as routes
+from persona_share._protocol.routes import devices as routes
 from persona_share.model.device import Device
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import documents as routes
+from persona_share._protocol.routes import documents as routes
 from persona_share.model.document import (
     GenericDocument,
     GovernmentIdDocument,

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-from persona_share._wire.messages import Response, Sink
-from persona_share._wire.redact import escaped
+from persona_share._protocol.http import Response, Sink
+from persona_share._protocol.redaction import escaped
 from persona_share.errors import (
     ConnectionLostError,
     InvalidArgumentError,

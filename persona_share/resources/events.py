@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from persona_share._wire.routes import events as routes
+from persona_share._protocol.routes import events as routes
 from persona_share.model.webhook_event import Event
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing

@@ -5,8 +5,8 @@ from typing import Final, TypeVar, Unpack
 
 import attrs
 
-from persona_share._wire import failures
-from persona_share._wire.messages import Request, Sink
+from persona_share._protocol import errors
+from persona_share._protocol.http import Request, Sink
 from persona_share.errors import (
     ApiError,
     AuthenticationError,
@@ -117,7 +117,7 @@ class Files:
         )
         response = await sender.send(request)
         if not response.ok:
-            raise failures.error_of(request, attrs.evolve(response, body=b""))
+            raise errors.error_of(request, attrs.evolve(response, body=b""))
         await poured(response, sink)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Unpack
 
-from persona_share._wire.routes import inquiries as routes
+from persona_share._protocol.routes import inquiries as routes
 from persona_share.model.inquiry import Inquiry
 from persona_share.resources.bodies import meta_body
 from persona_share.resources.collection import Redacted, Searched, Tagged

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from persona_share._wire.routes import inquiry_sessions as routes
+from persona_share._protocol.routes import inquiry_sessions as routes
 from persona_share.model.ids import checked_id
 from persona_share.model.inquiry_session import InquirySession
 from persona_share.model.page import Page

@@ -5,10 +5,10 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from persona_share._wire import envelope
-from persona_share._wire.paging import Place, Trail, page_query
-from persona_share._wire.query import QueryValue
-from persona_share._wire.routes.route import Route
+from persona_share._protocol import jsonapi
+from persona_share._protocol.paging import Place, Trail, page_query
+from persona_share._protocol.query import QueryValue
+from persona_share._protocol.routes.route import Route
 from persona_share.errors import InvalidArgumentError, MalformedResponseError
 from persona_share.model.page import Page
 from persona_share.model.resource import Resource
@@ -101,7 +101,7 @@ class Listing(Generic[R]):
         )
         path = ask.route.path(*ask.object_ids)
         place = Place(self._caller.base_url, path, frozenset(ask.query))
-        return envelope.page(request, response, self._kind, place)
+        return jsonapi.page(request, response, self._kind, place)
 
     def _note(self, trail: Trail, cursor: str, page: Page[R]) -> None:
         if (stray := trail.step(cursor)) is not None:

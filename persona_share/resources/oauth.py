@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Unpack
 
-from persona_share._wire import grants
-from persona_share._wire.routes import oauth as routes
+from persona_share._protocol import oauth
+from persona_share._protocol.routes import oauth as routes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
@@ -40,12 +40,12 @@ class OAuth:
             if object_id is None:
                 message = f"atom {index + 1} names no object"
                 raise InvalidScopeError(message, index=index)
-        form = grants.authorize_form(client_id, asked)
+        form = oauth.authorize_form(client_id, asked)
         request, response = await self._caller.call(
             routes.AUTHORIZE, body=Body(form, FORM), options=options
         )
         try:
-            authorization = grants.authorized(response.body)
+            authorization = oauth.authorized(response.body)
         except MalformedResponseError as error:
             raise MalformedResponseError(
                 error.what,

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Final, TypedDict
 
-from persona_share._wire import version
+from persona_share._protocol import versions
 from persona_share.errors import InvalidArgumentError
 
 
@@ -57,7 +57,7 @@ def checked(options: CallOptions) -> CallOptions:
         raise InvalidArgumentError(message)
     _check_number("timeout", given.get("timeout", 1.0), above=0)
     _check_number("retries", given.get("retries", 0), above=-1)
-    _check_version(given.get("persona_version", version.DEFAULT))
+    _check_version(given.get("persona_version", versions.DEFAULT))
     if not _fits(_KEY, given.get("idempotency_key", "k")):
         message = "idempotency_key must be 1 to 255 of letters, digits, '_' and '-'"
         raise InvalidArgumentError(message)
@@ -69,9 +69,9 @@ def checked(options: CallOptions) -> CallOptions:
 
 
 def _check_version(value: object) -> None:
-    if not isinstance(value, str) or not version.is_date(value):
-        raise InvalidArgumentError(version.NO_DATE)
-    if (doubt := version.doubt_about(value)) is not None:
+    if not isinstance(value, str) or not versions.is_date(value):
+        raise InvalidArgumentError(versions.NO_DATE)
+    if (doubt := versions.doubt_about(value)) is not None:
         warnings.warn(doubt, UserWarning, stacklevel=4)  # at the call, or close to it
 
 

@@ -2,8 +2,8 @@
 
 from typing import ClassVar, TypeVar, Unpack
 
-from persona_share._wire.messages import Sink
-from persona_share._wire.routes.route import Route
+from persona_share._protocol.http import Sink
+from persona_share._protocol.routes.route import Route
 from persona_share.model.resource import Resource
 from persona_share.resources.collection import Collection
 from persona_share.resources.downloads import MOST_BYTES, Download, poured

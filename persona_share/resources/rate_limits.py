@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import rate_limits as routes
+from persona_share._protocol.routes import rate_limits as routes
 from persona_share.model.rate_limit import RateLimit
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable
 from typing import Protocol, assert_never
 
-from persona_share._wire.polling import pause
-from persona_share._wire.redemption import Trace, is_final, trace_of
+from persona_share._policy.polling import pause
+from persona_share._policy.redemption import Trace, is_final, trace_of
 from persona_share.errors import (
     ApiError,
     ConflictError,

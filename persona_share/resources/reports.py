@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import reports as routes
+from persona_share._protocol.routes import reports as routes
 from persona_share.model.report import Report, ReportAction
 from persona_share.resources.bodies import attributes_body
 from persona_share.resources.collection import Redacted, Tagged

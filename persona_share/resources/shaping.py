@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from persona_share._wire.query import QueryValue
+from persona_share._protocol.query import QueryValue
 from persona_share.errors import InvalidArgumentError
 from persona_share.resources.options import CallOptions
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Unpack
 
-from persona_share._wire.routes import share_tokens as routes
+from persona_share._protocol.routes import share_tokens as routes
 from persona_share.errors import (
     ConflictError,
     InvalidArgumentError,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Self, Unpack
 
 from persona_share import resources
-from persona_share._wire import envelope
-from persona_share._wire.query import QueryValue, encoded_query
-from persona_share._wire.routes.route import Route
-from persona_share._wire.routes.table import filled, known
+from persona_share._protocol import jsonapi
+from persona_share._protocol.query import QueryValue, encoded_query
+from persona_share._protocol.routes.route import Route
+from persona_share._protocol.routes.table import filled, known
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.answer import Document
 from persona_share.resources.base import Caller
@@ -121,7 +121,7 @@ class Surface:
         request, response = await self._caller.send(
             route, target + encoded_query(query or {}), body, options
         )
-        return envelope.document(request, response)
+        return jsonapi.document(request, response)
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """Answer a cheap copy with other defaults, on the same connections and tokens.

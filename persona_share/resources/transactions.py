@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from persona_share._wire.routes import transactions as routes
+from persona_share._protocol.routes import transactions as routes
 from persona_share.model.transaction import Transaction
 from persona_share.resources.bodies import meta_body
 from persona_share.resources.collection import Redacted, Related, Tagged

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._wire.routes import verifications as routes
+from persona_share._protocol.routes import verifications as routes
 from persona_share.model.verification import Verification
 from persona_share.model.verification_types import (
     DatabaseVerification,

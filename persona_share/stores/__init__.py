@@ -1,7 +1,7 @@
 """Where tokens are kept between uses, behind one protocol (`ports.TokenStore`).
 
 One file, or one folder, per place. No store knows another, and none decides anything:
-who exchanges, and what a kept token is still good for, is decided in `_wire`.
+who exchanges, and what a kept token is still good for, is decided in `_protocol`.
 """
 
 from importlib import import_module

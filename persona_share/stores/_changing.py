@@ -1,6 +1,6 @@
 """What the stores that run Python have in common: one change of one record at a time.
 
-Each operation is a function of `_wire.election`, applied by the store in a way that
+Each operation is a function of `_policy.election`, applied by the store in a way that
 nobody can come between. A store says how (`change`), and nothing else.
 """
 
@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from persona_share._wire import election
-from persona_share._wire.election import Carried, Elected, Follow, Held
-from persona_share._wire.stored import Record
+from persona_share._policy import election
+from persona_share._policy.election import Carried, Elected, Follow, Held
+from persona_share._protocol.stored import Record
 
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from typing import Final, Protocol, cast, runtime_checkable
 
 import attrs
 
-from persona_share._wire.election import Carried, Elected, Held, Lead, Look
-from persona_share._wire.sealed import NONCE, Head, RingKey, Sealed
+from persona_share._policy.election import Carried, Elected, Held, Lead, Look
+from persona_share._protocol.sealed import NONCE, Head, RingKey, Sealed
 from persona_share.errors import ConfigurationError, StoreUnavailableError, UsageError
 from persona_share.model.secret import Secret
 from persona_share.ports import BrowsableStore, TokenStore, World

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from persona_share._wire.stored import Record, dies_at
+from persona_share._protocol.stored import Record, dies_at
 from persona_share.ports import World
 from persona_share.stores._changing import Change, Changing
 

@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from persona_share._net.world import seeded_bytes, seeded_roll
+from persona_share._transport.runtime import seeded_bytes, seeded_roll
 from persona_share.ports import World
 
 

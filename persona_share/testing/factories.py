@@ -6,9 +6,9 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from persona_share._net.world import default_clock
-from persona_share._wire import objects
-from persona_share._wire.messages import Response
+from persona_share._protocol import objects
+from persona_share._protocol.http import Response
+from persona_share._transport.runtime import default_clock
 from persona_share.model.resource import AnswerFacts, Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret

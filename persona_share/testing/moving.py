@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from persona_share._net.world import SystemClock, real_world, standing_in
+from persona_share._transport.runtime import SystemClock, real_world, standing_in
 from persona_share.ports import World
 
 

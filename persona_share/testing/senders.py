@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 
 
 Answer = Response | BaseException | Callable[[Request], Response | Awaitable[Response]]

@@ -3,8 +3,8 @@
 import attrs
 
 from persona_share import ScopedTokenManager
+from persona_share._protocol.http import Request
 from persona_share._tokens.bearer import TokenBearer
-from persona_share._wire.messages import Request
 from persona_share.errors import InvalidArgumentError, PersonaError
 from tests._tokens.roads import Account, code_for
 

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.errors import ConnectionLostError
 from persona_share.testing.clock import FakeClock, fake_world
 from tests._tokens.sharing import Unreliable

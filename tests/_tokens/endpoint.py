@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 import attrs
 
 from persona_share import Scope
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 
 
 #: Every secret of these tests holds this word, and nothing else does.

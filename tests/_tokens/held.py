@@ -3,7 +3,7 @@
 import attrs
 
 from persona_share import Scope
-from persona_share._wire.lifetime import advisory
+from persona_share._policy.lifetime import advisory
 
 
 #: Instants are sums of floats.

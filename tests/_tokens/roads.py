@@ -7,8 +7,8 @@ from datetime import timedelta
 import attrs
 
 from persona_share import Scope
-from persona_share._send.bearer import Bearer
-from persona_share._wire.messages import Response
+from persona_share._pipeline.authenticated import Bearer
+from persona_share._protocol.http import Response
 from persona_share.errors import (
     ConnectError,
     ConnectionLostError,

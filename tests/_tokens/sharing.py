@@ -1,7 +1,7 @@
 """What the tests of managers that share a store stand on."""
 
 from persona_share import Scope
-from persona_share._wire.record import name_of
+from persona_share._protocol.record import name_of
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import MemoryStore
 

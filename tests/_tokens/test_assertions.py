@@ -6,8 +6,8 @@ import traceback
 import pytest
 
 from persona_share import Scope
+from persona_share._protocol.http import Response
 from persona_share._tokens.assertions import ClientCredentials
-from persona_share._wire.messages import Response
 from persona_share.errors import (
     AssertionRefusedError,
     ConfigurationError,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persona_share import Scope
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeRejectedError,

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from persona_share import Scope
-from persona_share._send.bearer import Bearer
+from persona_share._pipeline.authenticated import Bearer
+from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.tickets import TicketState
-from persona_share._wire.messages import Request, Response
 from persona_share.errors import ConnectionLostError, ManagerClosedError
 from persona_share.testing import ScriptedSender
 from tests._tokens.sweep import WAYS

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from persona_share import Scope
+from persona_share._protocol.http import Response
+from persona_share._protocol.record import name_of
 from persona_share._tokens.tickets import code_id
-from persona_share._wire.messages import Response
-from persona_share._wire.record import name_of
 from persona_share.errors import (
     StoreRefusedError,
 )

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from persona_share._wire.messages import Response
-from persona_share._wire.record import name_of
+from persona_share._protocol.http import Response
+from persona_share._protocol.record import name_of
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeRejectedError,

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from persona_share import ScopedTokenManager
-from persona_share._net.world import seeded_roll
+from persona_share._transport.runtime import seeded_roll
 from persona_share.errors import PersonaError
 from persona_share.testing.clock import FakeClock, fake_world
 from tests._tokens.endpoint import Endpoint, Fault, Plan, code_of

@@ -6,8 +6,8 @@ import contextlib
 import pytest
 
 from persona_share import Scope
+from persona_share._protocol.http import Response
 from persona_share._tokens.flight import Flight, Left
-from persona_share._wire.messages import Response
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     ExchangeUnavailableError,

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from persona_share import Scope
-from persona_share._net.world import seeded_roll
-from persona_share._wire.lifetime import cooldown, source_backoff, windows
+from persona_share._policy.lifetime import cooldown, source_backoff, windows
+from persona_share._transport.runtime import seeded_roll
 from persona_share.model.policy import RenewalPolicy
 from tests._tokens.life import TokenLife
 from tests.simulation import plants

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model import events
 

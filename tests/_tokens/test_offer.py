@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from persona_share import Scope
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from persona_share._protocol.http import Response
 from persona_share._tokens.pacing import ExchangePacing
-from persona_share._wire.messages import Response
 from persona_share.model.policy import RenewalPolicy
 from persona_share.testing import FakeClock
 from tests.turns import turns

@@ -7,9 +7,9 @@ import attrs
 import pytest
 
 from persona_share import Scope
-from persona_share._send.bearer import Bearer
+from persona_share._pipeline.authenticated import Bearer
+from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
-from persona_share._wire.messages import Request, Response
 from persona_share.errors import CodeSourceError
 from persona_share.model import events
 

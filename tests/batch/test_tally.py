@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 from persona_share.batch.tally import Measured, Tally
 from persona_share.errors import Attempt, ConnectionLostError, Phase
 from persona_share.testing import FakeClock, ScriptedSender

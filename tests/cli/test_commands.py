@@ -9,7 +9,7 @@ from click import Context
 from click.testing import CliRunner
 
 from persona_share import webhooks
-from persona_share._net.world import SystemClock
+from persona_share._transport.runtime import SystemClock
 from persona_share.cli.app import app
 
 

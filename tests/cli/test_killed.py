@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from persona_share._net.world import seeded_roll
+from persona_share._transport.runtime import seeded_roll
 from tests.cli.test_endings import until
 
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from persona_share import Scope
-from persona_share._net.world import real_world
-from persona_share._wire.record import TokenRecord, token_blob
+from persona_share._protocol.record import TokenRecord, token_blob
+from persona_share._transport.runtime import real_world
 from persona_share.model.secret import Secret
 from persona_share.stores import Encrypted, SQLiteStore
 

@@ -4,8 +4,8 @@ import inspect
 
 import orjson
 
-from persona_share._wire.messages import Response
-from persona_share._wire.routes.table import known
+from persona_share._protocol.http import Response
+from persona_share._protocol.routes.table import known
 from persona_share.resources.base import Caller
 from persona_share.resources.listing import Listing
 from persona_share.testing.clock import fake_world

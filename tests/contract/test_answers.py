@@ -9,9 +9,9 @@ import copy
 import orjson
 import pytest
 
-from persona_share._wire import envelope
-from persona_share._wire.messages import Request, Response
-from persona_share._wire.routes.table import routes
+from persona_share._protocol import jsonapi
+from persona_share._protocol.http import Request, Response
+from persona_share._protocol.routes.table import routes
 from persona_share.model.attribute import Attribute, Link, Links
 from persona_share.model.fields import Fielded
 from persona_share.model.resource import Resource
@@ -45,7 +45,7 @@ def read(key, value):
     request = Request(method=method, route=path, target=path, deadline=0.0)
     body = orjson.dumps(value)
     kind = {"content-type": "application/json"}
-    document = envelope.document(request, Response(status=200, headers=kind, body=body))
+    document = jsonapi.document(request, Response(status=200, headers=kind, body=body))
     data = document.data if isinstance(document.data, tuple) else (document.data,)
     return [*data, *document.included.values()]
 

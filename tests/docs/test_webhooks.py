@@ -5,7 +5,7 @@ import re
 import pytest
 from aiohttp import web
 
-from persona_share._wire.signature import Refusal
+from persona_share._protocol.signature import Refusal
 from persona_share.sandbox import Sandbox
 from tests.docs.blocks import HOUSE, blocks_of, names_of
 

@@ -2,7 +2,7 @@
 
 from tests._tokens.conftest import house, make_house
 from tests.faults.scene import exchanges, scene
-from tests.journeys.conftest import journey
+from tests.scenarios.conftest import journey
 
 
 __all__ = ["exchanges", "house", "journey", "make_house", "scene"]

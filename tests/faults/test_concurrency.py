@@ -1,7 +1,7 @@
 """F60 to F79: many callers, few exchanges, and nothing left when any of them leaves.
 
 Others with these ids: tests/_tokens/test_broker.py (F60 to F65), test_cancellation.py
-(F67, F72 to F74), test_refusals.py (F79), tests/journeys/test_bad_input.py (F68, F69,
+(F67, F72 to F74), test_refusals.py (F79), tests/scenarios/test_bad_input.py (F68, F69,
 F77).
 """
 
@@ -19,9 +19,9 @@ import anyio
 import pytest
 
 from persona_share import Scope
-from persona_share._send.bearer import Bearer
+from persona_share._pipeline.authenticated import Bearer
+from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
-from persona_share._wire.messages import Request, Response
 from persona_share.errors import (
     ManagerClosedError,
     UsageError,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from persona_share._wire.election import LEASE, Follow, Held, Lead
+from persona_share._policy.election import LEASE, Follow, Held, Lead
 from persona_share.stores import SQLiteStore
 from persona_share.testing import FakeClock, fake_world
 from tests.redis_server import one_redis, redis_server

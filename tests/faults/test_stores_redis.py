@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from persona_share._net.world import real_world
-from persona_share._wire.election import Follow, Held, Lead
+from persona_share._policy.election import Follow, Held, Lead
+from persona_share._transport.runtime import real_world
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import RedisStore
 from persona_share.testing import FakeClock, fake_world

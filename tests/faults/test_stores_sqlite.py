@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from persona_share._wire.election import Held, Lead
+from persona_share._policy.election import Held, Lead
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import SQLiteStore
 from persona_share.testing import fake_world

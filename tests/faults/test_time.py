@@ -1,7 +1,7 @@
 """F80 to F90: clocks that jump, machines that sleep, codes and tokens that end.
 
 Others with these ids: tests/_tokens/test_broker.py (F80, F81, F87), test_offer.py and
-test_exchanging.py (F85), tests/_wire/test_lifetime.py (F85, F86), tests/journeys/
+test_exchanging.py (F85), tests/_protocol/test_lifetime.py (F85, F86), tests/scenarios/
 test_main_job.py (F84).
 """
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from persona_share import Scope
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.errors import CodeExpiredError, DeadlineExceededError
 from persona_share.model.token import AuthorizationCode
 

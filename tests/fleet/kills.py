@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from persona_share import Scope
-from persona_share._net.world import seeded_roll
+from persona_share._transport.runtime import seeded_roll
 from persona_share.sandbox import Sandbox
 from tests.fleet.crew import Crew, Place
 from tests.redis_server import RedisServer

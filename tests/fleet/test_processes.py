@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._wire.election import LEASE
+from persona_share._policy.election import LEASE
 from persona_share.testing import FakeClock, fake_world
 from tests.fleet.crew import Crew, mark
 

@@ -1,6 +1,6 @@
 """What the goals are measured on: two organizations on one sandbox."""
 
-from tests.journeys.conftest import journey
+from tests.scenarios.conftest import journey
 
 
 __all__ = ["journey"]

@@ -7,8 +7,8 @@ import random  # noqa: TID251 — a goal may roll its own dice
 import pytest
 
 from persona_share import PersonaClient
-from persona_share._send.retrying import Retrying
-from persona_share._wire.messages import Request, Response
+from persona_share._pipeline.retrying import Retrying
+from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectError, PersonaError, ServerError
 from persona_share.testing import ScriptedSender, fake_world
 from tests.faults.scene import QuickClock

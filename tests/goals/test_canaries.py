@@ -6,7 +6,7 @@ import os
 import pytest
 
 from persona_share import ClientCredentials, PersonaClient, Scope, ScopedTokenManager
-from persona_share._wire.grants import exchange_key
+from persona_share._protocol.oauth import exchange_key
 from persona_share.errors import PersonaError, SignatureError
 from persona_share.stores import Encrypted, SQLiteStore
 from persona_share.webhooks import Verifier, sign

@@ -4,12 +4,12 @@ import attrs
 import orjson
 import pytest
 
-from persona_share._wire.messages import Response
+from persona_share._protocol.http import Response
 from persona_share.resources.base import Caller
 from persona_share.resources.surface import Surface
 from persona_share.testing.clock import FakeClock, fake_world
 from persona_share.testing.senders import ScriptedSender
-from tests.journeys.conftest import journey
+from tests.scenarios.conftest import journey
 
 
 __all__ = ["journey"]

@@ -4,9 +4,9 @@ import stat
 
 import pytest
 
-from persona_share._net.files import NewFile
-from persona_share._wire.messages import Response
-from persona_share._wire.places import place_of
+from persona_share._protocol.file_urls import place_of
+from persona_share._protocol.http import Response
+from persona_share._transport.files import NewFile
 from persona_share.errors import (
     AuthenticationError,
     ConnectionLostError,

@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 
-from persona_share._net.world import SystemClock
+from persona_share._transport.runtime import SystemClock
 from tests.simulation.run import Simulation
 
 

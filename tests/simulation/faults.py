@@ -1,6 +1,6 @@
 """A service and a partner that are moody: what befalls each request is diced for."""
 
-from persona_share._net.world import seeded_roll
+from persona_share._transport.runtime import seeded_roll
 from tests._tokens.endpoint import Endpoint, Fault, Plan
 from tests._tokens.roads import Partner
 

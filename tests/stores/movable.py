@@ -1,6 +1,6 @@
 """A Redis whose time a test can move, as far as the script sees it."""
 
-from persona_share._wire.election_script import script
+from persona_share._policy.election_script import script
 from persona_share.stores import RedisStore
 
 

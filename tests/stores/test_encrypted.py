@@ -7,8 +7,8 @@ import secrets
 import attrs
 import pytest
 
-from persona_share._wire.election import Carried, Follow, Held, Lead
-from persona_share._wire.stored import Record
+from persona_share._policy.election import Carried, Follow, Held, Lead
+from persona_share._protocol.stored import Record
 from persona_share.errors import ConfigurationError, StoreUnavailableError
 from persona_share.stores import Encrypted, MemoryStore, SQLiteStore
 from persona_share.testing import FakeClock, fake_world

@@ -6,8 +6,8 @@ import threading
 import attrs
 import pytest
 
-from persona_share._wire.election import Carried, Held, Lead
-from persona_share._wire.stored import REMEMBERED
+from persona_share._policy.election import Carried, Held, Lead
+from persona_share._protocol.stored import REMEMBERED
 from persona_share.stores import MemoryStore
 from persona_share.testing import FakeClock, fake_world
 

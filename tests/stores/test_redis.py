@@ -10,8 +10,8 @@ import attrs
 import pytest
 import redis
 
-from persona_share._net.world import real_world
-from persona_share._wire.election import Carried, Held, Lead
+from persona_share._policy.election import Carried, Held, Lead
+from persona_share._transport.runtime import real_world
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.stores import Encrypted, RedisStore
 from persona_share.testing import fake_world

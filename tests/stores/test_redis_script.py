@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from persona_share._wire import election
-from persona_share._wire.election import Carried, Follow, Held, Lead, Refused
-from persona_share._wire.election_script import script
-from persona_share._wire.stored import LEEWAY, Record
+from persona_share._policy import election
+from persona_share._policy.election import Carried, Follow, Held, Lead, Refused
+from persona_share._policy.election_script import script
+from persona_share._protocol.stored import LEEWAY, Record
 from persona_share.stores.redis.replies import (
     carried_of,
     fields_of,

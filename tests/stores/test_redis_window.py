@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from persona_share import PersonaClient
-from persona_share._wire.limits import Seen
+from persona_share._protocol.limits import Seen
 from persona_share.errors import (
     ConfigurationError,
     RateLimitedError,

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from persona_share._wire.election import Held, Lead
-from persona_share._wire.stored import REMEMBERED
+from persona_share._policy.election import Held, Lead
+from persona_share._protocol.stored import REMEMBERED
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.stores import SQLiteStore
 from persona_share.stores.sqlite.database import STEPS, Database, migrate

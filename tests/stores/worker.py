@@ -7,8 +7,8 @@ import asyncio
 import os
 import sys
 
-from persona_share._net.world import real_world
-from persona_share._wire.election import Carried, Lead
+from persona_share._policy.election import Carried, Lead
+from persona_share._transport.runtime import real_world
 from persona_share.stores import RedisStore, SQLiteStore
 
 

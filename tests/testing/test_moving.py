@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persona_share import PersonaClient
-from persona_share._net.world import default_clock, default_world
+from persona_share._transport.runtime import default_clock, default_world
 from persona_share.testing import MovingClock, moving_clock
 from persona_share.webhooks import Verifier, sign
 

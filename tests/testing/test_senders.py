@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share import testing
-from persona_share._wire.messages import Request, Response
+from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectError
 from persona_share.testing import ScriptedSender
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from opentelemetry import metrics, trace
 
-from persona_share._net.world import default_clock
+from persona_share._transport.runtime import default_clock
 from persona_share.integrations.otel.counting import Counting
 from persona_share.integrations.otel.gauges import Gauges
 from persona_share.integrations.otel.spans import Spans

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from persona_share._wire.circuit import Circuit
+from persona_share._policy.circuit import Circuit
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.model.secret import Secret
 from persona_share.ports import World

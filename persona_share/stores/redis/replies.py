@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from persona_share._wire.election import Carried, Held
+from persona_share._policy.election import Carried, Held
 
 
 def milliseconds(seconds: float) -> int:

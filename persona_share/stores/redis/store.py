@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from persona_share._wire.election import (
+from persona_share._policy.election import (
     Carried,
     Elected,
     Follow,
@@ -16,7 +16,7 @@ from persona_share._wire.election import (
     Refused,
     poll_pause,
 )
-from persona_share._wire.election_script import script
+from persona_share._policy.election_script import script
 from persona_share.errors import StoreRefusedError
 from persona_share.model.secret import Secret
 from persona_share.ports import World

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from persona_share._wire.election_script import CLOCK
-from persona_share._wire.limits import Seen
+from persona_share._policy.election_script import CLOCK
+from persona_share._protocol.limits import Seen
 from persona_share.model.secret import Secret
 from persona_share.ports import Share
 from persona_share.stores.redis.asking import Asking

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from persona_share._wire.stored import Record, dies_at
-from persona_share._wire.stored_codec import LONGEST, Found, pack, unpack
+from persona_share._protocol.stored import Record, dies_at
+from persona_share._protocol.stored_codec import LONGEST, Found, pack, unpack
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.stores import _file
 from persona_share.stores._changing import Change

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from persona_share._wire.election import poll_pause
+from persona_share._policy.election import poll_pause
 from persona_share.errors import StoreUnavailableError
 from persona_share.ports import World
 from persona_share.stores._changing import Change, Changing

@@ -7,7 +7,7 @@ For stores of your own, under pytest with pytest-asyncio or with anyio's plugin:
         def new_store(self):
             return MyStore(...)
 
-What the operations mean stands in `persona_share._wire.election`. pytest is not needed
+What the operations mean stands in `persona_share._policy.election`. pytest is not needed
 to import this.
 """
 

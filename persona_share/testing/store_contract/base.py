@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from persona_share._wire.election import Carried, Elected, Held, Lead
+from persona_share._policy.election import Carried, Elected, Held, Lead
 from persona_share.ports import TokenStore, World
 from persona_share.testing.clock import FakeClock, fake_world
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from persona_share._wire.election import (
+from persona_share._policy.election import (
     LEASE,
     LONGEST_LEAD,
     Follow,

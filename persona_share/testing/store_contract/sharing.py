@@ -2,7 +2,7 @@
 
 import asyncio
 
-from persona_share._wire.election import Held, Lead
+from persona_share._policy.election import Held, Lead
 from persona_share.testing.store_contract.base import (
     KEY,
     TOKEN,

@@ -1,6 +1,6 @@
 """Codes under way and codes that wait."""
 
-from persona_share._wire.election import LEASE, MOST_CODES, Carried, Lead
+from persona_share._policy.election import LEASE, MOST_CODES, Carried, Lead
 from persona_share.testing.store_contract.base import (
     CLOSE,
     CODE,

@@ -1,6 +1,6 @@
 """What is published, answered, invalidated and forgotten."""
 
-from persona_share._wire.election import LEASE, Held, Lead
+from persona_share._policy.election import LEASE, Held, Lead
 from persona_share.testing.store_contract.base import (
     CLOSE,
     KEY,

@@ -1,0 +1,272 @@
+"""The fuse box: real parts are plugged together here, and only here."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import attrs
+
+from persona_share._pipeline.authenticated import ApiKeyBearer, Bearer
+from persona_share._pipeline.observed import Observed, Tell
+from persona_share._pipeline.rate_limited import Gate, Paced
+from persona_share._pipeline.retrying import Retrying
+from persona_share._pipeline.shared_rate_limit import JointWindow
+from persona_share._policy.retry_budget import Budget
+from persona_share._protocol.file_urls import place_of
+from persona_share._protocol.record import name_of, naming_secret
+from persona_share._protocol.urls import Address, address_of
+from persona_share._transport.files import NewFile
+from persona_share._transport.http import AiohttpSender
+from persona_share._transport.pooled import PooledSender
+from persona_share._transport.runtime import default_world
+from persona_share.errors import (
+    ClientClosedError,
+    ConfigurationError,
+    NotOpenError,
+    WrongEventLoopError,
+)
+from persona_share.model.batch import Allowance
+from persona_share.model.events import Event
+from persona_share.model.policy import PacingMode, PacingPolicy
+from persona_share.model.secret import Secret
+from persona_share.options import Settings
+from persona_share.ports import BearerSource, Hook, Sender, SharedWindow, World
+from persona_share.resources.base import Caller
+
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@attrs.frozen(kw_only=True)
+class Connection:
+    """How to reach the service: the transport's settings."""
+
+    base_url: str
+    http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None
+    insecure_local: bool = False
+    proxy: str | Secret | None = None
+    ssl_context: ssl.SSLContext | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    file_hosts: tuple[str, ...] = ()
+
+    def address(self) -> Address:
+        """Answer the checked base URL."""
+        return address_of(
+            self.base_url,
+            insecure_local=self.insecure_local,
+            allowed_hosts=self.allowed_hosts,
+        )
+
+    def socket(
+        self, address: Address, now: Callable[[], float], **limits: Any
+    ) -> PooledSender:
+        """Answer what sends there, over the library that ``http`` belongs to."""
+        given = self.http
+        options: dict[str, Any] = {
+            "now": now,
+            "ssl_context": self.ssl_context,
+            "proxy": self.proxy,
+            **limits,
+        }
+        if given is None or isinstance(given, aiohttp.ClientSession):
+            return AiohttpSender(address, session=given, **options)
+        if given == "httpx" or hasattr(given, "handle_async_request"):
+            from persona_share._transport.httpx import HttpxSender  # noqa: PLC0415 — most need it not
+
+            transport = None if isinstance(given, str) else given
+            return HttpxSender(address, transport=transport, **options)
+        message = f"http cannot be a {type(given).__name__}"
+        raise ConfigurationError(
+            message,
+            advice="Pass an aiohttp.ClientSession, an httpx transport or 'httpx'.",
+        )
+
+
+class Line:
+    """One client's line to the service: a socket, and the stacks that use it.
+
+    It is the `Account` that a token manager stands on. Nothing in it is bound to an
+    event loop until it is opened.
+    """
+
+    def __init__(
+        self,
+        key: Secret,
+        connection: Connection,
+        settings: Settings,
+        hooks: Iterable[Hook],
+        world: World | None,
+    ) -> None:
+        self.world: World = world or default_world()
+        self.timeout: float = settings.timeout
+        self.headers: Mapping[str, str] = settings.headers()
+        address = connection.address()
+        self.origin: str = address.base_url
+        self._retry = settings.retry
+        # One for everything that this client sends: sessions come and go.
+        self._budget = Budget(settings.retry)
+        self._gate: Gate | None = None
+        self._shared: SharedWindow | None = None
+        if isinstance(pacing := settings.pacing, PacingPolicy):
+            if pacing.mode is not PacingMode.OFF:
+                self._gate = Gate(self.world.clock, pacing)
+        else:
+            self._shared = pacing
+            name = name_of(naming_secret(key), self.origin, "window")
+            clock, policy = self.world.clock, PacingPolicy()
+            joint = JointWindow(policy, pacing, name, clock)
+            self._gate = Gate(clock, policy, joint)
+        self._tell = Tell(hooks)
+        self._connection = connection
+        self._key = ApiKeyBearer(key)
+        self._secret = key
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._socket = connection.socket(
+            address,
+            self.world.clock.now,
+            pool=settings.pool,
+            timeouts=settings.timeouts,
+        )
+        self.outside: FileHosts = FileHosts(connection, self._file_stack)
+        # An exchange never waits behind the calls that need its token.
+        self.exchanger: Sender = self._observed(self._paced(self._key, ahead=True))
+
+    @property
+    def naming_secret(self) -> bytes:
+        """What the names in a token store are made with."""
+        return naming_secret(self._secret)
+
+    def bearing(self, source: BearerSource) -> Sender:
+        """Answer the whole stack with its credential from this source."""
+        return self._observed(
+            Retrying(
+                self._paced(source),
+                self.world,
+                self._retry,
+                budget=self._budget,
+                tell=self._tell,
+                paced=self._gate is not None,
+            )
+        )
+
+    def caller(self) -> Caller:
+        """Answer what makes calls with the API key."""
+        return Caller(
+            sender=self.bearing(self._key),
+            world=self.world,
+            headers=self.headers,
+            base_url=self.origin,
+            timeout=self.timeout,
+            require_open=self.require_open,
+            outside=self.outside,
+        )
+
+    def allowance(self) -> Allowance | None:
+        """Answer the rate limit as the last answers told it."""
+        if self._gate is None:
+            return None
+        return self._gate.window.standing(self.world.clock.now())
+
+    def require_open(self) -> None:
+        """Raise the clear error if it cannot be used here and now."""
+        if self._closed:
+            message = "the client was closed"
+            raise ClientClosedError(message)
+        if self._loop is None:
+            message = "the client was not entered"
+            raise NotOpenError(message)
+        require_loop(self._loop, "the client")
+
+    async def open(self) -> None:
+        """Open the socket in the running event loop."""
+        if self._closed:
+            message = "the client was closed"
+            raise ClientClosedError(message)
+        self._loop = asyncio.get_running_loop()
+        if self._shared is not None:
+            await self._shared.open(self.world)
+        await self._socket.open()
+
+    async def close(self) -> None:
+        """Close the socket; a second time does nothing."""
+        self._closed = True
+        if self._gate is not None:
+            await self._gate.close()
+        if self._shared is not None:
+            await self._shared.close()
+        await self.outside.close()
+        await self._socket.close()
+
+    def _paced(self, source: BearerSource, *, ahead: bool = False) -> Sender:
+        bearer = Bearer(self._socket, source)
+        if self._gate is None:
+            return bearer
+        return Paced(bearer, self._gate, source, ahead=ahead, tell=self._tell)
+
+    def _observed(self, sender: Sender) -> Sender:
+        return Observed(sender, self.world.clock.now, self._tell)
+
+    def _file_stack(self, address: Address) -> tuple[PooledSender, Sender]:
+        """Answer a socket to a host of files and its stack, which holds no credential."""
+        socket = self._connection.socket(address, self.world.clock.now)
+        retrying = Retrying(
+            socket, self.world, self._retry, budget=self._budget, tell=self._tell
+        )
+        return socket, self._observed(retrying)
+
+
+class FileHosts:
+    """What lies beside the API, for one line: hosts of files, and the local disk."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stack: Callable[[Address], tuple[PooledSender, Sender]],
+    ) -> None:
+        self._connection = connection
+        self._stack = stack
+        self._stacks: dict[str, tuple[PooledSender, Sender]] = {}
+
+    async def file_host(self, url: str) -> tuple[Sender, str]:
+        """Answer what sends to the host of a file, and the file's path and query."""
+        place = place_of(
+            url,
+            hosts=self._connection.file_hosts,
+            insecure_local=self._connection.insecure_local,
+        )
+        origin = place.address.origin
+        if origin not in self._stacks:
+            self._stacks[origin] = self._stack(place.address)
+        socket, sender = self._stacks[origin]
+        await socket.open()  # does nothing where it is open
+        return sender, place.target
+
+    async def new_file(self, path: str | Path) -> NewFile:
+        """Make a file; raises `FileExistsError` for anything that is there."""
+        return await NewFile.create(path)
+
+    async def close(self) -> None:
+        """Close every socket that was opened."""
+        for socket, _ in self._stacks.values():
+            await socket.close()
+
+
+def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
+    """Raise `WrongEventLoopError` anywhere but in this loop's own thread and task."""
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    if running is not loop:
+        message = f"{what} was entered in another event loop"
+        raise WrongEventLoopError(message)
+
+
+def teller(hooks: Iterable[Hook]) -> Callable[[Event], None]:
+    """Answer what tells an event to every hook and lets none of them do harm."""
+    return Tell(hooks)

@@ -1,0 +1,124 @@
+"""Observed: one log record and one event a call, and nothing in them that is secret."""
+
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+from persona_share._protocol.http import Request, Response
+from persona_share._protocol.redaction import escaped, shown_id
+from persona_share.errors import PersonaError
+from persona_share.model.events import CallEnded, Event
+from persona_share.ports import Hook, Sender
+
+
+_LOG: Final = logging.getLogger("persona_share")
+
+
+class Tell:
+    """Tells every hook what happened; none of them can harm a call.
+
+    A hook that raises, or that would have to be awaited, is reported once, by its name
+    and the type of its error, and told on.
+    """
+
+    def __init__(self, hooks: Iterable[Hook] = ()) -> None:
+        self._hooks = tuple(hooks)
+        self._reported: set[int] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._hooks)
+
+    def __call__(self, event: Event) -> None:
+        """Tell an event to every hook."""
+        for number, hook in enumerate(self._hooks):
+            try:
+                answer = hook(event)
+            except Exception as error:  # noqa: BLE001 — somebody else's code
+                self._report(number, hook, f"raised {type(error).__name__}")
+            else:
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                    self._report(number, hook, "is async and is never awaited")
+
+    def _report(self, number: int, hook: Hook, what: str) -> None:
+        if number not in self._reported:
+            self._reported.add(number)
+            name = getattr(hook, "__qualname__", type(hook).__qualname__)
+            _LOG.warning("the hook %s %s", escaped(name, 100), what)
+
+
+class Observed:
+    """Reports how each call ended: to the log at debug level, and to the hooks.
+
+    ``credential`` is a fingerprint for the log, never anything of the credential.
+    """
+
+    def __init__(
+        self,
+        inner: Sender,
+        now: Callable[[], float],
+        tell: Tell,
+        *,
+        credential: str = "-",
+    ) -> None:
+        self._inner = inner
+        self._now = now
+        self._tell = tell
+        self._credential = credential
+
+    def send(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Send and report how it ended."""
+        if self._tell or _LOG.isEnabledFor(logging.DEBUG):
+            return self._told(request)
+        return self._inner.send(request)
+
+    async def _told(self, request: Request) -> Response:
+        started = self._now()
+        try:
+            response = await self._inner.send(request)
+        except BaseException as error:
+            self._ended(_failure(request, started, self._now(), error))
+            raise
+        self._ended(_success(request, started, self._now(), response))
+        return response
+
+    def _ended(self, event: CallEnded) -> None:
+        _LOG.debug(
+            "%s: %s in %.3f s, attempts %d, request %s, credential %s",
+            event.operation,
+            event.error or event.status,
+            event.seconds,
+            event.attempts,
+            event.request_id,
+            self._credential,
+        )
+        self._tell(event)
+
+
+def _success(
+    request: Request, started: float, now: float, response: Response
+) -> CallEnded:
+    return CallEnded(
+        at=now,
+        operation=request.operation,
+        seconds=now - started,
+        attempts=len(response.attempts) or 1,
+        status=response.status,
+        request_id=shown_id(response.headers.get("request-id")),
+    )
+
+
+def _failure(
+    request: Request, started: float, now: float, error: BaseException
+) -> CallEnded:
+    facts = error if isinstance(error, PersonaError) else None
+    return CallEnded(
+        at=now,
+        operation=request.operation,
+        seconds=now - started,
+        attempts=len(facts.attempts) if facts else 0,
+        status=facts.status if facts else None,
+        request_id=facts.request_id if facts else None,
+        error=type(error).__name__,
+    )

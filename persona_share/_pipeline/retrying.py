@@ -1,0 +1,232 @@
+"""Retrying: the one layer that repeats a call (R1)."""
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from persona_share._policy.retry import (
+    RETRIED,
+    Decision,
+    Failed,
+    GiveUp,
+    Kind,
+    Outcome,
+    Past,
+    RetryAfter,
+    decide,
+    is_unknown,
+    kind_of,
+    may_have_acted,
+)
+from persona_share._policy.retry_budget import Budget
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.redaction import shown_id
+from persona_share.errors import (
+    ApiError,
+    Attempt,
+    OutcomeUnknownError,
+    PersonaError,
+    Phase,
+    TransportError,
+)
+from persona_share.model.events import AttemptFailed, Event
+from persona_share.model.policy import RetryPolicy
+from persona_share.model.secret import Secret
+from persona_share.ports import Sender, World
+
+
+_NOT_FOUND: Final = 404
+_NO_CONTENT: Final = 204
+_BROKE: Final = "retry_quota_reached"
+
+
+class Retrying:
+    """Repeats what may be repeated, within the call's deadline and a shared budget.
+
+    A call that ends without anybody knowing whether it took effect raises
+    `OutcomeUnknownError`.
+    """
+
+    def __init__(
+        self,
+        inner: Sender,
+        world: World,
+        policy: RetryPolicy | None = None,
+        *,
+        budget: Budget | None = None,
+        tell: Callable[[Event], object] | None = None,
+        paced: bool = False,
+    ) -> None:
+        self._inner = inner
+        self._world = world
+        self._now = world.clock.now
+        self._policy = policy or RetryPolicy()
+        self._budget = budget or Budget(self._policy)
+        self._tell = tell
+        self._paced = paced
+
+    async def send(self, request: Request) -> Response:
+        """Send, as often as it needs to be and may be."""
+        started = self._now()
+        ended: Response | PersonaError
+        try:
+            ended = response = await self._inner.send(request)
+        except TransportError as error:
+            ended = error
+        else:
+            if response.status not in RETRIED:
+                self._budget.succeeded()
+                return response
+        return await self._go_on(request, ended, started)
+
+    async def _go_on(
+        self, request: Request, ended: Response | PersonaError, started: float
+    ) -> Response:
+        """Go on after a first attempt that failed."""
+        call = _Call(request)
+        cost = 0
+        while True:
+            outcome = call.note(ended, started)
+            step = self._next_step(call, outcome)
+            call.keep(ended, step)
+            if isinstance(step, GiveUp):
+                break
+            cost = step.cost
+            self._report(call, step)
+            await self._world.clock.sleep(step.delay)
+            if step.new_key:
+                call.renew(self._world.new_key())
+            started = self._now()
+            ended = await self._attempt(call.request)
+        if isinstance(ended, Response) and ended.status not in RETRIED:
+            self._budget.succeeded(cost)
+        return call.result(ended, outcome)
+
+    async def _attempt(self, request: Request) -> Response | PersonaError:
+        """Send once; an error is a value here, so that none is chained to another."""
+        try:
+            return await self._inner.send(request)
+        except PersonaError as error:
+            return error
+
+    def _next_step(self, call: "_Call", outcome: Outcome) -> Decision:
+        decision = decide(
+            call.request,
+            outcome,
+            call.past,
+            policy=self._policy,
+            roll=self._world.roll(),
+            left=call.request.deadline - self._now(),
+            paced=self._paced,
+        )
+        if isinstance(decision, RetryAfter) and not self._budget.spend(decision.cost):
+            return GiveUp(_BROKE)
+        return decision
+
+    def _report(self, call: "_Call", step: RetryAfter) -> None:
+        if self._tell is None:
+            return
+        last = call.trail[-1]
+        event = AttemptFailed(
+            at=self._now(),
+            operation=call.request.operation,
+            attempt=len(call.trail),
+            phase=last.phase,
+            reason=last.reason,
+            delay=step.delay,
+            status=last.status,
+            request_id=last.request_id,
+            budget=self._budget.level,
+        )
+        self._tell(event)
+
+
+class _Call:
+    """One call whose first attempt failed: what was tried, and what it came to."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.past = Past()
+        self.trail: list[Attempt] = []
+        # The age of an answer counts from the first attempt that it may answer.
+        self._acted_at: float | None = None
+
+    def note(self, ended: Response | PersonaError, started: float) -> Outcome:
+        """Take in how an attempt ended, and answer that as a plain value."""
+        outcome = ended if isinstance(ended, Response) else _failed(ended)
+        self.past = self.past.after(outcome)
+        if self._acted_at is None and may_have_acted(outcome):
+            self._acted_at = started
+        return outcome
+
+    def keep(self, ended: Response | PersonaError, step: Decision) -> None:
+        """Add the attempt to the trail, with what was decided after it."""
+        attempts = ended.attempts
+        if isinstance(ended, Response) and not attempts:
+            request_id = shown_id(ended.headers.get("request-id"))
+            status = ended.status
+            attempts = (Attempt(Phase.ANSWERED, str(status), status, request_id),)
+        self.trail.extend(attempts)
+        if not self.trail:
+            return
+        last = self.trail[-1]
+        if isinstance(step, RetryAfter):
+            self.trail[-1] = attrs.evolve(last, delay=step.delay)
+        elif step.reason == _BROKE:
+            self.trail[-1] = attrs.evolve(last, reason=f"{last.reason}, {_BROKE}")
+
+    def renew(self, key: str) -> None:
+        """Go on under a new key."""
+        self.request = attrs.evolve(self.request, idempotency_key=Secret(key))
+        self.past = self.past.under_new_key()
+        self._acted_at = None
+
+    def result(self, ended: Response | PersonaError, outcome: Outcome) -> Response:
+        """Answer the last response, or raise what the attempts came to."""
+        attempts = tuple(self.trail)
+        if is_unknown(self.request, outcome, self.past):
+            raise self._unknown()
+        if isinstance(ended, PersonaError):
+            ended.attempts = attempts
+            raise ended
+        sent_at = ended.first_sent_at
+        if self._acted_at is not None:
+            sent_at = min(sent_at, self._acted_at)
+        ended = attrs.evolve(ended, attempts=attempts, first_sent_at=sent_at)
+        if self._is_done(ended):
+            return attrs.evolve(ended, status=_NO_CONTENT, body=b"")
+        return ended
+
+    def _is_done(self, response: Response) -> bool:
+        """Answer whether an earlier attempt to delete had done it already (R4)."""
+        return (
+            response.status == _NOT_FOUND
+            and self.past.was_in_doubt
+            and kind_of(self.request) is Kind.DELETE
+        )
+
+    def _unknown(self) -> OutcomeUnknownError:
+        request, key = self.request, self.request.idempotency_key
+        if request.expects is Expects.OAUTH:  # there it is a secret (R16)
+            key = None
+        last = self.trail[-1]
+        return OutcomeUnknownError(
+            "sent, and nobody knows whether it took effect",
+            operation=request.operation,
+            phase=Phase.AMBIGUOUS,
+            attempts=self.trail,
+            status=last.status,
+            request_id=last.request_id,
+            idempotency_key=key.reveal() if key is not None else None,
+            reconcile=request.reconcile,
+        )
+
+
+def _failed(error: PersonaError) -> Failed:
+    if isinstance(error, TransportError):
+        reason = error.attempts[-1].reason if error.attempts else type(error).__name__
+        return Failed(error.phase, reason, error.retryable)
+    # Our own refusal, or no token: whatever its phase says is not about this request.
+    phase = error.phase if isinstance(error, ApiError) else Phase.NOT_SENT
+    return Failed(phase, type(error).__name__, retryable=False)

@@ -1,0 +1,1 @@
+"""Pure decisions: when to retry, when to send, how long a token is usable."""

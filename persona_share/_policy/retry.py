@@ -1,0 +1,266 @@
+"""Whether a call is repeated, when, and under which key: every cell of R4 and R6 to R8.
+
+The service stores the answer to a POST under its Idempotency-Key, failures and 5xx
+included. So the same key asks again what happened, and a new key does it again.
+"""
+
+import enum
+from typing import Final, assert_never
+
+import attrs
+
+from persona_share._protocol.http import Request, Response
+from persona_share._protocol.limits import wish_of
+from persona_share.errors import Phase
+from persona_share.model.policy import RetryPolicy
+
+
+#: The reason of an attempt that found no such host: worth one more try, not two (F3).
+NO_SUCH_NAME: Final = "no such name"
+
+_TIMEOUT: Final = 408
+_LIMITED: Final = 429
+_BAD_GATEWAYS: Final = frozenset({502, 503, 504})
+_FAILURES: Final = _BAD_GATEWAYS | {500}
+#: An answer of any other status is final, whatever the method.
+RETRIED: Final = _FAILURES | {_TIMEOUT, _LIMITED}
+# These are decided before the service looks whether it knows the key, so they say
+# nothing about an earlier attempt.
+_SAYING_NOTHING: Final = RETRIED | {401}
+
+
+@attrs.frozen
+class Failed:
+    """An attempt that ended without a usable answer."""
+
+    phase: Phase
+    reason: str
+    retryable: bool
+
+
+Outcome = Failed | Response
+
+
+@attrs.frozen
+class RetryAfter:
+    """Try again after so many seconds, perhaps under a new key; it costs this much."""
+
+    delay: float
+    cost: int
+    new_key: bool = False
+
+
+@attrs.frozen
+class GiveUp:
+    """Do not try again, for this reason."""
+
+    reason: str
+
+
+Decision = RetryAfter | GiveUp
+
+
+@attrs.frozen
+class Past:
+    """What the attempts of one call came to, up to and with the last one.
+
+    ``in_doubt`` says that some attempt may have taken effect and that no answer since
+    has told; ``was_in_doubt`` says it of the attempts before the last.
+    """
+
+    attempts: int = 0
+    transients: int = 0
+    throttles: int = 0
+    failures_of_key: int = 0
+    renewed: bool = False
+    in_doubt: bool = False
+    was_in_doubt: bool = False
+
+    def after(self, outcome: Outcome) -> "Past":
+        """Answer the past with one more attempt in it."""
+        status = outcome.status if isinstance(outcome, Response) else None
+        failed = status is not None and status in _FAILURES
+        limited = status == _LIMITED
+        return attrs.evolve(
+            self,
+            attempts=self.attempts + 1,
+            transients=self.transients + (not limited),
+            throttles=self.throttles + limited,
+            failures_of_key=self.failures_of_key + failed,
+            in_doubt=self.in_doubt or may_have_acted(outcome),
+            was_in_doubt=self.in_doubt,
+        )
+
+    def under_new_key(self) -> "Past":
+        """Answer the past as it counts for a new key; the doubt remains."""
+        return attrs.evolve(self, failures_of_key=0, renewed=True)
+
+
+class Kind(enum.Enum):
+    """What repeating a request may do."""
+
+    READ = "changes nothing"
+    KEYED = "the service keeps its answer under the key"
+    DELETE = "done is done"
+    OTHER = "may take effect twice"
+
+
+class _Step(enum.Enum):
+    STOP = "stop"
+    SOON = "soon"
+    PROBE = "ask under the same key what happened"
+    NEW_KEY = "do it again under a new key"
+    THROTTLED = "wait as long as the service says"
+
+
+def kind_of(request: Request) -> Kind:
+    """Answer what repeating this request may do."""
+    if request.method in ("GET", "HEAD"):
+        return Kind.READ
+    if request.method == "DELETE":
+        return Kind.DELETE
+    if request.method == "POST" and request.idempotency_key is not None:
+        return Kind.KEYED
+    return Kind.OTHER
+
+
+def may_have_acted(outcome: Outcome) -> bool:
+    """Answer whether an attempt may have taken effect although nobody said so."""
+    if isinstance(outcome, Failed):
+        return outcome.phase is Phase.AMBIGUOUS
+    return outcome.status in _FAILURES or outcome.status == _TIMEOUT
+
+
+def decide(
+    request: Request,
+    outcome: Outcome,
+    past: Past,
+    *,
+    policy: RetryPolicy,
+    roll: float,
+    left: float,
+    paced: bool = False,
+) -> Decision:
+    """Answer what follows an attempt that was no success.
+
+    ``past`` includes the attempt, ``roll`` lies in [0, 1), and ``left`` is how many
+    seconds the call still has. ``paced`` says that a gate lets calls in one by one
+    when the rate limit's window opens, so that nobody need be spread.
+    """
+    step = _step(kind_of(request), request, outcome, past)
+    if step is _Step.STOP:
+        return GiveUp("not repeatable")
+    if past.attempts >= _attempts(request, policy):
+        return GiveUp("attempts used up")
+    wish = wish_of(outcome) if isinstance(outcome, Response) else None
+    if wish is not None and wish > policy.max_wait:
+        return GiveUp("the service asks for a longer wait")
+    if paced and wish is not None and step is _Step.THROTTLED:
+        delay = wish
+    else:
+        delay = _delay(step, past, wish, policy, roll)
+    if delay >= left:
+        return GiveUp("deadline")
+    throttled = step is _Step.THROTTLED
+    return RetryAfter(
+        delay,
+        policy.throttle_cost if throttled else policy.transient_cost,
+        new_key=step is _Step.NEW_KEY,
+    )
+
+
+def _attempts(request: Request, policy: RetryPolicy) -> int:
+    return policy.attempts if request.retries is None else request.retries + 1
+
+
+def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:
+    """Answer whether a call that ends like this may have taken effect, unseen (R8)."""
+    if kind_of(request) in (Kind.READ, Kind.DELETE) or request.repeatable:
+        return False
+    if isinstance(outcome, Failed):
+        return outcome.phase is not Phase.ANSWERED and past.in_doubt
+    return past.was_in_doubt and outcome.status in _SAYING_NOTHING
+
+
+# R4, for answers; what is not in here is not repeated.
+_AFTER_ANSWER: Final = {
+    Kind.READ: {
+        _TIMEOUT: _Step.SOON,
+        _LIMITED: _Step.THROTTLED,
+        **dict.fromkeys(_FAILURES, _Step.SOON),
+    },
+    Kind.KEYED: {
+        _TIMEOUT: _Step.SOON,
+        _LIMITED: _Step.THROTTLED,
+        **dict.fromkeys(_FAILURES, _Step.PROBE),
+    },
+    Kind.DELETE: {
+        _TIMEOUT: _Step.SOON,
+        _LIMITED: _Step.THROTTLED,
+        **dict.fromkeys(_BAD_GATEWAYS, _Step.SOON),
+    },
+    Kind.OTHER: {_LIMITED: _Step.THROTTLED},
+}
+
+
+def _step(kind: Kind, request: Request, outcome: Outcome, past: Past) -> _Step:
+    if isinstance(outcome, Failed):
+        return _step_after_failure(kind, outcome, past)
+    step = _AFTER_ANSWER[kind].get(outcome.status, _Step.STOP)
+    return _step_after_stored(request, past) if step is _Step.PROBE else step
+
+
+def _step_after_failure(kind: Kind, failed: Failed, past: Past) -> _Step:
+    if not failed.retryable or failed.phase is Phase.ANSWERED:
+        return _Step.STOP
+    if failed.reason == NO_SUCH_NAME and past.attempts > 1:
+        return _Step.STOP
+    sent = failed.phase is Phase.AMBIGUOUS
+    return _Step.STOP if sent and kind is Kind.OTHER else _Step.SOON
+
+
+def _step_after_stored(request: Request, past: Past) -> _Step:
+    """Answer what follows a 5xx to a POST, whose answer may be stored (R8)."""
+    if past.renewed:
+        return _Step.STOP
+    if past.failures_of_key == 1:
+        return _Step.PROBE
+    return _Step.NEW_KEY if request.repeatable else _Step.STOP
+
+
+def _delay(
+    step: _Step, past: Past, wish: float | None, policy: RetryPolicy, roll: float
+) -> float:
+    """Answer how many seconds to wait: our own choice (R6) or the service's (R7)."""
+    own = _own_delay(step, past, policy, roll)
+    if wish is None:
+        return own
+    # Where the service says when the window ends, our guess at it is out of place.
+    floor = wish if step is _Step.THROTTLED else max(wish, own)
+    jittered = floor + roll * max(1.0, 0.1 * floor)
+    return max(floor, min(jittered, policy.max_wait))
+
+
+def _own_delay(step: _Step, past: Past, policy: RetryPolicy, roll: float) -> float:
+    match step:
+        case _Step.SOON:
+            full = _doubled(
+                policy.transient_base, past.transients, policy.transient_cap
+            )
+            return roll * full
+        case _Step.PROBE:
+            full = min(policy.probe_base, policy.probe_cap)
+            return full * (1 + roll) / 2
+        case _Step.NEW_KEY:
+            full = min(policy.patient_base, policy.patient_cap)
+        case _Step.THROTTLED:
+            full = _doubled(policy.patient_base, past.throttles, policy.patient_cap)
+        case _Step.STOP:
+            return 0.0
+        case _:
+            assert_never(step)
+    return full * (1 + roll / 4)
+
+
+def _doubled(base: float, times: int, cap: float) -> float:
+    return min(cap, base * 2.0 ** min(times - 1, 32))

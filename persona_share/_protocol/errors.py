@@ -1,0 +1,194 @@
+"""Which error an answer is: the one place where a status gets its class."""
+
+import re
+from collections.abc import Iterator
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.jsonsafe import NotJsonError, parse_json
+from persona_share._protocol.limits import wish_of
+from persona_share._protocol.problems import Problem, is_json, problem_of
+from persona_share._protocol.redaction import escaped, scrubbed, shown_id
+from persona_share.errors import (
+    ApiError,
+    Attempt,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    IdempotencyMismatchError,
+    MalformedResponseError,
+    NotFoundError,
+    PermissionDeniedError,
+    Phase,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
+    UnexpectedContentTypeError,
+    UnexpectedRedirectError,
+    UnprocessableError,
+)
+
+
+E = TypeVar("E", bound=ApiError)
+
+_OF_STATUS: Final[dict[int, type[ApiError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableError,
+    429: RateLimitedError,
+}
+_REQUEST_TIMEOUT: Final = 408
+_QUOTAS: Final = frozenset({403, 429})
+_SERVER_ERRORS: Final = range(500, 600)
+_REDIRECTS: Final = range(300, 400)
+_EXCERPT: Final = 200
+_LONGEST_SECRET: Final = 8 * 1024
+_PLAIN_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
+# Words of the protocol, which errors may well name.
+_PUBLIC_FIELDS: Final = frozenset(
+    {"grant-type", "grant_type", "response-type", "client-assertion-type"}
+)
+
+
+def error_in(request: Request, response: Response) -> ApiError | None:
+    """Answer what is wrong with a response, or None if its body can be read."""
+    if not response.ok:
+        return error_of(request, response)
+    if not response.body or _as_expected(request.expects, response):
+        return None
+    excerpt = None
+    if request.expects is not Expects.OAUTH:  # there it might be a token (T17)
+        # Enough to find a secret that the end of the excerpt would cut in two.
+        text = response.body[: _EXCERPT + _LONGEST_SECRET].decode(errors="replace")
+        excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
+    kind = response.headers.get("content-type", "") or "nothing named"
+    return _made(
+        UnexpectedContentTypeError,
+        f"the body is {escaped(kind, 100)}, not {_wanted(request.expects)}",
+        request,
+        response,
+        Problem(details=excerpt or ""),
+    )
+
+
+def error_of(request: Request, response: Response) -> ApiError:
+    """Answer the error that a response without success is (API page "Errors")."""
+    status = response.status
+    if status in _REDIRECTS:
+        what = f"the service answered {status}, a redirect to {_target(response)}"
+        return _made(UnexpectedRedirectError, what, request, response, Problem())
+    problem = problem_of(response)
+    title = _shown(problem.title, request, response)
+    what = f"the service answered {status}{title and f' {title}'}"
+    error = _made(_kind_of(status, problem), what, request, response, problem)
+    if status == _REQUEST_TIMEOUT:
+        error.retryable = True
+    return error
+
+
+def malformed(request: Request, response: Response, why: str) -> MalformedResponseError:
+    """Answer the error of a success whose body does not say what it must.
+
+    ``why`` is our own words, never the body's.
+    """
+    return _made(MalformedResponseError, why, request, response, Problem())
+
+
+def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
+    """Answer what a request carried that no error may repeat.
+
+    The credential is added further down, so that only the response knows it.
+    """
+    secrets = []
+    credential = request.authorization or response.credential
+    if credential is not None:
+        scheme, _, token = credential.partition(" ")
+        secrets.append(token or scheme)
+    if request.idempotency_key is not None:
+        secrets.append(request.idempotency_key.reveal())
+    if request.body is not None and request.expects is Expects.OAUTH:
+        secrets.extend(_values(request.body))
+    return tuple(secrets)
+
+
+def _made(
+    kind: type[E], what: str, request: Request, response: Response, problem: Problem
+) -> E:
+    headers = response.headers
+    request_id = shown_id(headers.get("request-id"))
+    answered = Attempt(
+        Phase.ANSWERED, str(response.status), response.status, request_id
+    )
+    return kind(
+        what,
+        operation=request.operation,
+        title=_shown(problem.title, request, response) or None,
+        details=_shown(problem.details, request, response) or None,
+        pointer=_shown(problem.pointer, request, response) or None,
+        organization_id=shown_id(headers.get("persona-organization-id")),
+        environment_id=shown_id(headers.get("persona-environment-id")),
+        status=response.status,
+        request_id=request_id,
+        retry_after=wish_of(response),
+        attempts=response.attempts or (answered,),
+    )
+
+
+def _shown(text: str, request: Request, response: Response) -> str:
+    return escaped(scrubbed(text, secrets_of(request, response))) if text else ""
+
+
+def _kind_of(status: int, problem: Problem) -> type[ApiError]:
+    if status in _QUOTAS and problem.quota:
+        return QuotaExceededError
+    if status in _SERVER_ERRORS:
+        return ServerError
+    kind = _OF_STATUS.get(status, ApiError)
+    if kind is BadRequestError and problem.mismatch:
+        return IdempotencyMismatchError
+    return kind
+
+
+def _as_expected(expects: Expects, response: Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    if expects is Expects.PDF:
+        return kind.partition(";")[0].strip().lower() == "application/pdf"
+    return is_json(kind)
+
+
+def _wanted(expects: Expects) -> str:
+    return "PDF" if expects is Expects.PDF else "JSON"
+
+
+def _target(response: Response) -> str:
+    """Answer the origin that a redirect names; its path may hold anything (T1)."""
+    headers = response.headers
+    location = headers.get("location") or headers.get("uri") or ""
+    try:
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "an unreadable address"
+    if not host:
+        return "its own origin" if location else "nowhere"
+    if not _PLAIN_HOST.fullmatch(host):
+        return "an unreadable address"
+    scheme = parts.scheme if parts.scheme in ("http", "https") else ""
+    return f"{scheme}://{host}" if scheme else host
+
+
+def _values(body: bytes) -> Iterator[str]:
+    text = body.decode(errors="replace")
+    try:
+        document = parse_json(body)
+    except NotJsonError:
+        pairs: list[tuple[str, object]] = list(parse_qsl(text))
+    else:
+        pairs = list(document.items()) if isinstance(document, dict) else []
+    for name, value in pairs:
+        if isinstance(value, str) and name not in _PUBLIC_FIELDS:
+            yield value

@@ -1,0 +1,107 @@
+"""What a response's headers say about limits, in seconds and counts.
+
+The service documents ``RateLimit-*`` and ``Quota-*``; ``Retry-After`` is documented
+nowhere and honoured all the same, as whatever stands in between may send it (R7).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from persona_share._protocol.http import Response
+from persona_share._protocol.problems import problem_of
+
+
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
+# A larger reset is not a number of seconds but an instant, so it says nothing.
+_LONGEST_RESET: Final = 3600
+_MOST_DIGITS: Final = 9
+
+
+def wish_of(response: Response) -> float | None:
+    """Answer how many seconds the service wants us to wait, if it says so (R7)."""
+    if response.status not in (_TOO_MANY, _UNAVAILABLE):
+        return None
+    headers = response.headers
+    if (wish := _retry_after(headers)) is not None:
+        return wish
+    if response.status == _UNAVAILABLE:
+        return None
+    if problem_of(response).quota:
+        return reset_of(headers, "quota-reset")
+    if (count_of(headers, "ratelimit-remaining") or 0) > 0:
+        return None  # some other limit fired, and its reset is not known
+    return reset_of(headers, "ratelimit-reset")
+
+
+class Seen(NamedTuple):
+    """What an answer says of the window: calls that remain, and seconds to its end."""
+
+    remaining: int
+    reset: float
+
+
+def seen_in(response: Response) -> Seen | None:
+    """Answer how the window stands, or None for an answer that does not say."""
+    refused = response.status == _TOO_MANY
+    if refused and problem_of(response).quota:
+        return None
+    reset = wish_of(response)
+    if reset is None:
+        reset = reset_of(response.headers, "ratelimit-reset")
+    remaining = 0 if refused else count_of(response.headers, "ratelimit-remaining")
+    if reset is None or remaining is None:
+        return None
+    # A window that runs has more than none: it was rounded down.
+    return Seen(remaining, reset or 1.0)
+
+
+def count_of(headers: Mapping[str, str], name: str) -> int | None:
+    """Answer a header's whole number, the largest if it is repeated."""
+    text = headers.get(name)
+    return None if text is None else _largest(text)
+
+
+@lru_cache(maxsize=1024)  # three are read of every answer, and they recur
+def _largest(text: str) -> int | None:
+    numbers = [_number(part) for part in text.split(",")]
+    return max((number for number in numbers if number is not None), default=None)
+
+
+def _number(text: str) -> int | None:
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        return None
+    return int(digits)
+
+
+def reset_of(headers: Mapping[str, str], name: str) -> float | None:
+    """Answer how many seconds a window still has, if the header makes sense."""
+    seconds = count_of(headers, name)
+    if seconds is None or seconds > _LONGEST_RESET:
+        return None
+    return float(seconds)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Answer Retry-After as seconds; a date counts from the response's own Date."""
+    seconds = count_of(headers, "retry-after")
+    if seconds is not None:
+        return float(seconds)
+    until, now = _date(headers, "retry-after"), _date(headers, "date")
+    if until is None or now is None or until < now:
+        return None
+    return (until - now).total_seconds()
+
+
+def _date(headers: Mapping[str, str], name: str) -> datetime | None:
+    text = headers.get(name, "")
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    # "-0000" means that the zone is unknown; then nothing can be counted from it.
+    return date if date.tzinfo is not None else None

@@ -1,0 +1,156 @@
+"""Bearer: credentials, and what happens after a 401 (R10)."""
+
+import asyncio
+import traceback
+
+import attrs
+import pytest
+
+from persona_share._pipeline.authenticated import ApiKeyBearer, Bearer
+from persona_share._protocol.http import Request, Response
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    ConfigurationError,
+    ConnectionLostError,
+    Phase,
+)
+from persona_share.model.secret import MaskedText, Secret
+from persona_share.testing import ScriptedSender
+
+
+CANARY = "canary-5f2c"
+OK = Response(status=200)
+NO = Response(status=401, headers={"request-id": "req_1"})
+REQUEST = Request(
+    method="POST",
+    route="/x",
+    target="/x",
+    deadline=7.0,
+    body=b"b",
+    idempotency_key=Secret("k"),
+)
+
+
+@attrs.frozen
+class Grip:
+    header: MaskedText
+
+
+class Source:
+    """A source with a list of credentials."""
+
+    def __init__(self, *words, held=True):
+        self._left = [Grip(MaskedText(f"Bearer {word}")) for word in words]
+        self._held = held
+        self.asked = []
+
+    def held(self):
+        return self._left.pop(0) if self._held else None
+
+    async def obtain(self, deadline):
+        self.asked.append(("obtain", deadline))
+        return self._left.pop(0)
+
+    async def refused(self, lease, refusals, deadline):
+        self.asked.append((str(lease.header), refusals, deadline))
+        return self._left.pop(0) if self._left else None
+
+
+def sent_by(inner):
+    return [str(request.authorization) for request in inner.requests]
+
+
+@pytest.mark.asyncio
+async def test_what_is_held_is_used_without_asking():
+    inner, source = ScriptedSender([OK]), Source("a")
+    assert await Bearer(inner, source).send(REQUEST) is OK
+    assert sent_by(inner) == ["Bearer a"]
+    assert source.asked == []
+
+
+@pytest.mark.asyncio
+async def test_what_is_not_held_is_obtained_within_the_deadline():
+    inner, source = ScriptedSender([OK]), Source("a", held=False)
+    await Bearer(inner, source).send(REQUEST)
+    assert sent_by(inner) == ["Bearer a"]
+    assert source.asked == [("obtain", 7.0)]
+
+
+@pytest.mark.asyncio
+async def test_r10_a_refused_request_is_replayed_to_the_letter():
+    inner, source = ScriptedSender([NO, OK]), Source("a", "b")
+    response = await Bearer(inner, source).send(REQUEST)
+    assert response.status == 200
+    assert sent_by(inner) == ["Bearer a", "Bearer b"]
+    bare = [attrs.evolve(each, authorization=None) for each in inner.requests]
+    assert bare == [REQUEST, REQUEST]
+    assert source.asked == [("Bearer a", 1, 7.0)]
+    assert [attempt.status for attempt in response.attempts] == [401, 200]
+    assert response.attempts[0].request_id == "req_1"
+
+
+@pytest.mark.asyncio
+async def test_r10_two_replays_are_the_most():
+    inner, source = ScriptedSender([NO, NO, NO]), Source("a", "b", "c", "d")
+    response = await Bearer(inner, source).send(REQUEST)
+    assert response.status == 401
+    assert source.asked == [("Bearer a", 1, 7.0), ("Bearer b", 2, 7.0)]
+    assert len(response.attempts) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_gives_up_leaves_the_401():
+    inner = ScriptedSender([NO])
+    assert await Bearer(inner, Source("a")).send(REQUEST) is NO
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_a_replay_tells_of_the_refusal_too():
+    inner = ScriptedSender([NO, ConnectionLostError("lost")])
+    with pytest.raises(ConnectionLostError) as caught:
+        await Bearer(inner, Source("a", "b")).send(REQUEST)
+    assert [attempt.status for attempt in caught.value.attempts] == [401]
+
+
+@pytest.mark.asyncio
+async def test_an_error_of_the_source_goes_to_the_caller():
+    class Empty(Source):
+        async def obtain(self, deadline):
+            raise AuthorizationCodeRequiredError("none")
+
+    with pytest.raises(AuthorizationCodeRequiredError) as caught:
+        await Bearer(ScriptedSender(), Empty(held=False)).send(REQUEST)
+    assert caught.value.phase is Phase.NOT_SENT
+
+
+# ── The API key ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_an_api_key_is_held_and_never_replaced():
+    inner = ScriptedSender([NO])
+    source = ApiKeyBearer(Secret("persona_sandbox_1"))
+    assert (await Bearer(inner, source).send(REQUEST)).status == 401
+    assert sent_by(inner) == ["Bearer persona_sandbox_1"]
+    assert await source.obtain(0) is source.held()
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX: y", "a\0", "ключ", "a\n"])
+def test_t16_a_key_that_would_change_the_header_is_refused(key):
+    with pytest.raises(ConfigurationError) as caught:
+        ApiKeyBearer(Secret(key))
+    assert key.strip() == "" or key not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_t8_no_frame_of_it_shows_the_key():
+    async def cut_off(_request):
+        raise asyncio.CancelledError
+
+    bearer = Bearer(ScriptedSender([cut_off]), ApiKeyBearer(Secret(CANARY)))
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await bearer.send(REQUEST)
+    shown = traceback.TracebackException.from_exception(
+        caught.value, capture_locals=True
+    )
+    assert CANARY not in "".join(shown.format())

@@ -1,0 +1,29 @@
+"""How long calls take at least, at a limit of so many a minute."""
+
+import pytest
+
+from persona_share._policy.forecast import shortest
+from persona_share.model.batch import Allowance
+
+
+@pytest.mark.parametrize(
+    ("calls", "remaining", "resets_in", "seconds"),
+    [
+        (0, 0, 30, 0),
+        (100, 100, 30, 0),
+        (101, 100, 30, 30),  # one has to wait for the next window
+        (400, 100, 30, 30),
+        (401, 100, 30, 90),  # and one for the window after that
+        (10_000, 300, 60, 60 + 32 * 60),  # 34 windows, the first of them at once
+    ],
+)
+def test_the_last_call_waits_for_its_window(calls, remaining, resets_in, seconds):
+    allowance = Allowance(limit=300, remaining=remaining, resets_in=resets_in)
+
+    assert shortest(calls, allowance).total_seconds() == seconds
+
+
+def test_a_limit_of_nothing_is_no_division_by_nothing():
+    allowance = Allowance(limit=0, remaining=0, resets_in=60)
+
+    assert shortest(1, allowance).total_seconds() == 60

@@ -1,0 +1,341 @@
+"""Every cell of the retry decision (R4, R6, R7, R8)."""
+
+import attrs
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._policy.retry import (
+    NO_SUCH_NAME,
+    Failed,
+    GiveUp,
+    Kind,
+    Past,
+    RetryAfter,
+    decide,
+    is_unknown,
+    kind_of,
+)
+from persona_share._protocol.http import Request, Response
+from persona_share.errors import Phase
+from persona_share.model.policy import RetryPolicy
+from persona_share.model.secret import Secret
+
+
+POLICY = RetryPolicy()
+UNSENT = Failed(Phase.NOT_SENT, "connect", retryable=True)
+LOST = Failed(Phase.AMBIGUOUS, "reset", retryable=True)
+CERTIFICATE = Failed(Phase.NOT_SENT, "certificate", retryable=False)
+GARBLED = Failed(Phase.AMBIGUOUS, "not http", retryable=False)
+QUOTA = b'{"errors":[{"title":"Quota exceeded"}]}'
+
+
+def a_request(method="GET", *, key=None, repeatable=False):
+    return Request(
+        method=method,
+        route="/x",
+        target="/x",
+        deadline=100.0,
+        idempotency_key=Secret("k") if key or method == "POST" else None,
+        repeatable=repeatable,
+    )
+
+
+GET = a_request()
+POST = a_request("POST")
+AUTHORIZE = a_request("POST", repeatable=True)
+DELETE = a_request("DELETE")
+PATCH = a_request("PATCH")
+BARE = attrs.evolve(POST, idempotency_key=None)
+
+
+def answered(status, **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status=status, headers=named)
+
+
+def after(*outcomes):
+    past = Past()
+    for outcome in outcomes:
+        past = past.after(outcome)
+    return past
+
+
+def decided(request, *outcomes, policy=POLICY, roll=0.5, left=1000.0):
+    return decide(
+        request, outcomes[-1], after(*outcomes), policy=policy, roll=roll, left=left
+    )
+
+
+def verdict(request, *outcomes):
+    """Answer in one word what is decided after these outcomes, one after the other."""
+    decision = decided(request, *outcomes)
+    if isinstance(decision, GiveUp):
+        return "no"
+    return "new key" if decision.new_key else "yes"
+
+
+def test_what_repeating_a_request_may_do():
+    assert kind_of(GET) is kind_of(a_request("HEAD")) is Kind.READ
+    assert kind_of(POST) is Kind.KEYED
+    assert kind_of(DELETE) is Kind.DELETE
+    assert kind_of(PATCH) is kind_of(a_request("PATCH", key=True)) is Kind.OTHER
+    assert kind_of(BARE) is Kind.OTHER
+
+
+# ── R4, cell by cell ────────────────────────────────────────────────────────────
+
+COLUMNS = [GET, POST, DELETE, PATCH, BARE]
+NEVER = [200, 201, 204, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 409]
+NEVER += [410, 418, 422, 425, 451, 501, 505, 507, 511, 599, 999]
+R4 = [
+    (UNSENT, ["yes", "yes", "yes", "yes", "yes"]),
+    (CERTIFICATE, ["no", "no", "no", "no", "no"]),
+    (LOST, ["yes", "yes", "yes", "no", "no"]),
+    (GARBLED, ["no", "no", "no", "no", "no"]),
+    (answered(408), ["yes", "yes", "yes", "no", "no"]),
+    (answered(429), ["yes", "yes", "yes", "yes", "yes"]),
+    (answered(500), ["yes", "yes", "no", "no", "no"]),
+    (answered(502), ["yes", "yes", "yes", "no", "no"]),
+    (answered(503), ["yes", "yes", "yes", "no", "no"]),
+    (answered(504), ["yes", "yes", "yes", "no", "no"]),
+    *((answered(status), ["no", "no", "no", "no", "no"]) for status in NEVER),
+]
+CELLS = [
+    pytest.param(
+        request, outcome, cell,
+        id=f"{name} {getattr(outcome, 'status', None) or outcome.reason}",
+    )
+    for outcome, row in R4
+    for name, request, cell in zip(
+        ["GET", "POST", "DELETE", "PATCH", "POST without key"], COLUMNS, row,
+        strict=True,
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "outcome", "cell"), CELLS)
+def test_r4_after_a_first_attempt(request_, outcome, cell):
+    assert verdict(request_, outcome) == cell
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_r8_a_repeated_5xx_needs_a_new_key_if_that_does_no_harm(status):
+    failed = answered(status)
+    assert verdict(POST, failed) == "yes"
+    assert verdict(POST, failed, answered(502)) == "no"
+    assert verdict(AUTHORIZE, failed) == "yes"
+    assert verdict(AUTHORIZE, failed, answered(502)) == "new key"
+
+
+def test_r8_a_new_key_is_tried_once():
+    patient = RetryPolicy(attempts=9)
+    past = after(answered(500), answered(500)).under_new_key().after(answered(500))
+    facts = {"policy": patient, "roll": 0.5, "left": 1000.0}
+    assert decide(AUTHORIZE, answered(500), past, **facts) == GiveUp("not repeatable")
+    assert isinstance(decide(AUTHORIZE, LOST, past, **facts), RetryAfter)
+
+
+def test_r8_a_lost_answer_between_two_5xx_changes_nothing():
+    patient = RetryPolicy(attempts=9)
+    trail = [answered(500), LOST]
+    assert isinstance(decided(POST, *trail, policy=patient), RetryAfter)
+    assert isinstance(decided(POST, *trail, answered(500), policy=patient), GiveUp)
+
+
+def test_f3_a_name_that_does_not_exist_is_looked_up_twice():
+    missing = Failed(Phase.NOT_SENT, NO_SUCH_NAME, retryable=True)
+    assert verdict(GET, missing) == "yes"
+    assert verdict(GET, missing, missing) == "no"
+
+
+@pytest.mark.parametrize("outcome", [UNSENT, LOST, answered(429), answered(503)])
+def test_r3_three_attempts_are_the_most(outcome):
+    assert verdict(GET, outcome, outcome) == "yes"
+    assert decided(GET, outcome, outcome, outcome) == GiveUp("attempts used up")
+
+
+@pytest.mark.parametrize(
+    ("retries", "attempts", "again"),
+    [(0, 1, False), (1, 1, True), (1, 2, False), (4, 4, True), (4, 5, False)],
+)
+def test_r1_the_retries_of_one_call_win_over_the_policy(retries, attempts, again):
+    request = attrs.evolve(GET, retries=retries)
+    past = after(*[UNSENT] * attempts)
+    step = decide(request, UNSENT, past, policy=POLICY, roll=0.5, left=99.0)
+    assert isinstance(step, RetryAfter if again else GiveUp)
+
+
+def test_r7_where_a_gate_knows_the_reset_there_is_no_jitter():
+    limited = answered(429, ratelimit_reset="30", ratelimit_remaining="0")
+    step = decide(
+        GET, limited, after(limited), policy=POLICY, roll=0.9, left=99.0, paced=True
+    )
+    assert step == RetryAfter(30.0, POLICY.throttle_cost)
+
+
+def test_r1_one_attempt_means_no_retries_at_all():
+    for outcome in (UNSENT, LOST, answered(429), answered(500)):
+        assert isinstance(decided(GET, outcome, policy=RetryPolicy(attempts=1)), GiveUp)
+
+
+# ── R6: our own delays ──────────────────────────────────────────────────────────
+
+
+def delays(request, *outcomes, **facts):
+    return [decided(request, *outcomes, roll=roll, **facts).delay for roll in (0, 1)]
+
+
+def test_r6_a_network_fault_waits_up_to_a_quarter_and_half_a_second():
+    for outcome in (UNSENT, LOST, answered(408), answered(500)):
+        assert delays(GET, outcome) == [0, 0.25]
+        assert delays(GET, outcome, outcome) == [0, 0.5]
+
+
+def test_r6_a_network_fault_never_waits_longer_than_eight_seconds():
+    patient = RetryPolicy(attempts=99)
+    assert delays(GET, *[LOST] * 6, policy=patient) == [0, 8]
+    assert delays(GET, *[LOST] * 90, policy=patient) == [0, 8]
+
+
+def test_r6_a_probe_waits_half_to_a_whole_second():
+    assert delays(POST, answered(500)) == [0.5, 1]
+
+
+def test_r6_a_new_key_waits_five_seconds_and_up_to_a_quarter_more():
+    assert delays(AUTHORIZE, answered(500), answered(500)) == [5, 6.25]
+
+
+def test_r6_f39b_a_429_without_a_header_waits_five_then_ten_seconds():
+    limited = answered(429)
+    assert delays(GET, limited) == [5, 6.25]
+    assert delays(GET, limited, limited) == [10, 12.5]
+    patient = RetryPolicy(attempts=9)
+    assert delays(GET, *[limited] * 3, policy=patient) == [20, 25]
+    assert delays(GET, *[limited] * 4, policy=patient) == [40, 50]
+    assert delays(GET, *[limited] * 5, policy=patient) == [40, 50]
+
+
+# ── R7: what the service wishes ─────────────────────────────────────────────────
+
+
+def test_r7_f39a_a_429_waits_for_the_reset_and_up_to_a_tenth_more():
+    assert delays(GET, answered(429, ratelimit_reset="30")) == [30, 33]
+    assert delays(GET, answered(429, ratelimit_reset="3")) == [3, 4]
+    assert delays(GET, answered(429, ratelimit_reset="0")) == [0, 1]
+
+
+def test_r7_the_window_of_a_minute_always_fits():
+    assert delays(GET, answered(429, ratelimit_reset="60")) == [60, 65]
+    assert delays(GET, answered(429, ratelimit_reset="65")) == [65, 65]
+
+
+def test_r7_a_longer_wish_is_not_slept_through():
+    longer = GiveUp("the service asks for a longer wait")
+    assert decided(GET, answered(429, ratelimit_reset="66")) == longer
+    assert decided(GET, answered(503, retry_after="3000")) == longer
+
+
+def test_r7_a_503_waits_as_it_says_but_not_less_than_we_would():
+    assert delays(GET, answered(503, retry_after="10")) == [10, 11]
+    assert delays(GET, answered(503, retry_after="0")) == [0, 1.25]
+    assert delays(POST, answered(503, retry_after="0")) == [0.5, 2]
+
+
+def test_r7_a_429_while_something_remains_waits_by_our_own_rule():
+    other = answered(429, ratelimit_reset="2", ratelimit_remaining="9")
+    assert delays(GET, other) == [5, 6.25]
+
+
+def test_f39c_a_429_about_a_quota_waits_for_the_quota():
+    headers = {"content-type": "application/json", "quota-reset": "20"}
+    quota = Response(status=429, headers=headers, body=QUOTA)
+    assert delays(POST, quota) == [20, 22]
+
+
+def test_r3_no_wait_crosses_the_deadline():
+    limited = answered(429, ratelimit_reset="30")
+    assert decided(GET, limited, roll=0, left=30.0) == GiveUp("deadline")
+    assert isinstance(decided(GET, limited, roll=0, left=30.1), RetryAfter)
+
+
+# ── R11: what it costs ──────────────────────────────────────────────────────────
+
+
+def test_r11_a_throttle_costs_less_than_a_fault():
+    assert decided(GET, answered(429)).cost == 5
+    for outcome in (UNSENT, LOST, answered(408), answered(503)):
+        assert decided(GET, outcome).cost == 14
+
+
+# ── Whether anybody knows what happened ─────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "unknown"),
+    [
+        ([LOST], True),
+        ([GARBLED], True),
+        ([UNSENT], False),
+        ([CERTIFICATE], False),
+        ([LOST, UNSENT], True),  # the first may have acted, the second cannot tell
+        ([LOST, answered(429)], True),
+        ([LOST, answered(401)], True),
+        ([LOST, answered(503)], True),
+        ([answered(500)], False),  # an answer, and the error says what to do
+        ([answered(500), answered(500)], True),
+        ([answered(500), UNSENT], True),
+        ([LOST, answered(201)], False),
+        ([LOST, answered(404)], False),
+        ([LOST, answered(409)], False),
+        ([answered(429), answered(429)], False),
+        ([UNSENT, answered(429)], False),
+    ],
+)
+@pytest.mark.parametrize("request_", [POST, PATCH], ids=["POST", "PATCH"])
+def test_g25_a_doubt_is_admitted(request_, outcomes, unknown):
+    assert is_unknown(request_, outcomes[-1], after(*outcomes)) is unknown
+
+
+@pytest.mark.parametrize("request_", [GET, DELETE, AUTHORIZE])
+def test_what_may_be_repeated_without_harm_is_never_in_doubt(request_):
+    for outcomes in ([LOST], [answered(500), answered(500)], [LOST, answered(429)]):
+        assert not is_unknown(request_, outcomes[-1], after(*outcomes))
+
+
+# ── Properties ──────────────────────────────────────────────────────────────────
+
+requests = st.sampled_from([GET, POST, AUTHORIZE, DELETE, PATCH, BARE])
+outcomes = st.one_of(
+    st.sampled_from([UNSENT, LOST, CERTIFICATE, GARBLED]),
+    st.builds(
+        answered,
+        st.sampled_from([408, 429, 500, 502, 503, 504, 200, 404]),
+        retry_after=st.sampled_from(["", "0", "1", "64", "65", "66", "9999", "-1"]),
+        ratelimit_reset=st.sampled_from(["", "0", "30", "60", "1767225600"]),
+    ),
+)
+
+
+@given(
+    requests,
+    st.lists(outcomes, min_size=1, max_size=5),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0, 200),
+    st.integers(1, 6),
+)
+def test_no_decision_breaks_the_rules(request_, trail, roll, left, attempts):
+    policy = RetryPolicy(attempts=attempts)
+    decision = decided(request_, *trail, policy=policy, roll=roll, left=left)
+    if isinstance(decision, GiveUp):
+        return
+    assert len(trail) < attempts
+    assert 0 <= decision.delay < left
+    assert decision.delay <= policy.max_wait
+    if trail[-1] is LOST:
+        assert kind_of(request_) is not Kind.OTHER
+    if isinstance(trail[-1], Response) and trail[-1].status == 429:
+        wish = trail[-1].headers["retry-after"] or trail[-1].headers["ratelimit-reset"]
+        if wish.isdigit() and int(wish) <= 60:
+            assert decision.delay >= int(wish)
+    if decision.new_key:
+        assert request_ is AUTHORIZE

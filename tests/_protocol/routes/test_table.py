@@ -1,0 +1,104 @@
+"""A path belongs to one endpoint, and an endpoint says what repeating it means."""
+
+import re
+
+import pytest
+
+from persona_share._protocol.http import Expects
+from persona_share._protocol.routes import (
+    accounts,
+    documents,
+    inquiries,
+    share_tokens,
+    transactions,
+)
+from persona_share._protocol.routes.table import filled, known, routes
+from persona_share.errors import InvalidArgumentError, InvalidIdError
+
+
+def test_no_endpoint_stands_twice():
+    operations = [route.operation for route in routes()]
+
+    assert len(set(operations)) == len(operations)
+
+
+def test_every_endpoint_is_found_by_its_filled_path():
+    for route in routes():
+        ids = [f"id_{n}" for n in range(route.template.count("{"))]
+        assert known(route.method, route.path(*ids)) == (route, tuple(ids))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/inquiries/inq_1"),
+        ("GET", "/inquiries/inq_1/x"),
+        ("GET", "/brand-new"),
+        ("GET", "/"),
+    ],
+)
+def test_another_path_belongs_to_none(method, path):
+    assert known(method, path) is None
+
+
+def test_permissions_follow_the_families_of_the_key_settings():
+    assert inquiries.RETRIEVE.permission == "inquiry.read"
+    assert inquiries.APPROVE.permission == "inquiry.write"
+    assert accounts.SEARCH.permission == "account.read"
+    assert transactions.RETRIEVE.permission == "txn.read"
+    assert transactions.UPDATE.permission == "txn.write"
+    assert documents.RETRIEVE_GENERIC.permission == "document.read"
+
+
+def test_where_no_permission_is_documented_none_is_assumed():
+    undocumented = re.compile(r"/(connect|devices|inquiry-sessions|rate-limits|oauth)")
+    unsure = [
+        route
+        for route in routes()
+        if undocumented.match(route.template)
+        or route.method == "DELETE"
+        or route.expects is Expects.PDF
+    ]
+
+    assert len(unsure) > 20
+    assert {route.permission for route in unsure} == {None}
+
+
+def test_r8_only_what_harms_nobody_is_repeatable():
+    repeatable = {route.operation for route in routes() if route.repeatable}
+
+    assert repeatable == {
+        "POST /oauth/authorize",
+        "POST /connect/share-tokens/{share-token-id}/expire",
+        "POST /inquiries/search",
+        "POST /accounts/search",
+        "POST /cases/search",
+    }
+
+
+def test_g25_what_may_take_effect_unseen_says_how_to_find_out():
+    silent = {
+        route.operation
+        for route in routes()
+        if route.method in ("POST", "PATCH")
+        and not route.repeatable
+        and route.reconcile is None
+    }
+
+    assert silent == {"POST /oauth/token"}
+    assert share_tokens.REDEEM.reconcile == "share_tokens.retrieve(id)"
+
+
+def test_t16_an_id_that_is_none_never_reaches_a_path():
+    with pytest.raises(InvalidIdError):
+        inquiries.RETRIEVE.path("inq_1/../../api-keys")
+
+
+def test_a_path_of_ones_own_is_filled_and_checked():
+    assert filled("get", "/lists/{list-id}", {"list-id": "lst_1"}) == (
+        "GET",
+        "/lists/lst_1",
+    )
+    for wrong in ("lists", "/lists/..", "/a?b", "/a//b", "/a b", ""):
+        with pytest.raises(InvalidArgumentError):
+            filled("GET", wrong, {})

@@ -1,0 +1,99 @@
+"""Taking a body in (T18)."""
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._protocol.body import (
+    CHUNK,
+    BodyTooLargeError,
+    BodyUndecodableError,
+    Intake,
+    UnknownCodingError,
+)
+
+
+def taken(body, coding="", cap=10**8, step=CHUNK):
+    intake = Intake(cap, coding)
+    for start in range(0, len(body), step):
+        intake.feed(body[start : start + step])
+    return intake.end()
+
+
+@given(st.binary(max_size=2000), st.integers(1, 500))
+def test_a_body_comes_out_as_it_was_whatever_its_pieces(body, step):
+    assert taken(body, step=step) == body
+    assert taken(gzip.compress(body), "gzip", step=step) == body
+
+
+@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_a_body_as_large_as_a_chunk_comes_out_whole(size):
+    body = bytes(range(256)) * (size // 256 + 1)
+    assert taken(gzip.compress(body[:size]), "GZip ") == body[:size]
+
+
+def test_the_cap_counts_what_was_decoded():
+    body = bytes(1000)
+    assert taken(body, cap=1000) == body
+    assert taken(gzip.compress(body), "gzip", cap=1000) == body
+    for coded, coding in ((body + b"x", ""), (gzip.compress(body + b"x"), "gzip")):
+        with pytest.raises(BodyTooLargeError):
+            taken(coded, coding, cap=1000)
+
+
+def test_what_was_taken_until_the_cap_can_be_had():
+    intake = Intake(3)
+    with pytest.raises(BodyTooLargeError):
+        intake.feed(b"abcdef")
+    assert intake.head == b"abc"
+
+
+def test_f19_a_bomb_is_seen_before_it_has_grown():
+    zipper = zlib.compressobj(9, wbits=31)
+    bomb = zipper.compress(bytes(64 * 1024 * 1024)) + zipper.flush()
+    intake = Intake(10**9, "gzip")
+    with pytest.raises(BodyTooLargeError):
+        intake.feed(bomb)
+    assert len(intake.head) <= 1024 * 1024 + CHUNK  # however much came at once
+    small = Intake(10**9, "gzip")
+    with pytest.raises(BodyTooLargeError):
+        small.feed(bomb[:2048])  # a bomb need not have come whole
+    assert len(small.head) <= 1024 * 1024 + CHUNK
+
+
+def test_a_small_body_may_be_dense():
+    assert taken(gzip.compress(bytes(1024 * 1024)), "gzip") == bytes(1024 * 1024)
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        gzip.compress(b"x" * 100)[:-1],
+        gzip.compress(b"x" * 100)[:-9],
+        gzip.compress(b"x" * 100)[:5],
+        gzip.compress(b"x") + b"y",
+        gzip.compress(b"x") * 2,
+        gzip.compress(b"x")[:-8] + bytes(8),
+        b"{}",
+        zlib.compress(b"{}"),
+    ],
+)
+def test_f20_what_is_not_gzip_is_refused_without_a_cause(coded):
+    with pytest.raises(BodyUndecodableError) as caught:
+        taken(coded, "gzip")
+    assert not isinstance(caught.value, UnknownCodingError)
+    assert caught.value.__context__ is None
+
+
+def test_an_empty_body_needs_no_gzip():
+    assert taken(b"", "gzip") == b""
+
+
+@pytest.mark.parametrize(
+    "coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip,br", "?"]
+)
+def test_f20_a_coding_nobody_asked_for_is_refused(coding):
+    with pytest.raises(UnknownCodingError):
+        Intake(1000, coding)

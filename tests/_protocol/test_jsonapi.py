@@ -1,0 +1,123 @@
+"""An answer is a document, one object, or a page; anything else is refused."""
+
+import orjson
+import pytest
+
+from persona_share._protocol import jsonapi
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.objects import kind_of
+from persona_share.errors import MalformedResponseError
+from persona_share.model.inquiry import Inquiry
+from persona_share.model.resource import Reference, Resource
+
+
+REQUEST = Request(
+    method="GET", route="/inquiries/{inquiry-id}", target="/inquiries/inq_1", deadline=0
+)
+INQUIRY = {"type": "inquiry", "id": "inq_1", "attributes": {"status": "approved"}}
+
+
+def response(value, status=200):
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    headers = {"request-id": "req_1", "persona-organization-id": "org_1"}
+    return Response(status=status, headers=headers, body=body)
+
+
+def test_one_object_knows_its_answer():
+    found = jsonapi.one(REQUEST, response({"data": INQUIRY}), Inquiry, "inq_1")
+
+    assert found.status == "approved"
+    assert found.answer.request_id == "req_1"
+    assert found.answer.organization_id == "org_1"
+    assert found.answer.environment_id is None
+    assert found.raw == INQUIRY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        {"data": None},
+        {"data": [INQUIRY]},
+        {"data": "inq_1"},
+        {"data": {"id": "inq_1"}},
+        {"data": {"type": "inquiry"}},
+        {"data": {"type": 1, "id": "inq_1"}},
+        {"data": {"type": ["inquiry"], "id": "inq_1"}},
+        {"data": {"type": "inquiry", "id": None}},
+        {"data": {**INQUIRY, "id": "inq_2"}},
+        {"data": {**INQUIRY, "type": "account"}},
+        {"data": {**INQUIRY, "type": "brand-new"}},
+        {"errors": []},
+    ],
+)
+def test_f57_anything_but_the_object_asked_for_is_refused(body):
+    with pytest.raises(MalformedResponseError) as caught:
+        jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    assert caught.value.request_id == "req_1"
+    assert caught.value.operation == "GET /inquiries/{inquiry-id}"
+
+
+def test_a_document_holds_one_object_several_or_none():
+    one = jsonapi.document(REQUEST, response({"data": INQUIRY}))
+    several = jsonapi.document(REQUEST, response({"data": [INQUIRY], "links": {}}))
+    none = jsonapi.document(REQUEST, response({"data": None}))
+    empty = jsonapi.document(REQUEST, response(b"", 204))
+
+    assert isinstance(one.data, Inquiry)
+    assert [each.id for each in several.data] == ["inq_1"]
+    assert none.data is None
+    assert (empty.data, empty.status) == (None, 204)
+
+
+def test_a_pdf_is_content():
+    request = Request(
+        method="GET", route="/x", target="/x", deadline=0, expects=Expects.PDF
+    )
+
+    assert jsonapi.document(request, response(b"%PDF-1.7")).content == b"%PDF-1.7"
+
+
+def test_f56_what_came_along_is_only_read_when_it_is_asked_for():
+    body = {"data": INQUIRY, "included": [{"type": "account"}]}
+
+    found = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    assert found.status == "approved"
+    with pytest.raises(LookupError):
+        len(found.included)
+
+
+def test_what_came_along_is_found_by_type_and_id():
+    account = {"type": "account", "id": "act_1", "attributes": {}}
+    body = {"data": INQUIRY, "included": [account]}
+
+    found = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    assert list(found.included) == [Reference("account", "act_1")]
+    assert found.included[Reference("account", "act_1")].id == "act_1"
+    assert repr(found.included) == "<Included of 1>"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "class_name"),
+    [
+        ("inquiry", "Inquiry"),
+        ("verification/government-id", "GovernmentIdVerification"),
+        ("verification/brand-new", "Verification"),
+        ("report/watchlist", "Report"),
+        ("document/generic", "GenericDocument"),
+        ("rate-limit/api", "RateLimit"),
+        ("connect/share-token", "ShareToken"),
+        ("connect/brand-new", "Resource"),
+        ("brand-new", "Resource"),
+        ("", "Resource"),
+    ],
+)
+def test_a_type_is_of_its_own_class_or_of_its_familys(type_name, class_name):
+    assert kind_of(type_name).__name__ == class_name
+    assert issubclass(kind_of(type_name), Resource)

@@ -1,0 +1,88 @@
+"""JSON from strangers (T19)."""
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._protocol.jsonsafe import NotJsonError, parse_json
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+documents = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=40,
+)
+# Enough siblings to make the brackets be counted, with brackets and quotes in strings.
+crowd = ['"[', '\\"{', "]}", "plain"] * 20
+
+
+@given(documents, st.sampled_from(["", " ", "\n"]))
+def test_a_document_is_read_as_it_is(document, space):
+    assert parse_json((space + json.dumps(document) + space).encode()) == document
+
+
+def nested(depth, inner="0"):
+    return ("[" * depth + inner + "]" * depth).encode()
+
+
+def alternating(depth):
+    text = "0"
+    for level in range(depth):
+        text = f"[{text}]" if level % 2 else f'{{"a":{text}}}'
+    return text
+
+
+@pytest.mark.parametrize("make", [lambda d: nested(d).decode(), alternating])
+def test_t19_a_thousand_levels_are_read_and_a_hundred_thousand_are_refused(make):
+    assert parse_json(make(900).encode()) is not None
+    for depth in (1_025, 5_000):
+        with pytest.raises(NotJsonError):
+            parse_json(make(depth).encode())
+    with pytest.raises(NotJsonError):
+        parse_json(nested(100_000))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"a":1}x',
+        b"{'a':1}",
+        b"<html></html>",
+        b"NaN",
+        b"[Infinity]",
+        b"[-Infinity]",
+        b"[1e999]",
+        b"1" * 5000,
+        b'"\\ud800"',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        '{"a":1}'.encode("utf-16"),
+        b'{"a":01}',
+        b'"\x00"',
+        b"[" * 100_000,
+        nested(100_000),
+        b'{"a":' * 100_000,
+    ],
+    ids=repr,
+)
+def test_t19_anything_else_is_refused_without_repeating_it(body):
+    with pytest.raises(NotJsonError) as caught:
+        parse_json(body)
+    assert caught.value.__context__ is None
+    assert len(str(caught.value)) < 40
+
+
+@given(st.binary())
+def test_whatever_bytes_come_they_are_read_or_refused(body):
+    with suppress(NotJsonError):
+        parse_json(body)
+
+
+def test_f42_a_byte_order_mark_is_tolerated():
+    assert parse_json(b"\xef\xbb\xbf{}") == {}

@@ -1,0 +1,207 @@
+"""A link is trusted with its cursor, and only if all else in it is our own (T2, F58)."""
+
+from urllib.parse import quote, urlsplit
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._protocol.paging import (
+    AFTER,
+    BEFORE,
+    MOST_PAGES,
+    Place,
+    Stray,
+    Trail,
+    cursor_in,
+    page_query,
+)
+from persona_share.errors import InvalidArgumentError
+
+
+BASE = "https://api.withpersona.com/api/v1"
+PATH = "/connect/share-tokens"
+OWN = frozenset({"filter[status]", "fields[connect/share-token]"})
+PLACE = Place(BASE, PATH, OWN)
+ON = "page%5Bafter%5D=cnst_ABC456"
+
+HOSTILE = {
+    "another_host": (f"https://evil.example/api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "another_host_without_scheme": (f"//evil.example/api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "our_own_host_without_scheme": (
+        f"//api.withpersona.com/api/v1{PATH}?{ON}",
+        Stray.ORIGIN,
+    ),
+    "plain_http": (f"http://api.withpersona.com/api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "another_port": (
+        f"https://api.withpersona.com:8443/api/v1{PATH}?{ON}",
+        Stray.ORIGIN,
+    ),
+    "no_port": (f"https://api.withpersona.com:99999/api/v1{PATH}", Stray.UNREADABLE),
+    "userinfo": (
+        f"https://api.withpersona.com@evil.example/api/v1{PATH}?{ON}",
+        Stray.ORIGIN,
+    ),
+    "userinfo_on_our_own_host": (
+        f"https://a:b@api.withpersona.com/api/v1{PATH}?{ON}",
+        Stray.ORIGIN,
+    ),
+    "trailing_dot": (f"https://api.withpersona.com./api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "look_alike": (
+        f"https://xn--pi-7kc.withpersona.com/api/v1{PATH}?{ON}",
+        Stray.ORIGIN,
+    ),
+    "look_alike_in_unicode": (
+        f"https://\u0430pi.withpersona.com/api/v1{PATH}?{ON}",
+        Stray.UNREADABLE,
+    ),
+    "backslashes": (f"https:\\\\evil.example\\api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "another_scheme": ("javascript:alert(1)", Stray.ORIGIN),
+    "another_path": (f"/api/v1/api-keys?{ON}", Stray.PATH),
+    "another_object": (f"/api/v1{PATH}/cnst_1?{ON}", Stray.PATH),
+    "out_of_the_api": (f"/api/v1/../../admin?{ON}", Stray.PATH),
+    "dots_that_come_back": (f"/api/v1/x/..{PATH}?{ON}", Stray.PATH),
+    "encoded_slash": (f"/api/v1/connect%2Fshare-tokens?{ON}", Stray.PATH),
+    "path_alone": (f"{PATH}?{ON}", Stray.PATH),
+    "fragment": (f"/api/v1{PATH}?{ON}#x", Stray.PATH),
+    "another_key": (f"/api/v1{PATH}?{ON}&peek-source-data=true", Stray.QUERY),
+    "a_filter_that_was_not_asked": (
+        f"/api/v1{PATH}?{ON}&filter%5Bdirection%5D=inbound",
+        Stray.QUERY,
+    ),
+    "a_token_in_the_query": (f"/api/v1{PATH}?{ON}&access_token=x", Stray.QUERY),
+    "two_cursors": (f"/api/v1{PATH}?{ON}&{ON}", Stray.TWICE),
+    "both_directions": (f"/api/v1{PATH}?{ON}&page%5Bbefore%5D=x", Stray.CURSOR),
+    "no_cursor": (f"/api/v1{PATH}?page%5Bsize%5D=10", Stray.CURSOR),
+    "no_query": (f"/api/v1{PATH}", Stray.CURSOR),
+    "empty_cursor": (f"/api/v1{PATH}?page%5Bafter%5D=", Stray.CURSOR),
+    "line_end_in_the_cursor": (
+        f"/api/v1{PATH}?page%5Bafter%5D=a%0d%0aX: y".replace(" ", "%20"),
+        Stray.CURSOR,
+    ),
+    "line_end_in_the_link": (f"/api/v1{PATH}?{ON}\r\nX: y", Stray.UNREADABLE),
+    "a_megabyte": (
+        f"/api/v1{PATH}?page%5Bafter%5D={'a' * 1_000_000}",
+        Stray.UNREADABLE,
+    ),
+    "many_keys": (
+        f"/api/v1{PATH}?" + "&".join("a=1" for _ in range(99)),
+        Stray.UNREADABLE,
+    ),
+    "a_number": (7, Stray.UNREADABLE),
+    "an_object": ({"href": f"/api/v1{PATH}?{ON}"}, Stray.UNREADABLE),
+}
+
+
+@pytest.mark.parametrize(("link", "stray"), HOSTILE.values(), ids=HOSTILE)
+def test_t2_a_hostile_link_is_refused(link, stray):
+    assert cursor_in(link, AFTER, PLACE) is stray
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"/api/v1{PATH}?{ON}",
+        f"{BASE}{PATH}?{ON}",
+        f"https://api.withpersona.com:443/api/v1{PATH}?{ON}",
+        f"https://API.withpersona.com/api/v1{PATH}?{ON}",
+        f"/api/v1{PATH}?{ON}&page%5Bsize%5D=10&filter%5Bstatus%5D=created",
+        f"/api/v1{PATH}?page[after]=cnst_ABC456",
+    ],
+)
+def test_the_cursor_of_a_link_to_the_same_listing_is_taken(link):
+    assert cursor_in(link, AFTER, PLACE) == "cnst_ABC456"
+
+
+def test_a_link_backwards_holds_the_other_cursor():
+    link = f"/api/v1{PATH}?page%5Bbefore%5D=cnst_1"
+
+    assert cursor_in(link, BEFORE, PLACE) == "cnst_1"
+    assert cursor_in(link, AFTER, PLACE) is Stray.CURSOR
+
+
+@pytest.mark.parametrize("link", [None, ""])
+def test_no_link_is_the_end(link):
+    assert cursor_in(link, AFTER, PLACE) is None
+
+
+def test_behind_a_proxy_with_a_path_of_its_own_both_paths_mean_the_listing():
+    place = Place("https://proxy.example/persona", PATH)
+
+    assert cursor_in(f"/api/v1{PATH}?{ON}", AFTER, place) == "cnst_ABC456"
+    assert cursor_in(f"/persona{PATH}?{ON}", AFTER, place) == "cnst_ABC456"
+
+
+@given(
+    scheme=st.sampled_from(["https", "http", "ftp", ""]),
+    authority=st.text("abc.@:[]%/\\-", max_size=12)
+    | st.sampled_from(["api.withpersona.com", "api.withpersona.com:443"]),
+    path=st.text("abc/.%2eF\\;", max_size=12) | st.just(f"/api/v1{PATH}"),
+    query=st.text("ab=&;[]%+#", max_size=12) | st.just(ON),
+)
+def test_t2_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
+    scheme, authority, path, query
+):
+    link = f"{scheme}://{authority}{path}?{query}" if scheme else f"{path}?{query}"
+
+    found = cursor_in(link, AFTER, PLACE)
+
+    if isinstance(found, str):
+        parts = urlsplit(link)
+        assert parts.scheme in ("", "https")
+        assert parts.netloc in ("", "api.withpersona.com", "api.withpersona.com:443")
+        assert parts.path == f"/api/v1{PATH}"
+        assert quote(found, safe="") in link or found in link
+
+
+@given(st.text(max_size=80))
+def test_t2_no_text_at_all_makes_it_raise(link):
+    assert cursor_in(link, AFTER, PLACE) is None or isinstance(
+        cursor_in(link, AFTER, PLACE), str | Stray
+    )
+
+
+def test_f58_a_cursor_that_was_there_before_ends_the_walk():
+    trail = Trail(None)
+
+    assert trail.step("a") is None
+    assert trail.step("b") is None
+    assert trail.step("a") is Stray.CYCLE
+
+
+def test_f58_a_link_to_the_very_page_ends_the_walk():
+    assert Trail("a").step("a") is Stray.CYCLE
+
+
+def test_f58_page_10_001_is_not_asked_for():
+    trail = Trail(None)
+    steps = [trail.step(str(number)) for number in range(MOST_PAGES)]
+
+    assert steps[:-1] == [None] * (MOST_PAGES - 1)
+    assert steps[-1] is Stray.ENDLESS
+
+
+def test_a_page_is_asked_for_by_size_and_cursor():
+    assert page_query(size=50, after="inq_1") == {
+        "page[size]": 50,
+        "page[after]": "inq_1",
+    }
+    assert page_query(before="inq_1") == {"page[before]": "inq_1"}
+    assert page_query() == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"after": "a", "before": "b"},
+        {"after": ""},
+        {"after": "a b"},
+        {"before": 7},
+        {"size": 0},
+        {"size": 101},
+        {"size": True},
+        {"size": "10"},
+    ],
+)
+def test_what_can_be_no_page_is_refused_before_anything_is_sent(wrong):
+    with pytest.raises(InvalidArgumentError):
+        page_query(**wrong)

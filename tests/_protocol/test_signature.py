@@ -1,0 +1,166 @@
+"""A delivery is believed only when it is signed, lately, by one of the secrets (T21).
+
+The expected MACs are computed here in another way than in the package: by OpenSSL's
+one-shot function over the concatenated text.
+"""
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._protocol.signature import (
+    LARGEST_BODY,
+    LONGEST_HEADER,
+    Match,
+    Refusal,
+    judged,
+    signed,
+)
+
+
+SECRET, OTHER = b"wbhsec_one", b"wbhsec_two"
+BODY = (
+    b'{"data":{"type":"event","id":"evt_1","attributes":{"name":"inquiry.approved"}}}'
+)
+NOW = 1_767_225_600
+
+
+def v1(secret=SECRET, time=NOW, body=BODY):
+    return hmac.digest(secret, f"{time}.".encode() + body, hashlib.sha256).hex()
+
+
+def one(secret=SECRET, time=NOW, body=BODY):
+    return f"t={time},v1={v1(secret, time, body)}"
+
+
+def judge(header, *, body=BODY, secrets=(SECRET,), now=NOW, tolerance=300):
+    return judged(header, body, secrets, now=now, tolerance=tolerance)
+
+
+def test_a_signature_of_the_documented_form_holds():
+    assert judge(one()) == Match(0, NOW)
+
+
+def test_the_documented_example_of_a_message_is_signed_as_documented():
+    expected = hmac.new(b"wbhsec_1", b'1.{"a":1}', hashlib.sha256).hexdigest()
+
+    assert signed(b"wbhsec_1", 1, b'{"a":1}') == f"t=1,v1={expected}"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (None, Refusal.MISSING),
+        ("", Refusal.MISSING),
+        (" ", Refusal.MALFORMED),
+        ("x" * 1_000_000, Refusal.HEADER_TOO_LONG),
+        (one() + " " * LONGEST_HEADER, Refusal.HEADER_TOO_LONG),
+        (f"t={NOW},t={NOW},v1={v1()}", Refusal.MALFORMED),
+        (f"t={NOW},v1={v1()},v1={v1()}", Refusal.MALFORMED),
+        (f"t={NOW},v0={v1()}", Refusal.MALFORMED),
+        (f"v1={v1()}", Refusal.MALFORMED),
+        (f"t={NOW}", Refusal.MALFORMED),
+        (f"t=,v1={v1()}", Refusal.MALFORMED),
+        (f"t=-{NOW},v1={v1()}", Refusal.MALFORMED),
+        (f"t=+{NOW},v1={v1()}", Refusal.MALFORMED),
+        (f"t={NOW}.0,v1={v1()}", Refusal.MALFORMED),
+        (f"t=0000000000{NOW},v1={v1()}", Refusal.MALFORMED),
+        ("t=\uff11\uff12,v1=" + v1(), Refusal.MALFORMED),
+        (f"t={NOW},v1={v1()}\u00e9", Refusal.MALFORMED),
+        (f"t={NOW},v1={v1()[:-1]}", Refusal.MALFORMED),
+        (f"t={NOW},v1={v1()}0", Refusal.MALFORMED),
+        (f"t={NOW}, v1={v1()}", Refusal.MALFORMED),
+        (
+            f"{one()}, {one()}",
+            Refusal.MALFORMED,
+        ),  # two header lines, as they are joined
+        (f"{one()}  {one()}", Refusal.MALFORMED),
+        (f"{one()}\n", Refusal.MALFORMED),
+        (f"T={NOW},V1={v1()}", Refusal.MALFORMED),
+        (f"{one()} rubbish", Refusal.MALFORMED),
+        (" ".join([one()] * 9), Refusal.TOO_MANY_SETS),
+        (f"t={NOW},v1={'0' * 64}", Refusal.MISMATCH),
+        (one(OTHER), Refusal.MISMATCH),
+        (f"t={NOW - 1},v1={v1()}", Refusal.MISMATCH),
+    ],
+)
+def test_f140_a_header_of_any_other_form_is_refused(header, reason):
+    assert judge(header) is reason
+
+
+def test_f140_upper_case_hex_is_accepted():
+    assert judge(f"t={NOW},v1={v1().upper()}") == Match(0, NOW)
+
+
+def test_a_further_scheme_beside_ours_does_not_disturb():
+    assert judge(f"{one()},v2=anything") == Match(0, NOW)
+
+
+@pytest.mark.parametrize(
+    ("off", "outcome"),
+    [
+        (-301, Refusal.TOO_OLD),
+        (-299, Match(0, NOW - 299)),
+        (299, Match(0, NOW + 299)),
+        (301, Refusal.TOO_NEW),
+    ],
+)
+def test_f141_the_time_may_be_off_by_the_tolerance_on_both_sides(off, outcome):
+    assert judge(one(time=NOW + off)) == outcome
+
+
+@pytest.mark.parametrize("order", [(SECRET, OTHER), (OTHER, SECRET)])
+@pytest.mark.parametrize("known", [0, 1])
+def test_f142_during_a_rotation_either_set_is_enough_and_the_secret_is_told(
+    order, known
+):
+    header = f"{one(SECRET)} {one(OTHER)}"
+    secrets = (order[known], b"wbhsec_of_another_webhook")
+
+    assert judge(header, secrets=secrets) == Match(0, NOW)
+    assert judge(header, secrets=secrets[::-1]) == Match(1, NOW)
+
+
+def test_f142_each_set_is_judged_by_its_own_time():
+    header = f"{one(SECRET, NOW - 5000)} {one(OTHER, NOW)}"
+
+    assert judge(header, secrets=(OTHER,)) == Match(0, NOW)
+    assert judge(header, secrets=(SECRET,)) is Refusal.TOO_OLD
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY + b"\n",
+        b"\xef\xbb\xbf" + BODY,
+        BODY.replace(b":", b": "),
+        BODY.replace(b"{", b"{\r\n"),
+        b"",
+    ],
+)
+def test_f143_a_body_that_is_not_what_was_signed_is_refused(body):
+    assert judge(one(), body=body) is Refusal.MISMATCH
+
+
+def test_a_body_over_five_mebibytes_is_not_even_hashed():
+    body = b" " * (LARGEST_BODY + 1)
+
+    assert judge(one(body=body), body=body) is Refusal.BODY_TOO_LARGE
+
+
+@given(st.data())
+def test_f140_no_single_change_of_a_header_is_accepted(data):
+    header = one()
+    place = data.draw(st.integers(0, len(header) - 1))
+    letter = data.draw(st.characters(codec="utf-8"))
+    changed = header[:place] + letter + header[place + 1 :]
+
+    if changed.lower() != header:
+        assert isinstance(judge(changed), Refusal)
+
+
+@given(st.text(max_size=300))
+def test_f140_no_text_makes_it_raise(header):
+    assert isinstance(judge(header), Refusal)

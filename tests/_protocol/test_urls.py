@@ -1,0 +1,183 @@
+"""Which base URLs are accepted, and which credential goes where (T3, T27)."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._protocol.urls import (
+    DEFAULT_BASE_URL,
+    address_of,
+    check_credential,
+    is_loopback,
+    origin_of,
+)
+from persona_share.errors import ConfigurationError, InsecureOriginError, PersonaError
+
+
+def test_the_default_is_the_service_over_https():
+    address = address_of()
+    assert address.base_url == "https://api.withpersona.com/api/v1" == DEFAULT_BASE_URL
+    assert address.origin == "https://api.withpersona.com"
+    assert address.secure
+    assert not address.loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "base_url"),
+    [
+        ("https://api.withpersona.com/api/v1/", "https://api.withpersona.com/api/v1"),
+        ("https://withpersona.com/api/v1", "https://withpersona.com/api/v1"),
+        ("HTTPS://API.withpersona.com:443", "https://api.withpersona.com"),
+        ("https://127.0.0.1:8443/api/v1", "https://127.0.0.1:8443/api/v1"),
+        ("https://[::1]:8443/api/v1", "https://[::1]:8443/api/v1"),
+        ("https://localhost", "https://localhost"),
+    ],
+)
+def test_an_accepted_base_url_is_brought_into_one_form(text, base_url):
+    assert address_of(text).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8080/api/v1",
+        "http://127.9.9.9/api/v1",
+        "http://[::1]:8080/api/v1",
+        "http://localhost:8080/api/v1",
+    ],
+)
+def test_t3_http_to_loopback_needs_a_word_of_consent(text):
+    with pytest.raises(InsecureOriginError, match="insecure_local=True"):
+        address_of(text)
+    address = address_of(text, insecure_local=True)
+    assert address.loopback
+    assert not address.secure
+    assert address.base_url == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://api.withpersona.com/api/v1",
+        "http://127.0.0.1.example.com/api/v1",
+        "http://localhost.example.com/",
+        "http://10.0.0.1/",
+        "http://0.0.0.0/",
+        "http://2130706433/",
+        "http://127.1/",
+    ],
+)
+def test_t3_http_to_anywhere_else_is_refused_whatever_is_said(text):
+    with pytest.raises(InsecureOriginError):
+        address_of(text, insecure_local=True, allowed_hosts=["10.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "api.withpersona.com/api/v1",
+        "//api.withpersona.com/api/v1",
+        "ftp://api.withpersona.com/",
+        "file:///etc/passwd",
+        "https://",
+        "https:///api/v1",
+        "https://user@api.withpersona.com/",
+        "https://user:pw@api.withpersona.com/",
+        "https://api.withpersona.com/api/v1?x=1",
+        "https://api.withpersona.com/api/v1?",
+        "https://api.withpersona.com/api/v1#x",
+        "https://api.withpersona.com#",
+        "https://api.withpersona.com/api/../admin",
+        "https://api.withpersona.com/./api",
+        "https://api.withpersona.com/api//v1",
+        "https://api.withpersona.com/%2e%2e/",
+        "https://api.withpersona.com\\@evil.example/",
+        "https://api.withpersona.com:99999/",
+        "https://api.withpersona.com:x/",
+        "https://api.with\tpersona.com/",
+        "https://api.withpersona.com/\r\nX: y",
+        "https://[::1/",
+        "https://аpi.withpersona.com/",  # noqa: RUF001 — a Cyrillic letter
+        "https://api.withpersona.com./",
+        "https://evil.example/api/v1",
+        "https://api.withpersona.com.evil.example/",
+        "https://evilwithpersona.com/",
+        "https://169.254.169.254/",
+    ],
+)
+def test_t27_anything_else_is_refused(text):
+    with pytest.raises(ConfigurationError) as caught:
+        address_of(text)
+    assert not isinstance(caught.value, InsecureOriginError)
+    assert "pw" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_t27_another_host_must_be_named():
+    text = "https://persona.Corp.example:8443/api/v1"
+    address = address_of(text, allowed_hosts=["Persona.corp.example"])
+    assert address.base_url == "https://persona.corp.example:8443/api/v1"
+    with pytest.raises(ConfigurationError, match=r"persona\.corp\.example"):
+        address_of(text, allowed_hosts=["corp.example"])
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_it_do_anything_but_accept_or_refuse(text):
+    for candidate in (text, f"https://{text}", f"https://api.withpersona.com/{text}"):
+        try:
+            address = address_of(candidate)
+        except PersonaError:
+            continue
+        assert address.secure
+        assert address.loopback or address.host.endswith("withpersona.com")
+
+
+def test_loopback_is_told_by_the_name_alone():
+    yes = ["127.0.0.1", "127.255.0.3", "::1", "localhost"]
+    no = ["128.0.0.1", "::2", "localhost.localdomain", "example.com", ""]
+    assert [is_loopback(host) for host in yes] == [True] * 4
+    assert [is_loopback(host) for host in no] == [False] * 5
+
+
+def test_a_sandbox_s_credential_goes_to_loopback_only():
+    check_credential("Bearer localbox_1", address_of("https://127.0.0.1"))
+    check_credential("Bearer persona_sandbox_1", address_of())
+    check_credential("Bearer persona_production_1", address_of())
+    with pytest.raises(InsecureOriginError) as caught:
+        check_credential("Bearer localbox_CANARY", address_of())
+    assert "CANARY" not in str(caught.value)
+
+
+# ── Origins of any address ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.withpersona.com",
+        "https://API.withpersona.com:443/api/v1/x?y#z",
+        "HTTPS://user:password@api.withpersona.com/",
+    ],
+)
+def test_one_origin_has_many_spellings(url):
+    assert origin_of(url) == "https://api.withpersona.com:443"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.withpersona.com/",
+        "https://api.withpersona.com:8443/",
+        "https://api.withpersona.com./",
+        "https://api.withpersona.com@evil.example/",
+        "https://evil.example/https://api.withpersona.com/",
+        "https://api.withpersona.com.evil.example/",
+        "//api.withpersona.com/",
+        "ftp://api.withpersona.com/",
+        "https://api.withpersona.com:x/",
+        "https://[::1/",
+        "",
+    ],
+)
+def test_t2_what_only_looks_like_an_origin_is_another_one_or_none(url):
+    assert origin_of(url) != origin_of("https://api.withpersona.com")

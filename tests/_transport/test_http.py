@@ -1,0 +1,96 @@
+"""What is AiohttpSender's alone: a session that it borrows, a switch of protocols."""
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from persona_share._protocol.urls import address_of
+from persona_share._transport.http import AiohttpSender
+from persona_share.errors import (
+    ClientClosedError,
+    PoolTimeoutError,
+    WrongEventLoopError,
+)
+from persona_share.model.policy import Pool
+from persona_share.testing import FakeClock
+from tests.servers import RawServer, a_request, answer, answering, sender_to, silence
+
+
+@pytest.mark.asyncio
+async def test_a_borrowed_session_lends_its_connections_and_nothing_else():
+    traced = []
+    trace = aiohttp.TraceConfig()
+
+    async def on_start(*arguments):
+        traced.append(arguments)
+
+    trace.on_request_start.append(on_start)
+    server = RawServer(answering(answer(500, headers=[("Set-Cookie", "a=b")])))
+    async with server:
+        session = aiohttp.ClientSession(
+            "http://127.0.0.1:1",
+            headers={"Authorization": "Bearer theirs", "X-Theirs": "1"},
+            cookies={"theirs": "1"},
+            raise_for_status=True,
+            trace_configs=[trace],
+        )
+        async with session, sender_to(server.url, session=session) as sender:
+            response = await sender.send(a_request())
+            await sender.close()
+            assert not session.closed
+            assert len(session.cookie_jar) == 1
+    assert response.status == 500
+    assert b"theirs" not in server.received.lower()
+    assert traced == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("limits", [{"limit": 1}, {"limit_per_host": 1}], ids=str)
+async def test_f5_a_borrowed_session_bounds_the_places_by_its_own_limit(limits):
+    connector = aiohttp.TCPConnector(**limits)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        options = {"session": session, "pool": Pool(size=50, patience=0.02)}
+        async with RawServer(silence) as server, sender_to(server.url, **options) as s:
+            first = asyncio.create_task(s.send(a_request()))
+            await server.reached()
+            with pytest.raises(PoolTimeoutError):
+                await s.send(a_request())
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_a_closed_borrowed_session_is_reported_at_once():
+    session = aiohttp.ClientSession()
+    await session.close()
+    sender = AiohttpSender(address_of(), now=FakeClock().now, session=session)
+    with pytest.raises(ClientClosedError):
+        await sender.open()
+
+
+def test_a_borrowed_session_of_another_loop_is_refused():
+    async def made():
+        return aiohttp.ClientSession()
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        session = first.run(made())
+        sender = AiohttpSender(address_of(), now=FakeClock().now, session=session)
+        with pytest.raises(WrongEventLoopError):
+            second.run(sender.open())
+        first.run(session.close())
+
+
+@pytest.mark.asyncio
+async def test_a_switch_of_protocols_is_no_success_and_pours_nothing():
+    class Sink:
+        cap = 99
+
+        async def begin(self, headers):
+            raise AssertionError(headers)
+
+    server = RawServer(answering(answer(101, b"{}", [("Upgrade", "x")])))
+    async with server, sender_to(server.url) as sender:
+        response = await sender.send(a_request(sink=Sink()))
+    assert response.status == 101
+    assert not response.ok

@@ -1,0 +1,75 @@
+"""The real world, as far as a test can tell."""
+
+import datetime as dt
+import re
+
+import pytest
+
+from persona_share._transport.runtime import (
+    Progress,
+    SystemClock,
+    real_world,
+    seeded_roll,
+)
+
+
+def test_dice_and_keys_differ_each_time():
+    world = real_world()
+    assert len({world.new_key() for _ in range(100)}) == 100
+    assert len({world.roll() for _ in range(100)}) == 100
+    assert all(0 <= world.roll() < 1 for _ in range(100))
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-.{17}", world.new_key())
+
+
+def test_each_world_has_a_fingerprint_key_of_its_own_that_is_not_shown():
+    one, other = real_world(), real_world()
+    assert len(one.fingerprint_key) == 32
+    assert one.fingerprint_key != other.fingerprint_key
+    assert repr(one.fingerprint_key) not in repr(one)
+
+
+def test_the_clock_goes_on_and_its_wall_time_is_utc():
+    clock = SystemClock()
+    assert clock.now() <= clock.now()
+    assert clock.wall().tzinfo is dt.UTC
+
+
+@pytest.mark.asyncio
+async def test_sleeping_returns():
+    clock = SystemClock()
+    before = clock.now()
+    await clock.sleep(0.001)
+    assert clock.now() - before >= 0.0009
+
+
+def test_dice_of_one_seed_fall_alike():
+    one, other = seeded_roll(7), seeded_roll(7)
+    assert [one() for _ in range(5)] == [other() for _ in range(5)]
+
+
+class Hands:
+    """Two clocks that a test moves by hand."""
+
+    monotonic = 100.0
+    wall = 5_000.0
+
+
+def test_without_a_clock_that_counts_suspension_the_wall_clock_shows_it():
+    hands = Hands()
+    now = Progress(lambda: hands.monotonic, lambda: hands.wall)
+    assert now() == 0
+    hands.monotonic += 1
+    hands.wall += 1
+    assert now() == 1
+    hands.wall += 3_600  # the machine slept
+    assert now() == 3_601
+
+
+def test_a_wall_clock_set_back_holds_nothing_up():
+    hands = Hands()
+    now = Progress(lambda: hands.monotonic, lambda: hands.wall)
+    hands.wall -= 3_600
+    assert now() == 0
+    hands.monotonic += 5
+    hands.wall += 5
+    assert now() == 5

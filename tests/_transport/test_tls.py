@@ -1,0 +1,218 @@
+"""TLS and proxies (T4, T5)."""
+
+import asyncio
+import datetime as dt
+import ipaddress
+import ssl
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from persona_share._protocol.urls import address_of
+from persona_share._transport.tls import (
+    Proxy,
+    checked_context,
+    default_context,
+    proxy_of,
+)
+from persona_share.errors import (
+    ConfigurationError,
+    ConnectError,
+    InsecureOriginError,
+    Phase,
+    ProxyError,
+    TLSVerificationError,
+)
+from persona_share.model.secret import Secret
+from tests import servers
+from tests.servers import (
+    RawServer,
+    a_request,
+    answer,
+    answering,
+    ending_with,
+)
+
+
+OFFICIAL = address_of()
+LOCAL = address_of("https://127.0.0.1/api/v1")
+PASSWORD = "CANARY-proxy-password"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """Make a certificate for 127.0.0.1 that nobody signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def tls(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    return context
+
+
+@pytest.mark.asyncio
+async def test_f7_a_certificate_nobody_vouches_for_is_refused_before_anything_is_sent(
+    sender_to, tls
+):
+    server = RawServer(answering(answer()), tls=tls)
+    async with server, sender_to(server.url) as sender:
+        with pytest.raises(TLSVerificationError) as caught:
+            await sender.send(a_request())
+    assert caught.value.phase is Phase.NOT_SENT
+    assert not caught.value.retryable
+    assert server.received == b""
+
+
+@pytest.mark.asyncio
+async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls):
+    server = RawServer(answering(answer()), tls=tls)
+    async with server:
+        lax = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
+        async with lax, servers.sender_to(server.url, session=lax) as sender:
+            theirs = await lax.get(server.url)  # there is a connection to reuse now
+            await theirs.read()
+            before = server.received
+            with pytest.raises(TLSVerificationError):
+                await sender.send(a_request())
+            assert server.received == before
+
+
+@pytest.mark.asyncio
+async def test_a_context_with_an_authority_of_ones_own_works(sender_to, tls, authority):
+    own = ssl.create_default_context(cafile=str(authority))
+    server = RawServer(answering(answer()), tls=tls)
+    async with server, sender_to(server.url, ssl_context=own) as sender:
+        assert (await sender.send(a_request())).status == 200
+
+
+@pytest.mark.asyncio
+async def test_f8_a_server_with_an_old_protocol_is_not_tried_again(sender_to):
+    async def old(connection):
+        await connection.send(bytes.fromhex("15030100020246"))  # protocol_version
+        await asyncio.Event().wait()
+
+    server = RawServer(old)
+    async with server, sender_to(f"https://127.0.0.1:{server.port}") as sender:
+        with pytest.raises(ConnectError, match="TLS handshake failed") as caught:
+            await sender.send(a_request())
+    assert caught.value.phase is Phase.NOT_SENT
+    assert not caught.value.retryable
+
+
+def test_the_default_context_verifies_and_is_new_enough():
+    context = default_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("name_too", [True, False])
+def test_t4_a_context_that_verifies_nothing_is_for_loopback_only(name_too):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    if name_too:
+        context.verify_mode = ssl.CERT_NONE
+    assert checked_context(context, LOCAL) is context
+    with pytest.raises(InsecureOriginError):
+        checked_context(context, OFFICIAL)
+
+
+@pytest.mark.parametrize(
+    "oldest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.MINIMUM_SUPPORTED]
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")  # that old
+def test_t4_a_context_of_an_old_protocol_is_for_loopback_only(oldest):
+    context = ssl.create_default_context()
+    context.minimum_version = oldest
+    assert checked_context(context, LOCAL) is context
+    with pytest.raises(InsecureOriginError, match="older than TLS"):
+        checked_context(context, OFFICIAL)
+
+
+# ── Proxies ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_proxy_s_password_is_kept_apart_from_its_address():
+    proxy = proxy_of(Secret(f"http://user:{PASSWORD}@proxy.example:3128"), OFFICIAL)
+    assert str(proxy.url) == "http://proxy.example:3128"
+    assert proxy.headers is not None
+    assert proxy.headers["Proxy-Authorization"].startswith("Basic ")
+    assert PASSWORD not in repr(proxy)
+    assert "Basic" not in repr(proxy)
+    assert "Basic" not in repr(proxy.headers)
+
+
+def test_no_proxy_is_no_proxy():
+    assert proxy_of(None, OFFICIAL) == Proxy()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "proxy:3128", "socks5://proxy", "http://", "http://[x"]
+)
+def test_what_is_no_proxy_s_address_is_refused(text):
+    with pytest.raises(ConfigurationError) as caught:
+        proxy_of(text, OFFICIAL)
+    assert caught.value.__context__ is None
+
+
+def test_a_request_in_the_clear_does_not_go_through_a_proxy():
+    local = address_of("http://127.0.0.1:8080", insecure_local=True)
+    with pytest.raises(InsecureOriginError):
+        proxy_of("http://proxy.example", local)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "again"), [(407, False), (503, True)])
+async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(
+    sender_to, status, again
+):
+    refusal = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+    async with RawServer(ending_with(refusal)) as proxy:
+        url = proxy.url.replace("http://", f"http://user:{PASSWORD}@")
+        async with sender_to("https://127.0.0.1:1", proxy=url) as sender:
+            with pytest.raises(ProxyError) as caught:
+                await sender.send(a_request())
+    assert proxy.received.startswith(b"CONNECT 127.0.0.1:1 ")
+    assert b"Proxy-Authorization: Basic " in proxy.received
+    assert b"CANARY" not in proxy.received  # neither ours nor, in the clear, its own
+    assert caught.value.phase is Phase.NOT_SENT
+    assert caught.value.retryable is again
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_that_is_not_there_is_told_from_a_server_that_is_not(sender_to):
+    sender = sender_to("https://127.0.0.1:1", proxy="http://127.0.0.1:1")
+    async with sender as opened:
+        with pytest.raises(ProxyError):
+            await opened.send(a_request())

@@ -1,0 +1,116 @@
+"""The watch over attempts: silence and length, and nobody's cancel but its own."""
+
+import asyncio
+import time
+
+import attrs
+import pytest
+
+from persona_share._transport.watch import Watch
+from persona_share.errors import ConnectionLostError
+from persona_share.model.policy import Timeouts
+from tests.servers import (
+    RawServer,
+    a_request,
+    answer,
+    dripping,
+    sender_to,
+    silence,
+    stalling_body,
+)
+
+
+WATCHFUL = Timeouts(connect=0.05, read=0.1, attempt=0.4)
+TURN = 0.1 / 20
+
+
+async def reason_of(behaviour, request=None):
+    now = asyncio.get_running_loop().time
+    server = RawServer(behaviour)
+    async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
+        started = now()
+        with pytest.raises(ConnectionLostError) as caught:
+            await sender.send(request or a_request())
+        took = now() - started
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    return caught.value.attempts[0].reason, took
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("behaviour", [silence, stalling_body])
+async def test_f14_a_silence_ends_an_attempt_and_leaves_no_cancel_behind(behaviour):
+    reason, took = await reason_of(behaviour)
+    assert reason == "read timeout"
+    assert took >= WATCHFUL.read
+
+
+@pytest.mark.asyncio
+async def test_f15_a_lively_answer_is_ended_when_an_attempt_took_too_long():
+    reason, took = await reason_of(dripping(0.02))
+    assert reason == "timeout"
+    assert took >= WATCHFUL.attempt
+
+
+@pytest.mark.asyncio
+async def test_f14_a_request_with_a_body_is_ended_all_the_same():
+    request = attrs.evolve(a_request("POST"), body=b"{}")
+    assert (await reason_of(silence, request))[0] == "read timeout"
+
+
+@pytest.mark.asyncio
+async def test_a_cancel_from_outside_goes_through():
+    server = RawServer(silence)
+    async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
+        call = asyncio.create_task(sender.send(a_request()))
+        await asyncio.wait([call], timeout=0.03)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+@pytest.mark.asyncio
+async def test_a_cancel_from_outside_wins_over_one_of_the_watch():
+    server = RawServer(silence)
+    async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
+        call = asyncio.create_task(sender.send(a_request()))
+        while not call.cancelling():  # noqa: ASYNC110 — what the watch does, it tells nobody
+            await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+@pytest.mark.asyncio
+async def test_a_loop_that_stood_still_is_not_the_servers_silence():
+    async def slow(connection):
+        await connection.request()
+        time.sleep(0.3)  # noqa: ASYNC251 — the loop of the client stands still, too
+        await connection.send(answer(200, b"{}"))
+
+    server = RawServer(slow)
+    async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
+        assert (await sender.send(a_request())).body == b"{}"
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_looked_at_when_nothing_is_watched():
+    task, watch = asyncio.current_task(), Watch(WATCHFUL)
+    assert task is not None
+    watch.begin(task).ended()
+    await asyncio.sleep(4 * TURN)  # noqa: TID251 — the loop's timers are its own
+    assert watch.looks == 1
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "left", "suits"),
+    [
+        (Timeouts(), 100, True),
+        (Timeouts(), 62, False),  # it may end two turns late
+        (Timeouts(connect=5, read=5), 100, False),
+        (Timeouts(connect=5, attempt=5), 100, False),
+    ],
+)
+def test_only_an_attempt_that_has_time_is_watched(timeouts, left, suits):
+    assert Watch(timeouts).suits(a_request(), left) is suits

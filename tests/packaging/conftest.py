@@ -1,0 +1,100 @@
+"""What a release is made of, built once, and environments with nothing else in them.
+
+Nothing is downloaded: what an environment may have besides is linked from this one.
+"""
+
+import functools
+import re
+import subprocess
+import sys
+import venv
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import attrs
+import pytest
+from packaging.requirements import Requirement
+
+from tests.packaging.measures import summary
+
+
+HOUSE = Path(__file__).parents[2]
+
+
+def run(*command, cwd=None):
+    """Run a command and answer what it prints, failed or not."""
+    found = subprocess.run(  # noqa: S603 - our own interpreters
+        command, cwd=cwd, capture_output=True, text=True, check=False
+    )
+    return found.returncode, found.stdout + found.stderr
+
+
+@attrs.frozen
+class Release:
+    wheel: Path
+    sdist: Path
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """Answer the wheel and the sdist of this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    code, told = run(sys.executable, "-m", "hatchling", "build", "-d", out, cwd=HOUSE)
+    assert code == 0, told
+    [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
+    return Release(wheel, sdist)
+
+
+def closure(*names):
+    """Answer these distributions and all that they need in this environment."""
+    found, left = {}, list(names)
+    while left:
+        requirement = Requirement(left.pop())
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        wanted = requirement.marker is None or requirement.marker.evaluate()
+        if not wanted or name in found:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:
+            continue  # of an extra that is not wanted here
+        left += [
+            each
+            for each in found[name].requires or ()
+            if "extra ==" not in each and "extra==" not in each
+        ]
+    return list(found.values())
+
+
+def link(each: Distribution, into: Path):
+    """Make a distribution of this environment importable in another one."""
+    for top in {Path(file).parts[0] for file in each.files or ()}:
+        place = Path(str(each.locate_file(top)))
+        if top not in ("..", "__pycache__") and place.exists():
+            (into / top).symlink_to(place)
+
+
+@pytest.fixture(scope="session")
+def environment(release, tmp_path_factory):
+    """Answer what makes an environment of the wheel and of these distributions."""
+
+    @functools.cache
+    def made(*names):
+        home = tmp_path_factory.mktemp("venv")
+        venv.create(home, with_pip=False, symlinks=True)
+        python = home / "bin" / "python"
+        [site] = home.glob("lib/python*/site-packages")
+        core = distribution("persona-share").requires or ()
+        wanted = [each for each in core if "extra ==" not in each]
+        for each in closure(*wanted, *names):
+            link(each, site)
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+        code, told = run(*pip, "--no-deps", "--no-index", release.wheel)
+        assert code == 0, told
+        return python
+
+    return made
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(summary())

@@ -1,0 +1,63 @@
+"""A wheel and an sdist have the package in them, and nothing of the workshop."""
+
+import tarfile
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import PurePosixPath
+
+from tests.packaging.conftest import HOUSE
+
+
+PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def sources():
+    return {
+        path.relative_to(HOUSE).as_posix()
+        for path in (HOUSE / "persona_share").rglob("*")
+        if path.suffix in (".py", ".typed")
+    }
+
+
+def test_the_wheel_holds_the_package_and_what_describes_it(release):
+    names = set(zipfile.ZipFile(release.wheel).namelist())
+    described = {name for name in names if ".dist-info/" in name}
+    assert names - described == sources()
+    assert "persona_share/py.typed" in names
+
+
+def test_the_sdist_holds_the_package_and_what_it_is_built_from(release):
+    with tarfile.open(release.sdist) as archive:
+        names = {PurePosixPath(each.name) for each in archive.getmembers()}
+    inside = {name.relative_to(name.parts[0]).as_posix() for name in names}
+    about = {
+        ".gitignore",  # the builder's own, so that the sdist builds as the checkout does
+        "CHANGELOG.md",
+        "LICENSE",
+        "PKG-INFO",
+        "README.md",
+        "SECURITY.md",
+        "pyproject.toml",
+    }
+    assert inside == sources() | about
+
+
+def test_the_wheel_says_what_it_needs_and_where_pytest_finds_its_plugin(release):
+    archive = zipfile.ZipFile(release.wheel)
+    [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+    found = Parser().parsestr(archive.read(metadata).decode())
+    core = [each for each in found.get_all("Requires-Dist") if "extra" not in each]
+    assert len(core) == len(PROJECT["dependencies"]) == 5
+    assert set(found.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
+    [points] = [
+        name for name in archive.namelist() if name.endswith("entry_points.txt")
+    ]
+    assert (
+        "persona_share = persona_share.pytest_plugin" in archive.read(points).decode()
+    )
+
+
+def test_the_change_log_knows_of_this_version_or_of_changes_since():
+    changes = (HOUSE / "CHANGELOG.md").read_text("utf-8")
+    assert "## [Unreleased]" in changes or f"## [{PROJECT['version']}]" in changes

@@ -1,0 +1,83 @@
+"""What is installed works where there is nothing else."""
+
+import shutil
+
+from tests.packaging.conftest import HOUSE, run
+
+
+STRANGER = HOUSE / "tests" / "stranger"
+STORES = "from persona_share import stores; KEY = b'k' * 32"
+NOT_THERE = [
+    "click",
+    "cryptography",
+    "httpx",
+    "joserfc",
+    "opentelemetry",
+    "pytest",
+    "redis",
+    "rich",
+    "rich_click",
+    "starlette",
+]
+
+
+def test_core_dependencies_alone_open_every_room(environment):
+    python = environment()
+    code, told = run(
+        python,
+        "-Ic",
+        f"""
+import asyncio, importlib.util
+missing = {NOT_THERE!r}
+assert not [name for name in missing if importlib.util.find_spec(name)]
+import persona_share
+for name in persona_share.__all__:
+    getattr(persona_share, name)
+for name in persona_share.testing.__all__:
+    getattr(persona_share.testing, name)
+import persona_share.integrations.aiohttp, persona_share.integrations.aiohttp_client
+from persona_share import PersonaClient
+from persona_share.sandbox import Sandbox
+
+async def main():
+    async with Sandbox() as box:
+        inquiry = box.add_inquiry()
+        options = dict(base_url=box.url, insecure_local=True)
+        async with PersonaClient(box.source.api_key, **options) as client:
+            print((await client.inquiries.retrieve(inquiry.id)).status)
+            print(persona_share.__version__)
+
+asyncio.run(main())
+""",
+    )
+    assert code == 0, told
+    assert told.split() == ["completed", "0.1.0"]
+
+
+def test_who_lacks_an_extra_is_told_which_one(environment):
+    python = environment()
+    for code, extra in (
+        ("import persona_share.cli as c; c.main()", "persona-share[cli]"),
+        ("import persona_share as p; p.PersonaClient('k', http='httpx')", "[httpx]"),
+        (
+            f"{STORES}; stores.RedisStore('redis://127.0.0.1', plaintext=True)",
+            "[redis]",
+        ),
+        (f"{STORES}; stores.Encrypted(stores.MemoryStore(), keys=[KEY])", "[crypto]"),
+    ):
+        failed, told = run(python, "-Ic", code)
+        assert failed, code
+        assert extra in told.splitlines()[-1]
+
+
+def test_a_stranger_tests_a_program_with_the_plugin(environment, tmp_path):
+    python = environment("pytest", "pytest-asyncio")
+    project = tmp_path / "stranger"
+    shutil.copytree(STRANGER, project, ignore=shutil.ignore_patterns("__pycache__"))
+    code, told = run(
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error",
+        "-o", "asyncio_default_fixture_loop_scope=function", cwd=project,
+    )  # fmt: skip
+    assert code == 1, told
+    assert "1 failed, 1 passed" in told
+    assert "LeakError: a planted secret reached the log shop" in told

@@ -1,0 +1,75 @@
+"""F148: the answer of a redemption is lost, and the share token tells what became of it.
+
+It is never redeemed a second time: one event on each side is the proof.
+"""
+
+import pytest
+
+from persona_share.errors import OutcomeUnknownError
+from persona_share.model.share_token import ShareTokenStatus
+from tests.scenarios.sharing import REDEEM, RETRIEVE, offered, redemptions, waited
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("times", [1, 2, None])
+async def test_f148_however_often_the_answer_is_lost_it_is_redeemed_once(
+    journey, times
+):
+    token = await offered(journey)
+    journey.box.faults.lose_answer(REDEEM, times=times)
+
+    redeeming = await journey.until(journey.destination.share_tokens.redeem(token.id))
+    done = await waited(journey, token)
+
+    assert redeeming.status in {ShareTokenStatus.PENDING, ShareTokenStatus.REDEEMED}
+    assert done.destination_id is not None
+    assert await redemptions(journey, token) == 1
+    keys = {each.idempotency_key for each in journey.box.log.find(REDEEM)}
+    assert len(keys) == 1
+
+
+@pytest.mark.asyncio
+async def test_f148_a_destination_is_part_of_what_is_settled(journey):
+    target = journey.box.add_inquiry(organization=journey.box.destination)
+    token = await offered(journey)
+    journey.box.faults.lose_answer(REDEEM, times=None)
+
+    redeeming = await journey.until(
+        journey.destination.share_tokens.redeem(token.id, destination_id=target.id)
+    )
+
+    assert redeeming.destination_id == target.id
+    assert journey.box.log.count(RETRIEVE) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [409, 422])
+async def test_f148_a_service_that_forgot_the_key_refuses_and_is_not_believed(
+    journey, status
+):
+    journey.box.switches.share_conflict_status = status
+    journey.box.switches.key_retention = 0.0
+    token = await offered(journey)
+    journey.box.faults.lose_answer(REDEEM, times=1)
+
+    redeeming = await journey.until(journey.destination.share_tokens.redeem(token.id))
+
+    assert redeeming.status is ShareTokenStatus.PENDING
+    assert journey.box.log.count(REDEEM, status=status) == 1
+
+
+@pytest.mark.asyncio
+async def test_f148_where_nothing_happened_the_same_key_is_advised(journey):
+    token = await offered(journey)
+    journey.box.faults.answer(REDEEM, 500, times=None)
+
+    with pytest.raises(OutcomeUnknownError) as caught:
+        await journey.until(journey.destination.share_tokens.redeem(token.id))
+    journey.box.faults.clear()
+    key = caught.value.idempotency_key
+    await journey.destination.share_tokens.redeem(token.id, idempotency_key=key)
+    await waited(journey, token)
+
+    assert "same idempotency_key" in caught.value.advice
+    assert await redemptions(journey, token) == 1
+    assert len({each.idempotency_key for each in journey.box.log.find(REDEEM)}) == 1

@@ -1,0 +1,212 @@
+"""Share tokens from their offer to what becomes of them."""
+
+from datetime import timedelta
+
+import pytest
+
+from persona_share.errors import (
+    ConflictError,
+    NotFoundError,
+    RedemptionFailedError,
+    RedemptionPendingError,
+    ShareTokenExpiredError,
+)
+from persona_share.model.share_token import (
+    Direction,
+    FailureReason,
+    RedeemMode,
+    ShareTokenStatus,
+)
+from tests.scenarios.sharing import REDEEM, RETRIEVE, connected, offered, waited
+
+
+@pytest.mark.asyncio
+async def test_an_inquiry_is_cloned_with_its_verifications(journey):
+    (inquiry_id,) = journey.box.populate(1)
+    original = await journey.source.inquiries.retrieve(inquiry_id)
+    token = await offered(journey, inquiry_id, expires_in=timedelta(hours=1))
+
+    redeeming = await journey.destination.share_tokens.redeem(token.id)
+    done = await waited(journey, token)
+    clone = await journey.destination.inquiries.retrieve(
+        done.destination_id, include=["verifications"]
+    )
+    ours = await journey.source.share_tokens.retrieve(token.id)
+
+    assert redeeming.status is ShareTokenStatus.PENDING
+    assert redeeming.destination_id is None
+    assert (done.mode, ours.redeem_mode) == (RedeemMode.CLONE, RedeemMode.CLONE)
+    assert done.redeemed_at == ours.redeemed_at
+    assert clone.id != inquiry_id
+    assert clone.values == original.values
+    assert [each.type for each in clone.related("verifications")] == [
+        "verification/government-id",
+        "verification/selfie",
+    ]
+    assert token.expires_at - token.created_at == timedelta(hours=1)
+
+
+@pytest.mark.asyncio
+async def test_an_existing_inquiry_is_filled_with_mapped_fields_and_run(journey):
+    account = journey.box.add_account(fields={"membership": "gold"})
+    target = await journey.destination.inquiries.create(fields={"level": "none"})
+    token = await offered(journey, account.id)
+
+    redeeming = await journey.destination.share_tokens.redeem(
+        token.id, destination_id=target.id, field_mappings={"membership": "level"}
+    )
+    done = await waited(journey, token)
+    filled = await journey.destination.inquiries.retrieve(target.id)
+
+    assert redeeming.redeem_mode is RedeemMode.HYDRATE
+    assert redeeming.destination_id == done.destination_id == target.id
+    assert filled.values["level"] == "gold"
+    assert filled.status == "completed"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["account", "transaction"])
+async def test_an_object_fills_another_one_of_its_kind(journey, kind):
+    add = getattr(journey.box, f"add_{kind}")
+    source = add(fields={"country": "FR"})
+    target = add(organization=journey.box.destination, fields={"country": "DE"})
+    token = await offered(journey, source.id)
+
+    await journey.destination.share_tokens.redeem(token.id, destination_id=target.id)
+    done = await waited(journey, token)
+    plural = getattr(journey.destination, f"{kind}s")
+    filled = await plural.retrieve(target.id)
+
+    assert done.token.destination.id == target.id
+    assert filled.values["country"] == "FR"
+
+
+@pytest.mark.asyncio
+async def test_a_verification_is_cloned(journey):
+    token = await offered(journey, journey.box.add_verification(kind="selfie").id)
+
+    await journey.destination.share_tokens.redeem(token.id)
+    done = await waited(journey, token)
+    clone = await journey.destination.verifications.retrieve_selfie(done.destination_id)
+
+    assert clone.type == "verification/selfie"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("reason", [each.value for each in FailureReason])
+async def test_f147_a_redemption_that_fails_is_raised_with_its_reason(journey, reason):
+    journey.box.faults.fail_redemption(reason)
+    token = await offered(journey)
+    await journey.destination.share_tokens.redeem(token.id)
+
+    with pytest.raises(RedemptionFailedError) as caught:
+        await waited(journey, token)
+
+    assert (caught.value.reason, caught.value.share_token_id) == (reason, token.id)
+    assert journey.box.log.count(REDEEM) == 1
+
+
+@pytest.mark.asyncio
+async def test_f147_a_source_that_was_redacted_meanwhile_fails(journey):
+    inquiry = journey.box.add_inquiry()
+    token = await offered(journey, inquiry.id)
+    await journey.destination.share_tokens.redeem(token.id)
+    await journey.source.inquiries.redact(inquiry.id)
+
+    with pytest.raises(RedemptionFailedError) as caught:
+        await waited(journey, token)
+
+    assert caught.value.reason == "source_redacted"
+
+
+@pytest.mark.asyncio
+async def test_f147_a_redemption_that_never_ends_is_waited_for_politely(journey):
+    journey.box.switches.redemption_seconds = float("inf")
+    token = await offered(journey)
+    await journey.destination.share_tokens.redeem(token.id)
+
+    with pytest.raises(RedemptionPendingError) as caught:
+        await waited(journey, token, seconds=300, step=10)
+
+    assert caught.value.last_status == "pending"
+    # 1, 2, 4, 8, 16 and then 30 s apart, with a little jitter: a dozen in 300 s.
+    assert 10 <= journey.box.log.count(RETRIEVE) <= 16
+    assert journey.box.log.count(REDEEM) == 1
+
+
+@pytest.mark.asyncio
+async def test_f147_a_share_token_that_has_vanished_is_told_at_once(journey):
+    with pytest.raises(NotFoundError):
+        await journey.destination.share_tokens.wait("cnst_nowhere", timeout=300)
+
+    assert journey.box.log.count(RETRIEVE) == 1
+
+
+@pytest.mark.asyncio
+async def test_either_side_ends_an_offer_and_who_waits_is_told(journey):
+    ended = await offered(journey)
+    await journey.source.share_tokens.expire(ended.id)
+    late = await offered(journey, expires_in=timedelta(seconds=60))
+    journey.clock.advance(61)
+
+    for token in (ended, late):
+        with pytest.raises(ShareTokenExpiredError):
+            await waited(journey, token)
+        with pytest.raises(ConflictError):
+            await journey.destination.share_tokens.redeem(token.id)
+
+
+@pytest.mark.asyncio
+async def test_each_side_lists_what_it_made_and_what_it_received(journey):
+    connection = await connected(journey)
+    made = [
+        await journey.source.share_tokens.create(
+            connection_id=connection.id, source_id=journey.box.add_inquiry().id
+        )
+        for _ in range(3)
+    ]
+    await journey.destination.share_tokens.redeem(made[0].id)
+
+    inbound = journey.destination.share_tokens.list(
+        connection_id=connection.id, direction=Direction.INBOUND, page_size=2
+    )
+    pending = journey.source.share_tokens.list(status=ShareTokenStatus.PENDING)
+    wrong_way = await journey.source.share_tokens.list(direction=Direction.INBOUND)
+
+    assert [each.id async for each in inbound] == [each.id for each in made[::-1]]
+    assert [each.id async for each in pending] == [made[0].id]
+    assert len(wrong_way) == 0
+
+
+@pytest.mark.asyncio
+async def test_the_destination_peeks_before_it_redeems(journey):
+    (inquiry_id,) = journey.box.populate(1)
+    token = await offered(journey, inquiry_id)
+
+    peeked = await journey.destination.share_tokens.retrieve(
+        token.id, peek_source_data=True
+    )
+    unasked = await journey.destination.share_tokens.retrieve(token.id)
+
+    assert peeked.source_data.id == inquiry_id
+    assert peeked.source_data.attributes["status"].value == "completed"
+    assert peeked.source_data.fields["birthdate"].value is True
+    assert unasked.source_data is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("shape", ["current", "open_beta", "closed_beta"])
+async def test_a_share_token_of_any_age_is_read_and_redeemed(journey, shape):
+    inquiry = journey.box.add_inquiry()
+    made = await offered(journey, inquiry.id)
+    journey.box.switches.share_shape = shape
+
+    token = await journey.source.share_tokens.retrieve(made.id)
+    await journey.destination.share_tokens.redeem(token.id)
+    done = await waited(journey, token)
+
+    assert token.status is ShareTokenStatus.CREATED
+    assert token.source_id == inquiry.id
+    assert done.token.status is ShareTokenStatus.REDEEMED
+    if shape != "closed_beta":  # which named no connection in its answers
+        assert token.connection_id == made.connection_id
