@@ -17,6 +17,7 @@ from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,
     CodeExpiredError,
+    CodeRefusedError,
     CodeRejectedError,
     CodeSourceError,
     InvalidArgumentError,
@@ -33,6 +34,8 @@ from persona_share.ports import Clock, CodeSource, World
 
 
 T = TypeVar("T")
+#: Errors of a code source that reach the caller as they are.
+_PASSED_ON = (AuthorizationCodeRequiredError, CodeRefusedError, CodeRejectedError)
 
 
 class Codes:
@@ -213,7 +216,7 @@ class Codes:
             what = "the code source was cancelled from within"
             reason = "CancelledError"
         except PersonaError as error:
-            if isinstance(error, CodeRejectedError | AuthorizationCodeRequiredError):
+            if isinstance(error, _PASSED_ON):
                 raise
             what = f"the code source failed: {error}"
             reason = type(error).__name__

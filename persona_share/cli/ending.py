@@ -27,6 +27,7 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
     (
         4,
         (
+            errors.CodeRefusedError,
             errors.PermissionDeniedError,
             errors.ScopeNotCoveredError,
             errors.ScopeNotGrantedError,

@@ -54,6 +54,7 @@ URL, a credential or personal data, and every one survives pickling. The tree::
         ├── AuthorizationCodeRequiredError  nobody supplied a code
         │   └── CodeExpiredError        every code at hand ended unused
         ├── CodeSourceError             the code source raised or took too long
+        ├── CodeRefusedError            the partner refuses to issue a code
         ├── CodeRejectedError           the service refused the code
         │   └── CodeAlreadyUsedError    the code was spent before
         ├── ExchangeAuthenticationError the service refused the API key (401)
@@ -120,6 +121,7 @@ from persona_share.errors.tokens import (
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,
     CodeExpiredError,
+    CodeRefusedError,
     CodeRejectedError,
     CodeSourceError,
     ExchangeAuthenticationError,
@@ -154,6 +156,7 @@ __all__ = [
     "ClientClosedError",
     "CodeAlreadyUsedError",
     "CodeExpiredError",
+    "CodeRefusedError",
     "CodeRejectedError",
     "CodeSourceError",
     "ConfigurationError",

@@ -1,8 +1,12 @@
 """There is no token for a scope, and why."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from persona_share.errors.base import PersonaError, Phase
+
+
+if TYPE_CHECKING:
+    from persona_share.model.scope import Scope
 
 
 class TokenError(PersonaError):
@@ -44,6 +48,27 @@ class CodeSourceError(TokenError):
     def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
         super().__init__(what, **facts)
         self.reason = reason
+
+
+class CodeRefusedError(TokenError):
+    """The partner refuses a code; ``refused`` is the part it names, or None.
+
+    A code source raises it as ``CodeRefusedError(reason, refused=scope)``.
+    """
+
+    advice = "Agree with the source organization on what it shares, then ask again."
+    _default_phase = Phase.ANSWERED
+
+    def __init__(
+        self,
+        what: str = "the partner refuses",
+        /,
+        *,
+        refused: "Scope | None" = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, **facts)
+        self.refused = refused
 
 
 class CodeRejectedError(TokenError):

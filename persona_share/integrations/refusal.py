@@ -51,6 +51,10 @@ _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
         Refusal(403, "not_shared", "This was not shared with this application."),
     ),
     (
+        errors.CodeRefusedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
         errors.ScopeNotGrantedError,
         Refusal(403, "not_shared", "This was not shared with this application."),
     ),

@@ -8,6 +8,7 @@ import pytest
 
 from persona_share import errors
 from persona_share.errors import Attempt, PersonaError, Phase
+from persona_share.model.scope import Scope
 
 
 TRAIL = (
@@ -34,6 +35,7 @@ FURTHER = {
     "pointer": "/data",
     "reason": "expired",
     "reconcile": "inquiries.retrieve(id)",
+    "refused": Scope.read("inq_1"),
     "share_token_id": "cnst_1",
     "title": "t",
 }

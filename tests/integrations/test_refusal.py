@@ -46,6 +46,7 @@ def test_no_error_tells_a_caller_what_it_knows(kind):
         (errors.InvalidIdError, 404),
         (errors.ScopeNotCoveredError, 403),
         (errors.ScopeNotGrantedError, 403),
+        (errors.CodeRefusedError, 403),
         (errors.ConflictError, 409),
         (errors.DeadlineExceededError, 504),
         (errors.OutcomeUnknownError, 502),
