@@ -132,7 +132,7 @@ class Line:
             pool=settings.pool,
             timeouts=settings.timeouts,
         )
-        self.outside: FileHosts = FileHosts(connection, self._file_stack)
+        self.file_access: FileHosts = FileHosts(connection, self._file_stack)
         # An exchange never waits behind the calls that need its token.
         self.exchanger: Sender = self._observed(self._paced(self._key, ahead=True))
 
@@ -163,7 +163,7 @@ class Line:
             base_url=self.origin,
             timeout=self.timeout,
             require_open=self.require_open,
-            outside=self.outside,
+            file_access=self.file_access,
         )
 
     def allowance(self) -> Allowance | None:
@@ -199,7 +199,7 @@ class Line:
             await self._gate.close()
         if self._shared is not None:
             await self._shared.close()
-        await self.outside.close()
+        await self.file_access.close()
         await self._socket.close()
 
     def _paced(self, source: BearerSource, *, ahead: bool = False) -> Sender:

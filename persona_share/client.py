@@ -23,7 +23,7 @@ from persona_share.model.policy import (
 from persona_share.model.secret import Secret, as_secret
 from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
 from persona_share.ports import Account, Hook, SharedWindow, World
-from persona_share.resources.surface import Surface
+from persona_share.resources.api import ResourceAccessors
 
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from persona_share.batch.order import Ids, OnProgress, Path
 
 
-class PersonaClient(Surface):
+class PersonaClient(ResourceAccessors):
     """One organization's API key, as an async context manager.
 
     ``persona_version`` is a date; one that no document of Persona names is sent with a

@@ -311,7 +311,7 @@ class ScopedTokenManager:
             world=account.world,
             headers=account.headers,
             base_url=account.origin,
-            outside=account.outside,
+            file_access=account.file_access,
             timeout=account.timeout,
             require_open=self._require_open,
             scope=scope,

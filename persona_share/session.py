@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.policy import CONCURRENCY
 from persona_share.model.scope import Scope
+from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller, covers
 from persona_share.resources.retrieving import readable
-from persona_share.resources.surface import Surface
 
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from persona_share.batch.order import Ids, OnProgress, Order, Path
 
 
-class ScopedSession(Surface):
+class ScopedSession(ResourceAccessors):
     """Acts under the scoped token of one scope; made by a manager, without any I/O.
 
     Keep it or drop it as you like: it holds nothing that needs closing. What its scope

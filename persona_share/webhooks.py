@@ -23,9 +23,9 @@ from persona_share.errors import (
     InvalidArgumentError,
     SignatureError,
 )
-from persona_share.model.resource import AnswerFacts
+from persona_share.model.event import Event, EventName
+from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
-from persona_share.model.webhook_event import Event, EventName
 from persona_share.ports import Clock, ReplayGuard, TokenStore, World
 
 
@@ -231,7 +231,7 @@ def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:
 def _event(body: bytes) -> Event:
     found = None
     with suppress(ValueError, TypeError, LookupError, AttributeError):
-        found = CODEC.nested(codec.parsed(body), AnswerFacts())
+        found = CODEC.nested(codec.parsed(body), ResponseInfo())
     if not isinstance(found, Event):
         raise _refused(Refusal.NOT_AN_EVENT)
     return found

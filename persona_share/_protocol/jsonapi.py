@@ -1,4 +1,4 @@
-"""The JSON:API envelope: bytes to a `Document`, a page, or the object asked for."""
+"""The JSON:API envelope: bytes to a `ApiResponse`, a page, or the object asked for."""
 
 from typing import Any, Final, TypeVar
 
@@ -8,9 +8,9 @@ from persona_share._protocol.jsonsafe import parse_json
 from persona_share._protocol.objects import ALONE, along, flat, mapping, resource
 from persona_share._protocol.paging import AFTER, BEFORE, Place, Stray, cursor_in
 from persona_share.errors import MalformedResponseError
-from persona_share.model.answer import Document
 from persona_share.model.page import Cursor, Page
-from persona_share.model.resource import AnswerFacts, Resource
+from persona_share.model.resource import Resource, ResponseInfo
+from persona_share.model.response import ApiResponse
 
 
 R = TypeVar("R", bound=Resource)
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _FACTS: Final = tuple.__new__  # past a constructor that is slower than all else here
 
 
-def facts_of(response: Response) -> AnswerFacts:
+def facts_of(response: Response) -> ResponseInfo:
     """Answer which request this was and who answered it."""
     get = response.headers.get
     names = (
@@ -28,22 +28,22 @@ def facts_of(response: Response) -> AnswerFacts:
         get("persona-environment-id"),
         get("date"),
     )
-    return _FACTS(AnswerFacts, names)
+    return _FACTS(ResponseInfo, names)
 
 
-def document(request: Request, response: Response) -> Document:
+def document(request: Request, response: Response) -> ApiResponse:
     """Read a successful answer; raises `MalformedResponseError` if it is no document."""
     return _or_raised(_document(request, response))
 
 
 def _document(
     request: Request, response: Response
-) -> Document | MalformedResponseError:
+) -> ApiResponse | MalformedResponseError:
     facts = facts_of(response)
     if not response.body:
-        return Document(answer=facts, status=response.status)
+        return ApiResponse(answer=facts, status=response.status)
     if request.expects is Expects.PDF:
-        return Document(answer=facts, status=response.status, content=response.body)
+        return ApiResponse(answer=facts, status=response.status, content=response.body)
     raw = _object(response)
     if raw is None:
         return _no_object(request, response)
@@ -56,7 +56,7 @@ def _document(
             found = resource(data, facts, shared)
     except (TypeError, LookupError, AttributeError):
         return _nameless(request, response)
-    return Document(
+    return ApiResponse(
         data=found,
         included=shared.included,
         links=mapping(raw.get("links")),

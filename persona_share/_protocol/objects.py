@@ -8,8 +8,8 @@ import attrs
 
 from persona_share import model
 from persona_share._protocol import codec
-from persona_share.model.answer import Included
-from persona_share.model.resource import Along, AnswerFacts, Resource
+from persona_share.model.resource import Along, Resource, ResponseInfo
+from persona_share.model.response import Included
 
 
 #: The class of a type, or of the family that the type begins with ("report/…").
@@ -19,7 +19,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "connect/connection": "Connection",
     "connect/share-token": "ShareToken",
     "device": "Device",
-    "document": "PersonaDocument",
+    "document": "Document",
     "document/generic": "GenericDocument",
     "document/government-id": "GovernmentIdDocument",
     "event": "Event",
@@ -52,7 +52,7 @@ class ObjectCodec:
 
     decoder: Callable[[Any], Callable[[Any], Any]] = staticmethod(codec.decoder)
 
-    def nested(self, document: Any, answer: AnswerFacts) -> Resource:
+    def nested(self, document: Any, answer: ResponseInfo) -> Resource:
         """Answer the object in a document that stands inside another one.
 
         Raises `TypeError` or `LookupError` where there is none.
@@ -91,7 +91,7 @@ def type_of(kind: type[Resource]) -> str:
     return next(names, "unknown")
 
 
-def resource(raw: Any, answer: AnswerFacts, along: Along = ALONE) -> Resource:
+def resource(raw: Any, answer: ResponseInfo, along: Along = ALONE) -> Resource:
     """Answer one object.
 
     Raises `TypeError` or `LookupError` where a type or an id is missing.
@@ -112,7 +112,9 @@ def resource(raw: Any, answer: AnswerFacts, along: Along = ALONE) -> Resource:
     return found
 
 
-def flat(raw: Any, kind: type[Resource], answer: AnswerFacts, along: Along) -> Resource:
+def flat(
+    raw: Any, kind: type[Resource], answer: ResponseInfo, along: Along
+) -> Resource:
     """Answer a thing of this kind whose attributes stand beside its type and id."""
     type_name, object_id = raw["type"], raw["id"]
     if type(type_name) is not str or type(object_id) is not str:
@@ -127,7 +129,7 @@ def flat(raw: Any, kind: type[Resource], answer: AnswerFacts, along: Along) -> R
     )
 
 
-def along(document: Mapping[str, Any], answer: AnswerFacts) -> Along:
+def along(document: Mapping[str, Any], answer: ResponseInfo) -> Along:
     """Answer what came along in a document; objects are read when they are asked for."""
     if "included" not in document and "meta" not in document:
         return ALONE

@@ -67,7 +67,7 @@ URL, a credential or personal data, and every one survives pickling. The tree::
         └── ScopeNotGrantedError        the token covers less than was asked
 """
 
-from persona_share.errors.answers import (
+from persona_share.errors.api import (
     ApiError,
     AuthenticationError,
     BadRequestError,
@@ -88,20 +88,6 @@ from persona_share.errors.base import (
     Attempt,
     PersonaError,
     Phase,
-)
-from persona_share.errors.refusals import (
-    ClientClosedError,
-    ConfigurationError,
-    InsecureOriginError,
-    InvalidArgumentError,
-    InvalidIdError,
-    InvalidScopeError,
-    ManagerClosedError,
-    NotOpenError,
-    ReentrantCodeSourceError,
-    ScopeNotCoveredError,
-    UsageError,
-    WrongEventLoopError,
 )
 from persona_share.errors.sharing import (
     RedemptionFailedError,
@@ -143,6 +129,20 @@ from persona_share.errors.transport import (
     ProxyError,
     TLSVerificationError,
     TransportError,
+)
+from persona_share.errors.usage import (
+    ClientClosedError,
+    ConfigurationError,
+    InsecureOriginError,
+    InvalidArgumentError,
+    InvalidIdError,
+    InvalidScopeError,
+    ManagerClosedError,
+    NotOpenError,
+    ReentrantCodeSourceError,
+    ScopeNotCoveredError,
+    UsageError,
+    WrongEventLoopError,
 )
 
 

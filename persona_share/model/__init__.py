@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share.model.account import Account
-    from persona_share.model.answer import Document
     from persona_share.model.case import Case
     from persona_share.model.connection import Connection, ConnectionStatus
     from persona_share.model.device import Device
     from persona_share.model.document import (
+        Document,
         DocumentStatus,
         GenericDocument,
         GovernmentIdDocument,
-        PersonaDocument,
     )
+    from persona_share.model.event import Event, EventName
     from persona_share.model.file import File
     from persona_share.model.inquiry import Inquiry, InquiryStatus
     from persona_share.model.inquiry_session import InquirySession, InquirySessionStatus
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from persona_share.model.page import Page
     from persona_share.model.rate_limit import RateLimit
     from persona_share.model.report import Report, ReportAction, ReportStatus
-    from persona_share.model.resource import AnswerFacts, Reference, Resource
+    from persona_share.model.resource import Reference, Resource, ResponseInfo
+    from persona_share.model.response import ApiResponse
     from persona_share.model.scope import Scope
     from persona_share.model.secret import Secret
     from persona_share.model.share_token import (
@@ -59,12 +60,11 @@ if TYPE_CHECKING:
         PhoneNumberVerification,
         SelfieVerification,
     )
-    from persona_share.model.webhook_event import Event, EventName
 
 __all__ = [
     "AccessToken",
     "Account",
-    "AnswerFacts",
+    "ApiResponse",
     "AuthorizationCode",
     "Case",
     "Check",
@@ -93,7 +93,6 @@ __all__ = [
     "OpenEnum",
     "Page",
     "Peeked",
-    "PersonaDocument",
     "PhoneNumberVerification",
     "RateLimit",
     "RedeemMode",
@@ -103,6 +102,7 @@ __all__ = [
     "ReportAction",
     "ReportStatus",
     "Resource",
+    "ResponseInfo",
     "Scope",
     "Secret",
     "SelfieVerification",
@@ -118,7 +118,7 @@ __all__ = [
 _FILE_OF = {
     "AccessToken": "token",
     "Account": "account",
-    "AnswerFacts": "resource",
+    "ResponseInfo": "resource",
     "AuthorizationCode": "token",
     "Case": "case",
     "Check": "verification",
@@ -129,12 +129,12 @@ _FILE_OF = {
     "DatabaseVerification": "verification_types",
     "Device": "device",
     "Direction": "share_token",
-    "Document": "answer",
+    "ApiResponse": "response",
     "DocumentStatus": "document",
     "DocumentVerification": "verification_types",
     "EmailAddressVerification": "verification_types",
-    "Event": "webhook_event",
-    "EventName": "webhook_event",
+    "Event": "event",
+    "EventName": "event",
     "FailureReason": "share_token",
     "File": "file",
     "GenericDocument": "document",
@@ -147,7 +147,7 @@ _FILE_OF = {
     "OpenEnum": "openenum",
     "Page": "page",
     "Peeked": "share_token",
-    "PersonaDocument": "document",
+    "Document": "document",
     "PhoneNumberVerification": "verification_types",
     "RateLimit": "rate_limit",
     "RedeemMode": "share_token",

@@ -19,7 +19,7 @@ class DocumentStatus(OpenEnum):
     ERRORED = "errored"
 
 
-class PersonaDocument(Resource):
+class Document(Resource):
     """A document of any ``document/…`` type."""
 
     __slots__ = ()
@@ -35,7 +35,7 @@ class PersonaDocument(Resource):
     document_files: Links = Links()
 
 
-class GenericDocument(PersonaDocument):
+class GenericDocument(Document):
     """A document of any kind: ``document/generic``."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class GenericDocument(PersonaDocument):
     )
 
 
-class GovernmentIdDocument(PersonaDocument):
+class GovernmentIdDocument(Document):
     """A government's document: ``document/government-id``."""
 
     __slots__ = ()

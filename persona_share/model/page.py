@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from persona_share.errors import MalformedResponseError
-from persona_share.model.resource import AnswerFacts, Reference, Resource
+from persona_share.model.resource import Reference, Resource, ResponseInfo
 
 
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
@@ -26,7 +26,7 @@ class Page(Generic[R_co]):
     items: tuple[R_co, ...]
     included: Mapping[Reference, Resource] = attrs.field(default=_NOTHING, repr=False)
     meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: AnswerFacts = attrs.field(factory=AnswerFacts)
+    answer: ResponseInfo = attrs.field(factory=ResponseInfo)
     raw: Any = attrs.field(default=None, repr=False)
     _after: Cursor = attrs.field(default=None, repr=False)
     _before: Cursor = attrs.field(default=None, repr=False)

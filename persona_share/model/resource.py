@@ -27,7 +27,7 @@ class Reference:
     id: str
 
 
-class AnswerFacts(NamedTuple):
+class ResponseInfo(NamedTuple):
     """Which request an object came with, and who answered it.
 
     ``date`` is when that was by the service's clock, as it writes it.
@@ -46,7 +46,7 @@ class Codec(Protocol):
         """Answer what decodes this type; that raises `TypeError` or `ValueError`."""
         ...
 
-    def nested(self, document: Any, answer: AnswerFacts) -> "Resource":
+    def nested(self, document: Any, answer: ResponseInfo) -> "Resource":
         """Answer the object in a document that stands inside another one."""
         ...
 
@@ -77,7 +77,7 @@ class Resource:
     id: str
     attributes: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     raw: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: AnswerFacts = attrs.field(factory=AnswerFacts, repr=False)
+    answer: ResponseInfo = attrs.field(factory=ResponseInfo, repr=False)
     _along: Along = attrs.field(repr=False)
 
     @property

@@ -103,7 +103,7 @@ class Account(Protocol):
         ...
 
     @property
-    def outside(self) -> "Outside":
+    def file_access(self) -> "FileAccess":
         """The hosts of files, and the local disk."""
         ...
 
@@ -228,7 +228,7 @@ class NewFile(Protocol):
         ...
 
 
-class Outside(Protocol):
+class FileAccess(Protocol):
     """What lies beside the API: the hosts of its files, and the local disk."""
 
     async def file_host(self, url: str) -> tuple[Sender, str]:

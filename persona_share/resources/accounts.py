@@ -10,20 +10,20 @@ from persona_share.model.ids import checked_id
 from persona_share.model.resource import Resource
 from persona_share.resources.bodies import Body, meta_body
 from persona_share.resources.collection import Redacted, Related, Searched, Tagged
-from persona_share.resources.drafts import (
+from persona_share.resources.listing import Ask, Listing
+from persona_share.resources.options import CallOptions
+from persona_share.resources.params import (
     AccountAttributes,
     AccountChanges,
     AccountMeta,
     ChangedAccount,
     NewAccount,
 )
-from persona_share.resources.listing import Ask, Listing
-from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
 )
@@ -116,7 +116,7 @@ class Accounts(
         self,
         account_id: str,
         source_account_ids: Sequence[str],
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Account:
         """Merge other accounts into this one, for ever; it is done in the background."""
         ids = [checked_id(each, "source_account_ids") for each in source_account_ids]

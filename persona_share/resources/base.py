@@ -14,10 +14,10 @@ from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
 from persona_share.model.secret import Secret
-from persona_share.ports import Outside, Sender, World
+from persona_share.ports import FileAccess, Sender, World
 from persona_share.resources.bodies import NO_BODY, Body
 from persona_share.resources.options import CallOptions, checked
-from persona_share.resources.shaping import split
+from persona_share.resources.query_options import split
 
 
 R = TypeVar("R", bound=Resource)
@@ -42,7 +42,7 @@ class Caller:
     scope: Scope | None = None
     retries: int | None = None
     base_url: str = DEFAULT_BASE_URL
-    outside: Outside | None = None
+    file_access: FileAccess | None = None
 
     def with_options(self, options: CallOptions) -> "Caller":
         """Answer a caller with other defaults, on the same line."""
@@ -139,12 +139,12 @@ class Caller:
             return None
         return jsonapi.one(request, response, kind, object_id)
 
-    def needed_outside(self) -> Outside:
+    def require_file_access(self) -> FileAccess:
         """Answer the hosts of files and the disk; raises where there are none."""
-        if self.outside is None:
+        if self.file_access is None:
             message = "this client cannot download files"
             raise InvalidArgumentError(message)
-        return self.outside
+        return self.file_access
 
     def require_covered(self, route: Route, object_ids: Sequence[str]) -> None:
         """Raise `ScopeNotCoveredError` for what a session's scope does not allow."""

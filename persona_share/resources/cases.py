@@ -8,7 +8,9 @@ from persona_share.model.case import Case
 from persona_share.model.ids import checked_id
 from persona_share.resources.bodies import meta_body
 from persona_share.resources.collection import Redacted, Searched, Tagged
-from persona_share.resources.drafts import (
+from persona_share.resources.listing import Listing
+from persona_share.resources.options import CallOptions
+from persona_share.resources.params import (
     CaseAttributes,
     CaseChanges,
     CaseChangesMeta,
@@ -16,13 +18,11 @@ from persona_share.resources.drafts import (
     ChangedCase,
     NewCase,
 )
-from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
 )
@@ -117,28 +117,34 @@ class Cases(Tagged[Case], Searched[Case], Redacted[Case], kind=Case):
         )
 
     async def assign(
-        self, case_id: str, user_email_address: str, **options: Unpack[Shaped]
+        self, case_id: str, user_email_address: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
         """Give a case to a user of the Dashboard."""
         body = meta_body(user_email_address=user_email_address)
         return await self._one(routes.ASSIGN, case_id, body=body, options=options)
 
     async def set_status(
-        self, case_id: str, status: str, **options: Unpack[Shaped]
+        self, case_id: str, status: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
         """Set a case's status to one of its template's."""
         body = meta_body(status=status)
         return await self._one(routes.SET_STATUS, case_id, body=body, options=options)
 
     async def add_objects(
-        self, case_id: str, object_ids: Sequence[str], **options: Unpack[Shaped]
+        self,
+        case_id: str,
+        object_ids: Sequence[str],
+        **options: Unpack[RetrieveOptions],
     ) -> Case:
         """Add accounts, inquiries, reports and the like to a case."""
         body = meta_body(object_ids=[checked_id(each) for each in object_ids])
         return await self._one(routes.ADD_OBJECTS, case_id, body=body, options=options)
 
     async def remove_objects(
-        self, case_id: str, object_ids: Sequence[str], **options: Unpack[Shaped]
+        self,
+        case_id: str,
+        object_ids: Sequence[str],
+        **options: Unpack[RetrieveOptions],
     ) -> Case:
         """Take objects out of a case."""
         body = meta_body(object_ids=[checked_id(each) for each in object_ids])

@@ -12,13 +12,18 @@ from persona_share.resources.base import Caller
 from persona_share.resources.bodies import NO_BODY, Body, meta_body
 from persona_share.resources.listing import Ask, Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import Fields, Shaped, shaping, wire_names
+from persona_share.resources.query_options import (
+    Fields,
+    RetrieveOptions,
+    shaping,
+    wire_names,
+)
 
 
 R = TypeVar("R", bound=Resource)
 Other = TypeVar("Other", bound=Resource)
 
-_COMMON: Final = Shaped.__optional_keys__
+_COMMON: Final = RetrieveOptions.__optional_keys__
 
 
 class Collection(Generic[R]):
@@ -129,7 +134,9 @@ class Redacted(Collection[R]):
 
     __slots__ = ()
 
-    async def redact(self, object_id: str, **options: Unpack[Shaped]) -> R | None:
+    async def redact(
+        self, object_id: str, **options: Unpack[RetrieveOptions]
+    ) -> R | None:
         """Delete the personal data of an object for ever, and of what belongs to it.
 
         Answers None where an earlier attempt of this call had done it.
@@ -152,7 +159,7 @@ class Tagged(Collection[R]):
         tag_name: str | None = None,
         *,
         tag_id: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> R:
         """Add a tag; one that is there already stays."""
         body = _tag(tag_name, tag_id)
@@ -164,7 +171,7 @@ class Tagged(Collection[R]):
         tag_name: str | None = None,
         *,
         tag_id: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> R:
         """Take a tag away."""
         body = _tag(tag_name, tag_id)
@@ -176,7 +183,7 @@ class Tagged(Collection[R]):
         tag_names: Sequence[str] | None = None,
         *,
         tag_ids: Sequence[str] | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> R:
         """Replace all tags by these."""
         body = _tag(_several(tag_names), _several(tag_ids))
@@ -197,7 +204,7 @@ class Related(Collection[R]):
         target_object_id: str,
         *,
         relation_schema_key: str,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> R:
         """Relate an object to another one."""
         body = _relation(target_object_id, relation_schema_key)
@@ -211,7 +218,7 @@ class Related(Collection[R]):
         target_object_id: str,
         *,
         relation_schema_key: str,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> R:
         """End a relation to another object."""
         body = _relation(target_object_id, relation_schema_key)

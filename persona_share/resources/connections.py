@@ -9,7 +9,13 @@ from persona_share.resources.bodies import attributes_body
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import Fields, Filter, Sparse, filtering, shaping
+from persona_share.resources.query_options import (
+    Fields,
+    FieldsOptions,
+    Filter,
+    filtering,
+    shaping,
+)
 
 
 class Connections(Collection[Connection], kind=Connection):
@@ -18,7 +24,7 @@ class Connections(Collection[Connection], kind=Connection):
     __slots__ = ()
 
     async def create(
-        self, *, destination_organization_id: str, **options: Unpack[Sparse]
+        self, *, destination_organization_id: str, **options: Unpack[FieldsOptions]
     ) -> Connection:
         """Offer a connection to an organization; it is pending until that accepts.
 

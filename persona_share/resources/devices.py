@@ -7,7 +7,7 @@ from persona_share.model.device import Device
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import Fields, Include, filtering, shaping
+from persona_share.resources.query_options import Fields, Include, filtering, shaping
 
 
 class Devices(Collection[Device], kind=Device):

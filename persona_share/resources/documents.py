@@ -4,16 +4,21 @@ from typing import Unpack
 
 from persona_share._protocol.routes import documents as routes
 from persona_share.model.document import (
+    Document,
     GenericDocument,
     GovernmentIdDocument,
-    PersonaDocument,
 )
 from persona_share.resources.collection import Collection
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import Fields, Include, Shaped, shaping
+from persona_share.resources.query_options import (
+    Fields,
+    Include,
+    RetrieveOptions,
+    shaping,
+)
 
 
-class Documents(Collection[PersonaDocument], kind=PersonaDocument):
+class Documents(Collection[Document], kind=Document):
     """``/documents``."""
 
     __slots__ = ()
@@ -25,7 +30,7 @@ class Documents(Collection[PersonaDocument], kind=PersonaDocument):
         include: Include | None = None,
         fields: Fields | None = None,
         **options: Unpack[CallOptions],
-    ) -> PersonaDocument:
+    ) -> Document:
         """Answer one document of any type.
 
         ``include`` names relationships whose objects come along, ``fields`` maps a
@@ -37,7 +42,7 @@ class Documents(Collection[PersonaDocument], kind=PersonaDocument):
         )
 
     async def retrieve_generic(
-        self, document_id: str, **options: Unpack[Shaped]
+        self, document_id: str, **options: Unpack[RetrieveOptions]
     ) -> GenericDocument:
         """Answer one generic document."""
         return await self._caller.one(
@@ -45,7 +50,7 @@ class Documents(Collection[PersonaDocument], kind=PersonaDocument):
         )
 
     async def retrieve_government_id(
-        self, document_id: str, **options: Unpack[Shaped]
+        self, document_id: str, **options: Unpack[RetrieveOptions]
     ) -> GovernmentIdDocument:
         """Answer one document of a government."""
         return await self._caller.one(

@@ -15,7 +15,7 @@ from persona_share.errors import (
     PersonaError,
     UnexpectedContentTypeError,
 )
-from persona_share.ports import NewFile, Outside
+from persona_share.ports import FileAccess, NewFile
 
 
 #: No file of the service is larger (T18).
@@ -35,13 +35,13 @@ class Download:
     def __init__(
         self,
         fetch: Fetch,
-        outside: Outside | None,
+        file_access: FileAccess | None,
         *,
         max_bytes: int = MOST_BYTES,
         kind: str | None = None,
     ) -> None:
         self._fetch = fetch
-        self._outside = outside
+        self._outside = file_access
         self._terms = _Terms(max_bytes, kind)
 
     def __await__(self) -> Generator[Any, None, bytes]:

@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from persona_share._protocol.routes import events as routes
-from persona_share.model.webhook_event import Event
+from persona_share.model.event import Event
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import Fields, Filter, Include, filtering, shaping
+from persona_share.resources.query_options import (
+    Fields,
+    Filter,
+    Include,
+    filtering,
+    shaping,
+)
 
 
 class Events(Collection[Event], kind=Event):

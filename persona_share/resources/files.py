@@ -70,7 +70,7 @@ class Files:
                 raise InvalidArgumentError(message)
             await self._get(renewed, sink, options)
 
-        return Download(fetch, self._caller.needed_outside(), max_bytes=max_bytes)
+        return Download(fetch, self._caller.require_file_access(), max_bytes=max_bytes)
 
     def download_of(
         self,
@@ -100,12 +100,12 @@ class Files:
             inner = self.download(found, renew=pick_anew, **options)
             await inner.into(sink)
 
-        return Download(fetch, self._caller.needed_outside(), max_bytes=max_bytes)
+        return Download(fetch, self._caller.require_file_access(), max_bytes=max_bytes)
 
     async def _get(self, file: AnyFile, sink: Sink, options: CallOptions) -> None:
         caller = self._caller
         caller.require_open()
-        sender, target = await caller.needed_outside().file_host(_url(file))
+        sender, target = await caller.require_file_access().file_host(_url(file))
         request = Request(
             method="GET",
             route="/{file}",

@@ -8,22 +8,22 @@ from persona_share._protocol.routes import inquiries as routes
 from persona_share.model.inquiry import Inquiry
 from persona_share.resources.bodies import meta_body
 from persona_share.resources.collection import Redacted, Searched, Tagged
-from persona_share.resources.drafts import (
+from persona_share.resources.durations import seconds_of
+from persona_share.resources.listing import Listing
+from persona_share.resources.options import CallOptions
+from persona_share.resources.params import (
     ChangedInquiry,
     InquiryAttributes,
     InquiryChanges,
     InquiryMeta,
     NewInquiry,
 )
-from persona_share.resources.durations import seconds_of
-from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
 from persona_share.resources.printing import Printed
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
 )
@@ -131,7 +131,7 @@ class Inquiries(
         inquiry_id: str,
         *,
         comment: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Inquiry:
         """Approve an inquiry, and start what follows from that."""
         body = meta_body(comment=comment)
@@ -142,23 +142,27 @@ class Inquiries(
         inquiry_id: str,
         *,
         comment: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Inquiry:
         """Decline an inquiry, and start what follows from that."""
         body = meta_body(comment=comment)
         return await self._one(routes.DECLINE, inquiry_id, body=body, options=options)
 
     async def mark_for_review(
-        self, inquiry_id: str, **options: Unpack[Shaped]
+        self, inquiry_id: str, **options: Unpack[RetrieveOptions]
     ) -> Inquiry:
         """Mark an inquiry for a review by people."""
         return await self._one(routes.MARK_FOR_REVIEW, inquiry_id, options=options)
 
-    async def resume(self, inquiry_id: str, **options: Unpack[Shaped]) -> Inquiry:
+    async def resume(
+        self, inquiry_id: str, **options: Unpack[RetrieveOptions]
+    ) -> Inquiry:
         """Open a pending or expired inquiry again; `session_token` comes along."""
         return await self._one(routes.RESUME, inquiry_id, options=options)
 
-    async def expire(self, inquiry_id: str, **options: Unpack[Shaped]) -> Inquiry:
+    async def expire(
+        self, inquiry_id: str, **options: Unpack[RetrieveOptions]
+    ) -> Inquiry:
         """End an inquiry, and all of its sessions."""
         return await self._one(routes.EXPIRE, inquiry_id, options=options)
 
@@ -167,7 +171,7 @@ class Inquiries(
         inquiry_id: str,
         *,
         expires_in: timedelta | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Inquiry:
         """Make a link that opens an inquiry once; `one_time_link` comes along."""
         body = meta_body(expires_in_seconds=seconds_of("expires_in", expires_in))
@@ -179,7 +183,7 @@ class Inquiries(
         self,
         inquiry_id: str,
         actions: Sequence[Mapping[str, Any]],
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Inquiry:
         """Act as the person would, in the sandbox environment only."""
         body = meta_body(simulate_actions=list(actions))

@@ -11,11 +11,11 @@ from persona_share.resources.bodies import attributes_body, meta_body
 from persona_share.resources.collection import Collection
 from persona_share.resources.listing import Ask, Listing
 from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
     split,
@@ -64,7 +64,7 @@ class InquirySessions(Collection[InquirySession], kind=InquirySession):
         )
 
     async def create(
-        self, *, inquiry_id: str, **options: Unpack[Shaped]
+        self, *, inquiry_id: str, **options: Unpack[RetrieveOptions]
     ) -> InquirySession:
         """Make a session for an inquiry.
 
@@ -74,13 +74,13 @@ class InquirySessions(Collection[InquirySession], kind=InquirySession):
         return await self._one(routes.CREATE, body=body, options=options)
 
     async def expire(
-        self, inquiry_session_id: str, **options: Unpack[Shaped]
+        self, inquiry_session_id: str, **options: Unpack[RetrieveOptions]
     ) -> InquirySession:
         """End a session."""
         return await self._one(routes.EXPIRE, inquiry_session_id, options=options)
 
     async def expire_all(
-        self, inquiry_ids: Sequence[str], **options: Unpack[Shaped]
+        self, inquiry_ids: Sequence[str], **options: Unpack[RetrieveOptions]
     ) -> Page[InquirySession]:
         """End all sessions of these inquiries, and answer them."""
         query, rest = split(options)
@@ -89,7 +89,7 @@ class InquirySessions(Collection[InquirySession], kind=InquirySession):
         return await self._listing(InquirySession, ask)
 
     async def generate_one_time_link(
-        self, inquiry_session_id: str, **options: Unpack[Shaped]
+        self, inquiry_session_id: str, **options: Unpack[RetrieveOptions]
     ) -> InquirySession:
         """Make a link that opens a session once; `one_time_link` comes along."""
         return await self._one(

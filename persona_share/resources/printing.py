@@ -40,5 +40,5 @@ class Printed(Collection[R]):
             )
             await poured(response, sink)
 
-        outside = self._caller.outside
-        return Download(fetch, outside, max_bytes=max_bytes, kind="application/pdf")
+        file_access = self._caller.file_access
+        return Download(fetch, file_access, max_bytes=max_bytes, kind="application/pdf")

@@ -6,15 +6,15 @@ from persona_share._protocol.routes import reports as routes
 from persona_share.model.report import Report, ReportAction
 from persona_share.resources.bodies import attributes_body
 from persona_share.resources.collection import Redacted, Tagged
-from persona_share.resources.drafts import NewReport, ReportAttributes, ReportMeta
 from persona_share.resources.listing import Ask, Listing
 from persona_share.resources.options import CallOptions
+from persona_share.resources.params import NewReport, ReportAttributes, ReportMeta
 from persona_share.resources.printing import Printed
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
 )
@@ -92,15 +92,17 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
             type_name=type,
         )
 
-    async def run(self, report_id: str, **options: Unpack[Shaped]) -> Report:
+    async def run(self, report_id: str, **options: Unpack[RetrieveOptions]) -> Report:
         """Run a report again."""
         return await self._one(routes.RUN, report_id, options=options)
 
-    async def pause(self, report_id: str, **options: Unpack[Shaped]) -> Report:
+    async def pause(self, report_id: str, **options: Unpack[RetrieveOptions]) -> Report:
         """Pause the continuous monitoring of a report."""
         return await self._one(routes.PAUSE, report_id, options=options)
 
-    async def resume(self, report_id: str, **options: Unpack[Shaped]) -> Report:
+    async def resume(
+        self, report_id: str, **options: Unpack[RetrieveOptions]
+    ) -> Report:
         """Go on with the continuous monitoring of a report."""
         return await self._one(routes.RESUME, report_id, options=options)
 
@@ -111,7 +113,7 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
         entity_id: str | None = None,
         dismiss_type: str | None = None,
         reason: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Report:
         """Dismiss matches of a report: all of them, or those of one entity."""
         said = {"entity-id": entity_id, "dismiss-type": dismiss_type, "reason": reason}

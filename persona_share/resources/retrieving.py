@@ -7,8 +7,8 @@ from persona_share.errors import InvalidArgumentError, InvalidIdError
 from persona_share.model.ids import checked_id, resource_of
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
+from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller
-from persona_share.resources.surface import Surface
 
 
 Retrieve = Callable[[str], Awaitable[Resource]]
@@ -56,7 +56,7 @@ def retriever(
 
     A prefix that is not known is looked for in the scope.
     """
-    surface = Surface(caller)
+    surface = ResourceAccessors(caller)
     named = readable(scope) if scope is not None else {}
     by_family: dict[str, Retrieve] = {}
 
@@ -70,7 +70,7 @@ def retriever(
     return retrieve
 
 
-def _method(surface: Surface, family: str | None) -> Retrieve:
+def _method(surface: ResourceAccessors, family: str | None) -> Retrieve:
     if family not in COLLECTIONS:
         message = "the prefix of the id does not tell what it names"
         raise InvalidIdError(message)

@@ -23,8 +23,14 @@ from persona_share.resources.collection import Collection
 from persona_share.resources.durations import seconds_of
 from persona_share.resources.listing import Listing
 from persona_share.resources.options import CallOptions
+from persona_share.resources.query_options import (
+    Fields,
+    Filter,
+    RetrieveOptions,
+    filtering,
+    shaping,
+)
 from persona_share.resources.redeeming import ended, settled, waited
-from persona_share.resources.shaping import Fields, Filter, Shaped, filtering, shaping
 
 
 #: A share token lives that long (page "Create a share token").
@@ -43,7 +49,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         connection_id: str,
         source_id: str,
         expires_in: timedelta | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> ShareToken:
         """Offer an account, inquiry, transaction or verification over a connection.
 
@@ -117,7 +123,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         *,
         destination_id: str | None = None,
         field_mappings: Mapping[str, str] | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> ShareToken:
         """Start to redeem: as a new object, or into the existing ``destination_id``.
 
@@ -137,7 +143,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         return await settled(self.retrieve, share_token_id, destination_id, lost)
 
     async def expire(
-        self, share_token_id: str, **options: Unpack[Shaped]
+        self, share_token_id: str, **options: Unpack[RetrieveOptions]
     ) -> ShareToken:
         """End an offer that was not redeemed; one that had ended before is a success.
 

@@ -7,19 +7,19 @@ from persona_share._protocol.routes import transactions as routes
 from persona_share.model.transaction import Transaction
 from persona_share.resources.bodies import meta_body
 from persona_share.resources.collection import Redacted, Related, Tagged
-from persona_share.resources.drafts import (
+from persona_share.resources.listing import Listing
+from persona_share.resources.options import CallOptions
+from persona_share.resources.params import (
     ChangedTransaction,
     NewTransaction,
     TransactionAttributes,
     TransactionChanges,
 )
-from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
-from persona_share.resources.shaping import (
+from persona_share.resources.query_options import (
     Fields,
     Filter,
     Include,
-    Shaped,
+    RetrieveOptions,
     filtering,
     shaping,
 )
@@ -117,14 +117,14 @@ class Transactions(
         *,
         score: float | None = None,
         model_version: str | None = None,
-        **options: Unpack[Shaped],
+        **options: Unpack[RetrieveOptions],
     ) -> Transaction:
         """Say what a transaction turned out to be."""
         body = meta_body(label=label, score=score, model_version=model_version)
         return await self._one(routes.LABEL, transaction_id, body=body, options=options)
 
     async def redact_biometrics(
-        self, transaction_id: str, **options: Unpack[Shaped]
+        self, transaction_id: str, **options: Unpack[RetrieveOptions]
     ) -> Transaction:
         """Delete the biometric data of a transaction for ever."""
         return await self._one(

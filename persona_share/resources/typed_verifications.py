@@ -13,7 +13,7 @@ from persona_share.model.verification_types import (
     SelfieVerification,
 )
 from persona_share.resources.collection import Collection
-from persona_share.resources.shaping import Shaped
+from persona_share.resources.query_options import RetrieveOptions
 
 
 class TypedVerifications(Collection[Verification]):
@@ -22,7 +22,7 @@ class TypedVerifications(Collection[Verification]):
     __slots__ = ()
 
     async def retrieve_aamva(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against the registers of American licenses."""
         return await self._caller.one(
@@ -33,7 +33,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against a register."""
         return await self._caller.one(
@@ -44,7 +44,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database_ecbsv(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against the American social security numbers."""
         return await self._caller.one(
@@ -55,7 +55,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database_phone_carrier(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against a phone carrier."""
         return await self._caller.one(
@@ -66,7 +66,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database_serpro(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against the Brazilian register."""
         return await self._caller.one(
@@ -77,7 +77,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database_standard(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against a register, of the standard kind."""
         return await self._caller.one(
@@ -88,7 +88,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_database_tin(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DatabaseVerification:
         """Answer a verification against the American taxpayer numbers."""
         return await self._caller.one(
@@ -99,7 +99,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_document(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> DocumentVerification:
         """Answer a verification of a document."""
         return await self._caller.one(
@@ -110,7 +110,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_email_address(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> EmailAddressVerification:
         """Answer a verification of an e-mail address."""
         return await self._caller.one(
@@ -121,7 +121,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_government_id(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> GovernmentIdVerification:
         """Answer a verification of a government's document."""
         return await self._caller.one(
@@ -132,7 +132,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_government_id_nfc(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> GovernmentIdVerification:
         """Answer a verification of a government's document, read by NFC."""
         return await self._caller.one(
@@ -143,7 +143,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_phone_number(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> PhoneNumberVerification:
         """Answer a verification of a phone number."""
         return await self._caller.one(
@@ -154,7 +154,7 @@ class TypedVerifications(Collection[Verification]):
         )
 
     async def retrieve_selfie(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> SelfieVerification:
         """Answer a verification of a face."""
         return await self._caller.one(

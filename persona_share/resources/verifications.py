@@ -7,7 +7,12 @@ from persona_share.model.verification import Verification
 from persona_share.resources.collection import Redacted
 from persona_share.resources.options import CallOptions
 from persona_share.resources.printing import Printed
-from persona_share.resources.shaping import Fields, Include, Shaped, shaping
+from persona_share.resources.query_options import (
+    Fields,
+    Include,
+    RetrieveOptions,
+    shaping,
+)
 from persona_share.resources.typed_verifications import TypedVerifications
 
 
@@ -40,7 +45,7 @@ class Verifications(
         )
 
     async def investigation_lock(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> Verification:
         """Keep a verification as it is while it is looked into."""
         return await self._one(
@@ -48,7 +53,7 @@ class Verifications(
         )
 
     async def investigation_unlock(
-        self, verification_id: str, **options: Unpack[Shaped]
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> Verification:
         """End the lock of a verification."""
         return await self._one(

@@ -9,7 +9,7 @@ import orjson
 from persona_share._protocol import objects
 from persona_share._protocol.http import Response
 from persona_share._transport.runtime import default_clock
-from persona_share.model.resource import AnswerFacts, Resource
+from persona_share.model.resource import Resource, ResponseInfo
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
@@ -35,7 +35,7 @@ def resource(kind: type[R], object_id: str, **attributes: Any) -> R:
             name.replace("_", "-"): _plain(value) for name, value in attributes.items()
         },
     }
-    found = objects.resource(raw, AnswerFacts())
+    found = objects.resource(raw, ResponseInfo())
     if not isinstance(found, kind):
         message = f"there is no type of objects for {kind.__name__}"
         raise TypeError(message)

@@ -8,13 +8,13 @@ import pytest
 from persona_share._protocol.objects import resource
 from persona_share.errors import MalformedResponseError
 from persona_share.model.inquiry import Inquiry, InquiryStatus
-from persona_share.model.resource import AnswerFacts, Reference, Resource
+from persona_share.model.resource import Reference, Resource, ResponseInfo
 from persona_share.model.secret import Secret
 from persona_share.model.share_token import ShareToken, ShareTokenStatus
 from persona_share.model.verification import CheckStatus
 
 
-FACTS = AnswerFacts("req_1", "org_1", "env_1")
+FACTS = ResponseInfo("req_1", "org_1", "env_1")
 
 
 def made(kind, attributes=None, relationships=None, object_id="x_1"):

@@ -5,8 +5,8 @@ import orjson
 import pytest
 
 from persona_share._protocol.http import Response
+from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller
-from persona_share.resources.surface import Surface
 from persona_share.testing.clock import FakeClock, fake_world
 from persona_share.testing.senders import ScriptedSender
 from tests.scenarios.conftest import journey
@@ -53,7 +53,7 @@ def share_token(status, destination=None, **attributes):
 class Stage:
     """A client's resources, the requests they made, and their clock."""
 
-    client: Surface
+    client: ResourceAccessors
     sender: ScriptedSender
     clock: FakeClock
 
@@ -79,6 +79,6 @@ def stage():
             require_open=lambda: None,
             **options,
         )
-        return Stage(Surface(caller), sender, clock)
+        return Stage(ResourceAccessors(caller), sender, clock)
 
     return made

@@ -65,7 +65,7 @@ async def pieces_of(download):
 @pytest.mark.asyncio
 async def test_t26_a_file_is_fetched_without_any_credential(stage):
     host = Host(pouring(b"ab", b"cd"))
-    there = stage(outside=host)
+    there = stage(file_access=host)
 
     body = await there.client.files.download(File("a.png", Secret(URL), 4))
 
@@ -80,14 +80,14 @@ async def test_t26_a_file_is_fetched_without_any_credential(stage):
 
 @pytest.mark.asyncio
 async def test_a_file_comes_in_pieces(stage):
-    there = stage(outside=Host(pouring(b"ab", b"", b"cd")))
+    there = stage(file_access=Host(pouring(b"ab", b"", b"cd")))
 
     assert await pieces_of(there.client.files.download(URL)) == [b"ab", b"cd"]
 
 
 @pytest.mark.asyncio
 async def test_who_leaves_in_the_middle_leaves_nothing_running(stage):
-    there = stage(outside=Host(pouring(b"ab", b"cd", b"ef", b"gh")))
+    there = stage(file_access=Host(pouring(b"ab", b"cd", b"ef", b"gh")))
     walk = aiter(there.client.files.download(URL))
 
     assert await anext(walk) == b"ab"
@@ -101,7 +101,7 @@ async def test_t26_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
     host = Host(pouring(b"ab", b"cd", **{"content-length": "4"}))
 
     saved = (
-        await stage(outside=host)
+        await stage(file_access=host)
         .client.files.download(URL)
         .save(place, progress=lambda done, total: told.append((done, total)))
     )
@@ -125,7 +125,7 @@ async def test_t26_what_is_there_is_never_written_over(stage, tmp_path, kind):
     host = Host()
 
     with pytest.raises(FileExistsError):
-        await stage(outside=host).client.files.download(URL).save(place)
+        await stage(file_access=host).client.files.download(URL).save(place)
 
     assert host.targets == []
     assert other.exists() == (kind == "link")
@@ -141,7 +141,7 @@ async def test_a_download_that_fails_leaves_no_file(stage, tmp_path, failure):
     place = tmp_path / "a.png"
 
     with pytest.raises((ConnectionLostError, ServerError)):
-        await stage(outside=Host(failure)).client.files.download(URL).save(place)
+        await stage(file_access=Host(failure)).client.files.download(URL).save(place)
 
     assert not place.exists()
 
@@ -153,7 +153,7 @@ async def test_a_second_attempt_begins_the_file_anew(stage, tmp_path):
         return await pouring(b"all")(request)
 
     place = tmp_path / "a.png"
-    await stage(outside=Host(twice)).client.files.download(URL).save(place)
+    await stage(file_access=Host(twice)).client.files.download(URL).save(place)
 
     assert place.read_bytes() == b"all"
 
@@ -165,7 +165,7 @@ async def test_a_second_attempt_cannot_take_back_pieces_that_were_handed_over(st
         return await pouring(b"all")(request)
 
     with pytest.raises(ConnectionLostError, match="handed over"):
-        await pieces_of(stage(outside=Host(twice)).client.files.download(URL))
+        await pieces_of(stage(file_access=Host(twice)).client.files.download(URL))
 
 
 @pytest.mark.asyncio
@@ -174,7 +174,9 @@ async def test_what_goes_wrong_here_is_told_as_it_is(stage, tmp_path):
         raise OSError(28, "No space left on device")
 
     place = tmp_path / "a.png"
-    there = stage(outside=Host(pouring(b"ab", fails=ConnectionLostError("not taken"))))
+    there = stage(
+        file_access=Host(pouring(b"ab", fails=ConnectionLostError("not taken")))
+    )
 
     with pytest.raises(OSError, match="No space left"):
         await there.client.files.download(URL).save(place, progress=full)
@@ -189,7 +191,7 @@ async def test_t26_an_expired_address_is_renewed_once(stage, status):
     async def renew():
         return Secret(NEWER)
 
-    body = await stage(outside=host).client.files.download(URL, renew=renew)
+    body = await stage(file_access=host).client.files.download(URL, renew=renew)
 
     assert body == b"ab"
     assert host.targets == [
@@ -206,13 +208,13 @@ async def test_t26_an_address_that_is_refused_twice_is_refused(stage):
         return NEWER
 
     with pytest.raises(NotFoundError):
-        await stage(outside=host).client.files.download(URL, renew=renew)
+        await stage(file_access=host).client.files.download(URL, renew=renew)
 
 
 @pytest.mark.asyncio
 async def test_without_a_way_to_renew_the_refusal_is_the_answer(stage):
     with pytest.raises(AuthenticationError) as caught:
-        await stage(outside=Host(answer(None, 401))).client.files.download(URL)
+        await stage(file_access=Host(answer(None, 401))).client.files.download(URL)
 
     assert "s3cret" not in str(caught.value)
     assert caught.value.operation == "GET /{file}"
@@ -225,7 +227,7 @@ async def test_t26_the_object_is_retrieved_again_for_a_new_address(stage):
         return answer({"data": item("document/generic", "doc_1", files=files)})
 
     host = Host(answer(None, 403), pouring(b"ab"))
-    there = stage(document(URL), document(NEWER), outside=host)
+    there = stage(document(URL), document(NEWER), file_access=host)
     client = there.client
 
     body = await client.files.download_of(
@@ -239,7 +241,9 @@ async def test_t26_the_object_is_retrieved_again_for_a_new_address(stage):
 
 @pytest.mark.asyncio
 async def test_an_object_without_such_a_file_is_told(stage):
-    there = stage(answer({"data": item("document/generic", "doc_1")}), outside=Host())
+    there = stage(
+        answer({"data": item("document/generic", "doc_1")}), file_access=Host()
+    )
     client = there.client
 
     with pytest.raises(InvalidArgumentError, match="no such file"):
@@ -254,7 +258,7 @@ async def test_t26_a_redirect_is_not_followed(stage):
     host = Host(away)
 
     with pytest.raises(UnexpectedRedirectError):
-        await stage(outside=host).client.files.download(URL)
+        await stage(file_access=host).client.files.download(URL)
     assert len(host.targets) == 1
 
 
@@ -264,7 +268,7 @@ async def test_t26_no_other_host_is_asked(stage, file):
     host = Host()
 
     with pytest.raises(InvalidArgumentError):
-        await stage(outside=host).client.files.download(file)
+        await stage(file_access=host).client.files.download(file)
     assert host.targets == []
 
 
@@ -283,7 +287,7 @@ async def test_a_print_is_asked_for_as_pdf_and_with_the_credential_of_the_client
 
 @pytest.mark.asyncio
 async def test_a_print_can_be_saved(stage, tmp_path):
-    there = stage(pouring(b"%PDF-1.7", **PDF), outside=Host())
+    there = stage(pouring(b"%PDF-1.7", **PDF), file_access=Host())
 
     saved = await there.client.reports.print("rep_1").save(tmp_path / "a.pdf")
 

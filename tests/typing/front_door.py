@@ -16,9 +16,9 @@ from persona_share import (
     Secret,
 )
 from persona_share.batch import Batch, Plan, Progress, Report
-from persona_share.model.answer import Document
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.resource import Resource
+from persona_share.model.response import ApiResponse
 from persona_share.model.verification import Verification
 
 
@@ -44,7 +44,7 @@ async def the_destination_reads(client: PersonaClient) -> None:
         assert_type(session.covers("inquiry.read", "inq_1"), bool)
         assert_type(await session.inquiries.retrieve("inq_1"), Inquiry)
         assert_type(await session.verifications.retrieve("ver_1"), Verification)
-        assert_type(await session.request("GET", "/accounts/act_1"), Document)
+        assert_type(await session.request("GET", "/accounts/act_1"), ApiResponse)
         assert_type(await manager.token(session.scope), AccessToken)
         assert_type(manager.peek(session.scope), AccessToken | None)
         assert_type(await manager.exchange("a code"), Scope)

@@ -13,7 +13,7 @@ Fields = Mapping[str, Sequence[str]]
 Filter = Mapping[str, Any]
 
 
-class Shaped(CallOptions, total=False):
+class RetrieveOptions(CallOptions, total=False):
     """The options of a call that answers an object.
 
     ``include`` names relationships whose objects come along; ``fields`` maps a type to
@@ -24,13 +24,13 @@ class Shaped(CallOptions, total=False):
     fields: Fields | None
 
 
-class Included(CallOptions, total=False):
+class IncludeOptions(CallOptions, total=False):
     """The options of a call that sends field values under the name ``fields``."""
 
     include: Include | None
 
 
-class Sparse(CallOptions, total=False):
+class FieldsOptions(CallOptions, total=False):
     """The options of a call whose answer has nothing that could be included."""
 
     fields: Fields | None

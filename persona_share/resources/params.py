@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, TypedDict
 
-from persona_share.resources.shaping import Included, Shaped
+from persona_share.resources.query_options import IncludeOptions, RetrieveOptions
 
 
 class _Anything(TypedDict, total=False):
@@ -47,7 +47,9 @@ class InquiryMeta(TypedDict, total=False):
     one_time_link_expiration_seconds: int | None
 
 
-class NewInquiry(InquiryAttributes, InquiryMeta, _Anything, Included, total=False):
+class NewInquiry(
+    InquiryAttributes, InquiryMeta, _Anything, IncludeOptions, total=False
+):
     """Everything that can be said of a new inquiry."""
 
 
@@ -60,7 +62,7 @@ class InquiryChanges(TypedDict, total=False):
     tags: Sequence[str]
 
 
-class ChangedInquiry(InquiryChanges, _Anything, Included, total=False):
+class ChangedInquiry(InquiryChanges, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a changed inquiry."""
 
 
@@ -99,11 +101,13 @@ class AccountMeta(TypedDict, total=False):
     upsert_by: str | None
 
 
-class NewAccount(AccountAttributes, AccountMeta, _Anything, Included, total=False):
+class NewAccount(
+    AccountAttributes, AccountMeta, _Anything, IncludeOptions, total=False
+):
     """Everything that can be said of a new account."""
 
 
-class ChangedAccount(AccountChanges, _Anything, Included, total=False):
+class ChangedAccount(AccountChanges, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a changed account."""
 
 
@@ -116,7 +120,7 @@ class TransactionAttributes(TypedDict, total=False):
     transaction_type_id: str
 
 
-class NewTransaction(TransactionAttributes, _Anything, Included, total=False):
+class NewTransaction(TransactionAttributes, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a new transaction."""
 
 
@@ -130,7 +134,7 @@ class TransactionChanges(TypedDict, total=False):
     tags: Sequence[str]
 
 
-class ChangedTransaction(TransactionChanges, _Anything, Included, total=False):
+class ChangedTransaction(TransactionChanges, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a changed transaction."""
 
 
@@ -153,7 +157,7 @@ class ReportMeta(TypedDict, total=False):
     request_flags: Sequence[str]
 
 
-class NewReport(ReportAttributes, ReportMeta, _Anything, Shaped, total=False):
+class NewReport(ReportAttributes, ReportMeta, _Anything, RetrieveOptions, total=False):
     """Everything that can be said of a new report, but for its type."""
 
 
@@ -173,7 +177,7 @@ class CaseMeta(TypedDict, total=False):
     sla_expires_in_seconds: float | None
 
 
-class NewCase(CaseAttributes, CaseMeta, _Anything, Included, total=False):
+class NewCase(CaseAttributes, CaseMeta, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a new case."""
 
 
@@ -191,5 +195,5 @@ class CaseChangesMeta(TypedDict, total=False):
     sla_expires_in_seconds: float | None
 
 
-class ChangedCase(CaseChanges, CaseChangesMeta, _Anything, Included, total=False):
+class ChangedCase(CaseChanges, CaseChangesMeta, _Anything, IncludeOptions, total=False):
     """Everything that can be said of a changed case."""

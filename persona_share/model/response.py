@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from persona_share.model.resource import AnswerFacts, Reference, Resource
+from persona_share.model.resource import Reference, Resource, ResponseInfo
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -41,14 +41,14 @@ class Included(Mapping[Reference, Resource]):
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Document:
+class ApiResponse:
     """A whole answer: ``data`` as one object, several, or None; ``raw`` as it came."""
 
     data: Resource | tuple[Resource, ...] | None = attrs.field(default=None, repr=False)
     included: Mapping[Reference, Resource] = attrs.field(factory=dict, repr=False)
     links: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: AnswerFacts = attrs.field(factory=AnswerFacts)
+    answer: ResponseInfo = attrs.field(factory=ResponseInfo)
     status: int = 200
     raw: Any = attrs.field(default=None, repr=False)
     content: bytes | None = attrs.field(default=None, repr=False)

@@ -10,13 +10,13 @@ from persona_share._protocol.query import QueryValue, encoded_query
 from persona_share._protocol.routes.route import Route
 from persona_share._protocol.routes.table import filled, known
 from persona_share.errors import InvalidArgumentError
-from persona_share.model.answer import Document
+from persona_share.model.response import ApiResponse
 from persona_share.resources.base import Caller
 from persona_share.resources.bodies import NO_BODY, Body
 from persona_share.resources.options import CallOptions
 
 
-class Surface:
+class ResourceAccessors:
     """The resources that an API key and a scoped token both reach."""
 
     __slots__ = ("_caller",)
@@ -104,7 +104,7 @@ class Surface:
         json: object | None = None,
         form: Mapping[str, str] | None = None,
         **options: Unpack[CallOptions],
-    ) -> Document:
+    ) -> ApiResponse:
         """Call any other endpoint: ``path`` as documented, with its placeholders.
 
         Raises:
