@@ -41,9 +41,9 @@ URL, a credential or personal data, and every one survives pickling. The tree::
     │   ├── UnexpectedContentTypeError  neither JSON nor what was asked for
     │   ├── ResponseTooLargeError       a body over its cap
     │   └── MalformedResponseError      a body that does not say what it must
-    ├── StoreError                      a token store could not do its work
+    ├── StoreError                      a store could not do what was asked
     │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
-    │   ├── StoreCorruptError           what it holds cannot be read
+    │   │   └── StoreCorruptError       a record in it cannot be read
     │   └── StoreRefusedError           it is not safe to use
     ├── SharingError                    a share token did not become what it should
     │   ├── RedemptionFailedError       it failed; the reason is the service's

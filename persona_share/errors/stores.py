@@ -1,26 +1,30 @@
-"""A token store could not do its work."""
+"""Errors of stores."""
 
 from persona_share.errors.base import PersonaError
 
 
 class StoreError(PersonaError):
-    """A token store could not do its work."""
+    """A store could not do what was asked."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot be reached, is busy or is full; nothing in it was changed."""
+    """The store cannot be reached, does not answer in time, or is full."""
 
-    advice = "Look after the store; tokens that are held go on being served."
+    advice = "Check the store; tokens that are held are still served."
     retryable = True
 
 
-class StoreCorruptError(StoreError):
-    """What the store holds cannot be read as what it should be."""
+class StoreCorruptError(StoreUnavailableError):
+    """One record cannot be read: it is damaged, sealed with another key, or newer.
 
-    advice = "The file was moved aside; a new one was begun. Find out what wrote to it."
+    It is not treated as absent, and never overwritten.
+    """
+
+    advice = "Find out what wrote to it; delete the record to begin anew."
+    retryable = False
 
 
 class StoreRefusedError(StoreError):
-    """The store is not safe to use: others could read it, or it is somebody else's."""
+    """The store is unsafe, belongs to another program, or refuses the credentials."""
 
     advice = "Use a file and a directory that only this user may read and write."

@@ -41,7 +41,7 @@ VIOLATIONS = {
     "a_service_importing_a_concrete_class": (
         "_tokens/planted.py",
         "from persona_share import _transport",
-        {LAYERS},
+        {PORTS},
     ),
     "a_socket_in_a_sender": (
         "_pipeline/planted.py",

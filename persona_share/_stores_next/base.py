@@ -1,0 +1,183 @@
+"""BaseStore: checks arguments, limits time, and raises one kind of error.
+
+A subclass implements ``_open``, ``_read``, ``_write``, ``_pages`` and ``_aclose`` and
+may raise anything there. Callers see store errors only, within two seconds.
+"""
+
+import abc
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final, TypeVar, cast
+
+from persona_share._transport.runtime import default_world
+from persona_share.errors import (
+    InvalidArgumentError,
+    StoreError,
+    StoreUnavailableError,
+)
+from persona_share.ports import World
+from persona_share.ports.store import Versioned
+
+
+T = TypeVar("T")
+
+#: The longest value that callers may write, in bytes.
+LARGEST_VALUE: Final = 256 * 1024
+#: The longest value that a store must hold, in bytes: a sealed one is a little longer.
+LARGEST_STORED: Final = LARGEST_VALUE + 1024
+#: The longest that one operation takes, in seconds.
+TIMEOUT: Final = 2.0
+
+_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,31}/[A-Za-z0-9_.-]{1,128}")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_./-]{0,161}")
+
+
+class BaseStore(abc.ABC):
+    """What every store of this package has in common.
+
+    ``accepts_secrets`` is False for a store in which others could read tokens.
+    """
+
+    accepts_secrets: bool = True
+    _largest: int = LARGEST_STORED
+
+    def __init__(self, runtime: World | None = None) -> None:
+        self._runtime = runtime or default_world()
+        self._running: set[asyncio.Future[object]] = set()
+
+    async def open(self) -> None:
+        """Connect, and check that the store is usable.
+
+        Raises:
+            StoreRefusedError: the store is unsafe, or refuses these credentials.
+            StoreUnavailableError: the store does not answer now.
+        """
+        await self._call(self._open)
+
+    async def read(self, key: str) -> Versioned:
+        """Return the record under this key as it is now.
+
+        Raises:
+            StoreCorruptError: there is a record, and it cannot be read.
+            StoreUnavailableError: the store does not answer.
+        """
+        require_key(key)
+        return await self._call(lambda: self._read(key))
+
+    async def write(
+        self, key: str, value: bytes | None, *, if_etag: str, ttl: float
+    ) -> bool:
+        """Replace a record if its etag is still this one; False if it is not.
+
+        Raises:
+            InvalidArgumentError: the value is longer than 256 KiB; nothing was sent.
+            StoreUnavailableError: the store does not answer; the record may have
+                been written.
+        """
+        require_key(key)
+        require_writable(value, ttl, self._largest)
+        return await self._call(lambda: self._write(key, value, if_etag, ttl))
+
+    async def keys(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Iterate over the keys that start with this prefix.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        if not _PREFIX.fullmatch(prefix):
+            message = "a prefix of keys holds characters that no key has"
+            raise InvalidArgumentError(message)
+        pages = self._pages(prefix)
+        while (page := await self._call(lambda: anext(pages, None))) is not None:
+            for key in page:
+                yield key
+
+    async def aclose(self) -> None:
+        """Close every connection, within two seconds; records stay."""
+        with suppress(StoreError):  # what cannot be closed is abandoned
+            await self._call(self._aclose)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=TIMEOUT / 2)
+
+    @abc.abstractmethod
+    async def _open(self) -> None: ...
+
+    @abc.abstractmethod
+    async def _read(self, key: str) -> Versioned: ...
+
+    @abc.abstractmethod
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool: ...
+
+    @abc.abstractmethod
+    def _pages(self, prefix: str) -> AsyncIterator[list[str]]: ...
+
+    @abc.abstractmethod
+    async def _aclose(self) -> None: ...
+
+    def _error(self, error: Exception) -> StoreError:
+        """Return our error for another library's, without that one's text."""
+        return StoreUnavailableError(f"{self!r} failed ({type(error).__name__})")
+
+    def _new_etag(self) -> str:
+        return self._runtime.new_bytes(16).hex()
+
+    async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
+        failure: Exception
+        try:
+            return await self._within_limit(work())
+        except StoreError:
+            raise
+        except TimeoutError:
+            failure = StoreUnavailableError(
+                f"{self!r} did not answer within {TIMEOUT:.0f} s"
+            )
+        except Exception as error:  # noqa: BLE001 - any error means "unavailable"
+            failure = self._error(error)
+        # Raised here, so that no context keeps what another library said.
+        raise failure
+
+    async def _within_limit(self, work: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(work)
+        self._running.add(cast("asyncio.Future[object]", task))
+        task.add_done_callback(self._ended)
+        limit = asyncio.ensure_future(self._runtime.clock.sleep(TIMEOUT))
+        try:
+            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            if task.cancelled():
+                message = f"{self!r} abandoned the operation"
+                raise StoreUnavailableError(message)
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+        finally:
+            limit.cancel()
+            task.cancel()
+
+    def _ended(self, task: "asyncio.Future[T]") -> None:
+        self._running.discard(cast("asyncio.Future[object]", task))
+        if not task.cancelled():
+            task.exception()  # retrieved, as nobody may be waiting any more
+
+
+def require_key(key: str) -> None:
+    """Raise `InvalidArgumentError` unless this is ``kind/name``."""
+    given: object = key
+    if not isinstance(given, str) or not _KEY.fullmatch(given):
+        message = "a key of a store must be kind/name, in letters, digits, '_.-'"
+        raise InvalidArgumentError(message)
+
+
+def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
+    """Raise `InvalidArgumentError` for a value or lifetime that no store can keep."""
+    if isinstance(ttl, bool) or not ttl > 0:
+        message = "the ttl of a record must be a number of seconds above 0"
+        raise InvalidArgumentError(message)
+    if value is not None and len(value) > largest:
+        message = f"a record of {len(value)} bytes; {LARGEST_VALUE} are the most"
+        raise InvalidArgumentError(message)

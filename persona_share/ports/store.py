@@ -1,0 +1,59 @@
+"""The protocol of a store: small records, changed by compare-and-swap."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+
+@attrs.frozen
+class Versioned:
+    """A record as it was read.
+
+    ``value`` is None and ``etag`` is ``""`` if there is none. ``now`` is the time of
+    the store's clock, in seconds; only times of the same store compare.
+    """
+
+    value: bytes | None = attrs.field(repr=False)
+    etag: str
+    now: float
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps small records under keys, for several managers or processes.
+
+    Every operation raises `StoreUnavailableError` if the store cannot do it, and its
+    subclass `StoreCorruptError` if one record cannot be read. Losing a race is not an
+    error: `write` then returns False.
+    """
+
+    async def open(self) -> None:
+        """Connect, and check that the store is usable; a second call does nothing.
+
+        Raises `StoreRefusedError` for what will not change without an operator.
+        """
+        ...
+
+    async def read(self, key: str) -> Versioned:
+        """Return the record under this key as it is now."""
+        ...
+
+    async def write(
+        self, key: str, value: bytes | None, *, if_etag: str, ttl: float
+    ) -> bool:
+        """Replace a record if its etag is still this one; ``""`` means absent.
+
+        ``value=None`` deletes it. The record expires ``ttl`` seconds after the write,
+        or never for ``math.inf``. Return False if the record was not as expected.
+        After an error nobody knows whether the record was written: read it again.
+        """
+        ...
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Iterate over the keys that start with this prefix, in no certain order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; records stay."""
+        ...
