@@ -21,7 +21,7 @@ from persona_share._pipeline.rate_limited import Gate
 from persona_share._pipeline.shared_rate_limit import JointWindow
 from persona_share._protocol.limits import Seen
 from persona_share.model.policy import PacingPolicy
-from persona_share.ports import Share, World
+from persona_share.ports import Runtime, Share
 from persona_share.sandbox import Sandbox
 from persona_share.stores.redis.window import script
 from tests.fleet.crew import Crew, Place
@@ -41,7 +41,7 @@ class VirtualShared:
         self._redis = server.client
         self._script = server.client.register_script(script(CLOCK))
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Need nothing."""
 
     async def close(self) -> None:

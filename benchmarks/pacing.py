@@ -18,10 +18,10 @@ from persona_share._pipeline.authenticated import ApiKeyBearer
 from persona_share._pipeline.rate_limited import Gate, Paced
 from persona_share._pipeline.retrying import Retrying
 from persona_share._protocol.http import Request, Response
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from persona_share.model.policy import PacingMode, PacingPolicy, RetryPolicy
 from persona_share.model.secret import Secret
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 
 
 CALLS = 3_000
@@ -51,7 +51,7 @@ class Service:
     """Counts in fixed windows that begin with their first request, as documented."""
 
     rounded: Callable[[float], int]
-    roll: Callable[[], float] = attrs.field(factory=lambda: seeded_roll(1))
+    random: Callable[[], float] = attrs.field(factory=lambda: seeded_random(1))
     limit: int = LIMIT
     refused: int = 0
     windows: list[int] = attrs.field(factory=list)
@@ -76,10 +76,10 @@ class Service:
     async def send(self, request: Request) -> Response:  # noqa: ARG002 - all are alike
         """Answer after some time, in which others may overtake."""
         started = asyncio.get_running_loop().time()
-        await asyncio.sleep(LATENCY / 2 * (1 + self.roll()))  # noqa: TID251 - virtual
+        await asyncio.sleep(LATENCY / 2 * (1 + self.random()))  # noqa: TID251 - virtual
         status, headers = self.count()
         self.refused += status == 429  # noqa: PLR2004 - too many requests
-        await asyncio.sleep(LATENCY / 2 * (1 + self.roll()))  # noqa: TID251 - virtual
+        await asyncio.sleep(LATENCY / 2 * (1 + self.random()))  # noqa: TID251 - virtual
         return Response(status=status, headers=headers, first_sent_at=started)
 
     @property
@@ -101,9 +101,9 @@ async def process(service: Service, calls: int, mode: PacingMode) -> None:
 
 async def spend(service: Service, calls: int, gate: Gate, workers: int) -> None:
     """Make so many calls through a gate."""
-    world = attrs.evolve(fake_world(), clock=LoopClock())
+    runtime = attrs.evolve(fake_runtime(), clock=LoopClock())
     paced = Paced(service, gate, ApiKeyBearer(Secret("key")))
-    sender = Retrying(paced, world, PATIENT, paced=True)
+    sender = Retrying(paced, runtime, PATIENT, paced=True)
     left = iter(range(calls))
 
     async def work() -> None:

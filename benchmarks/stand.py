@@ -15,7 +15,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
-from persona_share.ports import BearerSource, TokenStore, World
+from persona_share.ports import BearerSource, Runtime, TokenStore
 
 
 LIFETIME = 3599
@@ -35,7 +35,7 @@ def one_scope(number: int) -> Scope:
 class Service:
     """Stands in for ``POST /oauth/token``."""
 
-    world: World
+    runtime: Runtime
     exchanges: list[float] = attrs.field(factory=list)
     gate: asyncio.Event | None = None
     delay: float = 0.0
@@ -43,13 +43,13 @@ class Service:
 
     async def send(self, request: Request) -> Response:
         """Answer a new token for the scope that the code names, or break the connection."""
-        sent = self.world.clock.now()
+        sent = self.runtime.clock.now()
         self.exchanges.append(sent)
         number = len(self.exchanges)
         if self.gate is not None:
             await self.gate.wait()
         if self.delay:
-            await self.world.clock.sleep(self.delay)
+            await self.runtime.clock.sleep(self.delay)
         if self.broken:
             message = "the connection broke"
             raise ConnectionLostError(message)
@@ -79,10 +79,10 @@ class Account:
     It keeps what gives a session's requests their credential.
     """
 
-    def __init__(self, world: World, service: Service) -> None:
-        self._account = PersonaClient("persona_sandbox_stand", _world=world).account
+    def __init__(self, runtime: Runtime, service: Service) -> None:
+        self._account = PersonaClient("persona_sandbox_stand", _runtime=runtime).account
         # At hand as they are there: a detour would be measured, too.
-        self.world = world
+        self.runtime = runtime
         self.timeout = self._account.timeout
         self.exchanger = service
         self.source: BearerSource | None = None
@@ -109,13 +109,13 @@ class Stand:
 
     def __init__(
         self,
-        world: World,
+        runtime: Runtime,
         policy: RenewalPolicy | None = None,
         store: TokenStore | None = None,
     ) -> None:
-        self.world = world
-        self.service = Service(world)
-        self.account = Account(world, self.service)
+        self.runtime = runtime
+        self.service = Service(runtime)
+        self.account = Account(runtime, self.service)
         self.codes = 0
         self.manager = ScopedTokenManager(
             self.account, codes=self._code, store=store, renewal=policy

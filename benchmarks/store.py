@@ -12,7 +12,7 @@ from benchmarks.stand import Stand, one_scope
 from persona_share import Scope
 from persona_share._policy.election import Carried, Lead
 from persona_share._protocol.record import TokenRecord, token_blob
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.model.secret import Secret
 from persona_share.ports import TokenStore
 from persona_share.stores import Encrypted, MemoryStore, RedisStore, SQLiteStore
@@ -62,7 +62,7 @@ async def rate(work: Callable[[int], Awaitable[object]], count: int) -> float:
 
 async def measured(store: TokenStore) -> tuple[float, float]:
     """Answer mints and looks a second."""
-    await store.open(real_world())
+    await store.open(system_runtime())
     try:
         mints = await rate(lambda number: mint(store, number), MINTS)
         looks = await rate(
@@ -79,7 +79,7 @@ async def measured(store: TokenStore) -> tuple[float, float]:
 async def bytes_a_scope(server: RedisServer, store: TokenStore) -> float:
     """Answer what one scope takes in Redis, all its keys together."""
     server.client.flushall()
-    await store.open(real_world())
+    await store.open(system_runtime())
     try:
         for number in range(SCOPES):
             await mint(store, number)
@@ -103,7 +103,7 @@ class Counting(MemoryStore):
 async def operations_of_hits() -> int:
     """Answer how many operations a thousand hits cost."""
     store, scope = Counting(), one_scope(1)
-    async with Stand(real_world(), store=store).manager as manager:
+    async with Stand(system_runtime(), store=store).manager as manager:
         await manager.token(scope)
         before = store.operations
         for _ in range(1_000):

@@ -11,9 +11,9 @@ from benchmarks.figure import Figure, Figures, show
 from benchmarks.harness import Pair, paired, paired_async
 from benchmarks.stand import Stand, one_scope
 from persona_share import Scope, ScopedTokenManager
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.ports import BearerSource
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 ROUNDS = 41
@@ -25,7 +25,7 @@ LOOK_UP = "a dictionary look-up with an expiry check in a function, on the same 
 
 def dictionary(stand: Stand, key: str, header: str) -> Callable[[str], str | None]:
     """Answer the yardstick: a function that looks a header up and checks its end."""
-    now = stand.world.clock.now
+    now = stand.runtime.clock.now
     held = {key: (header, now() + 3_000.0)}
 
     def look_up(key: str) -> str | None:
@@ -57,12 +57,12 @@ async def from_manager(manager: ScopedTokenManager, asked: Scope | str) -> None:
 
 async def times() -> list[Figure]:
     """Measure a hit in a session and a hit in the manager, each beside a look-up."""
-    stand, scope = Stand(real_world()), one_scope(1)
+    stand, scope = Stand(system_runtime()), one_scope(1)
     key = str(scope)
     async with stand.manager as manager:
         token = await manager.token(scope)
         source = stand.source_of(scope)
-        await source.obtain(stand.world.clock.now() + 1)
+        await source.obtain(stand.runtime.clock.now() + 1)
         assert source.held() is token
         yardstick = partial(from_dictionary, dictionary(stand, key, token.header), key)
 
@@ -116,7 +116,7 @@ async def memory() -> Figure:
     codes, which has a bound of its own, and what this benchmark notes for itself.
     """
     tracemalloc.start()
-    stand = Stand(fake_world(Ticking()))
+    stand = Stand(fake_runtime(Ticking()))
     async with stand.manager as manager:
         for number in range(SCOPES):
             if number == UNCOUNTED:

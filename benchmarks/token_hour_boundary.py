@@ -9,7 +9,7 @@ from collections import Counter
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import LIFETIME, LIMIT, Stand, one_scope, settle
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 KEYS = 10_000
@@ -23,7 +23,7 @@ FIXED = "tokens minted per {}: a renewal at a fixed offset repeats that"
 async def renewals() -> tuple[list[float], list[float]]:
     """Answer the instants of the first exchanges and of the renewals of one hour."""
     clock = FakeClock()
-    stand = Stand(fake_world(clock))
+    stand = Stand(fake_runtime(clock))
     scopes = [one_scope(number) for number in range(KEYS)]
     async with stand.manager as manager:
         for step in range(STEPS):

@@ -6,7 +6,7 @@ from benchmarks.figure import Figure, Figures, show
 from benchmarks.harness import paired_async
 from benchmarks.stand import LIFETIME, Stand, one_scope, settle, until
 from persona_share.model.token import AccessToken
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 WAITERS = 10_000
@@ -15,7 +15,7 @@ ROUNDS = 25
 
 async def _figures() -> list[Figure]:
     clock = FakeClock()
-    stand, scope = Stand(fake_world(clock)), one_scope(1)
+    stand, scope = Stand(fake_runtime(clock)), one_scope(1)
     loop = asyncio.get_running_loop()
     exchanges: list[int] = []
 

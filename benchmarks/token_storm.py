@@ -7,7 +7,7 @@ import attrs
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import LIFETIME, Stand, one_scope, settle, until
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 FOLLOWERS = 50
@@ -39,7 +39,7 @@ class Case:
     def new(cls) -> "Case":
         """Answer a stand whose service takes its time."""
         clock = FakeClock()
-        stand = Stand(fake_world(clock))
+        stand = Stand(fake_runtime(clock))
         stand.service.delay = DELAY
         return cls(stand, clock)
 

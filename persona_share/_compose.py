@@ -21,7 +21,7 @@ from persona_share._protocol.urls import Address, address_of
 from persona_share._transport.files import NewFile
 from persona_share._transport.http import AiohttpSender
 from persona_share._transport.pooled import PooledSender
-from persona_share._transport.runtime import default_world
+from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     ClientClosedError,
     ConfigurationError,
@@ -33,7 +33,7 @@ from persona_share.model.events import Event
 from persona_share.model.policy import PacingMode, PacingPolicy
 from persona_share.model.secret import Secret
 from persona_share.options import Settings
-from persona_share.ports import BearerSource, Hook, Sender, SharedWindow, World
+from persona_share.ports import BearerSource, Hook, Runtime, Sender, SharedWindow
 from persona_share.resources.base import Caller
 
 
@@ -99,9 +99,9 @@ class Line:
         connection: Connection,
         settings: Settings,
         hooks: Iterable[Hook],
-        world: World | None,
+        runtime: Runtime | None,
     ) -> None:
-        self.world: World = world or default_world()
+        self.runtime: Runtime = runtime or default_runtime()
         self.timeout: float = settings.timeout
         self.headers: Mapping[str, str] = settings.headers()
         address = connection.address()
@@ -113,11 +113,11 @@ class Line:
         self._shared: SharedWindow | None = None
         if isinstance(pacing := settings.pacing, PacingPolicy):
             if pacing.mode is not PacingMode.OFF:
-                self._gate = Gate(self.world.clock, pacing)
+                self._gate = Gate(self.runtime.clock, pacing)
         else:
             self._shared = pacing
             name = name_of(naming_secret(key), self.origin, "window")
-            clock, policy = self.world.clock, PacingPolicy()
+            clock, policy = self.runtime.clock, PacingPolicy()
             joint = JointWindow(policy, pacing, name, clock)
             self._gate = Gate(clock, policy, joint)
         self._tell = Tell(hooks)
@@ -128,7 +128,7 @@ class Line:
         self._closed = False
         self._socket = connection.socket(
             address,
-            self.world.clock.now,
+            self.runtime.clock.now,
             pool=settings.pool,
             timeouts=settings.timeouts,
         )
@@ -146,7 +146,7 @@ class Line:
         return self._observed(
             Retrying(
                 self._paced(source),
-                self.world,
+                self.runtime,
                 self._retry,
                 budget=self._budget,
                 tell=self._tell,
@@ -158,7 +158,7 @@ class Line:
         """Answer what makes calls with the API key."""
         return Caller(
             sender=self.bearing(self._key),
-            world=self.world,
+            runtime=self.runtime,
             headers=self.headers,
             base_url=self.origin,
             timeout=self.timeout,
@@ -170,7 +170,7 @@ class Line:
         """Answer the rate limit as the last answers told it."""
         if self._gate is None:
             return None
-        return self._gate.window.standing(self.world.clock.now())
+        return self._gate.window.standing(self.runtime.clock.now())
 
     def require_open(self) -> None:
         """Raise the clear error if it cannot be used here and now."""
@@ -189,7 +189,7 @@ class Line:
             raise ClientClosedError(message)
         self._loop = asyncio.get_running_loop()
         if self._shared is not None:
-            await self._shared.open(self.world)
+            await self._shared.open(self.runtime)
         await self._socket.open()
 
     async def close(self) -> None:
@@ -209,13 +209,13 @@ class Line:
         return Paced(bearer, self._gate, source, ahead=ahead, tell=self._tell)
 
     def _observed(self, sender: Sender) -> Sender:
-        return Observed(sender, self.world.clock.now, self._tell)
+        return Observed(sender, self.runtime.clock.now, self._tell)
 
     def _file_stack(self, address: Address) -> tuple[PooledSender, Sender]:
         """Answer a socket to a host of files and its stack, which holds no credential."""
-        socket = self._connection.socket(address, self.world.clock.now)
+        socket = self._connection.socket(address, self.runtime.clock.now)
         retrying = Retrying(
-            socket, self.world, self._retry, budget=self._budget, tell=self._tell
+            socket, self.runtime, self._retry, budget=self._budget, tell=self._tell
         )
         return socket, self._observed(retrying)
 

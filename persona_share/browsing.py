@@ -7,7 +7,7 @@ import attrs
 
 from persona_share._policy.election import Look
 from persona_share._protocol.record import token_in
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.ports import BrowsableStore
@@ -59,7 +59,7 @@ class Browser:
         await self._store.drop(name)
 
     async def __aenter__(self) -> Self:
-        await self._store.open(real_world())
+        await self._store.open(system_runtime())
         return self
 
     async def __aexit__(

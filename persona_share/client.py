@@ -22,7 +22,7 @@ from persona_share.model.policy import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
-from persona_share.ports import Account, Hook, SharedWindow, World
+from persona_share.ports import Account, Hook, Runtime, SharedWindow
 from persona_share.resources.api import ResourceAccessors
 
 
@@ -66,7 +66,7 @@ class PersonaClient(ResourceAccessors):
         ssl_context: ssl.SSLContext | None = None,
         allowed_hosts: Iterable[str] = (),
         file_hosts: Iterable[str] = (),
-        _world: World | None = None,
+        _runtime: Runtime | None = None,
     ) -> None:
         timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(call=timeout)
         self._line = Line(
@@ -89,7 +89,7 @@ class PersonaClient(ResourceAccessors):
                 pacing=pacing,
             ),
             hooks,
-            _world,
+            _runtime,
         )
         super().__init__(self._line.caller())
 

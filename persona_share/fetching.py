@@ -63,10 +63,10 @@ class Fetching:
         return self._batch(opening, brake, per_token=objects_per_token)
 
     def _brake(self) -> Brake:
-        return Brake(self.account.world.clock, self.order.concurrency)
+        return Brake(self.account.runtime.clock, self.order.concurrency)
 
     def _measured(self, caller: Caller) -> Caller:
-        now = self.account.world.clock.now
+        now = self.account.runtime.clock.now
         return attrs.evolve(caller, sender=Measured(caller.sender, self._tally, now))
 
     def _batch(self, opening: Opening, brake: Brake, per_token: int | None) -> Batch:
@@ -75,7 +75,7 @@ class Fetching:
         crew = Crew(
             ids=order.ids,
             opening=opening,
-            clock=self.account.world.clock,
+            clock=self.account.runtime.clock,
             brake=brake,
             tally=self._tally,
             concurrency=order.concurrency,

@@ -76,12 +76,12 @@ class ScopedTokenManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._closed = False
-        self._now = self._account.world.clock.now
+        self._now = self._account.runtime.clock.now
         self._named = self._broker.vault.entries.named
         # What serves a text that names no granted scope to the letter.
         self._found: dict[str, Entry] = {}
         self._forked = False
-        self._account.world.after_fork(self._after_fork)
+        self._account.runtime.after_fork(self._after_fork)
 
     def session(self, scope: Scope | str) -> ScopedSession:
         """Answer a session for this scope; there is no I/O in this.
@@ -183,7 +183,7 @@ class ScopedTokenManager:
             expires_at or getattr(code, "expires_at", None),
             at_once=True,
         )
-        deadline = self._account.world.clock.now() + self._account.timeout
+        deadline = self._account.runtime.clock.now() + self._account.timeout
         return await self._broker.exchange(ticket, deadline)
 
     def offer(
@@ -255,7 +255,7 @@ class ScopedTokenManager:
 
     def tokens(self) -> tuple[AccessToken, ...]:
         """Answer every token that is held and usable, each masked."""
-        now = self._account.world.clock.now()
+        now = self._account.runtime.clock.now()
         return tuple(
             entry.token
             for entry in self._broker.vault.entries
@@ -307,8 +307,8 @@ class ScopedTokenManager:
     def _caller(self, scope: Scope) -> Caller:
         account = self._account
         return Caller(
-            sender=account.bearing(TokenBearer(scope, self._broker, account.world)),
-            world=account.world,
+            sender=account.bearing(TokenBearer(scope, self._broker, account.runtime)),
+            runtime=account.runtime,
             headers=account.headers,
             base_url=account.origin,
             file_access=account.file_access,
@@ -329,7 +329,7 @@ class ScopedTokenManager:
         entry = self._broker.vault.held(scope)
         if entry is None:
             return "no token"
-        now = self._account.world.clock.now()
+        now = self._account.runtime.clock.now()
         state = entry.standing(now, self._policy).value
         return f"{state}, {entry.token.ends - now:.0f} s left"
 

@@ -17,7 +17,7 @@ from persona_share._policy.election import Carried
 from persona_share._protocol import codec, signature as wire
 from persona_share._protocol.objects import CODEC
 from persona_share._protocol.signature import Refusal
-from persona_share._transport.runtime import default_clock, default_world
+from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.errors import (
     ConfigurationError,
     InvalidArgumentError,
@@ -26,7 +26,7 @@ from persona_share.errors import (
 from persona_share.model.event import Event, EventName
 from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import Clock, ReplayGuard, TokenStore, World
+from persona_share.ports import Clock, ReplayGuard, Runtime, TokenStore
 
 
 __all__ = [
@@ -195,9 +195,9 @@ class StoreReplayGuard:
     and it comes again.
     """
 
-    def __init__(self, store: TokenStore, *, _world: World | None = None) -> None:
+    def __init__(self, store: TokenStore, *, _runtime: Runtime | None = None) -> None:
         self._store = store
-        self._world = _world or default_world()
+        self._runtime = _runtime or default_runtime()
         self._opened = False
 
     async def is_new(self, event_id: str, lifetime: float) -> bool:
@@ -214,7 +214,7 @@ class StoreReplayGuard:
 
     async def _open(self) -> None:
         if not self._opened:
-            await self._store.open(self._world)
+            await self._store.open(self._runtime)
             self._opened = True
 
 

@@ -8,7 +8,7 @@ import argparse
 import gc
 import json
 import os
-import random  # noqa: TID251 — a fuzzer rolls its own dice
+import random  # noqa: TID251 — seeded by the fuzzer itself
 import sys
 import time
 import tracemalloc

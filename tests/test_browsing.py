@@ -98,7 +98,7 @@ async def test_what_is_sealed_shows_when_it_ends_and_no_more(store):
 @pytest.mark.asyncio
 async def test_a_store_that_cannot_be_listed_says_so():
     class Opaque:
-        async def open(self, world):
+        async def open(self, runtime):
             pass
 
         async def close(self):

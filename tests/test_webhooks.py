@@ -20,7 +20,7 @@ from persona_share.model.inquiry import Inquiry
 from persona_share.model.secret import Secret
 from persona_share.model.share_token import ShareToken
 from persona_share.stores import MemoryStore
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 from persona_share.webhooks import (
     EventName,
     MemoryReplayGuard,
@@ -207,7 +207,7 @@ async def test_an_event_that_could_not_be_handled_is_new_when_it_comes_again(
     guard = (
         MemoryReplayGuard(clock=clock)
         if guard == "memory"
-        else StoreReplayGuard(MemoryStore(), _world=fake_world(clock))
+        else StoreReplayGuard(MemoryStore(), _runtime=fake_runtime(clock))
     )
     verifier = Verifier(SECRET, guard=guard, clock=clock)
     body = delivery()
@@ -223,7 +223,7 @@ async def test_an_event_that_could_not_be_handled_is_new_when_it_comes_again(
 
 @pytest.mark.asyncio
 async def test_f144_a_store_remembers_for_as_long_as_a_delivery_is_repeated(clock):
-    guard = StoreReplayGuard(MemoryStore(), _world=fake_world(clock))
+    guard = StoreReplayGuard(MemoryStore(), _runtime=fake_runtime(clock))
 
     first = await guard.is_new("evt_1", 100)
     clock.advance(99)

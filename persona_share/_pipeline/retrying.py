@@ -33,7 +33,7 @@ from persona_share.errors import (
 from persona_share.model.events import AttemptFailed, Event
 from persona_share.model.policy import RetryPolicy
 from persona_share.model.secret import Secret
-from persona_share.ports import Sender, World
+from persona_share.ports import Runtime, Sender
 
 
 _NOT_FOUND: Final = 404
@@ -51,7 +51,7 @@ class Retrying:
     def __init__(
         self,
         inner: Sender,
-        world: World,
+        runtime: Runtime,
         policy: RetryPolicy | None = None,
         *,
         budget: Budget | None = None,
@@ -59,8 +59,8 @@ class Retrying:
         paced: bool = False,
     ) -> None:
         self._inner = inner
-        self._world = world
-        self._now = world.clock.now
+        self._runtime = runtime
+        self._now = runtime.clock.now
         self._policy = policy or RetryPolicy()
         self._budget = budget or Budget(self._policy)
         self._tell = tell
@@ -94,9 +94,9 @@ class Retrying:
                 break
             cost = step.cost
             self._report(call, step)
-            await self._world.clock.sleep(step.delay)
+            await self._runtime.clock.sleep(step.delay)
             if step.new_key:
-                call.renew(self._world.new_key())
+                call.renew(self._runtime.new_key())
             started = self._now()
             ended = await self._attempt(call.request)
         if isinstance(ended, Response) and ended.status not in RETRIED:
@@ -116,7 +116,7 @@ class Retrying:
             outcome,
             call.past,
             policy=self._policy,
-            roll=self._world.roll(),
+            random=self._runtime.random(),
             left=call.request.deadline - self._now(),
             paced=self._paced,
         )

@@ -41,13 +41,13 @@ class Circuit:
         self._failures = self._openings = 0
         self._until, self._trying = None, False
 
-    def failed(self, now: float, roll: float, *, at_once: bool) -> None:
+    def failed(self, now: float, random: float, *, at_once: bool) -> None:
         """Note a failure; ``at_once``: one like this is enough."""
         self._failures += 1
         late = self._until is not None and not self._trying
         if late or not (self._trying or at_once or self._failures >= _FAILURES):
             return
         widest = min(_LONGEST, _SHORTEST * 2**self._openings)
-        self._until = now + _SHORTEST + (widest - _SHORTEST) * roll
+        self._until = now + _SHORTEST + (widest - _SHORTEST) * random
         self._openings = min(self._openings + 1, 8)
         self._trying = False

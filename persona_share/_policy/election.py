@@ -306,9 +306,9 @@ def forget(record: Record) -> Record:
     return Record(fence=fence, invalidated=fence)
 
 
-def poll_pause(count: int, roll: float) -> float:
+def poll_pause(count: int, random: float) -> float:
     """Answer how long to wait before looking again: 50 ms, doubled to 1 s, ±50 %."""
-    return min(1.0, 0.05 * 2.0 ** min(count, 5)) * (0.5 + roll)
+    return min(1.0, 0.05 * 2.0 ** min(count, 5)) * (0.5 + random)
 
 
 def _leads(record: Record, owner: str, fence: int) -> bool:

@@ -141,7 +141,7 @@ class Dice:
     """The instant and the roll that a decision is made with."""
 
     now: float
-    roll: float
+    random: float
 
 
 #: How an attempt ended; a `RateLimitedError` is our own gate's, and nothing was sent.
@@ -273,7 +273,7 @@ def _after_limit(
         return Blocked(
             ExchangeRateLimitedError(what, retry_after=reset, **facts), reset
         )
-    delay = reset + policy.backoff_base * dice.roll
+    delay = reset + policy.backoff_base * dice.random
     return Again(delay, tries.put_off(delay), closed_for=reset)
 
 
@@ -325,7 +325,7 @@ def _after_stored_failure(
 def _again(what: str, tries: Tries, dice: Dice, policy: RenewalPolicy) -> Verdict:
     tried = len(tries.attempts)
     highest = min(policy.backoff_cap, policy.backoff_base * 2 ** (tried - 1))
-    delay = max(highest * dice.roll, policy.strike_gap)
+    delay = max(highest * dice.random, policy.strike_gap)
     if tried >= policy.exchange_attempts or dice.now + delay >= tries.deadline:
         return _gave_up(what, tries)
     return Again(delay, tries)

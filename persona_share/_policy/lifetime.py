@@ -57,9 +57,9 @@ def guard(lifetime: float, policy: RenewalPolicy) -> float:
 
 
 def windows(
-    lifetime: float, roll: float, policy: RenewalPolicy, *, pressed: bool = False
+    lifetime: float, random: float, policy: RenewalPolicy, *, pressed: bool = False
 ) -> Windows:
-    """Draw the windows of a new token; ``roll`` in [0, 1) spreads renewals.
+    """Draw the windows of a new token; ``random`` in [0, 1) spreads renewals.
 
     Renewals of tokens minted together are spread over two thirds of the advisory
     window; when exchanges queue up (``pressed``) the window is stretched by two thirds.
@@ -69,7 +69,7 @@ def windows(
     earliest = min(latest_start, max(latest_start / 3, 1.25 * must))
     if pressed:
         latest_start = min(latest_start * 5 / 3, lifetime / 2)
-    refresh = earliest + (latest_start - earliest) * roll
+    refresh = earliest + (latest_start - earliest) * random
     return Windows(refresh, min(must, refresh), guard(lifetime, policy))
 
 
@@ -90,7 +90,7 @@ def shortened(seconds: float, lifetime: float) -> float:
 
 
 def cooldown(
-    failures: int, roll: float, policy: RenewalPolicy, left: float | None = None
+    failures: int, random: float, policy: RenewalPolicy, left: float | None = None
 ) -> float:
     """Answer the pause after so many failures in a row: full jitter, never 0.
 
@@ -100,17 +100,17 @@ def cooldown(
     highest = min(
         policy.cooldown_cap, policy.cooldown_base * 2.0 ** min(max(failures - 1, 0), 16)
     )
-    pause = max(highest * roll, policy.cooldown_base / 10)
+    pause = max(highest * random, policy.cooldown_base / 10)
     return pause if left is None else max(min(pause, left / 4), 0.01)
 
 
-def source_backoff(failures: int, roll: float, policy: RenewalPolicy) -> float:
+def source_backoff(failures: int, random: float, policy: RenewalPolicy) -> float:
     """Answer the pause after a code source failed so many times in a row."""
     highest = min(
         policy.source_backoff_cap,
         policy.source_backoff_base * 2.0 ** min(max(failures - 1, 0), 16),
     )
-    return highest * (0.5 + roll / 2)
+    return highest * (0.5 + random / 2)
 
 
 def code_deadline(
@@ -122,7 +122,7 @@ def code_deadline(
 
 
 def last_safe_moment(
-    deadline: float, received_at: float, roll: float, policy: RenewalPolicy
+    deadline: float, received_at: float, random: float, policy: RenewalPolicy
 ) -> float:
     """Answer when a waiting code is best exchanged: late, but not too late.
 
@@ -130,7 +130,7 @@ def last_safe_moment(
     """
     life = deadline - received_at
     margin = min(policy.last_moment, life / 4)
-    return deadline - margin - min(policy.last_moment_jitter, life / 8) * roll
+    return deadline - margin - min(policy.last_moment_jitter, life / 8) * random
 
 
 def is_worthwhile(

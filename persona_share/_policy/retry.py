@@ -137,13 +137,13 @@ def decide(
     past: Past,
     *,
     policy: RetryPolicy,
-    roll: float,
+    random: float,
     left: float,
     paced: bool = False,
 ) -> Decision:
     """Answer what follows an attempt that was no success.
 
-    ``past`` includes the attempt, ``roll`` lies in [0, 1), and ``left`` is how many
+    ``past`` includes the attempt, ``random`` lies in [0, 1), and ``left`` is how many
     seconds the call still has. ``paced`` says that a gate lets calls in one by one
     when the rate limit's window opens, so that nobody need be spread.
     """
@@ -158,7 +158,7 @@ def decide(
     if paced and wish is not None and step is _Step.THROTTLED:
         delay = wish
     else:
-        delay = _delay(step, past, wish, policy, roll)
+        delay = _delay(step, past, wish, policy, random)
     if delay >= left:
         return GiveUp("deadline")
     throttled = step is _Step.THROTTLED
@@ -229,28 +229,28 @@ def _step_after_stored(request: Request, past: Past) -> _Step:
 
 
 def _delay(
-    step: _Step, past: Past, wish: float | None, policy: RetryPolicy, roll: float
+    step: _Step, past: Past, wish: float | None, policy: RetryPolicy, random: float
 ) -> float:
     """Answer how many seconds to wait: our own choice (R6) or the service's (R7)."""
-    own = _own_delay(step, past, policy, roll)
+    own = _own_delay(step, past, policy, random)
     if wish is None:
         return own
     # Where the service says when the window ends, our guess at it is out of place.
     floor = wish if step is _Step.THROTTLED else max(wish, own)
-    jittered = floor + roll * max(1.0, 0.1 * floor)
+    jittered = floor + random * max(1.0, 0.1 * floor)
     return max(floor, min(jittered, policy.max_wait))
 
 
-def _own_delay(step: _Step, past: Past, policy: RetryPolicy, roll: float) -> float:
+def _own_delay(step: _Step, past: Past, policy: RetryPolicy, random: float) -> float:
     match step:
         case _Step.SOON:
             full = _doubled(
                 policy.transient_base, past.transients, policy.transient_cap
             )
-            return roll * full
+            return random * full
         case _Step.PROBE:
             full = min(policy.probe_base, policy.probe_cap)
-            return full * (1 + roll) / 2
+            return full * (1 + random) / 2
         case _Step.NEW_KEY:
             full = min(policy.patient_base, policy.patient_cap)
         case _Step.THROTTLED:
@@ -259,7 +259,7 @@ def _own_delay(step: _Step, past: Past, policy: RetryPolicy, roll: float) -> flo
             return 0.0
         case _:
             assert_never(step)
-    return full * (1 + roll / 4)
+    return full * (1 + random / 4)
 
 
 def _doubled(base: float, times: int, cap: float) -> float:

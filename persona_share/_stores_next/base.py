@@ -11,13 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeVar, cast
 
-from persona_share._transport.runtime import default_world
+from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     InvalidArgumentError,
     StoreError,
     StoreUnavailableError,
 )
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.ports.store import Versioned
 
 
@@ -43,8 +43,8 @@ class BaseStore(abc.ABC):
     accepts_secrets: bool = True
     _largest: int = LARGEST_STORED
 
-    def __init__(self, runtime: World | None = None) -> None:
-        self._runtime = runtime or default_world()
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        self._runtime = runtime or default_runtime()
         self._running: set[asyncio.Future[object]] = set()
 
     async def open(self) -> None:

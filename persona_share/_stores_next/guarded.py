@@ -10,14 +10,14 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.ports.store import Store, Versioned
 
 
 class GuardedStore(BaseStore):
     """Another's store, with the checks, the time limit and the errors of ours."""
 
-    def __init__(self, store: Store, runtime: World | None = None) -> None:
+    def __init__(self, store: Store, runtime: Runtime | None = None) -> None:
         super().__init__(runtime)
         self._store = store
         self.accepts_secrets = getattr(store, "accepts_secrets", True)
@@ -55,7 +55,7 @@ class GuardedStore(BaseStore):
         return f"<{type(self._store).__name__}>"
 
 
-def guarded(store: Store, runtime: World | None = None) -> Store:
+def guarded(store: Store, runtime: Runtime | None = None) -> Store:
     """Return a store that raises store errors only and never hangs."""
     if isinstance(store, BaseStore | MemoryStore):
         return store

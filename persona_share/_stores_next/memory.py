@@ -11,8 +11,8 @@ from persona_share._stores_next.base import (
     require_key,
     require_writable,
 )
-from persona_share._transport.runtime import default_world
-from persona_share.ports import World
+from persona_share._transport.runtime import default_runtime
+from persona_share.ports import Runtime
 from persona_share.ports.store import Versioned
 
 
@@ -29,8 +29,8 @@ class MemoryStore:
 
     accepts_secrets = True
 
-    def __init__(self, *, runtime: World | None = None) -> None:
-        self._runtime = runtime or default_world()
+    def __init__(self, *, runtime: Runtime | None = None) -> None:
+        self._runtime = runtime or default_runtime()
         self._begin()
 
     def _begin(self) -> None:

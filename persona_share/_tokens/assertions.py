@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from persona_share.errors import ConfigurationError, InvalidArgumentError
 from persona_share.model.ids import checked_id
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import World
+from persona_share.ports import Runtime
 
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ class ClientCredentials:
             self._header["kid"] = key_id
         self._key = _imported(as_secret(private_key), algorithm)
 
-    def assertion(self, audience: str, world: World) -> Secret:
+    def assertion(self, audience: str, runtime: Runtime) -> Secret:
         """Answer a new signed assertion for this token endpoint, good for 5 minutes."""
-        issued = int(world.clock.wall().timestamp())
+        issued = int(runtime.clock.wall().timestamp())
         claims = {
             "iss": self.client_id,
             "sub": self.client_id,
             "aud": audience,
-            "jti": world.new_key(),
+            "jti": runtime.new_key(),
             "iat": issued,
             "exp": issued + LONGEST_LIFE,
         }

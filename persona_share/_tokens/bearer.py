@@ -7,7 +7,7 @@ from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import Lease, World
+from persona_share.ports import Lease, Runtime
 
 
 _REPLAYS: Final = 2
@@ -16,14 +16,14 @@ _REPLAYS: Final = 2
 class TokenBearer:
     """The bearer source of one scope."""
 
-    __slots__ = ("_broker", "_clock", "_entry", "_now", "_roll", "_scope")
+    __slots__ = ("_broker", "_clock", "_entry", "_now", "_random", "_scope")
 
-    def __init__(self, scope: Scope, broker: Broker, world: World) -> None:
+    def __init__(self, scope: Scope, broker: Broker, runtime: Runtime) -> None:
         self._scope = scope
         self._broker = broker
-        self._clock = world.clock
-        self._now = world.clock.now
-        self._roll = world.roll
+        self._clock = runtime.clock
+        self._now = runtime.clock.now
+        self._random = runtime.random
         self._entry: Entry | None = None
 
     def held(self) -> AccessToken | None:
@@ -72,7 +72,7 @@ class TokenBearer:
             self._broker.vault.revoke(lease)
             return await self.obtain(deadline)
         shortest, longest = policy.strike_delay
-        delay = shortest + (longest - shortest) * self._roll()
+        delay = shortest + (longest - shortest) * self._random()
         return await self._later(shortened(delay, lease.lifetime), deadline)
 
     async def _later(self, delay: float, deadline: float) -> AccessToken | None:

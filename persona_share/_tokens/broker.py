@@ -52,15 +52,15 @@ class Broker:
         store: TokenStore | None = None,
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
-        world = account.world
+        runtime = account.runtime
         self.policy = policy
-        self.clock = world.clock
+        self.clock = runtime.clock
         self._tell = Meter(tell)
-        self.vault = Vault(world, policy, self._tell)
-        self.codes = Codes(world, source, policy, self._tell, account.origin)
+        self.vault = Vault(runtime, policy, self._tell)
+        self.codes = Codes(runtime, source, policy, self._tell, account.origin)
         self._setbacks = self.vault.setbacks
         self._mint = Mint(account, policy, self._tell)
-        self._roll = world.roll
+        self._random = runtime.random
         self._flights = Flights()
         self.fleet: Fleet | None = None
         if store is not None:
@@ -206,7 +206,7 @@ class Broker:
                 self.fleet.offer(ticket, ticket.hint)
         self._tell(events.CodeQueued(at=now, scope_size=len(ticket.hint or ())))
         return last_safe_moment(
-            ticket.deadline, ticket.received_at, self._roll(), self.policy
+            ticket.deadline, ticket.received_at, self._random(), self.policy
         )
 
     def use_or_lose(self, ticket: Ticket) -> None:

@@ -30,7 +30,7 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
-from persona_share.ports import Clock, CodeSource, World
+from persona_share.ports import Clock, CodeSource, Runtime
 
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Codes:
 
     def __init__(
         self,
-        world: World,
+        runtime: Runtime,
         source: CodeSource | None,
         policy: RenewalPolicy,
         tell: Callable[[events.Event], None],
@@ -51,7 +51,7 @@ class Codes:
     ) -> None:
         self._origin = origin
         self.pool = Pool(policy)
-        self._world = world
+        self._runtime = runtime
         self._source = source
         self._policy = policy
         self._tell = tell
@@ -87,7 +87,7 @@ class Codes:
 
     def expire(self) -> None:
         """Let go of the codes that have ended, and tell of those that ended unused."""
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         for ended in self.pool.expire(now):
             size = len(ended.hint or ())
             self._tell(events.CodeExpiredUnused(at=now, scope_size=size))
@@ -98,7 +98,7 @@ class Codes:
         ticket.become(TicketState.CLAIMED)
         flight.ticket = ticket
         if not again:
-            now, size = self._world.clock.now(), len(ticket.hint or ())
+            now, size = self._runtime.clock.now(), len(ticket.hint or ())
             self._tell(events.CodeClaimed(at=now, scope_size=size, pushed=pushed))
 
     async def obtain(self, asked: Scope, flight: Flight, lead: Alone) -> Ticket:
@@ -111,7 +111,7 @@ class Codes:
         `CodeAlreadyUsedError`.
         """
         self.expire()
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         pushed = await lead.begun()
         if pushed is not None and not self.pool.is_ready(pushed, now):
             lead.drop_begun()
@@ -133,13 +133,13 @@ class Codes:
         """Answer whether a code for this scope waits, or somebody can be asked."""
         if self._source is not None:
             return True
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         waiting = self.pool.fitting(asked, now) or self.pool.unhinted(now)
         return waiting is not None
 
     def may_ask_again(self, asked: Scope, flight: Flight) -> bool:
         """Answer whether there may be another code after one was refused."""
-        if self.pool.fitting(asked, self._world.clock.now()) is not None:
+        if self.pool.fitting(asked, self._runtime.clock.now()) is not None:
             return True
         return self._source is not None and (
             flight.codes_asked < self._policy.fresh_codes
@@ -150,7 +150,7 @@ class Codes:
             message = "there is no code for this scope, and no code source"
             raise AuthorizationCodeRequiredError(message, scope=str(asked))
         flight.codes_asked += 1
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         if isinstance(self._source, ClientCredentials):
             return self._assertion(self._source, asked)
         self._tell(events.CodeRequested(at=now, scope_size=len(asked)))
@@ -165,7 +165,7 @@ class Codes:
         if not ticket.may_be_sent and ticket.state is not TicketState.EXPIRED_UNUSED:
             message = f"{what} was used before"
             raise CodeAlreadyUsedError(message, scope=scope)
-        if not self.pool.is_ready(ticket, self._world.clock.now()):
+        if not self.pool.is_ready(ticket, self._runtime.clock.now()):
             message = f"{what} has ended, or would before it could be exchanged"
             raise CodeExpiredError(message, scope=scope)
 
@@ -175,8 +175,8 @@ class Codes:
             what = "client credentials bring bare permissions, such as 'inquiry.read'"
             raise InvalidScopeError(what)
         audience = f"{self._origin}{TOKEN.template}"
-        secret = source.assertion(audience, self._world)
-        now = self._world.clock.now()
+        secret = source.assertion(audience, self._runtime)
+        now = self._runtime.clock.now()
         return Ticket(
             secret=secret,
             id=code_id(secret),
@@ -208,7 +208,7 @@ class Codes:
 
         timeout = self._policy.source_timeout
         try:
-            return await within(self._world.clock, timeout, source(asked), keep)
+            return await within(self._runtime.clock, timeout, source(asked), keep)
         except TimeIsUpError:
             what = f"the code source did not answer within {timeout:.0f} s"
             reason = "TimeoutError"
@@ -228,7 +228,7 @@ class Codes:
     def _new_ticket(
         self, secret: Secret, hint: Scope | None, expires_at: datetime | None
     ) -> Ticket:
-        clock = self._world.clock
+        clock = self._runtime.clock
         now = clock.now()
         lifetime = None
         if expires_at is not None:

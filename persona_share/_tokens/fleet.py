@@ -67,12 +67,12 @@ class Fleet:
             raise ConfigurationError(message)
         self.store = store
         self.records = Records(account)
-        self.owner = account.world.new_key()
-        self.sleep = account.world.clock.sleep
+        self.owner = account.runtime.new_key()
+        self.sleep = account.runtime.clock.sleep
         self.down = False
         #: What is held, to be stored when a store that was down is back.
         self.held: Callable[[], Iterable[Entry]] = tuple
-        self._world = account.world
+        self._runtime = account.runtime
         self._policy = policy
         self._strict = on_failure == "fail"
         self._tell = tell
@@ -90,7 +90,7 @@ class Fleet:
         policy, `StoreUnavailableError`.
         """
         try:
-            await self.store.open(self._world)
+            await self.store.open(self._runtime)
         except StoreUnavailableError as error:
             self.unavailable(error, sent=False)
 
@@ -219,7 +219,7 @@ class Fleet:
         """Answer how long nobody is to try again after this, in seconds."""
         if type(error).__name__ not in _FOR_ALL:
             return 0.0
-        return error.retry_after or cooldown(1, self._world.roll(), self._policy)
+        return error.retry_after or cooldown(1, self._runtime.random(), self._policy)
 
     # ── Soon ────────────────────────────────────────────────────────────────────
 
@@ -252,7 +252,7 @@ class Fleet:
         """Wait until the store is back, and bring it what it does not know."""
         shortest, longest = _AGAIN
         while True:
-            await self.sleep(shortest + (longest - shortest) * self._world.roll())
+            await self.sleep(shortest + (longest - shortest) * self._runtime.random())
             with suppress(StoreError):
                 await self._say_all()
                 for entry in self.held():

@@ -25,7 +25,7 @@ class TokenLender(TokenBearer):
         account: Account,
         require_open: Callable[[], None],
     ) -> None:
-        super().__init__(scope, broker, account.world)
+        super().__init__(scope, broker, account.runtime)
         self._account = account
         self._require_open = require_open
         self.origin: str | None = origin_of(account.origin)

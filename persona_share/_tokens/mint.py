@@ -54,8 +54,8 @@ class Mint:
         self._account = account
         self._policy = policy
         self._tell = tell
-        self._world = account.world
-        self.pacing = ExchangePacing(account.world.clock, policy)
+        self._runtime = account.runtime
+        self.pacing = ExchangePacing(account.runtime.clock, policy)
 
     async def redeem(
         self, ticket: Ticket, expected: Scope | None, flight: Flight, lead: Alone
@@ -64,7 +64,7 @@ class Mint:
 
         Raises `LeadLostError` where another manager has taken it over.
         """
-        clock, tries = self._world.clock, self._first(ticket)
+        clock, tries = self._runtime.clock, self._first(ticket)
         while True:
             asked_at = clock.now()
             if not await self.pacing.turn(lambda: flight.hurried, tries.last_moment):
@@ -85,7 +85,7 @@ class Mint:
                 flight.sent = True
                 ticket.mark_sent(clock.now(), tries.epoch)
             outcome = await self._attempt(ticket, tries)
-            dice = Dice(clock.now(), self._world.roll())
+            dice = Dice(clock.now(), self._runtime.random())
             verdict = judge(outcome, tries, dice, self._policy, expected)
             if isinstance(outcome, Response):
                 self.pacing.learn(outcome)
@@ -99,14 +99,14 @@ class Mint:
 
     def _has_ended(self, ticket: Ticket, tries: Tries) -> bool:
         """Answer whether it is too late, as it may be after a machine's sleep."""
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         if tries.attempts:
             return now >= tries.last_moment
         received, policy = ticket.received_at, self._policy
         return not code_is_sendable(now, ticket.deadline, received, policy)
 
     def _first(self, ticket: Ticket) -> Tries:
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         end = min(now + self._policy.exchange_budget, ticket.deadline)
         return Tries(
             deadline=end,
@@ -137,7 +137,7 @@ class Mint:
         return code_form(secret)
 
     def _request(self, ticket: Ticket, code: Secret, tries: Tries) -> Request:
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         return Request(
             method=TOKEN.method,
             route=TOKEN.template,

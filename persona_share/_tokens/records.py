@@ -40,7 +40,7 @@ class Records:
     def __init__(self, account: Account) -> None:
         self._secret = account.naming_secret
         self._origin = account.origin
-        self._now = account.world.clock.now
+        self._now = account.runtime.clock.now
 
     def now(self) -> float:
         """Answer the instant of our clock."""

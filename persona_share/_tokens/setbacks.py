@@ -17,7 +17,7 @@ from persona_share.errors import (
 )
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
-from persona_share.ports import World
+from persona_share.ports import Runtime
 
 
 #: What only whoever supplies codes can change.
@@ -38,8 +38,8 @@ class _Setback:
 class Setbacks:
     """Cool-downs by scope, one for the API key, and the breaker that saves codes."""
 
-    def __init__(self, world: World, policy: RenewalPolicy) -> None:
-        self._world = world
+    def __init__(self, runtime: Runtime, policy: RenewalPolicy) -> None:
+        self._runtime = runtime
         self._policy = policy
         self._by_scope: dict[Scope, _Setback] = {}
         self._of_key: _Setback | None = None
@@ -48,7 +48,7 @@ class Setbacks:
 
     def of(self, scope: Scope) -> TokenError | None:
         """Answer why this scope is not tried now, as an error of its own, or None."""
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         for setback in (self._of_key, self._by_scope.get(scope)):
             if setback is not None and now < setback.until:
                 error = setback.error.fresh()
@@ -63,7 +63,7 @@ class Setbacks:
     @property
     def broken(self) -> bool:
         """Whether so many codes were refused that the fault is not in the codes."""
-        return self._world.clock.now() < self._broken_until
+        return self._runtime.clock.now() < self._broken_until
 
     def note(
         self,
@@ -84,7 +84,7 @@ class Setbacks:
             pause = 0.0
         else:
             pause = self._pause(failures, error, left)
-        setback = _Setback(failures, self._world.clock.now() + pause, error)
+        setback = _Setback(failures, self._runtime.clock.now() + pause, error)
         of_key = isinstance(error, ExchangeAuthenticationError)
         # A machine's assertion is no API key: codes may work all the same.
         if of_key and not isinstance(error, AssertionRefusedError):
@@ -118,20 +118,20 @@ class Setbacks:
         self._broken_until = 0.0
 
     def _pause(self, failures: int, error: TokenError, left: float | None) -> float:
-        roll = self._world.roll()
+        random = self._runtime.random()
         if error.retry_after is not None:
             return error.retry_after
         if isinstance(error, ScopeNotGrantedError) and left is not None:
             # Each try spends a code, and nobody waits before the held token ends.
             return min(left, self._policy.source_backoff_cap)
         if isinstance(error, _OF_THE_SOURCE):
-            return source_backoff(failures, roll, self._policy)
-        return cooldown(failures, roll, self._policy, left)
+            return source_backoff(failures, random, self._policy)
+        return cooldown(failures, random, self._policy, left)
 
     def _forget_old(self) -> None:
         if len(self._by_scope) <= self._policy.most_tokens:
             return
-        now = self._world.clock.now()
+        now = self._runtime.clock.now()
         for scope, setback in tuple(self._by_scope.items()):
             if setback.until + self._policy.cooldown_cap <= now:
                 del self._by_scope[scope]

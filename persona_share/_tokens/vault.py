@@ -20,7 +20,7 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken
-from persona_share.ports import World
+from persona_share.ports import Runtime
 
 
 #: The service has few lifetimes; one that names ever new ones costs no memory.
@@ -30,14 +30,14 @@ _MOST_LIFETIMES: Final = 64
 class Vault:
     """Files tokens, finds them, and never gives out one that was revoked or has ended."""
 
-    def __init__(self, world: World, policy: RenewalPolicy, meter: Meter) -> None:
+    def __init__(self, runtime: Runtime, policy: RenewalPolicy, meter: Meter) -> None:
         self.policy = policy
-        self.clock = world.clock
+        self.clock = runtime.clock
         self.entries = Entries(policy)
-        self.setbacks = Setbacks(world, policy)
+        self.setbacks = Setbacks(runtime, policy)
         self.due: Callable[[Entry], None] = lambda _entry: None
         self.told: Callable[[AccessToken], None] = lambda _token: None
-        self._roll = world.roll
+        self._random = runtime.random
         self._meter = meter
         self._generation = 0
         # What was refused, by hash, until it ends: it is never served again.
@@ -137,7 +137,7 @@ class Vault:
     def _entry(
         self, token: AccessToken, asked: Scope | None, *, pressed: bool = False
     ) -> Entry:
-        drawn = windows(token.lifetime, self._roll(), self.policy, pressed=pressed)
+        drawn = windows(token.lifetime, self._random(), self.policy, pressed=pressed)
         return Entry(
             token,
             asked=token.scope if asked is None or not asked <= token.scope else asked,

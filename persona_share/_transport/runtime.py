@@ -1,4 +1,4 @@
-"""The real world: the one place that asks for the time, dice and new keys."""
+"""The real runtime: the one place that asks for the time, dice and new keys."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from persona_share.ports import Clock, World
+from persona_share.ports import Clock, Runtime
 
 
 class Progress:
@@ -68,7 +68,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def seeded_roll(seed: int) -> Callable[[], float]:
+def seeded_random(seed: int) -> Callable[[], float]:
     """Answer dice that fall the same way for the same seed."""
     return random.Random(seed).random
 
@@ -97,38 +97,38 @@ def after_fork(call: Callable[[], None]) -> None:
     _LISTENERS.add(weakref.WeakMethod(call, _LISTENERS.discard))
 
 
-#: What takes the real world's place while a test moves time; `testing` alone adds.
-_STAND_INS: Final[list[World]] = []
+#: What takes the real runtime's place while a test moves time; `testing` alone adds.
+_OVERRIDES: Final[list[Runtime]] = []
 
 
 @contextmanager
-def standing_in(world: World) -> Iterator[None]:
-    """Let whatever is made meanwhile, and is not told otherwise, live in this world."""
-    _STAND_INS.append(world)
+def override_runtime(runtime: Runtime) -> Iterator[None]:
+    """Let whatever is made meanwhile, and is not told otherwise, live in this runtime."""
+    _OVERRIDES.append(runtime)
     try:
         yield
     finally:
-        _STAND_INS.remove(world)
+        _OVERRIDES.remove(runtime)
 
 
-def default_world() -> World:
-    """Answer the world of whatever is not told otherwise: the real one."""
-    return _STAND_INS[-1] if _STAND_INS else real_world()
+def default_runtime() -> Runtime:
+    """Answer the runtime of whatever is not told otherwise: the real one."""
+    return _OVERRIDES[-1] if _OVERRIDES else system_runtime()
 
 
 def default_clock() -> Clock:
     """Answer the clock of whatever is not told otherwise: this machine's."""
-    return _STAND_INS[-1].clock if _STAND_INS else SystemClock()
+    return _OVERRIDES[-1].clock if _OVERRIDES else SystemClock()
 
 
-def real_world() -> World:
-    """Answer the world as it is; its dice and keys come from the operating system.
+def system_runtime() -> Runtime:
+    """Answer the runtime as it is; its dice and keys come from the operating system.
 
     So a forked child never repeats what its parent drew.
     """
-    return World(
+    return Runtime(
         clock=SystemClock(),
-        roll=random.SystemRandom().random,
+        random=random.SystemRandom().random,
         new_key=lambda: str(uuid.uuid4()),
         fingerprint_key=secrets.token_bytes(32),
         new_bytes=secrets.token_bytes,

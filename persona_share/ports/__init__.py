@@ -13,8 +13,8 @@ from persona_share.ports.calls import (
     Lender,
     NewFile,
     ReplayGuard,
+    Runtime,
     Sender,
-    World,
 )
 from persona_share.ports.stores import (
     BrowsableStore,
@@ -38,9 +38,9 @@ __all__ = [
     "Lender",
     "NewFile",
     "ReplayGuard",
+    "Runtime",
     "Sender",
     "Share",
     "SharedWindow",
     "TokenStore",
-    "World",
 ]

@@ -44,7 +44,7 @@ class Clock(Protocol):
 
 
 @attrs.frozen
-class World:
+class Runtime:
     """Time, dice, new keys and nonces, to be passed to whoever must ask for them.
 
     ``after_fork`` takes a bound method that is called in every forked child, for as
@@ -52,7 +52,7 @@ class World:
     """
 
     clock: Clock
-    roll: Callable[[], float]
+    random: Callable[[], float]
     new_key: Callable[[], str]
     fingerprint_key: bytes = attrs.field(repr=False)
     new_bytes: Callable[[int], bytes] = attrs.field(repr=False)
@@ -74,7 +74,7 @@ class Account(Protocol):
     """What a token manager needs of the client that it stands on."""
 
     @property
-    def world(self) -> World:
+    def runtime(self) -> Runtime:
         """The clock, the dice and the keys of the client."""
         ...
 

@@ -7,7 +7,7 @@ import attrs
 
 from persona_share._policy.election import Carried, Elected, Held, Look
 from persona_share._protocol.limits import Seen
-from persona_share.ports.calls import World
+from persona_share.ports.calls import Runtime
 
 
 @attrs.frozen
@@ -21,7 +21,7 @@ class Share:
 class SharedWindow(Protocol):
     """A rate limit's window that several processes spend together."""
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Get ready, in the running event loop; a second time does nothing."""
         ...
 
@@ -47,7 +47,7 @@ class TokenStore(Protocol):
     operation means. Every one raises `StoreUnavailableError` when it cannot be done.
     """
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Get ready, in the running event loop; a second time does nothing."""
         ...
 
@@ -132,7 +132,7 @@ class BrowsableStore(Protocol):
     a manager uses.
     """
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Get ready, in the running event loop; a second time does nothing."""
         ...
 

@@ -14,7 +14,7 @@ from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
 from persona_share.model.secret import Secret
-from persona_share.ports import FileAccess, Sender, World
+from persona_share.ports import FileAccess, Runtime, Sender
 from persona_share.resources.bodies import NO_BODY, Body
 from persona_share.resources.options import CallOptions, checked
 from persona_share.resources.query_options import split
@@ -35,7 +35,7 @@ class Caller:
     """Makes the calls of one client or of one scoped session."""
 
     sender: Sender
-    world: World
+    runtime: Runtime
     headers: Mapping[str, str]
     timeout: float
     require_open: Callable[[], None]
@@ -89,7 +89,7 @@ class Caller:
             method=route.method,
             route=route.template,
             target=target,
-            deadline=self.world.clock.now() + self.timeout,
+            deadline=self.runtime.clock.now() + self.timeout,
             headers=self.headers,
             body=body.content,
             content_type=body.content_type,
@@ -171,7 +171,7 @@ class Caller:
         """Answer the idempotency key: on every POST, and only there (R12)."""
         given = options.get("idempotency_key")
         if route.method == "POST":
-            return Secret(given or self.world.new_key())
+            return Secret(given or self.runtime.new_key())
         if given is not None:
             message = f"an idempotency key has no meaning on {route.method}"
             raise InvalidArgumentError(message)
@@ -182,7 +182,7 @@ class Caller:
         timeout = checked(options).get("timeout", self.timeout)
         return attrs.evolve(
             request,
-            deadline=self.world.clock.now() + timeout,
+            deadline=self.runtime.clock.now() + timeout,
             headers=self._headers(route, options),
             idempotency_key=self._key(route, options),
             repeatable=options.get("repeatable", route.repeatable),

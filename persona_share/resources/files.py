@@ -110,7 +110,8 @@ class Files:
             method="GET",
             route="/{file}",
             target=target,
-            deadline=caller.world.clock.now() + options.get("timeout", caller.timeout),
+            deadline=caller.runtime.clock.now()
+            + options.get("timeout", caller.timeout),
             headers={"Accept": "*/*", **options.get("headers", {})},
             retries=options.get("retries", caller.retries),
             sink=sink,

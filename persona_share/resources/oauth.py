@@ -53,7 +53,7 @@ class OAuth:
                 status=response.status,
                 attempts=response.attempts,
             ) from None
-        clock = self._caller.world.clock
+        clock = self._caller.runtime.clock
         age = max(0.0, clock.now() - response.first_sent_at)
         left = timedelta(seconds=authorization.lifetime - age)
         return AuthorizationCode(

@@ -20,7 +20,7 @@ from persona_share.errors import (
 )
 from persona_share.model.ids import checked_id
 from persona_share.model.share_token import Redemption, ShareToken, ShareTokenStatus
-from persona_share.ports import World
+from persona_share.ports import Runtime
 
 
 #: What the service may answer where the state does not allow a call any more.
@@ -79,14 +79,14 @@ async def ended(
 
 
 async def waited(
-    retrieve: Retrieve, share_token_id: str, world: World, seconds: float
+    retrieve: Retrieve, share_token_id: str, runtime: Runtime, seconds: float
 ) -> Redemption:
     """Answer a redemption when it is done; its source is `ShareTokens.wait`."""
     checked_id(share_token_id, "share_token_id")
     if isinstance(seconds, bool) or not seconds > 0:
         message = "timeout must be more than 0 seconds"
         raise InvalidArgumentError(message)
-    clock = world.clock
+    clock = runtime.clock
     deadline = clock.now() + seconds
     asked, last, failed = 0, None, None
     while (left := deadline - clock.now()) > 0:
@@ -98,7 +98,7 @@ async def waited(
                 return _outcome(seen)
         else:
             failed = seen
-        await clock.sleep(pause(asked, world.roll(), deadline - clock.now()))
+        await clock.sleep(pause(asked, runtime.random(), deadline - clock.now()))
     if last is None and failed is not None:
         raise failed
     status = str(last.status) if last is not None and last.status else None

@@ -171,7 +171,9 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
             RedemptionPendingError: it was not decided when the time was up.
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return await waited(self.retrieve, share_token_id, self._caller.world, seconds)
+        return await waited(
+            self.retrieve, share_token_id, self._caller.runtime, seconds
+        )
 
 
 def _redemption(

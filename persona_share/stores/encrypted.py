@@ -10,7 +10,7 @@ from persona_share._policy.election import Carried, Elected, Held, Lead, Look
 from persona_share._protocol.sealed import NONCE, Head, RingKey, Sealed
 from persona_share.errors import ConfigurationError, StoreUnavailableError, UsageError
 from persona_share.model.secret import Secret
-from persona_share.ports import BrowsableStore, TokenStore, World
+from persona_share.ports import BrowsableStore, Runtime, TokenStore
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -69,15 +69,15 @@ class Encrypted:
         self._ciphers: dict[bytes, AESGCM] = {
             each.id: AESGCM(each.seal) for each in ring
         }
-        self._world: World | None = None
+        self._runtime: Runtime | None = None
         self._warned: set[str] = set()
         if isinstance(store, _WantsSealed):
             store.expect_sealed()
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Open the store."""
-        self._world = self._world or world
-        await self._store.open(world)
+        self._runtime = self._runtime or runtime
+        await self._store.open(runtime)
 
     async def close(self) -> None:
         """Close the store."""
@@ -253,10 +253,10 @@ class Encrypted:
         return None
 
     def _seal(self, blob: bytes, lifetime: float, *whose: str) -> bytes:
-        if self._world is None:
+        if self._runtime is None:
             message = "the store was not opened; a manager does that"
             raise RuntimeError(message)
-        head, nonce = Head(self._first.id, lifetime), self._world.new_bytes(NONCE)
+        head, nonce = Head(self._first.id, lifetime), self._runtime.new_bytes(NONCE)
         cipher = self._ciphers[self._first.id]
         return head.write(nonce, cipher.encrypt(nonce, blob, head.about(*whose)))
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import attrs
 
 from persona_share._protocol.stored import Record, dies_at
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.stores._changing import Change, Changing
 
 
@@ -30,15 +30,15 @@ class MemoryStore(Changing):
         self._lock = threading.Lock()
         self._records: dict[str, tuple[Record, int, float]] = {}
         self._listeners: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._world: World | None = None
+        self._runtime: Runtime | None = None
         self._changes = 0
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Take the clock of the first manager that opens it."""
         with self._lock:
-            if self._world is None:
-                self._world = world
-                world.after_fork(self._after_fork)
+            if self._runtime is None:
+                self._runtime = runtime
+                runtime.after_fork(self._after_fork)
 
     async def close(self) -> None:
         """Keep everything: other managers may share it."""
@@ -104,11 +104,11 @@ class MemoryStore(Changing):
             kept = attrs.evolve(record, leader=None, ticket=None, queue=())
             self._records[key] = kept, number, dies
 
-    def _opened(self) -> World:
-        if self._world is None:
+    def _opened(self) -> Runtime:
+        if self._runtime is None:
             message = "the store was not opened; a manager does that"
             raise RuntimeError(message)
-        return self._world
+        return self._runtime
 
     def __repr__(self) -> str:
         return f"<MemoryStore of {len(self._records)} keys>"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from persona_share.testing.aioresponses_compat import aioresponses_compat
     from persona_share.testing.canary import Canary, LeakError
-    from persona_share.testing.clock import FakeClock, fake_world
+    from persona_share.testing.clock import FakeClock, fake_runtime
     from persona_share.testing.factories import (
         access_token,
         authorization_code,
@@ -33,7 +33,7 @@ __all__ = [
     "aioresponses_compat",
     "authorization_code",
     "delivery",
-    "fake_world",
+    "fake_runtime",
     "moving_clock",
     "resource",
     "response",
@@ -49,7 +49,7 @@ _FILE_OF = {
     "aioresponses_compat": "aioresponses_compat",
     "authorization_code": "factories",
     "delivery": "factories",
-    "fake_world": "clock",
+    "fake_runtime": "clock",
     "moving_clock": "moving",
     "resource": "factories",
     "response": "factories",

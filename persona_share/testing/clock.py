@@ -6,8 +6,8 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from persona_share._transport.runtime import seeded_bytes, seeded_roll
-from persona_share.ports import World
+from persona_share._transport.runtime import seeded_bytes, seeded_random
+from persona_share.ports import Runtime
 
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,7 +18,7 @@ _Sleeper = tuple[float, int, asyncio.Future[None]]
 
 
 class FakeClock:
-    """A clock for `World` that stands still until it is told to move.
+    """A clock for `Runtime` that stands still until it is told to move.
 
     Moving it is a plain call; whoever slept until then wakes in the order of its
     instant, at the next turn of its own event loop.
@@ -105,12 +105,12 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def fake_world(clock: FakeClock | None = None, *, seed: int = 0) -> World:
-    """Answer a world that repeats itself: the same seed gives the same dice and keys."""
+def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
+    """Answer a runtime that repeats itself: the same seed gives the same dice and keys."""
     numbers = itertools.count(1)
-    return World(
+    return Runtime(
         clock=clock or FakeClock(),
-        roll=seeded_roll(seed),
+        random=seeded_random(seed),
         new_key=lambda: f"key-{seed}-{next(numbers):06}",
         fingerprint_key=seed.to_bytes(32, "big"),
         new_bytes=seeded_bytes(seed),

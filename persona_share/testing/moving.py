@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from persona_share._transport.runtime import SystemClock, real_world, standing_in
-from persona_share.ports import World
+from persona_share._transport.runtime import (
+    SystemClock,
+    override_runtime,
+    system_runtime,
+)
+from persona_share.ports import Runtime
 
 
 class MovingClock:
@@ -78,16 +82,16 @@ class MovingClock:
         finally:
             self._followers.remove(call)
 
-    def world(self) -> World:
-        """Answer a world that is real but for its clock."""
-        return attrs.evolve(real_world(), clock=self)
+    def runtime(self) -> Runtime:
+        """Answer a runtime that is real but for its clock."""
+        return attrs.evolve(system_runtime(), clock=self)
 
 
 @contextmanager
 def moving_clock() -> Iterator[MovingClock]:
     """Have every client, manager and verifier that is made meanwhile go by one clock."""
     clock = MovingClock()
-    with standing_in(clock.world()):
+    with override_runtime(clock.runtime()):
         yield clock
 
 

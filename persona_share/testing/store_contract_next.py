@@ -18,9 +18,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from persona_share._stores_next.base import LARGEST_STORED
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.ports.store import Store, Versioned
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 
 
 #: Keys look like this: a kind, and a name that reveals nothing.
@@ -57,7 +57,7 @@ class StoreContract:
     def setup_method(self) -> None:
         """Make the clock and the runtime that a store may be given."""
         self.clock: FakeClock = FakeClock()
-        self.runtime: World = fake_world(self.clock)
+        self.runtime: Runtime = fake_runtime(self.clock)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

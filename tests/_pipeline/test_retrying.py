@@ -22,7 +22,7 @@ from persona_share.errors import (
 )
 from persona_share.model.policy import RetryPolicy
 from persona_share.model.secret import Secret
-from persona_share.testing import FakeClock, ScriptedSender, fake_world
+from persona_share.testing import FakeClock, ScriptedSender, fake_runtime
 
 
 OK = Response(status=200, body=b"{}")
@@ -54,7 +54,7 @@ class Stage:
         self.budget = Budget(policy or RetryPolicy())
         self.sender = Retrying(
             self.inner,
-            fake_world(self.clock),
+            fake_runtime(self.clock),
             policy,
             budget=self.budget,
             tell=self.events.append,

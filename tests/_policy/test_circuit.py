@@ -5,9 +5,9 @@ import pytest
 from persona_share._policy.circuit import Circuit
 
 
-def fail(circuit, times=1, *, now=0.0, roll=0.5, at_once=False):
+def fail(circuit, times=1, *, now=0.0, random=0.5, at_once=False):
     for _ in range(times):
-        circuit.failed(now, roll, at_once=at_once)
+        circuit.failed(now, random, at_once=at_once)
 
 
 def test_it_is_closed_at_first_and_through_two_failures():
@@ -49,15 +49,15 @@ def test_a_trial_that_never_ends_does_not_keep_it_open():
     assert circuit.closed_for(7.0) == 0
 
 
-@pytest.mark.parametrize(("roll", "longest"), [(0.0, 5.0), (1.0, 30.0)])
-def test_each_failed_trial_makes_the_pause_longer_up_to_half_a_minute(roll, longest):
+@pytest.mark.parametrize(("random", "longest"), [(0.0, 5.0), (1.0, 30.0)])
+def test_each_failed_trial_makes_the_pause_longer_up_to_half_a_minute(random, longest):
     circuit, now, pauses = Circuit(), 0.0, []
-    fail(circuit, roll=roll, at_once=True)
+    fail(circuit, random=random, at_once=True)
     for _ in range(12):
         pauses.append(circuit.closed_for(now))
         now += pauses[-1]
         assert circuit.closed_for(now) == 0
-        fail(circuit, now=now, roll=roll)
+        fail(circuit, now=now, random=random)
     assert pauses == sorted(pauses)
     assert pauses[0] == 5.0
     assert pauses[-1] == longest
@@ -65,5 +65,5 @@ def test_each_failed_trial_makes_the_pause_longer_up_to_half_a_minute(roll, long
 
 def test_failures_that_were_under_way_when_it_opened_do_not_count_again():
     circuit = Circuit()
-    fail(circuit, 40, roll=1.0, at_once=True)
+    fail(circuit, 40, random=1.0, at_once=True)
     assert circuit.closed_for(0.0) == 5.0

@@ -33,7 +33,7 @@ from persona_share.model.policy import RenewalPolicy
 
 POLICY = RenewalPolicy()
 FIRST = Tries(deadline=30, last_moment=590)
-DICE = Dice(now=0, roll=0.5)
+DICE = Dice(now=0, random=0.5)
 
 
 def answer(status, title="Problem", **headers):
@@ -209,7 +209,7 @@ def test_f30_anything_else_is_an_error_at_once(status):
 
 
 def test_the_budget_ends_the_exchange():
-    verdict = decide(ConnectionLostError("x"), dice=Dice(now=29.9, roll=0.9))
+    verdict = decide(ConnectionLostError("x"), dice=Dice(now=29.9, random=0.9))
     assert isinstance(verdict, InDoubt)
 
 

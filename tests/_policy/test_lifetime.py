@@ -21,7 +21,7 @@ from persona_share.model.policy import RenewalPolicy
 
 POLICY = RenewalPolicy()
 lifetimes = st.floats(0.5, 86_400)
-rolls = st.floats(0, 1, exclude_max=True)
+randoms = st.floats(0, 1, exclude_max=True)
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_mandatory_and_guard_shrink_with_the_lifetime(lifetime, must, end):
     assert guard(lifetime, POLICY) == end
 
 
-@pytest.mark.parametrize(("roll", "before_end"), [(0.0, 300), (0.5, 600), (1.0, 900)])
+@pytest.mark.parametrize(("random", "before_end"), [(0.0, 300), (0.5, 600), (1.0, 900)])
 def test_an_hour_is_renewed_between_900_and_300_seconds_before_its_end(
-    roll, before_end
+    random, before_end
 ):
-    assert windows(3599, roll, POLICY).refresh == pytest.approx(before_end)
+    assert windows(3599, random, POLICY).refresh == pytest.approx(before_end)
 
 
 def test_under_pressure_the_window_is_stretched_to_1500_seconds():
     assert windows(3599, 1.0, POLICY, pressed=True).refresh == pytest.approx(1500)
 
 
-@given(lifetimes, rolls, st.booleans())
-def test_every_life_has_all_four_stages_in_order(lifetime, roll, pressed):
-    drawn = windows(lifetime, roll, POLICY, pressed=pressed)
+@given(lifetimes, randoms, st.booleans())
+def test_every_life_has_all_four_stages_in_order(lifetime, random, pressed):
+    drawn = windows(lifetime, random, POLICY, pressed=pressed)
     assert 0 < drawn.guard < drawn.mandatory <= drawn.refresh <= lifetime / 2
 
 
-@given(lifetimes, rolls, st.floats(0, 2))
-def test_a_token_is_never_usable_in_its_last_moments(lifetime, roll, part):
-    drawn = windows(lifetime, roll, POLICY)
+@given(lifetimes, randoms, st.floats(0, 2))
+def test_a_token_is_never_usable_in_its_last_moments(lifetime, random, part):
+    drawn = windows(lifetime, random, POLICY)
     now = part * lifetime
     stands = standing(now, lifetime, lifetime - drawn.refresh, lifetime, POLICY)
     assert (stands is Standing.EXPIRED) == (now >= lifetime - drawn.guard)
@@ -82,21 +82,21 @@ def test_the_stages_follow_one_another():
     assert stages == list(Standing)
 
 
-@given(st.integers(1, 10**6), rolls)
-def test_a_cooldown_is_above_0_and_60_seconds_at_the_most(failures, roll):
-    assert 0 < cooldown(failures, roll, POLICY) <= 60
+@given(st.integers(1, 10**6), randoms)
+def test_a_cooldown_is_above_0_and_60_seconds_at_the_most(failures, random):
+    assert 0 < cooldown(failures, random, POLICY) <= 60
 
 
-@given(st.integers(1, 10**6), rolls, st.floats(1, 3600))
+@given(st.integers(1, 10**6), randoms, st.floats(1, 3600))
 def test_while_a_token_lives_a_cooldown_is_a_quarter_of_that_at_the_most(
-    failures, roll, left
+    failures, random, left
 ):
-    assert cooldown(failures, roll, POLICY, left) <= left / 4
+    assert cooldown(failures, random, POLICY, left) <= left / 4
 
 
-@given(st.integers(1, 10**6), rolls)
-def test_a_code_source_rests_300_seconds_at_the_most(failures, roll):
-    assert 1 <= source_backoff(failures, roll, POLICY) <= 300
+@given(st.integers(1, 10**6), randoms)
+def test_a_code_source_rests_300_seconds_at_the_most(failures, random):
+    assert 1 <= source_backoff(failures, random, POLICY) <= 300
 
 
 def test_delays_are_a_tenth_of_the_lifetime_at_the_most():

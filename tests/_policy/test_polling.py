@@ -15,9 +15,9 @@ def test_f147_the_pause_doubles_up_to_half_a_minute(asked, seconds):
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0, 100))
 def test_f147_the_jitter_is_a_quarter_and_the_callers_time_is_the_end(
-    asked, roll, left
+    asked, random, left
 ):
     base = pause(asked, 0.0, 1_000)
 
-    assert 0 <= pause(asked, roll, left) <= left
-    assert base <= pause(asked, roll, 1_000) <= base * 1.25
+    assert 0 <= pause(asked, random, left) <= left
+    assert base <= pause(asked, random, 1_000) <= base * 1.25

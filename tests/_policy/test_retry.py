@@ -60,9 +60,9 @@ def after(*outcomes):
     return past
 
 
-def decided(request, *outcomes, policy=POLICY, roll=0.5, left=1000.0):
+def decided(request, *outcomes, policy=POLICY, random=0.5, left=1000.0):
     return decide(
-        request, outcomes[-1], after(*outcomes), policy=policy, roll=roll, left=left
+        request, outcomes[-1], after(*outcomes), policy=policy, random=random, left=left
     )
 
 
@@ -130,7 +130,7 @@ def test_r8_a_repeated_5xx_needs_a_new_key_if_that_does_no_harm(status):
 def test_r8_a_new_key_is_tried_once():
     patient = RetryPolicy(attempts=9)
     past = after(answered(500), answered(500)).under_new_key().after(answered(500))
-    facts = {"policy": patient, "roll": 0.5, "left": 1000.0}
+    facts = {"policy": patient, "random": 0.5, "left": 1000.0}
     assert decide(AUTHORIZE, answered(500), past, **facts) == GiveUp("not repeatable")
     assert isinstance(decide(AUTHORIZE, LOST, past, **facts), RetryAfter)
 
@@ -161,14 +161,14 @@ def test_r3_three_attempts_are_the_most(outcome):
 def test_r1_the_retries_of_one_call_win_over_the_policy(retries, attempts, again):
     request = attrs.evolve(GET, retries=retries)
     past = after(*[UNSENT] * attempts)
-    step = decide(request, UNSENT, past, policy=POLICY, roll=0.5, left=99.0)
+    step = decide(request, UNSENT, past, policy=POLICY, random=0.5, left=99.0)
     assert isinstance(step, RetryAfter if again else GiveUp)
 
 
 def test_r7_where_a_gate_knows_the_reset_there_is_no_jitter():
     limited = answered(429, ratelimit_reset="30", ratelimit_remaining="0")
     step = decide(
-        GET, limited, after(limited), policy=POLICY, roll=0.9, left=99.0, paced=True
+        GET, limited, after(limited), policy=POLICY, random=0.9, left=99.0, paced=True
     )
     assert step == RetryAfter(30.0, POLICY.throttle_cost)
 
@@ -182,7 +182,9 @@ def test_r1_one_attempt_means_no_retries_at_all():
 
 
 def delays(request, *outcomes, **facts):
-    return [decided(request, *outcomes, roll=roll, **facts).delay for roll in (0, 1)]
+    return [
+        decided(request, *outcomes, random=random, **facts).delay for random in (0, 1)
+    ]
 
 
 def test_r6_a_network_fault_waits_up_to_a_quarter_and_half_a_second():
@@ -254,8 +256,8 @@ def test_f39c_a_429_about_a_quota_waits_for_the_quota():
 
 def test_r3_no_wait_crosses_the_deadline():
     limited = answered(429, ratelimit_reset="30")
-    assert decided(GET, limited, roll=0, left=30.0) == GiveUp("deadline")
-    assert isinstance(decided(GET, limited, roll=0, left=30.1), RetryAfter)
+    assert decided(GET, limited, random=0, left=30.0) == GiveUp("deadline")
+    assert isinstance(decided(GET, limited, random=0, left=30.1), RetryAfter)
 
 
 # ── R11: what it costs ──────────────────────────────────────────────────────────
@@ -323,9 +325,9 @@ outcomes = st.one_of(
     st.floats(0, 200),
     st.integers(1, 6),
 )
-def test_no_decision_breaks_the_rules(request_, trail, roll, left, attempts):
+def test_no_decision_breaks_the_rules(request_, trail, random, left, attempts):
     policy = RetryPolicy(attempts=attempts)
-    decision = decided(request_, *trail, policy=policy, roll=roll, left=left)
+    decision = decided(request_, *trail, policy=policy, random=random, left=left)
     if isinstance(decision, GiveUp):
         return
     assert len(trail) < attempts

@@ -69,7 +69,7 @@ class Callers:
         """Answer what a session of this scope takes its tokens from."""
         if scope not in self.bearers:
             broker = self.manager._broker
-            self.bearers[scope] = TokenBearer(scope, broker, self.account.world)
+            self.bearers[scope] = TokenBearer(scope, broker, self.account.runtime)
         return self.bearers[scope]
 
     async def warm(self, scope):

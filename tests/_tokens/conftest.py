@@ -1,4 +1,4 @@
-"""A broker's world: a clock that is moved by hand and a service that is scripted."""
+"""A broker's runtime: a clock that is moved by hand and a service that is scripted."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import pytest_asyncio
 from persona_share import Scope, ScopedTokenManager
 from persona_share._protocol.http import Response
 from persona_share.errors import ConnectionLostError
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 from tests._tokens.sharing import Unreliable
 
 
@@ -102,7 +102,7 @@ class Partner:
 class Account:
     """The account that a manager stands on, with nothing behind it but the service."""
 
-    world: object
+    runtime: object
     exchanger: object
     origin: str = "https://api.withpersona.com/api/v1"
     headers: dict = attrs.field(factory=dict)
@@ -167,7 +167,7 @@ class House:
 def new_house():
     clock = FakeClock()
     service = Service(clock)
-    account = Account(fake_world(clock), service)
+    account = Account(fake_runtime(clock), service)
     return House(clock, service, Partner(clock), account)
 
 

@@ -58,7 +58,7 @@ class TokenLife(RuleBasedStateMachine):
         policy = RenewalPolicy(
             most_tokens=3, most_codes=5, most_codes_a_scope=2, exact_only=exact_only
         )
-        self.world = TokenWorld(
+        self.runtime = TokenWorld(
             policy, seed=seed, codes=codes, plant=self.plant, **service
         )
 
@@ -66,34 +66,34 @@ class TokenLife(RuleBasedStateMachine):
 
     @rule(some=st.lists(plans, min_size=1, max_size=4))
     def plan_the_next_exchanges(self, some):
-        self.world.endpoint.plans.extend(some)
+        self.runtime.endpoint.plans.extend(some)
 
     @rule(plan=plans, fair=st.booleans())
     def the_weather_changes(self, plan, fair):
-        self.world.endpoint.weather = Plan() if fair else plan
+        self.runtime.endpoint.weather = Plan() if fair else plan
 
     @rule(some=st.lists(answers, min_size=1, max_size=3))
     def plan_the_next_codes(self, some):
-        self.world.partner.plans.extend(some)
+        self.runtime.partner.plans.extend(some)
 
     @rule(some=st.integers(1, 3))
     def stray_refusals(self, some):
-        self.world.api.stray += some
+        self.runtime.api.stray += some
 
     # ── Callers ─────────────────────────────────────────────────────────────────
 
     @rule(scope=scopes, callers=st.integers(1, 3), timeout=timeouts)
     def get(self, scope, callers, timeout):
-        self.world.get(scope, callers, timeout)
+        self.runtime.get(scope, callers, timeout)
 
     @rule(scope=scopes, some=fates, seconds=st.sampled_from([0.0, 4.0, 31.0]))
     def get_through(self, scope, some, seconds):
         """Ask for a token when something befalls its exchange, and wait a while."""
-        self.world.endpoint.plans.extendleft(reversed(some))
-        self.world.get(scope, 2, 100.0)
-        self.world.wait(seconds)
+        self.runtime.endpoint.plans.extendleft(reversed(some))
+        self.runtime.get(scope, 2, 100.0)
+        self.runtime.wait(seconds)
 
-    @precondition(lambda self: self.world.watch.held)
+    @precondition(lambda self: self.runtime.watch.held)
     @rule(
         data=st.data(),
         before=st.sampled_from([1400.0, 850.0, 400.0, 100.0, 50.0, 12.0, 5.0]),
@@ -101,45 +101,45 @@ class TokenLife(RuleBasedStateMachine):
     )
     def use_near_the_end(self, data, before, some):
         """Ask again some time before a token ends; its renewal may go wrong."""
-        token = data.draw(st.sampled_from(tuple(self.world.watch.held)))
-        left = token.ends - self.world.clock.now()
-        self.world.endpoint.plans.extendleft(reversed(some))
-        self.world.jump(max(left - before * min(1.0, token.lifetime / 3599), 0.0))
-        self.world.get(token.scope, 2, 5.0)
-        self.world.wait(1.0)
+        token = data.draw(st.sampled_from(tuple(self.runtime.watch.held)))
+        left = token.ends - self.runtime.clock.now()
+        self.runtime.endpoint.plans.extendleft(reversed(some))
+        self.runtime.jump(max(left - before * min(1.0, token.lifetime / 3599), 0.0))
+        self.runtime.get(token.scope, 2, 5.0)
+        self.runtime.wait(1.0)
 
-    @precondition(lambda self: self.world.watch.held)
+    @precondition(lambda self: self.runtime.watch.held)
     @rule(data=st.data(), calls=st.integers(1, 4))
     def use_what_is_revoked(self, data, calls):
         """Call with a token that the service honours no more."""
-        token = data.draw(st.sampled_from(tuple(self.world.watch.held)))
-        self.world.wait(min(5.0, token.lifetime / 10))
-        self.world.endpoint.revoke(token.value)
+        token = data.draw(st.sampled_from(tuple(self.runtime.watch.held)))
+        self.runtime.wait(min(5.0, token.lifetime / 10))
+        self.runtime.endpoint.revoke(token.value)
         for _ in range(calls):
-            self.world.call(token.scope, (0.0, 0.0))
-        self.world.wait(2.0)
+            self.runtime.call(token.scope, (0.0, 0.0))
+        self.runtime.wait(2.0)
 
     @rule(scope=scopes, to=delays, fro=delays, callers=st.integers(1, 3))
     def call(self, scope, to, fro, callers):
         for _ in range(callers):
-            self.world.call(scope, (to, fro))
+            self.runtime.call(scope, (to, fro))
 
     @rule(scope=scopes)
     def warm(self, scope):
-        self.world.warm(scope)
+        self.runtime.warm(scope)
 
-    @precondition(lambda self: self.world.waiters)
+    @precondition(lambda self: self.runtime.waiters)
     @rule(data=st.data())
     def cancel(self, data):
         chosen = data.draw(
-            st.lists(st.sampled_from(self.world.waiters), min_size=1, unique_by=id)
+            st.lists(st.sampled_from(self.runtime.waiters), min_size=1, unique_by=id)
         )
-        self.world.cancel(chosen)
+        self.runtime.cancel(chosen)
 
-    @precondition(lambda self: self.world.waiters)
+    @precondition(lambda self: self.runtime.waiters)
     @rule()
     def cancel_all(self):
-        self.world.cancel(list(self.world.waiters))
+        self.runtime.cancel(list(self.runtime.waiters))
 
     # ── Codes ───────────────────────────────────────────────────────────────────
 
@@ -148,63 +148,65 @@ class TokenLife(RuleBasedStateMachine):
     )
     def offer(self, hint, grants, honest, told):
         grants = hint if honest and hint is not None else grants
-        self.world.offer(hint, grants, told=told or self.world.endpoint.code_life < 599)
+        self.runtime.offer(
+            hint, grants, told=told or self.runtime.endpoint.code_life < 599
+        )
 
     @rule(hint=st.none() | scopes, grants=scopes)
     def exchange(self, hint, grants):
-        self.world.exchange(grants, hint)
+        self.runtime.exchange(grants, hint)
 
-    @precondition(lambda self: self.world.remembered())
+    @precondition(lambda self: self.runtime.remembered())
     @rule(data=st.data(), hint=st.none() | scopes, at_once=st.booleans())
     def deliver_again(self, data, hint, at_once):
-        code = data.draw(st.sampled_from(self.world.remembered()))
-        again = self.world.exchange_again if at_once else self.world.offer_again
+        code = data.draw(st.sampled_from(self.runtime.remembered()))
+        again = self.runtime.exchange_again if at_once else self.runtime.offer_again
         again(code, hint)
 
     # ── Time ────────────────────────────────────────────────────────────────────
 
     @rule(seconds=moments)
     def a_moment_passes(self, seconds):
-        self.world.wait(seconds)
+        self.runtime.wait(seconds)
 
     @rule(seconds=stretches)
     def a_stretch_passes_at_one_stroke(self, seconds):
-        self.world.jump(seconds)
+        self.runtime.jump(seconds)
 
     @rule(seconds=moments | stretches)
     def the_machine_sleeps(self, seconds):
-        self.world.suspend(seconds)
+        self.runtime.suspend(seconds)
 
     @rule(seconds=st.sampled_from([-86_400.0, -3600.0, 3600.0, 86_400.0]))
     def the_wall_clock_steps(self, seconds):
-        self.world.step_wall(seconds)
+        self.runtime.step_wall(seconds)
 
     # ── Complaints and the end ──────────────────────────────────────────────────
 
-    @precondition(lambda self: self.world.endpoint.tokens)
+    @precondition(lambda self: self.runtime.endpoint.tokens)
     @rule(data=st.data())
     def the_service_revokes(self, data):
-        tokens = list(self.world.endpoint.tokens)
-        self.world.endpoint.revoke(data.draw(st.sampled_from(tokens)))
+        tokens = list(self.runtime.endpoint.tokens)
+        self.runtime.endpoint.revoke(data.draw(st.sampled_from(tokens)))
 
-    @precondition(lambda self: self.world.seen)
+    @precondition(lambda self: self.runtime.seen)
     @rule(data=st.data())
     def invalidate(self, data):
-        self.world.invalidate(data.draw(st.sampled_from(self.world.seen)))
+        self.runtime.invalidate(data.draw(st.sampled_from(self.runtime.seen)))
 
     @rule(scope=scopes)
     def forget(self, scope):
-        self.world.forget(scope)
+        self.runtime.forget(scope)
 
     @rule()
     def reopen(self):
-        self.world.reopen()
+        self.runtime.reopen()
 
     @invariant()
     def nothing_is_broken(self):
-        if hasattr(self, "world"):
-            self.world.check()
+        if hasattr(self, "runtime"):
+            self.runtime.check()
 
     def teardown(self):
-        if hasattr(self, "world"):
-            self.world.close()
+        if hasattr(self, "runtime"):
+            self.runtime.close()

@@ -15,7 +15,7 @@ from persona_share.errors import (
     DeadlineExceededError,
 )
 from persona_share.model.token import AuthorizationCode
-from persona_share.testing.clock import fake_world
+from persona_share.testing.clock import fake_runtime
 from tests._tokens.endpoint import CANARY, Fault
 from tests._tokens.watch import Watch
 
@@ -165,7 +165,7 @@ class Account:
         self.partner = Partner(endpoint, self.watch)
         self.api = Api(endpoint, self.watch)
         self.exchanger = Road(endpoint, api_key, self.watch)
-        self.world = fake_world(endpoint.clock, seed=seed)
+        self.runtime = fake_runtime(endpoint.clock, seed=seed)
         self.headers = {}
         self.account = self
 

@@ -16,7 +16,7 @@ from persona_share.errors import (
     InvalidScopeError,
 )
 from persona_share.model.secret import Secret
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 jwk = pytest.importorskip("joserfc.jwk")
@@ -40,7 +40,7 @@ def credentials(algorithm="ES256", **options):
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_an_assertion_says_who_for_whom_and_for_how_long(algorithm):
     clock = FakeClock()
-    made = credentials(algorithm).assertion(AUDIENCE, fake_world(clock))
+    made = credentials(algorithm).assertion(AUDIENCE, fake_runtime(clock))
     read = jwt.decode(made.reveal(), KEYS[algorithm], algorithms=[algorithm])
     now = int(clock.wall().timestamp())
     assert read.header == {"alg": algorithm, "typ": "JWT"}
@@ -53,14 +53,14 @@ def test_an_assertion_says_who_for_whom_and_for_how_long(algorithm):
 
 
 def test_every_assertion_has_an_id_of_its_own():
-    source, world = credentials(), fake_world()
-    made = [source.assertion(AUDIENCE, world).reveal() for _ in range(10)]
+    source, runtime = credentials(), fake_runtime()
+    made = [source.assertion(AUDIENCE, runtime).reveal() for _ in range(10)]
     read = [jwt.decode(each, KEYS["ES256"], algorithms=["ES256"]) for each in made]
     assert len({each.claims["jti"] for each in read}) == 10
 
 
 def test_a_key_id_is_told_where_there_is_one():
-    made = credentials(key_id="key-7").assertion(AUDIENCE, fake_world())
+    made = credentials(key_id="key-7").assertion(AUDIENCE, fake_runtime())
     read = jwt.decode(made.reveal(), KEYS["ES256"], algorithms=["ES256"])
     assert read.header["kid"] == "key-7"
 
@@ -98,7 +98,7 @@ def test_a_client_id_that_is_no_id_is_refused():
 
 def test_a_key_may_come_as_a_secret():
     source = ClientCredentials("client-1", Secret(pem("RS256")))
-    assert source.assertion(AUDIENCE, fake_world())
+    assert source.assertion(AUDIENCE, fake_runtime())
 
 
 def test_no_repr_shows_the_key():

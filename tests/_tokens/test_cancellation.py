@@ -79,7 +79,7 @@ async def stray_401(house, manager):
     await manager.token(SCOPE)
     house.clock.advance(60)
     answers = [Response(status=401)] * 2 + [Response(status=200)]
-    source = TokenBearer(SCOPE, manager._broker, house.account.world)
+    source = TokenBearer(SCOPE, manager._broker, house.account.runtime)
     deadline = house.clock.now() + 60
     request = Request(method="GET", route="/x", target="/x", deadline=deadline)
     return Bearer(ScriptedSender(answers), source).send(request)

@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from persona_share import ScopedTokenManager
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from persona_share.errors import PersonaError
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 from tests._tokens.endpoint import Endpoint, Fault, Plan, code_of
 from tests._tokens.roads import A, B, Road, code_for
 from tests._tokens.sharing import Unreliable
@@ -56,7 +56,7 @@ class Account:
 
     def __init__(self, endpoint, sent, seed):
         self.exchanger = Road(endpoint, "key", sent)
-        self.world = fake_world(endpoint.clock, seed=seed)
+        self.runtime = fake_runtime(endpoint.clock, seed=seed)
         self.headers = {}
         self.account = self
 
@@ -69,7 +69,7 @@ class Account:
 
 class Storm:
     def __init__(self, seed, *, outages):
-        self.roll = seeded_roll(seed)
+        self.random = seeded_random(seed)
         self.seed, self.outages = seed, outages
         self.clock = FakeClock()
         lifetime = self.pick((3599, 900) if outages else (120, 300))
@@ -79,7 +79,7 @@ class Storm:
         self.complained, self.given = set(), []
 
     def pick(self, choices):
-        return choices[int(self.roll() * len(choices))]
+        return choices[int(self.random() * len(choices))]
 
     async def codes(self, scope):
         await self.clock.sleep(self.pick((0.0, 0.0, 3.0)))
@@ -87,7 +87,7 @@ class Storm:
         return code_for(self.endpoint, text, self.endpoint.code_life)
 
     async def open(self):
-        account = Account(self.endpoint, self.sent, int(1e6 * self.roll()))
+        account = Account(self.endpoint, self.sent, int(1e6 * self.random()))
         manager = ScopedTokenManager(account, codes=self.codes, store=self.store)
         self.managers.append(await manager.__aenter__())
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from persona_share import Scope
 from persona_share._policy.lifetime import cooldown, source_backoff, windows
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from persona_share.model.policy import RenewalPolicy
 from tests._tokens.life import TokenLife
 from tests.simulation import plants
@@ -58,9 +58,9 @@ def test_the_machine_finds_a_planted_mistake():
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10)
 def test_16_tokens_minted_together_are_not_renewed_together(lifetime, window, seed):
-    count, roll = 10_000, seeded_roll(seed)
+    count, random = 10_000, seeded_random(seed)
     seconds = Counter(
-        int(lifetime - windows(lifetime, roll(), RenewalPolicy()).refresh)
+        int(lifetime - windows(lifetime, random(), RenewalPolicy()).refresh)
         for _ in range(count)
     )
 
@@ -69,18 +69,20 @@ def test_16_tokens_minted_together_are_not_renewed_together(lifetime, window, se
 
 @given(
     failures=st.integers(1, 10**6),
-    roll=st.floats(0, 1, exclude_max=True),
+    random=st.floats(0, 1, exclude_max=True),
     left=st.none() | st.floats(0, 3600),
 )
-def test_17_every_cool_down_is_above_0_and_60_seconds_at_the_most(failures, roll, left):
-    pause = cooldown(failures, roll, RenewalPolicy(), left)
+def test_17_every_cool_down_is_above_0_and_60_seconds_at_the_most(
+    failures, random, left
+):
+    pause = cooldown(failures, random, RenewalPolicy(), left)
 
     assert 0 < pause <= 60
 
 
-@given(failures=st.integers(1, 10**6), roll=st.floats(0, 1, exclude_max=True))
-def test_17_a_code_source_rests_300_seconds_at_the_most(failures, roll):
-    assert 0 < source_backoff(failures, roll, RenewalPolicy()) <= 300
+@given(failures=st.integers(1, 10**6), random=st.floats(0, 1, exclude_max=True))
+def test_17_a_code_source_rests_300_seconds_at_the_most(failures, random):
+    assert 0 < source_backoff(failures, random, RenewalPolicy()) <= 300
 
 
 atoms = st.sampled_from(

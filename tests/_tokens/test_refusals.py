@@ -51,7 +51,7 @@ class Session:
     def __init__(self, house, manager):
         self.house = house
         self.api = Api(house.clock)
-        source = TokenBearer(SCOPE, manager._broker, house.account.world)
+        source = TokenBearer(SCOPE, manager._broker, house.account.runtime)
         self._bearer = Bearer(self.api, source)
 
     async def call(self, seconds=100.0):
@@ -245,7 +245,7 @@ async def test_a_complaint_about_a_wider_token_that_serves_is_heard(house):
 async def test_a_401_after_closing_counts_for_nothing(house):
     manager = await house.manager()
     token = await manager.token(SCOPE)
-    bearer = TokenBearer(SCOPE, manager._broker, house.account.world)
+    bearer = TokenBearer(SCOPE, manager._broker, house.account.runtime)
     await manager.aclose()
     house.clock.advance(60)
     assert await bearer.refused(token, 1, house.clock.now() + 100) is None

@@ -15,7 +15,7 @@ from persona_share.errors import (
     ScopeNotGrantedError,
 )
 from persona_share.model.policy import RenewalPolicy
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 A, B = Scope.read("inq_1"), Scope.read("inq_2")
@@ -28,7 +28,7 @@ def clock():
 
 @pytest.fixture
 def setbacks(clock):
-    return Setbacks(fake_world(clock), RenewalPolicy())
+    return Setbacks(fake_runtime(clock), RenewalPolicy())
 
 
 def unavailable(**facts):
@@ -153,7 +153,7 @@ def test_a_new_code_clears_its_scope_and_every_part_of_it(setbacks):
 
 
 def test_setbacks_of_many_scopes_are_forgotten_when_they_are_over(clock):
-    setbacks = Setbacks(fake_world(clock), RenewalPolicy(most_tokens=10))
+    setbacks = Setbacks(fake_runtime(clock), RenewalPolicy(most_tokens=10))
     for number in range(100):
         setbacks.note(Scope.read(f"inq_{number}"), unavailable(), None)
         clock.advance(10)

@@ -9,22 +9,22 @@ from tests._tokens.world import WIDEST, A, B, TokenWorld
 from tests.simulation import plants
 
 
-def lose_an_answer(world):
-    world.endpoint.plans.append(Plan(Fault.LOST_AFTER))
-    world.get(A, 1, 100.0)
-    world.wait(5)
+def lose_an_answer(runtime):
+    runtime.endpoint.plans.append(Plan(Fault.LOST_AFTER))
+    runtime.get(A, 1, 100.0)
+    runtime.wait(5)
 
 
-def get(world):
-    world.endpoint.plans.append(Plan(after=1.0))
-    world.get(A, 1, 100.0)
-    world.wait(1)
+def get(runtime):
+    runtime.endpoint.plans.append(Plan(after=1.0))
+    runtime.get(A, 1, 100.0)
+    runtime.wait(1)
 
 
-def sleep_and_get(world):
-    world.get(A, 1, 100.0)
-    world.suspend(7200)
-    world.get(A, 1, 100.0)
+def sleep_and_get(runtime):
+    runtime.get(A, 1, 100.0)
+    runtime.suspend(7200)
+    runtime.get(A, 1, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def sleep_and_get(world):
     ],
 )
 def test_a_planted_mistake_breaks_its_invariant(plant, number, play):
-    world = TokenWorld(RenewalPolicy(), plant=plant)
-    play(world)
+    runtime = TokenWorld(RenewalPolicy(), plant=plant)
+    play(runtime)
 
     with pytest.raises(AssertionError, match=f"invariant {number}"):
-        world.check()
+        runtime.check()
     with pytest.raises(AssertionError):
-        world.close()
+        runtime.close()
 
 
 def test_a_code_that_nobody_gave_has_a_name_of_its_own():
@@ -58,25 +58,25 @@ def test_a_code_that_nobody_gave_has_a_name_of_its_own():
 
 def test_5_a_renewal_goes_on_whose_token_is_revoked_meanwhile():
     """The code is paid for; that a wider token could serve comes to light too late."""
-    world = TokenWorld(RenewalPolicy())
-    world.get(A, 1, 100.0)
-    world.jump(3599 - 400)
-    world.exchange(WIDEST, WIDEST)
-    world.partner.plans.append(("code", 50.0))
-    world.get(A, 1, 100.0)
-    world.invalidate(world.seen[0])
-    world.wait(60)
+    runtime = TokenWorld(RenewalPolicy())
+    runtime.get(A, 1, 100.0)
+    runtime.jump(3599 - 400)
+    runtime.exchange(WIDEST, WIDEST)
+    runtime.partner.plans.append(("code", 50.0))
+    runtime.get(A, 1, 100.0)
+    runtime.invalidate(runtime.seen[0])
+    runtime.wait(60)
 
-    assert len(world.watch.ledger.keys) == 3
-    world.check()
-    assert not world.watch.sendings._is_due(A)
-    world.close()
+    assert len(runtime.watch.ledger.keys) == 3
+    runtime.check()
+    assert not runtime.watch.sendings._is_due(A)
+    runtime.close()
 
 
 @pytest.mark.parametrize("play", [lose_an_answer, get, sleep_and_get])
 def test_without_a_mistake_nothing_breaks(play):
-    world = TokenWorld(RenewalPolicy())
-    play(world)
+    runtime = TokenWorld(RenewalPolicy())
+    play(runtime)
 
-    world.check()
-    world.close()
+    runtime.check()
+    runtime.close()

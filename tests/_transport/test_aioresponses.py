@@ -6,7 +6,7 @@ from aioresponses import aioresponses
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.errors import ConnectError, Phase, UnexpectedRedirectError
-from persona_share.testing import FakeClock, aioresponses_compat, fake_world
+from persona_share.testing import FakeClock, aioresponses_compat, fake_runtime
 from tests.faults.scene import QuickClock
 from tests.servers import TOKEN, a_request, sender_to
 
@@ -56,7 +56,7 @@ INQUIRY = {"data": {"type": "inquiry", "id": "inq_1", "attributes": {"status": "
 
 
 def a_client(**options):
-    return PersonaClient(KEY, _world=fake_world(QuickClock()), **options)
+    return PersonaClient(KEY, _runtime=fake_runtime(QuickClock()), **options)
 
 
 @pytest.mark.asyncio
@@ -96,7 +96,7 @@ async def test_a_mocked_exchange_brings_a_token_to_a_session(mocked):
     mocked.post(f"{API}/oauth/token", payload=token | {"scope": "inquiry.read:inq_1"})
     mocked.get(f"{API}/inquiries/inq_1", payload=INQUIRY)
     async with (
-        PersonaClient(KEY, _world=fake_world(FakeClock())) as client,
+        PersonaClient(KEY, _runtime=fake_runtime(FakeClock())) as client,
         ScopedTokenManager(client) as manager,
     ):
         scope = await manager.exchange("code-1")

@@ -1,4 +1,4 @@
-"""The real world, as far as a test can tell."""
+"""The real runtime, as far as a test can tell."""
 
 import datetime as dt
 import re
@@ -8,21 +8,23 @@ import pytest
 from persona_share._transport.runtime import (
     Progress,
     SystemClock,
-    real_world,
-    seeded_roll,
+    seeded_random,
+    system_runtime,
 )
 
 
 def test_dice_and_keys_differ_each_time():
-    world = real_world()
-    assert len({world.new_key() for _ in range(100)}) == 100
-    assert len({world.roll() for _ in range(100)}) == 100
-    assert all(0 <= world.roll() < 1 for _ in range(100))
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-.{17}", world.new_key())
+    runtime = system_runtime()
+    assert len({runtime.new_key() for _ in range(100)}) == 100
+    assert len({runtime.random() for _ in range(100)}) == 100
+    assert all(0 <= runtime.random() < 1 for _ in range(100))
+    assert re.fullmatch(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-.{17}", runtime.new_key()
+    )
 
 
 def test_each_world_has_a_fingerprint_key_of_its_own_that_is_not_shown():
-    one, other = real_world(), real_world()
+    one, other = system_runtime(), system_runtime()
     assert len(one.fingerprint_key) == 32
     assert one.fingerprint_key != other.fingerprint_key
     assert repr(one.fingerprint_key) not in repr(one)
@@ -43,7 +45,7 @@ async def test_sleeping_returns():
 
 
 def test_dice_of_one_seed_fall_alike():
-    one, other = seeded_roll(7), seeded_roll(7)
+    one, other = seeded_random(7), seeded_random(7)
     assert [one() for _ in range(5)] == [other() for _ in range(5)]
 
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from tests.cli.test_endings import until
 
 
@@ -24,7 +24,7 @@ def test_a_killed_fetch_goes_on_where_it_stopped(cli, box, as_source, tmp_path, 
     box.latency = 0.1
     command = ("fetch", *ids, "--output", str(output), "--concurrency", "4")
     process = cli.start(*command, env=as_source, stderr=subprocess.DEVNULL)
-    enough = 1 + int(seeded_roll(seed)() * (PEOPLE - 10))
+    enough = 1 + int(seeded_random(seed)() * (PEOPLE - 10))
     until(lambda: output.exists() and output.read_bytes().count(b"\n") >= enough)
     process.send_signal(signal.SIGKILL)
     process.wait(30)

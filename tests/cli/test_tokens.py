@@ -11,7 +11,7 @@ import pytest
 
 from persona_share import Scope
 from persona_share._protocol.record import TokenRecord, token_blob
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.model.secret import Secret
 from persona_share.stores import Encrypted, SQLiteStore
 
@@ -28,7 +28,7 @@ def filled(path, *, sealed=False):
         store = SQLiteStore(path)
         if sealed:
             store = Encrypted(store, keys=[KEY])
-        await store.open(real_world())
+        await store.open(system_runtime())
         record = TokenRecord(Secret(CANARY), SCOPE, SCOPE, 3_599.0)
         blob = token_blob("ab" * 20, record)
         await store.adopt("ab" * 20, remaining=3_000.0, blob=blob)

@@ -8,7 +8,7 @@ from persona_share._protocol.http import Response
 from persona_share._protocol.routes.table import known
 from persona_share.resources.base import Caller
 from persona_share.resources.listing import Listing
-from persona_share.testing.clock import fake_world
+from persona_share.testing.clock import fake_runtime
 from persona_share.testing.senders import ScriptedSender
 from tests.contract.calls import CALLS, Plural
 from tests.contract.description import operation_of
@@ -28,7 +28,7 @@ def caller(answers):
     sender = ScriptedSender(answers)
     made = Caller(
         sender=sender,
-        world=fake_world(),
+        runtime=fake_runtime(),
         headers={},
         timeout=100.0,
         require_open=lambda: None,

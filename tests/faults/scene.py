@@ -9,7 +9,7 @@ import pytest_asyncio
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.model.policy import Timeouts
 from persona_share.sandbox import Sandbox
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.proxy import Proxy
 
 
@@ -35,7 +35,7 @@ class Scene:
     box: Sandbox
     proxy: Proxy
     clock: QuickClock
-    world: object
+    runtime: object
     source: PersonaClient
     client: PersonaClient
     events: list
@@ -46,7 +46,7 @@ class Scene:
             self.box.destination.api_key,
             base_url=url or self.proxy.url,
             insecure_local=True,
-            _world=self.world,
+            _runtime=self.runtime,
             **{"timeout": HASTY, **options},
         )
 
@@ -90,12 +90,12 @@ class Scene:
 async def a_scene(clock):
     """Set the scene with a clock that both sides share."""
     events = []
-    world = fake_world(clock)
+    runtime = fake_runtime(clock)
     async with (
         Sandbox(_clock=clock.epoch, rate_limit=None) as box,
         Proxy(int(box.url.split(":")[2].partition("/")[0])) as proxy,
     ):
-        options = {"insecure_local": True, "_world": world, "timeout": HASTY}
+        options = {"insecure_local": True, "_runtime": runtime, "timeout": HASTY}
         async with (
             PersonaClient(box.source.api_key, base_url=box.url, **options) as source,
             PersonaClient(
@@ -105,7 +105,7 @@ async def a_scene(clock):
                 **options,
             ) as client,
         ):
-            yield Scene(box, proxy, clock, world, source, client, events)
+            yield Scene(box, proxy, clock, runtime, source, client, events)
 
 
 @pytest_asyncio.fixture

@@ -335,7 +335,7 @@ async def test_f76_a_hundred_thousand_requests_carry_the_tokens_of_their_own_sco
             return Response(status=200)
 
     async def a_hundred_calls(scope):
-        source = TokenBearer(scope, manager._broker, house.account.world)
+        source = TokenBearer(scope, manager._broker, house.account.runtime)
         sender, deadline = Bearer(Api(), source), house.clock.now() + 60
         request = Request(
             method="GET", route="/x", target=str(scope), deadline=deadline

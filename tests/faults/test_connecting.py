@@ -93,7 +93,7 @@ async def test_f3_a_name_server_that_takes_ten_seconds_is_not_waited_for(scene):
         base_url=f"https://{host}/api/v1",
         allowed_hosts=[host],
         timeout=Timeouts(connect=0.05),
-        _world=scene.world,
+        _runtime=scene.runtime,
     )
     with names(look_up):
         async with client:

@@ -111,7 +111,7 @@ async def _unresolved(scene, failure):
             base_url=url,
             allowed_hosts=["api.unknown.invalid"],
             timeout=HASTY,
-            _world=scene.world,
+            _runtime=scene.runtime,
         )
         async with client:
             with pytest.raises(ConnectError) as caught:
@@ -187,7 +187,7 @@ async def test_f06_a_proxy_that_refuses_is_named_without_its_password(
             "key",
             proxy=Secret(f"http://user:CANARY-pass@127.0.0.1:{proxy.port}"),
             timeout=HASTY,
-            _world=scene.world,
+            _runtime=scene.runtime,
         )
         async with client:
             with pytest.raises(ProxyError) as caught:

@@ -13,7 +13,7 @@ import pytest
 
 from persona_share._policy.election import LEASE, Follow, Held, Lead
 from persona_share.stores import SQLiteStore
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import one_redis, redis_server
 
 
@@ -78,7 +78,7 @@ async def test_f115_f120_f121_f122_a_dead_or_frozen_leaders_code_is_carried_on(
         leader.send_signal(end)
         clock = FakeClock(datetime.now(UTC))  # noqa: TID251 - that of the process
         store = SQLiteStore(path)
-        await store.open(fake_world(clock))
+        await store.open(fake_runtime(clock))
         before = await elect(store)
         clock.advance(LEASE + 0.1)
         after = await elect(store)
@@ -104,7 +104,7 @@ async def test_f123_what_was_acknowledged_survives_a_kill(tmp_path):
             writer.kill()
             kept += [int(line) for line in writer.stdout.read().splitlines()]
     store = SQLiteStore(path)
-    await store.open(fake_world(FakeClock(datetime.now(UTC))))  # noqa: TID251 - as above
+    await store.open(fake_runtime(FakeClock(datetime.now(UTC))))  # noqa: TID251 - as above
     answers = await asyncio.gather(*(elect(store, f"key {number}") for number in kept))
     await store.close()
     connection = sqlite3.connect(path)

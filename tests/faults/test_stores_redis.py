@@ -7,10 +7,10 @@ import time
 import pytest
 
 from persona_share._policy.election import Follow, Held, Lead
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import RedisStore
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import one_redis, own_redis, redis_server
 
 
@@ -19,7 +19,7 @@ __all__ = ["one_redis", "own_redis", "redis_server"]
 
 async def opened(server, clock=None, **options):
     store = RedisStore(server.url, plaintext=True, **options)
-    await store.open(fake_world(clock))
+    await store.open(fake_runtime(clock))
     return store
 
 
@@ -55,7 +55,7 @@ async def test_f109_a_server_that_is_down_at_the_start_is_found_later(own_redis)
     server.stop()
     store = RedisStore(server.url, plaintext=True)
     with pytest.raises(StoreUnavailableError):
-        await store.open(fake_world(clock))
+        await store.open(fake_runtime(clock))
     server.start()
     clock.advance(5)
     assert isinstance(await elect(store), Lead)
@@ -161,7 +161,7 @@ async def test_f113_a_refusal_is_not_asked_for_again(own_redis):
     server = own_redis("--requirepass", "secret")
     store = RedisStore(server.url, plaintext=True)
     with pytest.raises(StoreUnavailableError, match="refused us"):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
     assert await refused(store) <= 0.005
     await store.close()
 
@@ -171,7 +171,7 @@ async def test_f113_a_member_of_a_cluster_says_what_is_missing(own_redis, tmp_pa
     server = own_redis("--cluster-enabled", "yes", "--dir", str(tmp_path))
     store = RedisStore(server.url, plaintext=True)
     with pytest.raises(StoreUnavailableError, match="Redis"):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
     await store.close()
 
 
@@ -188,10 +188,10 @@ async def test_f114_of_cancelled_commands_no_answer_reaches_another(redis_server
         if not isinstance(answer, Held) or answer.blob != key.encode():
             wrong.append((key, answer))
 
-    roll = real_world().roll
+    random = system_runtime().random
     for _ in range(60):
         tasks = [asyncio.ensure_future(ask(key)) for key in keys]
-        await asyncio.sleep(0.004 * roll())  # noqa: TID251 - the server is a real one
+        await asyncio.sleep(0.004 * random())  # noqa: TID251 - the server is a real one
         for task in tasks[::2]:
             cancelled += task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ import pytest
 from persona_share._policy.election import Held, Lead
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import SQLiteStore
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def path(tmp_path):
 
 async def opened(path):
     store = SQLiteStore(path)
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     return store
 
 

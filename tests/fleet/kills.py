@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from persona_share import Scope
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from persona_share.sandbox import Sandbox
 from tests.fleet.crew import Crew, Place
 from tests.redis_server import RedisServer
@@ -27,9 +27,9 @@ SCOPES = 12
 class Kills:
     """One store, and what the processes told of it before they died."""
 
-    def __init__(self, box, store, roll):
+    def __init__(self, box, store, random):
         self.box = box
-        self.roll = roll
+        self.random = random
         self.told = {}
         self.broken = []
         self.place = Place(
@@ -46,7 +46,7 @@ class Kills:
             wanted = [str(Scope.read(self.box.add_inquiry().id)) for _ in range(SCOPES)]
             async with Crew(self.place, 2, "keep_on", wanted) as crew:
                 for number, process in enumerate(crew.processes):
-                    pause = 0.4 * self.roll()
+                    pause = 0.4 * self.random()
                     await asyncio.sleep(pause)  # noqa: TID251  # real processes
                     process.kill()
                     await asyncio.to_thread(process.join)
@@ -82,7 +82,7 @@ class Kills:
 async def killed(kind, store, kills, seed):
     """Kill, check, and answer what broke."""
     async with Sandbox(rate_limit=None) as box:
-        run = Kills(box, store, seeded_roll(seed))
+        run = Kills(box, store, seeded_random(seed))
         await run.run(kills)
         await run.check()
         print(  # noqa: T201  # this is a program

@@ -10,7 +10,7 @@ import pytest
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._policy.election import LEASE
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.fleet.crew import Crew, mark
 
 
@@ -100,7 +100,7 @@ async def taken_over(place, wanted):
     """Answer what a successor gets when the leader's lease has ended."""
     clock = FakeClock(datetime.now(UTC))  # noqa: TID251  # that of the other process
     clock.advance(LEASE + 1)
-    async with place.client(place.api_key, _world=fake_world(clock)) as client:
+    async with place.client(place.api_key, _runtime=fake_runtime(clock)) as client:
         store = place.new_store()
         async with ScopedTokenManager(client, store=store) as manager:
             return {

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-import random  # noqa: TID251 — a goal may roll its own dice
+import random  # noqa: TID251 — seeded by the goal itself
 import re
 import sys
 import time

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-import random  # noqa: TID251 — a goal may roll its own dice
+import random  # noqa: TID251 — seeded by the goal itself
 
 import pytest
 
@@ -10,7 +10,7 @@ from persona_share import PersonaClient
 from persona_share._pipeline.retrying import Retrying
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectError, PersonaError, ServerError
-from persona_share.testing import ScriptedSender, fake_world
+from persona_share.testing import ScriptedSender, fake_runtime
 from tests.faults.scene import QuickClock
 from tests.servers import RawServer, answer, answering
 
@@ -21,7 +21,7 @@ BAD = answer(503, b'{"errors":[]}')
 
 def a_client(url):
     return PersonaClient(
-        "key", base_url=url, insecure_local=True, _world=fake_world(QuickClock())
+        "key", base_url=url, insecure_local=True, _runtime=fake_runtime(QuickClock())
     )
 
 
@@ -84,7 +84,7 @@ async def test_g18_of_thirty_percent_the_budget_lets_no_storm_arise():
     inner = ScriptedSender(
         Response(status=503 if dice.random() < 0.3 else 200) for _ in range(3 * calls)
     )
-    sender = Retrying(inner, fake_world(clock))
+    sender = Retrying(inner, fake_runtime(clock))
     for _ in range(calls):
         deadline = clock.now() + 100
         await sender.send(

@@ -63,7 +63,7 @@ class Scene:
             base_url=box.url,
             insecure_local=True,
             hooks=[lambda event: self.surfaces.add("hooks", repr(event))],
-            _world=journey.destination.account.world,
+            _runtime=journey.destination.account.runtime,
         )
 
     def manager(self, **options):
@@ -101,8 +101,8 @@ class Scene:
 
     def credentials(self):
         machine = ClientCredentials("client-1", PEM, algorithm="ES256")
-        world = self.client.account.world
-        assertion = machine.assertion("https://api.withpersona.com", world)
+        runtime = self.client.account.runtime
+        assertion = machine.assertion("https://api.withpersona.com", runtime)
         self.canaries["assertion"] = assertion.reveal()
         self.surfaces.show(assertion)
         self.surfaces.store(assertion)

@@ -15,7 +15,7 @@ from persona_share.errors import (
     MalformedResponseError,
     UnexpectedRedirectError,
 )
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.faults.scene import QuickClock
 from tests.servers import RawServer, answer, answering
 
@@ -70,9 +70,9 @@ async def trap():
 
 
 def a_client(url, clock=None, **options):
-    world = fake_world(clock or QuickClock())
+    runtime = fake_runtime(clock or QuickClock())
     return PersonaClient(
-        KEY, base_url=url, insecure_local=True, _world=world, **options
+        KEY, base_url=url, insecure_local=True, _runtime=runtime, **options
     )
 
 

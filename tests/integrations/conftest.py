@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.sandbox import Sandbox
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 CANARY = "CANARY-3b1f"
@@ -25,7 +25,7 @@ class Stage:
             side.api_key,
             base_url=self.box.url,
             insecure_local=True,
-            _world=fake_world(self.clock),
+            _runtime=fake_runtime(self.clock),
             **options,
         )
 

@@ -7,7 +7,7 @@ import pytest
 from persona_share._protocol.http import Response
 from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 from persona_share.testing.senders import ScriptedSender
 from tests.scenarios.conftest import journey
 
@@ -73,7 +73,7 @@ def stage():
         sender = ScriptedSender(answers)
         caller = Caller(
             sender=sender,
-            world=fake_world(clock),
+            runtime=fake_runtime(clock),
             headers={},
             timeout=100.0,
             require_open=lambda: None,

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.sandbox import Sandbox
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.testing.clock import FakeClock, fake_runtime
 
 
 @attrs.define
@@ -43,9 +43,9 @@ class Journey:
 @pytest_asyncio.fixture
 async def journey():
     clock = FakeClock()
-    world = fake_world(clock)
+    runtime = fake_runtime(clock)
     async with Sandbox(_clock=clock.epoch, rate_limit=None) as box:
-        options = {"base_url": box.url, "insecure_local": True, "_world": world}
+        options = {"base_url": box.url, "insecure_local": True, "_runtime": runtime}
         async with (
             PersonaClient(box.source.api_key, **options) as source,
             PersonaClient(box.destination.api_key, **options) as destination,

@@ -79,14 +79,14 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
     told, events, canaries = [], [], []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        world = journey.source.account.world
+        runtime = journey.source.account.runtime
         async with PersonaClient(
             journey.box.source.api_key,
             base_url=journey.box.url,
             insecure_local=True,
             hooks=[events.append],
             retry=RetryPolicy(),
-            _world=world,
+            _runtime=runtime,
         ) as client:
             async with journey.manager(hooks=[events.append]) as manager:
                 session = manager.session(Scope.read(inquiry.id))
@@ -98,7 +98,7 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
                 values += [manager.tokens(), client.account, client.inquiries]
                 told += [f"{each!r} {each!s} {each}" for each in values]
                 told += [repr(vars(each)) for each in (client, manager)]
-                told += [repr(attrs.asdict(world)), repr(cattrs.unstructure(token))]
+                told += [repr(attrs.asdict(runtime)), repr(cattrs.unstructure(token))]
                 canaries += [token.reveal(), code.reveal()]
             await _failures(journey, client, inquiry, told)
         gc.collect()

@@ -142,9 +142,9 @@ async def test_a_concurrency_beyond_the_limit_fails_nothing(journey):
     ids = people(journey, 40)
     journey.box.switches.key_limit = 8
     options = {"base_url": journey.box.url, "insecure_local": True}
-    world = journey.source.account.world
+    runtime = journey.source.account.runtime
     async with PersonaClient(
-        journey.box.source.api_key, timeout=70, _world=world, **options
+        journey.box.source.api_key, timeout=70, _runtime=runtime, **options
     ) as client:
         batch = client.fetch(ids, concurrency=40)
         outcomes = await journey.until(collected(batch), step=2.0)

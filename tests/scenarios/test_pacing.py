@@ -46,7 +46,7 @@ async def _burst(journey, pacing):
         base_url=journey.box.url,
         insecure_local=True,
         pacing=pacing,
-        _world=journey.source.account.world,
+        _runtime=journey.source.account.runtime,
     ) as client:
         work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
         results = asyncio.gather(*work, return_exceptions=True)

@@ -13,7 +13,7 @@ import pytest
 
 from persona_share import Failed, PersonaClient, Scope, ScopedTokenManager
 from persona_share.sandbox import Sandbox
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 LIMIT = 300
@@ -38,7 +38,11 @@ async def passed(clock, box, work):
 
 async def fetched(ids, box, clock, *, objects_per_token):
     """Fetch by scopes of so many, and answer the batch and what failed."""
-    options = {"base_url": box.url, "insecure_local": True, "_world": fake_world(clock)}
+    options = {
+        "base_url": box.url,
+        "insecure_local": True,
+        "_runtime": fake_runtime(clock),
+    }
     async with (
         PersonaClient(box.source.api_key, **options) as source,
         PersonaClient(box.destination.api_key, **options) as destination,

@@ -1,6 +1,6 @@
 """A service and a partner that are moody: what befalls each request is diced for."""
 
-from persona_share._transport.runtime import seeded_roll
+from persona_share._transport.runtime import seeded_random
 from tests._tokens.endpoint import Endpoint, Fault, Plan
 from tests._tokens.roads import Partner
 
@@ -13,19 +13,19 @@ class Dice:
     """Every decision of a run comes from one seed."""
 
     def __init__(self, seed):
-        self._roll = seeded_roll(seed)
+        self._random = seeded_random(seed)
 
     def chance(self, share):
         """Answer yes in so many of all cases."""
-        return self._roll() < share
+        return self._random() < share
 
     def between(self, least, most):
         """Answer a number between two others."""
-        return least + (most - least) * self._roll()
+        return least + (most - least) * self._random()
 
     def pick(self, choices):
         """Answer one of some things."""
-        return choices[int(self._roll() * len(choices))]
+        return choices[int(self._random() * len(choices))]
 
 
 class MoodyEndpoint(Endpoint):

@@ -111,7 +111,7 @@ def stretched(account):
 
 def sleepy(account):
     """Plant a clock that does not count suspension (8)."""
-    account.world = attrs.evolve(account.world, clock=Sleepy(account.world.clock))
+    account.runtime = attrs.evolve(account.runtime, clock=Sleepy(account.runtime.clock))
 
 
 def indiscreet(account):
@@ -121,4 +121,4 @@ def indiscreet(account):
 
 def clinging(account):
     """Plant an exchange that outlives the grace of a closing (26)."""
-    account.exchanger = Clinging(account.exchanger, account.world.clock)
+    account.exchanger = Clinging(account.exchanger, account.runtime.clock)

@@ -11,7 +11,7 @@ from persona_share._policy.election import Carried, Follow, Held, Lead
 from persona_share._protocol.stored import Record
 from persona_share.errors import ConfigurationError, StoreUnavailableError
 from persona_share.stores import Encrypted, MemoryStore, SQLiteStore
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 OLD, NEW, OTHER = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
@@ -25,7 +25,7 @@ def memory():
 
 async def opened(store, *keys, names=None):
     sealed = Encrypted(store, keys=keys or [OLD], names=names)
-    await sealed.open(fake_world())
+    await sealed.open(fake_runtime())
     return sealed
 
 
@@ -74,7 +74,7 @@ async def test_the_store_sees_neither_names_nor_ids_nor_what_is_kept(memory):
 @pytest.mark.asyncio
 async def test_no_two_sealed_texts_are_alike(memory):
     store = Encrypted(memory, keys=[OLD])
-    await store.open(attrs.evolve(fake_world(), new_bytes=secrets.token_bytes))
+    await store.open(attrs.evolve(fake_runtime(), new_bytes=secrets.token_bytes))
     seen = set()
     for _ in range(50):
         await store.adopt("key", remaining=60.0, blob=TOKEN)
@@ -225,7 +225,7 @@ async def test_a_taken_code_has_the_id_that_it_was_offered_with(memory):
 async def test_f105_a_file_holds_no_canary(tmp_path):
     path = tmp_path / "tokens.db"
     store = Encrypted(SQLiteStore(path), keys=[OLD])
-    await store.open(fake_world(FakeClock()))
+    await store.open(fake_runtime(FakeClock()))
     await store.offer("CANARY-scope", Carried(ID, 600.0, CODE))
     leader = await elect(store, "CANARY-scope")
     ticket = await store.take("CANARY-scope")
@@ -243,7 +243,7 @@ async def test_f105_a_file_holds_no_canary(tmp_path):
 async def test_nothing_that_is_gone_stays_in_a_bare_file(tmp_path):
     path = tmp_path / "tokens.db"
     store = SQLiteStore(path)
-    await store.open(fake_world(FakeClock()))
+    await store.open(fake_runtime(FakeClock()))
     blob = secrets.token_bytes(300)
     await store.adopt("key", remaining=60.0, blob=blob)
     held = path.read_bytes()

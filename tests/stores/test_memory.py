@@ -9,7 +9,7 @@ import pytest
 from persona_share._policy.election import Carried, Held, Lead
 from persona_share._protocol.stored import REMEMBERED
 from persona_share.stores import MemoryStore
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 async def elect(store, key="key", owner="a", newer_than=0):
@@ -25,7 +25,7 @@ async def test_using_it_unopened_says_so():
 @pytest.mark.asyncio
 async def test_a_loop_in_another_thread_hears_of_a_token():
     store = MemoryStore()
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     leader = await elect(store)
     listening, heard = threading.Event(), []
 
@@ -47,7 +47,7 @@ async def test_a_loop_in_another_thread_hears_of_a_token():
 @pytest.mark.asyncio
 async def test_whoever_gave_up_waiting_is_forgotten():
     store = MemoryStore()
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     waiting = asyncio.ensure_future(store.news("key", 15.0))
     await asyncio.sleep(0)  # noqa: TID251 - a turn, not a time
     waiting.cancel()
@@ -59,7 +59,7 @@ async def test_whoever_gave_up_waiting_is_forgotten():
 @pytest.mark.asyncio
 async def test_looking_at_a_key_keeps_nothing():
     store = MemoryStore()
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     assert await store.take("key") is None
 
     assert repr(store) == "<MemoryStore of 0 keys>"
@@ -69,7 +69,7 @@ async def test_looking_at_a_key_keeps_nothing():
 async def test_keys_that_nobody_needs_any_more_are_dropped():
     clock = FakeClock()
     store = MemoryStore()
-    await store.open(fake_world(clock))
+    await store.open(fake_runtime(clock))
     for number in range(600):
         await store.adopt(f"old {number}", remaining=60.0, blob=b"")
     clock.advance(REMEMBERED + 61)
@@ -83,7 +83,7 @@ async def test_keys_that_nobody_needs_any_more_are_dropped():
 async def test_t28_a_forked_child_keeps_tokens_and_no_codes():
     forked = []
     store = MemoryStore()
-    await store.open(attrs.evolve(fake_world(), after_fork=forked.append))
+    await store.open(attrs.evolve(fake_runtime(), after_fork=forked.append))
     await store.adopt("key", remaining=60.0, blob=b"token")
     await store.offer("key", Carried("pushed", 600.0, b"code"))
     leader = await elect(store, "other")
@@ -101,7 +101,7 @@ def test_its_listeners_do_not_keep_a_closed_loop():
     store = MemoryStore()
 
     async def wait():
-        await store.open(fake_world())
+        await store.open(fake_runtime())
         task = asyncio.ensure_future(store.news("key", 15.0))
         await asyncio.sleep(0)  # noqa: TID251 - a turn, not a time
         return task

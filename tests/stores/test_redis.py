@@ -11,10 +11,10 @@ import pytest
 import redis
 
 from persona_share._policy.election import Carried, Held, Lead
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.stores import Encrypted, RedisStore
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 from tests.redis_server import open_files
 
 
@@ -23,7 +23,7 @@ TOKEN, CODE, ID = b"CANARY-token", b"CANARY-code", "CANARY-id"
 
 async def opened(server, **options):
     store = RedisStore(server.url, plaintext=True, **options)
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     return store
 
 
@@ -57,7 +57,7 @@ def test_t23_a_url_that_is_none_or_weakens_is_refused(url):
 async def test_t23_a_connection_that_others_hear_needs_tls(url):
     store = RedisStore(url, plaintext=True)
     with pytest.raises(StoreRefusedError, match="others could read"):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_t23_an_open_connection_is_allowed_aloud(caplog):
     store = RedisStore("redis://127.0.0.1:1", plaintext=True, allow_insecure=True)
     store._address = attrs.evolve(store._address, private=False)
     with pytest.raises(StoreUnavailableError):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
     await store.close()
 
     assert "not encrypted" in caplog.text
@@ -89,9 +89,9 @@ async def test_t23_an_open_connection_is_allowed_aloud(caplog):
 async def test_t23_a_bare_store_is_refused_unless_it_may_hold_plain_text(redis_server):
     bare = RedisStore(redis_server.url)
     with pytest.raises(StoreRefusedError, match="in clear"):
-        await bare.open(fake_world())
+        await bare.open(fake_runtime())
     sealed = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await sealed.open(fake_world())
+    await sealed.open(fake_runtime())
     await sealed.close()
     await (await opened(redis_server)).close()
 
@@ -128,7 +128,7 @@ async def test_g13_t23_monitor_sees_no_canary(redis_server):
     watching.start()
     listening.wait(5)
     store = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     await store.offer("CANARY-scope", Carried(ID, 600.0, CODE))
     leader = await elect(store, "CANARY-scope")
     ticket = await store.take("CANARY-scope")
@@ -171,7 +171,7 @@ async def test_t23_every_key_ends_by_itself_and_has_the_prefix(redis_server):
 @pytest.mark.asyncio
 async def test_a_scope_takes_less_than_a_kibibyte(redis_server):
     store = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     for number in range(200):
         await store.adopt(f"{number:040}", remaining=3_599.0, blob=b"t" * 216)
     await store.close()
@@ -209,18 +209,18 @@ async def test_an_answer_to_another_question_is_not_believed(redis_server):
 @pytest.mark.asyncio
 async def test_announcements_come_without_asking(redis_server):
     store = await opened(redis_server)
-    world = real_world()
-    store._world = attrs.evolve(world, roll=lambda: 0.5)
+    runtime = system_runtime()
+    store._runtime = attrs.evolve(runtime, random=lambda: 0.5)
     leader = await elect(store)
     await elect(store, owner="b")
     waiting = asyncio.ensure_future(store.news("key", 15.0))
     while not redis_server.client.pubsub_numsub("ptm1:e")[0][1]:
-        await world.clock.sleep(0.01)
-    await world.clock.sleep(0.4)  # by now it looks only every 0.4 s and more
-    before = world.clock.now()
+        await runtime.clock.sleep(0.01)
+    await runtime.clock.sleep(0.4)  # by now it looks only every 0.4 s and more
+    before = runtime.clock.now()
     await store.publish("key", "a", leader.fence, remaining=60.0, blob=TOKEN)
     await waiting
-    after = world.clock.now()
+    after = runtime.clock.now()
     await store.close()
 
     assert after - before < 0.15
@@ -229,11 +229,11 @@ async def test_announcements_come_without_asking(redis_server):
 @pytest.mark.asyncio
 async def test_without_announcements_looking_now_and_then_is_enough(redis_server):
     store = await opened(redis_server)
-    store._world = real_world()
+    store._runtime = system_runtime()
     leader = await elect(store)
     await elect(store, owner="b")
     waiting = asyncio.ensure_future(store.news("key", 15.0))
-    await store._world.clock.sleep(0.02)
+    await store._runtime.clock.sleep(0.02)
     store._line()._listening.cancel()
     await store.publish("key", "a", leader.fence, remaining=60.0, blob=TOKEN)
     await asyncio.wait_for(waiting, 3)
@@ -245,7 +245,7 @@ def test_two_loops_share_one_store_one_after_the_other_and_at_once(redis_server)
     answers = []
 
     async def use(owner):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
         answers.append(await elect(store, owner=owner))
         await store.close()
 

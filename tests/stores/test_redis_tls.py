@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from persona_share.errors import StoreUnavailableError
 from persona_share.stores import RedisStore
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 from tests.redis_server import free_port
 
 
@@ -55,11 +55,11 @@ async def test_t23_only_a_certificate_that_is_trusted_will_do(own_redis, certifi
     address = f"rediss://127.0.0.1:{port}"
     stranger = RedisStore(address, plaintext=True)
     with pytest.raises(StoreUnavailableError):
-        await stranger.open(fake_world())
+        await stranger.open(fake_runtime())
     await stranger.close()
     store = RedisStore(
         f"{address}?ssl_ca_certs={certificate / 'cert.pem'}", plaintext=True
     )
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     assert await store.adopt("key", remaining=60.0, blob=b"token") == 1
     await store.close()

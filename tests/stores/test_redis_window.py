@@ -17,7 +17,7 @@ from persona_share.ports import Share
 from persona_share.sandbox import Sandbox
 from persona_share.stores import Shared
 from persona_share.stores.redis.window import script
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import one_redis, own_redis, redis_server
 from tests.stores.movable import CLOCK, move
 
@@ -31,7 +31,7 @@ NAME = "0123456789abcdef"
 async def shared(redis_server):
     shared = Shared(redis_server.url)
     shared._script = script(CLOCK)
-    await shared.open(fake_world(FakeClock()))
+    await shared.open(fake_runtime(FakeClock()))
     yield shared
     await shared.close()
 
@@ -109,14 +109,14 @@ async def test_its_key_ends_and_holds_nothing_but_counts(shared, redis_server):
 async def test_t23_a_connection_that_others_hear_is_refused():
     shared = Shared("redis://redis.example.com")
     with pytest.raises(StoreRefusedError, match="read"):
-        await shared.open(fake_world(FakeClock()))
+        await shared.open(fake_runtime(FakeClock()))
 
 
 @pytest.mark.asyncio
 async def test_a_redis_that_is_away_is_told_as_that(own_redis):
     server = own_redis()
     shared = Shared(server.url)
-    await shared.open(fake_world(FakeClock()))
+    await shared.open(fake_runtime(FakeClock()))
     server.stop()
     with pytest.raises(StoreUnavailableError):
         await shared.take(NAME, 1, None)

@@ -14,7 +14,7 @@ from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.stores import SQLiteStore
 from persona_share.stores.sqlite.database import STEPS, Database, migrate
 from persona_share.stores.sqlite.journal import journal_for, wal_is_sound
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import open_files
 
 
@@ -25,7 +25,7 @@ def path(tmp_path):
 
 async def opened(path, clock=None):
     store = SQLiteStore(path)
-    await store.open(fake_world(clock))
+    await store.open(fake_runtime(clock))
     return store
 
 
@@ -136,7 +136,7 @@ async def test_using_it_unopened_says_so(path):
 
 def test_two_loops_share_one_store(path):
     async def mint(store):
-        await store.open(fake_world())
+        await store.open(fake_runtime())
         return await store.adopt("key", remaining=60.0, blob=b"token")
 
     store = SQLiteStore(path)
@@ -149,11 +149,11 @@ def test_an_unclosed_store_does_not_hold_up_the_interpreter(path):
     code = f"""
 import asyncio
 from persona_share.stores import SQLiteStore
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 
 async def main():
     store = SQLiteStore({str(path)!r})
-    await store.open(fake_world())
+    await store.open(fake_runtime())
     await store.adopt("key", remaining=60.0, blob=b"token")
 
 asyncio.run(main())

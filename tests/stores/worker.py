@@ -8,7 +8,7 @@ import os
 import sys
 
 from persona_share._policy.election import Carried, Lead
-from persona_share._transport.runtime import real_world
+from persona_share._transport.runtime import system_runtime
 from persona_share.stores import RedisStore, SQLiteStore
 
 
@@ -58,7 +58,7 @@ async def write(store, word):
 
 
 async def keep(store, key):
-    await store.open(real_world())
+    await store.open(system_runtime())
     await store.adopt(key, remaining=3_600.0, blob=b"token")
     answer = await elect(store, key, "owner")
     assert answer.blob == b"token"
@@ -92,7 +92,7 @@ def fork(store):
 
 async def main(mode, place, word):
     store = store_at(place)
-    await store.open(real_world())
+    await store.open(system_runtime())
     await {"race": race, "claim": claim, "write": write}[mode](store, word)
     await store.close()
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from persona_share.testing import FakeClock, fake_world
+from persona_share.testing import FakeClock, fake_runtime
 
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,13 +130,13 @@ async def test_it_can_be_moved_from_another_thread():
 
 
 def test_a_world_of_one_seed_repeats_itself():
-    one, other = fake_world(seed=3), fake_world(seed=3)
-    assert [one.roll() for _ in range(3)] == [other.roll() for _ in range(3)]
+    one, other = fake_runtime(seed=3), fake_runtime(seed=3)
+    assert [one.random() for _ in range(3)] == [other.random() for _ in range(3)]
     assert [one.new_key() for _ in range(2)] == [other.new_key() for _ in range(2)]
     assert one.fingerprint_key == other.fingerprint_key
-    assert fake_world(seed=4).roll() != fake_world(seed=3).roll()
+    assert fake_runtime(seed=4).random() != fake_runtime(seed=3).random()
 
 
 def test_a_world_s_keys_differ():
-    world = fake_world()
-    assert len({world.new_key() for _ in range(50)}) == 50
+    runtime = fake_runtime()
+    assert len({runtime.new_key() for _ in range(50)}) == 50

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persona_share import PersonaClient
-from persona_share._transport.runtime import default_clock, default_world
+from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.testing import MovingClock, moving_clock
 from persona_share.webhooks import Verifier, sign
 
@@ -69,10 +69,10 @@ def test_what_is_made_meanwhile_goes_by_it_and_nothing_else_does():
         meanwhile = PersonaClient("key")
         assert default_clock() is clock
     after = PersonaClient("key")
-    assert meanwhile.account.world.clock is clock
-    assert before.account.world.clock is not clock
-    assert after.account.world.clock is not clock
-    assert default_world().clock is not clock
+    assert meanwhile.account.runtime.clock is clock
+    assert before.account.runtime.clock is not clock
+    assert after.account.runtime.clock is not clock
+    assert default_runtime().clock is not clock
 
 
 def test_a_verifier_goes_by_it_too():

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from persona_share._policy.circuit import Circuit
 from persona_share.errors import StoreRefusedError, StoreUnavailableError
 from persona_share.model.secret import Secret
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.stores.redis.address import RedisAddress
 
 
@@ -55,11 +55,11 @@ class Asking:
         self._allow_insecure = allow_insecure
         self._circuit = Circuit()
         self._count = itertools.count(1)
-        self._world: World | None = None
+        self._runtime: Runtime | None = None
         self._lines: _Lines = WeakKeyDictionary()
         self._process = os.getpid()
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Check that nobody can listen.
 
         Raises:
@@ -71,7 +71,7 @@ class Asking:
                 message = "others could read what is said to this Redis"
                 raise StoreRefusedError(message, advice="Use a rediss:// URL.")
             _LOG.warning("the connection to Redis is not encrypted")
-        self._world = self._world or world
+        self._runtime = self._runtime or runtime
 
     async def close(self) -> None:
         """Drop the connections of this event loop; using it again makes new ones."""
@@ -88,7 +88,7 @@ class Asking:
         Raises:
             StoreUnavailableError: there is no answer, or another question's.
         """
-        world, line = self._opened(), self._line()
+        runtime, line = self._opened(), self._line()
         proof = f"{next(self._count)}:{what}"
         answer = await line.evaluate(self._require_hope, keys, [proof, *arguments])
         match answer:
@@ -100,8 +100,8 @@ class Asking:
                 await line.drop()
                 raise not_understood()
             case outage:
-                now = world.clock.now()
-                self._circuit.failed(now, world.roll(), at_once=outage.at_once)
+                now = runtime.clock.now()
+                self._circuit.failed(now, runtime.random(), at_once=outage.at_once)
                 raise StoreUnavailableError(outage.what)
 
     def _require_hope(self) -> None:
@@ -126,11 +126,11 @@ class Asking:
             )
         return line
 
-    def _opened(self) -> World:
-        if self._world is None:
+    def _opened(self) -> Runtime:
+        if self._runtime is None:
             message = "the store was not opened; a manager does that"
             raise RuntimeError(message)
-        return self._world
+        return self._runtime
 
 
 def not_understood() -> StoreUnavailableError:

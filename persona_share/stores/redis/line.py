@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 
 from persona_share.errors import StoreUnavailableError
 from persona_share.model.secret import Secret
-from persona_share.ports import World
+from persona_share.ports import Runtime
 
 
 #: The longest that one operation takes, connecting included, in seconds.
@@ -54,11 +54,11 @@ class Line:
     """The connections of one event loop, and who waits for announcements in it."""
 
     def __init__(
-        self, url: Secret, script: str, channel: str, world: World, *, cluster: bool
+        self, url: Secret, script: str, channel: str, runtime: Runtime, *, cluster: bool
     ) -> None:
         self._script = script
         self._channel = channel
-        self._world = world
+        self._runtime = runtime
         self._sha = ""
         one: Any = aioredis.Redis
         many: Any = RedisCluster
@@ -146,8 +146,8 @@ class Line:
                     await heard.subscribe(self._channel)
                     async for message in heard.listen():
                         self._announced(message["data"])
-            pause = _LISTEN_AGAIN * (0.5 + self._world.roll())
-            await self._world.clock.sleep(pause)
+            pause = _LISTEN_AGAIN * (0.5 + self._runtime.random())
+            await self._runtime.clock.sleep(pause)
 
     def _announced(self, key: bytes) -> None:
         for heard in self._listeners.pop(key, ()):

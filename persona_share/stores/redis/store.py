@@ -19,7 +19,7 @@ from persona_share._policy.election import (
 from persona_share._policy.election_script import script
 from persona_share.errors import StoreRefusedError
 from persona_share.model.secret import Secret
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.stores._changing import Told
 from persona_share.stores.redis.asking import Asking, not_understood
 from persona_share.stores.redis.replies import (
@@ -72,7 +72,7 @@ class RedisStore(Asking):
         """Take note that everything this store gets is sealed."""
         self._sealed = True
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Check that this is safe, and that the server answers.
 
         Raises:
@@ -82,7 +82,7 @@ class RedisStore(Asking):
         if not (self._sealed or self._plaintext):
             message = "Redis would get tokens in clear; wrap the store in Encrypted"
             raise StoreRefusedError(message, advice="Or say plaintext=True.")
-        await super().open(world)
+        await super().open(runtime)
         await self._ask("number", "open")
         policy = await self._line().policy()
         if policy not in {None, "None", "noeviction"}:
@@ -196,18 +196,18 @@ class RedisStore(Asking):
 
     async def news(self, key: str, seconds: float) -> None:
         """Return when something happened to this key, or after so many seconds."""
-        world, line = self._opened(), self._line()
-        until, known = world.clock.now() + seconds, self._told.number(key)
+        runtime, line = self._opened(), self._line()
+        until, known = runtime.clock.now() + seconds, self._told.number(key)
         heard = line.listen(key)
         try:
             for count in itertools.count():
                 number, _ = await self._ask("number", key)
                 known = number if known is None else known
-                left = until - world.clock.now()
+                left = until - runtime.clock.now()
                 if number != known or left <= 0 or heard.done():
                     return
-                pause = min(left, poll_pause(count, world.roll()))
-                sleeping = asyncio.ensure_future(world.clock.sleep(pause))
+                pause = min(left, poll_pause(count, runtime.random()))
+                sleeping = asyncio.ensure_future(runtime.clock.sleep(pause))
                 try:
                     await asyncio.wait({heard, sleeping}, return_when="FIRST_COMPLETED")
                 finally:

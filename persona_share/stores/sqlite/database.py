@@ -63,14 +63,14 @@ class Database:
         now: Callable[[], float],
         stamp: Callable[[], str],
         warn: Callable[[str], None],
-        roll: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         self._path = path
         self._beside = [path.with_name(path.name + word) for word in _BESIDE]
         self._now = now
         self._stamp = stamp
         self._warn = warn
-        self._roll = roll
+        self._random = random
         self._pause = threading.Event().wait
         self._connection: sqlite3.Connection | None = None
         self._identity: _file.Identity | None = None
@@ -161,7 +161,7 @@ class Database:
                 busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
                 if not busy or waited >= BUSY:
                     raise
-            pause = _PAUSE * (0.5 + self._roll())
+            pause = _PAUSE * (0.5 + self._random())
             self._pause(pause)
             waited += pause
 

@@ -14,7 +14,7 @@ import attrs
 
 from persona_share._policy.election import poll_pause
 from persona_share.errors import StoreUnavailableError
-from persona_share.ports import World
+from persona_share.ports import Runtime
 from persona_share.stores._changing import Change, Changing
 from persona_share.stores.sqlite.database import Database
 from persona_share.stores.sqlite.journal import Journal
@@ -40,9 +40,9 @@ class SQLiteStore(Changing):
         self._path = Path(path).absolute()
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
-        self._world: World | None = None
+        self._runtime: Runtime | None = None
 
-    async def open(self, world: World) -> None:
+    async def open(self, runtime: Runtime) -> None:
         """Make or check the file.
 
         Raises:
@@ -50,9 +50,9 @@ class SQLiteStore(Changing):
             StoreUnavailableError: it cannot be made or read now.
         """
         with self._lock:
-            if self._world is None:
-                self._world = world
-                world.after_fork(self._after_fork)
+            if self._runtime is None:
+                self._runtime = runtime
+                runtime.after_fork(self._after_fork)
         await self._do(lambda database: database.open())
 
     async def close(self) -> None:
@@ -72,16 +72,16 @@ class SQLiteStore(Changing):
 
     async def news(self, key: str, seconds: float) -> None:
         """Return when something happened to this key, or after so many seconds."""
-        world = self._opened()
-        until = world.clock.now() + seconds
+        runtime = self._opened()
+        until = runtime.clock.now() + seconds
         known = self.told.number(key)
         for count in itertools.count():
             number = await self._do(lambda database: database.number(key))
             known = number if known is None else known
-            left = until - world.clock.now()
+            left = until - runtime.clock.now()
             if number != known or left <= 0:
                 return
-            await world.clock.sleep(min(left, poll_pause(count, world.roll())))
+            await runtime.clock.sleep(min(left, poll_pause(count, runtime.random())))
 
     async def names(self) -> list[str]:
         """Answer every name."""
@@ -94,34 +94,34 @@ class SQLiteStore(Changing):
     async def _do(self, work: Callable[[Database], T]) -> T:
         return await self._working(self._opened()).do(work)
 
-    def _working(self, world: World) -> "_Worker":
+    def _working(self, runtime: Runtime) -> "_Worker":
         with self._lock:
             worker = self._worker
             if worker is not None and worker.process != os.getpid():
                 _INHERITED.append(worker)
                 worker = None
             if worker is None:
-                worker = self._worker = _Worker(self._database(world))
+                worker = self._worker = _Worker(self._database(runtime))
         return worker
 
-    def _database(self, world: World) -> Database:
-        clock = world.clock
+    def _database(self, runtime: Runtime) -> Database:
+        clock = runtime.clock
         return Database(
             self._path,
             now=lambda: clock.wall().timestamp(),
             stamp=lambda: clock.wall().strftime("%Y%m%dT%H%M%SZ"),
-            roll=world.roll,
+            random=runtime.random,
             warn=lambda what: _LOG.warning("token store %s: %s", self._path.name, what),
         )
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()  # another thread may have held it
 
-    def _opened(self) -> World:
-        if self._world is None:
+    def _opened(self) -> Runtime:
+        if self._runtime is None:
             message = "the store was not opened; a manager does that"
             raise RuntimeError(message)
-        return self._world
+        return self._runtime
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path.name}>"

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from persona_share._policy.election import Carried, Elected, Held, Lead
-from persona_share.ports import TokenStore, World
-from persona_share.testing.clock import FakeClock, fake_world
+from persona_share.ports import Runtime, TokenStore
+from persona_share.testing.clock import FakeClock, fake_runtime
 
 
 KEY: Final = "5d41402abc4b2a76"
@@ -34,15 +34,15 @@ class Contract:
         self.clock.advance(seconds)
 
     def setup_method(self) -> None:
-        """Make the world that the store is opened in."""
+        """Make the runtime that the store is opened in."""
         self.clock: FakeClock = FakeClock()
-        self.world: World = fake_world(self.clock)
+        self.runtime: Runtime = fake_runtime(self.clock)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[TokenStore]:
         """Open a new store and close it at the end."""
         store = self.new_store()
-        await store.open(self.world)
+        await store.open(self.runtime)
         try:
             yield store
         finally:

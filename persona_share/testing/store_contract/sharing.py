@@ -49,7 +49,7 @@ class Sharing(Contract):
 
     async def test_opening_and_closing_twice_does_nothing(self) -> None:
         async with self.opened() as store:
-            await store.open(self.world)
+            await store.open(self.runtime)
             await minted(store, "a")
             await store.close()
             await store.close()
@@ -57,7 +57,7 @@ class Sharing(Contract):
     async def test_a_second_instance_sees_the_same(self) -> None:
         async with self.opened() as store:
             second = self.another(store)
-            await second.open(self.world)
+            await second.open(self.runtime)
             fence = await minted(store, "a")
             answer = await elect(second, "b")
             await second.invalidate(KEY, fence)

@@ -9,7 +9,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share.errors import TokenError
 from persona_share.model import events
 from persona_share.stores import MemoryStore
-from persona_share.testing import fake_world
+from persona_share.testing import fake_runtime
 
 
 READ = "GET /inquiries/{inquiry-id}"
@@ -82,7 +82,7 @@ async def test_an_exporter_reads_from_a_thread_of_its_own(stage, watch, watched)
 
 def test_a_manager_that_is_gone_is_read_no_more(watch):
     async def observed():
-        client = PersonaClient("key", _world=fake_world())
+        client = PersonaClient("key", _runtime=fake_runtime())
         async with client, ScopedTokenManager(client) as manager:
             watch.telemetry.observe(manager)
 
