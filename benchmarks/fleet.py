@@ -20,7 +20,7 @@ from persona_share import Scope
 from persona_share._pipeline.rate_limited import Gate
 from persona_share._pipeline.shared_rate_limit import JointWindow
 from persona_share._protocol.limits import Seen
-from persona_share.model.policy import PacingPolicy
+from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Runtime, Share
 from persona_share.sandbox import Sandbox
 from persona_share.stores.redis.window import script
@@ -59,8 +59,8 @@ class VirtualShared:
 
 async def process(service: Service, shared: VirtualShared, calls: int) -> None:
     """Make so many calls with a gate whose window is shared."""
-    window = JointWindow(PacingPolicy(), shared, "window", LoopClock())
-    gate = Gate(LoopClock(), PacingPolicy(), window)
+    window = JointWindow(RateLimitPolicy(), shared, "window", LoopClock())
+    gate = Gate(LoopClock(), RateLimitPolicy(), window)
     await spend(service, calls, gate, WORKERS // SHARING)
     await gate.close()
 

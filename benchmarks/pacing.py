@@ -14,12 +14,12 @@ import attrs
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.virtual import run
-from persona_share._pipeline.authenticated import ApiKeyBearer
+from persona_share._pipeline.authenticated import ApiKeyCredential
 from persona_share._pipeline.rate_limited import Gate, Paced
 from persona_share._pipeline.retrying import Retrying
 from persona_share._protocol.http import Request, Response
 from persona_share._transport.runtime import seeded_random
-from persona_share.model.policy import PacingMode, PacingPolicy, RetryPolicy
+from persona_share.model.policy import RateLimitMode, RateLimitPolicy, RetryPolicy
 from persona_share.model.secret import Secret
 from persona_share.testing import fake_runtime
 
@@ -94,15 +94,15 @@ class Service:
         return 1 - min(in_time, *(used / self.limit for used in self.windows[:-1]))
 
 
-async def process(service: Service, calls: int, mode: PacingMode) -> None:
+async def process(service: Service, calls: int, mode: RateLimitMode) -> None:
     """Make so many calls with a gate of one's own."""
-    await spend(service, calls, Gate(LoopClock(), PacingPolicy(mode=mode)), WORKERS)
+    await spend(service, calls, Gate(LoopClock(), RateLimitPolicy(mode=mode)), WORKERS)
 
 
 async def spend(service: Service, calls: int, gate: Gate, workers: int) -> None:
     """Make so many calls through a gate."""
     runtime = attrs.evolve(fake_runtime(), clock=LoopClock())
-    paced = Paced(service, gate, ApiKeyBearer(Secret("key")))
+    paced = Paced(service, gate, ApiKeyCredential(Secret("key")))
     sender = Retrying(paced, runtime, PATIENT, paced=True)
     left = iter(range(calls))
 
@@ -119,7 +119,7 @@ async def crowd(
     processes: int = 1,
     strangers: bool = False,
     calls: int = CALLS,
-    mode: PacingMode = PacingMode.GATE,
+    mode: RateLimitMode = RateLimitMode.GATE,
 ) -> Service:
     """Let the processes share the calls, and perhaps a stranger spend one a second."""
 

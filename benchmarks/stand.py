@@ -15,7 +15,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
-from persona_share.ports import BearerSource, Runtime, TokenStore
+from persona_share.ports import CredentialSource, Runtime, TokenStore
 
 
 LIFETIME = 3599
@@ -73,26 +73,26 @@ def _scope_in(request: Request) -> str:
     return bytes.fromhex(code.partition(".")[2]).decode()
 
 
-class Account:
-    """A client's account with the service on the stand behind it; it is never opened.
+class ClientContext:
+    """A client's context with the service on the stand behind it; it is never opened.
 
     It keeps what gives a session's requests their credential.
     """
 
     def __init__(self, runtime: Runtime, service: Service) -> None:
-        self._account = PersonaClient("persona_sandbox_stand", _runtime=runtime).account
+        self._account = PersonaClient("persona_sandbox_stand", _runtime=runtime).context
         # At hand as they are there: a detour would be measured, too.
         self.runtime = runtime
         self.timeout = self._account.timeout
         self.exchanger = service
-        self.source: BearerSource | None = None
+        self.source: CredentialSource | None = None
 
     @property
-    def account(self) -> Self:
+    def context(self) -> Self:
         """Itself."""
         return self
 
-    def bearing(self, source: BearerSource) -> Service:
+    def sender_for(self, source: CredentialSource) -> Service:
         """Keep the source, and send to the service on the stand."""
         self.source = source
         return self.exchanger
@@ -115,21 +115,21 @@ class Stand:
     ) -> None:
         self.runtime = runtime
         self.service = Service(runtime)
-        self.account = Account(runtime, self.service)
+        self.context = ClientContext(runtime, self.service)
         self.codes = 0
         self.manager = ScopedTokenManager(
-            self.account, codes=self._code, store=store, renewal=policy
+            self.context, codes=self._code, store=store, renewal=policy
         )
 
     async def _code(self, scope: Scope) -> str:
         self.codes += 1
         return f"code{self.codes}.{str(scope).encode().hex()}"
 
-    def source_of(self, scope: Scope) -> BearerSource:
+    def source_of(self, scope: Scope) -> CredentialSource:
         """Answer what a session's requests ask for their credential."""
         self.manager.session(scope)
-        assert self.account.source is not None
-        return self.account.source
+        assert self.context.source is not None
+        return self.context.source
 
 
 async def settle(turns: int = 30) -> None:

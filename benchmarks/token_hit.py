@@ -12,7 +12,7 @@ from benchmarks.harness import Pair, paired, paired_async
 from benchmarks.stand import Stand, one_scope
 from persona_share import Scope, ScopedTokenManager
 from persona_share._transport.runtime import system_runtime
-from persona_share.ports import BearerSource
+from persona_share.ports import CredentialSource
 from persona_share.testing import FakeClock, fake_runtime
 
 
@@ -41,12 +41,12 @@ def from_dictionary(look_up: Callable[[str], str | None], key: str) -> None:
         look_up(key)
 
 
-def from_session(source: BearerSource) -> None:
+def from_session(source: CredentialSource) -> None:
     """Do again and again, word for word, what every request does (`_send/bearer`)."""
     for _ in range(CALLS):
-        lease = source.held()
-        if lease is not None:
-            lease.header  # noqa: B018 - to be measured, not to be used
+        authorization = source.cached()
+        if authorization is not None:
+            authorization.header  # noqa: B018 - to be measured, not to be used
 
 
 async def from_manager(manager: ScopedTokenManager, asked: Scope | str) -> None:
@@ -62,8 +62,8 @@ async def times() -> list[Figure]:
     async with stand.manager as manager:
         token = await manager.token(scope)
         source = stand.source_of(scope)
-        await source.obtain(stand.runtime.clock.now() + 1)
-        assert source.held() is token
+        await source.get(stand.runtime.clock.now() + 1)
+        assert source.cached() is token
         yardstick = partial(from_dictionary, dictionary(stand, key, token.header), key)
 
         async def awaited() -> None:

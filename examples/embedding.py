@@ -27,7 +27,7 @@ async def main(inquiry_id: str) -> None:
     ):
         auth = ScopedAuth(manager, Scope.read(inquiry_id))
         async with httpx.AsyncClient(auth=auth) as foreign:
-            url = f"{client.account.origin}/inquiries/{inquiry_id}"
+            url = f"{client.context.origin}/inquiries/{inquiry_id}"
             answer = await foreign.get(url)
             print(answer.raise_for_status().text)
 

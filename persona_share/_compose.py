@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import attrs
 
-from persona_share._pipeline.authenticated import ApiKeyBearer, Bearer
-from persona_share._pipeline.observed import Observed, Tell
+from persona_share._pipeline.authenticated import ApiKeyCredential, Authenticated
+from persona_share._pipeline.observed import EventEmitter, Observed
 from persona_share._pipeline.rate_limited import Gate, Paced
 from persona_share._pipeline.retrying import Retrying
 from persona_share._pipeline.shared_rate_limit import JointWindow
@@ -28,12 +28,11 @@ from persona_share.errors import (
     NotOpenError,
     WrongEventLoopError,
 )
-from persona_share.model.batch import Allowance
-from persona_share.model.events import Event
-from persona_share.model.policy import PacingMode, PacingPolicy
+from persona_share.model.batch import RateLimitStatus
+from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 from persona_share.model.secret import Secret
 from persona_share.options import Settings
-from persona_share.ports import BearerSource, Hook, Runtime, Sender, SharedWindow
+from persona_share.ports import CredentialSource, Hook, Runtime, Sender, SharedWindow
 from persona_share.resources.base import Caller
 
 
@@ -86,10 +85,10 @@ class Connection:
         )
 
 
-class Line:
+class ClientCore:
     """One client's line to the service: a socket, and the stacks that use it.
 
-    It is the `Account` that a token manager stands on. Nothing in it is bound to an
+    It is the `ClientContext` that a token manager stands on. Nothing in it is bound to an
     event loop until it is opened.
     """
 
@@ -111,18 +110,18 @@ class Line:
         self._budget = Budget(settings.retry)
         self._gate: Gate | None = None
         self._shared: SharedWindow | None = None
-        if isinstance(pacing := settings.pacing, PacingPolicy):
-            if pacing.mode is not PacingMode.OFF:
+        if isinstance(pacing := settings.pacing, RateLimitPolicy):
+            if pacing.mode is not RateLimitMode.OFF:
                 self._gate = Gate(self.runtime.clock, pacing)
         else:
             self._shared = pacing
             name = name_of(naming_secret(key), self.origin, "window")
-            clock, policy = self.runtime.clock, PacingPolicy()
+            clock, policy = self.runtime.clock, RateLimitPolicy()
             joint = JointWindow(policy, pacing, name, clock)
             self._gate = Gate(clock, policy, joint)
-        self._tell = Tell(hooks)
+        self._emit = EventEmitter(hooks)
         self._connection = connection
-        self._key = ApiKeyBearer(key)
+        self._key = ApiKeyCredential(key)
         self._secret = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -141,7 +140,7 @@ class Line:
         """What the names in a token store are made with."""
         return naming_secret(self._secret)
 
-    def bearing(self, source: BearerSource) -> Sender:
+    def sender_for(self, source: CredentialSource) -> Sender:
         """Answer the whole stack with its credential from this source."""
         return self._observed(
             Retrying(
@@ -149,7 +148,7 @@ class Line:
                 self.runtime,
                 self._retry,
                 budget=self._budget,
-                tell=self._tell,
+                emit=self._emit,
                 paced=self._gate is not None,
             )
         )
@@ -157,7 +156,7 @@ class Line:
     def caller(self) -> Caller:
         """Answer what makes calls with the API key."""
         return Caller(
-            sender=self.bearing(self._key),
+            sender=self.sender_for(self._key),
             runtime=self.runtime,
             headers=self.headers,
             base_url=self.origin,
@@ -166,7 +165,7 @@ class Line:
             file_access=self.file_access,
         )
 
-    def allowance(self) -> Allowance | None:
+    def allowance(self) -> RateLimitStatus | None:
         """Answer the rate limit as the last answers told it."""
         if self._gate is None:
             return None
@@ -202,20 +201,20 @@ class Line:
         await self.file_access.close()
         await self._socket.close()
 
-    def _paced(self, source: BearerSource, *, ahead: bool = False) -> Sender:
-        bearer = Bearer(self._socket, source)
+    def _paced(self, source: CredentialSource, *, ahead: bool = False) -> Sender:
+        bearer = Authenticated(self._socket, source)
         if self._gate is None:
             return bearer
-        return Paced(bearer, self._gate, source, ahead=ahead, tell=self._tell)
+        return Paced(bearer, self._gate, source, ahead=ahead, emit=self._emit)
 
     def _observed(self, sender: Sender) -> Sender:
-        return Observed(sender, self.runtime.clock.now, self._tell)
+        return Observed(sender, self.runtime.clock.now, self._emit)
 
     def _file_stack(self, address: Address) -> tuple[PooledSender, Sender]:
         """Answer a socket to a host of files and its stack, which holds no credential."""
         socket = self._connection.socket(address, self.runtime.clock.now)
         retrying = Retrying(
-            socket, self.runtime, self._retry, budget=self._budget, tell=self._tell
+            socket, self.runtime, self._retry, budget=self._budget, emit=self._emit
         )
         return socket, self._observed(retrying)
 
@@ -265,8 +264,3 @@ def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
     if running is not loop:
         message = f"{what} was entered in another event loop"
         raise WrongEventLoopError(message)
-
-
-def teller(hooks: Iterable[Hook]) -> Callable[[Event], None]:
-    """Answer what tells an event to every hook and lets none of them do harm."""
-    return Tell(hooks)

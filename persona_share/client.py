@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 
 from persona_share import resources
-from persona_share._compose import Connection, Line
+from persona_share._compose import ClientCore, Connection
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     CONCURRENCY,
-    PacingMode,
-    PacingPolicy,
     Pool,
+    RateLimitMode,
+    RateLimitPolicy,
     RetryPolicy,
     Timeouts,
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
-from persona_share.ports import Account, Hook, Runtime, SharedWindow
+from persona_share.ports import ClientContext, Hook, Runtime, SharedWindow
 from persona_share.resources.api import ResourceAccessors
 
 
@@ -57,7 +57,10 @@ class PersonaClient(ResourceAccessors):
         persona_version: str = DEFAULT_VERSION,
         http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None,
         retry: RetryPolicy | None = None,
-        pacing: PacingPolicy | PacingMode | SharedWindow | str = PacingMode.GATE,
+        pacing: RateLimitPolicy
+        | RateLimitMode
+        | SharedWindow
+        | str = RateLimitMode.GATE,
         timeout: float | Timeouts = LONGEST_CALL,
         pool: Pool | None = None,
         hooks: Iterable[Hook] = (),
@@ -69,7 +72,7 @@ class PersonaClient(ResourceAccessors):
         _runtime: Runtime | None = None,
     ) -> None:
         timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(call=timeout)
-        self._line = Line(
+        self._core = ClientCore(
             _as_secret(api_key),
             Connection(
                 base_url=base_url,
@@ -91,7 +94,7 @@ class PersonaClient(ResourceAccessors):
             hooks,
             _runtime,
         )
-        super().__init__(self._line.caller())
+        super().__init__(self._core.caller())
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -110,9 +113,9 @@ class PersonaClient(ResourceAccessors):
         return cls(key, **options)
 
     @property
-    def account(self) -> Account:
+    def context(self) -> ClientContext:
         """What a token manager, or anything else built on a client, stands on."""
-        return self._line
+        return self._core
 
     @property
     def oauth(self) -> "resources.OAuth":
@@ -135,14 +138,14 @@ class PersonaClient(ResourceAccessors):
         from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
 
         order = Order(ids, concurrency, checkpoint, on_progress)
-        return Fetching(self._line, order).direct(self._caller)
+        return Fetching(self._core, order).direct(self._caller)
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""
-        await self._line.close()
+        await self._core.close()
 
     async def __aenter__(self) -> Self:
-        await self._line.open()
+        await self._core.open()
         return self
 
     async def __aexit__(
@@ -154,7 +157,7 @@ class PersonaClient(ResourceAccessors):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<PersonaClient for {self._line.origin}>"
+        return f"<PersonaClient for {self._core.origin}>"
 
 
 def _as_secret(api_key: object) -> Secret:

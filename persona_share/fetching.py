@@ -5,7 +5,7 @@ from typing import cast
 
 import attrs
 
-from persona_share._pipeline.observed import Tell
+from persona_share._pipeline.observed import EventEmitter
 from persona_share.batch import Batch
 from persona_share.batch.brake import Brake
 from persona_share.batch.crew import Crew
@@ -14,7 +14,7 @@ from persona_share.batch.order import Order, require_number
 from persona_share.batch.stream import Surroundings
 from persona_share.batch.tally import Measured, Tally
 from persona_share.model.scope import MAX_ATOMS, Scope
-from persona_share.ports import Account, Hook
+from persona_share.ports import ClientContext, Hook
 from persona_share.resources.base import Caller
 from persona_share.resources.retrieving import family_of, retriever
 from persona_share.stores.checkpoint import SQLiteCheckpoint
@@ -24,7 +24,7 @@ from persona_share.stores.checkpoint import SQLiteCheckpoint
 class Fetching:
     """One order, and what it stands on; ``tokens`` answers the exchanges so far."""
 
-    account: Account
+    context: ClientContext
     order: Order
     tokens: Callable[[], int] = lambda: 0
     _tally: Tally = attrs.field(factory=Tally, init=False)
@@ -63,10 +63,10 @@ class Fetching:
         return self._batch(opening, brake, per_token=objects_per_token)
 
     def _brake(self) -> Brake:
-        return Brake(self.account.runtime.clock, self.order.concurrency)
+        return Brake(self.context.runtime.clock, self.order.concurrency)
 
     def _measured(self, caller: Caller) -> Caller:
-        now = self.account.runtime.clock.now
+        now = self.context.runtime.clock.now
         return attrs.evolve(caller, sender=Measured(caller.sender, self._tally, now))
 
     def _batch(self, opening: Opening, brake: Brake, per_token: int | None) -> Batch:
@@ -75,7 +75,7 @@ class Fetching:
         crew = Crew(
             ids=order.ids,
             opening=opening,
-            clock=self.account.runtime.clock,
+            clock=self.context.runtime.clock,
             brake=brake,
             tally=self._tally,
             concurrency=order.concurrency,
@@ -84,8 +84,8 @@ class Fetching:
         around = Surroundings(
             total=order.total,
             per_token=per_token,
-            allowance=self.account.allowance,
+            allowance=self.context.allowance,
             tokens=self.tokens,
-            tell=None if told is None else Tell([cast("Hook", told)]),
+            emit=None if told is None else EventEmitter([cast("Hook", told)]),
         )
         return Batch(crew, around)

@@ -7,7 +7,8 @@ from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
-from persona_share._compose import require_loop, teller
+from persona_share._compose import require_loop
+from persona_share._pipeline.observed import EventEmitter
 from persona_share._policy.lifetime import Standing
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
@@ -31,7 +32,7 @@ from persona_share.model.policy import (
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import AccountHolder, CodeSource, Hook, Lender, TokenStore
+from persona_share.ports import CodeSource, HasClientContext, Hook, Lender, TokenStore
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 
@@ -54,7 +55,7 @@ class ScopedTokenManager:
 
     def __init__(
         self,
-        client: AccountHolder,
+        client: HasClientContext,
         *,
         codes: CodeSource | None = None,
         store: TokenStore | None = None,
@@ -62,13 +63,13 @@ class ScopedTokenManager:
         on_store_failure: Literal["local", "fail"] = "local",
         hooks: Iterable[Hook] = (),
     ) -> None:
-        self._account = client.account
+        self._context = client.context
         self._policy = renewal or RenewalPolicy()
         self._broker = Broker(
-            self._account,
+            self._context,
             codes,
             self._policy,
-            teller(hooks),
+            EventEmitter(hooks),
             store=store,
             on_store_failure=on_store_failure,
         )
@@ -76,12 +77,12 @@ class ScopedTokenManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._closed = False
-        self._now = self._account.runtime.clock.now
+        self._now = self._context.runtime.clock.now
         self._named = self._broker.vault.entries.named
         # What serves a text that names no granted scope to the letter.
         self._found: dict[str, Entry] = {}
         self._forked = False
-        self._account.runtime.after_fork(self._after_fork)
+        self._context.runtime.after_fork(self._after_fork)
 
     def session(self, scope: Scope | str) -> ScopedSession:
         """Answer a session for this scope; there is no I/O in this.
@@ -114,7 +115,7 @@ class ScopedTokenManager:
         from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
 
         order = Order(ids, concurrency, checkpoint, on_progress)
-        return Fetching(self._account, order, self._minted).scoped(
+        return Fetching(self._context, order, self._minted).scoped(
             self._caller,
             self.token,
             permission=permission,
@@ -128,7 +129,7 @@ class ScopedTokenManager:
         `persona_share.integrations` has the parts that fit it into aiohttp and httpx.
         """
         return TokenLender(
-            _asked(scope), self._broker, self._account, self._require_open
+            _asked(scope), self._broker, self._context, self._require_open
         )
 
     async def token(
@@ -152,10 +153,10 @@ class ScopedTokenManager:
             if entry is not None and (now := self._now()) < entry.refresh_at:
                 entry.last_used = now
                 return entry.token
-            self._account.require_open()
+            self._context.require_open()
         else:
             self._require_open()
-        seconds = self._account.timeout if timeout is None else timeout
+        seconds = self._context.timeout if timeout is None else timeout
         entry = await self._broker.obtain(_asked(scope), self._now() + seconds)
         if text != entry.token.scope.text:
             if len(self._found) > self._policy.most_tokens:
@@ -183,7 +184,7 @@ class ScopedTokenManager:
             expires_at or getattr(code, "expires_at", None),
             at_once=True,
         )
-        deadline = self._account.runtime.clock.now() + self._account.timeout
+        deadline = self._context.runtime.clock.now() + self._context.timeout
         return await self._broker.exchange(ticket, deadline)
 
     def offer(
@@ -255,7 +256,7 @@ class ScopedTokenManager:
 
     def tokens(self) -> tuple[AccessToken, ...]:
         """Answer every token that is held and usable, each masked."""
-        now = self._account.runtime.clock.now()
+        now = self._context.runtime.clock.now()
         return tuple(
             entry.token
             for entry in self._broker.vault.entries
@@ -283,7 +284,7 @@ class ScopedTokenManager:
             self._require_open()
             message = "the manager was entered already"
             raise UsageError(message)
-        self._account.require_open()
+        self._context.require_open()
         if self._broker.fleet is not None:
             await self._broker.fleet.open()
         self._loop = asyncio.get_running_loop()
@@ -305,14 +306,16 @@ class ScopedTokenManager:
         return f"<ScopedTokenManager {shown}, {len(self._broker.vault.entries)} tokens>"
 
     def _caller(self, scope: Scope) -> Caller:
-        account = self._account
+        context = self._context
         return Caller(
-            sender=account.bearing(TokenBearer(scope, self._broker, account.runtime)),
-            runtime=account.runtime,
-            headers=account.headers,
-            base_url=account.origin,
-            file_access=account.file_access,
-            timeout=account.timeout,
+            sender=context.sender_for(
+                TokenBearer(scope, self._broker, context.runtime)
+            ),
+            runtime=context.runtime,
+            headers=context.headers,
+            base_url=context.origin,
+            file_access=context.file_access,
+            timeout=context.timeout,
             require_open=self._require_open,
             scope=scope,
         )
@@ -320,7 +323,7 @@ class ScopedTokenManager:
     def _fetching(self, caller: Caller, order: "Order") -> "Batch":
         from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
 
-        return Fetching(self._account, order, self._minted).direct(caller)
+        return Fetching(self._context, order, self._minted).direct(caller)
 
     def _minted(self) -> int:
         return self._broker.metrics().minted
@@ -329,7 +332,7 @@ class ScopedTokenManager:
         entry = self._broker.vault.held(scope)
         if entry is None:
             return "no token"
-        now = self._account.runtime.clock.now()
+        now = self._context.runtime.clock.now()
         state = entry.standing(now, self._policy).value
         return f"{state}, {entry.token.ends - now:.0f} s left"
 
@@ -355,7 +358,7 @@ class ScopedTokenManager:
             message = "the manager was not entered"
             raise NotOpenError(message)
         require_loop(self._loop, "the manager")
-        self._account.require_open()
+        self._context.require_open()
 
 
 def _hint_of(code: object, scope: Scope | str | None) -> Scope | None:

@@ -8,9 +8,9 @@ import attrs
 from persona_share._protocol import versions
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
-    PacingMode,
-    PacingPolicy,
     Pool,
+    RateLimitMode,
+    RateLimitPolicy,
     RetryPolicy,
     Timeouts,
 )
@@ -44,16 +44,16 @@ def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None
         raise ConfigurationError(message)
 
 
-def _pacing(value: object) -> PacingPolicy | SharedWindow:
-    if isinstance(value, PacingPolicy):
+def _pacing(value: object) -> RateLimitPolicy | SharedWindow:
+    if isinstance(value, RateLimitPolicy):
         return value
     if hasattr(value, "take"):
         return cast("SharedWindow", value)
-    for mode in PacingMode:
+    for mode in RateLimitMode:
         if value == mode:
-            return PacingPolicy(mode=mode)
-    modes = ", ".join(PacingMode)
-    message = f"pacing must be one of {modes}, or a PacingPolicy, or stores.Shared"
+            return RateLimitPolicy(mode=mode)
+    modes = ", ".join(RateLimitMode)
+    message = f"pacing must be one of {modes}, or a RateLimitPolicy, or stores.Shared"
     raise ConfigurationError(message)
 
 
@@ -64,8 +64,8 @@ class Settings:
     persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_version)
     timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    pacing: PacingPolicy | SharedWindow = attrs.field(
-        factory=PacingPolicy, converter=_pacing
+    pacing: RateLimitPolicy | SharedWindow = attrs.field(
+        factory=RateLimitPolicy, converter=_pacing
     )
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     pool: Pool = attrs.field(factory=Pool)

@@ -13,21 +13,21 @@ from persona_share.errors import (
     Phase,
 )
 from persona_share.model.secret import MaskedText, Secret
-from persona_share.ports import BearerSource, Lease, Sender
+from persona_share.ports import Authorization, CredentialSource, Sender
 
 
 _UNAUTHORIZED: Final = 401
 _MOST_REPLAYS: Final = 2
 
 
-class Bearer:
+class Authenticated:
     """Adds the Authorization header; asks its source what to do after a 401.
 
     A replay is the same request to the letter, its idempotency key included, as the
     service does not store a 401 under it.
     """
 
-    def __init__(self, inner: Sender, source: BearerSource) -> None:
+    def __init__(self, inner: Sender, source: CredentialSource) -> None:
         self._inner = inner
         self._source = source
 
@@ -37,27 +37,33 @@ class Bearer:
         Raises:
             TokenError: there is no credential for this request.
         """
-        lease = self._source.held()
-        if lease is None:
-            lease = await self._source.obtain(request.deadline)
-        response = await self._inner.send(request.bearing(lease.header))
+        authorization = self._source.cached()
+        if authorization is None:
+            authorization = await self._source.get(request.deadline)
+        response = await self._inner.send(
+            request.with_authorization(authorization.header)
+        )
         if response.status != _UNAUTHORIZED:
             return response
-        return await self._replayed(request, lease, response)
+        return await self._replayed(request, authorization, response)
 
     async def _replayed(
-        self, request: Request, lease: Lease, response: Response
+        self, request: Request, authorization: Authorization, response: Response
     ) -> Response:
         trail: list[Attempt] = []
         deadline = request.deadline
         for refusals in range(1, _MOST_REPLAYS + 1):
             trail.extend(_attempts_of(response))
-            another = await self._source.refused(lease, refusals, deadline)
+            another = await self._source.on_unauthorized(
+                authorization, refusals, deadline
+            )
             if another is None:
                 return response
-            lease = another
+            authorization = another
             try:
-                response = await self._inner.send(request.bearing(lease.header))
+                response = await self._inner.send(
+                    request.with_authorization(authorization.header)
+                )
             except PersonaError as error:
                 error.attempts = (*trail, *error.attempts)
                 raise
@@ -66,7 +72,7 @@ class Bearer:
         return attrs.evolve(response, attempts=(*trail, *_attempts_of(response)))
 
 
-class ApiKeyBearer:
+class ApiKeyCredential:
     """The source of a credential that never changes: an organization's API key.
 
     Raises:
@@ -80,15 +86,17 @@ class ApiKeyBearer:
             raise ConfigurationError(message)
         self._lease = _Fixed(MaskedText(f"Bearer {key}"))
 
-    def held(self) -> Lease:
+    def cached(self) -> Authorization:
         """Answer the key."""
         return self._lease
 
-    async def obtain(self, deadline: float) -> Lease:  # noqa: ARG002 — it is there
+    async def get(self, deadline: float) -> Authorization:  # noqa: ARG002 — it is there
         """Answer the key."""
         return self._lease
 
-    async def refused(self, lease: Lease, refusals: int, deadline: float) -> None:
+    async def on_unauthorized(
+        self, authorization: Authorization, refusals: int, deadline: float
+    ) -> None:
         """Answer None: the same key would be refused again (R10)."""
 
 

@@ -15,7 +15,7 @@ from persona_share.ports import Hook, Sender
 _LOG: Final = logging.getLogger("persona_share")
 
 
-class Tell:
+class EventEmitter:
     """Tells every hook what happened; none of them can harm a call.
 
     A hook that raises, or that would have to be awaited, is reported once, by its name
@@ -58,18 +58,18 @@ class Observed:
         self,
         inner: Sender,
         now: Callable[[], float],
-        tell: Tell,
+        emit: EventEmitter,
         *,
         credential: str = "-",
     ) -> None:
         self._inner = inner
         self._now = now
-        self._tell = tell
+        self._emit = emit
         self._credential = credential
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Send and report how it ended."""
-        if self._tell or _LOG.isEnabledFor(logging.DEBUG):
+        if self._emit or _LOG.isEnabledFor(logging.DEBUG):
             return self._told(request)
         return self._inner.send(request)
 
@@ -93,7 +93,7 @@ class Observed:
             event.request_id,
             self._credential,
         )
-        self._tell(event)
+        self._emit(event)
 
 
 def _success(

@@ -17,9 +17,9 @@ from persona_share.errors import (
     Phase,
     RateLimitedError,
 )
-from persona_share.model.events import CallPaced, Event
-from persona_share.model.policy import PacingPolicy
-from persona_share.ports import BearerSource, Clock, Sender
+from persona_share.model.events import CallDelayed, Event
+from persona_share.model.policy import RateLimitPolicy
+from persona_share.ports import Clock, CredentialSource, Sender
 
 
 # So often the picture is looked at again; an answer may have corrected it.
@@ -42,7 +42,7 @@ class Gate:
     """
 
     def __init__(
-        self, clock: Clock, policy: PacingPolicy, window: Window | None = None
+        self, clock: Clock, policy: RateLimitPolicy, window: Window | None = None
     ) -> None:
         self._clock = clock
         self.now = clock.now
@@ -199,16 +199,16 @@ class Paced:
         self,
         inner: Sender,
         gate: Gate,
-        source: BearerSource,
+        source: CredentialSource,
         *,
         ahead: bool = False,
-        tell: Callable[[Event], None] = lambda _: None,
+        emit: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._inner = inner
         self._gate = gate
         self._source = source
         self._ahead = ahead
-        self._tell = tell
+        self._emit = emit
 
     async def send(self, request: Request) -> Response:
         """Send as soon as there is a credential and a place.
@@ -217,8 +217,8 @@ class Paced:
             RateLimitedError: no place comes before the deadline; nothing was sent.
             TokenError: there is no credential for this request.
         """
-        if self._source.held() is None:
-            await self._source.obtain(request.deadline)
+        if self._source.cached() is None:
+            await self._source.get(request.deadline)
         place = self._gate.enter(ahead=self._ahead)
         if place is None:
             place = await self._waited(request)
@@ -237,15 +237,15 @@ class Paced:
             return await self._turn(request)
         finally:
             now = self._gate.now()
-            self._tell(
-                CallPaced(at=now, operation=request.operation, seconds=now - started)
+            self._emit(
+                CallDelayed(at=now, operation=request.operation, seconds=now - started)
             )
 
     async def _turn(self, request: Request) -> Place:
         gate, source = self._gate, self._source
         place = await gate.turn(request, ahead=self._ahead)
-        while source.held() is None:  # it ended while this waited
+        while source.cached() is None:  # it ended while this waited
             gate.left(place, sent=False)
-            await source.obtain(request.deadline)
+            await source.get(request.deadline)
             place = await gate.turn(request, ahead=True)
         return place

@@ -55,7 +55,7 @@ class Retrying:
         policy: RetryPolicy | None = None,
         *,
         budget: Budget | None = None,
-        tell: Callable[[Event], object] | None = None,
+        emit: Callable[[Event], object] | None = None,
         paced: bool = False,
     ) -> None:
         self._inner = inner
@@ -63,7 +63,7 @@ class Retrying:
         self._now = runtime.clock.now
         self._policy = policy or RetryPolicy()
         self._budget = budget or Budget(self._policy)
-        self._tell = tell
+        self._emit = emit
         self._paced = paced
 
     async def send(self, request: Request) -> Response:
@@ -125,7 +125,7 @@ class Retrying:
         return decision
 
     def _report(self, call: "_Call", step: RetryAfter) -> None:
-        if self._tell is None:
+        if self._emit is None:
             return
         last = call.trail[-1]
         event = AttemptFailed(
@@ -139,7 +139,7 @@ class Retrying:
             request_id=last.request_id,
             budget=self._budget.level,
         )
-        self._tell(event)
+        self._emit(event)
 
 
 class _Call:

@@ -9,7 +9,7 @@ from persona_share._policy.rate_limit import Place, Window
 from persona_share._protocol.http import Response
 from persona_share._protocol.limits import Seen, seen_in
 from persona_share.errors import StoreUnavailableError
-from persona_share.model.policy import PacingPolicy
+from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Clock, SharedWindow
 
 
@@ -45,7 +45,7 @@ class JointWindow(Window):
     )
 
     def __init__(
-        self, policy: PacingPolicy, shared: SharedWindow, name: str, clock: Clock
+        self, policy: RateLimitPolicy, shared: SharedWindow, name: str, clock: Clock
     ) -> None:
         super().__init__(policy)
         self._shared = shared

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Final
 
-from persona_share.model.batch import Allowance
+from persona_share.model.batch import RateLimitStatus
 
 
 #: The service counts requests a minute (page "Rate limiting").
 WINDOW: Final = 60.0
 
 
-def shortest(calls: int, allowance: Allowance) -> timedelta:
+def shortest(calls: int, allowance: RateLimitStatus) -> timedelta:
     """Answer the time before the last of so many calls can be sent."""
     beyond = calls - allowance.remaining
     if beyond <= 0:

@@ -16,8 +16,8 @@ from persona_share._policy.forecast import WINDOW
 from persona_share._protocol.http import Response
 from persona_share._protocol.limits import count_of, reset_of, wish_of
 from persona_share._protocol.problems import problem_of
-from persona_share.model.batch import Allowance
-from persona_share.model.policy import PacingMode, PacingPolicy
+from persona_share.model.batch import RateLimitStatus
+from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
 
 _TOO_MANY: Final = 429
@@ -105,9 +105,9 @@ class Window:
         "in_flight",
     )
 
-    def __init__(self, policy: PacingPolicy) -> None:
+    def __init__(self, policy: RateLimitPolicy) -> None:
         self._policy = policy
-        self._gate = policy.mode is PacingMode.GATE
+        self._gate = policy.mode is RateLimitMode.GATE
         self._pictures: dict[int, _Picture] = {}
         self._probed_at = -math.inf
         self._slack = 0.0
@@ -175,7 +175,7 @@ class Window:
             ),
         )
 
-    def standing(self, now: float) -> Allowance | None:
+    def standing(self, now: float) -> RateLimitStatus | None:
         """Answer the lowest limit as it stands, or None before one was named."""
         named = [limit for limit in self._pictures if limit != _UNNAMED]
         if not named:
@@ -183,10 +183,10 @@ class Window:
         limit = min(named)
         picture = self._pictures[limit]
         if now >= picture.latest:
-            return Allowance(limit=limit, remaining=limit, resets_in=WINDOW)
+            return RateLimitStatus(limit=limit, remaining=limit, resets_in=WINDOW)
         remaining = max(picture.remaining, 0)
         resets_in = picture.latest - now
-        return Allowance(limit=limit, remaining=remaining, resets_in=resets_in)
+        return RateLimitStatus(limit=limit, remaining=remaining, resets_in=resets_in)
 
     def _refused(self, response: Response, now: float) -> None:
         if problem_of(response).quota:  # of one product, not of the request rate

@@ -79,7 +79,7 @@ class Request:
         """The method and the documented path, as logs and errors show them."""
         return f"{self.method} {self.route}"
 
-    def bearing(self, authorization: MaskedText) -> "Request":
+    def with_authorization(self, authorization: MaskedText) -> "Request":
         """Answer the same request with a credential.
 
         It does what `attrs.evolve` does, at a tenth of the cost, for every call.

@@ -7,7 +7,7 @@ from persona_share._tokens.broker import Broker
 from persona_share._tokens.entries import Entry
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import Lease, Runtime
+from persona_share.ports import Authorization, Runtime
 
 
 _REPLAYS: Final = 2
@@ -26,7 +26,7 @@ class TokenBearer:
         self._random = runtime.random
         self._entry: Entry | None = None
 
-    def held(self) -> AccessToken | None:
+    def cached(self) -> AccessToken | None:
         """Answer the token if it is fresh: a comparison, and nothing is awaited."""
         entry = self._entry
         if entry is not None:
@@ -36,13 +36,13 @@ class TokenBearer:
                 return entry.token
         return None
 
-    async def obtain(self, deadline: float) -> AccessToken:
+    async def get(self, deadline: float) -> AccessToken:
         """Answer a usable token, waiting until the deadline at most."""
         self._entry = await self._broker.obtain(self._scope, deadline)
         return self._entry.token
 
-    async def refused(
-        self, lease: Lease, refusals: int, deadline: float
+    async def on_unauthorized(
+        self, authorization: Authorization, refusals: int, deadline: float
     ) -> AccessToken | None:
         """Answer what to repeat a request with after a 401, or None to give up.
 
@@ -51,32 +51,32 @@ class TokenBearer:
         """
         # What a closed manager held counts for nothing any more.
         given_up = refusals > _REPLAYS or self._broker.closed
-        if given_up or not isinstance(lease, AccessToken):
+        if given_up or not isinstance(authorization, AccessToken):
             return None
         entry = self._broker.vault.held(self._scope)
-        if entry is None or entry.token is not lease:
-            return await self.obtain(deadline)
+        if entry is None or entry.token is not authorization:
+            return await self.get(deadline)
         now, policy = self._now(), self._broker.policy
-        minted = lease.ends - lease.lifetime
-        if now - minted < shortened(policy.replication_grace, lease.lifetime):
+        minted = authorization.ends - authorization.lifetime
+        if now - minted < shortened(policy.replication_grace, authorization.lifetime):
             return await self._later(
-                shortened(float(refusals), lease.lifetime), deadline
+                shortened(float(refusals), authorization.lifetime), deadline
             )
-        gap = shortened(policy.strike_gap, lease.lifetime)
+        gap = shortened(policy.strike_gap, authorization.lifetime)
         if entry.struck_at is None:
             entry.struck_at = now
             self._broker.vault.struck(entry)
         elif now - entry.struck_at >= gap:
             if not self._broker.vault.replaceable(entry):
                 return None
-            self._broker.vault.revoke(lease)
-            return await self.obtain(deadline)
+            self._broker.vault.revoke(authorization)
+            return await self.get(deadline)
         shortest, longest = policy.strike_delay
         delay = shortest + (longest - shortest) * self._random()
-        return await self._later(shortened(delay, lease.lifetime), deadline)
+        return await self._later(shortened(delay, authorization.lifetime), deadline)
 
     async def _later(self, delay: float, deadline: float) -> AccessToken | None:
         if self._now() + delay >= deadline:
             return None
         await self._clock.sleep(delay)
-        return await self.obtain(deadline)
+        return await self.get(deadline)

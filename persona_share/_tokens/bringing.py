@@ -35,7 +35,7 @@ class Bringer:
 
     def __init__(
         self,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
         *,
         vault: Vault,
         codes: Codes,
@@ -50,7 +50,7 @@ class Bringer:
         self._mint = mint
         self._flights = flights
         self._fleet = fleet
-        self._tell = tell
+        self._emit = emit
 
     async def serve(self, asked: Scope, flight: Flight) -> Outcome:
         """Bring a token for a scope: codes until one is granted, or a reason."""
@@ -201,12 +201,12 @@ class Bringer:
         match verdict:
             case Rejected():
                 self._vault.setbacks.rejected(at)
-                self._tell(
+                self._emit(
                     events.CodeRejected(at=at, scope_size=size, status=error.status)
                 )
             case InDoubt(cooldown=pause):
                 error.retry_after = pause
-                self._tell(events.CodeInDoubt(at=at, scope_size=size))
+                self._emit(events.CodeInDoubt(at=at, scope_size=size))
             case Blocked(cooldown=pause):
                 error.retry_after = pause or None
         raise error

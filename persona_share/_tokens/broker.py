@@ -21,7 +21,7 @@ from persona_share._tokens.entries import Entry
 from persona_share._tokens.fleet import Fleet, OnStoreFailure
 from persona_share._tokens.flight import Flight, Left, Outcome
 from persona_share._tokens.flights import Flights, Key
-from persona_share._tokens.meter import Meter
+from persona_share._tokens.meter import MetricsRecorder
 from persona_share._tokens.mint import Mint
 from persona_share._tokens.tickets import Ticket, TicketState
 from persona_share._tokens.vault import Vault
@@ -36,7 +36,7 @@ from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
-from persona_share.ports import Account, CodeSource, TokenStore
+from persona_share.ports import ClientContext, CodeSource, TokenStore
 
 
 class Broker:
@@ -44,31 +44,31 @@ class Broker:
 
     def __init__(
         self,
-        account: Account,
+        context: ClientContext,
         source: CodeSource | None,
         policy: RenewalPolicy,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
         *,
         store: TokenStore | None = None,
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
-        runtime = account.runtime
+        runtime = context.runtime
         self.policy = policy
         self.clock = runtime.clock
-        self._tell = Meter(tell)
-        self.vault = Vault(runtime, policy, self._tell)
-        self.codes = Codes(runtime, source, policy, self._tell, account.origin)
+        self._emit = MetricsRecorder(emit)
+        self.vault = Vault(runtime, policy, self._emit)
+        self.codes = Codes(runtime, source, policy, self._emit, context.origin)
         self._setbacks = self.vault.setbacks
-        self._mint = Mint(account, policy, self._tell)
+        self._mint = Mint(context, policy, self._emit)
         self._random = runtime.random
         self._flights = Flights()
         self.fleet: Fleet | None = None
         if store is not None:
-            self.fleet = Fleet(store, account, policy, on_store_failure, self._tell)
+            self.fleet = Fleet(store, context, policy, on_store_failure, self._emit)
             self.fleet.held = lambda: self.vault.entries
             self.vault.told = self.fleet.revoked
         self._bringer = Bringer(
-            self._tell,
+            self._emit,
             vault=self.vault,
             codes=self.codes,
             mint=self._mint,
@@ -204,7 +204,7 @@ class Broker:
                 return None
             if self.fleet is not None:
                 self.fleet.offer(ticket, ticket.hint)
-        self._tell(events.CodeQueued(at=now, scope_size=len(ticket.hint or ())))
+        self._emit(events.CodeQueued(at=now, scope_size=len(ticket.hint or ())))
         return last_safe_moment(
             ticket.deadline, ticket.received_at, self._random(), self.policy
         )
@@ -324,7 +324,7 @@ class Broker:
         if flight is not None:
             return flight
         if entry is not None:
-            self._tell(
+            self._emit(
                 events.RenewalStarted(
                     at=self.clock.now(), scope_size=len(asked), background=background
                 )

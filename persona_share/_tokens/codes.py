@@ -46,7 +46,7 @@ class Codes:
         runtime: Runtime,
         source: CodeSource | None,
         policy: RenewalPolicy,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
         origin: str,
     ) -> None:
         self._origin = origin
@@ -54,7 +54,7 @@ class Codes:
         self._runtime = runtime
         self._source = source
         self._policy = policy
-        self._tell = tell
+        self._emit = emit
 
     @property
     def sourceless(self) -> bool:
@@ -90,7 +90,7 @@ class Codes:
         now = self._runtime.clock.now()
         for ended in self.pool.expire(now):
             size = len(ended.hint or ())
-            self._tell(events.CodeExpiredUnused(at=now, scope_size=size))
+            self._emit(events.CodeExpiredUnused(at=now, scope_size=size))
 
     def claim(self, ticket: Ticket, flight: Flight, *, pushed: bool = True) -> None:
         """Give a flight a code to exchange; nobody else may take it meanwhile."""
@@ -99,7 +99,7 @@ class Codes:
         flight.ticket = ticket
         if not again:
             now, size = self._runtime.clock.now(), len(ticket.hint or ())
-            self._tell(events.CodeClaimed(at=now, scope_size=size, pushed=pushed))
+            self._emit(events.CodeClaimed(at=now, scope_size=size, pushed=pushed))
 
     async def obtain(self, asked: Scope, flight: Flight, lead: Alone) -> Ticket:
         """Answer a ticket for this scope, claimed for this flight.
@@ -153,7 +153,7 @@ class Codes:
         now = self._runtime.clock.now()
         if isinstance(self._source, ClientCredentials):
             return self._assertion(self._source, asked)
-        self._tell(events.CodeRequested(at=now, scope_size=len(asked)))
+        self._emit(events.CodeRequested(at=now, scope_size=len(asked)))
         code = await self._asked_source(self._source, asked)
         ticket = self._ticket_of(code, asked)
         self.require_sendable(ticket, "the code source's code", asked)

@@ -30,7 +30,7 @@ from persona_share.model import events
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import Account, TokenStore
+from persona_share.ports import ClientContext, TokenStore
 
 
 OnStoreFailure = Literal["local", "fail"]
@@ -57,25 +57,25 @@ class Fleet:
     def __init__(
         self,
         store: TokenStore,
-        account: Account,
+        context: ClientContext,
         policy: RenewalPolicy,
         on_failure: OnStoreFailure,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
     ) -> None:
         if on_failure not in {"local", "fail"}:
             message = "on_store_failure must be 'local' or 'fail'"
             raise ConfigurationError(message)
         self.store = store
-        self.records = Records(account)
-        self.owner = account.runtime.new_key()
-        self.sleep = account.runtime.clock.sleep
+        self.records = Records(context)
+        self.owner = context.runtime.new_key()
+        self.sleep = context.runtime.clock.sleep
         self.down = False
         #: What is held, to be stored when a store that was down is back.
         self.held: Callable[[], Iterable[Entry]] = tuple
-        self._runtime = account.runtime
+        self._runtime = context.runtime
         self._policy = policy
         self._strict = on_failure == "fail"
-        self._tell = tell
+        self._emit = emit
         # Under what the tokens are stored, by their own generation.
         self._stored: dict[int, dict[str, int]] = {}
         self._unsaid: list[tuple[str, int]] = []
@@ -264,4 +264,4 @@ class Fleet:
         if down is not self.down:
             self.down = down
             kind = events.StoreDown if down else events.StoreUp
-            self._tell(kind(at=self.records.now()))
+            self._emit(kind(at=self.records.now()))

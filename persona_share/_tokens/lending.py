@@ -7,7 +7,7 @@ from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.broker import Broker
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import Account, Lease
+from persona_share.ports import Authorization, ClientContext
 
 
 class TokenLender(TokenBearer):
@@ -16,19 +16,19 @@ class TokenLender(TokenBearer):
     ``origin`` is the only scheme, host and port that a token may be sent to.
     """
 
-    __slots__ = ("_account", "_require_open", "origin")
+    __slots__ = ("_context", "_require_open", "origin")
 
     def __init__(
         self,
         scope: Scope,
         broker: Broker,
-        account: Account,
+        context: ClientContext,
         require_open: Callable[[], None],
     ) -> None:
-        super().__init__(scope, broker, account.runtime)
-        self._account = account
+        super().__init__(scope, broker, context.runtime)
+        self._context = context
         self._require_open = require_open
-        self.origin: str | None = origin_of(account.origin)
+        self.origin: str | None = origin_of(context.origin)
 
     def serves(self, url: str) -> bool:
         """Answer whether a request to this address may carry a token."""
@@ -41,11 +41,13 @@ class TokenLender(TokenBearer):
         that a call of the client may take.
         """
         self._require_open()
-        return self.held() or await self.obtain(self._deadline())
+        return self.cached() or await self.get(self._deadline())
 
-    async def lend_again(self, refused: Lease, refusals: int) -> AccessToken | None:
+    async def lend_again(
+        self, refused: Authorization, refusals: int
+    ) -> AccessToken | None:
         """Answer what to repeat a request with after so many 401, or None to give up."""
-        return await self.refused(refused, refusals, self._deadline())
+        return await self.on_unauthorized(refused, refusals, self._deadline())
 
     def _deadline(self) -> float:
-        return self._now() + self._account.timeout
+        return self._now() + self._context.timeout

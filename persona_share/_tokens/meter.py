@@ -7,11 +7,11 @@ from persona_share.model import events
 from persona_share.model.metrics import TokenMetrics
 
 
-class Meter:
+class MetricsRecorder:
     """A hook in front of the user's hooks."""
 
-    def __init__(self, tell: Callable[[events.Event], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[events.Event], None]) -> None:
+        self._emit = emit
         self._counts: Counter[type[events.Event]] = Counter()
         self._failures: Counter[str] = Counter()
         self._renewals = 0
@@ -31,7 +31,7 @@ class Meter:
                 self._evicted += event.count
             case _:
                 pass
-        self._tell(event)
+        self._emit(event)
 
     def counted(self) -> TokenMetrics:
         """Answer the counters; the gauges are somebody else's to add."""

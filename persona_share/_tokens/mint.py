@@ -36,7 +36,7 @@ from persona_share.model import events
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
-from persona_share.ports import Account
+from persona_share.ports import ClientContext
 
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -47,15 +47,15 @@ class Mint:
 
     def __init__(
         self,
-        account: Account,
+        context: ClientContext,
         policy: RenewalPolicy,
-        tell: Callable[[events.Event], None],
+        emit: Callable[[events.Event], None],
     ) -> None:
-        self._account = account
+        self._context = context
         self._policy = policy
-        self._tell = tell
-        self._runtime = account.runtime
-        self.pacing = ExchangePacing(account.runtime.clock, policy)
+        self._emit = emit
+        self._runtime = context.runtime
+        self.pacing = ExchangePacing(context.runtime.clock, policy)
 
     async def redeem(
         self, ticket: Ticket, expected: Scope | None, flight: Flight, lead: Alone
@@ -80,7 +80,7 @@ class Mint:
                 flight.sent = True
                 ticket.mark_sent(clock.now() - before, tries.epoch)
                 size, now = len(expected or ()), clock.now()
-                self._tell(events.CodeSent(at=now, scope_size=size, epoch=tries.epoch))
+                self._emit(events.CodeSent(at=now, scope_size=size, epoch=tries.epoch))
             else:
                 flight.sent = True
                 ticket.mark_sent(clock.now(), tries.epoch)
@@ -123,7 +123,7 @@ class Mint:
             raise RuntimeError(message)
         request = self._request(ticket, secret, tries)
         try:
-            return await self._account.exchanger.send(request)
+            return await self._context.exchanger.send(request)
         except (TransportError, RateLimitedError) as error:
             # The latter is the client's own gate, before anything was sent.
             return error.with_traceback(None)
@@ -143,10 +143,10 @@ class Mint:
             route=TOKEN.template,
             target=TOKEN.template,
             deadline=min(now + self._policy.attempt_timeout, tries.deadline),
-            headers=self._account.headers,
+            headers=self._context.headers,
             body=self._form(ticket, code),
             content_type=FORM,
-            idempotency_key=exchange_key(self._account.origin, code, tries.epoch),
+            idempotency_key=exchange_key(self._context.origin, code, tries.epoch),
             expects=Expects.OAUTH,
         )
 

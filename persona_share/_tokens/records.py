@@ -18,7 +18,7 @@ from persona_share._protocol.record import (
 from persona_share._tokens.entries import Entry
 from persona_share._tokens.tickets import Ticket, TicketState, code_id
 from persona_share.model.scope import Scope
-from persona_share.ports import Account
+from persona_share.ports import ClientContext
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -35,12 +35,12 @@ class Shared:
 
 
 class Records:
-    """Writes and reads the records of one account."""
+    """Writes and reads the records of one context."""
 
-    def __init__(self, account: Account) -> None:
-        self._secret = account.naming_secret
-        self._origin = account.origin
-        self._now = account.runtime.clock.now
+    def __init__(self, context: ClientContext) -> None:
+        self._secret = context.naming_secret
+        self._origin = context.origin
+        self._now = context.runtime.clock.now
 
     def now(self) -> float:
         """Answer the instant of our clock."""

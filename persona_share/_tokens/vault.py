@@ -9,7 +9,7 @@ import attrs
 from persona_share._policy.exchange import Minted
 from persona_share._policy.lifetime import Standing, advisory, windows
 from persona_share._tokens.entries import Entries, Entry
-from persona_share._tokens.meter import Meter
+from persona_share._tokens.meter import MetricsRecorder
 from persona_share._tokens.records import Shared
 from persona_share._tokens.setbacks import Setbacks
 from persona_share._tokens.tickets import Ticket, code_id
@@ -30,7 +30,9 @@ _MOST_LIFETIMES: Final = 64
 class Vault:
     """Files tokens, finds them, and never gives out one that was revoked or has ended."""
 
-    def __init__(self, runtime: Runtime, policy: RenewalPolicy, meter: Meter) -> None:
+    def __init__(
+        self, runtime: Runtime, policy: RenewalPolicy, meter: MetricsRecorder
+    ) -> None:
         self.policy = policy
         self.clock = runtime.clock
         self.entries = Entries(policy)

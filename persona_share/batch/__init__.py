@@ -7,18 +7,17 @@ below it. It decides what is asked for next, and when not to ask.
 from persona_share.batch.order import Ids
 from persona_share.batch.stream import Batch
 from persona_share.model.batch import (
-    Allowance,
     Failed,
     Fetched,
     Outcome,
     Plan,
     Progress,
+    RateLimitStatus,
     Report,
 )
 
 
 __all__ = [
-    "Allowance",
     "Batch",
     "Failed",
     "Fetched",
@@ -26,5 +25,6 @@ __all__ = [
     "Outcome",
     "Plan",
     "Progress",
+    "RateLimitStatus",
     "Report",
 ]

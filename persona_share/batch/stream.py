@@ -10,7 +10,7 @@ import attrs
 
 from persona_share._policy.forecast import shortest
 from persona_share.batch.crew import Crew
-from persona_share.model.batch import Allowance, Outcome, Plan, Progress, Report
+from persona_share.model.batch import Outcome, Plan, Progress, RateLimitStatus, Report
 
 
 @attrs.frozen(kw_only=True)
@@ -23,9 +23,9 @@ class Surroundings:
 
     total: int | None
     per_token: int | None
-    allowance: Callable[[], Allowance | None]
+    allowance: Callable[[], RateLimitStatus | None]
     tokens: Callable[[], int]
-    tell: Callable[[Progress], object] | None
+    emit: Callable[[Progress], object] | None
 
 
 class Batch:
@@ -58,8 +58,8 @@ class Batch:
         except BaseException:
             self._ended = self._ended or self._now()
             raise
-        if self._around.tell is not None:
-            self._around.tell(self.progress())
+        if self._around.emit is not None:
+            self._around.emit(self.progress())
         return outcome
 
     async def acknowledge(self, *object_ids: str) -> None:

@@ -137,7 +137,7 @@ def _clock(date: str | None) -> Finding:
 
 async def _oauth(client: PersonaClient) -> Finding:
     # Another one each time: the service would repeat what it answered to the last.
-    code = f"persona-share-doctor-{client.account.runtime.new_key()}"
+    code = f"persona-share-doctor-{client.context.runtime.new_key()}"
     try:
         async with ScopedTokenManager(client) as manager:
             await manager.exchange(code)

@@ -31,18 +31,18 @@ class ScopedTokens:
         """Send a request with a token, and again where a 401 calls for it."""
         if not self._lender.serves(str(request.url)):
             return await handler(request)
-        lease = await self._lender.lend()
+        authorization = await self._lender.lend()
         refusals = 0
         while True:
-            request.headers[hdrs.AUTHORIZATION] = lease.header
+            request.headers[hdrs.AUTHORIZATION] = authorization.header
             response = await handler(request)
             if response.status != _UNAUTHORIZED or not _repeatable(request):
                 return response
             refusals += 1
-            another = await self._lender.lend_again(lease, refusals)
+            another = await self._lender.lend_again(authorization, refusals)
             if another is None:
                 return response
-            lease = another
+            authorization = another
             response.release()
 
 

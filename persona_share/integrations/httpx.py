@@ -32,18 +32,18 @@ class ScopedAuth(httpx.Auth):
         if not self._lender.serves(str(request.url)):
             yield request
             return
-        lease = await self._lender.lend()
+        authorization = await self._lender.lend()
         refusals = 0
         while True:
-            request.headers["Authorization"] = lease.header
+            request.headers["Authorization"] = authorization.header
             response = yield request
             if not self._was_refused(response) or not _repeatable(request):
                 return
             refusals += 1
-            another = await self._lender.lend_again(lease, refusals)
+            another = await self._lender.lend_again(authorization, refusals)
             if another is None:
                 return
-            lease = another
+            authorization = another
 
     def _was_refused(self, response: httpx.Response) -> bool:
         # After a redirect the answer may be somebody else's, who got no token.

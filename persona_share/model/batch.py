@@ -29,7 +29,7 @@ Outcome = Fetched | Failed
 
 
 @attrs.frozen(kw_only=True)
-class Allowance:
+class RateLimitStatus:
     """The service's rate limit as it stands: requests a minute, and those left.
 
     ``resets_in`` is how many seconds the running window still has.
@@ -69,7 +69,7 @@ class Progress(Event):
     skipped: int
     rate: float
     left_for: timedelta | None
-    window: Allowance | None
+    window: RateLimitStatus | None
 
     @property
     def done(self) -> int:

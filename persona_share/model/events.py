@@ -46,7 +46,7 @@ class AttemptFailed(Event):
 
 
 @attrs.frozen(kw_only=True)
-class CallPaced(Event):
+class CallDelayed(Event):
     """A call waited ``seconds`` for a place in the service's rate limit."""
 
     operation: str

@@ -142,7 +142,7 @@ class Pool:
     dns_ttl: float = 60.0
 
 
-class PacingMode(enum.StrEnum):
+class RateLimitMode(enum.StrEnum):
     """What is done so that the service's rate limit is not exceeded."""
 
     # Spend the window as fast as callers come, then wait for the next one.
@@ -154,10 +154,12 @@ class PacingMode(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class PacingPolicy:
+class RateLimitPolicy:
     """How calls are held back; the limit itself is learned. Times are in seconds."""
 
-    mode: PacingMode = attrs.field(default=PacingMode.GATE, converter=PacingMode)
+    mode: RateLimitMode = attrs.field(
+        default=RateLimitMode.GATE, converter=RateLimitMode
+    )
     # A probe that stays unanswered for so long is followed by another one.
     probe_patience: float = 1.0
     # What the service advises to wait at first where it does not say how long.

@@ -1,15 +1,15 @@
 """The sockets of the house: what the rooms ask of each other, and nothing else."""
 
 from persona_share.ports.calls import (
-    Account,
-    AccountHolder,
-    BearerSource,
+    Authorization,
     Checkpoint,
+    ClientContext,
     Clock,
     CodeSource,
+    CredentialSource,
     FileAccess,
+    HasClientContext,
     Hook,
-    Lease,
     Lender,
     NewFile,
     ReplayGuard,
@@ -25,16 +25,16 @@ from persona_share.ports.stores import (
 
 
 __all__ = [
-    "Account",
-    "AccountHolder",
-    "BearerSource",
+    "Authorization",
     "BrowsableStore",
     "Checkpoint",
+    "ClientContext",
     "Clock",
     "CodeSource",
+    "CredentialSource",
     "FileAccess",
+    "HasClientContext",
     "Hook",
-    "Lease",
     "Lender",
     "NewFile",
     "ReplayGuard",

@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from persona_share._protocol.http import Request, Response
-from persona_share.model.batch import Allowance
+from persona_share.model.batch import RateLimitStatus
 from persona_share.model.events import Event
 from persona_share.model.scope import Scope
 from persona_share.model.secret import MaskedText
@@ -61,7 +61,7 @@ class Runtime:
     )
 
 
-class Lease(Protocol):
+class Authorization(Protocol):
     """The right to use one credential for one request."""
 
     @property
@@ -70,7 +70,7 @@ class Lease(Protocol):
         ...
 
 
-class Account(Protocol):
+class ClientContext(Protocol):
     """What a token manager needs of the client that it stands on."""
 
     @property
@@ -98,7 +98,7 @@ class Account(Protocol):
         """The headers that every request of the client carries."""
         ...
 
-    def bearing(self, source: "BearerSource") -> Sender:
+    def sender_for(self, source: "CredentialSource") -> Sender:
         """Answer a whole stack that takes its credential from this source."""
         ...
 
@@ -112,7 +112,7 @@ class Account(Protocol):
         """The longest time that a call may take, in seconds."""
         ...
 
-    def allowance(self) -> Allowance | None:
+    def allowance(self) -> RateLimitStatus | None:
         """Answer the rate limit as it stands, or None while it is not known."""
         ...
 
@@ -121,29 +121,29 @@ class Account(Protocol):
         ...
 
 
-class AccountHolder(Protocol):
-    """Whatever has an account; a `PersonaClient` is one."""
+class HasClientContext(Protocol):
+    """Whatever has an context; a `PersonaClient` is one."""
 
     @property
-    def account(self) -> Account:
-        """The account itself."""
+    def context(self) -> ClientContext:
+        """The context itself."""
         ...
 
 
-class BearerSource(Protocol):
+class CredentialSource(Protocol):
     """Supplies the credential of a request and hears when it was refused."""
 
-    def held(self) -> Lease | None:
+    def cached(self) -> Authorization | None:
         """Answer a credential that is at hand and fresh, without waiting."""
         ...
 
-    async def obtain(self, deadline: float) -> Lease:
+    async def get(self, deadline: float) -> Authorization:
         """Answer a credential, waiting until the deadline at most."""
         ...
 
-    async def refused(
-        self, lease: Lease, refusals: int, deadline: float
-    ) -> Lease | None:
+    async def on_unauthorized(
+        self, authorization: Authorization, refusals: int, deadline: float
+    ) -> Authorization | None:
         """Answer what to repeat a request with after a 401, or None to give up."""
         ...
 
@@ -155,7 +155,7 @@ class Lender(Protocol):
         """Answer whether a request to this address may carry a token."""
         ...
 
-    async def lend(self) -> Lease:
+    async def lend(self) -> Authorization:
         """Answer a usable token.
 
         Raises a `TokenError`, or `DeadlineExceededError` when none came in the time
@@ -163,7 +163,9 @@ class Lender(Protocol):
         """
         ...
 
-    async def lend_again(self, refused: Lease, refusals: int) -> Lease | None:
+    async def lend_again(
+        self, refused: Authorization, refusals: int
+    ) -> Authorization | None:
         """Answer what to repeat a request with after so many 401, or None to give up."""
         ...
 

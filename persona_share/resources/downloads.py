@@ -41,7 +41,7 @@ class Download:
         kind: str | None = None,
     ) -> None:
         self._fetch = fetch
-        self._outside = file_access
+        self._file_access = file_access
         self._terms = _Terms(max_bytes, kind)
 
     def __await__(self) -> Generator[Any, None, bytes]:
@@ -65,10 +65,10 @@ class Download:
         ``progress`` is told the bytes so far, and how many there will be where the
         service says so. Nothing is left behind if it fails. Raises `FileExistsError`.
         """
-        if self._outside is None:
+        if self._file_access is None:
             message = "this client writes no files"
             raise InvalidArgumentError(message)
-        file = await self._outside.new_file(path)
+        file = await self._file_access.new_file(path)
         done = False
         try:
             await self._run(_ToFile(self._terms, file, progress))

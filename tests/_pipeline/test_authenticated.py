@@ -6,7 +6,7 @@ import traceback
 import attrs
 import pytest
 
-from persona_share._pipeline.authenticated import ApiKeyBearer, Bearer
+from persona_share._pipeline.authenticated import ApiKeyCredential, Authenticated
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
@@ -44,15 +44,15 @@ class Source:
         self._held = held
         self.asked = []
 
-    def held(self):
+    def cached(self):
         return self._left.pop(0) if self._held else None
 
-    async def obtain(self, deadline):
+    async def get(self, deadline):
         self.asked.append(("obtain", deadline))
         return self._left.pop(0)
 
-    async def refused(self, lease, refusals, deadline):
-        self.asked.append((str(lease.header), refusals, deadline))
+    async def on_unauthorized(self, authorization, refusals, deadline):
+        self.asked.append((str(authorization.header), refusals, deadline))
         return self._left.pop(0) if self._left else None
 
 
@@ -63,7 +63,7 @@ def sent_by(inner):
 @pytest.mark.asyncio
 async def test_what_is_held_is_used_without_asking():
     inner, source = ScriptedSender([OK]), Source("a")
-    assert await Bearer(inner, source).send(REQUEST) is OK
+    assert await Authenticated(inner, source).send(REQUEST) is OK
     assert sent_by(inner) == ["Bearer a"]
     assert source.asked == []
 
@@ -71,7 +71,7 @@ async def test_what_is_held_is_used_without_asking():
 @pytest.mark.asyncio
 async def test_what_is_not_held_is_obtained_within_the_deadline():
     inner, source = ScriptedSender([OK]), Source("a", held=False)
-    await Bearer(inner, source).send(REQUEST)
+    await Authenticated(inner, source).send(REQUEST)
     assert sent_by(inner) == ["Bearer a"]
     assert source.asked == [("obtain", 7.0)]
 
@@ -79,7 +79,7 @@ async def test_what_is_not_held_is_obtained_within_the_deadline():
 @pytest.mark.asyncio
 async def test_r10_a_refused_request_is_replayed_to_the_letter():
     inner, source = ScriptedSender([NO, OK]), Source("a", "b")
-    response = await Bearer(inner, source).send(REQUEST)
+    response = await Authenticated(inner, source).send(REQUEST)
     assert response.status == 200
     assert sent_by(inner) == ["Bearer a", "Bearer b"]
     bare = [attrs.evolve(each, authorization=None) for each in inner.requests]
@@ -92,7 +92,7 @@ async def test_r10_a_refused_request_is_replayed_to_the_letter():
 @pytest.mark.asyncio
 async def test_r10_two_replays_are_the_most():
     inner, source = ScriptedSender([NO, NO, NO]), Source("a", "b", "c", "d")
-    response = await Bearer(inner, source).send(REQUEST)
+    response = await Authenticated(inner, source).send(REQUEST)
     assert response.status == 401
     assert source.asked == [("Bearer a", 1, 7.0), ("Bearer b", 2, 7.0)]
     assert len(response.attempts) == 3
@@ -101,25 +101,25 @@ async def test_r10_two_replays_are_the_most():
 @pytest.mark.asyncio
 async def test_a_source_that_gives_up_leaves_the_401():
     inner = ScriptedSender([NO])
-    assert await Bearer(inner, Source("a")).send(REQUEST) is NO
+    assert await Authenticated(inner, Source("a")).send(REQUEST) is NO
 
 
 @pytest.mark.asyncio
 async def test_an_error_of_a_replay_tells_of_the_refusal_too():
     inner = ScriptedSender([NO, ConnectionLostError("lost")])
     with pytest.raises(ConnectionLostError) as caught:
-        await Bearer(inner, Source("a", "b")).send(REQUEST)
+        await Authenticated(inner, Source("a", "b")).send(REQUEST)
     assert [attempt.status for attempt in caught.value.attempts] == [401]
 
 
 @pytest.mark.asyncio
 async def test_an_error_of_the_source_goes_to_the_caller():
     class Empty(Source):
-        async def obtain(self, deadline):
+        async def get(self, deadline):
             raise AuthorizationCodeRequiredError("none")
 
     with pytest.raises(AuthorizationCodeRequiredError) as caught:
-        await Bearer(ScriptedSender(), Empty(held=False)).send(REQUEST)
+        await Authenticated(ScriptedSender(), Empty(held=False)).send(REQUEST)
     assert caught.value.phase is Phase.NOT_SENT
 
 
@@ -129,16 +129,16 @@ async def test_an_error_of_the_source_goes_to_the_caller():
 @pytest.mark.asyncio
 async def test_an_api_key_is_held_and_never_replaced():
     inner = ScriptedSender([NO])
-    source = ApiKeyBearer(Secret("persona_sandbox_1"))
-    assert (await Bearer(inner, source).send(REQUEST)).status == 401
+    source = ApiKeyCredential(Secret("persona_sandbox_1"))
+    assert (await Authenticated(inner, source).send(REQUEST)).status == 401
     assert sent_by(inner) == ["Bearer persona_sandbox_1"]
-    assert await source.obtain(0) is source.held()
+    assert await source.get(0) is source.cached()
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX: y", "a\0", "ключ", "a\n"])
 def test_t16_a_key_that_would_change_the_header_is_refused(key):
     with pytest.raises(ConfigurationError) as caught:
-        ApiKeyBearer(Secret(key))
+        ApiKeyCredential(Secret(key))
     assert key.strip() == "" or key not in str(caught.value)
 
 
@@ -147,7 +147,7 @@ async def test_t8_no_frame_of_it_shows_the_key():
     async def cut_off(_request):
         raise asyncio.CancelledError
 
-    bearer = Bearer(ScriptedSender([cut_off]), ApiKeyBearer(Secret(CANARY)))
+    bearer = Authenticated(ScriptedSender([cut_off]), ApiKeyCredential(Secret(CANARY)))
     with pytest.raises(asyncio.CancelledError) as caught:
         await bearer.send(REQUEST)
     shown = traceback.TracebackException.from_exception(

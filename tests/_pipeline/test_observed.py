@@ -7,7 +7,7 @@ from contextlib import suppress
 import attrs
 import pytest
 
-from persona_share._pipeline.observed import Observed, Tell
+from persona_share._pipeline.observed import EventEmitter, Observed
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import Attempt, ConnectError, Phase
 from persona_share.model.events import CallEnded, Event
@@ -37,11 +37,11 @@ def taking(clock, seconds, answer):
     return ScriptedSender([made])
 
 
-async def observed(answer, *, tell=None, **options):
+async def observed(answer, *, emit=None, **options):
     events = []
     clock = FakeClock()
-    tell = tell or Tell([events.append])
-    sender = Observed(taking(clock, 2.0, answer), clock.now, tell, **options)
+    emit = emit or EventEmitter([events.append])
+    sender = Observed(taking(clock, 2.0, answer), clock.now, emit, **options)
     with suppress(ConnectError, asyncio.CancelledError):
         await sender.send(REQUEST)
     return events
@@ -96,7 +96,7 @@ async def test_t9_there_is_one_debug_record_with_nothing_secret_in_it(caplog):
 @pytest.mark.asyncio
 async def test_a_log_is_written_without_hooks_as_well(caplog):
     caplog.set_level(logging.DEBUG)
-    await observed(Response(status=200), tell=Tell())
+    await observed(Response(status=200), emit=EventEmitter())
     assert len(caplog.records) == 1
 
 
@@ -106,7 +106,7 @@ async def test_without_hooks_and_log_nothing_is_measured():
         raise AssertionError
 
     response = Response(status=200)
-    sender = Observed(ScriptedSender([response]), never, Tell())
+    sender = Observed(ScriptedSender([response]), never, EventEmitter())
     assert await sender.send(REQUEST) is response
 
 
@@ -119,9 +119,9 @@ def test_a_hook_that_raises_is_logged_once_and_harms_nobody(caplog):
     def broken(_event):
         raise ValueError("CANARY")
 
-    tell = Tell([broken, heard.append])
+    emit = EventEmitter([broken, heard.append])
     for at in range(3):
-        tell(Event(at=at))
+        emit(Event(at=at))
     assert len(heard) == 3
     [record] = caplog.records
     assert "broken raised ValueError" in record.getMessage()
@@ -133,7 +133,7 @@ def test_an_async_hook_is_reported_and_leaves_no_warning_behind(caplog):
     async def waiting(_event):
         raise AssertionError
 
-    Tell([waiting])(Event(at=0))
+    EventEmitter([waiting])(Event(at=0))
     assert "waiting is async" in caplog.text
 
 
@@ -142,10 +142,10 @@ def test_a_hook_may_be_any_callable(caplog):
         def __call__(self, _event):
             raise KeyError
 
-    Tell([Hook()])(Event(at=0))
+    EventEmitter([Hook()])(Event(at=0))
     assert "Hook raised KeyError" in caplog.text
 
 
 def test_a_teller_without_hooks_is_false():
-    assert not Tell()
-    assert Tell([print])
+    assert not EventEmitter()
+    assert EventEmitter([print])

@@ -13,7 +13,7 @@ from persona_share.errors import (
     Phase,
     RateLimitedError,
 )
-from persona_share.model.policy import PacingMode, PacingPolicy
+from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 from persona_share.model.secret import MaskedText
 from persona_share.testing import FakeClock
 
@@ -29,10 +29,10 @@ class Source:
         self.brings = asyncio.Event()
         self.brings.set()
 
-    def held(self):
+    def cached(self):
         return self if self.has else None
 
-    async def obtain(self, deadline):
+    async def get(self, deadline):
         self.asked += 1
         await self.brings.wait()
         self.has = True
@@ -42,12 +42,12 @@ class Source:
 class Stage:
     """A gate on a clock that stands still, before a service that answers on demand."""
 
-    def __init__(self, mode=PacingMode.GATE):
+    def __init__(self, mode=RateLimitMode.GATE):
         self.clock = FakeClock()
-        self.gate = Gate(self.clock, PacingPolicy(mode=mode))
+        self.gate = Gate(self.clock, RateLimitPolicy(mode=mode))
         self.source = Source()
         self.told = []
-        self.sender = Paced(self, self.gate, self.source, tell=self.told.append)
+        self.sender = Paced(self, self.gate, self.source, emit=self.told.append)
         self.exchanger = Paced(self, self.gate, self.source, ahead=True)
         self.reached = []
         self._answers = {}
@@ -267,7 +267,7 @@ async def test_i3_a_wait_ends_at_the_deadline():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("mode", [PacingMode.GATE, PacingMode.AFTER_429])
+@pytest.mark.parametrize("mode", [RateLimitMode.GATE, RateLimitMode.AFTER_429])
 async def test_g19_after_a_429_nobody_sends_before_the_allowed_instant(mode):
     stage = Stage(mode)
     first = stage.begin("first")

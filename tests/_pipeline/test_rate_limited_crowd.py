@@ -4,7 +4,7 @@ import math
 
 from benchmarks.pacing import Service, crowd
 from benchmarks.virtual import run
-from persona_share.model.policy import PacingMode
+from persona_share.model.policy import RateLimitMode
 
 
 def test_g19_a_crowd_alone_spends_every_window_and_is_never_refused():
@@ -26,6 +26,6 @@ def test_g19_beside_a_stranger_nothing_is_left_unused():
 
 
 def test_after_429_mode_is_refused_once_a_window_by_all_who_were_under_way():
-    service = run(crowd(Service(math.ceil), calls=600, mode=PacingMode.AFTER_429))
+    service = run(crowd(Service(math.ceil), calls=600, mode=RateLimitMode.AFTER_429))
     assert service.windows[0] == 300
     assert 0 < service.refused < 200

@@ -57,7 +57,7 @@ class Stage:
             fake_runtime(self.clock),
             policy,
             budget=self.budget,
-            tell=self.events.append,
+            emit=self.events.append,
         )
         fields = {"method": "GET", "route": "/x", "target": "/x"} | fields
         if fields["method"] == "POST":

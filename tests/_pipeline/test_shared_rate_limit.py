@@ -8,7 +8,7 @@ from persona_share._pipeline.rate_limited import Gate
 from persona_share._pipeline.shared_rate_limit import JointWindow
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import RateLimitedError, StoreUnavailableError
-from persona_share.model.policy import PacingPolicy
+from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Share
 from persona_share.testing import FakeClock
 
@@ -33,8 +33,8 @@ class Scripted:
 
 def gate_on(clock, *answers):
     shared = Scripted(*answers)
-    window = JointWindow(PacingPolicy(), shared, "name", clock)
-    return Gate(clock, PacingPolicy(), window), shared
+    window = JointWindow(RateLimitPolicy(), shared, "name", clock)
+    return Gate(clock, RateLimitPolicy(), window), shared
 
 
 async def turns():

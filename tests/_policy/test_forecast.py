@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share._policy.forecast import shortest
-from persona_share.model.batch import Allowance
+from persona_share.model.batch import RateLimitStatus
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from persona_share.model.batch import Allowance
     ],
 )
 def test_the_last_call_waits_for_its_window(calls, remaining, resets_in, seconds):
-    allowance = Allowance(limit=300, remaining=remaining, resets_in=resets_in)
+    allowance = RateLimitStatus(limit=300, remaining=remaining, resets_in=resets_in)
 
     assert shortest(calls, allowance).total_seconds() == seconds
 
 
 def test_a_limit_of_nothing_is_no_division_by_nothing():
-    allowance = Allowance(limit=0, remaining=0, resets_in=60)
+    allowance = RateLimitStatus(limit=0, remaining=0, resets_in=60)
 
     assert shortest(1, allowance).total_seconds() == 60

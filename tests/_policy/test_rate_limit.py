@@ -6,16 +6,16 @@ import pytest
 
 from persona_share._policy.rate_limit import Window
 from persona_share._protocol.http import Response
-from persona_share.model.batch import Allowance
-from persona_share.model.policy import PacingMode, PacingPolicy
+from persona_share.model.batch import RateLimitStatus
+from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
 
 class Stage:
     """A window, and a service that answers as it is told."""
 
-    def __init__(self, mode=PacingMode.GATE):
+    def __init__(self, mode=RateLimitMode.GATE):
         self.now = 1_000.0
-        self.window = Window(PacingPolicy(mode=mode))
+        self.window = Window(RateLimitPolicy(mode=mode))
 
     def call(self, remaining=None, reset=60, limit=300, *, status=200, **more):
         """Make one call, answered at once."""
@@ -249,13 +249,13 @@ def test_a_probe_that_is_never_answered_lets_go_of_what_is_too_old(stage):
 
 
 def test_after_429_mode_delays_nothing_before_one(stage):
-    stage = Stage(PacingMode.AFTER_429)
+    stage = Stage(RateLimitMode.AFTER_429)
     stage.call(0)
     assert stage.free == math.inf
 
 
 def test_after_429_mode_stops_everybody_until_a_success(stage):
-    stage = Stage(PacingMode.AFTER_429)
+    stage = Stage(RateLimitMode.AFTER_429)
     stage.call(0, reset=20, status=429)
     assert stage.window.spent
     stage.now += 20
@@ -274,7 +274,7 @@ def test_the_limit_stands_as_the_last_answer_told_it(stage):
     stage.call(250, reset=40)
     stage.now += 10
 
-    assert stage.window.standing(stage.now) == Allowance(
+    assert stage.window.standing(stage.now) == RateLimitStatus(
         limit=300, remaining=250, resets_in=30
     )
 
@@ -283,7 +283,7 @@ def test_after_its_reset_a_limit_stands_whole_again(stage):
     stage.call(0, reset=40)
     stage.now += 40
 
-    assert stage.window.standing(stage.now) == Allowance(
+    assert stage.window.standing(stage.now) == RateLimitStatus(
         limit=300, remaining=300, resets_in=60
     )
 

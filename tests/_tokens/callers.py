@@ -6,7 +6,7 @@ from persona_share import ScopedTokenManager
 from persona_share._protocol.http import Request
 from persona_share._tokens.bearer import TokenBearer
 from persona_share.errors import InvalidArgumentError, PersonaError
-from tests._tokens.roads import Account, code_for
+from tests._tokens.roads import ClientContext, code_for
 
 
 @attrs.define
@@ -14,13 +14,13 @@ class Callers:
     """The callers of one manager, each verb a coroutine of one of them."""
 
     manager: ScopedTokenManager
-    account: Account
+    context: ClientContext
     bearers: dict = attrs.field(factory=dict)
     seen: list = attrs.field(factory=list)
 
     @property
     def _watch(self):
-        return self.account.watch
+        return self.context.watch
 
     def _deadline(self, seconds):
         return self._watch.clock.now() + seconds
@@ -56,12 +56,12 @@ class Callers:
 
     async def call(self, scope):
         """Use a token; the API may answer 401."""
-        deadline = self._deadline(self.account.timeout)
+        deadline = self._deadline(self.context.timeout)
         request = Request(
             method="GET", route="/x", target=str(scope), deadline=deadline
         )
         try:
-            await self.account.bearing(self._bearer(scope)).send(request)
+            await self.context.sender_for(self._bearer(scope)).send(request)
         except PersonaError as error:
             self._watch.failed(scope, error, deadline)
 
@@ -69,12 +69,12 @@ class Callers:
         """Answer what a session of this scope takes its tokens from."""
         if scope not in self.bearers:
             broker = self.manager._broker
-            self.bearers[scope] = TokenBearer(scope, broker, self.account.runtime)
+            self.bearers[scope] = TokenBearer(scope, broker, self.context.runtime)
         return self.bearers[scope]
 
     async def warm(self, scope):
         """Ask for a token that is kept ready."""
-        deadline = self._deadline(self.account.timeout)
+        deadline = self._deadline(self.context.timeout)
         self._watch.pinned.add(scope)
         try:
             await self.manager.warm(scope)
@@ -84,7 +84,7 @@ class Callers:
 
     async def exchange(self, text, hint):
         """Deliver a code that is to be exchanged at once."""
-        deadline = self._deadline(self.account.timeout)
+        deadline = self._deadline(self.context.timeout)
         self._watch.sendings.received(text, hint, None, demanded=True)
         try:
             await self.manager.exchange(text, scope=hint)

@@ -99,8 +99,8 @@ class Partner:
 
 
 @attrs.define
-class Account:
-    """The account that a manager stands on, with nothing behind it but the service."""
+class ClientContext:
+    """The context that a manager stands on, with nothing behind it but the service."""
 
     runtime: object
     exchanger: object
@@ -110,10 +110,10 @@ class Account:
     naming_secret: bytes = b"names"
 
     @property
-    def account(self):
+    def context(self):
         return self
 
-    def bearing(self, source):
+    def sender_for(self, source):
         return source
 
     def require_open(self):
@@ -125,14 +125,14 @@ class House:
     clock: FakeClock
     service: Service
     partner: Partner
-    account: Account
+    context: ClientContext
     events: list = attrs.field(factory=list)
     managers: list = attrs.field(factory=list)
 
     async def manager(self, *, entered=True, **options):
         options.setdefault("codes", self.partner)
         manager = ScopedTokenManager(
-            self.account, hooks=[self.events.append], **options
+            self.context, hooks=[self.events.append], **options
         )
         self.managers.append(manager)
         return await manager.__aenter__() if entered else manager
@@ -167,8 +167,8 @@ class House:
 def new_house():
     clock = FakeClock()
     service = Service(clock)
-    account = Account(fake_runtime(clock), service)
-    return House(clock, service, Partner(clock), account)
+    context = ClientContext(fake_runtime(clock), service)
+    return House(clock, service, Partner(clock), context)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class TokenLife(RuleBasedStateMachine):
     """One manager among callers, codes, faults, complaints and clocks."""
 
     @staticmethod
-    def plant(account):
+    def plant(context):
         """Plant nothing."""
 
     @initialize(service=services, codes=mostly, exact_only=seldom, seed=seeds)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import attrs
 
 from persona_share import Scope
-from persona_share._pipeline.authenticated import Bearer
+from persona_share._pipeline.authenticated import Authenticated
 from persona_share._protocol.http import Response
 from persona_share.errors import (
     ConnectError,
@@ -153,8 +153,8 @@ def code_for(endpoint, text, life):
     return AuthorizationCode(text, expires_at=ends)
 
 
-class Account:
-    """The account that a manager stands on: roads to the service, and a watch."""
+class ClientContext:
+    """The context that a manager stands on: roads to the service, and a watch."""
 
     origin = "https://api.withpersona.com/api/v1"
     timeout = 100.0
@@ -167,11 +167,11 @@ class Account:
         self.exchanger = Road(endpoint, api_key, self.watch)
         self.runtime = fake_runtime(endpoint.clock, seed=seed)
         self.headers = {}
-        self.account = self
+        self.context = self
 
-    def bearing(self, source):
+    def sender_for(self, source):
         """Answer the stack that carries a token and hears of every 401."""
-        return Bearer(self.api, source)
+        return Authenticated(self.api, source)
 
     def require_open(self):
         """Find that it is open."""

@@ -32,5 +32,5 @@ async def value(manager, scope=SCOPE):
 
 
 def record_of(house, store, scope=SCOPE):
-    name = name_of(b"names", house.account.origin, "scope", str(scope))
+    name = name_of(b"names", house.context.origin, "scope", str(scope))
     return store._records[name][0]

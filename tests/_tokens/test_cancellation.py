@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from persona_share import Scope
-from persona_share._pipeline.authenticated import Bearer
+from persona_share._pipeline.authenticated import Authenticated
 from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
 from persona_share._tokens.tickets import TicketState
@@ -79,10 +79,10 @@ async def stray_401(house, manager):
     await manager.token(SCOPE)
     house.clock.advance(60)
     answers = [Response(status=401)] * 2 + [Response(status=200)]
-    source = TokenBearer(SCOPE, manager._broker, house.account.runtime)
+    source = TokenBearer(SCOPE, manager._broker, house.context.runtime)
     deadline = house.clock.now() + 60
     request = Request(method="GET", route="/x", target="/x", deadline=deadline)
-    return Bearer(ScriptedSender(answers), source).send(request)
+    return Authenticated(ScriptedSender(answers), source).send(request)
 
 
 FLOWS = [cold, lossy, limited, paced, exchange, renewal, warm, stray_401]

@@ -87,7 +87,7 @@ async def test_one_renews_for_all(house, store):
 async def test_another_api_key_shares_nothing(house, store):
     one = await house.manager(store=store)
     await value(one)
-    house.account.naming_secret = b"other names"
+    house.context.naming_secret = b"other names"
     two = await house.manager(store=store)
 
     assert await value(two) == "token2"

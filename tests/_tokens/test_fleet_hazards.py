@@ -51,7 +51,7 @@ async def test_14_a_code_that_another_one_spent_makes_its_token_no_younger(
 
 def code_name(house, code):
     digest = code_id(Secret(code)).hex()
-    return name_of(b"names", house.account.origin, "code", digest)
+    return name_of(b"names", house.context.origin, "code", digest)
 
 
 @pytest.mark.asyncio

@@ -196,7 +196,7 @@ async def test_f116_something_foreign_under_a_name_is_not_used(house, store):
     first = await house.manager(store=store)
     await value(first)
     record = record_of(house, store)
-    name = name_of(b"names", house.account.origin, "scope", str(SCOPE))
+    name = name_of(b"names", house.context.origin, "scope", str(SCOPE))
     await store.forget(name)
     await store.adopt(name, remaining=3_000.0, blob=b"rubbish")
     second = await house.manager(store=store)

@@ -47,8 +47,8 @@ class Sent:
         return self
 
 
-class Account:
-    """The account of one process; all of them have the same API key."""
+class ClientContext:
+    """The context of one process; all of them have the same API key."""
 
     origin = "https://api.withpersona.com/api/v1"
     timeout = 100.0
@@ -58,9 +58,9 @@ class Account:
         self.exchanger = Road(endpoint, "key", sent)
         self.runtime = fake_runtime(endpoint.clock, seed=seed)
         self.headers = {}
-        self.account = self
+        self.context = self
 
-    def bearing(self, source):
+    def sender_for(self, source):
         return source
 
     def require_open(self):
@@ -87,8 +87,8 @@ class Storm:
         return code_for(self.endpoint, text, self.endpoint.code_life)
 
     async def open(self):
-        account = Account(self.endpoint, self.sent, int(1e6 * self.random()))
-        manager = ScopedTokenManager(account, codes=self.codes, store=self.store)
+        context = ClientContext(self.endpoint, self.sent, int(1e6 * self.random()))
+        manager = ScopedTokenManager(context, codes=self.codes, store=self.store)
         self.managers.append(await manager.__aenter__())
 
     async def get(self, manager, scope, patience):

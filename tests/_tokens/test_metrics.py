@@ -168,7 +168,7 @@ async def test_a_hook_that_raises_is_reported_once_and_harms_nothing(house, capl
         raise ValueError(str(event))
 
     manager = ScopedTokenManager(
-        house.account, codes=house.partner, hooks=[broken, heard.append]
+        house.context, codes=house.partner, hooks=[broken, heard.append]
     )
     house.managers.append(manager)
     await manager.__aenter__()
@@ -187,7 +187,7 @@ async def test_a_hook_may_ask_the_manager(house):
     def curious(_event):
         seen.append((len(manager.tokens()), manager.peek(SCOPE), manager.metrics()))
 
-    manager = ScopedTokenManager(house.account, codes=house.partner, hooks=[curious])
+    manager = ScopedTokenManager(house.context, codes=house.partner, hooks=[curious])
     house.managers.append(manager)
     await manager.__aenter__()
     await manager.token(SCOPE)

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from persona_share import Scope
-from persona_share._pipeline.authenticated import Bearer
+from persona_share._pipeline.authenticated import Authenticated
 from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
 from persona_share.errors import CodeSourceError
@@ -51,8 +51,8 @@ class Session:
     def __init__(self, house, manager):
         self.house = house
         self.api = Api(house.clock)
-        source = TokenBearer(SCOPE, manager._broker, house.account.runtime)
-        self._bearer = Bearer(self.api, source)
+        source = TokenBearer(SCOPE, manager._broker, house.context.runtime)
+        self._bearer = Authenticated(self.api, source)
 
     async def call(self, seconds=100.0):
         deadline = self.house.clock.now() + seconds
@@ -245,8 +245,8 @@ async def test_a_complaint_about_a_wider_token_that_serves_is_heard(house):
 async def test_a_401_after_closing_counts_for_nothing(house):
     manager = await house.manager()
     token = await manager.token(SCOPE)
-    bearer = TokenBearer(SCOPE, manager._broker, house.account.runtime)
+    bearer = TokenBearer(SCOPE, manager._broker, house.context.runtime)
     await manager.aclose()
     house.clock.advance(60)
-    assert await bearer.refused(token, 1, house.clock.now() + 100) is None
+    assert await bearer.on_unauthorized(token, 1, house.clock.now() + 100) is None
     assert house.told(events.TokenStruck) == []

@@ -256,7 +256,7 @@ class Watch:
             if token is not None:
                 self._require_good(scope, token, "peek()")
         for scope, bearer in bearers.items():
-            token = bearer.held()
+            token = bearer.cached()
             if token is not None:
                 self._require_good(scope, token, "held()")
         self._check_bounds()

@@ -17,7 +17,7 @@ from tests._tokens.callers import Callers
 from tests._tokens.endpoint import Endpoint
 from tests._tokens.held import HAIR
 from tests._tokens.masks import LogKeeper
-from tests._tokens.roads import WIDEST, A, Account, B, C
+from tests._tokens.roads import WIDEST, A, B, C, ClientContext
 
 
 #: More turns than any honest chain of callbacks needs.
@@ -51,19 +51,19 @@ class TokenWorld:
     """One manager, its partner, the service, a clock, and the loop that they run in."""
 
     def __init__(
-        self, policy, *, seed=0, codes=True, plant=lambda account: None, **service
+        self, policy, *, seed=0, codes=True, plant=lambda context: None, **service
     ):
         self.loop = asyncio.SelectorEventLoop()
         self.clock = FakeClock()
         self.timers = 0.0
         self.policy = policy
         self.endpoint = Endpoint(self.clock, **service)
-        self.account = Account(self.endpoint, policy, seed=seed)
-        self.watch = self.account.watch
-        self.partner, self.api = self.account.partner, self.account.api
+        self.context = ClientContext(self.endpoint, policy, seed=seed)
+        self.watch = self.context.watch
+        self.partner, self.api = self.context.partner, self.context.api
         self.keeper = LogKeeper(self.watch)
         logging.getLogger("persona_share").addHandler(self.keeper)
-        plant(self.account)
+        plant(self.context)
         self.codes = codes
         self.waiters = []
         self.pushed = []
@@ -71,13 +71,13 @@ class TokenWorld:
 
     def _open(self):
         self.manager = ScopedTokenManager(
-            self.account,
+            self.context,
             codes=self.partner if self.codes else None,
             renewal=self.policy,
             hooks=[self.watch.hook],
         )
         self.watch.attach(self.manager)
-        self.callers = Callers(self.manager, self.account)
+        self.callers = Callers(self.manager, self.context)
         self.pushed.clear()
         self.partner.given.clear()
         self.run(self.manager.__aenter__())
@@ -160,7 +160,7 @@ class TokenWorld:
 
     def exchange_again(self, text, hint):
         """Deliver a code, maybe one that was delivered before."""
-        self._wait("exchange", self.callers.exchange(text, hint), self.account.timeout)
+        self._wait("exchange", self.callers.exchange(text, hint), self.context.timeout)
         self.settle()
 
     def remembered(self):

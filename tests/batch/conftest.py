@@ -74,7 +74,7 @@ class Kit:
             per_token=None,
             allowance=lambda: self.allowance,
             tokens=lambda: 0,
-            tell=self.told.append,
+            emit=self.told.append,
         )
         return Batch(crew, around)
 

@@ -14,7 +14,7 @@ from persona_share.errors import (
     ManagerClosedError,
     NotFoundError,
 )
-from persona_share.model.batch import Allowance
+from persona_share.model.batch import RateLimitStatus
 from tests.batch.conftest import collected, ids_of, no_tasks_left
 
 
@@ -250,7 +250,7 @@ async def test_an_outage_without_end_ends_the_batch_all_the_same(kit):
 
 @pytest.mark.asyncio
 async def test_the_plan_counts_objects_and_the_time_that_the_limit_costs(kit):
-    kit.allowance = Allowance(limit=300, remaining=100, resets_in=20.0)
+    kit.allowance = RateLimitStatus(limit=300, remaining=100, resets_in=20.0)
     plan = kit.batch(several(1_000)).plan()
 
     assert (plan.objects, plan.tokens, plan.limit) == (1_000, 0, 300)

@@ -19,7 +19,7 @@ import anyio
 import pytest
 
 from persona_share import Scope
-from persona_share._pipeline.authenticated import Bearer
+from persona_share._pipeline.authenticated import Authenticated
 from persona_share._protocol.http import Request, Response
 from persona_share._tokens.bearer import TokenBearer
 from persona_share.errors import (
@@ -335,8 +335,8 @@ async def test_f76_a_hundred_thousand_requests_carry_the_tokens_of_their_own_sco
             return Response(status=200)
 
     async def a_hundred_calls(scope):
-        source = TokenBearer(scope, manager._broker, house.account.runtime)
-        sender, deadline = Bearer(Api(), source), house.clock.now() + 60
+        source = TokenBearer(scope, manager._broker, house.context.runtime)
+        sender, deadline = Authenticated(Api(), source), house.clock.now() + 60
         request = Request(
             method="GET", route="/x", target=str(scope), deadline=deadline
         )

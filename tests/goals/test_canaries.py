@@ -63,7 +63,7 @@ class Scene:
             base_url=box.url,
             insecure_local=True,
             hooks=[lambda event: self.surfaces.add("hooks", repr(event))],
-            _runtime=journey.destination.account.runtime,
+            _runtime=journey.destination.context.runtime,
         )
 
     def manager(self, **options):
@@ -73,7 +73,7 @@ class Scene:
 
     async def a_code(self):
         code = await self.journey.ask_partner(self.scope)
-        origin = self.client.account.origin
+        origin = self.client.context.origin
         key = exchange_key(origin, code, 0).reveal()
         self.canaries |= {"code": code.reveal(), "idempotency key": key}
         return code
@@ -92,16 +92,16 @@ class Scene:
             assert PERSON in repr(inquiry.raw)  # it did come
             await session.files.download(file)
             shown = [self.client, manager, session, token, code, inquiry, selfie, file]
-            shown += [self.scope, self.client.account, self.client.inquiries]
+            shown += [self.scope, self.client.context, self.client.inquiries]
             shown += [manager.tokens(), *self.signed(), self.credentials()]
             surfaces.show(*shown)
             surfaces.store(self.client, manager, session, token, code, file)
-            surfaces.store(self.client.account, self.signed()[0], self.credentials())
+            surfaces.store(self.client.context, self.signed()[0], self.credentials())
             self.look_around()
 
     def credentials(self):
         machine = ClientCredentials("client-1", PEM, algorithm="ES256")
-        runtime = self.client.account.runtime
+        runtime = self.client.context.runtime
         assertion = machine.assertion("https://api.withpersona.com", runtime)
         self.canaries["assertion"] = assertion.reveal()
         self.surfaces.show(assertion)

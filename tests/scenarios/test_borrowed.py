@@ -126,7 +126,7 @@ async def test_the_main_job_works_over_it(journey):
             base_url=journey.box.url,
             insecure_local=True,
             http=session,
-            _runtime=journey.destination.account.runtime,
+            _runtime=journey.destination.context.runtime,
         ) as client,
         ScopedTokenManager(client) as manager,
     ):

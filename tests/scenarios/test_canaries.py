@@ -79,7 +79,7 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
     told, events, canaries = [], [], []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        runtime = journey.source.account.runtime
+        runtime = journey.source.context.runtime
         async with PersonaClient(
             journey.box.source.api_key,
             base_url=journey.box.url,
@@ -95,7 +95,7 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
                 code = await journey.ask_partner(session.scope)
                 await manager.exchange(code)
                 values = [client, manager, session, token, code, shared, session.scope]
-                values += [manager.tokens(), client.account, client.inquiries]
+                values += [manager.tokens(), client.context, client.inquiries]
                 told += [f"{each!r} {each!s} {each}" for each in values]
                 told += [repr(vars(each)) for each in (client, manager)]
                 told += [repr(attrs.asdict(runtime)), repr(cattrs.unstructure(token))]

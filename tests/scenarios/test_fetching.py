@@ -142,7 +142,7 @@ async def test_a_concurrency_beyond_the_limit_fails_nothing(journey):
     ids = people(journey, 40)
     journey.box.switches.key_limit = 8
     options = {"base_url": journey.box.url, "insecure_local": True}
-    runtime = journey.source.account.runtime
+    runtime = journey.source.context.runtime
     async with PersonaClient(
         journey.box.source.api_key, timeout=70, _runtime=runtime, **options
     ) as client:

@@ -236,7 +236,7 @@ async def test_renewal_goes_on_under_tokens_of_five_seconds(journey):
         _clock=journey.clock.epoch, rate_limit=None, token_lifetime=5
     ) as box:
         inquiry = box.add_inquiry()
-        runtime = journey.source.account.runtime
+        runtime = journey.source.context.runtime
         options = {"base_url": box.url, "insecure_local": True, "_runtime": runtime}
         async with (
             PersonaClient(box.source.api_key, **options) as source,

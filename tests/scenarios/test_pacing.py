@@ -6,7 +6,7 @@ import pytest
 
 from persona_share import PersonaClient, Scope
 from persona_share.errors import ConfigurationError, RateLimitedError
-from persona_share.model.policy import PacingPolicy
+from persona_share.model.policy import RateLimitPolicy
 
 
 LIMIT = 20
@@ -46,7 +46,7 @@ async def _burst(journey, pacing):
         base_url=journey.box.url,
         insecure_local=True,
         pacing=pacing,
-        _runtime=journey.source.account.runtime,
+        _runtime=journey.source.context.runtime,
     ) as client:
         work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
         results = asyncio.gather(*work, return_exceptions=True)
@@ -61,7 +61,7 @@ async def test_without_pacing_each_call_finds_out_for_itself(limited):
 
 @pytest.mark.asyncio
 async def test_after_429_everybody_waits_for_the_window(limited):
-    results = await _burst(limited, PacingPolicy(mode="after_429"))
+    results = await _burst(limited, RateLimitPolicy(mode="after_429"))
     assert [each for each in results if isinstance(each, Exception)] == []
     assert _statuses(limited).count(429) == LIMIT
 

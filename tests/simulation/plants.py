@@ -94,31 +94,31 @@ class Clinging:
             raise
 
 
-def fresh_keys(account):
+def fresh_keys(context):
     """Plant a new key for every attempt (2)."""
-    account.exchanger = FreshKeys(account.exchanger)
+    context.exchanger = FreshKeys(context.exchanger)
 
 
-def twice(account):
+def twice(context):
     """Plant requests that go out twice (1)."""
-    account.exchanger = Twice(account.exchanger)
+    context.exchanger = Twice(context.exchanger)
 
 
-def stretched(account):
+def stretched(context):
     """Plant an end that is too late (14)."""
-    account.exchanger = Stretched(account.exchanger)
+    context.exchanger = Stretched(context.exchanger)
 
 
-def sleepy(account):
+def sleepy(context):
     """Plant a clock that does not count suspension (8)."""
-    account.runtime = attrs.evolve(account.runtime, clock=Sleepy(account.runtime.clock))
+    context.runtime = attrs.evolve(context.runtime, clock=Sleepy(context.runtime.clock))
 
 
-def indiscreet(account):
+def indiscreet(context):
     """Plant a line in the log that holds a code (22)."""
-    account.exchanger = Indiscreet(account.exchanger)
+    context.exchanger = Indiscreet(context.exchanger)
 
 
-def clinging(account):
+def clinging(context):
     """Plant an exchange that outlives the grace of a closing (26)."""
-    account.exchanger = Clinging(account.exchanger, account.runtime.clock)
+    context.exchanger = Clinging(context.exchanger, context.runtime.clock)

@@ -17,7 +17,7 @@ from persona_share.testing.clock import FakeClock
 from tests._tokens.callers import Callers
 from tests._tokens.held import HAIR
 from tests._tokens.masks import LogKeeper
-from tests._tokens.roads import Account
+from tests._tokens.roads import ClientContext
 from tests._tokens.sendings import Ledger
 from tests._tokens.world import SCOPES, settle
 from tests.simulation.faults import Dice, MoodyEndpoint, MoodyPartner
@@ -70,37 +70,37 @@ class Traced:
 
 
 class Place:
-    """One manager after the other on one account, and the watch over them."""
+    """One manager after the other on one context, and the watch over them."""
 
-    def __init__(self, name, account, trace):
+    def __init__(self, name, context, trace):
         self.name = name
-        self.account = account
+        self.context = context
         self.closing = True
         #: The timers' instant of the loop's last turn before this one.
         self.turned_at = 0.0
         self.manager = self.callers = None
         self._trace = trace
-        self._clock = account.watch.clock
+        self._clock = context.watch.clock
 
     async def open(self):
         """Open a manager."""
-        watch = self.account.watch
+        watch = self.context.watch
         self.manager = ScopedTokenManager(
-            self.account,
-            codes=self.account.partner,
+            self.context,
+            codes=self.context.partner,
             renewal=POLICY,
             hooks=[watch.hook, lambda event: self._trace(self.name, event)],
         )
         watch.attach(self.manager)
-        self.callers = Callers(self.manager, self.account)
-        self.account.partner.given.clear()
+        self.callers = Callers(self.manager, self.context)
+        self.context.partner.given.clear()
         await self.manager.__aenter__()
         self.closing = False
 
     async def close(self):
         """Close the manager, and check how it ends (26)."""
         self.closing = True
-        watch, started = self.account.watch, self._clock._timer
+        watch, started = self.context.watch, self._clock._timer
         await self.manager.aclose()
         in_time = within_grace(started, self.turned_at, self._clock._timer)
         watch.require(26, in_time, "closing takes too long")
@@ -117,7 +117,7 @@ class Place:
     def check(self):
         """Let the watch look at what is held."""
         if not self.closing:
-            self.account.watch.at_rest(SCOPES, self.callers.bearers)
+            self.context.watch.at_rest(SCOPES, self.callers.bearers)
 
 
 def within_grace(started, turned_at, ended):
@@ -130,9 +130,9 @@ def within_grace(started, turned_at, ended):
 
 
 class Simulation:
-    """One run from one seed; ``plant`` may put a mistake into each account."""
+    """One run from one seed; ``plant`` may put a mistake into each context."""
 
-    def __init__(self, seed, steps, plant=lambda account: None):
+    def __init__(self, seed, steps, plant=lambda context: None):
         self._dice = dice = Dice(seed)
         self._clock = FakeClock()
         self._trace = Trace(self._clock)
@@ -152,18 +152,18 @@ class Simulation:
 
     def _place(self, number, api_key, ledger, plant):
         name, seed = f"manager-{number}", int(self._dice.between(0, 1e6))
-        account = Account(
+        context = ClientContext(
             self._endpoint, POLICY, api_key=api_key, ledger=ledger, seed=seed
         )
-        account.partner = MoodyPartner(self._endpoint, account.watch, self._dice)
-        account.exchanger = Traced(account.exchanger, name, self._trace)
-        plant(account)
-        return Place(name, account, self._trace)
+        context.partner = MoodyPartner(self._endpoint, context.watch, self._dice)
+        context.exchanger = Traced(context.exchanger, name, self._trace)
+        plant(context)
+        return Place(name, context, self._trace)
 
     def run(self):
         """Run to the end and answer what it leaves."""
         log = logging.getLogger("persona_share")
-        keepers = [LogKeeper(place.account.watch) for place in self._places]
+        keepers = [LogKeeper(place.context.watch) for place in self._places]
         for keeper in keepers:
             log.addHandler(keeper)
         try:
@@ -174,7 +174,7 @@ class Simulation:
                 log.removeHandler(keeper)
         lines = tuple(self._trace.lines)
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-        breaks = [each for place in self._places for each in place.account.watch.breaks]
+        breaks = [each for place in self._places for each in place.context.watch.breaks]
         return Result(digest, tuple(breaks), lines)
 
     async def _main(self):
@@ -187,7 +187,7 @@ class Simulation:
         await self._through([worker.run() for worker in workers])
         await self._through([place.close() for place in self._places])
         left = len(asyncio.all_tasks()) - 1
-        watch = self._places[0].account.watch
+        watch = self._places[0].context.watch
         watch.require(26, not left, f"{left} tasks are left behind")
 
     async def _through(self, work):

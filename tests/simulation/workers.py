@@ -55,7 +55,7 @@ class Worker:
 
     async def _call(self, place):
         travel = self._dice.between(0, 2), self._dice.between(0, 2)
-        place.account.api.delays.append(travel)
+        place.context.api.delays.append(travel)
         await place.callers.call(self._dice.pick(SCOPES))
 
     async def _warm(self, place):
@@ -82,10 +82,10 @@ class Worker:
     async def _deliver_twice(self, place):
         """Deliver one code to every manager of its organization, or twice to one."""
         hint, text = self._code()
-        key = place.account.watch.api_key
-        alike = [each for each in self._places if each.account.watch.api_key == key]
+        key = place.context.watch.api_key
+        alike = [each for each in self._places if each.context.watch.api_key == key]
         if len(alike) > 1:
-            place.account.watch.ledger.shared.add(text)
+            place.context.watch.ledger.shared.add(text)
         await asyncio.gather(
             *(
                 each.callers.exchange(text, hint)
@@ -109,4 +109,4 @@ class Worker:
             self._endpoint.revoke(self._dice.pick(values))
 
     async def _stray(self, place):
-        place.account.api.stray += 1
+        place.context.api.stray += 1

@@ -69,9 +69,9 @@ def test_what_is_made_meanwhile_goes_by_it_and_nothing_else_does():
         meanwhile = PersonaClient("key")
         assert default_clock() is clock
     after = PersonaClient("key")
-    assert meanwhile.account.runtime.clock is clock
-    assert before.account.runtime.clock is not clock
-    assert after.account.runtime.clock is not clock
+    assert meanwhile.context.runtime.clock is clock
+    assert before.context.runtime.clock is not clock
+    assert after.context.runtime.clock is not clock
     assert default_runtime().clock is not clock
 
 

@@ -38,7 +38,7 @@ class Counting:
         match event:
             case events.CallEnded():
                 self._calls.record(event.seconds, _of_call(event))
-            case events.CallPaced(operation=operation, seconds=seconds):
+            case events.CallDelayed(operation=operation, seconds=seconds):
                 self._paced.record(seconds, {"persona.operation": operation})
             case events.TokenMinted(replayed=replayed, renewal=renewal):
                 outcome = "replayed" if replayed else "minted"

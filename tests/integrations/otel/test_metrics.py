@@ -95,7 +95,7 @@ def test_a_manager_that_is_gone_is_read_no_more(watch):
 
 @pytest.mark.asyncio
 async def test_waits_for_the_rate_limit_are_measured(watch):
-    event = events.CallPaced(at=5.0, operation=READ, seconds=1.5)
+    event = events.CallDelayed(at=5.0, operation=READ, seconds=1.5)
     watch.telemetry(event)
     assert watch.points("persona.pacing.wait") == {
         frozenset({("persona.operation", READ)}): 1.5
