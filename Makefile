@@ -6,20 +6,23 @@ ARGS   ?=
 SOAKS  := properties simulation fuzz kills batch webhooks
 EXTRAS := redis,crypto,m2m,cli,otel,httpx
 BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage flakes check lint types contracts docs bench contract clean soak soak-short
+.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract clean soak soak-short
 help:  ## say what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-9s", $$2; $$1=$$2=""; print}'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-10s", $$2; $$1=$$2=""; print}'
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
 	@$(BIN)/persona-share demo $(ARGS)
-test: .venv/.dev  ## all tests (ARGS="-k scope" and the like)
-	@$(BIN)/python -m pytest $(ARGS)
-coverage: .venv/.dev  ## how much of the cellar and the workshop they reach, by branch
-	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
-flakes: .venv/.dev  ## all tests three times, each time in another order
-	@for _ in 1 2 3; do $(BIN)/python -m pytest -q -p pytest_randomly $(ARGS) || exit 1; done
+test: .venv/.dev  ## the tests, in parallel (ARGS="-k scope", ARGS="-n 0" and the like)
+	@$(PYTEST) $(ARGS)
+test-slow: .venv/.dev  ## the tests that take long: processes, servers, kills
+	@$(PYTEST) --slow $(ARGS)
+coverage: .venv/.dev  ## how much of the library the tests reach, by branch
+	@$(PYTEST) -q --cov --cov-report=term $(ARGS)
+flakes: .venv/.dev  ## the tests three times, each time in another order
+	@for _ in 1 2 3; do $(PYTEST) -q -p pytest_randomly $(ARGS) || exit 1; done
 
 check: lint types contracts docs  ## everything a machine can say without running a test
 
@@ -31,8 +34,8 @@ types: .venv/.dev
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes persona_share --ignoreexternal
 
-contracts: .venv/.dev  ## the drawing of the house, and that a violation is found
-	$(BIN)/lint-imports --no-logo --no-cache  # its cache misses rooms that appear later
+contracts: .venv/.dev  ## the import contracts, and that each can break
+	$(BIN)/lint-imports --no-logo --no-cache  # a cache misses new packages
 	$(BIN)/python -m pytest -q tests/packaging/test_contracts.py
 
 docs: .venv/.dev  ## the documentation, in docs/_build

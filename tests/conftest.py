@@ -12,31 +12,40 @@ from persona_share._transport.runtime import SystemClock
 
 
 # `make test` is the same run every time; `--hypothesis-profile=soak` searches afresh.
-settings.register_profile("house", derandomize=True, max_examples=100, deadline=None)
+settings.register_profile("default", derandomize=True, max_examples=100, deadline=None)
 settings.register_profile(
     "soak",
     max_examples=10_000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile("house")
+settings.load_profile("default")
 
-# A soak ends when its minutes are used up; what is left then is told as skipped.
+# A soak ends when its minutes are used up.
 _NOW = SystemClock().now
 _END = _NOW() + 60 * float(os.environ.get("SOAK_MINUTES", "inf"))
 
 
-def pytest_runtest_setup():
+def pytest_runtest_protocol(item):
     """Begin no test after the end of a soak."""
     if _NOW() > _END:
-        pytest.skip("the minutes of this soak are used up")
+        item.session.shouldstop = "the minutes of this soak are used up"
+        return True
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Let a soak that used up its minutes without a failure succeed."""
+    if _NOW() > _END and not session.testsfailed:
+        session.exitstatus = pytest.ExitCode.OK
 
 
 # A project of its own, which `tests/packaging` installs the package for.
 collect_ignore = ["stranger"]
 
 # Counts the faults whose tests were run; what a run lacks is told at its end.
-pytest_plugins = ("tests.faults.tally", "pytester")
+pytest_plugins = ("tests.selection", "tests.faults.tally", "pytester")
 
 
 def _stays_here(event, arguments):

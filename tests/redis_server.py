@@ -1,5 +1,6 @@
 """A real Redis for tests: started on a free port of this machine, gone at the end."""
 
+import secrets
 import shutil
 import signal
 import socket
@@ -71,28 +72,26 @@ class RedisServer:
 
 
 def free_port():
-    """Answer a port that nobody uses now, and 10,000 above it there is one, too.
+    """Return a port that nobody uses now, and neither the one 10,000 above it.
 
-    A member of a cluster talks to the others there.
+    A member of a cluster talks to the others there. Both are below the ports that the
+    system gives to clients (32,768 and up), so a server that restarts finds its port
+    free. Random, as other test runs of this machine look for ports at the same time.
     """
     while True:
-        with socket.socket() as there:
-            there.bind(("127.0.0.1", 0))
-            port = there.getsockname()[1]
-        if port < 50_000:
-            return port
-
-
-def needs_redis():
-    """Skip where there is no server to start; .ci/run installs one."""
-    if BINARY is None:
-        pytest.skip("neither redis-server nor valkey-server is installed")
+        port = 11_000 + secrets.randbelow(11_000)
+        try:
+            for each in (port, port + 10_000):
+                with socket.socket() as there:
+                    there.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
 
 
 @pytest.fixture(scope="session")
 def one_redis():
-    """Answer a server for all tests that leave it as they found it."""
-    needs_redis()
+    """Return a server for all tests that leave it as they found it."""
     server = RedisServer()
     yield server
     server.stop()
@@ -100,7 +99,7 @@ def one_redis():
 
 @pytest.fixture
 def redis_server(one_redis):
-    """Answer an empty server that lives on."""
+    """Return an empty server that lives on."""
     one_redis.client.flushall()
     one_redis.client.script_flush()
     return one_redis
@@ -108,8 +107,7 @@ def redis_server(one_redis):
 
 @pytest.fixture
 def own_redis():
-    """Answer what starts a server of its own for a test, with options."""
-    needs_redis()
+    """Return a function that starts a server of its own for a test, with options."""
     servers = []
 
     def start(*options):
@@ -122,5 +120,5 @@ def own_redis():
 
 
 def open_files():
-    """Answer how many files and sockets this process has open."""
+    """Return how many files and sockets this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))

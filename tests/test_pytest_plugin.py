@@ -135,7 +135,8 @@ def test_a_credential_of_a_sandbox(persona_canary):
 
 
 def test_in_a_span(persona_canary):
-    trace = pytest.importorskip("opentelemetry.sdk.trace")
+    from opentelemetry.sdk import trace
+
     secret = persona_canary.plant("planted-7c1e-secret")
     provider = trace.TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(persona_canary.span_processor())

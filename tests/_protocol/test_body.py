@@ -1,6 +1,7 @@
 """Taking a body in (T18)."""
 
 import gzip
+import itertools
 import zlib
 
 import pytest
@@ -79,6 +80,7 @@ def test_a_small_body_may_be_dense():
         b"{}",
         zlib.compress(b"{}"),
     ],
+    ids=itertools.count(),  # the bytes hold the time; ids must not differ
 )
 def test_f20_what_is_not_gzip_is_refused_without_a_cause(coded):
     with pytest.raises(BodyUndecodableError) as caught:

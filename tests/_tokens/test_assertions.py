@@ -4,6 +4,7 @@ import pickle
 import traceback
 
 import pytest
+from joserfc import jwk, jwt
 
 from persona_share import Scope
 from persona_share._protocol.http import Response
@@ -18,9 +19,6 @@ from persona_share.errors import (
 from persona_share.model.secret import Secret
 from persona_share.testing import FakeClock, fake_runtime
 
-
-jwk = pytest.importorskip("joserfc.jwk")
-jwt = pytest.importorskip("joserfc.jwt")
 
 AUDIENCE = "https://api.withpersona.com/api/v1/oauth/token"
 KEYS = {

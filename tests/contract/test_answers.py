@@ -17,7 +17,7 @@ from persona_share.model.fields import Fielded
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret
 from tests.contract.calls import CALLS
-from tests.contract.description import needs_description, operations
+from tests.contract.description import PATH, needs_description, operations
 from tests.contract.talking import talk
 
 
@@ -36,7 +36,7 @@ def examples():
                 yield pytest.param(operation.key, value, id=f"{operation.key} {name}")
 
 
-EXAMPLES = list(examples()) if not needs_description.args[0] else []
+EXAMPLES = list(examples()) if PATH.is_file() else []
 
 
 def read(key, value):

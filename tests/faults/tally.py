@@ -1,4 +1,8 @@
-"""The run ends with how many of the faults that are due were survived: ``faults: n/n``."""
+"""The run ends with how many of the faults that are due were survived: ``faults: n/n``.
+
+Under pytest-xdist the workers run the tests and the controller, which sees every report,
+counts.
+"""
 
 import re
 
@@ -16,21 +20,24 @@ class Tally:
 
     def __init__(self, config):
         # A part of the suite cannot tell whether a test is missing.
-        chosen = config.option.keyword or config.option.markexpr
+        option = config.option
         from_settings = config.args_source is config.ArgsSource.TESTPATHS
+        chosen = option.keyword or option.markexpr or option.slow
         self.whole = from_settings and not chosen
         self.tests = {}
         self.passed = set()
+        self.unknown = set()
 
-    def collect(self, items):
+    def collect(self, node_ids):
+        """Note which tests are about which faults."""
         known = {fault for step in FAULTS.values() for fault in step}
-        for item in items:
-            for number in ID.findall(item.name.partition("[")[0]):
+        for node_id in node_ids:
+            name = node_id.partition("[")[0].rpartition("::")[2]
+            for number in ID.findall(name):
                 fault = f"f{number}"
                 if fault not in known:
-                    message = f"{item.nodeid} names {fault}, which is in no catalogue"
-                    raise pytest.UsageError(message)
-                self.tests.setdefault(fault, set()).add(item.nodeid)
+                    self.unknown.add(f"{node_id} names {fault}")
+                self.tests.setdefault(fault, set()).add(node_id)
 
     @property
     def survived(self):
@@ -46,14 +53,21 @@ class Tally:
 
     def summary(self):
         line = f"faults: {len(self.survived)}/{len(DUE)}"
+        if self.unknown:
+            return f"{line}; not in the catalogue: {', '.join(sorted(self.unknown))}"
         if not self.whole:
             return f"{line} in this part of the tests"
         return f"{line}, no test for {' '.join(self.missing)}" if self.missing else line
 
     # ── What pytest calls ───────────────────────────────────────────────────────
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items):
-        self.collect(items)
+        self.collect(item.nodeid for item in items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids):
+        self.collect(ids)
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" and report.passed:
@@ -62,7 +76,8 @@ class Tally:
             self.passed.discard(report.nodeid)
 
     def pytest_sessionfinish(self, session):
-        if self.whole and self.missing and not session.exitstatus:
+        incomplete = self.unknown or (self.whole and self.missing)
+        if incomplete and not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter):
@@ -70,4 +85,5 @@ class Tally:
 
 
 def pytest_configure(config):
-    config.pluginmanager.register(Tally(config), "faults")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Tally(config), "faults")

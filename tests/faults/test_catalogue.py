@@ -29,23 +29,23 @@ def test_what_is_due_follows_from_what_is_built():
 def tally(pytestconfig):
     """A tally of the whole suite, whatever was asked of this run."""
     sources = pytestconfig.ArgsSource
-    option = SimpleNamespace(keyword="", markexpr="")
+    option = SimpleNamespace(keyword="", markexpr="", slow=False)
     whole = SimpleNamespace(
         option=option, ArgsSource=sources, args_source=sources.TESTPATHS
     )
     return Tally(whole)
 
 
-def item(name):
-    return SimpleNamespace(name=name, nodeid=f"tests/test_x.py::{name}")
+def node(name):
+    return f"tests/test_x.py::{name}"
 
 
 def passed(name):
-    return SimpleNamespace(nodeid=item(name).nodeid, when="call", passed=True)
+    return SimpleNamespace(nodeid=node(name), when="call", passed=True)
 
 
 def test_a_due_fault_without_a_test_fails_the_run(tally):
-    tally.collect([item("test_f60_many_callers")])
+    tally.collect([node("test_f60_many_callers")])
     assert set(tally.missing) == DUE - {"f60"}
     session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
     tally.pytest_sessionfinish(session)
@@ -54,18 +54,22 @@ def test_a_due_fault_without_a_test_fails_the_run(tally):
 
 
 def test_a_name_may_carry_several_ids_with_or_without_zeros(tally):
-    tally.collect([item("test_f062_f63_it_lands"), item("test_f40_a[f41_]")])
+    tally.collect([node("test_f062_f63_it_lands"), node("test_f40_a[f41_]")])
     assert set(tally.tests) == {"f62", "f63", "f40"}
 
 
 def test_a_fault_is_survived_when_all_its_tests_passed(tally):
-    tally.collect([item("test_f60_one"), item("test_f60_two")])
+    tally.collect([node("test_f60_one"), node("test_f60_two")])
     tally.pytest_runtest_logreport(passed("test_f60_one"))
     assert tally.survived == set()
     tally.pytest_runtest_logreport(passed("test_f60_two"))
     assert tally.survived == {"f60"}
 
 
-def test_an_id_that_is_in_no_catalogue_is_a_slip(tally):
-    with pytest.raises(pytest.UsageError, match="f999"):
-        tally.collect([item("test_f999_unheard_of")])
+def test_a_run_fails_when_a_test_names_an_id_that_is_not_in_the_catalogue(tally):
+    tally.collect([node("test_f999_unheard_of")])
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    tally.pytest_sessionfinish(session)
+
+    assert session.exitstatus is pytest.ExitCode.TESTS_FAILED
+    assert "test_f999_unheard_of names f999" in tally.summary()

@@ -16,7 +16,7 @@ from persona_share import Scope
 from persona_share._transport.runtime import seeded_random
 from persona_share.sandbox import Sandbox
 from tests.fleet.crew import Crew, Place
-from tests.redis_server import RedisServer
+from tests.redis_server import BINARY, RedisServer
 
 
 TOKEN = "POST /oauth/token"
@@ -99,19 +99,21 @@ def main(arguments=None):
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
-    server = RedisServer()
+    server = RedisServer() if BINARY else None
     broken = []
     try:
         with tempfile.TemporaryDirectory() as directory:
-            places = {
-                "sqlite": str(Path(directory) / "tokens.db"),
-                "redis": server.url,
-            }
+            places = {"sqlite": str(Path(directory) / "tokens.db")}
+            if server is None:
+                print("kills: left out Redis; redis-server is not installed")  # noqa: T201  # as above
+            else:
+                places["redis"] = server.url
             for kind, store in places.items():
                 work = killed(kind, store, given.kills // 2, given.seed)
                 broken += asyncio.run(work)
     finally:
-        server.stop()
+        if server is not None:
+            server.stop()
     for what in broken:
         print(f"broken: {what}")  # noqa: T201  # as above
     return bool(broken)

@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from joserfc import jwk
 
 from persona_share import ClientCredentials, PersonaClient, Scope, ScopedTokenManager
 from persona_share._protocol.oauth import exchange_key
@@ -12,8 +13,6 @@ from persona_share.stores import Encrypted, SQLiteStore
 from persona_share.webhooks import Verifier, sign
 from tests.goals.surfaces import Surfaces
 
-
-jwk = pytest.importorskip("joserfc.jwk")
 
 PERSON = "CANARY-person"
 WEBHOOK = "CANARY-webhook-secret"

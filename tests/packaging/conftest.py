@@ -15,8 +15,6 @@ import attrs
 import pytest
 from packaging.requirements import Requirement
 
-from tests.packaging.measures import summary
-
 
 HOUSE = Path(__file__).parents[2]
 
@@ -94,7 +92,3 @@ def environment(release, tmp_path_factory):
         return python
 
     return made
-
-
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(summary())

@@ -1,12 +1,10 @@
 """The client-credentials grant: a signed assertion instead of a code."""
 
 import pytest
+from joserfc import jwk, jwt
 
 from persona_share.errors import ConfigurationError
 
-
-jwk = pytest.importorskip("joserfc.jwk")
-jwt = pytest.importorskip("joserfc.jwt")
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS = {

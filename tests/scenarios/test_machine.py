@@ -1,6 +1,7 @@
 """The machine grant from its key to its objects, through the ends of many tokens."""
 
 import pytest
+from joserfc import jwk
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._tokens.assertions import ClientCredentials
@@ -11,8 +12,6 @@ from persona_share.errors import (
 )
 from tests.turns import turns
 
-
-jwk = pytest.importorskip("joserfc.jwk")
 
 KEYS = {
     "RS256": jwk.RSAKey.generate_key(2048),

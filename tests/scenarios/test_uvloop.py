@@ -4,14 +4,12 @@ import asyncio
 import sys
 
 import pytest
+import uvloop
 
 from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share.errors import DeadlineExceededError, ProtocolError
 from persona_share.model.policy import RetryPolicy
 from persona_share.sandbox import Sandbox
-
-
-uvloop = pytest.importorskip("uvloop", reason="there is none for this platform")
 
 
 async def main_job():

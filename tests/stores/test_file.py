@@ -86,7 +86,7 @@ def test_t12_so_is_a_loose_file_beside_it(tmp_path):
         private_file(path, [journal])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.needs("root")  # nobody else can give a file away
 def test_t12_somebody_elses_file_is_refused(tmp_path):
     path = tmp_path / "tokens.db"
     path.touch(0o600)
