@@ -10,16 +10,33 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    from persona_share._stores_next.encrypted import Encrypted
     from persona_share._stores_next.memory import MemoryStore
+    from persona_share._stores_next.postgres import PostgresStore
+    from persona_share._stores_next.redis import RedisStore
+    from persona_share._stores_next.sqlite import SQLiteStore
     from persona_share.ports.store import Store, Versioned
 
-__all__ = ["MemoryStore", "Store", "Versioned"]
+__all__ = [
+    "Encrypted",
+    "MemoryStore",
+    "PostgresStore",
+    "RedisStore",
+    "SQLiteStore",
+    "Store",
+    "Versioned",
+]
 
 _MODULES = {
-    "MemoryStore": "persona_share._stores_next.memory",
+    "Encrypted": f"{__name__}.encrypted",
+    "MemoryStore": f"{__name__}.memory",
+    "PostgresStore": f"{__name__}.postgres",
+    "RedisStore": f"{__name__}.redis",
+    "SQLiteStore": f"{__name__}.sqlite",
     "Store": "persona_share.ports.store",
     "Versioned": "persona_share.ports.store",
 }
+_EXTRAS = {"Encrypted": "crypto", "PostgresStore": "postgres", "RedisStore": "redis"}
 
 
 if not TYPE_CHECKING:  # a type checker would otherwise accept any name
@@ -29,7 +46,14 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
         if name not in _MODULES:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = getattr(import_module(_MODULES[name]), name)
+        try:
+            value = getattr(import_module(_MODULES[name]), name)
+        except ModuleNotFoundError as error:
+            if name not in _EXTRAS or str(error.name).startswith("persona_share"):
+                raise
+            extra = _EXTRAS[name]
+            message = f"{name} needs {error.name}: install persona-share[{extra}]"
+            raise ImportError(message) from None
         globals()[name] = value
         return value
 

@@ -9,12 +9,14 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     InvalidArgumentError,
     StoreError,
+    StoreRefusedError,
     StoreUnavailableError,
 )
 from persona_share.ports import Runtime
@@ -42,10 +44,12 @@ class BaseStore(abc.ABC):
 
     accepts_secrets: bool = True
     _largest: int = LARGEST_STORED
+    #: How many operations run at once; the others wait for their turn.
+    _concurrency: int = 32
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
-        self._running: set[asyncio.Future[object]] = set()
+        self._queues: _Queues = WeakKeyDictionary()
 
     async def open(self) -> None:
         """Connect, and check that the store is usable.
@@ -54,7 +58,7 @@ class BaseStore(abc.ABC):
             StoreRefusedError: the store is unsafe, or refuses these credentials.
             StoreUnavailableError: the store does not answer now.
         """
-        await self._call(self._open)
+        await self._call(self._open, may_refuse=True)
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now.
@@ -95,13 +99,14 @@ class BaseStore(abc.ABC):
                 yield key
 
     async def aclose(self) -> None:
-        """Close every connection, within two seconds; records stay."""
+        """Close every connection of this event loop, within a few seconds."""
         with suppress(StoreError):  # what cannot be closed is abandoned
             await self._call(self._aclose)
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=TIMEOUT / 2)
+        queue = self._queues.pop(asyncio.get_running_loop(), None)
+        if queue is not None and queue.running:
+            for task in queue.running:
+                task.cancel()
+            await asyncio.wait(queue.running, timeout=TIMEOUT / 2)
 
     @abc.abstractmethod
     async def _open(self) -> None: ...
@@ -127,25 +132,42 @@ class BaseStore(abc.ABC):
     def _new_etag(self) -> str:
         return self._runtime.new_bytes(16).hex()
 
-    async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
-        failure: Exception
-        try:
-            return await self._within_limit(work())
-        except StoreError:
-            raise
-        except TimeoutError:
-            failure = StoreUnavailableError(
-                f"{self!r} did not answer within {TIMEOUT:.0f} s"
-            )
-        except Exception as error:  # noqa: BLE001 - any error means "unavailable"
-            failure = self._error(error)
+    async def _call(
+        self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
+    ) -> T:
+        """Run one operation when it is its turn, and raise store errors only."""
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = _Queue(self._concurrency)
+        queue.joined += 1
+        number = queue.joined
+        async with queue.turns:
+            if number <= queue.failed:
+                # Those who queued behind an operation that hung do not each hang, too.
+                message = f"{self!r} did not answer a moment ago"
+                raise StoreUnavailableError(message)
+            failure: StoreError
+            try:
+                return await self._limited(queue, work())
+            except StoreError as error:
+                failure = error
+            except TimeoutError:
+                queue.failed = queue.joined
+                message = f"{self!r} did not answer within {TIMEOUT:.0f} s"
+                failure = StoreUnavailableError(message)
+            except Exception as error:  # noqa: BLE001 - any error means "unavailable"
+                failure = self._error(error)
+        if isinstance(failure, StoreRefusedError) and not may_refuse:
+            failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.
         raise failure
 
-    async def _within_limit(self, work: Awaitable[T]) -> T:
+    async def _limited(self, queue: "_Queue", work: Awaitable[T]) -> T:
         task = asyncio.ensure_future(work)
-        self._running.add(cast("asyncio.Future[object]", task))
-        task.add_done_callback(self._ended)
+        queue.running.add(task)
+        task.add_done_callback(queue.running.discard)
+        task.add_done_callback(_retrieve)
         limit = asyncio.ensure_future(self._runtime.clock.sleep(TIMEOUT))
         try:
             await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,10 +181,22 @@ class BaseStore(abc.ABC):
             limit.cancel()
             task.cancel()
 
-    def _ended(self, task: "asyncio.Future[T]") -> None:
-        self._running.discard(cast("asyncio.Future[object]", task))
-        if not task.cancelled():
-            task.exception()  # retrieved, as nobody may be waiting any more
+
+class _Queue:
+    """The operations of one event loop on one store."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.turns = asyncio.Semaphore(concurrency)
+        self.joined = self.failed = 0
+        self.running: set[asyncio.Future[Any]] = set()
+
+
+_Queues = WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue]
+
+
+def _retrieve(task: "asyncio.Future[Any]") -> None:
+    if not task.cancelled():
+        task.exception()  # nobody may be waiting for it any more
 
 
 def require_key(key: str) -> None:

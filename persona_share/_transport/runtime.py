@@ -11,7 +11,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Final
 
 from persona_share.ports import Clock, Runtime
@@ -50,6 +51,15 @@ def boot_time() -> Callable[[], float]:
     if sys.platform == "win32":  # its performance counter goes on in standby
         return time.monotonic
     return Progress(time.monotonic, time.time)
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this boot of the machine from others, or an empty text."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 class SystemClock:
@@ -133,4 +143,5 @@ def system_runtime() -> Runtime:
         fingerprint_key=secrets.token_bytes(32),
         new_bytes=secrets.token_bytes,
         after_fork=after_fork,
+        boot_id=boot_id(),
     )

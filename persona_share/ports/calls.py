@@ -48,7 +48,8 @@ class Runtime:
     """Time, dice, new keys and nonces, to be passed to whoever must ask for them.
 
     ``after_fork`` takes a bound method that is called in every forked child, for as
-    long as its object lives.
+    long as its object lives. ``boot_id`` tells the boots of a machine apart; it is empty
+    where the system does not say.
     """
 
     clock: Clock
@@ -59,6 +60,7 @@ class Runtime:
     after_fork: Callable[[Callable[[], None]], None] = attrs.field(
         default=lambda _: None, repr=False
     )
+    boot_id: str = ""
 
 
 class Authorization(Protocol):

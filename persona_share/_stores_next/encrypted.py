@@ -1,0 +1,155 @@
+"""Encrypted: a wrapper that lets a store see neither tokens nor codes.
+
+A sealed record is ``format ‖ key id ‖ nonce ‖ ciphertext`` (AES-256-GCM). The format
+and the record's key are associated data, so a record that was moved to another key does
+not open.
+"""
+
+import hashlib
+import hmac
+from base64 import b64decode
+from binascii import Error as EncodingError
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from persona_share._stores_next.base import LARGEST_VALUE, BaseStore
+from persona_share._stores_next.guarded import guarded, require_store
+from persona_share.errors import ConfigurationError, StoreCorruptError
+from persona_share.model.secret import Secret
+from persona_share.ports import Runtime
+from persona_share.ports.store import Store, Versioned
+
+
+#: Format 2: 0.1 sealed single fields.
+_FORMAT: Final = b"\x02"
+_ID: Final = 4
+_NONCE: Final = 12
+_HEAD: Final = len(_FORMAT) + _ID + _NONCE
+_KEY: Final = 32
+
+
+class Encrypted(BaseStore):
+    """Seals every record before a store gets it, with AES-256-GCM.
+
+    ``keys`` are 32 random bytes each, raw or as text in base64 or hexadecimal. The first
+    one seals, any of them opens. To rotate: add the new key at the end everywhere, then
+    move it to the front everywhere, then take the old one away when the tokens of its
+    time have expired. Names of records do not depend on these keys.
+
+    Raises:
+        ConfigurationError: there is no key, or one is not of 32 bytes.
+    """
+
+    accepts_secrets = True
+    _largest = LARGEST_VALUE
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Iterable[bytes | str | Secret],
+        *,
+        runtime: Runtime | None = None,
+    ) -> None:
+        # Wrapped first, so that no frame of an error report shows a key.
+        given = [keys] if isinstance(keys, bytes | str | Secret) else keys
+        ring = {_derived(key, b"id")[:_ID]: key for key in map(_key, given)}
+        del keys, given
+        if not ring:
+            message = "Encrypted needs at least one key"
+            raise ConfigurationError(message)
+        super().__init__(runtime)
+        self._store = guarded(require_store(store, secrets=False), runtime)
+        self._ciphers = {
+            name: AESGCM(_derived(key, b"seal")) for name, key in ring.items()
+        }
+        self._first = next(iter(ring))
+
+    async def _open(self) -> None:
+        await self._store.open()
+
+    async def _read(self, key: str) -> Versioned:
+        found = await self._store.read(key)
+        if found.value is None:
+            return found
+        return Versioned(self._opened(found.value, key), found.etag, found.now)
+
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        sealed = None if value is None else self._sealed(value, key)
+        return await self._store.write(key, sealed, if_etag=if_etag, ttl=ttl)
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        async for key in self._store.keys(prefix):
+            yield [key]
+
+    async def _aclose(self) -> None:
+        await self._store.aclose()
+
+    def _sealed(self, value: bytes, key: str) -> bytes:
+        nonce = self._runtime.new_bytes(_NONCE)
+        cipher = self._ciphers[self._first]
+        sealed = cipher.encrypt(nonce, value, _FORMAT + key.encode())
+        return _FORMAT + self._first + nonce + sealed
+
+    def _opened(self, sealed: bytes, key: str) -> bytes:
+        if sealed[: len(_FORMAT)] != _FORMAT:
+            message = "a record is not sealed, or by another version"
+            raise StoreCorruptError(message)
+        cipher = self._ciphers.get(sealed[len(_FORMAT) : len(_FORMAT) + _ID])
+        if cipher is None:
+            message = "a record is sealed with a key that is not among the keys here"
+            raise StoreCorruptError(message, advice="Add that key to keys=[…].")
+        with suppress(InvalidTag):
+            return cipher.decrypt(
+                sealed[_HEAD - _NONCE : _HEAD], sealed[_HEAD:], _FORMAT + key.encode()
+            )
+        message = "a sealed record was altered, or moved to another key"
+        raise StoreCorruptError(message)
+
+    def __repr__(self) -> str:
+        return f"<Encrypted {self._store!r}>"
+
+
+class _Key:
+    """The bytes of a key, which no ``repr`` shows."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self, value: bytes) -> None:
+        self.bytes = value
+
+
+def _key(key: object) -> _Key:
+    """Read a key: 32 raw bytes, or their text in base64 or hexadecimal."""
+    if isinstance(key, bytes) and len(key) == _KEY:
+        return _Key(key)
+    text = key.reveal() if isinstance(key, Secret) else key
+    del key
+    with suppress(UnicodeDecodeError):
+        text = text.decode("ascii") if isinstance(text, bytes) else text
+    if isinstance(text, str):
+        text = text.strip()
+        for read in (bytes.fromhex, _from_base64):
+            with suppress(ValueError, EncodingError):
+                if len(found := read(text)) == _KEY:
+                    return _Key(found)
+    del text
+    message = "a key of Encrypted must be 32 random bytes, or their base64 or hex"
+    raise ConfigurationError(message)
+
+
+def _from_base64(text: str) -> bytes:
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
+def _derived(key: _Key, use: bytes) -> bytes:
+    """Derive a key for one use (HKDF's expansion, RFC 5869, of one block)."""
+    return hmac.digest(
+        key.bytes, b"persona-share/store/2/" + use + b"\x01", hashlib.sha256
+    )
