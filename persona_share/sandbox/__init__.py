@@ -1,25 +1,23 @@
-"""The sandbox: a local Persona, written as a second opinion.
+"""The sandbox: a local Persona, written independently of the client.
 
-It shares no line with the client: of the package it sees the words of ids and scopes
-and the errors, and has a codec, a clock and dice of its own. What Persona documents, it
-does; what Persona leaves open is a switch in `Switches`; what can go wrong is planned
-with `Faults`.
+It shares no code with the client except ids, scopes and errors, so a mistake of the
+client cannot hide in it. Documented behavior is fixed; undocumented behavior is a
+switch in `Switches`; failures are planned with `Faults`.
 """
 
-from persona_share.sandbox.box import Sandbox
-from persona_share.sandbox.faults import Faults
-from persona_share.sandbox.log import Entry, Log
-from persona_share.sandbox.organizations import Organization
-from persona_share.sandbox.records import Added
-from persona_share.sandbox.serving import serve
-from persona_share.sandbox.switches import Switches
+from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.sandbox import Sandbox, serve
+from persona_share.sandbox.state.log import Entry, Log
+from persona_share.sandbox.state.organizations import Organization
+from persona_share.sandbox.state.records import ObjectRef
 
 
 __all__ = [
-    "Added",
     "Entry",
     "Faults",
     "Log",
+    "ObjectRef",
     "Organization",
     "Sandbox",
     "Switches",

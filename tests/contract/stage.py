@@ -3,8 +3,8 @@
 import attrs
 
 from persona_share.sandbox import Sandbox
-from persona_share.sandbox.documents import SEGMENTS as DOCUMENTS
-from persona_share.sandbox.verifications import SEGMENTS as VERIFICATIONS
+from persona_share.sandbox.resources.documents import SEGMENTS as DOCUMENTS
+from persona_share.sandbox.resources.verifications import SEGMENTS as VERIFICATIONS
 
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z

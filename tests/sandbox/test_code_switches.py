@@ -72,7 +72,7 @@ async def test_a_code_may_be_good_for_more_than_one_exchange(box, raw):
 
     assert (first.status, second.status) == (201, 201)
     assert first.json["access-token"] != second.json["access-token"]
-    assert (box.log.codes_redeemed, box.log.tokens_minted) == (1, 2)
+    assert (box.log.codes_redeemed, box.log.tokens_issued) == (1, 2)
 
 
 @pytest.mark.asyncio

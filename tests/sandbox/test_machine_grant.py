@@ -157,7 +157,7 @@ async def test_another_audience_can_be_accepted(box, raw, client, claims):
 
 @pytest.mark.asyncio
 async def test_an_api_key_may_be_needed_besides(box, raw, client, claims):
-    box.switches.machine_grant_needs_bearer = True
+    box.switches.client_credentials_need_bearer = True
 
     alone = await ask(raw, signed(claims))
     with_key = await ask(raw, signed(claims), bearer=box.source.api_key)

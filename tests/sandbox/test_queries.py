@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share.sandbox.routes import TABLE, served_operations
+from persona_share.sandbox.http.routes import ROUTES, served_operations
 
 
 @pytest.mark.asyncio
@@ -63,5 +63,5 @@ async def test_the_list_of_events_has_filters(box, raw):
 def test_every_documented_operation_in_the_table_is_served():
     served = {f"{each.method} {each.path}" for each in served_operations()}
 
-    assert served == set(TABLE) - {"GET /verifications"}
+    assert served == set(ROUTES) - {"GET /verifications"}
     assert len({each.operation_id for each in served_operations()}) == len(served)

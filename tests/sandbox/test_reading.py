@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from persona_share.sandbox.verifications import SEGMENTS
+from persona_share.sandbox.resources.verifications import SEGMENTS
 
 
 @pytest.mark.asyncio

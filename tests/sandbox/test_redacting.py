@@ -85,7 +85,7 @@ async def test_what_belongs_to_an_inquiry_goes_with_it(box, raw):
 
 @pytest.mark.asyncio
 async def test_it_may_go_a_little_later(box, raw):
-    box.switches.redacts_kin_at_once = False
+    box.switches.redacts_related_at_once = False
     inquiry = box.add_inquiry().id
     path = f"/verifications/{box.add_verification(inquiry=inquiry).id}"
 

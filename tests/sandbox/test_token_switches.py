@@ -30,7 +30,7 @@ async def test_p9_two_tokens_of_one_scope_may_or_may_not_live_together(
 
 @pytest.mark.asyncio
 async def test_p10_a_new_token_may_be_refused_for_a_moment(box, raw):
-    box.switches.mint_grace_401 = 2
+    box.switches.new_token_401_seconds = 2
     inquiry = box.add_inquiry().id
     token = await raw.token(f"inquiry.read:{inquiry}")
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from persona_share.errors import ConfigurationError, NotOpenError
 from persona_share.sandbox import Sandbox
-from persona_share.sandbox.webhooks import RETRIES
+from persona_share.sandbox.state.webhooks import RETRIES
 from tests.sandbox.raw import body
 from tests.sandbox.sharing import redeem, shared
 

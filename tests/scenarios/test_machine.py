@@ -120,7 +120,7 @@ async def test_an_assertion_that_is_refused_is_told_as_what_it_is(
 async def test_it_works_whether_or_not_an_api_key_is_needed_besides(
     journey, machine, needed
 ):
-    journey.box.switches.machine_grant_needs_bearer = needed
+    journey.box.switches.client_credentials_need_bearer = needed
     async with machine() as manager:
         assert await manager.token(READ)
 

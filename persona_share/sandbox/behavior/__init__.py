@@ -1,0 +1,1 @@
+"""Switches for undocumented behavior, and faults on demand."""

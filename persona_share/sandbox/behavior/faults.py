@@ -1,0 +1,254 @@
+"""Faults on demand: what fails, for which operation, how often."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from persona_share.sandbox.responses import ApiError, Response, rate_limit_details
+from persona_share.sandbox.runtime import Random
+
+
+#: The one operation of the file server, in faults and in the log.
+FILE_OPERATION: Final = "GET (file)"
+
+
+class Effect(Enum):
+    """What a fault does."""
+
+    ANSWER = "respond before the idempotency layer"
+    STORED_ANSWER = "respond as if the operation had"
+    LOSE_ANSWER = "run the operation, then close the connection"
+    CUT = "close the connection before running the operation"
+    DELAY = "run the operation late"
+    HANG = "never run the operation"
+    HANG_ACTED = "run the operation, then never respond"
+    TRUNCATE = "send half of the body"
+    OVERSIZE = "send more bytes than announced"
+    FAIL_REDEMPTION = "fail a redemption"
+
+
+@attrs.define(eq=False)
+class Fault:
+    """One planned fault; ``times`` of None means forever."""
+
+    effect: Effect
+    operation: str
+    times: int | None = 1
+    response: Response | None = None
+    seconds: float = 0.0
+    size: int = 0
+    reason: str = ""
+
+
+@attrs.define(eq=False)
+class _RandomFaults:
+    rate: float
+    kinds: tuple[str | int, ...]
+    random: Random
+    operation: str
+
+
+@attrs.define(eq=False)
+class RequestFaults:
+    """The faults of one request."""
+
+    _faults: "Faults"
+    _operation: str
+    _drawn: Fault | None
+
+    def take(self, effect: Effect) -> Fault | None:
+        """Return the next fault of this effect and use it up."""
+        if self._drawn is not None and self._drawn.effect is effect:
+            drawn, self._drawn = self._drawn, None
+            return drawn
+        return self._faults.take(self._operation, effect)
+
+
+class Faults:
+    """Plans faults by operation: ``"POST /oauth/token"``, or ``"*"`` for all of them.
+
+    An operation is a method and a documented path with its parameter names. An
+    operation that the sandbox does not serve raises ValueError.
+    """
+
+    def __init__(self, operations: Collection[str]) -> None:
+        self._operations = operations
+        self._planned: list[Fault] = []
+        self._random: _RandomFaults | None = None
+        self._release = asyncio.Event()
+
+    def answer(
+        self,
+        operation: str,
+        status: int,
+        *,
+        title: str | None = None,
+        details: str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        body: object = None,
+        times: int | None = 1,
+        stored: bool = False,
+    ) -> None:
+        """Respond with this status and do not run the operation.
+
+        A ``body`` is sent as it is (bytes, text) or as JSON; without one the error has
+        Persona's format. A header of None is left out. ``stored=True`` passes through
+        the idempotency layer, which stores it like a real outcome.
+        """
+        response = _response(status, title, details, headers, body)
+        effect = Effect.STORED_ANSWER if stored else Effect.ANSWER
+        self._plan(Fault(effect, operation, times, response=response))
+
+    def lose_answer(self, operation: str, times: int | None = 1) -> None:
+        """Run the operation, store the outcome, and close the connection."""
+        self._plan(Fault(Effect.LOSE_ANSWER, operation, times))
+
+    def cut(self, operation: str, times: int | None = 1) -> None:
+        """Close the connection and do not run the operation."""
+        self._plan(Fault(Effect.CUT, operation, times))
+
+    def delay(self, operation: str, seconds: float, times: int | None = 1) -> None:
+        """Run the operation this many real seconds late.
+
+        A duplicate that arrives meanwhile finds the request unfinished.
+        """
+        self._plan(Fault(Effect.DELAY, operation, times, seconds=seconds))
+
+    def hang(
+        self, operation: str, times: int | None = 1, *, acted: bool = False
+    ) -> None:
+        """Do not respond until `release` or the end; ``acted`` runs the operation."""
+        effect = Effect.HANG_ACTED if acted else Effect.HANG
+        self._plan(Fault(effect, operation, times))
+
+    def truncate(self, operation: str, times: int | None = 1) -> None:
+        """Run the operation, then send half of the announced body."""
+        self._plan(Fault(Effect.TRUNCATE, operation, times))
+
+    def oversize(self, size: int, times: int | None = 1) -> None:
+        """Let the file server send this many bytes without announcing them."""
+        self._plan(Fault(Effect.OVERSIZE, FILE_OPERATION, times, size=size))
+
+    def redirect(self, location: str, times: int | None = 1) -> None:
+        """Let the file server redirect the client."""
+        self.answer(FILE_OPERATION, 302, headers={"Location": location}, times=times)
+
+    def fail_redemption(self, reason: str, times: int | None = 1) -> None:
+        """Fail the next redemption with this ``failure-reason``."""
+        self._plan(Fault(Effect.FAIL_REDEMPTION, "*", times, reason=reason))
+
+    def random(
+        self,
+        rate: float,
+        seed: int,
+        kinds: Sequence[str | int] = ("cut", "lose_answer", "truncate", 500, 503),
+        *,
+        operation: str = "*",
+    ) -> None:
+        """Fail this share of the requests in one of these ways.
+
+        A number is the status of an error response; a word is ``cut``,
+        ``lose_answer``, ``truncate``, ``hang`` or ``stored_500``.
+        """
+        self._check(operation)
+        for kind in kinds:
+            fault_of(kind)
+        self._random = _RandomFaults(rate, tuple(kinds), Random(seed), operation)
+
+    def clear(self) -> None:
+        """Remove every planned fault; hanging requests keep hanging."""
+        self._planned.clear()
+        self._random = None
+
+    def release(self) -> None:
+        """Let every hanging request continue."""
+        self._release.set()
+        self._release = asyncio.Event()
+
+    @property
+    def pending(self) -> int:
+        """Return the number of planned faults that are not used up."""
+        return len(self._planned)
+
+    async def wait_for_release(self) -> None:
+        """Wait for the next release."""
+        await self._release.wait()
+
+    def for_request(self, operation: str) -> RequestFaults:
+        """Return the faults of one request."""
+        random, drawn = self._random, None
+        if (
+            random is not None
+            and random.operation in ("*", operation)
+            and random.random.random() < random.rate
+        ):
+            drawn = fault_of(random.random.choice(random.kinds))
+        return RequestFaults(self, operation, drawn)
+
+    def take(self, operation: str, effect: Effect) -> Fault | None:
+        """Return the first planned fault that fits and use it up."""
+        for position, fault in enumerate(self._planned):
+            if fault.effect is effect and fault.operation in ("*", operation):
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        del self._planned[position]
+                return fault
+        return None
+
+    def _plan(self, fault: Fault) -> None:
+        self._check(fault.operation)
+        self._planned.append(fault)
+
+    def _check(self, operation: str) -> None:
+        """Refuse an operation that is not served: its fault would never happen."""
+        if operation not in {"*", FILE_OPERATION} and operation not in self._operations:
+            message = f"the sandbox serves no operation {operation!r}"
+            raise ValueError(message)
+
+
+def fault_of(kind: str | int) -> Fault:
+    """Return the fault of a word, or the one that responds with a status."""
+    if isinstance(kind, int):
+        response = _response(kind, None, None, None, None)
+        return Fault(Effect.ANSWER, "*", response=response)
+    if kind == "stored_500":
+        response = _response(500, None, None, None, None)
+        return Fault(Effect.STORED_ANSWER, "*", response=response)
+    words = {
+        "cut": Effect.CUT,
+        "lose_answer": Effect.LOSE_ANSWER,
+        "truncate": Effect.TRUNCATE,
+        "hang": Effect.HANG,
+    }
+    if kind not in words:
+        message = f"{kind!r} is no kind of fault"
+        raise ValueError(message)
+    return Fault(words[kind], "*")
+
+
+def _response(
+    status: int,
+    title: str | None,
+    details: str | None,
+    headers: Mapping[str, str | None] | None,
+    body: Any,
+) -> Response:
+    headers = dict(headers or {})
+    if status == HTTPStatus.TOO_MANY_REQUESTS and title is None:
+        details = details or rate_limit_details(300)
+        headers = {"RateLimit-Remaining": "0"} | headers
+    if body is None:
+        body = (
+            ApiError(status, details or "injected fault", title=title).response().body
+        )
+    elif isinstance(body, str):
+        body = body.encode()
+    elif not isinstance(body, bytes):
+        body = orjson.dumps(body)
+    return Response(status, body, headers)

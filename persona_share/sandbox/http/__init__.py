@@ -1,0 +1,1 @@
+"""The server, and the steps that every request passes through."""

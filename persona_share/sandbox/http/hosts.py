@@ -1,0 +1,62 @@
+"""Which addresses the sandbox listens on, and which Host headers it answers."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from persona_share.errors import ConfigurationError
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether this name or address can only be this machine."""
+    address = _address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
+
+
+def is_loopback_url(url: str) -> bool:
+    """Return whether a URL can only lead to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "")
+
+
+def check_listening(host: str, *, anywhere: bool) -> None:
+    """Refuse to listen beyond this machine unless somebody said so.
+
+    Raises:
+        ConfigurationError: for an address that others could reach.
+    """
+    if not anywhere and not is_loopback(host):
+        message = f"{host} is not a loopback address; say listen_anywhere=True"
+        raise ConfigurationError(message)
+
+
+def allowed(header: str | None, *, anywhere: bool) -> bool:
+    """Return whether a Host header is served.
+
+    A name of somebody else's that points here is DNS rebinding; addresses cannot be
+    rebound, so each one is served once the sandbox listens anywhere.
+    """
+    if header is None:
+        return False
+    host = _without_port(header)
+    return is_loopback(host) or (anywhere and _address(host) is not None)
+
+
+def origin(host: str, port: int) -> str:
+    """Return the URL of a listening address, as a client on this machine writes it."""
+    address = _address(host)
+    if address is not None and address.is_unspecified:
+        host = "::1" if address.version == 6 else "127.0.0.1"  # noqa: PLR2004 - IPv6
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _without_port(header: str) -> str:
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0]
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,254 @@
+"""The layers of an answer, in Persona's documented order.
+
+Authentication (401) and the limiter (429) come before the idempotency layer, so that
+what they refuse is never kept; the handlers come after it.
+"""
+
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+import attrs
+
+from persona_share.sandbox.behavior.faults import Effect, RequestFaults
+from persona_share.sandbox.http.authentication import authenticate
+from persona_share.sandbox.http.idempotency import Idempotency
+from persona_share.sandbox.jsonapi.inflection import (
+    checked_inflection,
+    checked_version,
+)
+from persona_share.sandbox.jsonapi.read import Handler, not_found
+from persona_share.sandbox.responses import ApiError, Response
+from persona_share.sandbox.state.log import Entry
+from persona_share.sandbox.state.organizations import LATEST_VERSION, ApiKey
+from persona_share.sandbox.state.rate_limits import Window, count_request, rate_headers
+from persona_share.sandbox.state.requests import Request
+from persona_share.sandbox.state.state import State
+
+
+class ConnectionCut(Exception):  # noqa: N818 - it is an outcome, not an error of ours
+    """The connection ends here, without an answer."""
+
+
+@attrs.frozen
+class EncodedResponse:
+    """What goes out: status, headers, body, and whether half of it is all."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    truncated: bool = False
+
+
+class Pipeline:
+    """Takes a call through the layers."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._idempotency = Idempotency(state.runtime, state.switches)
+
+    async def answer(
+        self, request: Request, handler: Handler | None
+    ) -> EncodedResponse:
+        """Return a call.
+
+        Raises:
+            ConnectionCut: where a fault ends the connection.
+        """
+        faults_now = self._state.faults.for_request(request.operation)
+        if faults_now.take(Effect.HANG):
+            await self._state.faults.wait_for_release()
+        if faults_now.take(Effect.CUT):
+            self._log(request)
+            raise ConnectionCut
+        response, headers = await self._process(request, handler, faults_now)
+        if faults_now.take(Effect.HANG_ACTED):
+            await self._state.faults.wait_for_release()
+        if faults_now.take(Effect.LOSE_ANSWER):
+            self._log(request, response, cut=True)
+            raise ConnectionCut
+        self._log(request, response)
+        truncated = faults_now.take(Effect.TRUNCATE) is not None
+        return EncodedResponse(response.status, headers, response.body, truncated)
+
+    async def _process(
+        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+    ) -> tuple[Response, dict[str, str]]:
+        window = None
+        self._state.scheduler.run(self._state.runtime.now())
+        try:
+            authenticate(self._state, request)
+            request.request_id = self._state.runtime.new_id("req")
+            window = self._count_request(request)
+            self._apply_headers(request)
+            response = await self._respond(request, handler, faults_now)
+        except ApiError as error:
+            response = _error_response(error)
+        return response, response_headers(self._state, request, response, window)
+
+    async def _respond(
+        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+    ) -> Response:
+        fault = faults_now.take(Effect.ANSWER)
+        if fault is not None and fault.response is not None:
+            return fault.response
+        response = await self._idempotency.run(
+            request, lambda: self._execute(request, handler, faults_now)
+        )
+        if response.replayed and self._state.latency:
+            await self._state.runtime.sleep(self._state.latency)
+        return response
+
+    async def _execute(
+        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+    ) -> Response:
+        late = faults_now.take(Effect.DELAY)
+        pause = self._state.latency + (late.seconds if late else 0.0)
+        if pause:
+            await self._state.runtime.sleep(pause)
+        fault = faults_now.take(Effect.STORED_ANSWER)
+        if fault is not None and fault.response is not None:
+            response = fault.response
+        else:
+            response = self._run_handler(request, handler)
+        now = self._state.runtime.now()
+        return attrs.evolve(response, request_id=request.request_id, at=now)
+
+    def _run_handler(self, request: Request, handler: Handler | None) -> Response:
+        try:
+            return (handler or not_found)(self._state, request)
+        except ApiError as error:
+            return _error_response(error)
+        except Exception as crash:  # noqa: BLE001 - it is kept, and told as a 500
+            self._state.log.crashes.append(crash)
+            return _error_response(
+                ApiError(500, type(crash).__name__, title="Sandbox crash")
+            )
+
+    def _count_request(self, request: Request) -> Window:
+        caller, switches = request.caller, self._state.switches
+        windows = [caller.rate_limited.window]
+        if caller.key is not None:
+            windows += _key_window(caller.key, switches.key_limit)
+        now = self._state.runtime.now()
+        free = not switches.replay_counts_against_limit
+        if free and self._idempotency.would_replay(request):
+            windows[0].advance_to(now)
+            return windows[0]
+        return count_request(windows, now, switches)
+
+    def _apply_headers(self, request: Request) -> None:
+        """Decide casing and version: the header's, else the credential's."""
+        key = self._default_key(request)
+        version = request.headers.get("Persona-Version")
+        request.version = (
+            checked_version(version)
+            if version is not None
+            else key.version
+            if key
+            else LATEST_VERSION
+        )
+        inflection = request.headers.get("Key-Inflection")
+        request.inflection = (
+            checked_inflection(inflection)
+            if inflection is not None
+            else key.inflection
+            if key
+            else "kebab"
+        )
+
+    def _default_key(self, request: Request) -> ApiKey | None:
+        token = request.caller.token
+        if token is None:
+            return request.caller.key
+        return {
+            "nothing": None,
+            "issuer": token.issuer_key,
+            "holder": token.holder_key,
+        }[self._state.switches.token_inherits]
+
+    def _log(
+        self, request: Request, response: Response | None = None, *, cut: bool = False
+    ) -> None:
+        entry = log_entry(self._state, request, response)
+        if cut:
+            entry = attrs.evolve(entry, status=None)
+        self._state.log.append(entry)
+
+
+def _key_window(key: ApiKey, limit_of_all: int | None) -> list[Window]:
+    limit = key.own_limit if key.own_limit is not None else limit_of_all
+    key.window.limit = limit
+    return [] if limit is None else [key.window]
+
+
+def _error_response(error: ApiError) -> Response:
+    return Response(error.status, error.response().body, error.headers)
+
+
+SANDBOX_HEADERS: Final = {"Persona-Sandbox": "persona_share"}
+
+
+def response_headers(
+    state: State, request: Request, response: Response, window: Window | None
+) -> dict[str, str]:
+    """Return the headers; a 401 names neither request nor limits (its schema has none).
+
+    What the reply itself names comes last; None takes a header away.
+    """
+    now = state.runtime.now()
+    first = response.replayed and state.switches.replay_date == "first"
+    headers: dict[str, str | None] = {
+        **SANDBOX_HEADERS,
+        "Content-Type": response.content_type,
+        "Date": formatdate(response.at if first else now, usegmt=True),
+    }
+    known = request.known_caller
+    refused = response.status == HTTPStatus.UNAUTHORIZED
+    if known is not None and not refused:
+        headers["Request-Id"] = _request_id(state, request, response)
+        headers["Persona-Environment-Id"] = known.reported.id
+        headers["Persona-Organization-Id"] = known.reported.organization_id
+    if refused:
+        window = _shown_on_401(state, window)
+    if window is not None:
+        headers |= rate_headers(window, now, state.switches)
+    headers |= response.headers
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def log_entry(state: State, request: Request, response: Response | None) -> Entry:
+    """Return what the log keeps of a call: hashes where there were secrets."""
+    known, key = request.known_caller, request.headers.get("Idempotency-Key")
+    request_id = (
+        request.request_id
+        if response is None
+        else _request_id(state, request, response)
+    )
+    return Entry(
+        at=request.arrived_at,
+        operation=request.operation,
+        status=None if response is None else response.status,
+        organization=known.organization_id if known else None,
+        credential=known.kind if known else None,
+        token=known.token.digest if known and known.token else None,
+        idempotency_key=state.runtime.digest(key) if key else None,
+        object_id=request.object_id,
+        request_id=request_id or None,
+        replayed=response is not None and response.replayed,
+    )
+
+
+def _request_id(state: State, request: Request, response: Response) -> str:
+    if response.replayed and state.switches.replay_request_id == "first":
+        return response.request_id
+    return request.request_id
+
+
+def _shown_on_401(state: State, window: Window | None) -> Window | None:
+    if not state.switches.rate_limit_headers_on_401:
+        return None
+    if window is None:
+        # Nobody is known; the window of the first organization has to do.
+        window = next(iter(state.organizations.values())).environment.window
+    return window

@@ -1,0 +1,1 @@
+"""Reading requests and rendering responses in Persona's JSON:API dialect."""

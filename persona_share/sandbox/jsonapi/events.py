@@ -1,0 +1,64 @@
+"""Events: what happened to an object, kept as a snapshot and told to webhooks."""
+
+from typing import Any
+
+import orjson
+
+from persona_share.sandbox.jsonapi.create import kebab_keys, timestamp
+from persona_share.sandbox.jsonapi.rendering import resource_object
+from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.state import State
+
+
+def emit(state: State, record: Record, name: str, at: float | None = None) -> ObjectRef:
+    """Make the event of this name about an object, for the object's owner."""
+    resource = orjson.loads(orjson.dumps(resource_object(state, record)))
+    return _made(state, record.owner, name, {"data": resource}, at)
+
+
+def add_event(
+    state: State, owner: Environment, attributes: dict[str, Any]
+) -> ObjectRef:
+    """Create an event; ``object=`` names the object that it is about.
+
+    Raises:
+        ValueError: where the owner has no such object.
+    """
+    given = kebab_keys(attributes)
+    object_id, name = given.pop("object", None), given.pop("name", "inquiry.completed")
+    event_id = given.pop("id", None)
+    payload: Json = given.pop("payload", {})
+    if object_id is not None:
+        record = state.records.get(object_id)
+        if record is None or record.owner is not owner:
+            message = "there is no object of this id to tell of"
+            raise ValueError(message)
+        resource = orjson.loads(orjson.dumps(resource_object(state, record)))
+        payload = {"data": resource}
+    payload = payload or {"data": {"type": name.partition(".")[0], "id": "unknown"}}
+    return _made(state, owner, name, payload, None, event_id=event_id, more=given)
+
+
+def _made(
+    state: State,
+    owner: Environment,
+    name: str,
+    payload: Json,
+    at: float | None,
+    *,
+    event_id: str | None = None,
+    more: Json | None = None,
+) -> ObjectRef:
+    made: Json = {
+        "name": name,
+        "payload": payload,
+        "created-at": timestamp(state.runtime.now() if at is None else at),
+        "context": {},
+    }
+    event = Record(
+        event_id or state.runtime.new_id("evt"), "event", made | (more or {}), {}, owner
+    )
+    ref = state.records.add(event)
+    state.webhooks.enqueue(event)
+    return ref

@@ -1,0 +1,135 @@
+"""The operations that change or make an object: what they all have in common."""
+
+from collections.abc import Callable
+
+from persona_share.sandbox.jsonapi.body import Shape, read_body
+from persona_share.sandbox.jsonapi.create import timestamp
+from persona_share.sandbox.jsonapi.events import emit
+from persona_share.sandbox.jsonapi.query import ONE, check_include, check_query
+from persona_share.sandbox.jsonapi.read import Handler, requested_record
+from persona_share.sandbox.jsonapi.rendering import render_one
+from persona_share.sandbox.responses import ApiError, Response
+from persona_share.sandbox.state.records import Json, Record, permission_of
+from persona_share.sandbox.state.requests import Caller, Request
+from persona_share.sandbox.state.state import State
+
+
+#: Changes an object as the body says, and answers the ``meta`` of the answer, if any.
+Change = Callable[[State, Record, Json], Json | None]
+#: Makes an object as the body says, and answers it with the ``meta`` of the answer.
+Make = Callable[[State, Caller, Json], tuple[Record, Json | None]]
+
+#: The body of an operation that takes none.
+NOTHING: Shape = {}
+
+
+def update_handler(
+    family: str,
+    change: Change,
+    shape: Shape = NOTHING,
+    *,
+    event: str | None = None,
+    status: int = 200,
+    object_type: str | None = None,
+) -> Handler:
+    """Return the handler that changes one object of a family."""
+
+    def updated(state: State, request: Request) -> Response:
+        check_query(state, request, ONE)
+        check_include(request, family)
+        record = requested_record(
+            state, request, family, "write", object_type=object_type
+        )
+        body = read_body(request, shape, state.switches)
+        refuse_redacted(record)
+        meta = change(state, record, body)
+        mark_updated(state, record)
+        if event is not None:
+            emit(state, record, event)
+        return render_one(state, record, request, status=status, meta=meta)
+
+    return updated
+
+
+def create_handler(
+    family: str, make: Make, shape: Shape, *, event: str | None = None
+) -> Handler:
+    """Return the handler that makes one object of a family."""
+
+    def made(state: State, request: Request) -> Response:
+        check_query(state, request, ONE)
+        check_include(request, family)
+        require_write_permission(request.caller, family)
+        body = read_body(request, shape, state.switches)
+        record, meta = make(state, request.caller, body)
+        if event is not None:
+            emit(state, record, event)
+        return render_one(state, record, request, status=201, meta=meta)
+
+    return made
+
+
+def require_write_permission(caller: Caller, family: str) -> None:
+    """Refuse with 403 who may not write this family at large."""
+    if not caller.may(permission_of(family, "write"), ""):
+        raise ApiError(403, "the credential may not make or change such objects")
+
+
+def mark_updated(state: State, record: Record) -> None:
+    """Note that an object was changed just now."""
+    record.changed_at = state.runtime.now()
+    if "updated-at" in record.attributes:
+        record.attributes["updated-at"] = timestamp(record.changed_at)
+    record.invalidate()
+
+
+def is_redacted(record: Record) -> bool:
+    """Return whether the personal data of an object are gone."""
+    internal = record.internal.get("redacted")
+    return bool(record.attributes.get("redacted-at") or internal)
+
+
+def refuse_redacted(record: Record) -> None:
+    """Refuse with 409 to change what was redacted."""
+    if is_redacted(record):
+        raise ApiError(409, title=f"{record.family.title()} already redacted")
+
+
+def conflict(state: State, details: str) -> ApiError:
+    """Return the refusal of a change that the object's state does not allow."""
+    return ApiError(state.switches.state_conflict_status, details)
+
+
+def referenced_record(
+    state: State, record_id: str, owner: Record | Caller, *families: str
+) -> Record:
+    """Return the object that a body names, of the same owner.
+
+    Raises:
+        ApiError: where the switches say so, for one that is not there.
+    """
+    environment = owner.owner if isinstance(owner, Record) else owner.environment
+    for family in families:
+        record = state.records.owned(family, record_id, environment)
+        if record is not None:
+            return record
+    raise ApiError(
+        state.switches.unknown_reference_status, "an object is named that is not found"
+    )
+
+
+def attributes_of(body: Json) -> Json:
+    """Return ``data.attributes`` of a body that was read."""
+    attributes: Json = body.get("data", {}).get("attributes", {})
+    return attributes
+
+
+def meta_of(body: Json) -> Json:
+    """Return ``meta`` of a body that was read."""
+    meta: Json = body.get("meta", {})
+    return meta
+
+
+def unless_null(given: Json) -> Json:
+    """Return what is not null."""
+    return {name: value for name, value in given.items() if value is not None}

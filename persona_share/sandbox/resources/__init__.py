@@ -1,0 +1,1 @@
+"""The objects of the API: one module per resource, with its schema and handlers."""

@@ -1,0 +1,318 @@
+"""Accounts: one for each person."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from persona_share.model.ids import is_id
+from persona_share.sandbox.jsonapi.body import (
+    DATE,
+    OBJECT,
+    STRING,
+    STRING_OR_NULL,
+    STRINGS,
+    STRINGS_OR_NULL,
+    Nullable,
+    Shape,
+)
+from persona_share.sandbox.jsonapi.create import (
+    kebab_keys,
+    relationship,
+    timestamp,
+    typed_fields,
+)
+from persona_share.sandbox.jsonapi.field_values import field_values
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    tag_routes,
+)
+from persona_share.sandbox.jsonapi.query import Filters, equals
+from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
+from persona_share.sandbox.jsonapi.search import (
+    of_attribute,
+    of_fields,
+    of_relationship,
+    search_handler,
+)
+from persona_share.sandbox.jsonapi.update import (
+    attributes_of,
+    conflict,
+    create_handler,
+    mark_updated,
+    meta_of,
+    referenced_record,
+    update_handler,
+)
+from persona_share.sandbox.resources import relations
+from persona_share.sandbox.responses import ApiError
+from persona_share.sandbox.state.fake_people import Person, fake_person
+from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.requests import Caller
+from persona_share.sandbox.state.state import State
+
+
+#: The usual fields and their kinds.
+USUAL: Final = {
+    "name": "bag",
+    "address": "bag",
+    "identification_numbers": "rows",
+    "birthdate": "date",
+    "phone_number": "text",
+    "email_address": "text",
+    "selfie_photo": "file",
+}
+
+
+def add_account(
+    state: State,
+    owner: Environment,
+    attributes: dict[str, Any],
+    person: Person | None = None,
+) -> ObjectRef:
+    """Create an account; what ``attributes`` names replaces what the generator say."""
+    given = kebab_keys(attributes)
+    account_id = given.pop("id", None)
+    person = person or fake_person(state.runtime.stream("people"))
+    fields = _fields(lambda name: getattr(person, name))
+    fields |= typed_fields(given.pop("fields", {}))
+    record = new_account(state, owner, fields, given, account_id)
+    return ObjectRef(record.id, record.type)
+
+
+def new_account(
+    state: State,
+    owner: Environment,
+    fields: Json,
+    attributes: Json,
+    account_id: str | None = None,
+) -> Record:
+    """Create an account of just what is given."""
+    now = timestamp(state.runtime.now())
+    made: Json = {
+        "reference-id": None,
+        "account-type-name": "User",
+        "account-status": "Default",
+        "created-at": now,
+        "updated-at": now,
+        "redacted-at": None,
+        "tags": [],
+        "fields": blank_fields() | fields,
+    }
+    account_id = account_id or state.runtime.new_id("act")
+    kind = {"account-type": relationship("account-type", state.runtime.new_id("acttp"))}
+    record = Record(account_id, "account", made | attributes, kind, owner)
+    state.records.add(record)
+    return record
+
+
+def blank_fields() -> Json:
+    """Return the usual fields, empty."""
+    return _fields(lambda _name: None)
+
+
+def _fields(known: Callable[[str], str | None]) -> Json:
+    def text(value: str | None) -> Json:
+        return {"type": "string", "value": value}
+
+    def bag(**parts: str | None) -> Json:
+        return {"type": "hash", "value": {k: text(v) for k, v in parts.items()}}
+
+    return {
+        "name": bag(first=known("first"), middle=known("middle"), last=known("last")),
+        "address": bag(
+            street_1=known("street"),
+            street_2=known("unit"),
+            subdivision=known("region"),
+            city=known("town"),
+            postal_code=known("postal_code"),
+            country_code="US" if known("town") else None,
+        ),
+        "identification_numbers": {"type": "array", "value": []},
+        "birthdate": {"type": "date", "value": known("birthdate")},
+        "phone_number": text(known("phone")),
+        "email_address": text(known("email")),
+        "selfie_photo": {"type": "file", "value": None},
+    }
+
+
+_PHOTO: Final[Shape] = {"data": STRING, "filename": STRING}
+#: Attributes that stand for a field, and for a part of it.
+_FLAT: Final = {
+    "birthdate": ("birthdate", None),
+    "phone-number": ("phone_number", None),
+    "email-address": ("email_address", None),
+    "name-first": ("name", "first"),
+    "name-middle": ("name", "middle"),
+    "name-last": ("name", "last"),
+    "address-street-1": ("address", "street_1"),
+    "address-street-2": ("address", "street_2"),
+    "address-city": ("address", "city"),
+    "address-subdivision": ("address", "subdivision"),
+    "address-postal-code": ("address", "postal_code"),
+    "country-code": ("address", "country_code"),
+}
+_SHARED: Final[dict[str, Shape]] = {
+    "account-status": STRING,
+    "reference-id": STRING,
+    "selfie-photo": {"data": _PHOTO},
+    "tags": STRINGS_OR_NULL,
+    "social-security-number": STRING,
+    "fields": OBJECT,
+    **dict.fromkeys(_FLAT, STRING),
+    "birthdate": DATE,
+}
+CREATE: Final[Shape] = {
+    "data": {"attributes": {"account-type-id": STRING, **_SHARED}},
+    "meta": {"upsert-by": STRING_OR_NULL},
+}
+UPDATE: Final[Shape] = {
+    "data": {"attributes": {**_SHARED, "selfie-photo": {"data": Nullable(_PHOTO)}}}
+}
+CONSOLIDATE: Final[Shape] = {"meta*": {"source-account-ids*": STRINGS}}
+RUN_ACTION: Final[Shape] = {
+    "data*": {"account-action-id*": STRING, "parameters": OBJECT}
+}
+
+_MOST_SOURCES: Final = 100
+
+
+def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
+    """Create an account, or find it again where the body asks for that."""
+    given, upsert_by = attributes_of(body), body.get("meta", {}).get("upsert-by")
+    if upsert_by is not None:
+        retry = _known(state, caller, given, upsert_by)
+        if retry is not None:
+            update(state, retry, body)
+            mark_updated(state, retry)
+            return retry, None
+    record = new_account(
+        state, caller.environment, _changed_fields(state, blank_fields(), given), {}
+    )
+    if "account-type-id" in given:
+        kind = relationship("account-type", given["account-type-id"])
+        record.relationships["account-type"] = kind
+    _plain(record, given)
+    return record, None
+
+
+def _known(state: State, caller: Caller, given: Json, by: str) -> Record | None:
+    if by.replace("_", "-") != "reference-id" or "reference-id" not in given:
+        raise ApiError(
+            422, "meta.upsert_by must be reference-id, and one must be given"
+        )
+    for record in state.records.listed("account", caller):
+        if record.attributes["reference-id"] == given["reference-id"]:
+            return record
+    return None
+
+
+def update(state: State, record: Record, body: Json) -> None:
+    """Replace what the body names; fields are merged."""
+    given = attributes_of(body)
+    record.attributes["fields"] |= _changed_fields(
+        state, record.attributes["fields"], given
+    )
+    _plain(record, given)
+
+
+def _changed_fields(state: State, known: Json, given: Json) -> Json:
+    """Return the fields that the body changes, all of them or a refusal."""
+    field_changes = field_values(state, given.get("fields", {}), USUAL)
+    for name, (field, part) in _FLAT.items():
+        if name not in given:
+            continue
+        now = field_changes.get(field) or known[field]
+        text = given[name]
+        if part is not None:
+            inner = now["value"] if isinstance(now["value"], dict) else {}
+            text = {**inner, part: {"type": "string", "value": text}}
+        field_changes[field] = {**now, "value": text}
+    photo = given.get("selfie-photo", {}).get("data")
+    if photo is not None:
+        field_changes |= field_values(state, {"selfie_photo": photo}, USUAL)
+    return field_changes
+
+
+def _plain(record: Record, given: Json) -> None:
+    for name in ("account-status", "reference-id", "tags"):
+        if given.get(name) is not None:
+            record.attributes[name] = given[name]
+
+
+def consolidate(state: State, record: Record, body: Json) -> None:
+    """Take over what belongs to other accounts, which are then archived."""
+    ids = meta_of(body)["source-account-ids"]
+    if not 0 < len(ids) <= _MOST_SOURCES or record.id in ids:
+        raise ApiError(422, "meta.source_account_ids must name other accounts")
+    sources = [referenced_record(state, each, record, "account") for each in ids]
+    if any(each.internal.get("archived") for each in [record, *sources]):
+        raise conflict(state, "an account was consolidated before")
+    for source in sources:
+        source.internal["archived"] = True
+        mark_updated(state, source)
+    validated = {source.id for source in sources}
+    for related_records in state.records:
+        account = related_records.relationships.get("account")
+        if account and account["data"] and account["data"]["id"] in validated:
+            related_records.relationships["account"] = {"data": record.name}
+            mark_updated(state, related_records)
+
+
+def run_action(state: State, _record: Record, body: Json) -> Json:
+    """Return the workflow run that an action began."""
+    if not is_id(body["data"]["account-action-id"]):
+        raise ApiError(400, "data.account_action_id is no id")
+    return {"workflow-run-id": state.runtime.new_id("wfr")}
+
+
+FILTERS: Final[Filters] = {"reference-id": equals("reference-id")}
+_ACCOUNT: Final = "/accounts/{account-id}"
+_SEARCHED: Final = {
+    "created_at": of_attribute("created-at"),
+    "updated_at": of_attribute("updated-at"),
+    "type": of_relationship("account-type"),
+    "status": of_attribute("account-status"),
+    "fields.*": of_fields,
+}
+ROUTES: Final[Routes] = {
+    "GET /accounts": Operation("list-all-accounts", list_handler("account", FILTERS)),
+    "POST /accounts": Operation(
+        "create-an-account",
+        create_handler("account", create, CREATE, event="account.created"),
+    ),
+    "POST /accounts/search": Operation(
+        "search-accounts", search_handler("account", _SEARCHED)
+    ),
+    f"GET {_ACCOUNT}": Operation("retrieve-an-account", retrieve_handler("account")),
+    f"PATCH {_ACCOUNT}": Operation(
+        "update-an-account", update_handler("account", update, UPDATE)
+    ),
+    **redact_route("account", _ACCOUNT, "redact-an-account"),
+    f"GET {_ACCOUNT}/relations": Operation(
+        "accounts-list-all-relations", relations.list_relations
+    ),
+    f"POST {_ACCOUNT}/add-relation": Operation(
+        "accounts-add-relation",
+        update_handler("account", relations.add, relations.RELATION),
+    ),
+    f"POST {_ACCOUNT}/remove-relation": Operation(
+        "accounts-remove-relation",
+        update_handler("account", relations.remove, relations.RELATION),
+    ),
+    f"POST {_ACCOUNT}/consolidate": Operation(
+        "consolidate-into-an-account",
+        update_handler("account", consolidate, CONSOLIDATE, status=202),
+    ),
+    f"POST {_ACCOUNT}/run-action": Operation(
+        "runAccountAction", update_handler("account", run_action, RUN_ACTION)
+    ),
+    **tag_routes(
+        "account",
+        _ACCOUNT,
+        "accounts-add-tag",
+        "accounts-remove-tag",
+        "accounts-set-all-tags",
+    ),
+}

@@ -1,0 +1,305 @@
+"""Cases: what somebody looks into, and the objects that belong to it."""
+
+from typing import Any, Final
+
+from persona_share.sandbox.jsonapi.body import (
+    NUMBER_OR_NULL,
+    OBJECT,
+    STRING,
+    STRING_OR_NULL,
+    STRINGS,
+    STRINGS_OR_NULL,
+    Shape,
+)
+from persona_share.sandbox.jsonapi.create import (
+    kebab_keys,
+    relationship,
+    timestamp,
+    timestamp_in,
+    typed_fields,
+)
+from persona_share.sandbox.jsonapi.field_values import field_values, stored_upload
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    tag_routes,
+)
+from persona_share.sandbox.jsonapi.query import Filters, is_one_of, relates_to
+from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
+from persona_share.sandbox.jsonapi.search import (
+    of_attribute,
+    of_fields,
+    of_relationship,
+    search_handler,
+)
+from persona_share.sandbox.jsonapi.update import (
+    attributes_of,
+    create_handler,
+    meta_of,
+    referenced_record,
+    update_handler,
+)
+from persona_share.sandbox.responses import ApiError
+from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.requests import Caller
+from persona_share.sandbox.state.state import State
+
+
+#: The relationship that an object of a family goes into.
+CASE_RELATIONSHIPS: Final = {
+    "account": "accounts",
+    "inquiry": "inquiries",
+    "report": "reports",
+    "transaction": "txns",
+    "verification": "verifications",
+}
+_NULL_ATTRIBUTES: Final = (
+    "resolution",
+    "assigned-at",
+    "resolved-at",
+    "redacted-at",
+    "sla-expires-at",
+    "assignee-id",
+    "assigner-id",
+    "assigner-type",
+    "resolver-id",
+    "resolver-type",
+    "updater-id",
+    "updater-type",
+)
+
+
+def add_case(state: State, owner: Environment, attributes: dict[str, Any]) -> ObjectRef:
+    """Create a case; ``objects=`` are ids of the owner's that belong to it.
+
+    Raises:
+        ValueError: where the owner has no such object.
+    """
+    given = kebab_keys(attributes)
+    given["fields"] = typed_fields(given.get("fields", {}))
+    case_id, objects = given.pop("id", None), given.pop("objects", ())
+    related_records = [state.records.get(each) for each in objects]
+    known = [each for each in related_records if each and each.owner is owner]
+    if len(known) != len(related_records) or any(
+        each.family not in CASE_RELATIONSHIPS for each in known
+    ):
+        message = "there is no object of this id to belong to a case"
+        raise ValueError(message)
+    record = new_case(state, owner, given, case_id=case_id)
+    for each in known:
+        record.relationships[CASE_RELATIONSHIPS[each.family]]["data"].append(each.name)
+    return ObjectRef(record.id, record.type)
+
+
+def new_case(
+    state: State,
+    owner: Environment,
+    attributes: Json,
+    template: str | None = None,
+    *,
+    case_id: str | None = None,
+) -> Record:
+    """Create a case of just what is given."""
+    now = timestamp(state.runtime.now())
+    number = state.runtime.stream("cases").randrange(100, 10_000)
+    made: Json = {
+        "status": "open",
+        "name": f"SBX-{number}",
+        **dict.fromkeys(_NULL_ATTRIBUTES),
+        "created-at": now,
+        "updated-at": now,
+        "creator-id": None,
+        "creator-type": "api-key",
+        "tags": [],
+        "fields": {},
+        "attachments": [],
+    }
+    template = template or state.runtime.new_id("ctmpl")
+    related_records: dict[str, Json] = {
+        name: {"data": []} for name in CASE_RELATIONSHIPS.values()
+    }
+    related_records |= {
+        "case-comments": {"data": []},
+        "case-template": relationship("case-template", template),
+        "case-queue": {"data": None},
+    }
+    case_id = case_id or state.runtime.new_id("case")
+    record = Record(case_id, "case", made | attributes, related_records, owner)
+    state.records.add(record)
+    return record
+
+
+CREATE: Final[Shape] = {
+    "data*": {
+        "attributes": {
+            "case-template-id*": STRING,
+            "creator-email-address": STRING,
+            "case-queue-id": STRING,
+            "fields": OBJECT,
+        }
+    },
+    "meta": {"object-ids": STRINGS, "sla-expires-in-seconds": NUMBER_OR_NULL},
+}
+UPDATE: Final[Shape] = {
+    "data": {
+        "attributes": {
+            "attachments": [{"data": STRING, "filename": STRING}],
+            "case-queue-id": STRING_OR_NULL,
+            "fields": OBJECT,
+        }
+    },
+    "meta": {"sla-expires-in-seconds": NUMBER_OR_NULL},
+}
+OBJECTS: Final[Shape] = {"meta": {"object-ids": STRINGS_OR_NULL}}
+ASSIGN: Final[Shape] = {"meta*": {"user-email-address*": STRING}}
+STATUS: Final[Shape] = {"meta": {"status*": STRING}}
+
+
+def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
+    """Create a case of a template."""
+    given, meta = attributes_of(body), meta_of(body)
+    if "case-template-id" not in given:
+        raise ApiError(400, "data.attributes.case_template_id is missing")
+    attributes: Json = {"fields": field_values(state, given.get("fields", {}), {})}
+    if "creator-email-address" in given:
+        attributes["creator-id"] = given["creator-email-address"]
+        attributes["creator-type"] = "user"
+    if meta.get("sla-expires-in-seconds") is not None:
+        attributes["sla-expires-at"] = timestamp_in(
+            state, meta["sla-expires-in-seconds"]
+        )
+    related_records = [
+        referenced_record(state, each, caller, *CASE_RELATIONSHIPS)
+        for each in meta.get("object-ids", ())
+    ]
+    record = new_case(state, caller.environment, attributes, given["case-template-id"])
+    _queue(record, given.get("case-queue-id"))
+    for each in related_records:
+        _put(record, each)
+    return record, None
+
+
+def update(state: State, record: Record, body: Json) -> None:
+    """Replace what the body names; fields and attachments are added."""
+    given, meta = attributes_of(body), meta_of(body)
+    fields = field_values(state, given.get("fields", {}), {})
+    files = [
+        stored_upload(state, each.get("data", ""), each.get("filename", "file.bin"))
+        for each in given.get("attachments", ())
+    ]
+    record.attributes["fields"] |= fields
+    record.attributes["attachments"].extend(files)
+    if "case-queue-id" in given:
+        _queue(record, given["case-queue-id"])
+    if "sla-expires-in-seconds" in meta:
+        seconds = meta["sla-expires-in-seconds"]
+        until = None if seconds is None else timestamp_in(state, seconds)
+        record.attributes["sla-expires-at"] = until
+
+
+def add_objects(state: State, record: Record, body: Json) -> None:
+    """Put objects into a case."""
+    for related_records in _objects(state, record, body):
+        _put(record, related_records)
+
+
+def remove_objects(state: State, record: Record, body: Json) -> None:
+    """Take objects out of a case."""
+    for related_records in _objects(state, record, body):
+        references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
+            "data"
+        ]
+        if related_records.name in references:
+            references.remove(related_records.name)
+
+
+def _objects(state: State, record: Record, body: Json) -> list[Record]:
+    ids = meta_of(body).get("object-ids") or ()
+    return [referenced_record(state, each, record, *CASE_RELATIONSHIPS) for each in ids]
+
+
+def assign(state: State, record: Record, body: Json) -> None:
+    """Give a case to a user, whose id comes from the address."""
+    address: str = meta_of(body)["user-email-address"]
+    record.attributes |= {
+        "assignee-id": f"user_{state.runtime.digest(address)}",
+        "assigned-at": timestamp(state.runtime.now()),
+        "assigner-type": "api-key",
+    }
+
+
+def set_status(state: State, record: Record, body: Json) -> None:
+    """Set the status of a case, any word of its template."""
+    status = meta_of(body).get("status")
+    if status is None:
+        raise ApiError(400, "meta.status is missing")
+    record.attributes["status"] = status
+    resolved = status.lower() in {"resolved", "approved", "declined"}
+    now = timestamp(state.runtime.now()) if resolved else None
+    record.attributes |= {
+        "resolved-at": now,
+        "resolution": status if resolved else None,
+    }
+
+
+def _put(record: Record, related_records: Record) -> None:
+    references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
+        "data"
+    ]
+    if related_records.name not in references:
+        references.append(related_records.name)
+
+
+def _queue(record: Record, queue_id: str | None) -> None:
+    queue = {"data": None} if queue_id is None else relationship("case-queue", queue_id)
+    record.relationships["case-queue"] = queue
+
+
+FILTERS: Final[Filters] = {
+    "status": is_one_of("status"),
+    "case-template-id": relates_to("case-template"),
+    "account-id": relates_to("accounts"),
+    "reference-id": lambda record, value: record.internal.get("reference-id") == value,
+    "inquiry-id": relates_to("inquiries"),
+    "report-id": relates_to("reports"),
+}
+_CASE: Final = "/cases/{case-id}"
+_SEARCHED: Final = {
+    "template": of_relationship("case-template"),
+    "status": of_attribute("status"),
+    "created_at": of_attribute("created-at"),
+    "updated_at": of_attribute("updated-at"),
+    "resolved_at": of_attribute("resolved-at"),
+    "sla_expires_at": of_attribute("sla-expires-at"),
+    "assignee": of_attribute("assignee-id"),
+    "case_queue": of_relationship("case-queue"),
+    "resolver": of_attribute("resolver-id"),
+    "fields.*": of_fields,
+}
+ROUTES: Final[Routes] = {
+    "GET /cases": Operation("list-all-cases", list_handler("case", FILTERS)),
+    "POST /cases": Operation(
+        "create-a-case", create_handler("case", create, CREATE, event="case.created")
+    ),
+    "POST /cases/search": Operation("search-cases", search_handler("case", _SEARCHED)),
+    f"GET {_CASE}": Operation("retrieve-case", retrieve_handler("case")),
+    f"PATCH {_CASE}": Operation(
+        "update-a-case", update_handler("case", update, UPDATE)
+    ),
+    **redact_route("case", _CASE, "redact-a-case"),
+    f"POST {_CASE}/add-objects": Operation(
+        "add-persona-objects", update_handler("case", add_objects, OBJECTS)
+    ),
+    f"POST {_CASE}/remove-objects": Operation(
+        "remove-persona-objects", update_handler("case", remove_objects, OBJECTS)
+    ),
+    f"POST {_CASE}/assign": Operation(
+        "assign-a-case", update_handler("case", assign, ASSIGN)
+    ),
+    f"POST {_CASE}/set-status": Operation(
+        "set-status-for-a-case", update_handler("case", set_status, STATUS)
+    ),
+    **tag_routes("case", _CASE, "add-tag", "remove-tag", "set-tags"),
+}

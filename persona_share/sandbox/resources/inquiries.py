@@ -1,0 +1,641 @@
+"""Inquiries, with about 9 kB of JSON each, as a long template would give."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from persona_share.sandbox.jsonapi.body import (
+    BOOLEAN,
+    INTEGER,
+    INTEGER_OR_NULL,
+    OBJECT_OR_NULL,
+    STRING,
+    STRING_OR_NULL,
+    STRINGS,
+    STRINGS_OR_NULL,
+    Shape,
+)
+from persona_share.sandbox.jsonapi.create import (
+    kebab_keys,
+    relationship,
+    relationship_to,
+    timestamp,
+    timestamp_in,
+    typed_fields,
+)
+from persona_share.sandbox.jsonapi.events import emit
+from persona_share.sandbox.jsonapi.field_values import field_values
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    tag_routes,
+)
+from persona_share.sandbox.jsonapi.query import (
+    Filters,
+    created_since,
+    created_until,
+    equals,
+    has_id,
+    is_one_of,
+    relates_to,
+)
+from persona_share.sandbox.jsonapi.read import (
+    list_handler,
+    print_handler,
+    retrieve_handler,
+)
+from persona_share.sandbox.jsonapi.search import (
+    of_attribute,
+    of_relationship,
+    search_handler,
+)
+from persona_share.sandbox.jsonapi.update import (
+    Change,
+    attributes_of,
+    conflict,
+    create_handler,
+    meta_of,
+    referenced_record,
+    unless_null,
+    update_handler,
+)
+from persona_share.sandbox.resources.accounts import new_account
+from persona_share.sandbox.resources.inquiry_sessions import (
+    expire_sessions,
+    new_session,
+    one_time_link,
+)
+from persona_share.sandbox.resources.verifications import add_verification
+from persona_share.sandbox.responses import ApiError
+from persona_share.sandbox.runtime import Random
+from persona_share.sandbox.state.fake_people import Person, fake_person, words
+from persona_share.sandbox.state.organizations import CREDENTIAL_PREFIX, Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.requests import Caller
+from persona_share.sandbox.state.state import State
+
+
+#: The statuses that come after completion, and the moment each one sets.
+MOMENTS: Final[dict[str, tuple[str, ...]]] = {
+    "created": (),
+    "pending": ("started-at",),
+    "expired": ("started-at", "expired-at"),
+    "failed": ("started-at", "failed-at"),
+    "completed": ("started-at", "completed-at"),
+    "needs_review": ("started-at", "completed-at", "marked-for-review-at"),
+    "approved": ("started-at", "completed-at", "decisioned-at"),
+    "declined": ("started-at", "completed-at", "decisioned-at"),
+}
+#: The usual fields and their kinds.
+USUAL: Final = {
+    **dict.fromkeys(words("name-first name-middle name-last"), "text"),
+    **dict.fromkeys(words("address-street-1 address-street-2 address-city"), "text"),
+    **dict.fromkeys(words("address-subdivision address-postal-code"), "text"),
+    "address-country-code": "text",
+    "birthdate": "date",
+    **dict.fromkeys(words("email-address phone-number identification-number"), "text"),
+}
+_ALL_MOMENTS: Final = (
+    "started-at",
+    "expires-at",
+    "completed-at",
+    "failed-at",
+    "marked-for-review-at",
+    "decisioned-at",
+    "expired-at",
+    "redacted-at",
+)
+
+
+def add_inquiry(
+    state: State,
+    owner: Environment,
+    attributes: dict[str, Any],
+    person: Person | None = None,
+) -> ObjectRef:
+    """Create an inquiry, completed unless ``status`` says otherwise.
+
+    ``account=`` names an account of the same owner.
+    """
+    given = kebab_keys(attributes)
+    inquiry_id = given.pop("id", None) or state.runtime.new_id("inq")
+    account = given.pop("account", None)
+    person = person or fake_person(state.runtime.stream("people"))
+    fields = fields_of(person, state.runtime.stream("fields"))
+    fields |= typed_fields(given.pop("fields", {}))
+    related_records = {}
+    if account is not None:
+        related_records["account"] = relationship_to(state, account, "account", owner)
+    record = new_inquiry(
+        state,
+        owner,
+        status=given.get("status", "completed"),
+        fields=fields,
+        attributes=given,
+        related_records=related_records,
+        inquiry_id=inquiry_id,
+    )
+    new_session(state, record)
+    return ObjectRef(record.id, record.type)
+
+
+def new_inquiry(
+    state: State,
+    owner: Environment,
+    *,
+    status: str,
+    fields: Json,
+    attributes: Json,
+    related_records: dict[str, Json],
+    inquiry_id: str | None = None,
+) -> Record:
+    """Create an inquiry without a session."""
+    record = Record(
+        inquiry_id or state.runtime.new_id("inq"),
+        "inquiry",
+        _attributes(state, status, fields) | attributes,
+        _relationships(state) | related_records,
+        owner,
+    )
+    state.records.add(record)
+    return record
+
+
+def blank_fields() -> Json:
+    """Return the usual fields, empty."""
+    return {
+        name: {"type": "date" if kind == "date" else "string", "value": None}
+        for name, kind in USUAL.items()
+    }
+
+
+def _attributes(state: State, status: str, fields: Json) -> Json:
+    now = timestamp(state.runtime.now())
+    moments = dict.fromkeys(_ALL_MOMENTS) | dict.fromkeys(MOMENTS.get(status, ()), now)
+    return {
+        "status": status,
+        "reference-id": None,
+        "note": None,
+        "behaviors": behaviors(state.runtime.stream("behaviors")),
+        "tags": [],
+        "creator": "sandbox@example.com",
+        "reviewer-comment": None,
+        "created-at": now,
+        "updated-at": now,
+        **moments,
+        "previous-step-name": "start",
+        "next-step-name": "success" if moments["completed-at"] else "verification",
+        "fields": fields,
+    }
+
+
+def _relationships(state: State) -> dict[str, Json]:
+    return {
+        "account": {"data": None},
+        "template": {"data": None},
+        "inquiry-template": relationship(
+            "inquiry-template", state.runtime.new_id("itmpl")
+        ),
+        "inquiry-template-version": relationship(
+            "inquiry-template-version", state.runtime.new_id("itmplv")
+        ),
+        "transaction": {"data": None},
+        "reviewer": {"data": None},
+        "reports": {"data": []},
+        "verifications": {"data": []},
+        "sessions": {"data": []},
+        "documents": {"data": []},
+        "selfies": {"data": []},
+    }
+
+
+_YES_OR_NO: Final = (
+    "accepts-terms-of-service",
+    "accepts-electronic-communication",
+    "acts-on-own-behalf",
+    "has-additional-citizenship",
+    "has-changed-name",
+    "holds-public-office",
+    "is-beneficial-owner",
+    "is-tax-resident-elsewhere",
+    "lives-at-mailing-address",
+    "plans-cross-border-transfers",
+    "receives-marketing-by-email",
+    "related-to-public-official",
+    "uses-intermediary-bank",
+)
+_SENTENCES: Final = (
+    "account-opening-reason",
+    "additional-income-description",
+    "business-activity-description",
+    "description-of-relationship-to-beneficiary",
+    "expected-account-activity",
+    "expected-countries-of-transfer",
+    "explanation-of-address-difference",
+    "main-source-of-funds",
+    "main-source-of-wealth",
+    "nature-of-employment",
+    "previous-employment-history",
+    "remarks-of-the-applicant",
+    "remarks-of-the-interviewer",
+    "supporting-documents-overview",
+    "tax-identification-explanation",
+)
+_NUMBERS: Final = (
+    "expected-monthly-deposits",
+    "expected-monthly-withdrawals",
+    "gross-annual-income",
+    "household-size",
+    "largest-expected-transfer",
+    "liquid-net-worth",
+    "months-at-current-address",
+    "months-at-current-employer",
+    "number-of-dependants",
+    "total-net-worth",
+)
+_WORDS: Final = words(
+    "salary from a workshop that restores old instruments and sells them abroad "
+    "savings held since the sale of a small orchard and two cottages by the river "
+    "regular payments for teaching evening classes in drawing and letter carving"
+)
+_BEHAVIORS: Final = (
+    "autofill-cancels",
+    "autofill-starts",
+    "debugger-attached",
+    "devtools-open",
+    "distraction-events",
+    "hesitation-count",
+    "hesitation-time",
+    "mobile-sdk-version-less-than-minimum-count",
+    "request-spoof-attempts",
+    "shortcut-copies",
+    "shortcut-pastes",
+    "user-agent-spoof-attempts",
+)
+
+
+def fields_of(person: Person, dice: Random) -> Json:
+    """Return some seventy filled fields."""
+    return _usual(person) | _addresses(person) | _employment(person) | _answers(dice)
+
+
+def behaviors(dice: Random) -> Json:
+    """Return counters of how the form was filled in."""
+    counters: Json = {name: dice.randrange(9) for name in _BEHAVIORS}
+    return counters | {"completion-time": round(dice.uniform(20, 600), 3)}
+
+
+def _text(value: str | None) -> Json:
+    return {"type": "string", "value": value}
+
+
+def _usual(person: Person) -> Json:
+    return {
+        "name-first": _text(person.first),
+        "name-middle": _text(person.middle),
+        "name-last": _text(person.last),
+        "address-street-1": _text(person.street),
+        "address-street-2": _text(person.unit),
+        "address-city": _text(person.town),
+        "address-subdivision": _text(person.region),
+        "address-postal-code": _text(person.postal_code),
+        "address-country-code": _text("US"),
+        "birthdate": {"type": "date", "value": person.birthdate},
+        "email-address": _text(person.email),
+        "phone-number": _text(person.phone),
+        "identification-number": _text(person.number),
+    }
+
+
+def _addresses(person: Person) -> Json:
+    parts = {
+        "street-1": person.street,
+        "street-2": person.unit,
+        "city": person.town,
+        "subdivision": person.region,
+        "postal-code": person.postal_code,
+        "country-code": "US",
+    }
+    kinds = ("mailing-address", "previous-address", "employer-address")
+    return {f"{k}-{name}": _text(value) for k in kinds for name, value in parts.items()}
+
+
+def _employment(person: Person) -> Json:
+    return {
+        "employer-name": _text(person.firm),
+        "occupation": _text(person.trade),
+        "emergency-contact-name": _text(f"{person.middle} {person.last}"),
+        "emergency-contact-phone-number": _text(person.phone),
+        "selected-country-code": _text("US"),
+        "selected-id-class": _text("dl"),
+    }
+
+
+def _answers(dice: Random) -> Json:
+    choices: Json = {
+        name: {"type": "boolean", "value": dice.random() < 0.5}  # noqa: PLR2004 - a coin
+        for name in _YES_OR_NO
+    }
+    figures: Json = {
+        name: {"type": "number", "value": dice.randrange(1, 90_000)}
+        for name in _NUMBERS
+    }
+    sentences: Json = {name: _text(_sentence(dice)) for name in _SENTENCES}
+    return choices | figures | sentences
+
+
+def _sentence(dice: Random) -> str:
+    return " ".join(dice.choices(_WORDS, k=31)).capitalize() + "."
+
+
+CREATE: Final[Shape] = {
+    "data*": {
+        "attributes*": {
+            **dict.fromkeys(
+                (
+                    "template-id",
+                    "inquiry-template-id",
+                    "inquiry-template-version-id",
+                    "reference-id",
+                    "account-id",
+                    "creator-email-address",
+                    "theme-id",
+                    "theme-set-id",
+                    "redirect-uri",
+                    "note",
+                    "initial-step-name",
+                ),
+                STRING_OR_NULL,
+            ),
+            "fields": OBJECT_OR_NULL,
+            "tags": STRINGS_OR_NULL,
+        }
+    },
+    "meta": {
+        "auto-create-account": BOOLEAN,
+        "auto-create-account-type-id": STRING,
+        "auto-create-account-reference-id": STRING,
+        "auto-create-inquiry-session": BOOLEAN,
+        "auto-create-one-time-link": BOOLEAN,
+        "expiration-after-create-interval-seconds": INTEGER_OR_NULL,
+        "expiration-after-start-interval-seconds": INTEGER_OR_NULL,
+        "expiration-after-resume-interval-seconds": INTEGER_OR_NULL,
+        "one-time-link-expiration-seconds": INTEGER_OR_NULL,
+    },
+}
+UPDATE: Final[Shape] = {
+    "data": {
+        "attributes": {
+            "note": STRING_OR_NULL,
+            "fields": OBJECT_OR_NULL,
+            "tags": STRINGS,
+            "redirect-uri": STRING_OR_NULL,
+        }
+    }
+}
+DECISION: Final[Shape] = {"meta": {"comment": STRING}}
+ONE_TIME_LINK: Final[Shape] = {"meta": {"expires-in-seconds": INTEGER}}
+
+
+_UNFINISHED: Final = frozenset({"created", "pending", "expired"})
+_TEMPLATES: Final = {
+    "template-id": "template",
+    "inquiry-template-id": "inquiry-template",
+    "inquiry-template-version-id": "inquiry-template-version",
+}
+
+
+def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
+    """Create an inquiry that nobody has begun."""
+    given, meta = unless_null(attributes_of(body)), unless_null(meta_of(body))
+    fields = blank_fields() | field_values(state, given.get("fields", {}), USUAL)
+    related_records = _related_records(state, caller, given, meta)
+    attributes = {
+        "note": given.get("note"),
+        "reference-id": given.get("reference-id"),
+        "tags": given.get("tags", []),
+        "creator": given.get("creator-email-address", "API"),
+    }
+    seconds = meta.get("expiration-after-create-interval-seconds")
+    if seconds is not None:
+        attributes["expires-at"] = timestamp_in(state, seconds)
+    record = new_inquiry(
+        state,
+        caller.environment,
+        status="created",
+        fields=fields,
+        attributes=attributes,
+        related_records=related_records,
+    )
+    return record, _session_meta(state, record, meta)
+
+
+def _related_records(state: State, caller: Caller, given: Json, meta: Json) -> Json:
+    related_records = {
+        name: relationship(name, given[key])
+        for key, name in _TEMPLATES.items()
+        if key in given
+    }
+    if "account-id" in given:
+        related_records["account"] = {
+            "data": referenced_record(
+                state, given["account-id"], caller, "account"
+            ).name
+        }
+    elif meta.get("auto-create-account"):
+        relationship_to = meta.get("auto-create-account-reference-id")
+        relationship_to = relationship_to or given.get("reference-id")
+        account = new_account(
+            state, caller.environment, {}, {"reference-id": relationship_to}
+        )
+        related_records["account"] = {"data": account.name}
+    return related_records
+
+
+def _session_meta(state: State, record: Record, meta: Json) -> Json:
+    ways: Json = dict.fromkeys(
+        ("session-token", "one-time-link", "one-time-link-short")
+    )
+    if meta.get("auto-create-inquiry-session"):
+        new_session(state, record)
+        ways["session-token"] = _session_token(state)
+    if meta.get("auto-create-one-time-link"):
+        ways |= one_time_link(state, record, {})
+    return ways
+
+
+def update(state: State, record: Record, body: Json) -> None:
+    """Replace what the body names; fields are merged."""
+    given = attributes_of(body)
+    record.attributes["fields"] |= field_values(state, given.get("fields") or {}, USUAL)
+    record.attributes |= {k: given[k] for k in ("note", "tags") if k in given}
+
+
+def decision(status: str) -> Change:
+    """Return the change that decides on an inquiry, or marks it for review."""
+
+    def decide(state: State, record: Record, body: Json) -> None:
+        unfinished = record.attributes["status"] in _UNFINISHED
+        if unfinished and not state.switches.decides_unfinished:
+            raise conflict(state, "the inquiry is not completed")
+        set_status(state, record, status)
+        comment = meta_of(body).get("comment")
+        if comment is not None:
+            record.attributes["reviewer-comment"] = comment
+
+    return decide
+
+
+def expire(state: State, record: Record, _body: Json) -> None:
+    """End an inquiry and all of its sessions; it can be resumed."""
+    if record.attributes["status"] not in {"created", "pending"}:
+        raise conflict(state, "the inquiry is neither created nor pending")
+    set_status(state, record, "expired")
+    expire_sessions(state, record)
+
+
+def resume(state: State, record: Record, _body: Json) -> Json:
+    """Open an inquiry once more."""
+    if record.attributes["status"] not in {"pending", "expired"}:
+        raise conflict(state, "the inquiry is neither pending nor expired")
+    set_status(state, record, "pending")
+    record.attributes["expired-at"] = None
+    new_session(state, record)
+    return {"session-token": _session_token(state)}
+
+
+def link(state: State, record: Record, body: Json) -> Json:
+    """Create a session, and the link that leads to it."""
+    new_session(state, record)
+    return one_time_link(state, record, body)
+
+
+def set_status(state: State, record: Record, status: str) -> None:
+    """Set a status and the moments that go with it."""
+    now = timestamp(state.runtime.now())
+    for name in MOMENTS.get(status, ()):
+        if record.attributes[name] is None or name == MOMENTS[status][-1]:
+            record.attributes[name] = now
+    record.attributes["status"] = status
+
+
+def _session_token(state: State) -> str:
+    return state.runtime.new_secret(f"{CREDENTIAL_PREFIX}session_", 32)
+
+
+SIMULATE: Final[Shape] = {
+    "meta*": {
+        "simulate-actions*": [
+            {"type*": STRING, "data": {"verification-template-id*": STRING}}
+        ]
+    }
+}
+#: The status that an action leads to, and the event that tells of it.
+_STATUSES: Final[Mapping[str, tuple[str, str]]] = {
+    "start_inquiry": ("pending", "inquiry.started"),
+    "complete_inquiry": ("completed", "inquiry.completed"),
+    "fail_inquiry": ("failed", "inquiry.failed"),
+    "expire_inquiry": ("expired", "inquiry.expired"),
+    "mark_for_review_inquiry": ("needs_review", "inquiry.marked-for-review"),
+    "approve_inquiry": ("approved", "inquiry.approved"),
+    "decline_inquiry": ("declined", "inquiry.declined"),
+}
+_VERIFICATIONS: Final = {
+    "create_passed_verification": "passed",
+    "create_failed_verification": "failed",
+}
+
+
+def simulate(state: State, record: Record, body: Json) -> None:
+    """Do each action in turn, once all of them are known to be good."""
+    actions = meta_of(body)["simulate-actions"]
+    for each in actions:
+        makes = each["type"] in _VERIFICATIONS
+        if (each["type"] not in _STATUSES and not makes) or makes != ("data" in each):
+            raise ApiError(400, "meta.simulate_actions holds an unknown action")
+    for each in actions:
+        if each["type"] in _STATUSES:
+            status, event = _STATUSES[each["type"]]
+            set_status(state, record, status)
+            emit(state, record, event)
+        else:
+            status = _VERIFICATIONS[each["type"]]
+            made = {"inquiry": record.id, "status": status}
+            add_verification(state, record.owner, made)
+
+
+FILTERS: Final[Filters] = {
+    "inquiry-id": has_id,
+    "account-id": relates_to("account"),
+    "note": equals("note"),
+    "reference-id": equals("reference-id"),
+    "inquiry-template-id": relates_to("inquiry-template"),
+    "template-id": relates_to("template"),
+    "status": is_one_of("status"),
+    "created-at-start": created_since,
+    "created-at-end": created_until,
+}
+_INQUIRY: Final = "/inquiries/{inquiry-id}"
+_SEARCHED: Final = {
+    "status": of_attribute("status"),
+    "created_at": of_attribute("created-at"),
+    "updated_at": of_attribute("updated-at"),
+    "reference_id": of_attribute("reference-id"),
+    "inquiry_template_id": of_relationship("inquiry-template"),
+}
+ROUTES: Final[Routes] = {
+    "GET /inquiries": Operation("list-all-inquiries", list_handler("inquiry", FILTERS)),
+    "POST /inquiries": Operation(
+        "create-an-inquiry",
+        create_handler("inquiry", create, CREATE, event="inquiry.created"),
+    ),
+    "POST /inquiries/search": Operation(
+        "search-inquiries", search_handler("inquiry", _SEARCHED)
+    ),
+    f"GET {_INQUIRY}": Operation("retrieve-an-inquiry", retrieve_handler("inquiry")),
+    f"PATCH {_INQUIRY}": Operation(
+        "update-an-inquiry", update_handler("inquiry", update, UPDATE)
+    ),
+    **redact_route("inquiry", _INQUIRY, "redact-an-inquiry"),
+    f"GET {_INQUIRY}/print": Operation(
+        "print-an-inquiry-pdf", print_handler("inquiry")
+    ),
+    f"POST {_INQUIRY}/approve": Operation(
+        "approve-an-inquiry",
+        update_handler(
+            "inquiry", decision("approved"), DECISION, event="inquiry.approved"
+        ),
+    ),
+    f"POST {_INQUIRY}/decline": Operation(
+        "decline-an-inquiry",
+        update_handler(
+            "inquiry", decision("declined"), DECISION, event="inquiry.declined"
+        ),
+    ),
+    f"POST {_INQUIRY}/mark-for-review": Operation(
+        "mark-an-inquiry-for-review",
+        update_handler(
+            "inquiry", decision("needs_review"), event="inquiry.marked-for-review"
+        ),
+    ),
+    f"POST {_INQUIRY}/expire": Operation(
+        "expire-an-inquiry", update_handler("inquiry", expire, event="inquiry.expired")
+    ),
+    f"POST {_INQUIRY}/resume": Operation(
+        "resume-an-inquiry", update_handler("inquiry", resume)
+    ),
+    f"POST {_INQUIRY}/generate-one-time-link": Operation(
+        "generate-a-one-time-link", update_handler("inquiry", link, ONE_TIME_LINK)
+    ),
+    f"POST {_INQUIRY}/perform-simulate-actions": Operation(
+        "inquiries-perform-simulate-actions",
+        update_handler("inquiry", simulate, SIMULATE),
+    ),
+    **tag_routes(
+        "inquiry",
+        _INQUIRY,
+        "inquiries-add-tag",
+        "inquiries-remove-tag",
+        "inquiries-set-all-tags",
+    ),
+}

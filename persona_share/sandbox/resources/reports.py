@@ -1,0 +1,334 @@
+"""Reports of the kinds that partners share most."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from persona_share.sandbox.jsonapi.body import BOOLEAN, OBJECT, STRING, STRINGS, Shape
+from persona_share.sandbox.jsonapi.create import (
+    kebab_keys,
+    relationship,
+    relationship_to,
+    timestamp,
+)
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    tag_routes,
+)
+from persona_share.sandbox.jsonapi.query import (
+    Filters,
+    check_query,
+    paginate,
+    relates_to,
+)
+from persona_share.sandbox.jsonapi.read import (
+    list_handler,
+    print_handler,
+    requested_record,
+    retrieve_handler,
+)
+from persona_share.sandbox.jsonapi.rendering import json_response
+from persona_share.sandbox.jsonapi.update import (
+    Change,
+    attributes_of,
+    conflict,
+    create_handler,
+    mark_updated,
+    referenced_record,
+    update_handler,
+)
+from persona_share.sandbox.responses import ApiError, Response
+from persona_share.sandbox.state.fake_people import Person, fake_person
+from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.requests import Caller, Request
+from persona_share.sandbox.state.state import PREFIX, State
+
+
+#: Relationships of a report, and the family that each one names.
+_KIN: Final = ("inquiry", "account", "transaction")
+
+
+def add_report(
+    state: State, owner: Environment, attributes: dict[str, Any]
+) -> ObjectRef:
+    """Create a report, a ready watchlist report unless the arguments say otherwise.
+
+    ``kind=`` is the last part of its type; ``inquiry=``, ``account=`` and
+    ``transaction=`` name objects of the same owner.
+    """
+    given = kebab_keys(attributes)
+    kind, report_id = given.pop("kind", "watchlist"), given.pop("id", None)
+    person = fake_person(state.runtime.stream("people"))
+    related_records: dict[str, Json] = {}
+    for name in _KIN:
+        if (other := given.pop(name, None)) is not None:
+            related_records[name] = relationship_to(state, other, name, owner)
+    specific = (
+        _SPECIFIC_ATTRIBUTES[kind](person) if kind in _SPECIFIC_ATTRIBUTES else {}
+    )
+    record = new_report(
+        state, owner, kind, specific | given, related_records, report_id=report_id
+    )
+    if (inquiry := related_records.get("inquiry")) is not None:
+        holder = state.records.get(inquiry["data"]["id"])
+        if holder is not None:
+            holder.relationships["reports"]["data"].append(record.name)
+            holder.invalidate()
+    return ObjectRef(record.id, record.type)
+
+
+def new_report(
+    state: State,
+    owner: Environment,
+    kind: str,
+    attributes: Json,
+    related_records: dict[str, Json],
+    *,
+    report_id: str | None = None,
+    template: str | None = None,
+) -> Record:
+    """Create a report of just what is given, and note its first run."""
+    now = timestamp(state.runtime.now())
+    status = attributes.get("status", "ready")
+    done = now if status == "ready" else None
+    made: Json = {
+        "status": status,
+        "created-at": now,
+        "completed-at": done,
+        "redacted-at": None,
+        "report-template-version-name": "v1",
+        "has-match": False,
+        "is-continuous": False,
+        "is-recurring": False,
+        "tags": [],
+    }
+    template = template or state.runtime.new_id("rptp")
+    names: dict[str, Json] = {name: {"data": None} for name in _KIN}
+    names["report-template"] = relationship(f"report-template/{kind}", template)
+    record = Record(
+        report_id or state.runtime.new_id("rep"),
+        f"report/{kind}",
+        made | attributes,
+        names | related_records,
+        owner,
+    )
+    record.internal["history"] = [run_of(state, done)]
+    state.records.add(record)
+    return record
+
+
+def run_of(state: State, completed_at: str | None, run_type: str = "initial") -> Json:
+    """Return a run as the history tells it."""
+    return {
+        "id": state.runtime.new_id("rpr"),
+        "type": "run",
+        "run-type": run_type,
+        "scheduled-date": timestamp(state.runtime.now())[:10],
+        "completed-at": completed_at,
+        "matches": 0,
+    }
+
+
+def _watchlist(person: Person) -> Json:
+    return {
+        "name-first": person.first,
+        "name-middle": person.middle,
+        "name-last": person.last,
+        "term": None,
+        "birthdate": person.birthdate,
+        "country-code": "US",
+        "matched-lists": [],
+        "ignore-list": [],
+    }
+
+
+_SPECIFIC_ATTRIBUTES: Final[dict[str, Callable[[Person], Json]]] = {
+    "watchlist": _watchlist,
+    "email-address": lambda person: {
+        "email-address": person.email,
+        "email-domain": "example.com",
+    },
+    "phone-number": lambda person: {"phone-number": person.phone},
+}
+
+
+CREATE: Final[Shape] = {
+    "data": {
+        "type": STRING,
+        "attributes*": {
+            "account-id": STRING,
+            "reference-id": STRING,
+            "report-template-id": STRING,
+            "query": OBJECT,
+        },
+    },
+    "meta": {
+        "auto-create-account": BOOLEAN,
+        "auto-create-account-type-id": STRING,
+        "auto-create-account-reference-id": STRING,
+        "processing-mode": STRING,
+        "request-flags": STRINGS,
+    },
+}
+DISMISS: Final[Shape] = {
+    "data*": {
+        "attributes": {"dismiss-type": STRING, "entity-id": STRING, "reason": STRING}
+    }
+}
+#: The kinds that can be asked for.
+KINDS: Final = frozenset(
+    {
+        "address-lookup",
+        "adverse-media",
+        "business-adverse-media",
+        "business-lookup",
+        "business-watchlist",
+        "crypto-address-watchlist",
+        "email-address",
+        "phone-number",
+        "politically-exposed-person",
+        "profile",
+        "profile-non-authoritative",
+        "social-media",
+        "synthetic",
+        "watchlist",
+    }
+)
+
+
+def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
+    """Ask for a report; it is pending until its seconds are over."""
+    given = attributes_of(body)
+    family, _, kind = body.get("data", {}).get("type", "").partition("/")
+    if family != "report" or kind not in KINDS:
+        raise ApiError(400, "data.type must be a type of report")
+    related_records: dict[str, Json] = {}
+    if "account-id" in given:
+        related_records["account"] = {
+            "data": referenced_record(
+                state, given["account-id"], caller, "account"
+            ).name
+        }
+    record = new_report(
+        state,
+        caller.environment,
+        kind,
+        {"status": "pending"},
+        related_records,
+        template=given.get("report-template-id"),
+    )
+    record.internal["reference-id"] = given.get("reference-id")
+    _finish_later(state, record)
+    return record, None
+
+
+def run(state: State, record: Record, _body: Json) -> None:
+    """Run a report once more."""
+    if record.attributes["status"] == "pending":
+        raise conflict(state, "the report is running")
+    record.attributes |= {"status": "pending", "completed-at": None}
+    record.internal["history"].append(run_of(state, None, "manual"))
+    _finish_later(state, record)
+
+
+def monitor(kind: str, *, on: bool) -> Change:
+    """Return the change that pauses or resumes continuous monitoring."""
+
+    def change(state: State, record: Record, _body: Json) -> None:
+        if record.internal.get("monitored", not on) is on:
+            raise conflict(state, "the report is so already")
+        record.internal["monitored"] = on
+        record.attributes["is-continuous"] = on
+        _log(state, record, kind)
+
+    return change
+
+
+def dismiss(state: State, record: Record, _body: Json) -> None:
+    """Dismiss the matches of a report."""
+    record.attributes["has-match"] = False
+    _log(state, record, "dismiss")
+
+
+def list_history(state: State, request: Request) -> Response:
+    """List what happened to a report, newest first."""
+    check_query(state, request, {"page"})
+    record = requested_record(state, request, "report")
+    entries = [_entry(record, each) for each in reversed(record.internal["history"])]
+    repeat = state.switches.links_repeat_query
+    page, links = paginate(entries, request, prefix=PREFIX, repeat_query=repeat)
+    return json_response({"data": _shown(page), "links": links}, request)
+
+
+def _entry(record: Record, entry: Json) -> Record:
+    """Return an entry as something that has an id, for the cursors."""
+    return Record(entry["id"], entry["type"], entry, {}, record.owner)
+
+
+def _shown(page: Sequence[Record]) -> list[Json]:
+    return [each.attributes for each in page]
+
+
+def _log(state: State, record: Record, kind: str) -> None:
+    record.internal["history"].append(
+        {
+            "id": state.runtime.new_id("ract"),
+            "type": kind,
+            "created-at": timestamp(state.runtime.now()),
+            "creator-name": "Sandbox",
+        }
+    )
+
+
+def _finish_later(state: State, record: Record) -> None:
+    run_entry = record.internal["history"][-1]
+
+    def finish(due: float) -> None:
+        run_entry["completed-at"] = timestamp(due)
+        record.attributes |= {"status": "ready", "completed-at": timestamp(due)}
+        mark_updated(state, record)
+
+    if state.switches.report_seconds > 0:
+        state.scheduler.at(state.runtime.now() + state.switches.report_seconds, finish)
+    else:
+        finish(state.runtime.now())
+
+
+FILTERS: Final[Filters] = {
+    "reference-id": lambda record, value: record.internal.get("reference-id") == value,
+    "account-id": relates_to("account"),
+}
+_REPORT: Final = "/reports/{report-id}"
+ROUTES: Final[Routes] = {
+    "GET /reports": Operation("list-all-reports", list_handler("report", FILTERS)),
+    "POST /reports": Operation(
+        "create-a-report", create_handler("report", create, CREATE)
+    ),
+    f"GET {_REPORT}": Operation("retrieve-a-report", retrieve_handler("report")),
+    **redact_route("report", _REPORT, "redact-a-report"),
+    f"GET {_REPORT}/history": Operation("list-report-history", list_history),
+    f"GET {_REPORT}/print": Operation("print-report-pdf", print_handler("report")),
+    f"POST {_REPORT}/run": Operation(
+        "report-action-re-run-report", update_handler("report", run)
+    ),
+    f"POST {_REPORT}/pause": Operation(
+        "report-action-pause-continuous-monitoring",
+        update_handler("report", monitor("pause", on=False)),
+    ),
+    f"POST {_REPORT}/resume": Operation(
+        "report-action-resume-continuous-monitoring",
+        update_handler("report", monitor("resume", on=True)),
+    ),
+    f"POST {_REPORT}/dismiss": Operation(
+        "dismiss-matches", update_handler("report", dismiss, DISMISS)
+    ),
+    **tag_routes(
+        "report",
+        _REPORT,
+        "reports-add-tag",
+        "reports-remove-tag",
+        "reports-set-all-tags",
+    ),
+}

@@ -1,0 +1,228 @@
+"""Transactions, and the operations that make and change them."""
+
+from typing import Any, Final
+
+from persona_share.sandbox.jsonapi.body import (
+    NUMBER,
+    OBJECT,
+    STRING,
+    STRINGS,
+    STRINGS_OR_NULL,
+    Shape,
+    kebab,
+)
+from persona_share.sandbox.jsonapi.create import (
+    kebab_keys,
+    relationship,
+    timestamp,
+    typed_fields,
+)
+from persona_share.sandbox.jsonapi.field_values import field_values
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    tag_routes,
+)
+from persona_share.sandbox.jsonapi.query import Filters, equals, relates_to
+from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
+from persona_share.sandbox.jsonapi.redact import redact_biometrics
+from persona_share.sandbox.jsonapi.update import (
+    attributes_of,
+    create_handler,
+    meta_of,
+    unless_null,
+    update_handler,
+)
+from persona_share.sandbox.resources import relations
+from persona_share.sandbox.state.fake_people import fake_person
+from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.requests import Caller
+from persona_share.sandbox.state.state import State
+
+
+CREATE: Final[Shape] = {
+    "data": {
+        "attributes": {
+            "transaction-type-id": STRING,
+            "fields": OBJECT,
+            "reference-id": STRING,
+            "tags": STRINGS_OR_NULL,
+        }
+    },
+    "meta": {},
+}
+UPDATE: Final[Shape] = {
+    "data": {
+        "attributes": {
+            "fields": OBJECT,
+            "status": STRING,
+            "reference-id": STRING,
+            "label": STRING,
+            "tags": STRINGS,
+        }
+    }
+}
+LABEL: Final[Shape] = {
+    "meta": {"label": STRING, "score": NUMBER, "model-version": STRING}
+}
+
+
+def add_transaction(
+    state: State, owner: Environment, attributes: dict[str, Any]
+) -> ObjectRef:
+    """Create a transaction; ``objects=`` are ids of the owner's that it relates to.
+
+    Raises:
+        ValueError: where the owner has no such object.
+    """
+    given = kebab_keys(attributes)
+    person = fake_person(state.runtime.stream("people"))
+    fields: Json = {
+        "name_first": {"type": "string", "value": person.first},
+        "name_last": {"type": "string", "value": person.last},
+        "country": {"type": "string", "value": "US"},
+        "amount": {"type": "number", "value": 1250},
+    }
+    fields |= typed_fields(given.pop("fields", {}))
+    transaction_id, objects = given.pop("id", None), given.pop("objects", ())
+    related_records = [state.records.get(each) for each in objects]
+    if any(each is None or each.owner is not owner for each in related_records):
+        message = "there is no object of this id to relate to"
+        raise ValueError(message)
+    record = _made(state, owner, {"fields": fields} | given, transaction_id)
+    names = [each.name for each in related_records if each is not None]
+    record.relationships["related-objects"] = {"data": names}
+    record.internal["objects"] = [each["id"] for each in names]
+    return ObjectRef(record.id, record.type)
+
+
+def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
+    """Create a transaction."""
+    given = unless_null(attributes_of(body))
+    kind = given.pop("transaction-type-id", None)
+    given["fields"] = field_values(state, given.get("fields", {}), {})
+    record = _made(state, caller.environment, given)
+    if kind is not None:
+        record.relationships["transaction-type"] = relationship(
+            "transaction-type", kind
+        )
+    return record, None
+
+
+def update(state: State, record: Record, body: Json) -> None:
+    """Replace what the body names; fields are merged."""
+    given = attributes_of(body)
+    fields = field_values(state, given.pop("fields", {}), {})
+    record.attributes["fields"] |= fields
+    if (name := given.pop("label", None)) is not None:
+        _name_label(state, record, {"label": name})
+    record.attributes |= given
+
+
+def label(state: State, record: Record, body: Json) -> None:
+    """Give a transaction a label."""
+    _name_label(state, record, meta_of(body))
+
+
+def _name_label(state: State, record: Record, meta: Json) -> None:
+    now = timestamp(state.runtime.now())
+    made: Json = {
+        "model-label": meta.get("label", ""),
+        "model-version": meta.get("model-version"),
+        "created-at": now,
+        "updated-at": now,
+    }
+    label_record = Record(
+        state.runtime.new_id("txnl"), "transaction-label", made, {}, record.owner
+    )
+    state.records.add(label_record)
+    record.relationships["transaction-label"] = {"data": label_record.name}
+
+
+def _made(
+    state: State,
+    owner: Environment,
+    attributes: Json,
+    transaction_id: str | None = None,
+) -> Record:
+    now = timestamp(state.runtime.now())
+    made: Json = {
+        "status": "created",
+        "reference-id": None,
+        "fields": {},
+        "tags": [],
+        "created-at": now,
+        "updated-at": now,
+    }
+    related_records: dict[str, Json] = {
+        "reviewer": {"data": None},
+        "transaction-label": {"data": None},
+        "transaction-type": relationship(
+            "transaction-type", state.runtime.new_id("txntp")
+        ),
+        "related-objects": {"data": []},
+    }
+    transaction_id = transaction_id or state.runtime.new_id("txn")
+    record = Record(
+        transaction_id, "transaction", made | attributes, related_records, owner
+    )
+    state.records.add(record)
+    return record
+
+
+def _has_field(record: Record, value: str) -> bool:
+    return kebab(value) in map(kebab, record.attributes["fields"])
+
+
+def _has_value(record: Record, value: str) -> bool:
+    fields = record.attributes["fields"].values()
+    return any(isinstance(f, dict) and f.get("value") == value for f in fields)
+
+
+FILTERS: Final[Filters] = {
+    "reference-id": equals("reference-id"),
+    "transaction-type-id": relates_to("transaction-type"),
+    "identifier][key": _has_field,
+    "identifier][value": _has_value,
+}
+_TRANSACTION: Final = "/transactions/{transaction-id}"
+ROUTES: Final[Routes] = {
+    "GET /transactions": Operation(
+        "list-all-transactions", list_handler("transaction", FILTERS)
+    ),
+    "POST /transactions": Operation(
+        "create-a-transaction",
+        create_handler("transaction", create, CREATE, event="transaction.created"),
+    ),
+    f"GET {_TRANSACTION}": Operation(
+        "retrieve-a-transaction", retrieve_handler("transaction")
+    ),
+    f"PATCH {_TRANSACTION}": Operation(
+        "update-a-transaction", update_handler("transaction", update, UPDATE)
+    ),
+    **redact_route("transaction", _TRANSACTION, "redact-a-transaction"),
+    f"POST {_TRANSACTION}/label": Operation(
+        "create-a-transaction-label", update_handler("transaction", label, LABEL)
+    ),
+    f"POST {_TRANSACTION}/redact-biometrics": Operation(
+        "redact-transaction-biometrics",
+        update_handler("transaction", redact_biometrics),
+    ),
+    f"POST {_TRANSACTION}/add-relation": Operation(
+        "transactions-add-relation",
+        update_handler("transaction", relations.add, relations.RELATION),
+    ),
+    f"POST {_TRANSACTION}/remove-relation": Operation(
+        "transactions-remove-relation",
+        update_handler("transaction", relations.remove, relations.RELATION),
+    ),
+    **tag_routes(
+        "transaction",
+        _TRANSACTION,
+        "transactions-add-tag",
+        "transactions-remove-tag",
+        "transactions-set-tags",
+    ),
+}

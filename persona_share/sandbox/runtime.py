@@ -1,0 +1,61 @@
+"""The sandbox's clock, random numbers and secrets; no other module asks for them.
+
+Ids and people come from the seed, so two runs look alike. Keys, codes and tokens do
+not: knowing the seed does not reveal them.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+
+_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789"
+
+
+Random = random.Random
+
+
+class Runtime:
+    """Clock (UTC epoch seconds), seeded random numbers, and unpredictable secrets."""
+
+    def __init__(self, seed: int, clock: Callable[[], float] | None = None) -> None:
+        started, ticks = time.time(), time.monotonic()
+        self._clock = clock or (lambda: started + time.monotonic() - ticks)
+        self._offset = 0.0
+        self._seed = seed
+        self._streams: dict[str, Random] = {}
+        self._digest_key = secrets.token_bytes(32)
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+        return self._clock() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock by this many seconds."""
+        self._offset += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait this many real seconds."""
+        await asyncio.sleep(seconds)
+
+    def stream(self, name: str) -> Random:
+        """Return the random generator of one purpose, independent of the others."""
+        if name not in self._streams:
+            self._streams[name] = Random(f"{self._seed}/{name}")
+        return self._streams[name]
+
+    def new_id(self, prefix: str) -> str:
+        """Return a new id from the seed, such as ``inq_…``."""
+        return f"{prefix}_{''.join(self.stream(prefix).choices(_LETTERS, k=24))}"
+
+    def new_secret(self, prefix: str, length: int) -> str:
+        """Return unpredictable text after a readable prefix."""
+        return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+    def digest(self, text: str) -> str:
+        """Return a short keyed hash; equal texts hash alike within one run only."""
+        return blake2b(text.encode(), digest_size=8, key=self._digest_key).hexdigest()

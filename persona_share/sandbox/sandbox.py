@@ -1,0 +1,408 @@
+"""`Sandbox`: a local Persona with two organizations on a real socket."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Self
+
+from persona_share.errors import ConfigurationError, NotOpenError
+from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.connect.connections import accept
+from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
+from persona_share.sandbox.http.hosts import (
+    check_listening,
+    is_loopback,
+    is_loopback_url,
+    origin,
+)
+from persona_share.sandbox.http.pipeline import Pipeline
+from persona_share.sandbox.http.routes import ROUTES, Router
+from persona_share.sandbox.http.server import Server
+from persona_share.sandbox.jsonapi.events import add_event
+from persona_share.sandbox.jsonapi.inflection import checked_inflection
+from persona_share.sandbox.oauth.client_credentials import check_public_key
+from persona_share.sandbox.resources.accounts import add_account
+from persona_share.sandbox.resources.cases import add_case
+from persona_share.sandbox.resources.documents import add_document
+from persona_share.sandbox.resources.inquiries import add_inquiry
+from persona_share.sandbox.resources.inquiry_sessions import (
+    add_device,
+    add_inquiry_session,
+)
+from persona_share.sandbox.resources.reports import add_report
+from persona_share.sandbox.resources.transactions import add_transaction
+from persona_share.sandbox.resources.verifications import add_verification
+from persona_share.sandbox.runtime import Runtime
+from persona_share.sandbox.state.fake_people import fake_person
+from persona_share.sandbox.state.log import Log
+from persona_share.sandbox.state.organizations import (
+    LATEST_VERSION,
+    Environment,
+    Kind,
+    Organization,
+)
+from persona_share.sandbox.state.records import ObjectRef
+from persona_share.sandbox.state.state import PREFIX, OAuthClient, State, new_state
+from persona_share.sandbox.state.webhooks import Webhook
+from persona_share.sandbox.webhooks.delivery import WebhookDispatcher
+
+
+_Add = Callable[[State, Environment, dict[str, Any]], ObjectRef]
+
+#: The verifications of each person that `Sandbox.populate` adds.
+_VERIFICATIONS: Final = ("government-id", "selfie")
+
+
+class Sandbox:
+    """A local Persona: ``async with Sandbox() as sandbox``, then use ``sandbox.url``.
+
+    Lifetimes and ``latency`` are in seconds; the API announces lifetimes one second
+    short. ``rate_limit`` is requests per minute and environment, None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        token_lifetime: float = 3600,
+        code_lifetime: float = 600,
+        rate_limit: int | None = 300,
+        seed: int = 0,
+        latency: float = 0.0,
+        host: str = "127.0.0.1",
+        listen_anywhere: bool = False,
+        _clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Create both organizations; the server starts with ``async with``.
+
+        Raises:
+            ConfigurationError: for a host that is not loopback, or a lifetime that is
+                not positive.
+        """
+        check_listening(host, anywhere=listen_anywhere)
+        if token_lifetime <= 0 or code_lifetime <= 0:
+            message = "a lifetime must be more than 0 seconds"
+            raise ConfigurationError(message)
+        self._state = state = new_state(
+            Runtime(seed, _clock),
+            operations=ROUTES,
+            token_lifetime=token_lifetime,
+            code_lifetime=code_lifetime,
+            rate_limit=rate_limit,
+            latency=latency,
+        )
+        self.switches: Switches = state.switches
+        self.faults: Faults = state.faults
+        self.log: Log = state.log
+        self.source: Organization = state.add_organization("source")
+        self.destination: Organization = state.add_organization("destination")
+        self._host, self._port, self._anywhere = host, port, listen_anywhere
+        self._server: Server | None = None
+        self._file_server: FileServer | None = None
+        self._dispatcher: WebhookDispatcher | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the servers.
+
+        Raises:
+            ConfigurationError: if the address or the port is not available.
+        """
+        server = Server(self._state, Pipeline(self._state), Router(ROUTES))
+        bound = await server.start(self._host, self._port, anywhere=self._anywhere)
+        self._server = server
+        self._state.url = origin(*bound) + PREFIX
+        try:
+            await self._start_others()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _start_others(self) -> None:
+        self._file_server = FileServer(self._state)
+        host = FILE_HOST if is_loopback(self._host) else self._host
+        bound = await self._file_server.start(host, anywhere=self._anywhere)
+        self._state.files.origin = origin(*bound)
+        self._dispatcher = WebhookDispatcher(self._state)
+        await self._dispatcher.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the servers and close every connection."""
+        for part in (self._dispatcher, self._server, self._file_server):
+            if part is not None:
+                await part.stop()
+        self._dispatcher = None
+
+    @property
+    def url(self) -> str:
+        """Return the base URL, ``http://127.0.0.1:…/api/v1``."""
+        if not self._state.url:
+            message = "the sandbox has no URL before async with"
+            raise NotOpenError(message)
+        return self._state.url
+
+    @property
+    def files_url(self) -> str:
+        """Return the origin of the file server, another one than the API's."""
+        return self._state.files.origin
+
+    @property
+    def latency(self) -> float:
+        """Return the real seconds that every response takes; settable."""
+        return self._state.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        """Set the real seconds that every response takes."""
+        self._state.latency = seconds
+
+    def describe(self) -> dict[str, object]:
+        """Return what a program needs to use this sandbox, API keys included."""
+        ends = {"source": self.source, "destination": self.destination}
+        inquiries = [r.id for r in self._state.records if r.type == "inquiry"]
+        return {
+            "url": self.url,
+            **{k: {"id": v.id, "api_key": v.api_key} for k, v in ends.items()},
+            "inquiries": inquiries,
+        }
+
+    # ── The clock ───────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """Return the sandbox's time in seconds since the epoch."""
+        return self._state.runtime.now()
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock and run what is due by then.
+
+        Webhooks follow in the background, or with `deliver_webhooks`.
+        """
+        self._state.runtime.advance(seconds)
+        self._state.scheduler.run(self._state.runtime.now())
+        self._state.webhooks.wake()
+
+    # ── Organizations and credentials ───────────────────────────────────────────
+
+    def add_organization(self) -> Organization:
+        """Add another organization with its own API key."""
+        return self._state.add_organization("other")
+
+    def add_api_key(
+        self,
+        organization: Organization,
+        *,
+        environment: Kind = "sandbox",
+        permissions: Sequence[str] | None = None,
+        rate_limit: int | None = None,
+        inflection: str = "kebab",
+        version: str | None = None,
+    ) -> str:
+        """Add an API key to an organization and return it."""
+        key = self._state.add_api_key(
+            organization.environments[environment],
+            permissions=permissions,
+            rate_limit=rate_limit,
+            inflection=checked_inflection(inflection),
+            version=version,
+        )
+        return key.value
+
+    def register_oauth_client(
+        self,
+        client_id: str,
+        public_key_pem: str,
+        permissions: Sequence[str],
+        *,
+        organization: Organization | None = None,
+    ) -> None:
+        """Register a client for the client-credentials grant (RS256 or ES256).
+
+        It belongs to the source organization unless ``organization`` is given.
+
+        Raises:
+            ConfigurationError: if joserfc is missing or the key cannot be read.
+        """
+        check_public_key(public_key_pem)
+        owner = (organization or self.source).environment
+        client = OAuthClient(client_id, public_key_pem, tuple(permissions), owner)
+        self._state.clients[client_id] = client
+
+    def revoke(self, token_or_scope: object) -> int:
+        """Revoke a token, or all tokens of exactly this scope; return how many."""
+        return self._state.grants.revoke(token_or_scope)
+
+    def expire_codes(self) -> int:
+        """Expire every unused code; return how many."""
+        return self._state.grants.expire_codes()
+
+    # ── Objects ─────────────────────────────────────────────────────────────────
+    # Keyword arguments replace generated attributes. An object belongs to the source
+    # organization unless ``organization`` is given. An id that is taken, or that names
+    # nothing, raises ValueError.
+
+    def add_inquiry(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add an inquiry, completed unless ``status=`` is given."""
+        return self._add(add_inquiry, organization, attributes)
+
+    def add_verification(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a verification; accepts ``kind="selfie"`` and ``inquiry=id``."""
+        return self._add(add_verification, organization, attributes)
+
+    def add_account(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add an account."""
+        return self._add(add_account, organization, attributes)
+
+    def add_transaction(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a transaction; ``objects=[id, …]`` relates it to others."""
+        return self._add(add_transaction, organization, attributes)
+
+    def add_report(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a ready report.
+
+        Accepts ``kind="watchlist"``, ``inquiry=id``, ``account=id`` and
+        ``transaction=id``.
+        """
+        return self._add(add_report, organization, attributes)
+
+    def add_document(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a processed document with its file; ``kind="government-id"`` has photos.
+
+        ``inquiry=id`` adds it to an inquiry, ``content=bytes`` is its file.
+        """
+        return self._add(add_document, organization, attributes)
+
+    def add_case(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add an open case; ``objects=[id, …]`` adds other objects to it."""
+        return self._add(add_case, organization, attributes)
+
+    def add_inquiry_session(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a session, with a device, to the inquiry of ``inquiry=id``."""
+        return self._add(add_inquiry_session, organization, attributes)
+
+    def add_device(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a device to the inquiry session of ``session=id``."""
+        return self._add(add_device, organization, attributes)
+
+    def add_event(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add an event and deliver it to webhooks; ``object=id`` is its subject.
+
+        ``name=`` is ``inquiry.completed`` unless given.
+        """
+        return self._add(add_event, organization, attributes)
+
+    def populate(self, inquiries: int = 10) -> list[str]:
+        """Add inquiries, each with an account and two verifications; return their ids."""
+        return [self._add_person() for _ in range(inquiries)]
+
+    def _add_person(self) -> str:
+        state, owner = self._state, self.source.environment
+        person = fake_person(state.runtime.stream("people"))
+        account = add_account(state, owner, {}, person)
+        inquiry = add_inquiry(state, owner, {"account": account.id}, person)
+        for kind in _VERIFICATIONS:
+            given = {"kind": kind, "inquiry": inquiry.id}
+            add_verification(state, owner, given, person)
+        return inquiry.id
+
+    def _add(
+        self, add: _Add, organization: Organization | None, attributes: dict[str, Any]
+    ) -> ObjectRef:
+        owner = (organization or self.source).environment
+        return add(self._state, owner, attributes)
+
+    # ── Connections and webhooks ────────────────────────────────────────────────
+
+    def accept_connection(self, connection_id: str) -> None:
+        """Accept a pending connection, as the destination does in the dashboard.
+
+        Raises:
+            ValueError: if there is no pending connection of this id.
+        """
+        self._state.scheduler.run(self._state.runtime.now())
+        accept(self._state, connection_id)
+
+    def add_webhook(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        organization: Organization | None = None,
+        inflection: str = "kebab",
+        version: str = LATEST_VERSION,
+    ) -> Webhook:
+        """Deliver these events, or all of them, to a URL.
+
+        Raises:
+            ConfigurationError: for a URL beyond this machine.
+        """
+        if not self._anywhere and not is_loopback_url(url):
+            message = "the sandbox delivers webhooks to this machine only"
+            raise ConfigurationError(message)
+        owner = (organization or self.source).environment
+        checked_inflection(inflection)
+        return self._state.webhooks.add(url, owner, events, inflection, version)
+
+    def rotate_webhook_secret(self, webhook_id: str, *, overlap: float = 86_400) -> str:
+        """Return a new secret; the old one also signs for ``overlap`` seconds."""
+        return self._state.webhooks.rotate(webhook_id, overlap)
+
+    def disable_webhook(self, webhook_id: str) -> None:
+        """Disable a webhook and drop its pending deliveries."""
+        self._state.webhooks.disable(webhook_id)
+
+    def resend_event(self, event_id: str) -> None:
+        """Deliver an event again, as the dashboard's manual retry does.
+
+        Raises:
+            ValueError: if there is no such event.
+        """
+        event = self._state.records.get(event_id)
+        if event is None or event.type != "event":
+            message = "there is no event of this id"
+            raise ValueError(message)
+        self._state.webhooks.enqueue(event)
+
+    async def deliver_webhooks(self) -> int:
+        """Make every delivery that is due; return the number of attempts.
+
+        Raises:
+            NotOpenError: outside of ``async with``.
+        """
+        if self._dispatcher is None:
+            message = "the sandbox delivers webhooks within async with only"
+            raise NotOpenError(message)
+        return await self._dispatcher.deliver()
+
+
+async def serve(
+    ready: Callable[[Sandbox], None], *, inquiries: int = 10, **options: Any
+) -> None:
+    """Run a populated sandbox until cancelled; ``ready`` is called once it listens.
+
+    Raises:
+        ConfigurationError: for invalid options.
+    """
+    async with Sandbox(**options) as sandbox:
+        sandbox.populate(inquiries)
+        ready(sandbox)
+        await asyncio.Event().wait()

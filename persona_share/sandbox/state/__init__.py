@@ -1,0 +1,1 @@
+"""What a running sandbox holds: organizations, objects, credentials and its log."""

@@ -1,0 +1,120 @@
+"""What became of every code and token that the sandbox issued."""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from persona_share.model.scope import Scope
+from persona_share.sandbox.runtime import Runtime
+from persona_share.sandbox.state.organizations import ApiKey, Environment
+
+
+TOKEN_PREFIX: Final = "localbox_access_token_"  # noqa: S105 - the public mark only
+CLIENT_CREDENTIALS_PREFIX: Final = "localbox_oat_"
+
+
+@attrs.define(eq=False)
+class Code:
+    """One authorization code."""
+
+    value: str = attrs.field(repr=False)
+    scope: str
+    source: Environment
+    issuer_key: ApiKey | None
+    partner_id: str
+    expires_at: float
+    used: bool = False
+
+
+@attrs.define(eq=False)
+class Token:
+    """One access token; ``source`` is the environment whose objects it reads."""
+
+    value: str = attrs.field(repr=False)
+    digest: str
+    scope: str
+    atoms: frozenset[str]
+    source: Environment
+    holder: Environment
+    issued_at: float
+    expires_at: float
+    issuer_key: ApiKey | None = None
+    holder_key: ApiKey | None = None
+    code: Code | None = None
+    revoked: bool = False
+
+    def allows(self, permission: str, object_id: str) -> bool:
+        """Return whether the scope names this pair, or the bare permission."""
+        return f"{permission}:{object_id}" in self.atoms or permission in self.atoms
+
+    def allows_some(self, permission: str) -> bool:
+        """Return whether the scope names this permission on anything."""
+        return any(atom.partition(":")[0] == permission for atom in self.atoms)
+
+
+def announced(lifetime: float) -> int:
+    """Return a lifetime as ``expires-in`` tells it: one second short, at least 1."""
+    return max(1, math.floor(lifetime - 1))
+
+
+class Grants:
+    """Every code and token, by value."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._codes: dict[str, Code] = {}
+        self._tokens: dict[str, Token] = {}
+
+    def keep_code(self, code: Code) -> None:
+        """Store a code that was issued."""
+        self._codes[code.value] = code
+
+    def code(self, value: str) -> Code | None:
+        """Return the code of this value."""
+        return self._codes.get(value)
+
+    def keep(self, token: Token) -> None:
+        """Store a token that was minted."""
+        self._tokens[token.value] = token
+
+    def token(self, value: str) -> Token | None:
+        """Return the token of this value, dead or alive."""
+        return self._tokens.get(value)
+
+    def of_code(self, code: Code) -> Iterator[Token]:
+        """Yield the tokens that this code gave."""
+        return (token for token in self._tokens.values() if token.code is code)
+
+    def equivalent(self, token: Token) -> Iterator[Token]:
+        """Yield the other tokens of the same holder, source and scope."""
+        same = (token.atoms, token.source, token.holder)
+        for other in self._tokens.values():
+            if other is not token and same == (other.atoms, other.source, other.holder):
+                yield other
+
+    def revoke(self, token_or_scope: object) -> int:
+        """End one token, or each one of exactly this scope; return how many."""
+        # A masked token shows itself by `reveal` only.
+        reveal = getattr(token_or_scope, "reveal", None)
+        text = str(reveal() if callable(reveal) else token_or_scope)
+        if text in self._tokens:
+            doomed = [self._tokens[text]]
+        elif text.startswith("localbox_"):
+            doomed = []
+        else:
+            atoms = frozenset(Scope.parse(text).atoms)
+            doomed = [each for each in self._tokens.values() if each.atoms == atoms]
+        alive = [each for each in doomed if not each.revoked]
+        for token in alive:
+            token.revoked = True
+        return len(alive)
+
+    def expire_codes(self) -> int:
+        """End every code that is still unspent; return how many."""
+        now = self._runtime.now()
+        alive = [c for c in self._codes.values() if not c.used and c.expires_at > now]
+        for code in alive:
+            code.expires_at = now
+        return len(alive)

@@ -1,0 +1,110 @@
+"""What the sandbox saw, without one secret in it."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import attrs
+
+
+#: More entries than this are counted, but no longer kept.
+MAXIMUM: Final = 500_000
+
+
+@attrs.frozen
+class Entry:
+    """One request and how it was answered; ``status`` is None where it was cut off.
+
+    ``idempotency_key`` and ``token`` are keyed hashes: compare them with each other or
+    with `Log.digest`.
+    """
+
+    at: float
+    operation: str
+    status: int | None
+    organization: str | None = None
+    credential: str | None = None
+    token: str | None = None
+    idempotency_key: str | None = None
+    object_id: str | None = None
+    request_id: str | None = None
+    replayed: bool = False
+
+
+class Log:
+    """Every request in the order of its answers, and what the OAuth operations did."""
+
+    def __init__(self, digest: Callable[[str], str]) -> None:
+        self._digest = digest
+        self._entries: list[Entry] = []
+        self.codes_issued: int = 0
+        self.codes_redeemed: int = 0
+        self.tokens_issued: int = 0
+        #: Requests to the file host that carried an Authorization header.
+        self.authorizations_at_files: int = 0
+        #: Faults of the sandbox itself; a test may want to see that there are none.
+        self.crashes: list[BaseException] = []
+
+    def append(self, entry: Entry) -> None:
+        """Append an entry."""
+        if len(self._entries) < MAXIMUM:
+            self._entries.append(entry)
+
+    def clear(self) -> None:
+        """Forget the entries and begin to count again."""
+        self._entries.clear()
+        self.codes_issued = self.codes_redeemed = self.tokens_issued = 0
+        self.authorizations_at_files = 0
+
+    @property
+    def tokens_minted(self) -> int:
+        """Return `tokens_issued`, which is the new name."""
+        return self.tokens_issued
+
+    def digest(self, text: str) -> str:
+        """Return the hash under which a key or token stands in the entries."""
+        return self._digest(text)
+
+    def find(
+        self,
+        operation: str | None = None,
+        *,
+        status: int | None = None,
+        object_id: str | None = None,
+        replayed: bool | None = None,
+    ) -> list[Entry]:
+        """Return the entries that match everything that is given."""
+        wanted = {
+            "operation": operation,
+            "status": status,
+            "object_id": object_id,
+            "replayed": replayed,
+        }
+        given = [(name, value) for name, value in wanted.items() if value is not None]
+        return [
+            entry
+            for entry in self._entries
+            if all(getattr(entry, name) == value for name, value in given)
+        ]
+
+    def count(
+        self,
+        operation: str | None = None,
+        *,
+        status: int | None = None,
+        object_id: str | None = None,
+        replayed: bool | None = None,
+    ) -> int:
+        """Return how many entries match everything that is given."""
+        found = self.find(
+            operation, status=status, object_id=object_id, replayed=replayed
+        )
+        return len(found)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Entry:
+        return self._entries[index]

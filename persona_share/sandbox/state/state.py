@@ -1,0 +1,139 @@
+"""The state of a running sandbox, which all handlers share."""
+
+from collections.abc import Collection, Sequence
+
+import attrs
+
+from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.runtime import Runtime
+from persona_share.sandbox.state.files import Files
+from persona_share.sandbox.state.grants import Grants
+from persona_share.sandbox.state.log import Log
+from persona_share.sandbox.state.organizations import (
+    CREDENTIAL_PREFIX,
+    KINDS,
+    LATEST_VERSION,
+    ApiKey,
+    Environment,
+    Kind,
+    Organization,
+)
+from persona_share.sandbox.state.rate_limits import Window
+from persona_share.sandbox.state.records import Records
+from persona_share.sandbox.state.scheduler import Scheduler
+from persona_share.sandbox.state.sharing import Sharing
+from persona_share.sandbox.state.webhooks import Webhooks
+
+
+#: The prefix of every API path.
+PREFIX = "/api/v1"
+
+
+@attrs.define(eq=False)
+class OAuthClient:
+    """A client of the client-credentials grant, known by its public key."""
+
+    id: str
+    public_key: str = attrs.field(repr=False)
+    permissions: tuple[str, ...]
+    environment: Environment
+    #: The ``jti`` of each assertion and when it may be forgotten.
+    seen: dict[str, float] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.define(eq=False, kw_only=True)
+class State:
+    """One running sandbox."""
+
+    runtime: Runtime
+    switches: Switches
+    log: Log
+    faults: Faults
+    grants: Grants
+    records: Records
+    files: Files
+    sharing: Sharing
+    webhooks: Webhooks
+    scheduler: Scheduler
+    token_lifetime: float
+    code_lifetime: float
+    rate_limit: int | None
+    latency: float = 0.0
+    #: The base URL, known once the socket is bound.
+    url: str = ""
+    organizations: dict[str, Organization] = attrs.field(factory=dict)
+    keys: dict[str, ApiKey] = attrs.field(factory=dict, repr=False)
+    clients: dict[str, OAuthClient] = attrs.field(factory=dict)
+
+    def add_organization(self, name: str) -> Organization:
+        """Create an organization with both environments and one API key."""
+        organization_id = self.runtime.new_id("org")
+        environments: dict[Kind, Environment] = {
+            kind: Environment(
+                id=self.runtime.new_id("env"),
+                kind=kind,
+                organization_id=organization_id,
+                window=Window(self.rate_limit),
+                quota=Window(None),
+            )
+            for kind in KINDS
+        }
+        key = self.add_api_key(environments["sandbox"], name=name)
+        organization = Organization(organization_id, key.value, environments)
+        self.organizations[organization_id] = organization
+        return organization
+
+    def add_api_key(
+        self,
+        environment: Environment,
+        *,
+        name: str = "key",
+        permissions: Sequence[str] | None = None,
+        rate_limit: int | None = None,
+        inflection: str = "kebab",
+        version: str | None = None,
+    ) -> ApiKey:
+        """Create an API key with an unpredictable value."""
+        value = self.runtime.new_secret(f"{CREDENTIAL_PREFIX}{name}_", 32)
+        key = ApiKey(
+            value=value,
+            digest=self.runtime.digest(value),
+            environment=environment,
+            permissions=None if permissions is None else frozenset(permissions),
+            own_limit=rate_limit,
+            window=Window(rate_limit),
+            inflection=inflection,
+            version=version or LATEST_VERSION,
+        )
+        self.keys[value] = key
+        return key
+
+
+def new_state(
+    runtime: Runtime,
+    *,
+    operations: Collection[str],
+    token_lifetime: float,
+    code_lifetime: float,
+    rate_limit: int | None,
+    latency: float,
+) -> State:
+    """Return the state of an empty sandbox."""
+    switches = Switches()
+    return State(
+        runtime=runtime,
+        switches=switches,
+        log=Log(runtime.digest),
+        faults=Faults(operations),
+        grants=Grants(runtime),
+        records=Records(switches),
+        files=Files(runtime, switches),
+        sharing=Sharing(),
+        webhooks=Webhooks(runtime),
+        scheduler=Scheduler(),
+        token_lifetime=token_lifetime,
+        code_lifetime=code_lifetime,
+        rate_limit=rate_limit,
+        latency=latency,
+    )

@@ -1,0 +1,146 @@
+"""Delivering webhooks: the one file here that sends requests."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import orjson
+
+from persona_share.sandbox.jsonapi.inflection import FIELDS_STAY_SINCE, inflected
+from persona_share.sandbox.state.log import Entry
+from persona_share.sandbox.state.state import State
+from persona_share.sandbox.state.webhooks import RETRIES, Attempt, Delivery, Webhook
+
+
+#: How deliveries stand in the log.
+OPERATION: Final = "POST (webhook)"
+
+_LISTED: Final = frozenset({200, 201, 202, 204})
+#: Real seconds after which the clock is looked at again; it may have been moved.
+_POLL_INTERVAL: Final = 0.5
+
+
+class WebhookDispatcher:
+    """Sends what is due, in the background and on demand, one delivery at a time."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Begin to deliver in the background."""
+        self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+        self._state.webhooks.wake = self._wake.set
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End; what is not delivered stays so."""
+        self._state.webhooks.wake = self._wake.clear
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._session is not None:
+            await self._session.close()
+
+    async def deliver(self) -> int:
+        """Deliver what is due now; return how many attempts were made."""
+        attempts = 0
+        async with self._lock:
+            self._state.scheduler.run(self._state.runtime.now())
+            while (delivery := self._state.webhooks.pop_due()) is not None:
+                await self._attempt(delivery)
+                attempts += 1
+        return attempts
+
+    async def _run(self) -> None:
+        while True:
+            await self.deliver()
+            self._wake.clear()
+            due = self._state.webhooks.next_due()
+            timeout = None if due is None else _POLL_INTERVAL
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        runtime = self._state.runtime
+        now = runtime.now()
+        if delivery.first_attempted_at is None:
+            delivery.first_attempted_at = int(now)
+        delivery.made += 1
+        body = body_of(delivery)
+        status = await self._sent(delivery, body, int(now))
+        delivered = self._is_success(status)
+        event_id = delivery.event.id
+        attempt = Attempt(event_id, now, status, delivery.made, delivered)
+        delivery.webhook.attempts.append(attempt)
+        self._state.log.append(Entry(now, OPERATION, status, object_id=event_id))
+        if not delivered:
+            self._state.webhooks.retry(delivery)
+
+    async def _sent(self, delivery: Delivery, body: bytes, now: int) -> int | None:
+        if self._session is None:
+            return None
+        switches, webhook = self._state.switches, delivery.webhook
+        headers = {
+            "Content-Type": "application/json",
+            "Persona-Signature": signature(
+                webhook,
+                body,
+                now,
+                newest_first=switches.rotation_order != "oldest_first",
+            ),
+            "Persona-Webhook-Attempts-Made": str(delivery.made),
+            "Persona-Webhook-Attempts-Left": str(len(RETRIES) + 1 - delivery.made),
+            "Persona-Webhook-First-Attempted-At": str(delivery.first_attempted_at),
+        }
+        timeout = aiohttp.ClientTimeout(total=switches.webhook_timeout)
+        try:
+            async with self._session.post(
+                webhook.url,
+                data=body,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+    def _is_success(self, status: int | None) -> bool:
+        if status is None:
+            return False
+        if self._state.switches.webhook_success == "listed":
+            return status in _LISTED
+        return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """Return the body: the event in the casing of its webhook."""
+    webhook, event = delivery.webhook, delivery.event
+    document = {
+        "data": {"type": event.type, "id": event.id, "attributes": event.attributes}
+    }
+    stay = webhook.version >= FIELDS_STAY_SINCE
+    return orjson.dumps(inflected(document, webhook.inflection, fields_stay=stay))
+
+
+def signature(webhook: Webhook, body: bytes, now: int, *, newest_first: bool) -> str:
+    """Return the header: one set for each secret that is still good."""
+    alive = [s for s in webhook.secrets if s.expires_at is None or s.expires_at > now]
+    ordered = alive[::-1] if newest_first else alive
+    return " ".join(f"t={now},v1={_mac(each.value, now, body)}" for each in ordered)
+
+
+def _mac(secret: str, now: int, body: bytes) -> str:
+    message = b"%d.%s" % (now, body)
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
