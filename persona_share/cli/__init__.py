@@ -10,7 +10,7 @@ def main() -> None:
     """Run ``persona-share``; says what to install where the extra is missing."""
     try:
         from persona_share.cli.app import app  # noqa: PLC0415  # an optional extra
-        from persona_share.cli.ending import ended  # noqa: PLC0415  # needs it, too
+        from persona_share.cli.exit_codes import run_app  # noqa: PLC0415  # needs it, too
     except ImportError as error:
         if error.name not in {"click", "rich_click", "rich"}:
             raise
@@ -18,4 +18,4 @@ def main() -> None:
             "persona-share needs its command-line extra: "
             "pip install 'persona-share[cli]'"
         )
-    sys.exit(ended(app))
+    sys.exit(run_app(app))

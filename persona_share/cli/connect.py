@@ -7,8 +7,8 @@ from typing import Any
 import rich_click as click
 
 from persona_share import PersonaClient
-from persona_share.cli.access import Access, with_access
-from persona_share.cli.ending import plain, run, say
+from persona_share.cli.client_options import ClientOptions, with_client_options
+from persona_share.cli.exit_codes import print_json, printable, run
 from persona_share.model.connection import Connection
 from persona_share.model.resource import Resource
 from persona_share.model.share_token import ShareToken
@@ -24,19 +24,19 @@ def connections() -> None:
 
 @connections.command("list")
 @click.option("--status", help="Only those: pending, active, inactive.")
-@with_access
-def list_connections(access: Access, status: str | None) -> None:
+@with_client_options
+def list_connections(options: ClientOptions, status: str | None) -> None:
     """List connections in both directions, newest first."""
-    run(_list(access, "connections", status=status), as_json=access.as_json)
+    run(_list(options, "connections", status=status), as_json=options.as_json)
 
 
 @connections.command("create")
 @click.argument("organization_id")
-@with_access
-def create_connection(access: Access, organization_id: str) -> None:
+@with_client_options
+def create_connection(options: ClientOptions, organization_id: str) -> None:
     """Offer a connection to an organization, org_…; it has to accept."""
     _run_one(
-        access,
+        options,
         lambda client: client.connections.create(
             destination_organization_id=organization_id
         ),
@@ -45,18 +45,18 @@ def create_connection(access: Access, organization_id: str) -> None:
 
 @connections.command("get")
 @click.argument("connection_id")
-@with_access
-def get_connection(access: Access, connection_id: str) -> None:
+@with_client_options
+def get_connection(options: ClientOptions, connection_id: str) -> None:
     """Show one connection."""
-    _run_one(access, lambda client: client.connections.retrieve(connection_id))
+    _run_one(options, lambda client: client.connections.retrieve(connection_id))
 
 
 @connections.command("deactivate")
 @click.argument("connection_id")
-@with_access
-def deactivate_connection(access: Access, connection_id: str) -> None:
+@with_client_options
+def deactivate_connection(options: ClientOptions, connection_id: str) -> None:
     """End a connection; either side may."""
-    _run_one(access, lambda client: client.connections.deactivate(connection_id))
+    _run_one(options, lambda client: client.connections.deactivate(connection_id))
 
 
 @click.group("share-tokens")
@@ -70,24 +70,24 @@ def share_tokens() -> None:
     "--status", help="Only those: created, pending, redeemed, expired, failed."
 )
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]))
-@with_access
-def list_share_tokens(access: Access, **conditions: Any) -> None:
+@with_client_options
+def list_share_tokens(options: ClientOptions, **conditions: Any) -> None:
     """List share tokens in both directions, newest first."""
-    run(_list(access, "share_tokens", **conditions), as_json=access.as_json)
+    run(_list(options, "share_tokens", **conditions), as_json=options.as_json)
 
 
 @share_tokens.command("create")
 @click.argument("source_id")
 @click.option("--connection", "connection_id", required=True)
 @click.option("--expires-in", type=int, help="Life in s; 14 days unless given.")
-@with_access
+@with_client_options
 def create_share_token(
-    access: Access, source_id: str, connection_id: str, expires_in: int | None
+    options: ClientOptions, source_id: str, connection_id: str, expires_in: int | None
 ) -> None:
     """Offer an account, inquiry, transaction or verification."""
     life = None if expires_in is None else timedelta(seconds=expires_in)
     _run_one(
-        access,
+        options,
         lambda client: client.share_tokens.create(
             connection_id=connection_id, source_id=source_id, expires_in=life
         ),
@@ -96,10 +96,10 @@ def create_share_token(
 
 @share_tokens.command("get")
 @click.argument("share_token_id")
-@with_access
-def get_share_token(access: Access, share_token_id: str) -> None:
+@with_client_options
+def get_share_token(options: ClientOptions, share_token_id: str) -> None:
     """Show one share token."""
-    _run_one(access, lambda client: client.share_tokens.retrieve(share_token_id))
+    _run_one(options, lambda client: client.share_tokens.retrieve(share_token_id))
 
 
 @share_tokens.command("redeem")
@@ -108,9 +108,9 @@ def get_share_token(access: Access, share_token_id: str) -> None:
     "--into", "destination_id", help="Fill this object; else a new one is made."
 )
 @click.option("--wait", default=0.0, help="Wait so many s until it is done.")
-@with_access
+@with_client_options
 def redeem_share_token(
-    access: Access, share_token_id: str, destination_id: str | None, wait: float
+    options: ClientOptions, share_token_id: str, destination_id: str | None, wait: float
 ) -> None:
     """Redeem a share token that was offered to this organization."""
 
@@ -122,30 +122,30 @@ def redeem_share_token(
             return (await tokens.wait(share_token_id, timeout=wait)).token
         return token
 
-    _run_one(access, redeem)
+    _run_one(options, redeem)
 
 
 @share_tokens.command("expire")
 @click.argument("share_token_id")
-@with_access
-def expire_share_token(access: Access, share_token_id: str) -> None:
+@with_client_options
+def expire_share_token(options: ClientOptions, share_token_id: str) -> None:
     """End an offer that was not redeemed."""
-    _run_one(access, lambda client: client.share_tokens.expire(share_token_id))
+    _run_one(options, lambda client: client.share_tokens.expire(share_token_id))
 
 
-def _run_one(access: Access, call: Call) -> None:
+def _run_one(options: ClientOptions, call: Call) -> None:
     async def work() -> None:
-        async with access.client() as client:
-            _show([_facts(await call(client))], access, one=True)
+        async with options.client() as client:
+            _show([_facts(await call(client))], options, one=True)
 
-    run(work(), as_json=access.as_json)
+    run(work(), as_json=options.as_json)
 
 
-async def _list(access: Access, name: str, **conditions: Any) -> None:
+async def _list(options: ClientOptions, name: str, **conditions: Any) -> None:
     given = {key: value for key, value in conditions.items() if value is not None}
-    async with access.client() as client:
+    async with options.client() as client:
         listing = getattr(client, name).list(**given)
-        _show([_facts(each) async for each in listing], access, one=False)
+        _show([_facts(each) async for each in listing], options, one=False)
 
 
 def _facts(found: Resource) -> dict[str, Any]:
@@ -167,9 +167,9 @@ def _facts(found: Resource) -> dict[str, Any]:
     return {key: None if value is None else str(value) for key, value in facts.items()}
 
 
-def _show(found: list[dict[str, Any]], access: Access, *, one: bool) -> None:
-    if access.as_json:
-        say(found[0] if one else {"items": found})
+def _show(found: list[dict[str, Any]], options: ClientOptions, *, one: bool) -> None:
+    if options.as_json:
+        print_json(found[0] if one else {"items": found})
         return
     for facts in found:
-        click.echo("  ".join(plain(value) for value in facts.values() if value))
+        click.echo("  ".join(printable(value) for value in facts.values() if value))

@@ -244,7 +244,7 @@ def _report(box: Sandbox, scopes: int, tally: _Tally, seconds: float) -> Report:
 
 
 def _table(report: Report) -> Table:
-    table = Table(title="Shared between two organizations", show_header=False)
+    table = Table(title="ObjectReader between two organizations", show_header=False)
     labels = {
         "objects": "objects fetched",
         "exchanges": "codes exchanged for tokens",

@@ -12,8 +12,8 @@ import rich_click as click
 from rich.console import Console
 
 from persona_share import PersonaClient, ScopedTokenManager, Secret, stores
-from persona_share.cli.access import Access, with_access
-from persona_share.cli.ending import OK, OTHER, code_of, refuse, run, say
+from persona_share.cli.client_options import ClientOptions, with_client_options
+from persona_share.cli.exit_codes import OK, OTHER, exit_code_of, fail, print_json, run
 from persona_share.errors import (
     ExchangeForbiddenError,
     PersonaError,
@@ -46,8 +46,8 @@ class Finding:
     metavar="URL",
     help="A store to reach: a file, or a URL of Redis; else PERSONA_STORE.",
 )
-@with_access
-def doctor(access: Access, store: str | None) -> None:
+@with_client_options
+def doctor(options: ClientOptions, store: str | None) -> None:
     """Look at the key, the clock, OAuth, the limits and the store.
 
     To see whether OAuth is enabled it offers a code that cannot be one; nothing is
@@ -55,25 +55,25 @@ def doctor(access: Access, store: str | None) -> None:
     """
     if store is not None and "@" in store:
         message = "A URL with a password belongs into PERSONA_STORE."
-        refuse(message)
+        fail(message)
     place = store or os.environ.get("PERSONA_STORE")
-    run(_doctor(access, place), as_json=access.as_json)
+    run(_doctor(options, place), as_json=options.as_json)
 
 
-async def _doctor(access: Access, store: str | None) -> int:
-    key = access.key()
+async def _doctor(options: ClientOptions, store: str | None) -> int:
+    key = options.key()
     findings = [_kind(key), _event_loop()]
-    async with access.client(key) as client:
+    async with options.client(key) as client:
         findings += [each async for each in _service(client)]
         if store is not None:
             findings.append(await _store(client, store))
     worst = next((each.code for each in findings if each.state == "bad"), OK)
-    if access.as_json:
+    if options.as_json:
         shown = [
             attrs.asdict(each, filter=lambda field, _: field.name != "code")
             for each in findings
         ]
-        say({"healthy": worst == OK, "findings": shown, "exit_code": worst})
+        print_json({"healthy": worst == OK, "findings": shown, "exit_code": worst})
         return worst
     console = Console(highlight=False, soft_wrap=True)
     for each in findings:
@@ -143,7 +143,7 @@ async def _oauth(client: PersonaClient) -> Finding:
             await manager.exchange(code)
     except ExchangeForbiddenError as error:
         return Finding(
-            "oauth", "bad", "not enabled (403)", error.advice, code_of(error)
+            "oauth", "bad", "not enabled (403)", error.advice, exit_code_of(error)
         )
     except TokenError as error:
         if error.status is not None and error.status >= 500:  # noqa: PLR2004  # a server's fault
@@ -171,4 +171,4 @@ def _opened(url: str) -> TokenStore:
 
 
 def _bad(name: str, error: PersonaError) -> Finding:
-    return Finding(name, "bad", error.what, error.advice, code_of(error))
+    return Finding(name, "bad", error.what, error.advice, exit_code_of(error))

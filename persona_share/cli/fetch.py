@@ -11,12 +11,25 @@ from rich.console import Console
 
 from persona_share import Failed
 from persona_share.batch import Batch
-from persona_share.cli.access import Access, with_access
-from persona_share.cli.bar import bar_of
-from persona_share.cli.beside import save_files, save_pdf
-from persona_share.cli.ending import OK, PARTLY, code_of, facts_of, refuse, run, say
-from persona_share.cli.lines import Lines, without_urls
-from persona_share.cli.sharing import Shared, Tokens, opened, with_sharing
+from persona_share.cli.attachments import save_files, save_pdf
+from persona_share.cli.client_options import ClientOptions, with_client_options
+from persona_share.cli.exit_codes import (
+    OK,
+    PARTLY,
+    exit_code_of,
+    facts_of,
+    fail,
+    print_json,
+    run,
+)
+from persona_share.cli.jsonl import JsonLines, without_urls
+from persona_share.cli.progress import progress_bar
+from persona_share.cli.token_options import (
+    ObjectReader,
+    TokenOptions,
+    opened,
+    with_token_options,
+)
 from persona_share.errors import PersonaError
 from persona_share.model.resource import Resource
 
@@ -36,7 +49,7 @@ class Failures:
     def note(self, object_id: str, error: BaseException) -> None:
         """Keep what went wrong with an object."""
         self.count += 1
-        self.codes.add(code_of(error))
+        self.codes.add(exit_code_of(error))
         if len(self.told) < _MOST_TOLD:
             self.told.append({"id": object_id, "error": facts_of(error)})
 
@@ -49,23 +62,25 @@ class Failures:
 
 @click.command(epilog="Example: persona-share get inq_… --token-file token")
 @click.argument("ids", nargs=-1)
-@with_sharing
-@with_access
-def get(access: Access, tokens: Tokens, ids: tuple[str, ...]) -> None:
+@with_token_options
+@with_client_options
+def get(options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]) -> None:
     """Show objects as the API has them; with --code-file, all that it grants."""
-    run(_get(access, tokens, ids), as_json=access.as_json)
+    run(_get(options, tokens, ids), as_json=options.as_json)
 
 
-async def _get(access: Access, tokens: Tokens, ids: tuple[str, ...]) -> int:
+async def _get(
+    options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]
+) -> int:
     failures, found = Failures(), []
-    async with opened(access, tokens) as shared:
+    async with opened(options, tokens) as shared:
         async for each in shared.fetch(_wanted(ids or shared.ids), concurrency=8):
             if isinstance(each, Failed):
                 failures.note(each.id, each.error)
             else:
                 found.append(without_urls(each.resource.raw))
-    if access.as_json:
-        say({"objects": found, "failed": failures.told})
+    if options.as_json:
+        print_json({"objects": found, "failed": failures.told})
     else:
         console = Console(soft_wrap=True, highlight=False)
         for each in found:
@@ -99,20 +114,20 @@ async def _get(access: Access, tokens: Tokens, ids: tuple[str, ...]) -> int:
 @click.option("--files", metavar="FOLDER", help="Save the files of each object there.")
 @click.option("--plan", is_flag=True, help="Say what it takes, and fetch nothing.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@with_sharing
-@with_access
-def fetch(access: Access, tokens: Tokens, **given: Any) -> None:
+@with_token_options
+@with_client_options
+def fetch(options: ClientOptions, tokens: TokenOptions, **given: Any) -> None:
     """Fetch any number of objects as JSON lines, at the rate that the limit allows.
 
     The same command once more goes on where it was interrupted, killed or partly
     failed. The addresses of files are left out of the lines; --files fetches them.
     """
-    run(_fetch(access, tokens, **given), as_json=access.as_json)
+    run(_fetch(options, tokens, **given), as_json=options.as_json)
 
 
 async def _fetch(
-    access: Access,
-    tokens: Tokens,
+    options: ClientOptions,
+    tokens: TokenOptions,
     *,
     ids: tuple[str, ...],
     ids_file: str | None,
@@ -127,22 +142,25 @@ async def _fetch(
 ) -> int:
     if checkpoint is None and output is not None:
         checkpoint = f"{output}.checkpoint"
-    async with opened(access, tokens) as shared:
+    async with opened(options, tokens) as shared:
         wanted = _ids(ids, ids_file, shared)
-        options: dict[str, Any] = {"concurrency": concurrency, "checkpoint": checkpoint}
+        batching: dict[str, Any] = {
+            "concurrency": concurrency,
+            "checkpoint": checkpoint,
+        }
         if tokens.scoped:
-            options["objects_per_token"] = objects_per_token
-        batch = shared.fetch(wanted, **options)
+            batching["objects_per_token"] = objects_per_token
+        batch = shared.fetch(wanted, **batching)
         if plan:
             await shared.client.rate_limits.list()  # its answer tells the limit
-            _show_plan(batch, access)
+            _show_plan(batch, options)
             return OK
-        lines = Lines(output, checkpoint)
+        lines = JsonLines(output, checkpoint)
         failures = Failures()
         try:
             if lines.last is not None:
                 await batch.acknowledge(lines.last)
-            async with bar_of(batch, quiet=quiet):
+            async with progress_bar(batch, quiet=quiet):
                 async for each in batch:
                     if isinstance(each, Failed):
                         failures.note(each.id, each.error)
@@ -152,13 +170,13 @@ async def _fetch(
         finally:
             lines.close()
             await batch.aclose()
-    _show_report(batch, failures, access, to_file=output is not None)
+    _show_report(batch, failures, options, to_file=output is not None)
     return failures.code(batch.report().fetched)
 
 
 async def _beside(
     found: Resource,
-    shared: Shared,
+    shared: ObjectReader,
     pdf: str | None,
     files: str | None,
     failures: Failures,
@@ -191,23 +209,23 @@ def _words(lines: Iterable[str]) -> Iterator[str]:
     return (line.strip() for line in lines if line.strip())
 
 
-def _ids(ids: tuple[str, ...], file: str | None, shared: Shared) -> Iterable[str]:
+def _ids(ids: tuple[str, ...], file: str | None, shared: ObjectReader) -> Iterable[str]:
     if file is None:
         return _wanted(ids or shared.ids)
     if ids:
         message = "Name ids, or a file of ids, not both."
-        refuse(message)
+        fail(message)
     return _words(sys.stdin) if file == "-" else _IdFile(Path(file))
 
 
 def _wanted(ids: tuple[str, ...]) -> tuple[str, ...]:
     if not ids:
         message = "Name the ids of objects, or a file of them with --ids."
-        refuse(message)
+        fail(message)
     return ids
 
 
-def _show_plan(batch: Batch, access: Access) -> None:
+def _show_plan(batch: Batch, options: ClientOptions) -> None:
     plan = batch.plan()
     least = plan.shortest_for
     facts = {
@@ -216,8 +234,8 @@ def _show_plan(batch: Batch, access: Access) -> None:
         "limit": plan.limit,
         "shortest_seconds": None if least is None else least.total_seconds(),
     }
-    if access.as_json:
-        say(facts)
+    if options.as_json:
+        print_json(facts)
         return
     click.echo(f"objects   {_shown(plan.objects)}")
     click.echo(f"tokens    {_shown(plan.tokens)}")
@@ -230,12 +248,12 @@ def _shown(value: object) -> object:
 
 
 def _show_report(
-    batch: Batch, failures: Failures, access: Access, *, to_file: bool
+    batch: Batch, failures: Failures, options: ClientOptions, *, to_file: bool
 ) -> None:
     report = batch.report()
-    if access.as_json:
+    if options.as_json:
         facts = attrs.asdict(report) | {"failures": failures.told}
-        say(facts, err=not to_file)
+        print_json(facts, err=not to_file)
         return
     click.echo(
         f"fetched {report.fetched}, failed {report.failed}, skipped {report.skipped} "

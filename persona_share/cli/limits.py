@@ -4,19 +4,19 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from persona_share.cli.access import Access, with_access
-from persona_share.cli.ending import plain, run, say
+from persona_share.cli.client_options import ClientOptions, with_client_options
+from persona_share.cli.exit_codes import print_json, printable, run
 
 
 @click.command()
-@with_access
-def limits(access: Access) -> None:
+@with_client_options
+def limits(options: ClientOptions) -> None:
     """Show the rate limits that this API key counts against."""
-    run(_limits(access), as_json=access.as_json)
+    run(_limits(options), as_json=options.as_json)
 
 
-async def _limits(access: Access) -> None:
-    async with access.client() as client:
+async def _limits(options: ClientOptions) -> None:
+    async with options.client() as client:
         found = [
             {
                 "type": each.type,
@@ -26,14 +26,14 @@ async def _limits(access: Access) -> None:
             }
             async for each in client.rate_limits.list()
         ]
-    if access.as_json:
-        say({"limits": found})
+    if options.as_json:
+        print_json({"limits": found})
         return
     table = Table("limit", "a minute", "left", "resets in")
     for each in found:
         seconds = each["seconds_to_reset"]
         reset = "-" if seconds is None else f"{seconds} s"
         table.add_row(
-            plain(each["type"]), str(each["limit"]), str(each["remaining"]), reset
+            printable(each["type"]), str(each["limit"]), str(each["remaining"]), reset
         )
     Console().print(table)

@@ -6,9 +6,9 @@ from typing import Any
 import rich_click as click
 
 from persona_share import AccessToken, Scope, ScopedTokenManager, Secret
-from persona_share.cli.access import Access, with_access
-from persona_share.cli.ending import INTERRUPTED, refuse, run, say
-from persona_share.cli.secrets_in import keep_secret, require_showable, secret_from
+from persona_share.cli.client_options import ClientOptions, with_client_options
+from persona_share.cli.exit_codes import INTERRUPTED, fail, print_json, run
+from persona_share.cli.secret_input import read_secret, require_terminal, write_secret
 
 
 _MASK = "**********"
@@ -33,25 +33,25 @@ def _showing(command: Any) -> Any:
     "--code-file", metavar="FILE", help="New file for the code, of mode 0600."
 )
 @_showing
-@with_access
-def authorize(access: Access, **given: Any) -> None:
+@with_client_options
+def authorize(options: ClientOptions, **given: Any) -> None:
     """Make an authorization code for a partner: allow it to read these objects."""
     _require_place(given["code_file"], "--code-file", given)
     if bool(given["ids"]) == bool(given["text"]):
         message = "Name the ids to read, or a --scope."
-        refuse(message)
-    run(_authorize(access, **given), as_json=access.as_json)
+        fail(message)
+    run(_authorize(options, **given), as_json=options.as_json)
 
 
-async def _authorize(access: Access, **given: Any) -> None:
+async def _authorize(options: ClientOptions, **given: Any) -> None:
     scope = Scope.parse(given["text"]) if given["text"] else Scope.read(*given["ids"])
-    async with access.client() as source:
+    async with options.client() as source:
         code = await source.oauth.authorize(client_id=given["client_id"], scope=scope)
     facts = {
         "scope": str(scope),
         "expires_at": code.expires_at.isoformat() if code.expires_at else None,
     }
-    _hand_over("code", code, facts, access, given)
+    _hand_over("code", code, facts, options, given)
 
 
 @click.command(
@@ -66,20 +66,20 @@ async def _authorize(access: Access, **given: Any) -> None:
     "--token-file", metavar="FILE", help="New file for the token, of mode 0600."
 )
 @_showing
-@with_access
-def exchange(access: Access, **given: Any) -> None:
+@with_client_options
+def exchange(options: ClientOptions, **given: Any) -> None:
     """Exchange an authorization code for an access token.
 
     A code works once. An interrupt waits for an exchange that was sent, so that its
     token is not lost.
     """
     _require_place(given["token_file"], "--token-file", given)
-    code = secret_from("authorization code", given.pop("code_file"), "PERSONA_CODE")
-    run(_exchange(access, code, **given), as_json=access.as_json)
+    code = read_secret("authorization code", given.pop("code_file"), "PERSONA_CODE")
+    run(_exchange(options, code, **given), as_json=options.as_json)
 
 
-async def _exchange(access: Access, code: Secret, **given: Any) -> int | None:
-    landing = asyncio.create_task(_token(access, code))
+async def _exchange(options: ClientOptions, code: Secret, **given: Any) -> int | None:
+    landing = asyncio.create_task(_token(options, code))
     interrupted = None
     try:
         token = await asyncio.shield(landing)
@@ -93,35 +93,35 @@ async def _exchange(access: Access, code: Secret, **given: Any) -> int | None:
         "expires_at": token.expires_at.isoformat(),
         "expires_in": int(token.expires_in.total_seconds()),
     }
-    _hand_over("token", token, facts, access, given)
+    _hand_over("token", token, facts, options, given)
     return interrupted
 
 
-async def _token(access: Access, code: Secret) -> AccessToken:
-    async with access.client() as client, ScopedTokenManager(client) as manager:
+async def _token(options: ClientOptions, code: Secret) -> AccessToken:
+    async with options.client() as client, ScopedTokenManager(client) as manager:
         return await manager.token(await manager.exchange(code))
 
 
 def _require_place(path: str | None, option: str, given: dict[str, Any]) -> None:
     """Refuse to obtain a secret that nobody would ever see."""
-    require_showable(reveal=given["reveal"], force=given["force"])
+    require_terminal(reveal=given["reveal"], force=given["force"])
     if path is None and not given["reveal"]:
-        refuse(f"Say where it goes: {option} FILE, or --reveal.")
+        fail(f"Say where it goes: {option} FILE, or --reveal.")
 
 
 def _hand_over(
     name: str,
     secret: Secret | AccessToken,
     facts: dict[str, Any],
-    access: Access,
+    options: ClientOptions,
     given: dict[str, Any],
 ) -> None:
     path = given[f"{name}_file"]
     if path is not None:
-        keep_secret(path, Secret(secret.reveal()))
+        write_secret(path, Secret(secret.reveal()))
     shown = secret.reveal() if given["reveal"] else _MASK
-    if access.as_json:
-        say({name: shown, f"{name}_file": path, **facts})
+    if options.as_json:
+        print_json({name: shown, f"{name}_file": path, **facts})
         return
     click.echo(f"{name:<10} {shown}" + (f"  (in {path})" if path else ""))
     for key, value in facts.items():

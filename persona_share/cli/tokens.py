@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from persona_share.browsing import Browser, Stored
-from persona_share.cli.access import with_json
-from persona_share.cli.ending import refuse, run, say
-from persona_share.cli.secrets_in import lines_of, require_showable
+from persona_share.cli.client_options import with_json
+from persona_share.cli.exit_codes import fail, print_json, run
+from persona_share.cli.secret_input import read_secret_lines, require_terminal
 from persona_share.stores import Encrypted, RedisStore, SQLiteStore
 
 
@@ -64,7 +64,7 @@ def show(  # click passes options by name
     as_json: bool,
 ) -> None:
     """Show what the store holds under a NAME; its beginning is enough."""
-    require_showable(reveal=reveal, force=force)
+    require_terminal(reveal=reveal, force=force)
     work = _show(_opened(store, keys_file), name, reveal=reveal, as_json=as_json)
     run(work, as_json=as_json)
 
@@ -86,7 +86,7 @@ async def _list(browser: Browser, *, as_json: bool) -> None:
     async with browser:
         found = await browser.list()
     if as_json:
-        say({"tokens": [_facts(each) for each in found]})
+        print_json({"tokens": [_facts(each) for each in found]})
         return
     table = Table("name", "scope", "ends in", "generation", "codes", "state")
     for each in found:
@@ -107,10 +107,10 @@ async def _show(browser: Browser, name: str, *, reveal: bool, as_json: bool) -> 
     facts = _facts(found)
     if reveal:
         if found.token is None:
-            refuse("There is no token to reveal: nothing is held, or it is sealed.")
+            fail("There is no token to reveal: nothing is held, or it is sealed.")
         facts["token"] = found.token.reveal()
     if as_json:
-        say(facts)
+        print_json(facts)
         return
     for key, value in facts.items():
         click.echo(f"{key}: {'' if value is None else value}")
@@ -121,7 +121,7 @@ async def _forget(browser: Browser, name: str, *, as_json: bool) -> None:
         found = _named(await browser.list(), name)
         await browser.drop(found.name)
     if as_json:
-        say({"forgotten": found.name})
+        print_json({"forgotten": found.name})
     else:
         click.echo(f"forgotten: {found.name}")
 
@@ -130,7 +130,7 @@ def _named(every: list[Stored], name: str) -> Stored:
     found = [each for each in every if each.name.startswith(name)]
     if len(found) != 1:
         what = "Nothing has" if not found else f"{len(found)} things have"
-        refuse(f"{what} a name that begins with {name!r}.", _NOT_FOUND)
+        fail(f"{what} a name that begins with {name!r}.", _NOT_FOUND)
     return found[0]
 
 
@@ -153,16 +153,16 @@ def _state(stored: Stored) -> str:
 def _opened(store: str | None, keys_file: str | None) -> Browser:
     where = store or os.environ.get(STORE)
     if not where:
-        refuse(f"There is no store: name a file with --store, or set {STORE}.")
+        fail(f"There is no store: name a file with --store, or set {STORE}.")
     if store and "@" in store:
-        refuse(f"A URL with a password comes from {STORE}, never from an argument.")
+        fail(f"A URL with a password comes from {STORE}, never from an argument.")
     found = _store(where)
     if keys_file is None:
         return Browser(found)
     try:
-        keys = [bytes.fromhex(line) for line in lines_of("keys", keys_file)]
+        keys = [bytes.fromhex(line) for line in read_secret_lines("keys", keys_file)]
     except ValueError:
-        refuse("A key is no hexadecimal number.")
+        fail("A key is no hexadecimal number.")
     return Browser(Encrypted(found, keys=keys))
 
 
@@ -170,5 +170,5 @@ def _store(where: str) -> RedisStore | SQLiteStore:
     if where.startswith(_REDIS):
         return RedisStore(where, plaintext=True)
     if not Path(where).exists():
-        refuse(f"There is no file {where}.", _NOT_FOUND)
+        fail(f"There is no file {where}.", _NOT_FOUND)
     return SQLiteStore(where)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from persona_share.cli.access import with_json
-from persona_share.cli.ending import refuse, run, say
-from persona_share.cli.secrets_in import secret_from
+from persona_share.cli.client_options import with_json
+from persona_share.cli.exit_codes import fail, print_json, run
+from persona_share.cli.secret_input import read_secret
 from persona_share.webhooks import TOLERANCE, Verifier
 
 
@@ -44,15 +44,15 @@ def verify(
     """Check the signature of a BODY, byte for byte; - reads standard input."""
     if body == "-" and (secret_file == "-" or not _has_secret(secret_file)):  # noqa: S105  # a name, no secret
         message = "The body comes from stdin, so the secret needs a file or a variable."
-        refuse(message)
-    secret = secret_from("webhook secret", secret_file, "PERSONA_WEBHOOK_SECRET")
+        fail(message)
+    secret = read_secret("webhook secret", secret_file, "PERSONA_WEBHOOK_SECRET")
 
     async def work() -> None:
         """Verify and tell."""
         content = _content(body)
         event = Verifier(secret, tolerance).verify(content, signature)
         if as_json:
-            say({"valid": True, "id": event.id, "name": event.name})
+            print_json({"valid": True, "id": event.id, "name": event.name})
         else:
             click.echo(f"valid: {event.name} {event.id}")
 

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from persona_share._transport.runtime import seeded_random
-from tests.cli.test_endings import until
+from tests.cli.test_exit_codes import until
 
 
 KILLS = 50 if "SOAK_MINUTES" in os.environ else 5

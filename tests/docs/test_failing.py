@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from persona_share import errors
-from persona_share.cli.ending import code_of
+from persona_share.cli.exit_codes import exit_code_of
 from persona_share.errors import PersonaError, Phase
 
 
@@ -40,4 +40,4 @@ def test_it_says_whether_anything_was_sent_and_how_a_command_ends(name):
     _, sent, _, code = ROWS[name]
 
     assert sent == SENT[error.phase]
-    assert int(code) == code_of(error)
+    assert int(code) == exit_code_of(error)

@@ -20,16 +20,16 @@ from persona_share import (
     Secret,
 )
 from persona_share.batch import Batch, Ids
-from persona_share.cli.access import Access
-from persona_share.cli.ending import refuse
-from persona_share.cli.secrets_in import lines_of, secret_from
+from persona_share.cli.client_options import ClientOptions
+from persona_share.cli.exit_codes import fail
+from persona_share.cli.secret_input import read_secret, read_secret_lines
 
 
 SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
 
 
 @attrs.frozen(kw_only=True)
-class Shared:
+class ObjectReader:
     """Fetches objects, and answers what reads one of them again, for its files."""
 
     fetch: Callable[..., Batch]
@@ -39,13 +39,13 @@ class Shared:
     ids: tuple[str, ...] = ()
 
 
-def with_sharing(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where tokens come from, and hand them over as one."""
-    names = [field.name for field in attrs.fields(Tokens)]
+    names = [field.name for field in attrs.fields(TokenOptions)]
 
     @functools.wraps(command)
     def wrapped(*arguments: Any, **given: Any) -> Any:
-        tokens = Tokens(**{name: given.pop(name) for name in names})
+        tokens = TokenOptions(**{name: given.pop(name) for name in names})
         return command(*arguments, tokens, **given)
 
     for option in (
@@ -80,7 +80,7 @@ def with_sharing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @attrs.frozen(kw_only=True)
-class Tokens:
+class TokenOptions:
     """Where tokens come from, as the options say."""
 
     token_file: str | None
@@ -94,7 +94,7 @@ class Tokens:
         """Refuse two ways at once."""
         ways = (self.token_file, self.code_file, self.code_command, self.client_id)
         if sum(each is not None for each in ways) > 1:
-            refuse(
+            fail(
                 "Choose one of --token-file, --code-file, --code-command, --client-id."
             )
 
@@ -108,13 +108,13 @@ class Tokens:
         """Answer the access token that takes the place of the API key."""
         if self.token_file is None:
             return None
-        return Secret(lines_of("access token", self.token_file)[0])
+        return Secret(read_secret_lines("access token", self.token_file)[0])
 
     def delivered(self) -> list[Secret]:
         """Answer the codes that were delivered."""
         if self.code_file is None:
             return []
-        return [Secret(each) for each in lines_of("code", self.code_file)]
+        return [Secret(each) for each in read_secret_lines("code", self.code_file)]
 
     def scope(self, object_id: str) -> Scope:
         """Answer what reads one object."""
@@ -124,24 +124,26 @@ class Tokens:
 
 
 @asynccontextmanager
-async def opened(access: Access, tokens: Tokens) -> AsyncIterator[Shared]:
+async def opened(
+    options: ClientOptions, tokens: TokenOptions
+) -> AsyncIterator[ObjectReader]:
     """Open what the options say."""
     delivered = tokens.delivered()
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(access.client(tokens.key()))
+        client = await stack.enter_async_context(options.client(tokens.key()))
         if not tokens.scoped:
-            yield Shared(
+            yield ObjectReader(
                 fetch=client.fetch, surface_for=lambda _: client, client=client
             )
             return
         codes = None
         if tokens.code_command is not None:
-            codes = _asked_of(tokens.code_command)
+            codes = _code_command(tokens.code_command)
         elif tokens.client_id is not None:
             file = tokens.source_key_file
-            source_key = secret_from("source's API key", file, SOURCE_KEY)
-            source = await stack.enter_async_context(access.client(source_key))
-            codes = _made_by(source, tokens.client_id)
+            source_key = read_secret("source's API key", file, SOURCE_KEY)
+            source = await stack.enter_async_context(options.client(source_key))
+            codes = _authorize_with(source, tokens.client_id)
         manager = await stack.enter_async_context(
             ScopedTokenManager(client, codes=codes)
         )
@@ -151,7 +153,7 @@ async def opened(access: Access, tokens: Tokens) -> AsyncIterator[Shared]:
             """Fetch with a token for every group."""
             return manager.fetch(ids, permission=tokens.permission, **options)
 
-        yield Shared(
+        yield ObjectReader(
             fetch=fetch,
             surface_for=lambda object_id: manager.session(tokens.scope(object_id)),
             client=client,
@@ -159,19 +161,19 @@ async def opened(access: Access, tokens: Tokens) -> AsyncIterator[Shared]:
         )
 
 
-def _made_by(source: PersonaClient, client_id: str) -> Any:
+def _authorize_with(source: PersonaClient, client_id: str) -> Any:
     async def authorize(scope: Scope) -> AuthorizationCode:
         return await source.oauth.authorize(client_id=client_id, scope=scope)
 
     return authorize
 
 
-def _asked_of(command: str) -> Any:
+def _code_command(command: str) -> Any:
     """Answer a code source that runs a command: scope on stdin, code on stdout."""
     words = shlex.split(command)
     if not words:
         message = "--code-command is empty."
-        refuse(message)
+        fail(message)
     # The command speaks for the partner; our own keys are none of its business.
     ours = {"PERSONA_API_KEY", SOURCE_KEY, "PERSONA_CODE", "PERSONA_WEBHOOK_SECRET"}
     environment = {k: v for k, v in os.environ.items() if k not in ours}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from persona_share import PersonaClient, ScopedSession
-from persona_share.cli.lines import is_address
+from persona_share.cli.jsonl import is_address
 from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from persona_share.cli.ending import Refusal
-from persona_share.cli.lines import Lines, without_urls
+from persona_share.cli.exit_codes import CliError
+from persona_share.cli.jsonl import JsonLines, without_urls
 
 
 class Found:
@@ -20,7 +20,7 @@ def places(tmp_path):
 
 def written(places, *ids):
     output, checkpoint, folder = places
-    lines = Lines(output, checkpoint)
+    lines = JsonLines(output, checkpoint)
     for each in ids:
         lines.write(Found(id=each))
     lines.close()
@@ -41,7 +41,7 @@ def test_the_file_is_for_this_user_alone(places):
 def test_a_rerun_goes_on_after_the_last_whole_line_and_knows_its_id(places):
     whole = written(places, "inq_1", "inq_2")
     (places[2] / "out").write_bytes(whole + b'{"id":"inq')
-    lines = Lines(places[0], places[1])
+    lines = JsonLines(places[0], places[1])
     lines.write(Found(id="inq_3"))
     lines.close()
 
@@ -51,11 +51,11 @@ def test_a_rerun_goes_on_after_the_last_whole_line_and_knows_its_id(places):
 
 def test_a_line_may_be_longer_than_what_is_read_at_once(places):
     written(places)
-    lines = Lines(places[0], places[1])
+    lines = JsonLines(places[0], places[1])
     lines.write(Found(id="inq_1", text="x" * 200_000))
     lines.close()
 
-    again = Lines(places[0], places[1])
+    again = JsonLines(places[0], places[1])
     again.close()
 
     assert again.last == "inq_1"
@@ -64,7 +64,7 @@ def test_a_line_may_be_longer_than_what_is_read_at_once(places):
 def test_a_file_that_is_nothing_but_torn_begins_anew(places):
     written(places)
     (places[2] / "out").write_bytes(b"x" * 100_000)
-    lines = Lines(places[0], places[1])
+    lines = JsonLines(places[0], places[1])
     lines.close()
 
     assert lines.last is None
@@ -73,11 +73,11 @@ def test_a_file_that_is_nothing_but_torn_begins_anew(places):
 
 def test_a_file_of_somebody_elses_is_left_alone(places):
     (places[2] / "out").write_bytes(b"my only copy\n")
-    with pytest.raises(Refusal, match="there already"):
-        Lines(places[0], places[1])
+    with pytest.raises(CliError, match="there already"):
+        JsonLines(places[0], places[1])
     (places[2] / "checkpoint").touch()
-    with pytest.raises(Refusal, match="none that was written here"):
-        Lines(places[0], places[1])
+    with pytest.raises(CliError, match="none that was written here"):
+        JsonLines(places[0], places[1])
 
     assert (places[2] / "out").read_bytes() == b"my only copy\n"
 
@@ -85,8 +85,8 @@ def test_a_file_of_somebody_elses_is_left_alone(places):
 def test_a_checkpoint_without_its_file_is_no_way_to_go_on(places):
     written(places, "inq_1")
     (places[2] / "out").unlink()
-    with pytest.raises(Refusal, match="gone"):
-        Lines(places[0], places[1])
+    with pytest.raises(CliError, match="gone"):
+        JsonLines(places[0], places[1])
 
 
 def test_addresses_of_files_are_left_out_wherever_they_stand():

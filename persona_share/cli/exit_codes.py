@@ -75,7 +75,7 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
 )
 
 
-class Refusal(click.ClickException):
+class CliError(click.ClickException):
     """A reason of the command's own to stop, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -83,12 +83,12 @@ class Refusal(click.ClickException):
         vars(self)["exit_code"] = exit_code  # click has it as the class's
 
 
-def refuse(message: str, exit_code: int = USAGE) -> NoReturn:
+def fail(message: str, exit_code: int = USAGE) -> NoReturn:
     """End the command with a message, before anything was sent."""
-    raise Refusal(message, exit_code)
+    raise CliError(message, exit_code)
 
 
-def code_of(error: BaseException) -> int:
+def exit_code_of(error: BaseException) -> int:
     """Answer the exit code that an error ends with."""
     if isinstance(error, TimeoutError):  # also of our own errors that are one
         return 8
@@ -121,25 +121,25 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     except (PersonaError, OSError) as error:
-        code = code_of(error)
+        code = exit_code_of(error)
         if as_json:
-            say({"error": facts_of(error), "exit_code": code}, err=True)
+            print_json({"error": facts_of(error), "exit_code": code}, err=True)
         else:
             click.echo(f"Error: {error}", err=True)
     raise SystemExit(code)
 
 
-def say(value: object, *, err: bool = False) -> None:
+def print_json(value: object, *, err: bool = False) -> None:
     """Print one JSON value on one line."""
     click.echo(json.dumps(value, default=str), err=err)
 
 
-def plain(value: object) -> str:
+def printable(value: object) -> str:
     """Answer a text of the service's as a terminal may have it (T30)."""
     return "".join(each if each.isprintable() else "?" for each in str(value))
 
 
-def ended(app: click.RichCommand) -> int:
+def run_app(app: click.RichCommand) -> int:
     """Run the program and answer its exit code, whatever ends it."""
     try:
         code = app(standalone_mode=False)

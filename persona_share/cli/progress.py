@@ -22,7 +22,7 @@ _TICK: Final = 0.2  # s
 
 
 @asynccontextmanager
-async def bar_of(batch: Batch, *, quiet: bool) -> AsyncIterator[None]:
+async def progress_bar(batch: Batch, *, quiet: bool) -> AsyncIterator[None]:
     """Show a bar on a terminal, and nothing anywhere else."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:

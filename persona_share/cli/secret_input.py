@@ -12,53 +12,53 @@ from typing import Final
 import rich_click as click
 
 from persona_share import Secret
-from persona_share.cli.ending import AUTHENTICATION, refuse
+from persona_share.cli.exit_codes import AUTHENTICATION, fail
 
 
 _MOST_BYTES: Final = 64 * 1024
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
-def secret_from(what: str, file: str | None, variable: str) -> Secret:
+def read_secret(what: str, file: str | None, variable: str) -> Secret:
     """Answer a secret from its file, ``-`` for standard input, or its variable.
 
     On a terminal it is asked for, without an echo, where there is neither.
     """
     if file is not None:
-        return Secret(lines_of(what, file)[0])
+        return Secret(read_secret_lines(what, file)[0])
     if value := os.environ.get(variable):
         return Secret(value.strip())
     if not sys.stdin.isatty():
-        refuse(f"There is no {what}: set {variable} or name a file (- for stdin).")
+        fail(f"There is no {what}: set {variable} or name a file (- for stdin).")
     return Secret(click.prompt(what, hide_input=True, err=True))
 
 
-def lines_of(what: str, file: str) -> list[str]:
+def read_secret_lines(what: str, file: str) -> list[str]:
     """Answer the lines of a secret file, at least one."""
     text = sys.stdin.read(_MOST_BYTES) if file == "-" else _read(what, Path(file))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        refuse(f"The {what} is empty.")
+        fail(f"The {what} is empty.")
     return lines
 
 
-def keep_secret(path: str, secret: Secret) -> None:
+def write_secret(path: str, secret: Secret) -> None:
     """Write a secret to a new file that only this user can read."""
     try:
         descriptor = os.open(path, _NEW, 0o600)
     except FileExistsError:
-        refuse(f"{path} is there already; it is not overwritten.")
+        fail(f"{path} is there already; it is not overwritten.")
     except OSError as error:
-        refuse(f"{path} cannot be written: {error.strerror}.")
+        fail(f"{path} cannot be written: {error.strerror}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(secret.reveal() + "\n")
 
 
-def require_showable(*, reveal: bool, force: bool) -> None:
+def require_terminal(*, reveal: bool, force: bool) -> None:
     """Refuse to print a secret where it would end in a file or a log by accident."""
     if reveal and not force and not sys.stdout.isatty():
         message = "--reveal prints a secret to something that is no terminal; "
-        refuse(message + "add --force if that is meant.")
+        fail(message + "add --force if that is meant.")
 
 
 def _read(what: str, path: Path) -> str:
@@ -67,11 +67,11 @@ def _read(what: str, path: Path) -> str:
         descriptor = os.open(path, flags)
     except OSError as error:
         message = f"The {what} in {path} cannot be read: {error.strerror}."
-        refuse(message, AUTHENTICATION)
+        fail(message, AUTHENTICATION)
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) and not stat.S_ISFIFO(found.st_mode):
-            refuse(f"{path} is not a file.", AUTHENTICATION)
+            fail(f"{path} is not a file.", AUTHENTICATION)
         if hasattr(os, "geteuid") and stat.S_ISREG(found.st_mode):
             _require_private(path, found)
         return file.read(_MOST_BYTES)
@@ -79,7 +79,7 @@ def _read(what: str, path: Path) -> str:
 
 def _require_private(path: Path, found: os.stat_result) -> None:
     if found.st_uid != os.geteuid():
-        refuse(f"{path} belongs to another user.", AUTHENTICATION)
+        fail(f"{path} belongs to another user.", AUTHENTICATION)
     if found.st_mode & 0o077:
         message = f"Others may read or write {path}: chmod 600 {path}"
-        refuse(message, AUTHENTICATION)
+        fail(message, AUTHENTICATION)

@@ -9,7 +9,7 @@ import attrs
 import rich_click as click
 
 from persona_share import PersonaClient, Secret
-from persona_share.cli.secrets_in import secret_from
+from persona_share.cli.secret_input import read_secret
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,7 +18,7 @@ KEY: Final = "PERSONA_API_KEY"
 
 
 @attrs.frozen(kw_only=True)
-class Access:
+class ClientOptions:
     """Where the service is, and the files of the key."""
 
     key_file: str | None
@@ -29,7 +29,7 @@ class Access:
 
     def key(self) -> Secret:
         """Answer the API key of this organization."""
-        return secret_from("API key", self.key_file, KEY)
+        return read_secret("API key", self.key_file, KEY)
 
     def client(self, key: Secret | None = None) -> PersonaClient:
         """Answer a client under this key, or under the organization's own."""
@@ -48,8 +48,8 @@ def with_json(command: F) -> F:
     )(command)
 
 
-def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `Access`, and hand them over as one value."""
+def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `ClientOptions`, and hand them over as one value."""
 
     @functools.wraps(command)
     def wrapped(
@@ -61,14 +61,14 @@ def with_access(command: Callable[..., Any]) -> Callable[..., Any]:
         as_json: bool,
         **rest: Any,
     ) -> Any:
-        access = Access(
+        options = ClientOptions(
             key_file=api_key_file,
             base_url=base_url,
             insecure_local=insecure_local,
             timeout=timeout,
             as_json=as_json,
         )
-        return command(access, *arguments, **rest)
+        return command(options, *arguments, **rest)
 
     local = "PERSONA_INSECURE_LOCAL" in os.environ
     for option in (

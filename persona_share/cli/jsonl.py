@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from persona_share.cli.ending import refuse
+from persona_share.cli.exit_codes import fail
 from persona_share.model.resource import Resource
 
 
@@ -21,7 +21,7 @@ _HIDDEN: Final = "**********"
 _TAIL: Final = 64 * 1024
 
 
-class Lines:
+class JsonLines:
     """Where the lines go: a file of mode 0600, or standard output."""
 
     def __init__(self, path: str | None, checkpoint: str | None) -> None:
@@ -50,7 +50,7 @@ class Lines:
 
 
 def without_urls(value: Any) -> Any:
-    """Answer a copy in which no file's address stands: it carries its own access."""
+    """Answer a copy in which no file's address stands: it carries its own options."""
     if isinstance(value, Mapping):
         return {
             key: _HIDDEN if is_address(key, each) else without_urls(each)
@@ -70,14 +70,14 @@ def is_address(key: str, value: object) -> bool:
 def _opened(path: Path, *, resumes: bool) -> BinaryIO:
     exists = os.path.lexists(path)
     if exists and not resumes:
-        refuse(f"{path} is there already, without a checkpoint to go on from.")
+        fail(f"{path} is there already, without a checkpoint to go on from.")
     if resumes and not exists:
-        refuse(f"There is a checkpoint, but {path} that it belongs to is gone.")
+        fail(f"There is a checkpoint, but {path} that it belongs to is gone.")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        refuse(f"{path} cannot be written: {error.strerror}.")
+        fail(f"{path} cannot be written: {error.strerror}.")
     return os.fdopen(descriptor, "r+b")
 
 
@@ -98,7 +98,7 @@ def _id_in(line: bytes) -> str:
     try:
         return str(orjson.loads(line)["id"])
     except (ValueError, LookupError, TypeError):
-        refuse("The last line of the output is none that was written here.")
+        fail("The last line of the output is none that was written here.")
 
 
 def _after_newline(file: BinaryIO, end: int) -> int:
