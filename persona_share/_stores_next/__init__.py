@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from persona_share._stores_next.encrypted import Encrypted
     from persona_share._stores_next.memory import MemoryStore
     from persona_share._stores_next.postgres import PostgresStore
+    from persona_share._stores_next.rate_limit import SharedRateLimit
     from persona_share._stores_next.redis import RedisStore
     from persona_share._stores_next.sqlite import SQLiteStore
     from persona_share.ports.store import Store, Versioned
@@ -23,6 +24,7 @@ __all__ = [
     "PostgresStore",
     "RedisStore",
     "SQLiteStore",
+    "SharedRateLimit",
     "Store",
     "Versioned",
 ]
@@ -33,6 +35,7 @@ _MODULES = {
     "PostgresStore": f"{__name__}.postgres",
     "RedisStore": f"{__name__}.redis",
     "SQLiteStore": f"{__name__}.sqlite",
+    "SharedRateLimit": f"{__name__}.rate_limit",
     "Store": "persona_share.ports.store",
     "Versioned": "persona_share.ports.store",
 }

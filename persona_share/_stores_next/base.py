@@ -52,13 +52,14 @@ class BaseStore(abc.ABC):
         self._queues: _Queues = WeakKeyDictionary()
 
     async def open(self) -> None:
-        """Connect, and check that the store is usable.
+        """Connect, and check that the store is usable; each `open` needs an `aclose`.
 
         Raises:
             StoreRefusedError: the store is unsafe, or refuses these credentials.
             StoreUnavailableError: the store does not answer now.
         """
         await self._call(self._open, may_refuse=True)
+        self._queue().opened += 1
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now.
@@ -99,7 +100,13 @@ class BaseStore(abc.ABC):
                 yield key
 
     async def aclose(self) -> None:
-        """Close every connection of this event loop, within a few seconds."""
+        """Close every connection of this event loop when nobody else has it open.
+
+        It takes a few seconds at most.
+        """
+        self._queue().opened -= 1
+        if self._queue().opened > 0:
+            return
         with suppress(StoreError):  # what cannot be closed is abandoned
             await self._call(self._aclose)
         queue = self._queues.pop(asyncio.get_running_loop(), None)
@@ -136,10 +143,7 @@ class BaseStore(abc.ABC):
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
     ) -> T:
         """Run one operation when it is its turn, and raise store errors only."""
-        loop = asyncio.get_running_loop()
-        queue = self._queues.get(loop)
-        if queue is None:
-            queue = self._queues[loop] = _Queue(self._concurrency)
+        queue = self._queue()
         queue.joined += 1
         number = queue.joined
         async with queue.turns:
@@ -162,6 +166,13 @@ class BaseStore(abc.ABC):
             failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.
         raise failure
+
+    def _queue(self) -> "_Queue":
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = _Queue(self._concurrency)
+        return queue
 
     async def _limited(self, queue: "_Queue", work: Awaitable[T]) -> T:
         task = asyncio.ensure_future(work)
@@ -187,7 +198,7 @@ class _Queue:
 
     def __init__(self, concurrency: int) -> None:
         self.turns = asyncio.Semaphore(concurrency)
-        self.joined = self.failed = 0
+        self.joined = self.failed = self.opened = 0
         self.running: set[asyncio.Future[Any]] = set()
 
 

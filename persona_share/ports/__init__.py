@@ -1,5 +1,6 @@
 """The sockets of the house: what the rooms ask of each other, and nothing else."""
 
+from persona_share._policy.shared_limit import Share
 from persona_share.ports.calls import (
     Authorization,
     Checkpoint,
@@ -18,7 +19,6 @@ from persona_share.ports.calls import (
 )
 from persona_share.ports.stores import (
     BrowsableStore,
-    Share,
     SharedWindow,
     TokenStore,
 )

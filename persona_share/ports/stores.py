@@ -3,19 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import attrs
-
 from persona_share._policy.election import Carried, Elected, Held, Look
+from persona_share._policy.shared_limit import Share
 from persona_share._protocol.limits import Seen
 from persona_share.ports.calls import Runtime
-
-
-@attrs.frozen
-class Share:
-    """Some of a window's calls, good for so many seconds; none: wait for so long."""
-
-    calls: int
-    seconds: float
 
 
 class SharedWindow(Protocol):

@@ -1,0 +1,163 @@
+"""The record with which several processes spend one rate-limit window together.
+
+Slots are taken in blocks of at most an eighth of what remains, so that the others find
+some. One slot is held back, as each process's limiter does. A record that makes no
+sense counts as unknown and is replaced, so that a wrong number heals.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from persona_share._protocol.limits import Seen
+
+
+#: A window that ends later than this from now is not believed, in seconds.
+LONGEST_WINDOW: Final = 900.0
+#: While one process finds out how the window stands, the others wait, in seconds.
+PROBE: Final = 1.0
+#: The longest wait before another process may be asked again whether it found out.
+_PROBE_POLL: Final = 0.05
+#: Ends of windows that differ by less than this are of the same window, in seconds.
+_SAME_WINDOW: Final = 1.0
+_PART: Final = 8
+_MOST_SLOTS: Final = 1_000_000
+#: So many reservations are remembered, to recognize a write whose answer was lost.
+_MOST_RESERVATIONS: Final = 16
+
+_Reservation = tuple[str, int]
+
+
+@attrs.frozen
+class SharedLimit:
+    """How the window stands; ``left`` are the slots that nobody has taken.
+
+    ``ends`` and ``probe_until`` are times of the store's clock.
+    """
+
+    ends: float = 0.0
+    left: int = 0
+    probe_until: float = 0.0
+    reservations: tuple[_Reservation, ...] = ()
+
+
+@attrs.frozen
+class Share:
+    """Some of a window's slots, good for so many seconds; none: wait for so long."""
+
+    calls: int
+    seconds: float
+
+
+def take(
+    limit: SharedLimit,
+    *,
+    now: float,
+    wanted: int,
+    seen: Seen | None,
+    reservation: str,
+) -> tuple[SharedLimit, Share]:
+    """Take slots for a process, and take in what an answer of the service said.
+
+    ``reservation`` is a new random id; the same id gets the same slots again.
+    """
+    limit = _believed(limit, now)
+    for known, slots in limit.reservations:
+        if known == reservation:
+            return limit, Share(slots, max(limit.ends - now, 0.0))
+    if seen is not None:
+        limit = _updated(limit, now, seen)
+    if now >= limit.ends:
+        return _probe(limit, now, wanted, reservation)
+    slots = min(wanted, limit.left, max(1, limit.left // _PART)) if wanted > 0 else 0
+    if slots > 0:
+        limit = attrs.evolve(
+            limit,
+            left=limit.left - slots,
+            reservations=_noted(limit, reservation, slots),
+        )
+    return limit, Share(max(slots, 0), limit.ends - now)
+
+
+def to_bytes(limit: SharedLimit) -> bytes:
+    """Write a record."""
+    return orjson.dumps(attrs.astuple(limit, recurse=False))
+
+
+def from_bytes(data: bytes | None) -> SharedLimit:
+    """Read a record; one that cannot be read counts as unknown."""
+    try:
+        ends, left, probe_until, reservations = orjson.loads(data or b"")
+        return SharedLimit(
+            ends=_finite(ends),
+            left=int(left),
+            probe_until=_finite(probe_until),
+            reservations=tuple(map(_reservation, reservations)),
+        )
+    except (ValueError, TypeError):
+        return SharedLimit()
+
+
+def ttl(limit: SharedLimit, now: float) -> float:
+    """Return how long a record is worth keeping, in seconds."""
+    return min(max(limit.ends - now, 0.0), LONGEST_WINDOW) + 60.0
+
+
+def _believed(limit: SharedLimit, now: float) -> SharedLimit:
+    """Return the record, or an empty one if its numbers make no sense."""
+    sound = (
+        limit.ends <= now + LONGEST_WINDOW
+        and 0 <= limit.left <= _MOST_SLOTS
+        and limit.probe_until <= now + PROBE
+        and len(limit.reservations) <= _MOST_RESERVATIONS
+    )
+    return limit if sound else SharedLimit()
+
+
+def _updated(limit: SharedLimit, now: float, seen: Seen) -> SharedLimit:
+    ends = now + min(max(seen.reset, 0.0), LONGEST_WINDOW)
+    left = min(max(seen.remaining - 1, 0), _MOST_SLOTS)
+    if now >= limit.ends or ends > limit.ends + _SAME_WINDOW:
+        return SharedLimit(ends=ends, left=left)
+    if ends < limit.ends - _SAME_WINDOW:
+        return limit  # an answer of an older window
+    # Rounding alone is no reason to write: another process says the same in a moment.
+    return attrs.evolve(limit, left=min(limit.left, left))
+
+
+def _probe(
+    limit: SharedLimit, now: float, wanted: int, reservation: str
+) -> tuple[SharedLimit, Share]:
+    """Let one process send one call, whose answer says how the window stands."""
+    if now < limit.probe_until:
+        return limit, Share(0, min(limit.probe_until - now, _PROBE_POLL))
+    if wanted <= 0:
+        return limit, Share(0, 0.0)
+    probing = SharedLimit(
+        ends=limit.ends,
+        probe_until=now + PROBE,
+        reservations=_noted(limit, reservation, 1),
+    )
+    return probing, Share(1, PROBE)
+
+
+def _noted(
+    limit: SharedLimit, reservation: str, slots: int
+) -> tuple[_Reservation, ...]:
+    return (*limit.reservations, (reservation, slots))[-_MOST_RESERVATIONS:]
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        message = "not a time"
+        raise ValueError(message)
+    return number
+
+
+def _reservation(value: Sequence[Any]) -> _Reservation:
+    name, slots = value
+    return str(name), int(slots)

@@ -1,0 +1,195 @@
+"""Several processes spend one window and never more than it has."""
+
+import math
+
+import pytest
+from hypothesis import given, strategies as st
+
+from persona_share._policy.shared_limit import (
+    LONGEST_WINDOW,
+    PROBE,
+    Share,
+    SharedLimit,
+    from_bytes,
+    take,
+    to_bytes,
+    ttl,
+)
+from persona_share._protocol.limits import Seen
+
+
+NOW = 1_000_000.0
+
+
+def taken(limit, wanted=1, *, now=NOW, seen=None, reservation="r"):
+    return take(limit, now=now, wanted=wanted, seen=seen, reservation=reservation)
+
+
+def window(left, *, seconds=60.0):
+    """Return a window that runs, of which nobody has taken a slot."""
+    return SharedLimit(ends=NOW + seconds, left=left)
+
+
+def test_one_process_probes_when_nothing_is_known():
+    limit, first = taken(SharedLimit())
+    _, second = taken(limit, reservation="other")
+
+    assert first == Share(1, PROBE)
+    assert second.calls == 0
+    assert 0 < second.seconds <= PROBE
+
+
+def test_another_process_probes_when_the_first_does_not_report():
+    limit, _ = taken(SharedLimit())
+    _, share = taken(limit, now=NOW + PROBE, reservation="other")
+
+    assert share.calls == 1
+
+
+def test_answer_of_the_probe_opens_the_window_for_all():
+    limit, _ = taken(SharedLimit())
+    limit, _ = taken(limit, 0, seen=Seen(299, 60.0), reservation="report")
+    limit, share = taken(limit, 100, reservation="other")
+
+    assert share == Share(298 // 8, 60.0)
+    assert limit.left == 298 - 298 // 8
+
+
+def test_block_is_an_eighth_of_what_remains_at_most():
+    _, share = taken(window(80), wanted=64)
+
+    assert share.calls == 10
+
+
+def test_block_is_no_longer_than_the_queue():
+    _, share = taken(window(80), wanted=3)
+
+    assert share.calls == 3
+
+
+def test_last_slots_are_taken_one_by_one():
+    limit, share = taken(window(2), wanted=64)
+    _, nothing = taken(window(0), wanted=64)
+
+    assert (share.calls, limit.left) == (1, 1)
+    assert nothing == Share(0, 60.0)
+
+
+def test_same_reservation_gets_the_same_slots_again():
+    limit, first = taken(window(80), 5)
+    again, second = taken(limit, 5)
+
+    assert again == limit
+    assert second == first
+
+
+def test_report_changes_nothing_when_it_says_nothing_new():
+    limit = window(100)
+    after, _ = taken(limit, 0, seen=Seen(150, 60.0))
+
+    assert after == limit
+
+
+def test_report_lowers_what_is_left_when_others_spent():
+    limit, _ = taken(window(100), 0, seen=Seen(11, 60.0))
+
+    assert limit.left == 10
+
+
+def test_report_of_an_older_window_is_ignored():
+    limit, _ = taken(window(100), 0, seen=Seen(0, 2.0))
+
+    assert limit.left == 100
+
+
+def test_spent_window_is_probed_when_it_is_over():
+    limit, closed = taken(window(0))
+    _, share = taken(limit, now=NOW + 60.0, reservation="other")
+
+    assert closed.calls == 0
+    assert share == Share(1, PROBE)
+
+
+def test_absurd_reset_closes_the_window_for_a_bounded_time():
+    limit, share = taken(SharedLimit(), seen=Seen(0, 999_999_999.0))
+
+    assert share.seconds <= LONGEST_WINDOW
+    assert ttl(limit, NOW) <= LONGEST_WINDOW + 60
+
+
+@pytest.mark.parametrize(
+    "poisoned",
+    [
+        SharedLimit(ends=NOW + 31 * 365 * 86_400, left=0),
+        SharedLimit(ends=NOW + 60, left=-5),
+        SharedLimit(ends=NOW + 60, left=10**9),
+        SharedLimit(probe_until=NOW + 3_600),
+        SharedLimit(ends=NOW + 60, reservations=(("r", 1),) * 1_000),
+    ],
+)
+def test_record_that_makes_no_sense_counts_as_unknown(poisoned):
+    limit, share = taken(poisoned, reservation="new")
+
+    assert share == Share(1, PROBE)
+    assert limit.ends == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, b"", b"{}", b"[1,2,3]", b'["a",1,2,[]]', b"[1,2,3,[[4]]]", b"\xff", b"null"],
+)
+def test_record_that_cannot_be_read_counts_as_unknown(data):
+    assert from_bytes(data) == SharedLimit()
+
+
+def test_record_survives_writing_and_reading():
+    limit, _ = taken(window(80), 5)
+
+    assert from_bytes(to_bytes(limit)) == limit
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 64),  # wanted
+        st.floats(0, 3),  # time that passes
+        st.one_of(st.none(), st.integers(0, 5)),  # reported after so many of its calls
+        st.integers(0, 2),  # how often the write is repeated
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_processes_never_spend_more_than_the_service_allows(schedule):
+    limit, now, spent, ends = SharedLimit(), NOW, 0, -math.inf
+    for number, (wanted, passes, reports, repeats) in enumerate(schedule):
+        now += passes
+        if now >= ends:
+            spent, ends = 0, now + 60
+        for _ in range(repeats + 1):
+            limit, share = taken(limit, wanted, now=now, reservation=str(number))
+        spent += share.calls
+        assert spent <= 300
+        if share.calls and reports is not None:
+            seen = Seen(300 - spent, ends - now)
+            limit, _ = taken(limit, 0, now=now, seen=seen, reservation=f"{number}r")
+
+
+numbers = st.one_of(st.floats(), st.integers(-(2**70), 2**70), st.none(), st.text())
+
+
+@given(
+    st.lists(numbers, min_size=4, max_size=4),
+    st.integers(-5, 10**7),
+    st.one_of(st.none(), st.builds(Seen, st.integers(-5, 10**9), st.floats(0, 1e12))),
+)
+def test_no_number_from_outside_closes_a_window_for_long(fields, wanted, seen):
+    data = (
+        repr(fields).replace("'", '"').replace("None", "null").encode(errors="replace")
+    )
+    limit, share = taken(from_bytes(data), wanted, seen=seen)
+
+    assert share.calls >= 0
+    assert 0 <= share.seconds <= LONGEST_WINDOW
+    assert 0 < ttl(limit, NOW) <= LONGEST_WINDOW + 60
+    assert from_bytes(to_bytes(limit)) == limit
