@@ -264,3 +264,16 @@ def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
     if running is not loop:
         message = f"{what} was entered in another event loop"
         raise WrongEventLoopError(message)
+
+
+def partner_sender(
+    address: Address,
+    runtime: Runtime,
+    *,
+    proxy: str | Secret | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> PooledSender:
+    """Return what sends to another organization, without any credential of Persona's."""
+    return AiohttpSender(
+        address, now=runtime.clock.now, proxy=proxy, ssl_context=ssl_context
+    )

@@ -60,6 +60,7 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
             errors.ServerError,
             errors.ExchangeUnavailableError,
             errors.ExchangeProtocolError,
+            errors.CodeDeliveryError,
             errors.CodeSourceError,
             errors.RedemptionPendingError,
             errors.StoreUnavailableError,

@@ -54,6 +54,7 @@ URL, a credential or personal data, and every one survives pickling. The tree::
         ├── AuthorizationCodeRequiredError  nobody supplied a code
         │   └── CodeExpiredError        every code at hand ended unused
         ├── CodeSourceError             the code source raised or took too long
+        ├── CodeDeliveryError           the partner's inbox did not accept a code
         ├── CodeRefusedError            the partner refuses to issue a code
         ├── CodeRejectedError           the service refused the code
         │   └── CodeAlreadyUsedError    the code was spent before
@@ -106,6 +107,7 @@ from persona_share.errors.tokens import (
     AssertionRefusedError,
     AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,
+    CodeDeliveryError,
     CodeExpiredError,
     CodeRefusedError,
     CodeRejectedError,
@@ -155,6 +157,7 @@ __all__ = [
     "BadRequestError",
     "ClientClosedError",
     "CodeAlreadyUsedError",
+    "CodeDeliveryError",
     "CodeExpiredError",
     "CodeRefusedError",
     "CodeRejectedError",

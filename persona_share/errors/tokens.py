@@ -50,6 +50,13 @@ class CodeSourceError(TokenError):
         self.reason = reason
 
 
+class CodeDeliveryError(TokenError):
+    """A pushed code was not accepted by the partner's inbox; ``status`` says how."""
+
+    advice = "Check the inbox and the keys on both sides, then push a new code."
+    _default_phase = Phase.AMBIGUOUS
+
+
 class CodeRefusedError(TokenError):
     """The partner refuses a code; ``refused`` is the part it names, or None.
 

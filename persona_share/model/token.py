@@ -24,10 +24,11 @@ class AuthorizationCode(Secret):
 
     It works once, for about ten minutes, and only for the organization that it was
     made for. ``scope`` is what was asked for and ``expires_at`` when it ends, where
-    they are known; both are facts to hand over beside ``reveal()``.
+    they are known; both are facts to hand over beside ``reveal()``. ``request_id`` is
+    the service's id of the request that made it, for an audit log.
     """
 
-    __slots__ = ("expires_at", "scope")
+    __slots__ = ("expires_at", "request_id", "scope")
 
     def __init__(
         self,
@@ -35,10 +36,12 @@ class AuthorizationCode(Secret):
         *,
         scope: Scope | None = None,
         expires_at: datetime | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(value)
         self.scope: Scope | None = scope
         self.expires_at: datetime | None = expires_at
+        self.request_id: str | None = request_id
 
 
 class AccessToken(Secret):

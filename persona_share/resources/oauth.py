@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Unpack
 
 from persona_share._protocol import oauth
+from persona_share._protocol.redaction import shown_id
 from persona_share._protocol.routes import oauth as routes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
 from persona_share.model.ids import checked_id
@@ -57,5 +58,8 @@ class OAuth:
         age = max(0.0, clock.now() - response.first_sent_at)
         left = timedelta(seconds=authorization.lifetime - age)
         return AuthorizationCode(
-            authorization.code.reveal(), scope=asked, expires_at=clock.wall() + left
+            authorization.code.reveal(),
+            scope=asked,
+            expires_at=clock.wall() + left,
+            request_id=shown_id(response.headers.get("request-id")),
         )

@@ -1,0 +1,229 @@
+"""Agreements: what one organization shares with which partner, and until when."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from persona_share._protocol.urls import Address, address_of
+from persona_share.errors import ConfigurationError, PersonaError
+from persona_share.model.ids import checked_id
+from persona_share.model.scope import MAX_ATOMS, Scope
+from persona_share.partner.keys import PublicKey, load_public_keys, public_keys
+
+
+#: Persona allows 300 requests a minute; every code is one of them.
+MAX_CODES_PER_MINUTE: Final = 3_000
+_MAX_FILE: Final = 1024 * 1024
+_KEYS: Final = frozenset(
+    {
+        "partner",
+        "keys",
+        "keys_file",
+        "permissions",
+        "valid_from",
+        "valid_until",
+        "codes_per_minute",
+        "max_objects",
+        "inbox",
+    }
+)
+
+
+def web_address(url: str, what: str) -> Address:
+    """Return a checked https URL; plain http is accepted for loopback addresses only."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except (ValueError, AttributeError, TypeError):
+        host = ""
+    try:
+        return address_of(url, insecure_local=True, allowed_hosts=[host])
+    except ConfigurationError as error:
+        message = f"{what}: {error.what.replace('base_url', 'the URL')}"
+        raise type(error)(message, advice="Use https://host/path.") from None
+
+
+def _partner(value: str) -> str:
+    return checked_id(value, "partner")
+
+
+def _instant(value: object) -> datetime:
+    """Return a point in time with its zone; a date begins at midnight UTC."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            message = "a time of an agreement needs a time zone"
+            raise ConfigurationError(message)
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    message = f"a time of an agreement is a date or datetime, not {type(value)}"
+    raise ConfigurationError(message)
+
+
+def _permissions(value: Iterable[str]) -> frozenset[str]:
+    given = (value,) if isinstance(value, str) else value
+    scope = Scope(given)
+    if not scope or any(object_id is not None for _, object_id in scope.pairs()):
+        message = "an agreement lists permissions such as 'inquiry.read', without ids"
+        raise ConfigurationError(message)
+    return frozenset(scope)
+
+
+def _count(what: str, most: int) -> Any:
+    def check(_: object, field: object, value: object) -> None:
+        del field
+        if isinstance(value, bool) or not isinstance(value, int):
+            message = f"{what} must be a whole number"
+            raise ConfigurationError(message)
+        if not 1 <= value <= most:
+            message = f"{what} must be between 1 and {most}"
+            raise ConfigurationError(message)
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Agreement:
+    """What is shared with one partner.
+
+    ``partner`` is its organization id and ``keys`` are its public JWKs: several, while
+    it rotates them. ``permissions`` are the ones that it may be given at all, each
+    object still needs a consent. Dates begin at midnight UTC, and ``valid_until`` is
+    the first moment at which the agreement is over. ``inbox`` is where codes are
+    pushed to.
+
+    Raises:
+        ConfigurationError: a value cannot be used.
+    """
+
+    partner: str = attrs.field(converter=_partner)
+    keys: tuple[PublicKey, ...] = attrs.field(converter=public_keys)
+    permissions: frozenset[str] = attrs.field(converter=_permissions)
+    valid_from: datetime = attrs.field(converter=_instant)
+    valid_until: datetime = attrs.field(converter=_instant)
+    codes_per_minute: int = attrs.field(
+        default=60, validator=_count("codes_per_minute", MAX_CODES_PER_MINUTE)
+    )
+    max_objects: int = attrs.field(
+        default=MAX_ATOMS, validator=_count("max_objects", MAX_ATOMS)
+    )
+    inbox: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Check what depends on more than one field."""
+        if self.valid_from >= self.valid_until:
+            message = "an agreement must start before it ends"
+            raise ConfigurationError(message)
+        if self.inbox is not None:
+            web_address(self.inbox, "inbox")
+
+
+class Agreements:
+    """The agreements of one organization: given in code, or read from a TOML file.
+
+    A file is read again when it changes, so that an agreement ends without a restart.
+    While it cannot be read there are no agreements.
+    """
+
+    def __init__(self, source: "Iterable[Agreement] | str | Path") -> None:
+        self._path: Path | None = None
+        self._version: object = None
+        self._found: Mapping[str, Agreement] = {}
+        if isinstance(source, str | Path):
+            self._path = Path(source).expanduser()
+            self._reload()
+        else:
+            self._found = _by_partner(source)
+
+    def find(self, partner: str) -> Agreement | None:
+        """Return the agreement with a partner, whether or not it is valid now.
+
+        Raises:
+            ConfigurationError: the file was changed and cannot be read.
+        """
+        self._reload()
+        return self._found.get(partner)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def _reload(self) -> None:
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            self._version, self._found = None, {}
+            message = f"the agreements in {self._path} cannot be read: {error.strerror}"
+            raise ConfigurationError(message) from None
+        version = found.st_mtime_ns, found.st_size, found.st_ino
+        if version != self._version:
+            self._version, self._found = None, {}
+            self._found = _by_partner(load_agreements(self._path))
+            self._version = version
+
+
+def load_agreements(path: str | Path) -> list[Agreement]:
+    """Read the ``[[agreement]]`` tables of a TOML file.
+
+    ``keys_file`` names a file with a JWK or a JWK set, relative to this one.
+
+    Raises:
+        ConfigurationError: the file cannot be read; the text says which table is wrong.
+    """
+    path = Path(path).expanduser()
+    try:
+        with path.open("rb") as file:
+            whole = tomllib.loads(file.read(_MAX_FILE).decode())
+    except OSError as error:
+        message = f"the agreements in {path} cannot be read: {error.strerror}"
+        raise ConfigurationError(message) from None
+    except ValueError as error:
+        message = f"{path} is not TOML: {error}"
+        raise ConfigurationError(message) from None
+    tables = whole.get("agreement", [])
+    if set(whole) - {"agreement"} or not isinstance(tables, list):
+        message = f"{path} may hold [[agreement]] tables and nothing else"
+        raise ConfigurationError(message)
+    return [_from_table(table, path, n) for n, table in enumerate(tables, start=1)]
+
+
+def _from_table(table: object, path: Path, number: int) -> Agreement:
+    where = f"{path}, agreement {number}"
+    if not isinstance(table, dict):
+        message = f"{where}: not a table"
+        raise ConfigurationError(message)
+    if unknown := sorted(set(table) - _KEYS):
+        message = f"{where}: unknown key {unknown[0]!r}"
+        raise ConfigurationError(message, advice=f"Known: {', '.join(sorted(_KEYS))}.")
+    values = dict(table)
+    needed = ("partner", "permissions", "valid_from", "valid_until")
+    if missing := [name for name in needed if name not in values]:
+        message = f"{where}: {missing[0]!r} is missing"
+        raise ConfigurationError(message)
+    try:
+        if "keys_file" in values:
+            more = load_public_keys(path.parent / str(values.pop("keys_file")))
+            values["keys"] = [*values.get("keys", ()), *more]
+        return Agreement(**{"keys": (), **values})
+    except PersonaError as error:
+        message = f"{where}: {error.what}"
+        raise ConfigurationError(message) from None
+
+
+def _by_partner(agreements: Iterable[Agreement]) -> Mapping[str, Agreement]:
+    found: dict[str, Agreement] = {}
+    for each in agreements:
+        given: object = each
+        if not isinstance(given, Agreement):
+            message = f"agreements must be Agreement objects, not {type(given)}"
+            raise ConfigurationError(message)
+        if each.partner in found:
+            message = f"two agreements with {each.partner}"
+            raise ConfigurationError(message, advice="Write one, with all its keys.")
+        found[each.partner] = each
+    return found

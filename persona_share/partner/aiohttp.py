@@ -1,0 +1,49 @@
+"""An endpoint as an aiohttp.web application, to run alone or below another one."""
+
+from collections.abc import AsyncIterator
+
+import orjson
+from aiohttp import web
+
+from persona_share.partner.endpoint import (
+    MAX_BODY,
+    BodyTooLargeError,
+    Endpoint,
+    respond,
+)
+
+
+def aiohttp_application(endpoint: Endpoint) -> web.Application:
+    """Return an application that opens what the endpoint needs while it runs.
+
+    Use ``app.add_subapp("/partner", …)``, or run it as it is.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        """Answer one request."""
+
+        async def read() -> bytes:
+            body = bytearray()
+            async for piece in request.content.iter_chunked(MAX_BODY):
+                body += piece
+                if len(body) > MAX_BODY:
+                    raise BodyTooLargeError
+            return bytes(body)
+
+        content_types = request.headers.getall("Content-Type", [])
+        content_type = content_types[0] if len(content_types) == 1 else None
+        reply = await respond(
+            endpoint, request.method, request.path, content_type, read
+        )
+        body = None if reply.body is None else orjson.dumps(reply.body)
+        return web.Response(status=reply.status, body=body, headers=reply.headers())
+
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        """Keep the endpoint open while the application runs."""
+        async with endpoint.lifespan():
+            yield
+
+    app = web.Application()
+    app.cleanup_ctx.append(opened)
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app

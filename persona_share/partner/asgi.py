@@ -1,0 +1,99 @@
+"""An endpoint as an ASGI application, for FastAPI, Starlette, and any ASGI server."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+
+from persona_share.partner.endpoint import (
+    MAX_BODY,
+    BodyTooLargeError,
+    Endpoint,
+    Reply,
+    describe,
+    respond,
+)
+
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class ClientDisconnectedError(Exception):
+    """The client left before its request was complete."""
+
+
+def asgi_application(endpoint: Endpoint) -> Application:
+    """Return an ASGI application; run by itself, it opens what the endpoint needs."""
+
+    async def application(
+        scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Handle one connection."""
+        if scope["type"] == "lifespan":
+            await _lifespan(endpoint, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _http(endpoint, scope, receive, send)
+
+    return application
+
+
+async def _http(
+    endpoint: Endpoint, scope: MutableMapping[str, Any], receive: Receive, send: Send
+) -> None:
+    async def read() -> bytes:
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnectedError
+            body += message.get("body", b"")
+            if len(body) > MAX_BODY:
+                raise BodyTooLargeError
+            if not message.get("more_body"):
+                return bytes(body)
+
+    content_types = [
+        value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name.lower() == b"content-type"
+    ]
+    content_type = content_types[0] if len(content_types) == 1 else None
+    try:
+        reply = await respond(
+            endpoint, scope["method"], scope["path"], content_type, read
+        )
+    except ClientDisconnectedError:
+        return
+    await _send(reply, send)
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    body = b"" if reply.body is None else orjson.dumps(reply.body)
+    headers = [(k.lower().encode(), v.encode()) for k, v in reply.headers().items()]
+    if reply.body is not None:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send(
+        {"type": "http.response.start", "status": reply.status, "headers": headers}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(endpoint: Endpoint, receive: Receive, send: Send) -> None:
+    async with AsyncExitStack() as stack:
+        await receive()
+        try:
+            await stack.enter_async_context(endpoint.lifespan())
+        except Exception as error:  # noqa: BLE001 — the server reports it and stops
+            message = describe(error)
+            await send({"type": "lifespan.startup.failed", "message": message})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await stack.aclose()
+        await send({"type": "lifespan.shutdown.complete"})

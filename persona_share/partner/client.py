@@ -1,0 +1,321 @@
+"""PartnerCodeSource: the destination's side, which asks a partner for codes."""
+
+import ssl
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+import attrs
+import orjson
+
+from persona_share._compose import partner_sender
+from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.oauth import LONGEST_LIFETIME, checked_code
+from persona_share._transport.runtime import default_runtime
+from persona_share.errors import (
+    CodeRefusedError,
+    CodeSourceError,
+    InvalidArgumentError,
+    InvalidScopeError,
+    PersonaError,
+    TransportError,
+)
+from persona_share.model.ids import checked_id
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.model.token import AuthorizationCode
+from persona_share.partner.agreements import web_address
+from persona_share.partner.keys import ASSERTION_TYPE, SigningKey
+from persona_share.ports import Runtime
+
+
+#: Answers after which the same request is sent again, with a new assertion. A code
+#: that was made for a lost answer expires unused, so repeating does no harm.
+_RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+_ATTEMPTS: Final = 4
+_BACKOFF: Final = 0.5
+#: A longer wish is not believed, in seconds.
+_MAX_RETRY_AFTER: Final = 3600.0
+_MAX_DIGITS: Final = 9
+_REFUSED: Final = frozenset({"access_denied", "invalid_scope"})
+_ERROR_WORDS: Final = frozenset(
+    {
+        "access_denied",
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "temporarily_unavailable",
+    }
+)
+
+
+class SignedPost:
+    """Sends forms to one address of a partner, each with an assertion of its own."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_id: str,
+        key: str | Secret | Path | SigningKey,
+        runtime: Runtime,
+        **transport: Any,
+    ) -> None:
+        address = web_address(url, "url")
+        self.client_id = checked_id(client_id, "client_id")
+        self.audience = address.base_url
+        self.origin = address.origin
+        self._key = SigningKey(key)
+        self._runtime = runtime
+        self._sender = partner_sender(address, runtime, **transport)
+
+    async def open(self) -> None:
+        """Get ready to send."""
+        await self._sender.open()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._sender.close()
+
+    async def send(self, form: Mapping[str, str], deadline: float) -> Response:
+        """Send a form once and return whatever answer came.
+
+        Raises:
+            TransportError: no usable answer came.
+        """
+        assertion = self._key.assertion(self.client_id, self.audience, self._runtime)
+        signed = {"client_assertion_type": ASSERTION_TYPE, **form}
+        body = urlencode({**signed, "client_assertion": assertion.reveal()}).encode()
+        request = Request(
+            method="POST",
+            route="the partner",
+            target="",
+            deadline=deadline,
+            headers={"Accept": "application/json"},
+            body=body,
+            content_type="application/x-www-form-urlencoded",
+            expects=Expects.OAUTH,
+        )
+        del assertion, signed, body, form  # an error's frames hold no secret
+        return await self._sender.send(request)
+
+
+@attrs.frozen
+class PartnerProblem:
+    """What a partner's answer says went wrong; only known words are kept."""
+
+    status: int
+    error: str | None
+    refused: Scope | None
+    retry_after: float | None
+
+    @property
+    def text(self) -> str:
+        """The status, and the partner's word for it."""
+        return f"{self.status} {self.error}" if self.error else str(self.status)
+
+
+class PartnerCodeSource:
+    """A code source that asks a partner's `CodeIssuer`, or anything that speaks alike.
+
+    ``url`` is the partner's ``…/codes``, ``client_id`` this organization's id, and
+    ``key`` its private key (JWK or PEM as text, or a `Path`). ``timeout`` is for one
+    code with all attempts, in seconds. Enter it beside the manager::
+
+        async with (
+            PartnerCodeSource(url, client_id="org_…", key=Path("partner.key")) as codes,
+            PersonaClient.from_env() as client,
+            ScopedTokenManager(client, codes=codes) as manager,
+        ): ...
+
+    Calling it raises `CodeRefusedError` when the partner does not share the scope, and
+    `CodeSourceError` when there is no usable answer.
+
+    Raises:
+        ConfigurationError: the address is not https (nor loopback), or the key cannot
+            be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_id: str,
+        key: str | Secret | Path | SigningKey,
+        timeout: float = 30.0,
+        proxy: str | Secret | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        _runtime: Runtime | None = None,
+    ) -> None:
+        key = SigningKey(key)  # rebound, so that no frame holds the text
+        self._runtime = _runtime or default_runtime()
+        self._timeout = timeout
+        self._post = SignedPost(
+            url,
+            client_id=client_id,
+            key=key,
+            runtime=self._runtime,
+            proxy=proxy,
+            ssl_context=ssl_context,
+        )
+
+    async def __call__(self, scope: Scope, /) -> AuthorizationCode:
+        """Return a new code for this scope."""
+        clock = self._runtime.clock
+        deadline = clock.now() + self._timeout
+        response = await self._answer(scope, deadline)
+        if response.status == 200:  # noqa: PLR2004 — the one success of this endpoint
+            return self._code(response, scope)
+        problem = read_problem(response, scope)
+        if problem.error in _REFUSED:
+            message = f"the partner refuses a code ({problem.text})"
+            raise CodeRefusedError(
+                message,
+                refused=problem.refused,
+                status=problem.status,
+                scope=str(scope),
+            )
+        message = f"the partner gave no code ({problem.text})"
+        raise self._failure(
+            message,
+            scope,
+            reason=problem.error or f"status {problem.status}",
+            status=problem.status,
+            retry_after=problem.retry_after,
+        )
+
+    async def check(self) -> None:
+        """Make sure that the partner accepts this organization's key; no code is made.
+
+        Raises:
+            CodeSourceError: it does not, or it cannot be reached.
+        """
+        scope = Scope()
+        deadline = self._runtime.clock.now() + self._timeout
+        problem = read_problem(await self._answer(scope, deadline), scope)
+        # The signature is looked at first: a request without a scope is only refused.
+        if problem.error == "invalid_request" and problem.status == 400:  # noqa: PLR2004
+            return
+        reason = problem.error or f"status {problem.status}"
+        message = f"the partner did not accept the request ({problem.text})"
+        raise self._failure(message, scope, reason=reason, status=problem.status)
+
+    async def _answer(self, scope: Scope, deadline: float) -> Response:
+        """Send until there is an answer that is worth reading, or the time is up."""
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = await self._attempt(scope, deadline)
+            wait = self._pause(outcome, attempt)
+            left = deadline - self._runtime.clock.now()
+            if wait is None or wait >= left:
+                break
+            await self._runtime.clock.sleep(wait)
+        if isinstance(outcome, Response):
+            return outcome
+        message = f"the partner cannot be reached: {outcome.what}"
+        failure = self._failure(message, scope, reason=type(outcome).__name__)
+        raise failure from outcome
+
+    async def _attempt(self, scope: Scope, deadline: float) -> Response | PersonaError:
+        try:
+            return await self._post.send({"scope": str(scope)}, deadline)
+        except PersonaError as error:
+            if isinstance(error, TransportError):
+                return error
+            raise
+
+    def _pause(self, outcome: Response | PersonaError, attempt: int) -> float | None:
+        """Return how long to wait before the next attempt, or None for no other."""
+        if isinstance(outcome, PersonaError):
+            if not outcome.retryable or attempt >= _ATTEMPTS:
+                return None
+            return self._jittered(attempt)
+        if outcome.status not in _RETRIED:
+            return None
+        wished = retry_after(outcome)
+        if outcome.status == 429:  # noqa: PLR2004 — waited for until the deadline
+            return self._jittered(attempt) if wished is None else wished
+        if attempt >= _ATTEMPTS:
+            return None
+        return max(wished or 0.0, self._jittered(attempt))
+
+    def _jittered(self, attempt: int) -> float:
+        return (
+            _BACKOFF * 2.0 ** min(attempt - 1, 5) * (0.5 + self._runtime.random() / 2)
+        )
+
+    def _code(self, response: Response, scope: Scope) -> AuthorizationCode:
+        answer = _json_of(response)
+        try:
+            code = checked_code(answer.get("code"))
+            granted = Scope.parse(str(answer.get("scope", str(scope))))
+        except InvalidArgumentError as error:
+            message = f"the partner's answer is not a code: {error.what}"
+            raise self._failure(message, scope, reason="unusable answer") from None
+        seconds = answer.get("expires_in")
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
+            message = "the partner's answer has no usable expires_in"
+            raise self._failure(message, scope, reason="unusable answer")
+        clock = self._runtime.clock
+        age = max(0.0, clock.now() - response.first_sent_at)
+        left = timedelta(seconds=min(seconds, LONGEST_LIFETIME) - age)
+        return AuthorizationCode(
+            code.reveal(), scope=granted, expires_at=clock.wall() + left
+        )
+
+    def _failure(
+        self, what: str, scope: Scope, *, reason: str, **facts: Any
+    ) -> CodeSourceError:
+        error = CodeSourceError(what, reason=reason, scope=str(scope) or None, **facts)
+        if error.status is not None and error.status not in _RETRIED:
+            error.retryable = False
+        return error
+
+    async def __aenter__(self) -> Self:
+        await self._post.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._post.close()
+
+    def __repr__(self) -> str:
+        return f"<PartnerCodeSource at {self._post.origin}>"
+
+
+def read_problem(response: Response, scope: Scope) -> PartnerProblem:
+    """Read the answer to a request that was refused; ``refused`` is part of the scope."""
+    answer = _json_of(response)
+    error, named = answer.get("error"), answer.get("refused")
+    refused = None
+    if isinstance(named, str):
+        try:
+            refused = Scope.parse(named) & scope or None
+        except InvalidScopeError:
+            refused = None
+    known = error if isinstance(error, str) and error in _ERROR_WORDS else None
+    return PartnerProblem(response.status, known, refused, retry_after(response))
+
+
+def _json_of(response: Response) -> Mapping[str, Any]:
+    try:
+        found = orjson.loads(response.body)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def retry_after(response: Response) -> float | None:
+    """Return how many seconds a partner asks us to wait, if that can be believed."""
+    text = response.headers.get("retry-after", "").strip()
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        return None
+    return min(float(text), _MAX_RETRY_AFTER)

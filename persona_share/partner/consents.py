@@ -1,0 +1,280 @@
+"""Consents: which object may go to which partner, agreed by whom, and until when."""
+
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Sequence,
+    Set as AbstractSet,
+)
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+import orjson
+
+from persona_share._transport.runtime import default_runtime
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    InvalidScopeError,
+    StoreCorruptError,
+)
+from persona_share.model.ids import checked_id
+from persona_share.model.scope import Scope, atom
+from persona_share.partner.records import Change, change, decoded, digest
+from persona_share.ports import Runtime
+from persona_share.ports.store import Store, Versioned
+
+
+#: An application's own rule: which part of a scope may be shared with a partner now.
+ConsentRule = Callable[[str, Scope], Awaitable[Scope]]
+
+_MAX_REFERENCE: Final = 128
+_ID_BYTES: Final = 9
+
+
+@attrs.frozen
+class Consent:
+    """One agreed sharing: a permission on an object, for one partner.
+
+    ``by`` is the application's reference to whoever agreed, such as the id of a form.
+    """
+
+    id: str
+    partner: str
+    permission: str
+    object_id: str
+    by: str = attrs.field(repr=False)
+    granted_at: datetime
+    until: datetime
+
+    @property
+    def scope(self) -> Scope:
+        """The one permission that it allows."""
+        return Scope((atom(self.permission, self.object_id),))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        shown = attrs.asdict(self)
+        for name in ("granted_at", "until"):
+            shown[name] = shown[name].isoformat()
+        return shown
+
+
+class Consents:
+    """Consents in a store: an object that has none is not shared.
+
+    Every failure means "no consent": a record that expired, was lost or cannot be read,
+    and a store that cannot be reached. A revocation stops the next code; tokens that
+    partners already hold live up to an hour. The store must keep what it was given: a
+    cache that evicts records is refused where it says so.
+    """
+
+    def __init__(self, store: Store, *, _runtime: Runtime | None = None) -> None:
+        given: object = store
+        if not isinstance(given, Store):
+            message = f"consents need a store, not {type(given).__name__}"
+            raise ConfigurationError(message)
+        self.store = store
+        self._runtime = _runtime or default_runtime()
+
+    async def grant(
+        self, partner: str, scope: Scope | str, *, until: datetime, by: str
+    ) -> Sequence[Consent]:
+        """Record that every permission of a scope may go to a partner, until a date.
+
+        A consent for the same permission and object is replaced. Each object is one
+        record: after a `StoreError`, grant the whole scope again.
+
+        Raises:
+            InvalidArgumentError: a date that is over or has no time zone, or no ``by``.
+            InvalidScopeError: a permission without an object.
+            StoreError: the store failed, or may forget what it is given.
+        """
+        checked_id(partner, "partner")
+        asked = _with_objects(scope)
+        now = self._runtime.clock.wall()
+        _check_grant(until, by, now)
+        await self._refuse_eviction()
+        new = [
+            Consent(
+                id=f"cns_{self._runtime.new_bytes(_ID_BYTES).hex()}",
+                partner=partner,
+                permission=permission,
+                object_id=str(object_id),
+                by=by,
+                granted_at=now,
+                until=until.astimezone(UTC),
+            )
+            for permission, object_id in asked.pairs()
+        ]
+        for object_id in asked.object_ids():
+            await self._grant(
+                object_id, [each for each in new if each.object_id == object_id]
+            )
+        return new
+
+    async def revoke(
+        self, partner: str, scope: Scope | str | None = None
+    ) -> Sequence[Consent]:
+        """Remove consents, and return those that were removed.
+
+        Without a scope all consents for this partner are removed.
+
+        Raises:
+            StoreError: the store failed; some may be left, so repeat it.
+        """
+        checked_id(partner, "partner")
+        if scope is None:
+            asked = {_atom(each) async for each in self.list(partner)}
+        else:
+            asked = set(_with_objects(scope))
+        removed: list[Consent] = []
+        for object_id in sorted({each.partition(":")[2] for each in asked}):
+            removed += await self._revoke(partner, object_id, asked)
+        return removed
+
+    async def find(self, partner: str, scope: Scope) -> Sequence[Consent]:
+        """Return the consents for parts of a scope that are valid now.
+
+        Raises:
+            StoreError: the store failed, or a record cannot be read.
+        """
+        now = self._runtime.clock.wall()
+        found: list[Consent] = []
+        for object_id in scope.object_ids():
+            record = await self.store.read(_key(partner, object_id))
+            found += [
+                each
+                for each in _consents_in(record)
+                if each.partner == partner
+                and each.object_id == object_id
+                and each.until > now
+                and scope.covers(each.permission, object_id)
+            ]
+        return found
+
+    async def allowed(self, partner: str, scope: Scope | str) -> Scope:
+        """Return the part of a scope that may be shared with a partner now."""
+        found = await self.find(partner, Scope.parse(scope))
+        return Scope(atom(each.permission, each.object_id) for each in found)
+
+    async def list(self, partner: str | None = None) -> AsyncIterator[Consent]:
+        """Iterate over the consents that are valid now, in no certain order."""
+        now = self._runtime.clock.wall()
+        async for key in self.store.keys(_prefix(partner)):
+            for each in _consents_in(await self.store.read(key)):
+                if each.until > now and partner in (None, each.partner):
+                    yield each
+
+    async def _grant(self, object_id: str, new: Sequence[Consent]) -> None:
+        """Add the new consents for one object of one partner to those it has."""
+        replaced = {each.permission for each in new}
+        now = new[0].granted_at
+
+        def transition(found: Versioned) -> tuple[Change | None, None]:
+            kept = [
+                each
+                for each in _consents_in(found)
+                if each.permission not in replaced and each.until > now
+            ]
+            return _record([*kept, *new], now), None
+
+        key = _key(new[0].partner, object_id)
+        await change(self.store, self._runtime, key, transition)
+
+    async def _revoke(
+        self, partner: str, object_id: str, asked: AbstractSet[str]
+    ) -> Sequence[Consent]:
+        now = self._runtime.clock.wall()
+
+        def transition(found: Versioned) -> tuple[Change | None, Sequence[Consent]]:
+            held = _consents_in(found)
+            removed = [each for each in held if _atom(each) in asked]
+            kept = [each for each in held if _atom(each) not in asked]
+            return (_record(kept, now) if removed else None), removed
+
+        key = _key(partner, object_id)
+        return await change(self.store, self._runtime, key, transition)
+
+    async def _refuse_eviction(self) -> None:
+        """Raise if the store says that it drops records when its memory is full."""
+        evicts = getattr(self.store, "evicts", None)
+        if evicts is not None and await evicts():
+            message = "the store drops records when it is full; a consent would be lost"
+            advice = "Use a database, or a Redis with maxmemory-policy noeviction."
+            raise ConfigurationError(message, advice=advice)
+
+    async def __aenter__(self) -> Self:
+        await self.store.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.store.aclose()
+
+
+def _with_objects(scope: Scope | str) -> Scope:
+    asked = Scope.parse(scope)
+    if not asked or any(object_id is None for _, object_id in asked.pairs()):
+        message = "a consent is for permissions on objects, such as inquiry.read:inq_1"
+        raise InvalidScopeError(message)
+    return asked
+
+
+def _check_grant(until: datetime, by: str, now: datetime) -> None:
+    if until.tzinfo is None:
+        message = "until needs a time zone"
+        raise InvalidArgumentError(message)
+    if until <= now:
+        message = "until is over already"
+        raise InvalidArgumentError(message)
+    if not by or len(by) > _MAX_REFERENCE or not by.isprintable():
+        message = (
+            f"by must be a printable reference of 1 to {_MAX_REFERENCE} characters"
+        )
+        raise InvalidArgumentError(message)
+
+
+def _prefix(partner: str | None) -> str:
+    return "consent/" if partner is None else f"consent/{digest(partner)}."
+
+
+def _key(partner: str, object_id: str) -> str:
+    return f"{_prefix(partner)}{digest(object_id)}"
+
+
+def _atom(consent: Consent) -> str:
+    return atom(consent.permission, consent.object_id)
+
+
+def _record(consents: Sequence[Consent], now: datetime) -> Change:
+    if not consents:
+        return Change(None, 1)
+    value = {"version": 1, "consents": [each.as_dict() for each in consents]}
+    longest = max(each.until for each in consents)
+    return Change(orjson.dumps(value), max(1.0, (longest - now).total_seconds()))
+
+
+def _consents_in(found: Versioned) -> list[Consent]:
+    record = decoded(found.value, dict)
+    if record is None:
+        return []
+    try:
+        return [_read(each) for each in record["consents"]]
+    except (KeyError, TypeError, ValueError):
+        message = "a record of consents cannot be read"
+        raise StoreCorruptError(message) from None
+
+
+def _read(value: dict[str, Any]) -> Consent:
+    times = {
+        name: datetime.fromisoformat(value[name]) for name in ("granted_at", "until")
+    }
+    return Consent(**{**value, **times})

@@ -1,0 +1,234 @@
+"""CodeInbox: the destination's side, which takes codes that a partner pushes."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from persona_share._protocol.oauth import LONGEST_LIFETIME, checked_code
+from persona_share._stores_next import MemoryStore
+from persona_share._transport.runtime import default_runtime
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+)
+from persona_share.manager import ScopedTokenManager
+from persona_share.model.ids import checked_id
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.partner.agreements import web_address
+from persona_share.partner.audit import fingerprint
+from persona_share.partner.endpoint import (
+    CLIENT_REFUSED,
+    Authenticator,
+    Lifespan,
+    Reply,
+    read_form,
+    read_scope,
+    refusal,
+    unavailable,
+)
+from persona_share.partner.keys import InvalidAssertion, Jwk, PublicKey, public_keys
+from persona_share.partner.records import Change, change, digest
+from persona_share.ports import Runtime
+from persona_share.ports.store import Store, Versioned
+
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from persona_share.partner.asgi import Application
+
+Managed = (
+    ScopedTokenManager
+    | Callable[[], ScopedTokenManager]
+    | Callable[[], Awaitable[ScopedTokenManager]]
+)
+
+#: A delivery that is being taken counts as lost after so many seconds.
+_CLAIM: Final = 15.0
+#: A code is remembered for so long after its end.
+_GRACE: Final = 60.0
+_TAKEN: Final = b"taken"
+_CLAIMED: Final = b"claimed"
+
+
+class CodeInbox:
+    """Receives codes that source organizations push, and offers them to a manager.
+
+    ``sources`` maps the id of each source organization to its public JWKs, and ``url``
+    is the public address of ``…/inbox``, which they sign. ``manager`` may be a function
+    that returns the manager, where it is made when the application starts. ``store``
+    remembers deliveries; workers of one service share it. A code that is delivered
+    twice is offered once.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        manager: Managed,
+        *,
+        sources: Mapping[str, Iterable[Jwk | PublicKey]],
+        url: str,
+        store: Store | None = None,
+        _runtime: Runtime | None = None,
+    ) -> None:
+        given: object = sources
+        if not isinstance(given, Mapping) or not given:
+            message = "sources must map organization ids to their public keys"
+            raise ConfigurationError(message)
+        self._manager = manager
+        self._sources = {
+            checked_id(source, "a source"): public_keys(keys)
+            for source, keys in sources.items()
+        }
+        self._url = web_address(url, "url").base_url
+        self._runtime = _runtime or default_runtime()
+        self._store: Store = store or MemoryStore(runtime=self._runtime)
+        self._is_open = False
+
+    def asgi(self) -> "Application":
+        """Return the endpoint as an ASGI application; it answers at ``…/inbox``."""
+        from persona_share.partner.asgi import asgi_application  # noqa: PLC0415
+
+        return asgi_application(InboxEndpoint(self, self._authenticator()))
+
+    def aiohttp(self) -> "web.Application":
+        """Return the endpoint as an aiohttp.web application."""
+        from persona_share.partner.aiohttp import aiohttp_application  # noqa: PLC0415
+
+        return aiohttp_application(InboxEndpoint(self, self._authenticator()))
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Keep the inbox open: the lifespan of an application that mounts `asgi`."""
+        del app
+        if self._is_open:  # whoever opened it closes it
+            yield
+            return
+        async with self:
+            yield
+
+    async def take(self, code: Secret, scope: Scope, expires_in: float) -> bool:
+        """Offer a delivered code once; return False while another process does it.
+
+        Raises:
+            PersonaError: the manager or the store did not take it.
+        """
+        key = f"partner-inbox/{digest(fingerprint(code))}"
+        ttl = expires_in + _GRACE
+        claimed = await change(self._store, self._runtime, key, _claim)
+        if claimed != _CLAIMED:
+            return claimed == _TAKEN
+        try:
+            await self._offer(code, scope, expires_in)
+        except BaseException:
+            await self._settle(key, None, ttl)
+            raise
+        await self._settle(key, _TAKEN, ttl)
+        return True
+
+    async def _offer(self, code: Secret, scope: Scope, expires_in: float) -> None:
+        manager = self._manager
+        if not isinstance(manager, ScopedTokenManager):
+            made = manager()
+            manager = await made if inspect.isawaitable(made) else made
+        ends = self._runtime.clock.wall() + timedelta(seconds=expires_in)
+        offer: Callable[..., object] = manager.offer
+        offered = offer(code, scope, expires_at=ends)
+        if inspect.isawaitable(offered):
+            await offered
+
+    async def _settle(self, key: str, value: bytes | None, ttl: float) -> None:
+        await change(
+            self._store, self._runtime, key, lambda _: (Change(value, ttl), None)
+        )
+
+    def _authenticator(self) -> Authenticator:
+        return Authenticator(self._url, self._sources.get, self._store, self._runtime)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._is_open:
+            self._is_open = False
+            await self._store.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._store.open()
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<CodeInbox for {len(self._sources)} sources>"
+
+
+class InboxEndpoint:
+    """``POST …/inbox``: authenticates a source and takes its code."""
+
+    path = "/inbox"
+
+    def __init__(self, inbox: CodeInbox, authenticator: Authenticator) -> None:
+        self._inbox = inbox
+        self._authenticator = authenticator
+        self.lifespan: Lifespan = inbox.lifespan
+
+    async def post(self, content_type: str | None, body: bytes) -> Reply:
+        """Answer one request; nothing is raised."""
+        try:
+            return await self._post(content_type, body)
+        except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
+            return unavailable("a pushed code was not taken", error)
+
+    async def _post(self, content_type: str | None, body: bytes) -> Reply:
+        form = read_form(content_type, body)
+        if isinstance(form, Reply):
+            return form
+        source = await self._authenticator.check(form)
+        if isinstance(source, InvalidAssertion):
+            return CLIENT_REFUSED
+        scope = read_scope(form.get("scope"))
+        if isinstance(scope, Reply):
+            return scope
+        seconds = _seconds(form.get("expires_in"))
+        if seconds is None:
+            description = "expires_in must be a whole number of seconds above 0"
+            return refusal("invalid_request", description)
+        try:
+            code = checked_code(form.get("code"))
+        except InvalidArgumentError:
+            return refusal("invalid_request", "code is missing or cannot be a code")
+        return await self._taken(code, scope, seconds)
+
+    async def _taken(self, code: Secret, scope: Scope, seconds: float) -> Reply:
+        # Too many codes may wait, or the manager may not be open: the source repeats it.
+        if await self._inbox.take(code, scope, seconds):
+            return Reply(204)
+        description = "this code is being taken"
+        return refusal("temporarily_unavailable", description, retry_after=1)
+
+
+def _claim(found: Versioned) -> tuple[Change | None, bytes]:
+    """Claim a delivery, unless it was taken or somebody is about to."""
+    if found.value == _TAKEN:
+        return None, _TAKEN
+    if found.value is not None:
+        return None, b"busy"
+    return Change(_CLAIMED, _CLAIM), _CLAIMED
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:  # noqa: PLR2004  # no code lives for days
+        return None
+    return min(float(text), LONGEST_LIFETIME) or None

@@ -1,0 +1,635 @@
+"""CodeIssuer: decides about every code that a partner asks for, and makes it."""
+
+import asyncio
+import enum
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import attrs
+
+from persona_share.client import PersonaClient
+from persona_share.errors import (
+    BadRequestError,
+    CodeRefusedError,
+    ConfigurationError,
+    InvalidScopeError,
+    NotFoundError,
+    NotOpenError,
+    PersonaError,
+    RateLimitedError,
+    StoreUnavailableError,
+    UnprocessableError,
+)
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
+from persona_share.model.token import AuthorizationCode
+from persona_share.partner.agreements import Agreement, Agreements, web_address
+from persona_share.partner.audit import AuditLog, Decision, fingerprint
+from persona_share.partner.consents import ConsentRule, Consents
+from persona_share.partner.endpoint import (
+    CLIENT_REFUSED,
+    Authenticator,
+    Lifespan,
+    Reply,
+    describe,
+    read_form,
+    read_scope,
+    refusal,
+    unavailable,
+)
+from persona_share.partner.keys import InvalidAssertion, PublicKey, SigningKey
+from persona_share.partner.records import CodesPerMinute
+from persona_share.ports.store import Store
+
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from persona_share.partner.asgi import Application
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger("persona_share")
+#: Decisions that have begun get so many seconds to end when the issuer is closed.
+_CLOSE_TIMEOUT: Final = 5.0
+#: Persona names no object when it refuses; these say that one of them is at fault.
+_REFUSALS: Final = (BadRequestError, NotFoundError, UnprocessableError)
+
+
+class Reason(enum.StrEnum):
+    """Why a code was or was not given, in the words of the audit log."""
+
+    AGREED = "agreed"
+    NO_AGREEMENT = "no_agreement"
+    AGREEMENT_NOT_STARTED = "agreement_not_started"
+    AGREEMENT_ENDED = "agreement_ended"
+    PERMISSION_NOT_AGREED = "permission_not_agreed"
+    TOO_MANY_OBJECTS = "too_many_objects"
+    NO_CONSENT = "no_consent"
+    CONSENT_REVOKED = "consent_revoked"
+    TOO_MANY_CODES = "too_many_codes"
+    PERSONA_REFUSED = "persona_refused"
+    PERSONA_UNAVAILABLE = "persona_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    AGREEMENTS_UNREADABLE = "agreements_unreadable"
+    CONSENT_RULE_FAILED = "consent_rule_failed"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    INVALID_REQUEST = "invalid_request"
+    INVALID_SCOPE = "invalid_scope"
+    INTERNAL_ERROR = "internal_error"
+
+
+_DENIED: Final = frozenset(
+    {
+        Reason.NO_AGREEMENT,
+        Reason.AGREEMENT_NOT_STARTED,
+        Reason.AGREEMENT_ENDED,
+        Reason.PERMISSION_NOT_AGREED,
+        Reason.NO_CONSENT,
+        Reason.CONSENT_REVOKED,
+        Reason.PERSONA_REFUSED,
+    }
+)
+_WORDS: Final = {
+    Reason.NO_AGREEMENT: "there is no agreement with this partner",
+    Reason.AGREEMENT_NOT_STARTED: "the agreement has not started",
+    Reason.AGREEMENT_ENDED: "the agreement has ended",
+    Reason.PERMISSION_NOT_AGREED: "the agreement does not include these permissions",
+    Reason.NO_CONSENT: "nobody agreed to share these",
+    Reason.CONSENT_REVOKED: "nobody agreed to share these",
+    Reason.PERSONA_REFUSED: "Persona refuses a code for these",
+    Reason.TOO_MANY_OBJECTS: "the scope names more objects than the agreement allows",
+    Reason.TOO_MANY_CODES: "more codes in a minute than the agreement allows",
+    Reason.AUDIT_UNAVAILABLE: "the audit log cannot be written",
+}
+
+
+@attrs.frozen
+class Allowed:
+    """The agreement that allows a whole scope, and the ids of its consents."""
+
+    agreement: Agreement
+    consent: Sequence[str] | None
+
+
+@attrs.frozen
+class Issued:
+    """A code, and the ids of the consents that allow it, where there are such."""
+
+    code: AuthorizationCode
+    consent: Sequence[str] | None
+
+
+@attrs.frozen
+class Refused:
+    """No code; ``refused`` is the part of the scope at fault, where that is known."""
+
+    reason: Reason
+    refused: Scope | None = None
+    retry_after: float | None = None
+    consent: Sequence[str] | None = None
+    error: PersonaError | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether nobody decided: something did not work."""
+        return self.reason not in _DENIED | {
+            Reason.TOO_MANY_OBJECTS,
+            Reason.TOO_MANY_CODES,
+        }
+
+    def raised(self) -> PersonaError:
+        """Return the error that says it to a caller in this process."""
+        words = _WORDS.get(self.reason, "no decision could be made")
+        if self.reason is Reason.TOO_MANY_CODES:
+            return RateLimitedError(words, retry_after=self.retry_after)
+        if self.reason is Reason.TOO_MANY_OBJECTS:
+            return InvalidScopeError(words)
+        if not self.failed:
+            return CodeRefusedError(words, refused=self.refused)
+        return self.error or StoreUnavailableError(words)
+
+    def reply(self) -> Reply:
+        """Return the answer that says it to a partner."""
+        words = _WORDS.get(self.reason, "")
+        if self.reason is Reason.TOO_MANY_CODES:
+            return refusal(
+                "temporarily_unavailable",
+                words,
+                status=429,
+                retry_after=self.retry_after,
+            )
+        if self.reason is Reason.TOO_MANY_OBJECTS:
+            return refusal("invalid_scope", words)
+        if not self.failed:
+            return refusal("access_denied", words, refused=self.refused)
+        return refusal(
+            "temporarily_unavailable",
+            "the service cannot decide at the moment",
+            retry_after=self.retry_after or 5,
+        )
+
+
+def judge(agreement: Agreement | None, scope: Scope, now: datetime) -> Refused | None:
+    """Return why an agreement does not allow a scope at all, or None."""
+    if agreement is None:
+        return Refused(Reason.NO_AGREEMENT, scope)
+    if now < agreement.valid_from:
+        return Refused(Reason.AGREEMENT_NOT_STARTED, scope)
+    if now >= agreement.valid_until:
+        return Refused(Reason.AGREEMENT_ENDED, scope)
+    if len(scope.object_ids()) > agreement.max_objects:
+        return Refused(Reason.TOO_MANY_OBJECTS)
+    return None
+
+
+def outside(agreement: Agreement, scope: Scope) -> Scope:
+    """Return the part of a scope whose permissions the agreement does not include."""
+    atoms = zip(scope.atoms, scope.pairs(), strict=True)
+    return Scope(
+        text
+        for text, (permission, _) in atoms
+        if permission not in agreement.permissions
+    )
+
+
+class CodeIssuer:
+    """Makes authorization codes for partners: the source organization's side.
+
+    ``agreements`` are `Agreement` objects or the path of a TOML file. ``consents`` is a
+    `Consents`, or an async function that returns the part of a scope that a partner may
+    be given now. ``store`` remembers used assertions and counts codes; all processes of
+    the service share it. ``url`` is the public address of ``…/codes``, which partners
+    sign; ``organization`` and ``key`` are this organization's own, for `push`.
+
+    Every decision is one line of the audit log. Where a store, the consents or the audit
+    log do not work, no code is given. Entering it opens the client, too, if that is not
+    open yet.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        client: PersonaClient,
+        *,
+        agreements: Iterable[Agreement] | str | Path,
+        consents: Consents | ConsentRule,
+        audit: AuditLog,
+        store: Store,
+        url: str | None = None,
+        organization: str | None = None,
+        key: str | Secret | Path | SigningKey | None = None,
+        timeout: float = 20.0,
+    ) -> None:
+        _check_parts(client, consents, audit, store)
+        self._client = client
+        self._agreements = Agreements(agreements)
+        self._consents = consents
+        self._audit = audit
+        self._store = store
+        self._timeout = timeout
+        self._runtime = client.context.runtime
+        self._limit = CodesPerMinute(store, self._runtime)
+        self._url = None if url is None else web_address(url, "url").base_url
+        self.organization = organization
+        self._key = None if key is None else SigningKey(key)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._resources: AsyncExitStack | None = None
+
+    async def issue(self, partner: str, scope: Scope | str) -> AuthorizationCode:
+        """Decide, ask Persona, record, and return a code for a partner.
+
+        Raises:
+            CodeRefusedError: the agreement or a consent does not allow it.
+            InvalidScopeError: the scope cannot be read, or names too many objects.
+            RateLimitedError: more codes in a minute than was agreed.
+            StoreUnavailableError: a store or the audit log does not work.
+            PersonaError: Persona could not be asked, or refused this organization.
+        """
+        asked = _for_objects(scope)
+        outcome = await self._shielded(self._decide(partner, asked, "call"))
+        if isinstance(outcome, Refused):
+            raise outcome.raised()
+        return outcome.code
+
+    async def push(self, partner: str, scope: Scope | str) -> AuthorizationCode:
+        """Issue a code and deliver it to the partner's inbox.
+
+        The delivery is repeated until it is acknowledged or the code expires.
+
+        Raises:
+            ConfigurationError: there is no inbox, or no ``organization`` and ``key``.
+            CodeDeliveryError: the inbox refused the code, or did not answer in time.
+            PersonaError: what `issue` raises.
+        """
+        from persona_share.partner.push import deliver  # noqa: PLC0415 — few push
+
+        asked = _for_objects(scope)
+        agreement = self._agreements.find(partner)
+        if agreement is not None and agreement.inbox is None:
+            message = "the agreement with this partner names no inbox"
+            raise ConfigurationError(message)
+        if self.organization is None or self._key is None:
+            message = "to push codes, an issuer needs organization= and key="
+            raise ConfigurationError(message)
+        outcome = await self._shielded(self._decide(partner, asked, "push"))
+        if isinstance(outcome, Refused):
+            raise outcome.raised()
+        assert agreement is not None  # noqa: S101 — without one the code was refused
+        assert agreement.inbox is not None  # noqa: S101 — checked above
+        await deliver(
+            outcome.code,
+            agreement.inbox,
+            issuer=self.organization,
+            key=self._key,
+            runtime=self._runtime,
+        )
+        return outcome.code
+
+    def asgi(self) -> "Application":
+        """Return the endpoint as an ASGI application; it answers at ``…/codes``."""
+        from persona_share.partner.asgi import asgi_application  # noqa: PLC0415
+
+        return asgi_application(CodesEndpoint(self, self._required_url()))
+
+    def aiohttp(self) -> "web.Application":
+        """Return the endpoint as an aiohttp.web application."""
+        from persona_share.partner.aiohttp import aiohttp_application  # noqa: PLC0415
+
+        return aiohttp_application(CodesEndpoint(self, self._required_url()))
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Keep the issuer open: the lifespan of an application that mounts `asgi`."""
+        del app
+        if self._resources is not None:  # whoever opened it closes it
+            yield
+            return
+        async with self:
+            yield
+
+    async def aclose(self) -> None:
+        """Let decisions that have begun end, and close what was opened."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=_CLOSE_TIMEOUT)
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._resources is not None:
+            resources, self._resources = self._resources, None
+            await resources.aclose()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            try:
+                self._client.context.require_open()
+            except NotOpenError:
+                await stack.enter_async_context(self._client)
+            await self._store.open()
+            stack.push_async_callback(self._store.aclose)
+            consents = self._consents
+            if isinstance(consents, Consents) and consents.store is not self._store:
+                await stack.enter_async_context(consents)
+            self._audit.check()
+            self._resources = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<CodeIssuer with {len(self._agreements)} agreements>"
+
+    # ── What the endpoint uses ──────────────────────────────────────────────────
+
+    def keys_of(self, partner: str) -> Sequence[PublicKey] | None:
+        """Return the public keys of a partner, or None for one that is unknown."""
+        agreement = self._agreements.find(partner)
+        return None if agreement is None else agreement.keys
+
+    async def answer(self, partner: str, scope: Scope) -> Issued | Refused:
+        """Decide about the request of an authenticated partner."""
+        return await self._shielded(self._decide(partner, scope, "http"))
+
+    async def note(
+        self,
+        reason: str,
+        *,
+        partner: str | None = None,
+        claimed: str | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Record a request that was refused before it could be decided."""
+        decision = Decision(
+            time=self._runtime.clock.wall(),
+            decision="failed" if failed else "refused",
+            reason=reason,
+            partner=partner,
+            claimed=claimed,
+            via="http",
+        )
+        await self._shielded(self._write(decision))
+
+    def authenticator(self, audience: str) -> Authenticator:
+        """Return what authenticates partners at this address."""
+        return Authenticator(audience, self.keys_of, self._store, self._runtime)
+
+    # ── Deciding ────────────────────────────────────────────────────────────────
+
+    async def _decide(self, partner: str, scope: Scope, via: str) -> Issued | Refused:
+        """Decide and record; the answer may leave when this returns."""
+        outcome: Issued | Refused
+        try:
+            outcome = await self._outcome(partner, scope)
+        except Exception as error:  # noqa: BLE001 — also of a rule that is not ours
+            _LOG.error("a decision failed: %s", describe(error))
+            outcome = Refused(Reason.INTERNAL_ERROR)
+        if isinstance(outcome, Refused) and outcome.failed:
+            _LOG.warning("no code for %s: %s", partner, outcome.reason)
+        decision = self._decision(partner, scope, outcome, via)
+        written = await self._write(decision)
+        if isinstance(outcome, Issued) and not written:
+            return Refused(Reason.AUDIT_UNAVAILABLE)
+        return outcome
+
+    async def _outcome(self, partner: str, scope: Scope) -> Issued | Refused:
+        allowed = await self._allowed(partner, scope)
+        if isinstance(allowed, Refused):
+            return allowed
+        code = await self._limited(partner, scope, allowed.agreement)
+        if isinstance(code, Refused):
+            return code
+        # What was revoked while Persona was asked is not handed over.
+        again = await self._allowed(partner, scope)
+        if isinstance(again, Allowed):
+            return Issued(code, allowed.consent)
+        if again.reason is Reason.NO_CONSENT:
+            return attrs.evolve(again, reason=Reason.CONSENT_REVOKED)
+        return again
+
+    async def _limited(
+        self, partner: str, scope: Scope, agreement: Agreement
+    ) -> AuthorizationCode | Refused:
+        """Return a code, unless the limit of the agreement is reached."""
+        try:
+            wait = await self._limit.take(partner, agreement.codes_per_minute)
+        except PersonaError as error:
+            return Refused(Reason.STORE_UNAVAILABLE, error=error)
+        if wait is not None:
+            return Refused(Reason.TOO_MANY_CODES, retry_after=wait)
+        return await self._authorized(partner, scope)
+
+    async def _allowed(self, partner: str, scope: Scope) -> Allowed | Refused:
+        """Return the agreement and the consents that allow a whole scope, or why not."""
+        try:
+            agreement = self._agreements.find(partner)
+        except ConfigurationError as error:
+            _LOG.error("%s", error)
+            return Refused(Reason.AGREEMENTS_UNREADABLE, error=error)
+        refused = judge(agreement, scope, self._runtime.clock.wall())
+        if agreement is None or refused is not None:
+            return refused or Refused(Reason.NO_AGREEMENT, scope)
+        not_agreed = outside(agreement, scope)
+        consented = await self._consented(partner, scope - not_agreed)
+        if isinstance(consented, Refused):
+            return consented
+        allowed, consent = consented
+        if missing := scope - allowed:
+            reason = Reason.PERMISSION_NOT_AGREED if not_agreed else Reason.NO_CONSENT
+            return Refused(reason, missing, consent=consent)
+        return Allowed(agreement, consent)
+
+    async def _consented(
+        self, partner: str, scope: Scope
+    ) -> tuple[Scope, Sequence[str] | None] | Refused:
+        """Return the part of a scope with a consent, and the ids of the consents."""
+        if not scope:
+            return scope, None
+        try:
+            if isinstance(self._consents, Consents):
+                found = await self._consents.find(partner, scope)
+                allowed = Scope(atom for each in found for atom in each.scope)
+                return allowed, [each.id for each in found]
+            allowed = await self._consents(partner, scope)
+            return Scope.parse(allowed) & scope, None
+        except PersonaError as error:
+            return Refused(Reason.STORE_UNAVAILABLE, error=error)
+        except Exception as error:  # noqa: BLE001 — the rule is the application's own
+            _LOG.error("the rule of consents raised %s", type(error).__name__)
+            return Refused(Reason.CONSENT_RULE_FAILED)
+
+    async def _authorized(
+        self, partner: str, scope: Scope
+    ) -> AuthorizationCode | Refused:
+        try:
+            return await self._client.oauth.authorize(
+                client_id=partner, scope=scope, timeout=self._timeout
+            )
+        except _REFUSALS as error:
+            # With one object there is no doubt which one Persona refuses.
+            at_fault = scope if len(scope.object_ids()) == 1 else None
+            return Refused(Reason.PERSONA_REFUSED, at_fault, error=error)
+        except PersonaError as error:
+            _LOG.error("Persona gave no code: %s", error)
+            return Refused(
+                Reason.PERSONA_UNAVAILABLE, retry_after=error.retry_after, error=error
+            )
+
+    # ── Recording ───────────────────────────────────────────────────────────────
+
+    def _decision(
+        self,
+        partner: str,
+        scope: Scope,
+        outcome: Issued | Refused,
+        via: str,
+    ) -> Decision:
+        common: dict[str, Any] = {
+            "time": self._runtime.clock.wall(),
+            "partner": partner,
+            "scope": scope.atoms,
+            "via": via,
+        }
+        if isinstance(outcome, Refused):
+            refused = outcome.refused
+            return Decision(
+                decision="failed" if outcome.failed else "refused",
+                reason=outcome.reason,
+                refused=None if refused is None else refused.atoms,
+                consent=_ids(outcome.consent),
+                request_id=outcome.error.request_id if outcome.error else None,
+                **common,
+            )
+        code = outcome.code
+        return Decision(
+            decision="issued",
+            reason=Reason.AGREED,
+            consent=_ids(outcome.consent),
+            request_id=code.request_id,
+            code=fingerprint(code),
+            expires_at=code.expires_at,
+            **common,
+        )
+
+    async def _write(self, decision: Decision) -> bool:
+        try:
+            await self._audit.append(decision, sync=decision.decision == "issued")
+        except PersonaError as error:
+            _LOG.error("%s", error)
+            return False
+        return True
+
+    async def _shielded(self, work: "Coroutine[Any, Any, T]") -> T:
+        """Finish what was begun, so that its line is written though its caller left."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    def _required_url(self) -> str:
+        if self._url is None:
+            message = "to be served, an issuer needs url=, its public address"
+            raise ConfigurationError(message)
+        return self._url
+
+
+class CodesEndpoint:
+    """``POST …/codes``: authenticates a partner and answers with a code."""
+
+    path = "/codes"
+
+    def __init__(self, issuer: CodeIssuer, url: str) -> None:
+        self._issuer = issuer
+        self._authenticator = issuer.authenticator(url)
+        self.lifespan: Lifespan = issuer.lifespan
+
+    async def post(self, content_type: str | None, body: bytes) -> Reply:
+        """Answer one request; nothing is raised."""
+        try:
+            return await self._post(content_type, body)
+        except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
+            await self._issuer.note(Reason.INTERNAL_ERROR, failed=True)
+            return unavailable("a request of a partner failed", error)
+
+    async def _post(self, content_type: str | None, body: bytes) -> Reply:
+        form = read_form(content_type, body)
+        if isinstance(form, Reply):
+            await self._issuer.note(Reason.INVALID_REQUEST)
+            return form
+        partner = await self._authenticated(form)
+        if isinstance(partner, Reply):
+            return partner
+        scope = read_scope(form.get("scope"))
+        if isinstance(scope, Reply):
+            reason = Reason(str((scope.body or {})["error"]))
+            await self._issuer.note(reason, partner=partner)
+            return scope
+        outcome = await self._issuer.answer(partner, scope)
+        if isinstance(outcome, Refused):
+            return outcome.reply()
+        return self._granted(outcome.code, scope)
+
+    async def _authenticated(self, form: dict[str, str]) -> str | Reply:
+        try:
+            client = await self._authenticator.check(form)
+        except PersonaError as error:
+            broken = isinstance(error, ConfigurationError)
+            reason = (
+                Reason.AGREEMENTS_UNREADABLE if broken else Reason.STORE_UNAVAILABLE
+            )
+            await self._issuer.note(reason, failed=True)
+            return unavailable("a partner could not be authenticated", error)
+        if isinstance(client, InvalidAssertion):
+            await self._issuer.note(client.reason, claimed=client.claimed)
+            return CLIENT_REFUSED
+        return client.issuer
+
+    def _granted(self, code: AuthorizationCode, scope: Scope) -> Reply:
+        now = self._authenticator.runtime.clock.wall()
+        ends = code.expires_at or now
+        return Reply(
+            200,
+            {
+                "code": code.reveal(),
+                "expires_in": max(0, int((ends - now).total_seconds())),
+                "scope": str(scope),
+            },
+        )
+
+
+def _ids(consent: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if consent is None else tuple(consent)
+
+
+def _for_objects(scope: Scope | str) -> Scope:
+    asked = Scope.parse(scope)
+    if not asked or any(object_id is None for _, object_id in asked.pairs()):
+        message = "a code is for permissions on objects, such as inquiry.read:inq_1"
+        raise InvalidScopeError(message)
+    return asked
+
+
+def _check_parts(
+    client: object, consents: object, audit: object, store: object
+) -> None:
+    checks = (
+        (isinstance(client, PersonaClient), "client", "a PersonaClient"),
+        (callable(consents) or isinstance(consents, Consents), "consents", "Consents"),
+        (isinstance(audit, AuditLog), "audit", "an AuditLog"),
+        (isinstance(store, Store), "store", "a store"),
+    )
+    for fits, name, wanted in checks:
+        if not fits:
+            message = f"{name} must be {wanted}"
+            raise ConfigurationError(message)

@@ -1,0 +1,393 @@
+"""Keys and assertions: how two organizations authenticate to each other (RFC 7523).
+
+Each side signs a short-lived JWT for every request and gives the other side its public
+key as a JWK (RFC 7517). ES256 and RS256 are accepted, nothing else.
+"""
+
+import base64
+import binascii
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from persona_share.errors import ConfigurationError
+from persona_share.model.ids import is_id
+from persona_share.model.secret import Secret
+from persona_share.ports import Runtime
+
+
+#: The key type and JWS algorithm of each accepted algorithm.
+ALGORITHMS: Final[Mapping[str, str]] = {"ES256": "EC", "RS256": "RSA"}
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#: The longest life of an assertion, in seconds.
+MAX_LIFETIME: Final = 300
+#: How far the clocks of two organizations may differ, in seconds.
+CLOCK_SKEW: Final = 30
+#: Our own assertions live this long: one request, and a clock that is behind.
+_LIFETIME: Final = 60
+_MAX_BYTES: Final = 8 * 1024
+_MAX_KEY_FILE: Final = 64 * 1024
+_RSA_BITS: Final = 2048
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_TYPES: Final = frozenset({"jwt", "client-authentication+jwt"})
+_TEXT: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+Jwk = Mapping[str, Any]
+
+
+@attrs.frozen(eq=False, repr=False)
+class PublicKey:
+    """One public key of another organization."""
+
+    id: str | None
+    algorithm: str
+    _key: Any
+
+    @classmethod
+    def from_jwk(cls, jwk: Jwk) -> "PublicKey":
+        """Read a JWK.
+
+        Raises:
+            ConfigurationError: it is private, of another kind, or too weak.
+        """
+        given: object = jwk
+        if not isinstance(given, Mapping):
+            message = f"a public key must be a JWK (a mapping), not {type(given)}"
+            raise ConfigurationError(message)
+        if _PRIVATE & set(jwk):
+            message = "a public key was expected, and this JWK holds a private one"
+            advice = "Exchange public keys only; consider this key compromised."
+            raise ConfigurationError(message, advice=advice)
+        if jwk.get("use", "sig") != "sig":
+            message = "a key is not for signatures ('use' must be 'sig')"
+            raise ConfigurationError(message)
+        key_id = jwk.get("kid")
+        if key_id is not None and not _is_text(key_id):
+            message = "the 'kid' of a key must be 1 to 128 printable characters"
+            raise ConfigurationError(message)
+        key = _parsed(jwk)
+        if key is None:
+            message = "a key cannot be read as a JWK for ES256 or RS256"
+            raise ConfigurationError(message)
+        algorithm = _algorithm_of(key)
+        if jwk.get("alg", algorithm) != algorithm:
+            message = f"the 'alg' of a key contradicts the key, which is {algorithm}"
+            raise ConfigurationError(message)
+        return cls(key_id, algorithm, key)
+
+    def verify(self, token: str) -> Mapping[str, Any] | None:
+        """Return the claims if this key signed the token, else None."""
+        jwt = _joserfc("jwt")
+        with contextlib.suppress(Exception):  # any failure means "not signed by it"
+            decoded = jwt.decode(token, self._key, algorithms=[self.algorithm])
+            claims: Mapping[str, Any] = decoded.claims
+            return claims
+        return None
+
+    def __repr__(self) -> str:
+        return f"<PublicKey {self.id or 'without kid'}, {self.algorithm}>"
+
+
+class SigningKey:
+    """This organization's private key; it signs assertions and never prints.
+
+    ``key`` is a private JWK or PEM as text, or the path of a file that holds one and
+    that only this user can read.
+
+    Raises:
+        ConfigurationError: it is not a private key for ES256 or RS256, or others can
+            read its file.
+    """
+
+    def __init__(self, key: "str | Secret | Path | SigningKey") -> None:
+        # Rebound, so that no frame holds the text.
+        key = key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)
+        self._key: Any = _imported_private(key)
+        self.algorithm: str = _algorithm_of(self._key)
+        self.id: str = _key_id(self._key)
+
+    @classmethod
+    def generate(cls, algorithm: str = "ES256") -> "SigningKey":
+        """Create a new key for ES256 (P-256) or RS256 (3072 bits)."""
+        if algorithm not in ALGORITHMS:
+            message = f"the algorithm must be one of {', '.join(ALGORITHMS)}"
+            raise ConfigurationError(message)
+        jwk = _joserfc("jwk")
+        made = (
+            jwk.ECKey.generate_key("P-256")
+            if algorithm == "ES256"
+            else jwk.RSAKey.generate_key(3072)
+        )
+        return cls(Secret(json.dumps(made.as_dict(private=True))))
+
+    @property
+    def public_jwk(self) -> dict[str, Any]:
+        """The public half, to give to the other organization."""
+        public: dict[str, Any] = self._key.as_dict(private=False)
+        return {**public, "kid": self.id, "alg": self.algorithm, "use": "sig"}
+
+    def private_jwk(self) -> Secret:
+        """Return the whole key as the text of a JWK, to store in a file of mode 0600."""
+        whole = {**self._key.as_dict(private=True), "kid": self.id}
+        return Secret(json.dumps({**whole, "alg": self.algorithm, "use": "sig"}))
+
+    def assertion(self, issuer: str, audience: str, runtime: Runtime) -> Secret:
+        """Sign a new assertion for one request to this audience."""
+        issued = int(runtime.clock.wall().timestamp())
+        claims = {
+            "iss": issuer,
+            "sub": issuer,
+            "aud": audience,
+            "jti": runtime.new_key(),
+            "iat": issued,
+            "exp": issued + _LIFETIME,
+        }
+        header = {"alg": self.algorithm, "typ": "JWT", "kid": self.id}
+        jwt = _joserfc("jwt")
+        return Secret(jwt.encode(header, claims, self._key, [self.algorithm]))
+
+    def __repr__(self) -> str:
+        return f"<SigningKey {self.id}, {self.algorithm}>"
+
+
+@attrs.frozen
+class Assertion:
+    """A verified assertion: who signed it, its ``jti``, and when it expires."""
+
+    issuer: str
+    id: str
+    expires_at: float
+
+
+@attrs.frozen
+class InvalidAssertion:
+    """Why an assertion was refused; ``claimed`` is a known issuer it names, or None."""
+
+    reason: str
+    claimed: str | None = None
+
+
+def public_keys(keys: Iterable[Jwk | PublicKey]) -> tuple[PublicKey, ...]:
+    """Read the public keys of one organization; at least one is needed."""
+    read = tuple(
+        key if isinstance(key, PublicKey) else PublicKey.from_jwk(key) for key in keys
+    )
+    if not read:
+        message = "an organization without a public key cannot authenticate"
+        raise ConfigurationError(message)
+    return read
+
+
+def verify(
+    token: str,
+    keys_of: Callable[[str], Sequence[PublicKey] | None],
+    *,
+    audience: str,
+    now: float,
+) -> Assertion | InvalidAssertion:
+    """Verify an assertion; its ``jti`` is not looked up here.
+
+    ``keys_of`` returns the keys of an organization, or None for one that is unknown.
+    ``now`` is the time in seconds since 1970. Source: RFC 7523 §3.
+    """
+    parts = token.split(".") if len(token) <= _MAX_BYTES else []
+    header, unverified = _json_part(parts, 0), _json_part(parts, 1)
+    if header is None or unverified is None or len(parts) != 3:  # noqa: PLR2004  # a compact JWS has 3
+        return InvalidAssertion("assertion_malformed")
+    issuer = unverified.get("iss")
+    keys = keys_of(issuer) if isinstance(issuer, str) and is_id(issuer) else None
+    if keys is None:
+        return InvalidAssertion("client_unknown")
+    claims = _signed_claims(token, header, keys)
+    if isinstance(claims, str):
+        return InvalidAssertion(claims, issuer)
+    if (problem := _claims_problem(claims, str(issuer), audience, now)) is not None:
+        return InvalidAssertion(problem, issuer)
+    return Assertion(str(issuer), claims["jti"], float(claims["exp"]))
+
+
+def load_public_keys(path: Path) -> list[Jwk]:
+    """Read a file with one public JWK or a set of them (``{"keys": […]}``)."""
+    try:
+        found = json.loads(_read(path))
+    except (OSError, ValueError):
+        message = f"{path} cannot be read as a JWK or a JWK set"
+        raise ConfigurationError(message) from None
+    keys = found.get("keys", [found]) if isinstance(found, dict) else None
+    if not isinstance(keys, list):
+        message = f"{path} holds neither a JWK nor a JWK set"
+        raise ConfigurationError(message)
+    return keys
+
+
+def _header_problem(header: Mapping[str, Any]) -> str | None:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        return "algorithm_not_allowed"
+    if "crit" in header or "b64" in header:
+        return "assertion_malformed"
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        return "assertion_malformed"
+    return None
+
+
+def _signed_claims(
+    token: str, header: Mapping[str, Any], keys: Sequence[PublicKey]
+) -> Mapping[str, Any] | str:
+    """Return the claims that one of these keys signed, or why there are none."""
+    if (problem := _header_problem(header)) is not None:
+        return problem
+    key_id, algorithm = header.get("kid"), header["alg"]
+    for key in keys:
+        if key.algorithm != algorithm or (key_id and key.id and key.id != key_id):
+            continue
+        if (claims := key.verify(token)) is not None:
+            return claims
+    return "signature_invalid"
+
+
+def _claims_problem(
+    claims: Mapping[str, Any], issuer: str, audience: str, now: float
+) -> str | None:
+    """Return what is wrong with the claims of a token whose signature is right."""
+    aud = claims.get("aud")
+    checks = (
+        (claims.get("iss") == claims.get("sub") == issuer, "subject_mismatch"),
+        (aud in (audience, [audience]), "audience_mismatch"),
+        (_is_text(claims.get("jti")), "jti_missing"),
+    )
+    for holds, problem in checks:
+        if not holds:
+            return problem
+    return _time_problem(claims, now)
+
+
+def _time_problem(claims: Mapping[str, Any], now: float) -> str | None:
+    expires = _instant(claims.get("exp"))
+    starts = [claims[name] for name in ("iat", "nbf") if name in claims]
+    instants = [_instant(each) for each in starts]
+    if expires is None or None in instants:
+        return "assertion_malformed"
+    if expires <= now - CLOCK_SKEW:
+        return "assertion_expired"
+    if any(each is not None and each > now + CLOCK_SKEW for each in instants):
+        return "assertion_not_yet_valid"
+    if expires > now + MAX_LIFETIME + CLOCK_SKEW:
+        return "lifetime_too_long"
+    return None
+
+
+def _instant(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Also refuses NaN and what no clock shows.
+    return float(value) if 0 <= value < 1e11 else None  # noqa: PLR2004  # the year 5138
+
+
+def _json_part(parts: Sequence[str], index: int) -> Mapping[str, Any] | None:
+    try:
+        text = parts[index]
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        found = json.loads(raw)
+    except (ValueError, IndexError, binascii.Error, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and _TEXT.fullmatch(value) is not None
+
+
+def _secret_of(key: object) -> Secret:
+    if isinstance(key, Path):
+        return _private_file(key.expanduser())
+    if isinstance(key, Secret):
+        return key
+    if isinstance(key, str):
+        return Secret(key)
+    message = f"a private key is text or a Path, not {type(key).__name__}"
+    raise ConfigurationError(message)
+
+
+def _private_file(path: Path) -> Secret:
+    try:
+        found = path.stat()
+        text = _read(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        message = f"the private key {path} cannot be read: {reason}"
+        raise ConfigurationError(message) from None
+    if hasattr(os, "geteuid") and found.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
+        message = f"others can read or replace the private key {path}"
+        raise ConfigurationError(message, advice=f"Run: chmod 600 {path}")
+    return Secret(text)
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(_MAX_KEY_FILE)
+
+
+def _imported_private(secret: Secret) -> Any:
+    key = _parsed(_jwk_of(secret)) or _parsed(secret)
+    if key is None or not key.is_private:
+        message = "the key is not a private key (JWK or PEM)"
+        raise ConfigurationError(message)
+    return key
+
+
+def _jwk_of(secret: Secret) -> Mapping[str, Any] | None:
+    with contextlib.suppress(ValueError):
+        found = json.loads(secret.reveal())
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _parsed(data: "Secret | Mapping[str, Any] | None") -> Any:
+    """Return the key, or None: joserfc's own errors may show it, so they are dropped."""
+    jwk = _joserfc("jwk")
+    if data is None:
+        return None
+    with contextlib.suppress(Exception):
+        if not isinstance(data, Secret):
+            return jwk.import_key(dict(data))
+    for kind in ALGORITHMS.values():
+        with contextlib.suppress(Exception):
+            if isinstance(data, Secret):
+                return jwk.import_key(data.reveal(), kind)
+    return None
+
+
+def _algorithm_of(key: Any) -> str:
+    public = key.as_dict(private=False)
+    match public:
+        case {"kty": "EC", "crv": "P-256"}:
+            return "ES256"
+        case {"kty": "RSA", "n": str(modulus)} if len(modulus) * 6 >= _RSA_BITS:
+            return "RS256"
+    message = "a key must be EC P-256 (ES256) or RSA of 2048 bits or more (RS256)"
+    raise ConfigurationError(message)
+
+
+def _key_id(key: Any) -> str:
+    """Return the key's own id, or its thumbprint (RFC 7638)."""
+    found = key.as_dict(private=False).get("kid")
+    return str(found) if _is_text(found) else str(key.thumbprint())
+
+
+def _joserfc(module: str) -> Any:
+    try:
+        return import_module(f"joserfc.{module}")
+    except ModuleNotFoundError:
+        message = "codes between organizations need joserfc"
+        advice = "pip install 'persona-share[m2m]'"
+        raise ConfigurationError(message, advice=advice) from None
