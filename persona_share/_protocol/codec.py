@@ -1,52 +1,46 @@
-"""JSON values to typed values, strictly: nothing is coerced into another type."""
+"""The codec: one strict cattrs converter between JSON values and typed ones.
 
-import types
-from collections.abc import Callable, Mapping, Sequence
+Nothing is coerced from one type into another. Names are read in all three casings of
+the API, null means the default, and null items of lists and mappings are dropped.
+"""
+
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import cache
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Final,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Final, get_args, get_origin
 
 import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn
 
 from persona_share._protocol.jsonsafe import parse_json
+from persona_share.model.attribute import Spelling
 from persona_share.model.openenum import OpenEnum
 from persona_share.model.secret import Secret
-from persona_share.model.spelling import ABSENT, Spelling
 
 
-if TYPE_CHECKING:
-    import cattrs
-
-T = TypeVar("T")
-
-Decoder = Callable[[Any], Any]
+Hook = Callable[[Any, Any], Any]
 
 
-def _strict(kind: type[T], *accepted: type) -> Callable[[Any], T]:
+def _strict(kind: type, *accepted: type) -> Hook:
     accepted = accepted or (kind,)
 
-    def decode(value: Any) -> T:
+    def structure(value: Any, _: Any) -> Any:
         if type(value) not in accepted:
             message = f"expected {kind.__name__}, got {type(value).__name__}"
             raise TypeError(message)
-        return value  # type: ignore[no-any-return]  # its type was just compared
+        return value
 
-    return decode
+    return structure
 
 
 _text: Final = _strict(str)
+_list: Final = _strict(list)
+_object: Final = _strict(dict)
 
 
-def _datetime(value: Any) -> datetime:
+def _datetime(value: Any, _: Any) -> datetime | None:
+    if value == "":  # the service writes "" for some dates that are not known
+        return None
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         message = "expected a time with a zone"
@@ -54,147 +48,92 @@ def _datetime(value: Any) -> datetime:
     return moment
 
 
-def _secret(value: Any) -> Secret:
-    return Secret(_text(value))
+def _date(value: Any, _: Any) -> date | None:
+    return None if value == "" else date.fromisoformat(value)
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    """Answer a list of texts; the description allows nulls among tags and reasons."""
-    if value == []:
-        return ()
-    return tuple([_text(each) for each in _list(value) if each is not None])
+def _secret(value: Any, _: Any) -> Secret:
+    return Secret(_text(value, str))
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """Answer an object as it came: its keys are names that mean something."""
-    if type(value) is not dict:
-        message = "expected an object"
-        raise TypeError(message)
-    return value
+def _open_enum(value: Any, kind: type[OpenEnum]) -> OpenEnum:
+    known: OpenEnum | None = kind._value2member_map_.get(value)  # type: ignore[assignment]  # its own members
+    return known or kind(_text(value, str))
 
 
-def _list(value: Any) -> list[Any]:
-    if type(value) is not list:
-        message = "expected a list"
-        raise TypeError(message)
-    return value
+def _tuple(kind: Any) -> Hook:
+    item, *_ = get_args(kind)
+    hook = hook_for(item)
+    return lambda value, _: tuple(
+        [hook(each, item) for each in _list(value, list) if each is not None]
+    )
 
 
-_SIMPLE: Final[Mapping[Any, Decoder]] = {
+def _mapping(kind: Any) -> Hook:
+    item = get_args(kind)[1]
+    if item is Any:  # as it came
+        return _object
+    hook = hook_for(item)
+    return lambda value, _: {
+        name: hook(each, item)
+        for name, each in _object(value, dict).items()
+        if each is not None
+    }
+
+
+def _value(kind: type[Any]) -> Hook:
+    """Return a hook for one of our attrs classes, with keys in any casing."""
+    attrs.resolve_types(kind)
+    structure = make_dict_structure_fn(kind, _CONVERTER)
+    names = {
+        spelled: field.name
+        for field in attrs.fields(kind)
+        for spelled in Spelling.of(field.name).spellings
+    }
+
+    def from_any_casing(value: Any, _: Any) -> Any:
+        given = _object(value, dict).items()
+        found = {
+            names[key]: part for key, part in given if part is not None and key in names
+        }
+        return structure(found, kind)
+
+    return from_any_casing
+
+
+def _has_origin(origin: type) -> Callable[[Any], bool]:
+    return lambda kind: get_origin(kind) is origin
+
+
+_CONVERTER: Final = cattrs.Converter(detailed_validation=False)
+# A hook serves subclasses too, unless they have one of their own: a class body that ran
+# under a frozen clock names a subclass of datetime.
+for _kind, _hook in {
     str: _text,
     int: _strict(int),
     bool: _strict(bool),
     float: _strict(float, float, int),
+    date: _date,
     datetime: _datetime,
-    date: date.fromisoformat,
+    OpenEnum: _open_enum,
     Secret: _secret,
-    tuple[str, ...]: _texts,
-    Mapping[str, Any]: _mapping,
-    Any: lambda value: value,
-}
+}.items():
+    _CONVERTER.register_structure_hook(_kind, _hook)
+_CONVERTER.register_structure_hook_factory(attrs.has, _value)
+_CONVERTER.register_structure_hook_factory(_has_origin(tuple), _tuple)
+_CONVERTER.register_structure_hook_factory(_has_origin(Mapping), _mapping)
 
 
-def _open_enum(kind: type[OpenEnum]) -> Decoder:
-    members = {member.value: member for member in kind}
+def hook_for(kind: Any) -> Hook:
+    """Return the function that turns a JSON value into this type.
 
-    def decode(value: Any) -> OpenEnum:
-        return members.get(value) or kind(_text(value))
-
-    return decode
-
-
-def _is_open_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, OpenEnum)
-
-
-def _is_tuple(kind: object) -> bool:
-    return get_origin(kind) is tuple
-
-
-def _is_mapping(kind: object) -> bool:
-    return get_origin(kind) is Mapping
-
-
-def _tuple_of(kind: Any) -> Decoder:
-    inner = decoder(get_args(kind)[0])
-    return lambda value: tuple(inner(each) for each in _list(value) if each is not None)
-
-
-def _mapping_of(kind: Any) -> Decoder:
-    inner = decoder(get_args(kind)[1])
-    return lambda value: {
-        name: inner(each) for name, each in _mapping(value).items() if each is not None
-    }
-
-
-def _value(kind: type[Any]) -> Decoder:
-    """Answer what builds one of our values from an object in any casing.
-
-    What is missing or null keeps the value's own default.
+    It takes the value and the type, and raises `TypeError`, `ValueError` or
+    `LookupError` for a value of another type.
     """
-
-    @cache  # not before it is needed: a value may hold others of its kind
-    def parts() -> tuple[tuple[str, Spelling, Decoder], ...]:
-        hints = get_type_hints(kind)
-        return tuple(
-            (
-                each.name,
-                Spelling.of(each.name),
-                decoder(_without_none(hints[each.name])),
-            )
-            for each in attrs.fields(kind)
-        )
-
-    def decode(value: Any) -> Any:
-        given = _mapping(value)
-        found = {}
-        for name, spelling, inner in parts():
-            part = spelling.value_in(given)
-            if part is not None and part is not ABSENT:
-                found[name] = inner(part)
-        return kind(**found)
-
-    return decode
-
-
-def _without_none(kind: Any) -> Any:
-    if get_origin(kind) in (Union, types.UnionType):
-        kinds = [each for each in get_args(kind) if each is not type(None)]
-        return kinds[0] if len(kinds) == 1 else kind
-    return kind
-
-
-#: How each sort of type is decoded; the first that applies.
-_FACTORIES: Final[Sequence[tuple[Callable[[Any], bool], Callable[[Any], Decoder]]]] = (
-    (_SIMPLE.__contains__, _SIMPLE.__getitem__),
-    (_is_open_enum, _open_enum),
-    (_is_tuple, _tuple_of),
-    (_is_mapping, _mapping_of),
-    (attrs.has, _value),
-)
-
-
-@cache
-def _converter() -> "cattrs.Converter":
-    """Answer what decodes whatever other type a caller may read an attribute as."""
-    import cattrs  # noqa: PLC0415 — few need it, and it is slow to import
-
-    return cattrs.Converter(detailed_validation=False)
-
-
-@cache
-def decoder(kind: Any) -> Decoder:
-    """Answer what decodes values of this type.
-
-    It raises `TypeError`, `ValueError` or `LookupError` for a value of another type.
-    """
-    for applies, factory in _FACTORIES:
-        if applies(kind):
-            return factory(kind)
-    hook = _converter().get_structure_hook(kind)
-    return lambda value: hook(value, kind)
+    found: Hook = _CONVERTER.get_structure_hook(kind)
+    return found
 
 
 def parsed(body: bytes) -> Any:
-    """Answer the JSON value of a body; raises `ValueError`."""
+    """Return the JSON value of a body; raises `ValueError`."""
     return parse_json(body)

@@ -4,11 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import attrs
-
 from persona_share import model
 from persona_share._protocol import codec
-from persona_share.model.resource import Along, Resource, ResponseInfo
+from persona_share.model.resource import Context, Resource, ResponseInfo
 from persona_share.model.response import Included
 
 
@@ -48,74 +46,71 @@ _NO_MAPPING: Final[Mapping[Any, Any]] = {}
 
 
 class ObjectCodec:
-    """The codec that every object of the API holds."""
+    """The codec of every object of the API."""
 
-    decoder: Callable[[Any], Callable[[Any], Any]] = staticmethod(codec.decoder)
+    hook_for: Callable[[Any], codec.Hook] = staticmethod(codec.hook_for)
 
     def nested(self, document: Any, answer: ResponseInfo) -> Resource:
-        """Answer the object in a document that stands inside another one.
+        """Return the object of a document inside another object.
 
-        Raises `TypeError` or `LookupError` where there is none.
+        Raises `TypeError` or `LookupError` if there is none.
         """
-        return resource(document["data"], answer, along(document, answer))
+        return resource(document["data"], answer, context_of(document, answer))
+
+    def __reduce__(self) -> str:
+        return "CODEC"  # pickled by name
 
     def __repr__(self) -> str:
         return "<codec>"
 
 
 CODEC: Final = ObjectCodec()
-#: What comes along with most answers: nothing.
-ALONE: Final = Along(CODEC)
-
-# Filling the slots does what the constructor does, in half of its time, for every
-# object of every answer.
-_NEW: Final = object.__new__
-_TYPE, _ID, _ATTRIBUTES, _RAW, _ANSWER, _ALONG = (
-    vars(Resource)[field.name].__set__ for field in attrs.fields(Resource)
-)
+#: The context of most responses: nothing is included.
+EMPTY_CONTEXT: Final = Context(CODEC)
 
 
-@lru_cache(maxsize=256)  # types are the service's to invent
+@lru_cache(maxsize=256)  # the service may invent types
 def kind_of(type_name: str) -> type[Resource]:
-    """Answer the class for a JSON:API type; a subtype is of its family's class."""
+    """Return the class for a JSON:API type; a subtype falls back to its family."""
     name = _KINDS.get(type_name) or _KINDS.get(type_name.partition("/")[0])
     if name is None:
         return Resource
-    found: type[Resource] = getattr(model, name)  # imported when it first comes
+    found: type[Resource] = getattr(model, name)  # imported on first use
     return found
 
 
 def type_of(kind: type[Resource]) -> str:
-    """Answer the JSON:API type that objects of this class have, or the first of them."""
+    """Return the first JSON:API type whose objects are of this class."""
     names = (name for name, each in _KINDS.items() if each == kind.__name__)
     return next(names, "unknown")
 
 
-def resource(raw: Any, answer: ResponseInfo, along: Along = ALONE) -> Resource:
-    """Answer one object.
+def resource(
+    raw: Any, answer: ResponseInfo, context: Context = EMPTY_CONTEXT
+) -> Resource:
+    """Build one object.
 
-    Raises `TypeError` or `LookupError` where a type or an id is missing.
+    Raises `TypeError` or `LookupError` if its type or id is missing.
     """
     type_name = raw["type"]
     kind = kind_of(type_name)
-    object_id = raw.get("id", "") if kind.nameless else raw["id"]
+    object_id = raw.get("id", "") if kind._id_optional else raw["id"]  # noqa: SLF001
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
-    attributes = raw.get("attributes")
-    found = _NEW(kind)
-    _TYPE(found, type_name)
-    _ID(found, object_id)
-    _ATTRIBUTES(found, attributes if type(attributes) is dict else _NO_MAPPING)
-    _RAW(found, raw)
-    _ANSWER(found, answer)
-    _ALONG(found, along)
-    return found
+    return kind(
+        type=type_name,
+        id=object_id,
+        attributes=mapping(raw.get("attributes")),
+        raw=raw,
+        answer=answer,
+        context=context,
+    )
 
 
 def flat(
-    raw: Any, kind: type[Resource], answer: ResponseInfo, along: Along
+    raw: Any, kind: type[Resource], answer: ResponseInfo, context: Context
 ) -> Resource:
-    """Answer a thing of this kind whose attributes stand beside its type and id."""
+    """Build an object whose attributes stand beside its type and id."""
     type_name, object_id = raw["type"], raw["id"]
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
@@ -125,24 +120,24 @@ def flat(
         attributes=raw,
         raw=raw,
         answer=answer,
-        along=along,
+        context=context,
     )
 
 
-def along(document: Mapping[str, Any], answer: ResponseInfo) -> Along:
-    """Answer what came along in a document; objects are read when they are asked for."""
+def context_of(document: Mapping[str, Any], answer: ResponseInfo) -> Context:
+    """Return what the objects of a document share; included ones are built on use."""
     if "included" not in document and "meta" not in document:
-        return ALONE
+        return EMPTY_CONTEXT
     raw, meta = document.get("included"), mapping(document.get("meta"))
     if not raw:
-        return Along(CODEC, _NO_MAPPING, meta)
+        return Context(CODEC, _NO_MAPPING, meta)
+    return Context(CODEC, Included(raw, answer, _included), meta)
 
-    def made(each: Any, all_of_them: Included) -> Resource:
-        return resource(each, answer, Along(CODEC, all_of_them))
 
-    return Along(CODEC, Included(raw, made), meta)
+def _included(raw: Any, answer: ResponseInfo, included: Included) -> Resource:
+    return resource(raw, answer, Context(CODEC, included))
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Answer an object, and an empty one for anything else."""
+    """Return a JSON object, or an empty one for anything else."""
     return value if type(value) is dict else _NO_MAPPING

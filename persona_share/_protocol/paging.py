@@ -45,7 +45,7 @@ class Stray(enum.Enum):
 
 
 @attrs.frozen
-class Place:
+class ListLocation:
     """Where a listing lives: the base URL, its path below that, and its query keys."""
 
     base_url: str
@@ -61,7 +61,7 @@ class Place:
         return frozenset({root + self.path, _OFFICIAL_ROOT + self.path})
 
 
-def cursor_in(link: object, wanted: str, place: Place) -> str | Stray | None:
+def cursor_in(link: object, wanted: str, location: ListLocation) -> str | Stray | None:
     """Answer the cursor (`AFTER` or `BEFORE`) in a link, or None if there is no link.
 
     A link to anything but another page of this listing is answered as a `Stray`.
@@ -79,18 +79,23 @@ def cursor_in(link: object, wanted: str, place: Place) -> str | Stray | None:
         )
     except ValueError:
         return Stray.UNREADABLE
-    if link.startswith("//") or origin not in (None, _origin(urlsplit(place.base_url))):
+    if link.startswith("//") or origin not in (
+        None,
+        _origin(urlsplit(location.base_url)),
+    ):
         return Stray.ORIGIN
-    if parts.path not in place.roots() or "#" in link:
+    if parts.path not in location.roots() or "#" in link:
         return Stray.PATH
-    return _cursor(pairs, wanted, place)
+    return _cursor(pairs, wanted, location)
 
 
-def _cursor(pairs: list[tuple[str, str]], wanted: str, place: Place) -> str | Stray:
+def _cursor(
+    pairs: list[tuple[str, str]], wanted: str, location: ListLocation
+) -> str | Stray:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
         return Stray.TWICE
-    if not set(names) <= place.keys | {AFTER, BEFORE, SIZE}:
+    if not set(names) <= location.keys | {AFTER, BEFORE, SIZE}:
         return Stray.QUERY
     other = BEFORE if wanted == AFTER else AFTER
     cursor = dict(pairs).get(wanted, "")

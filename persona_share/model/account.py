@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link
-from persona_share.model.fields import Fielded
+from persona_share.model.fields import ResourceWithFields
 
 
-class Account(Fielded):
+class Account(ResourceWithFields):
     """An account; its status is a name that its organization chose."""
 
     __slots__ = ()

@@ -1,12 +1,13 @@
-"""What a resource has: attributes that are decoded when they are read, and links.
+"""Descriptors for resource classes: typed attributes, and links to other objects.
 
-They are descriptors, so that a thing's file reads like a list of what it has.
+A resource keeps the JSON that it was built from. An attribute is decoded when it is
+read, so an attribute that nobody reads costs nothing and cannot fail.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
-from persona_share.model.spelling import ABSENT, Spelling
+import attrs
 
 
 if TYPE_CHECKING:
@@ -14,104 +15,99 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
-if TYPE_CHECKING:
-    _Property = object
-else:
-    # What Python itself knows to read needs half of the time of a `__get__` of ours.
-    _Property = property
+#: The marker for "no such name" where None is a valid value.
+ABSENT: Final = object()
 
 
-class Attribute(_Property, Generic[T]):
+@attrs.frozen
+class Spelling:
+    """A name in the three casings that the API may use (header ``Key-Inflection``)."""
+
+    snake: str
+    kebab: str
+    camel: str
+
+    @classmethod
+    def of(cls, name: str) -> "Spelling":
+        """Return the spellings of a name in snake_case or kebab-case."""
+        snake = name.replace("-", "_")
+        first, *rest = snake.split("_")
+        camel = first + "".join(map(str.capitalize, rest))
+        return cls(snake, snake.replace("_", "-"), camel)
+
+    @property
+    def spellings(self) -> tuple[str, str, str]:
+        """The three spellings, the most frequent one first."""
+        return self.kebab, self.snake, self.camel
+
+    def value_in(self, values: Mapping[str, Any]) -> Any:
+        """Return the value under any of the spellings, or `ABSENT`."""
+        for spelled in self.spellings:
+            if spelled in values:
+                return values[spelled]
+        return ABSENT
+
+
+def value_of(values: Mapping[str, Any], name: str) -> Any:
+    """Return the value under a name in any casing, or None."""
+    found = Spelling.of(name).value_in(values)
+    return None if found is ABSENT else found
+
+
+class Attribute(Generic[T]):
     """One attribute of a resource, decoded when it is read.
 
-    Reading raises `MalformedResponseError` when the value is not of its type. With
-    ``of="meta"`` it stands in the answer's ``meta`` instead.
+    Reading raises `MalformedResponseError` if the value has another type. With
+    ``of="meta"`` the value is read from the ``meta`` of the response.
     """
+
+    name: str
 
     def __init__(self, kind: Callable[..., T] | Any, *, of: str = "attributes") -> None:
-        super().__init__()
-        self._kind = kind
-        self._of = of
+        self.kind: Any = kind
+        self.of: str = of
+        self._in_meta = of == "meta"
+        self._hook: Callable[[Any, Any], Any] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
-        if self._of == "attributes":
-            getter = _quick_getter(name, self._kind)
-        else:
-            getter = _getter(name, self._kind, self._of)
-        super().__init__(getter)  # type: ignore[call-arg]  # of a property
+        self.name = name
+        self._spelling = Spelling.of(name)
+        self._kebab = self._spelling.kebab
 
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, resource: None, owner: type) -> Self: ...
-        @overload
-        def __get__(self, resource: "Resource", owner: type) -> T | None: ...
-        def __get__(
-            self, resource: "Resource | None", owner: type
-        ) -> Self | T | None: ...
-
-
-def _getter(name: str, kind: Any, of: str) -> "Callable[[Resource], Any]":
-    """Answer what reads an attribute, in any casing and of any type."""
-    spelling = Spelling.of(name)
-
-    def get(resource: "Resource") -> Any:
-        values = resource.attributes if of == "attributes" else resource.meta
-        value = spelling.value_in(values)
+    @overload
+    def __get__(self, resource: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, resource: "Resource", owner: type) -> T | None: ...
+    def __get__(self, resource: "Resource | None", owner: type) -> Any:
+        if resource is None:
+            return self
+        values = resource.meta if self._in_meta else resource.attributes
+        value = values.get(self._kebab, ABSENT)
+        if value is ABSENT:
+            value = self._spelling.value_in(values)
         if value is None or value is ABSENT:
             return None
+        hook = self._hook
+        if hook is None:
+            hook = self._hook = resource._structure_hook(self.kind)  # noqa: SLF001  # same package
         try:
-            return resource.decoder(kind)(value)
+            return hook(value, self.kind)
         except (TypeError, ValueError, LookupError, AttributeError):
-            # Raised below, so that the value is not carried along as a context.
-            pass
-        del value, values  # nor do reports of the error show them as locals
-        raise resource.malformed(name)
-
-    return get
-
-
-def _quick_getter(name: str, kind: Any) -> "Callable[[Resource], Any]":
-    """Answer what reads an attribute that comes as it usually does.
-
-    Another casing, another type or an error goes the long way, which takes four times
-    as long: five attributes are read of nearly every object of a large fetch.
-    """
-    kebab = Spelling.of(name).kebab
-    the_long_way = _getter(name, kind, "attributes")
-    usual = _USUAL.get(kind)
-    decode: Callable[[Any], Any] | None = None
-
-    def get(resource: "Resource") -> Any:
-        nonlocal decode
-        try:
-            value = resource.attributes[kebab]
-            if value is None or type(value) is usual:
-                return value
-            if decode is None:
-                decode = resource.decoder(kind)
-            return decode(value)
-        except (TypeError, ValueError, LookupError, AttributeError):
-            pass  # it says so without this one's value as a context
-        value = None  # nor as a local
-        return the_long_way(resource)
-
-    return get
-
-
-#: The types whose values come as what they are.
-_USUAL: Final = {str: str, Mapping[str, Any]: dict, int: int, bool: bool}
+            pass  # raised below, without the value as its context
+        value = values = {}  # error reports show the locals of this frame
+        raise resource._malformed(self.name)  # noqa: SLF001  # same package
 
 
 class Link:
-    """The one object that a relationship points at; older names are read, too."""
+    """The one object that a relationship points to; older names are read as well."""
+
+    name: str
 
     def __init__(self, *older: str) -> None:
-        self._names = older
+        self._older = older
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._names = (name, *self._names)
+        self.name = name
 
     @overload
     def __get__(self, resource: None, owner: type) -> Self: ...
@@ -122,15 +118,17 @@ class Link:
     ) -> "Self | Reference | None":
         if resource is None:
             return self
-        found = map(resource.reference, self._names)
+        found = map(resource.reference, (self.name, *self._older))
         return next((each for each in found if each is not None), None)
 
 
 class Links:
-    """All the objects that a relationship points at."""
+    """All the objects that a relationship points to."""
+
+    name: str
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+        self.name = name
 
     @overload
     def __get__(self, resource: None, owner: type) -> Self: ...
@@ -139,4 +137,4 @@ class Links:
     def __get__(
         self, resource: "Resource | None", owner: type
     ) -> "Self | tuple[Reference, ...]":
-        return self if resource is None else resource.references(self._name)
+        return self if resource is None else resource.references(self.name)

@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import Fielded
+from persona_share.model.fields import ResourceWithFields
 from persona_share.model.file import File
 
 
-class Case(Fielded):
+class Case(ResourceWithFields):
     """A case; its status is a name that its organization chose."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""An event: something that happened to an object, as it is listed or delivered."""
+"""An event: a change of an object, as it is listed or delivered by a webhook."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from persona_share.model.resource import Resource
 
 
 class EventName(OpenEnum):
-    """The events of sharing by name; all others are kept as they come."""
+    """The names of sharing events; all other names are kept as they are sent."""
 
     INBOUND_CREATED = "connect/share-token.inbound-created"
     INBOUND_REDEEMED = "connect/share-token.inbound-redeemed"
@@ -19,39 +19,51 @@ class EventName(OpenEnum):
 
 
 _SHARING: Final = "connect/"
+_CUSTOM: Final = "custom."
 
 
 class Event(Resource):
-    """An event; what it happened to is `subject`, as it was at that moment.
+    """An event; `subject` is the object that changed, in its state at that moment.
 
-    Deliveries may repeat and overtake each other: tell them apart by ``id``, order them
-    by ``created_at``.
+    Deliveries may repeat and arrive out of order. Tell them apart by ``id``, and order
+    them by ``created_at``. ``payload`` is any JSON for custom events.
     """
 
     __slots__ = ()
 
     name: Attribute[EventName] = Attribute(EventName)
-    payload: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
+    payload: Attribute[Any] = Attribute(Any)
     context: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
     created_at: Attribute[datetime] = Attribute(datetime)
 
     @property
     def is_sharing(self) -> bool:
-        """Whether it is about a share token."""
-        name = self.name
-        return name is not None and name.startswith(_SHARING)
+        """Whether the event is about a share token."""
+        return self._name_begins_with(_SHARING)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the organization defined the event itself (``custom.…``)."""
+        return self._name_begins_with(_CUSTOM)
 
     @property
     def subject(self) -> Resource | None:
-        """What it happened to, as a typed object.
+        """The object that changed, or None for a custom event or one without data.
 
-        Raises `MalformedResponseError` where the payload holds something else.
+        Raises `MalformedResponseError` if the payload has an object without a readable
+        type and id.
         """
-        name, payload = "payload", self.payload
-        if not payload:
+        payload = None if self.is_custom else self.payload
+        if not isinstance(payload, dict) or payload.get("data") is None:
             return None
         try:
-            return self.nested(payload)
+            return self._nested(payload)
         except (TypeError, LookupError, AttributeError):
-            pass  # raised below, so that no payload is carried along as a context
-        raise self.malformed(name)
+            pass  # raised below, without the payload as its context
+        del payload
+        name = "payload"
+        raise self._malformed(name)
+
+    def _name_begins_with(self, prefix: str) -> bool:
+        name = self.name
+        return name is not None and name.startswith(prefix)

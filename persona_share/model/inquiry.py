@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import Fielded
+from persona_share.model.fields import ResourceWithFields
 from persona_share.model.openenum import OpenEnum
 from persona_share.model.secret import Secret
 
@@ -21,7 +21,7 @@ class InquiryStatus(OpenEnum):
     DECLINED = "declined"
 
 
-class Inquiry(Fielded):
+class Inquiry(ResourceWithFields):
     """An inquiry as its owner, or a partner with a scoped token, may read it.
 
     The session token and the one-time links come only with the answers that make them.

@@ -8,7 +8,7 @@ class RateLimit(Resource):
     """One limit, as it stands at the moment; it has no id."""
 
     __slots__ = ()
-    nameless = True
+    _id_optional = True
 
     limit: Attribute[int] = Attribute(int)
     remaining: Attribute[int] = Attribute(int)

@@ -41,7 +41,7 @@ class ReportAction(Resource):
     """Something that was done with a report: ``type`` says what, such as ``run``."""
 
     __slots__ = ()
-    flat = True
+    _flat = True
 
     run_type: Attribute[str] = Attribute(str)
     scheduled_date: Attribute[str] = Attribute(str)

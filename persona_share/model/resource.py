@@ -1,17 +1,27 @@
-"""What the API answers with: objects, and references to objects.
+"""API objects, references to them, and facts about the response they came with.
 
-An object keeps what came and decodes an attribute when it is asked for, so that an
-attribute nobody reads can neither cost time nor fail. Unknown attributes stay in
-``attributes``. ``repr`` shows type and id and never personal data.
+An object keeps the JSON that it was built from, and decodes an attribute when it is
+read. Attributes that this library does not know stay in ``attributes``. ``repr`` shows
+type and id, never personal data; pickles and `to_dict` contain no secrets.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, overload
+from contextlib import suppress
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self, TypeVar, overload
 
 import attrs
 
 from persona_share.errors import MalformedResponseError
-from persona_share.model.spelling import value_of
+from persona_share.model.attribute import (
+    ABSENT,
+    Attribute,
+    Link,
+    Links,
+    Spelling,
+    value_of,
+)
+from persona_share.model.plain import json_schema_of, to_plain, without_secrets
+from persona_share.model.secret import Secret
 
 
 T = TypeVar("T")
@@ -19,41 +29,96 @@ T = TypeVar("T")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@attrs.frozen
-class Reference:
-    """The type and id of an object that another one points at."""
+class Reference(NamedTuple):
+    """The type and id of an object that another object points to."""
 
     type: str
     id: str
 
 
-class ResponseInfo(NamedTuple):
-    """Which request an object came with, and who answered it.
+class Headers(dict[str, str]):
+    """Response headers; names are matched without regard to case."""
 
-    ``date`` is when that was by the service's clock, as it writes it.
-    """
+    def __missing__(self, name: str) -> str:
+        lower = name.lower()
+        if lower != name and lower in self:
+            return self[lower]
+        raise KeyError(name)
 
-    request_id: str | None = None
-    organization_id: str | None = None
-    environment_id: str | None = None
-    date: str | None = None
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a header, or the default."""
+        return super().get(name.lower(), default)
+
+    def __repr__(self) -> str:
+        return f"<Headers: {', '.join(sorted(self))}>"
+
+
+@attrs.frozen(repr=False)
+class ResponseInfo:
+    """The HTTP response that an object or a page came with, without its body."""
+
+    _headers: Mapping[str, str] = _NOTHING
+
+    @property
+    def headers(self) -> Headers:
+        """The response headers; the transport drops cookies."""
+        return Headers(self._headers)
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request in the API logs (``Request-Id``)."""
+        return self._headers.get("request-id")
+
+    @property
+    def organization_id(self) -> str | None:
+        """The organization that the request acted on (``Persona-Organization-Id``)."""
+        return self._headers.get("persona-organization-id")
+
+    @property
+    def environment_id(self) -> str | None:
+        """The environment that the request acted on (``Persona-Environment-Id``)."""
+        return self._headers.get("persona-environment-id")
+
+    @property
+    def date(self) -> str | None:
+        """The time of the response by the service's clock (``Date``)."""
+        return self._headers.get("date")
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (dict(self.headers),)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        object.__setattr__(self, "_headers", state[0])
+
+    def __repr__(self) -> str:
+        return f"<ResponseInfo of request {self.request_id}>"
 
 
 class Codec(Protocol):
-    """Turns JSON values into typed ones; the one implementation is in ``_protocol``."""
+    """Turns JSON values into typed ones; implemented by `_protocol`."""
 
-    def decoder(self, kind: Any) -> Callable[[Any], Any]:
-        """Answer what decodes this type; that raises `TypeError` or `ValueError`."""
+    def hook_for(self, kind: Any) -> Callable[[Any, Any], Any]:
+        """Return the function that takes a JSON value and this type.
+
+        The function raises `TypeError`, `ValueError` or `LookupError` for a value of
+        another type.
+        """
         ...
 
     def nested(self, document: Any, answer: ResponseInfo) -> "Resource":
-        """Answer the object in a document that stands inside another one."""
+        """Return the object of a document inside another object.
+
+        Raises `TypeError` or `LookupError` if there is none.
+        """
         ...
 
 
 @attrs.frozen(eq=False)
-class Along:
-    """What the objects of one answer share."""
+class Context:
+    """The parts of a response that all of its objects share."""
 
     codec: Codec = attrs.field(repr=False)
     included: "Mapping[Reference, Resource]" = attrs.field(default=_NOTHING, repr=False)
@@ -64,40 +129,62 @@ class Along:
 class Resource:
     """An object of the API, of any type.
 
-    ``attributes`` is what came, in the casing that came, and ``raw`` all of it. ``id``
-    is empty for the few things that have none.
+    ``attributes`` holds the attributes as they were sent, and ``raw`` the whole object.
+    ``id`` is empty for the few objects that have none.
     """
 
-    #: Whether objects of this class may lack an id.
-    nameless: ClassVar[bool] = False
-    #: Whether their attributes stand beside ``type`` and ``id``, for any type.
-    flat: ClassVar[bool] = False
+    # Objects of this class may lack an id.
+    _id_optional: ClassVar[bool] = False
+    # The attributes stand beside type and id, and the type can be anything.
+    _flat: ClassVar[bool] = False
+    # The properties that `to_dict` contains as well.
+    _computed: ClassVar[tuple[str, ...]] = ()
+    # The attributes and links by name, and the names of those that hold secrets.
+    _members: ClassVar[Mapping[str, Any]] = _NOTHING
+    _secret_names: ClassVar[frozenset[str]] = frozenset()
 
     type: str
     id: str
     attributes: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     raw: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     answer: ResponseInfo = attrs.field(factory=ResponseInfo, repr=False)
-    _along: Along = attrs.field(repr=False)
+    _context: Context = attrs.field(repr=False)
+
+    def __init_subclass__(cls) -> None:
+        """Collect the attributes and links of a class of objects."""
+        own = {
+            name: member
+            for name, member in vars(cls).items()
+            if isinstance(member, Attribute | Link | Links)
+        }
+        cls._members = {**cls._members, **own}
+        cls._secret_names = frozenset(
+            name
+            for name, member in cls._members.items()
+            if isinstance(member, Attribute) and member.kind is Secret
+        )
 
     @property
     def relationships(self) -> Mapping[str, Any]:
-        """What it is related to, as it came, in the casing that came."""
+        """The relationships as they were sent."""
         found = self.raw.get("relationships")
         return found if isinstance(found, dict) else _NOTHING
 
     @property
     def included(self) -> "Mapping[Reference, Resource]":
-        """The objects that came along with the answer."""
-        return self._along.included
+        """The objects that the response includes (``include=``), by type and id."""
+        return self._context.included
 
     @property
     def meta(self) -> Mapping[str, Any]:
-        """What the answer said beside the object."""
-        return self._along.meta
+        """The ``meta`` of the response as it was sent."""
+        return self._context.meta
 
     def get(self, name: str) -> Any:
-        """Answer any attribute by its snake_case name, as it came, or None."""
+        """Return any attribute as it was sent, or None.
+
+        The name is matched in any casing.
+        """
         return value_of(self.attributes, name)
 
     @overload
@@ -105,22 +192,23 @@ class Resource:
     @overload
     def read(self, name: str, kind: Any) -> Any: ...
     def read(self, name: str, kind: Any) -> Any:
-        """Answer any attribute by its snake_case name as this type, or None.
+        """Return any attribute as this type, or None if it is absent.
 
-        Raises `MalformedResponseError` when the value is not of this type.
+        Raises `MalformedResponseError` if the value has another type.
         """
         value = self.get(name)
         if value is None:
             return None
+        hook = self._structure_hook(kind)
         try:
-            return self.decoder(kind)(value)
+            return hook(value, kind)
         except (TypeError, ValueError, LookupError, AttributeError):
-            pass  # raised below, so that the value is not carried along as a context
-        del value  # nor shown as a local of this frame
-        raise self.malformed(name)
+            pass  # raised below, without the value as its context
+        del value  # error reports show the locals of this frame
+        raise self._malformed(name)
 
     def references(self, name: str) -> tuple[Reference, ...]:
-        """Answer what a relationship points at, by its snake_case name."""
+        """Return what a relationship points to."""
         relationship = value_of(self.relationships, name)
         data = relationship.get("data") if isinstance(relationship, dict) else None
         found = data if isinstance(data, list) else [data] if data else []
@@ -128,29 +216,104 @@ class Resource:
             return tuple(Reference(each["type"], each["id"]) for each in found)
         except (TypeError, LookupError):
             pass
-        raise self.malformed(name)
+        raise self._malformed(name)
 
     def reference(self, name: str) -> Reference | None:
-        """Answer the one thing that a relationship points at, or None."""
+        """Return the one object that a relationship points to, or None."""
         return next(iter(self.references(name)), None)
 
     def related(self, name: str) -> "tuple[Resource, ...]":
-        """Answer the objects of a relationship that came along (``include=``)."""
+        """Return the objects of a relationship that the response includes.
+
+        Raises `MalformedResponseError` if one of them cannot be read.
+        """
         wanted = self.references(name)
         return tuple(self.included[each] for each in wanted if each in self.included)
 
-    def decoder(self, kind: Any) -> Callable[[Any], Any]:
-        """Answer what decodes values of this type."""
-        return self._along.codec.decoder(kind)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object as JSON types, by the names of its Python attributes.
 
-    def nested(self, document: Any) -> "Resource":
-        """Answer the object of a document that stands inside this one.
-
-        Raises `TypeError` or `LookupError` where there is none.
+        Times become ISO 8601 texts and links ``{"type", "id"}``. Attributes that this
+        library does not know are added in snake_case. Secrets, such as the addresses
+        of files, are masked; `raw` has the object as it was sent.
         """
-        return self._along.codec.nested(document, self.answer)
+        return {name: self[name] for name in self.keys()}  # no mapping
 
-    def malformed(self, name: str) -> MalformedResponseError:
-        """Answer the error of an attribute or a relationship that cannot be read."""
-        message = f"{name!r} of {self.type[:100]!a} is not what it should be"
+    def keys(self) -> list[str]:
+        """Return the keys of `to_dict`; with them ``dict(resource)`` is the same."""
+        known = ["type", "id", *self._members, *self._computed]
+        others = [] if self._flat else map(_snake, self.attributes)
+        return list(dict.fromkeys([*known, *others]))
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one entry of `to_dict`."""
+        known = name in self._members or name in ("type", "id", *self._computed)
+        if known:
+            with suppress(MalformedResponseError):
+                return to_plain(getattr(self, name))
+        found = Spelling.of(name).value_in(self.attributes)
+        if found is ABSENT:
+            raise KeyError(name)
+        return to_plain(found)
+
+    def _structure_hook(self, kind: Any) -> Callable[[Any, Any], Any]:
+        return self._context.codec.hook_for(kind)
+
+    def _nested(self, document: Any) -> "Resource":
+        return self._context.codec.nested(document, self.answer)
+
+    def _malformed(self, name: str) -> MalformedResponseError:
+        message = f"{name!r} of {self.type[:100]!a} has an unexpected form"
         return MalformedResponseError(message, request_id=self.answer.request_id)
+
+    def __copy__(self) -> Self:
+        return self  # immutable
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        raw = without_secrets(self.raw, self._secret_names)
+        meta = without_secrets(self.meta, self._secret_names)
+        flat = self.attributes is self.raw
+        return {
+            "type": self.type,
+            "id": self.id,
+            "attributes": raw if flat else raw.get("attributes") or {},
+            "raw": raw,
+            "answer": self.answer,
+            "_context": attrs.evolve(self._context, meta=meta),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: object, _handler: object
+    ) -> dict[str, Any]:
+        """Return how pydantic, and with it FastAPI, checks and serializes an object."""
+        serialize = {"type": "function-plain", "function": cls.to_dict}
+        return {"type": "is-instance", "cls": cls, "serialization": serialize}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: object, _handler: object
+    ) -> dict[str, Any]:
+        """Return the JSON schema of `to_dict`, for pydantic and OpenAPI."""
+        properties = {
+            name: json_schema_of(getattr(member, "kind", type(member)))
+            for name, member in cls._members.items()
+        }
+        text = {"type": "string"}
+        return {
+            "type": "object",
+            "title": cls.__name__,
+            "properties": {"type": text, "id": text, **properties},
+            "required": ["type", "id"],
+        }
+
+
+def _snake(name: str) -> str:
+    return Spelling.of(name).snake

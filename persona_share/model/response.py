@@ -1,34 +1,60 @@
-"""A whole answer, and the objects that came along with it."""
+"""A whole response of the API, and the objects that it includes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from persona_share.errors import MalformedResponseError
+from persona_share.model.plain import without_secrets
 from persona_share.model.resource import Reference, Resource, ResponseInfo
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
+Build = Callable[[Any, ResponseInfo, "Included"], Resource]
+
 
 class Included(Mapping[Reference, Resource]):
-    """The objects that came along with an answer, built when the first is asked for."""
+    """The objects that a response includes, built when the first is asked for.
 
-    def __init__(
-        self, raw: object, make: "Callable[[Any, Included], Resource]"
-    ) -> None:
+    A member that cannot be read is left out. `MalformedResponseError` is raised only
+    if somebody asks for what may be that member.
+    """
+
+    def __init__(self, raw: object, answer: ResponseInfo, build: Build) -> None:
         self._raw = raw if isinstance(raw, list) else []
-        self._make = make
-        self._found: dict[Reference, Resource] | None = None
+        self._answer = answer
+        self._build = build
+        self._objects: dict[Reference, Resource] | None = None
+        self._broken: Sequence[object] = ()
 
     def _all(self) -> dict[Reference, Resource]:
-        if self._found is None:
-            made = [self._make(each, self) for each in self._raw]
-            self._found = {Reference(each.type, each.id): each for each in made}
-        return self._found
+        if self._objects is None:
+            objects, broken = {}, []
+            for each in self._raw:
+                try:
+                    found = self._build(each, self._answer, self)
+                except (TypeError, LookupError, AttributeError):
+                    broken.append(each)
+                else:
+                    objects[Reference(found.type, found.id)] = found
+            self._objects, self._broken = objects, broken
+        return self._objects
 
     def __getitem__(self, key: Reference) -> Resource:
-        return self._all()[key]
+        if (found := self._all().get(key)) is not None:
+            return found
+        if any(_may_be(each, key) for each in self._broken):
+            message = "the included object has no readable type and id"
+            raise MalformedResponseError(message, request_id=self._answer.request_id)
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether it is included, readable or not."""
+        if not isinstance(key, tuple) or len(key) != len(Reference._fields):
+            return False
+        return key in self._all() or any(_may_be(each, key) for each in self._broken)
 
     def __iter__(self) -> Iterator[Reference]:
         return iter(self._all())
@@ -36,13 +62,39 @@ class Included(Mapping[Reference, Resource]):
     def __len__(self) -> int:
         return len(self._all())
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "_raw": without_secrets(self._raw),
+            "_answer": self._answer,
+            "_build": self._build,
+            "_objects": None,
+            "_broken": (),
+        }
+
     def __repr__(self) -> str:
         return f"<Included of {len(self._raw)}>"
 
 
+def _may_be(member: object, key: tuple[Any, ...]) -> bool:
+    """Return whether a member without a readable type or id may be this object."""
+    if not isinstance(member, dict):
+        return False
+    type_name, object_id = member.get("type"), member.get("id")
+    given = [
+        (value, wanted)
+        for value, wanted in ((type_name, key[0]), (object_id, key[1]))
+        if isinstance(value, str)
+    ]
+    return bool(given) and all(value == wanted for value, wanted in given)
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class ApiResponse:
-    """A whole answer: ``data`` as one object, several, or None; ``raw`` as it came."""
+    """A whole response, from `request`.
+
+    ``data`` is one object, several, or None; ``raw`` is the JSON as it was sent, and
+    ``content`` the bytes of a PDF.
+    """
 
     data: Resource | tuple[Resource, ...] | None = attrs.field(default=None, repr=False)
     included: Mapping[Reference, Resource] = attrs.field(factory=dict, repr=False)
@@ -52,3 +104,13 @@ class ApiResponse:
     status: int = 200
     raw: Any = attrs.field(default=None, repr=False)
     content: bytes | None = attrs.field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = attrs.asdict(self, recurse=False)
+        for name in ("links", "meta", "raw"):
+            state[name] = without_secrets(state[name])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)

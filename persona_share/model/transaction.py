@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import Fielded
+from persona_share.model.fields import ResourceWithFields
 
 
-class Transaction(Fielded):
+class Transaction(ResourceWithFields):
     """A transaction; its status is a name that its organization chose."""
 
     __slots__ = ()

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from persona_share._protocol import jsonapi
-from persona_share._protocol.paging import Place, Trail, page_query
+from persona_share._protocol.paging import ListLocation, Trail, page_query
 from persona_share._protocol.query import QueryValue
 from persona_share._protocol.routes.route import Route
 from persona_share.errors import InvalidArgumentError, MalformedResponseError
@@ -100,7 +100,7 @@ class Listing(Generic[R]):
             options=ask.options,
         )
         path = ask.route.path(*ask.object_ids)
-        place = Place(self._caller.base_url, path, frozenset(ask.query))
+        place = ListLocation(self._caller.base_url, path, frozenset(ask.query))
         return jsonapi.page(request, response, self._kind, place)
 
     def _note(self, trail: Trail, cursor: str, page: Page[R]) -> None:

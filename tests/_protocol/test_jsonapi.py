@@ -82,14 +82,46 @@ def test_a_pdf_is_content():
     assert jsonapi.document(request, response(b"%PDF-1.7")).content == b"%PDF-1.7"
 
 
-def test_f56_what_came_along_is_only_read_when_it_is_asked_for():
-    body = {"data": INQUIRY, "included": [{"type": "account"}]}
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"type": "account"},
+        {"id": "act_1"},
+        {"type": "account", "id": None},
+        {"type": ["account"], "id": "act_1"},
+        {"type": 7, "id": "act_1"},
+        None,
+        "act_1",
+        [],
+    ],
+)
+def test_a_broken_included_object_is_left_out(broken):
+    session = {"type": "inquiry-session", "id": "iqse_1"}
+    body = {"data": INQUIRY, "included": [broken, session]}
 
     found = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
 
-    assert found.status == "approved"
-    with pytest.raises(LookupError):
-        len(found.included)
+    assert [each.id for each in found.included.values()] == ["iqse_1"]
+    assert ("inquiry-session", "iqse_1") in found.included
+    with pytest.raises(KeyError):
+        found.included["report", "rep_1"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"type": "account"}, {"id": "act_1"}, {"type": 7, "id": "act_1"}]
+)
+def test_a_broken_included_object_raises_when_it_is_asked_for(broken):
+    account = {"data": {"type": "account", "id": "act_1"}}
+    inquiry = {**INQUIRY, "relationships": {"account": account}}
+    body = {"data": inquiry, "included": [broken]}
+
+    found = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    with pytest.raises(MalformedResponseError) as caught:
+        found.related("account")
+    assert caught.value.request_id == "req_1"
+    with pytest.raises(MalformedResponseError):
+        found.included["account", "act_1"]
 
 
 def test_what_came_along_is_found_by_type_and_id():

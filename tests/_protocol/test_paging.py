@@ -9,7 +9,7 @@ from persona_share._protocol.paging import (
     AFTER,
     BEFORE,
     MOST_PAGES,
-    Place,
+    ListLocation,
     Stray,
     Trail,
     cursor_in,
@@ -21,7 +21,7 @@ from persona_share.errors import InvalidArgumentError
 BASE = "https://api.withpersona.com/api/v1"
 PATH = "/connect/share-tokens"
 OWN = frozenset({"filter[status]", "fields[connect/share-token]"})
-PLACE = Place(BASE, PATH, OWN)
+PLACE = ListLocation(BASE, PATH, OWN)
 ON = "page%5Bafter%5D=cnst_ABC456"
 
 HOSTILE = {
@@ -125,7 +125,7 @@ def test_no_link_is_the_end(link):
 
 
 def test_behind_a_proxy_with_a_path_of_its_own_both_paths_mean_the_listing():
-    place = Place("https://proxy.example/persona", PATH)
+    place = ListLocation("https://proxy.example/persona", PATH)
 
     assert cursor_in(f"/api/v1{PATH}?{ON}", AFTER, place) == "cnst_ABC456"
     assert cursor_in(f"/persona{PATH}?{ON}", AFTER, place) == "cnst_ABC456"

@@ -13,7 +13,7 @@ from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Request, Response
 from persona_share._protocol.routes.table import routes
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import Fielded
+from persona_share.model.fields import ResourceWithFields
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret
 from tests.contract.calls import CALLS
@@ -57,7 +57,7 @@ def everything(resource):
         for name, each in vars(kind).items():
             if isinstance(each, Attribute | Link | Links):
                 found[name] = getattr(resource, name)
-    if isinstance(resource, Fielded):
+    if isinstance(resource, ResourceWithFields):
         found["values"] = resource.values
     return found
 

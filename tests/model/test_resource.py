@@ -14,7 +14,7 @@ from persona_share.model.share_token import ShareToken, ShareTokenStatus
 from persona_share.model.verification import CheckStatus
 
 
-FACTS = ResponseInfo("req_1", "org_1", "env_1")
+FACTS = ResponseInfo({"request-id": "req_1", "ratelimit-remaining": "299"})
 
 
 def made(kind, attributes=None, relationships=None, object_id="x_1"):

@@ -169,7 +169,7 @@ async def test_f57_what_is_no_list_of_the_kind_is_refused(stage, document):
 async def test_f57_inquiries_are_not_taken_from_a_list_of_accounts(stage):
     there = stage(answer({"data": [item("inquiry", "inq_1")]}))
 
-    with pytest.raises(MalformedResponseError, match="list of Account"):
+    with pytest.raises(MalformedResponseError, match="other than Account"):
         await there.client.accounts.list()
 
 

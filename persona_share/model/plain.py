@@ -1,0 +1,156 @@
+"""JSON types from values, without secrets: for `to_dict`, pickles and JSON schemas."""
+
+import types
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Final, Union, get_args, get_origin
+
+import attrs
+
+from persona_share.errors import MalformedResponseError
+from persona_share.model.secret import Secret
+
+
+#: The text in place of a secret.
+MASK: Final = "<masked>"
+
+# Addresses of files carry their own access (page "Downloading files").
+_ACCESS: Final = "access_token="
+_MAX_DEPTH: Final = 64
+# Names that hold a credential in any object.
+_SECRET_NAMES: Final = frozenset(
+    {
+        "access_token",
+        "confirmation_code",
+        "custom_http_headers",
+        "one_time_link",
+        "one_time_link_short",
+        "secret",
+        "secrets",
+        "session_token",
+    }
+)
+
+
+def to_plain(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Return a value as JSON types, with secrets masked.
+
+    Raises `MalformedResponseError` for a value that is nested too deeply.
+    """
+    _check_depth(depth)
+    if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
+        return [to_plain(each, depth - 1) for each in value]
+    if (entries := _entries(value)) is not None:
+        return {str(k): to_plain(v, depth - 1) for k, v in entries.items()}
+    return _scalar(value)
+
+
+def _entries(value: Any) -> Mapping[Any, Any] | None:
+    """Return the entries of a value that becomes a JSON object."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, tuple):
+        return value._asdict()  # type: ignore[attr-defined, no-any-return]  # named
+    if attrs.has(type(value)):
+        return {x.name: getattr(value, x.name) for x in attrs.fields(type(value))}
+    return None
+
+
+def _scalar(value: Any) -> Any:
+    match value:
+        case Secret():
+            return MASK
+        case Enum():
+            return value.value
+        case str():
+            return MASK if _ACCESS in value else str(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def without_secrets(
+    value: Any, names: Collection[str] = (), depth: int = _MAX_DEPTH
+) -> Any:
+    """Return a copy of a JSON value without credentials and addresses of files.
+
+    ``names`` are the snake_case names of further secret attributes. The keys of
+    ``fields`` are the organization's own and are never taken for secret names.
+    """
+    _check_depth(depth)
+    if isinstance(value, list):
+        found = (without_secrets(each, names, depth - 1) for each in value)
+        return [each for each in found if each is not MASK]
+    if isinstance(value, Mapping):
+        return {
+            key: copy
+            for key, each in value.items()
+            if not _is_secret(key, names)
+            and (copy := _copy(key, each, names, depth - 1)) is not MASK
+        }
+    return MASK if isinstance(value, str) and _ACCESS in value else value
+
+
+def _copy(key: str, value: Any, names: Collection[str], depth: int) -> Any:
+    if key == "fields":
+        return _fields(value, depth)
+    return without_secrets(value, names, depth)
+
+
+def _fields(value: Any, depth: int) -> Any:
+    """Return a copy of field values; only addresses of files are left out."""
+    _check_depth(depth)
+    if isinstance(value, list):
+        found = (_fields(each, depth - 1) for each in value)
+        return [each for each in found if each is not MASK]
+    if isinstance(value, Mapping):
+        copies = {key: _fields(each, depth - 1) for key, each in value.items()}
+        return {key: copy for key, copy in copies.items() if copy is not MASK}
+    return MASK if isinstance(value, str) and _ACCESS in value else value
+
+
+def _is_secret(key: str, names: Collection[str]) -> bool:
+    snake = key.replace("-", "_")
+    if not snake.islower():  # camelCase
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in snake)
+    return snake in _SECRET_NAMES or snake in names
+
+
+def _check_depth(depth: int) -> None:
+    if depth <= 0:
+        message = f"a value is nested more than {_MAX_DEPTH} levels deep"
+        raise MalformedResponseError(message)
+
+
+_SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    date: {"type": "string", "format": "date"},
+    datetime: {"type": "string", "format": "date-time"},
+    Secret: {"type": "string"},
+    Any: {},
+}
+
+
+def json_schema_of(kind: Any) -> dict[str, Any]:
+    """Return the JSON schema of what `to_plain` makes of this type, or of None."""
+    schema = _schema(kind)
+    return {"anyOf": [schema, {"type": "null"}]} if schema else {}
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    if kind in _SCHEMAS:
+        return dict(_SCHEMAS[kind])
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        kinds = [_schema(each) for each in parts if each is not type(None)]
+        return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    if origin is tuple:
+        return {"type": "array", "items": _schema(parts[0])}
+    if isinstance(kind, type) and issubclass(kind, str):
+        return {"type": "string"}
+    return {"type": "object"}
