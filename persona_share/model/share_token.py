@@ -116,6 +116,8 @@ class ShareToken(Resource):
 
     __slots__ = ()
 
+    _computed = ("source_id", "destination_id", "connection_id")
+
     status: Attribute[ShareTokenStatus] = Attribute(ShareTokenStatus)
     direction: Attribute[Direction] = Attribute(Direction)
     redeem_mode: Attribute[RedeemMode] = Attribute(RedeemMode)

@@ -1,0 +1,246 @@
+"""Objects become dictionaries and pickles, and neither contains a secret."""
+
+import copy
+import json
+import pickle
+
+import pytest
+
+from persona_share._protocol import jsonapi
+from persona_share._protocol.http import Request, Response
+from persona_share._protocol.paging import ListLocation
+from persona_share.model.event import Event
+from persona_share.model.inquiry import Inquiry
+from persona_share.model.resource import Resource
+from persona_share.model.response import ApiResponse
+from persona_share.model.verification_types import GovernmentIdVerification
+from persona_share.resources.share_tokens import ShareToken
+
+
+SIGNED_URL = "https://files.withpersona.com/front.png?access_token=CANARY"
+REQUEST = Request(
+    method="GET", route="/inquiries/{inquiry-id}", target="/x", deadline=0.0
+)
+FIELDS = {
+    "name_first": {"type": "string", "value": "Ann"},
+    "photo": {"type": "file", "value": {"filename": "a.png", "url": SIGNED_URL}},
+    "secret": {"type": "string", "value": "of the person"},
+}
+INQUIRY = {
+    "type": "inquiry",
+    "id": "inq_1",
+    "attributes": {
+        "status": "approved",
+        "created-at": "2026-01-02T03:04:05.000Z",
+        "tags": ["vip"],
+        "brand-new": {"a-b": [1]},
+        "fields": FIELDS,
+    },
+    "relationships": {
+        "account": {"data": {"type": "account", "id": "act_1"}},
+        "verifications": {
+            "data": [{"type": "verification/government-id", "id": "ver_1"}]
+        },
+    },
+}
+VERIFICATION = {
+    "type": "verification/government-id",
+    "id": "ver_1",
+    "attributes": {
+        "birthdate": "2000-01-02",
+        "issue-date": "",
+        "front-photo-url": SIGNED_URL,
+        "checks": [{"name": "id_expired", "status": "passed", "reasons": []}],
+    },
+}
+BODY = {
+    "data": INQUIRY,
+    "included": [VERIFICATION, {"type": "account"}],
+    "meta": {"session-token": "CANARY", "one-time-link": "https://x/CANARY"},
+}
+
+
+def response(body):
+    headers = {"request-id": "req_1", "ratelimit-remaining": "299"}
+    return Response(status=200, headers=headers, body=json.dumps(body).encode())
+
+
+@pytest.fixture
+def inquiry():
+    return jsonapi.one(REQUEST, response(BODY), Inquiry, "inq_1")
+
+
+@pytest.fixture
+def page():
+    body = {**BODY, "data": [INQUIRY], "links": {"next": None, "prev": None}}
+    location = ListLocation("https://api.withpersona.com/api/v1", "/inquiries")
+    return jsonapi.page(REQUEST, response(body), Inquiry, location)
+
+
+def test_to_dict_has_python_names_and_json_types(inquiry):
+    found = inquiry.to_dict()
+
+    assert json.loads(json.dumps(found)) == found
+    assert (found["type"], found["id"]) == ("inquiry", "inq_1")
+    assert found["status"] == "approved"
+    assert found["created_at"] == "2026-01-02T03:04:05+00:00"
+    assert found["tags"] == ["vip"]
+    assert found["completed_at"] is None
+    assert found["account"] == {"type": "account", "id": "act_1"}
+    assert found["values"]["name_first"] == "Ann"
+    assert found["fields"]["name_first"] == {"type": "string", "value": "Ann"}
+
+
+def test_to_dict_keeps_attributes_that_are_not_known(inquiry):
+    assert inquiry.to_dict()["brand_new"] == {"a-b": [1]}
+
+
+def test_to_dict_masks_secrets(inquiry):
+    (verification,) = inquiry.related("verifications")
+
+    assert verification.to_dict()["front_photo_url"] == "<masked>"
+    assert "CANARY" not in json.dumps([inquiry.to_dict(), verification.to_dict()])
+
+
+def test_to_dict_keeps_a_value_of_an_unexpected_type():
+    body = {"data": {**INQUIRY, "attributes": {"created-at": 7}}}
+    inquiry = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    assert inquiry.to_dict()["created_at"] == 7
+
+
+def test_dict_of_an_object_is_to_dict(inquiry):
+    assert dict(inquiry) == inquiry.to_dict()
+    assert {**inquiry}["status"] == "approved"
+    with pytest.raises(KeyError):
+        inquiry["nothing_of_that_name"]
+
+
+def test_a_page_becomes_a_dictionary_of_its_items(page):
+    assert page.to_dict() == {
+        "items": [page.items[0].to_dict()],
+        "after": None,
+        "before": None,
+    }
+    assert dict(page) == page.to_dict()
+    assert page[0] is page.items[0]
+
+
+@pytest.mark.parametrize("name", ["name_first", "name-first", "nameFirst"])
+@pytest.mark.parametrize("asked", ["name_first", "name-first"])
+def test_field_values_are_found_in_either_spelling(name, asked):
+    body = {"data": {**INQUIRY, "attributes": {"fields": {name: {"value": "Ann"}}}}}
+    values = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1").values
+
+    assert values[asked] == "Ann"
+    assert values.get(asked) == "Ann"
+    assert asked in values
+    assert list(values) == [name]
+    assert values.get("name_last") is None
+    assert values.get("name_last", "") == ""
+    assert "name_last" not in values
+    with pytest.raises(KeyError):
+        values["name_last"]
+    assert "Ann" not in repr(values)
+    assert json.loads(json.dumps(values)) == {name: "Ann"}
+
+
+def test_a_pickled_object_has_everything_but_secrets(inquiry):
+    assert inquiry.session_token.reveal() == "CANARY"
+
+    pickled = pickle.dumps(inquiry)
+    found = pickle.loads(pickled)  # noqa: S301 — our own
+
+    assert b"CANARY" not in pickled
+    assert type(found) is Inquiry
+    assert found.status == "approved"
+    assert found.created_at == inquiry.created_at
+    assert found.values["name_first"] == "Ann"
+    assert found.values["secret"] == "of the person"
+    assert found.session_token is None
+    assert found.answer.request_id == "req_1"
+    assert found.answer.headers["RateLimit-Remaining"] == "299"
+    (verification,) = found.related("verifications")
+    assert isinstance(verification, GovernmentIdVerification)
+    assert verification.birthdate.year == 2000
+    assert verification.front_photo_url is None
+    assert pickle.loads(pickle.dumps(verification)).id == "ver_1"  # noqa: S301
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_is_the_object_itself(inquiry, duplicate):
+    assert duplicate(inquiry) is inquiry
+
+
+def test_a_page_and_a_response_can_be_pickled(page):
+    whole = jsonapi.document(REQUEST, response(BODY))
+
+    pickled = pickle.dumps([page, whole])
+    found_page, found_whole = pickle.loads(pickled)  # noqa: S301
+
+    assert b"CANARY" not in pickled
+    assert [each.id for each in found_page] == ["inq_1"]
+    assert found_page.after is None
+    assert isinstance(found_whole, ApiResponse)
+    assert found_whole.data.status == "approved"
+
+
+def test_a_subject_of_an_event_can_be_pickled():
+    payload = {"data": INQUIRY, "included": [VERIFICATION]}
+    event = {"type": "event", "id": "evt_1", "attributes": {"payload": payload}}
+    subject = jsonapi.one(REQUEST, response({"data": event}), Event, "evt_1").subject
+
+    found = pickle.loads(pickle.dumps(subject))  # noqa: S301
+
+    assert found.related("verifications")[0].id == "ver_1"
+
+
+def test_completion_shows_what_a_user_needs(inquiry):
+    public = {name for name in dir(inquiry) if not name.startswith("_")}
+    others = public - set(inquiry.to_dict())
+
+    assert others == {
+        "answer",
+        "attributes",
+        "get",
+        "included",
+        "keys",
+        "meta",
+        "raw",
+        "read",
+        "reference",
+        "references",
+        "related",
+        "relationships",
+        "to_dict",
+    }
+
+
+@pytest.mark.parametrize("name", ["ratelimit-remaining", "RateLimit-Remaining"])
+def test_the_headers_of_a_response_are_read_in_any_case(inquiry, page, name):
+    for found in (inquiry.answer, page.answer):
+        assert found.headers[name] == "299"
+        assert found.headers.get(name) == "299"
+        assert name in found.headers
+        assert found.headers.get("X-Missing") is None
+        assert "299" not in repr(found)
+
+
+def test_an_empty_text_in_place_of_a_date_is_none(inquiry):
+    (verification,) = inquiry.related("verifications")
+
+    assert verification.issue_date is None
+
+
+def test_computed_names_of_a_share_token_are_in_its_dictionary():
+    raw = {
+        "type": "connect/share-token",
+        "id": "cnst_1",
+        "attributes": {"status": "created"},
+        "relationships": {"source": {"data": {"type": "inquiry", "id": "inq_1"}}},
+    }
+
+    found = jsonapi.one(REQUEST, response({"data": raw}), ShareToken, "cnst_1")
+
+    assert found.to_dict()["source_id"] == "inq_1"
+    assert isinstance(found, Resource)
