@@ -26,7 +26,7 @@ from persona_share._protocol.body import (
 from persona_share._protocol.file_urls import place_of
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.limits import wish_of
-from persona_share._protocol.paging import AFTER, Place, cursor_in
+from persona_share._protocol.paging import AFTER, ListLocation, cursor_in
 from persona_share._protocol.routes.inquiries import RETRIEVE
 from persona_share._protocol.urls import address_of
 from persona_share.errors import PersonaError
@@ -36,7 +36,9 @@ from persona_share.model.verification import Verification
 
 SECONDS, MIB = 0.05, 32
 OURS = (PersonaError, BodyTooLargeError, BodyUndecodableError)
-PLACE = Place("https://api.withpersona.com/api/v1", "/inquiries", frozenset({"a"}))
+PLACE = ListLocation(
+    "https://api.withpersona.com/api/v1", "/inquiries", frozenset({"a"})
+)
 INQUIRY = {"type": "inquiry", "id": "inq_1", "attributes": {"status": "completed"}}
 SEEDS = [
     json.dumps(seed).encode()

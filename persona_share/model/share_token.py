@@ -6,7 +6,7 @@ attributes, and the statuses ``new`` and ``completed``.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -116,7 +116,11 @@ class ShareToken(Resource):
 
     __slots__ = ()
 
-    _computed = ("source_id", "destination_id", "connection_id")
+    _computed: ClassVar[tuple[str, ...]] = (
+        "source_id",
+        "destination_id",
+        "connection_id",
+    )
 
     status: Attribute[ShareTokenStatus] = Attribute(ShareTokenStatus)
     direction: Attribute[Direction] = Attribute(Direction)
