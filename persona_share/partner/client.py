@@ -21,7 +21,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     InvalidScopeError,
     PersonaError,
-    TransportError,
+    UsageError,
 )
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
@@ -223,10 +223,10 @@ class PartnerCodeSource:
     async def _attempt(self, scope: Scope, deadline: float) -> Response | PersonaError:
         try:
             return await self._post.send({"scope": str(scope)}, deadline)
-        except PersonaError as error:
-            if isinstance(error, TransportError):
-                return error
+        except UsageError:
             raise
+        except PersonaError as error:
+            return error
 
     def _pause(self, outcome: Response | PersonaError, attempt: int) -> float | None:
         """Return how long to wait before the next attempt, or None for no other."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from persona_share.errors import CodeDeliveryError, PersonaError, TransportError
+from persona_share.errors import CodeDeliveryError, PersonaError, UsageError
 from persona_share.model.scope import Scope
 from persona_share.model.token import AuthorizationCode
 from persona_share.partner.client import SignedPost, read_problem, retry_after
@@ -61,7 +61,9 @@ async def _deliver(
         }
         try:
             response = await post.send(form, clock.now() + min(left, _ATTEMPT_TIMEOUT))
-        except TransportError as error:
+        except UsageError:
+            raise
+        except PersonaError as error:
             if not _worth_repeating(error):
                 raise _undelivered(error.what, None, attempt) from None
             reason, status, wished = error.what, None, None

@@ -1,0 +1,188 @@
+"""Agreements and keys: what is accepted, from code and from a file."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from joserfc import jwk
+
+from persona_share import Secret
+from persona_share.errors import ConfigurationError, PersonaError
+from persona_share.partner import Agreement, SigningKey, load_agreements
+from persona_share.partner.keys import Assertion, PublicKey, verify
+from persona_share.testing import fake_runtime
+from tests.partner.conftest import START, signing_key
+
+
+GOOD = {
+    "partner": "org_1",
+    "keys": [signing_key().public_jwk],
+    "permissions": ["inquiry.read"],
+    "valid_from": START,
+    "valid_until": START + timedelta(days=1),
+}
+
+
+def test_an_agreement_reads_its_values():
+    east = timezone(timedelta(hours=2))
+    agreement = Agreement(
+        **(GOOD | {"valid_from": datetime(2026, 1, 1, 1, tzinfo=east)})
+    )
+    assert agreement.valid_from == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert agreement.permissions == {"inquiry.read"}
+    assert (agreement.codes_per_minute, agreement.max_objects) == (60, 256)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"partner": ""},
+        {"partner": "org 1"},
+        {"keys": []},
+        {"keys": [{}]},
+        {"keys": ["not a JWK"]},
+        {"permissions": []},
+        {"permissions": ["inquiry.read:inq_1"]},
+        {"permissions": ["everything"]},
+        {"permissions": "*"},
+        {"valid_until": START},
+        {"valid_until": datetime(2027, 1, 1)},  # noqa: DTZ001 — that is the point
+        {"valid_until": "2027-01-01"},
+        {"codes_per_minute": 0},
+        {"codes_per_minute": 10_000},
+        {"codes_per_minute": 1.5},
+        {"codes_per_minute": True},
+        {"max_objects": 257},
+        {"inbox": "http://destination.example/inbox"},
+    ],
+)
+def test_an_agreement_that_cannot_hold_is_refused(changes):
+    with pytest.raises(PersonaError):
+        Agreement(**(GOOD | changes))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        json.loads(signing_key().private_jwk().reveal()),
+        {"kty": "oct", "k": "c2VjcmV0"},
+        jwk.ECKey.generate_key("P-384", private=False).as_dict(),
+        jwk.OKPKey.generate_key("Ed25519", private=False).as_dict(),
+        {"kty": "RSA", "e": "AQAB", "n": "w" * 171},
+        signing_key().public_jwk | {"use": "enc"},
+        signing_key().public_jwk | {"alg": "RS256"},
+        signing_key().public_jwk | {"kid": "x" * 200},
+        signing_key().public_jwk | {"x": "AAAA"},
+    ],
+)
+def test_weak_private_and_foreign_keys_are_refused(key):
+    with pytest.raises(ConfigurationError) as caught:
+        PublicKey.from_jwk(key)
+    assert str(key.get("d", "nothing")) not in str(caught.value)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+def test_a_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
+    key = signing_key(algorithm=algorithm)
+    raw = jwk.import_key(json.loads(key.private_jwk().reveal()))
+    pem = raw.as_pem(private=True).decode()
+    path = tmp_path / "partner.key"
+    path.touch(0o600)
+    path.write_text(pem, "utf-8")
+    public, runtime = PublicKey.from_jwk(key.public_jwk), fake_runtime()
+    now = runtime.clock.wall().timestamp()
+    for given in (key.private_jwk(), pem, Secret(pem), path, key):
+        token = SigningKey(given).assertion("org_1", "https://a.example/codes", runtime)
+        found = verify(
+            token.reveal(),
+            lambda _: [public],
+            audience="https://a.example/codes",
+            now=now,
+        )
+        assert isinstance(found, Assertion)
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path):
+    path = tmp_path / "partner.key"
+    path.write_text(signing_key().private_jwk().reveal(), "utf-8")
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError) as caught:
+        SigningKey(path)
+    assert "chmod 600" in str(caught.value)
+
+
+def test_both_keys_are_accepted_while_they_are_rotated():
+    old, new = signing_key("old"), signing_key("new")
+    agreement = Agreement(**(GOOD | {"keys": [old.public_jwk, new.public_jwk]}))
+    runtime = fake_runtime()
+    for key in (old, new):
+        token = key.assertion("org_1", "https://a.example/codes", runtime).reveal()
+        found = verify(
+            token,
+            lambda _: agreement.keys,
+            audience="https://a.example/codes",
+            now=runtime.clock.wall().timestamp(),
+        )
+        assert isinstance(found, Assertion)
+
+
+def test_a_private_key_shows_itself_nowhere():
+    key = signing_key()
+    secret = json.loads(key.private_jwk().reveal())["d"]
+    for shown in (repr(key), str(key), repr(key.public_jwk), repr(key.private_jwk())):
+        assert secret not in shown
+
+
+def write(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+TABLE = """
+[[agreement]]
+partner = "org_1"
+permissions = ["inquiry.read"]
+valid_from = 2026-01-01
+valid_until = 2027-01-01T00:00:00+01:00
+codes_per_minute = 7
+keys_file = "keys.json"
+"""
+
+
+def test_a_file_holds_agreements_and_names_files_of_keys(tmp_path):
+    keys = [signing_key(name).public_jwk for name in ("old", "new")]
+    write(tmp_path / "keys.json", json.dumps({"keys": keys}))
+    [agreement] = load_agreements(write(tmp_path / "agreements.toml", TABLE))
+    assert agreement.partner == "org_1"
+    assert len(agreement.keys) == 2
+    assert agreement.codes_per_minute == 7
+    assert agreement.valid_until == datetime(2026, 12, 31, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("partner = ", "partnr = "), "unknown key 'partnr'"),
+        (("[[agreement]]", "[[agreements]]"), "nothing else"),
+        (("[[agreement]]", "[agreement]"), "nothing else"),
+        (("2026-01-01", '"soon"'), "agreement 1: a time of an agreement"),
+        (("2026-01-01", "2026-01-01T00:00:00"), "needs a time zone"),
+        (('["inquiry.read"]', '["inquiry"]'), "agreement 1: "),
+        (("keys.json", "missing.json"), "cannot be read as a JWK"),
+        (("partner = ", "= "), "not TOML"),
+        (('permissions = ["inquiry.read"]', ""), "'permissions' is missing"),
+        (('keys_file = "keys.json"', ""), "without a public key"),
+    ],
+)
+def test_a_file_says_which_table_is_wrong(tmp_path, change, words):
+    write(tmp_path / "keys.json", json.dumps(signing_key().public_jwk))
+    path = write(tmp_path / "agreements.toml", TABLE.replace(*change))
+    with pytest.raises(ConfigurationError) as caught:
+        load_agreements(path)
+    assert words in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        load_agreements(tmp_path / "agreements.toml")
+    assert "No such file" in str(caught.value)

@@ -1,0 +1,142 @@
+"""The audit log: complete lines from several processes, on disk before a code leaves."""
+
+import asyncio
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from persona_share.errors import ConfigurationError, StoreUnavailableError
+from persona_share.partner import AuditLog, Decision, read_audit
+from tests.partner.conftest import START
+
+
+pytestmark = pytest.mark.asyncio
+
+
+def decision(number=1, **changes):
+    values = {
+        "time": START,
+        "decision": "refused",
+        "reason": "no_consent",
+        "partner": "org_1",
+        "scope": (f"inquiry.read:inq_{number}",),
+    }
+    return Decision(**(values | changes))
+
+
+async def test_a_line_has_every_field_in_every_case(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision())
+    await log.append(decision(decision="issued", expires_at=datetime.now(UTC)))  # noqa: TID251
+    first, second = read_audit(log.path)
+    assert list(first) == list(second)
+    assert first["time"] == START.isoformat()
+
+
+async def test_only_the_owner_can_read_a_new_file(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision())
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+async def test_lines_of_many_tasks_are_all_there_and_in_order(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await asyncio.gather(*(log.append(decision(n)) for n in range(500)))
+    scopes = [each["scope"][0] for each in read_audit(log.path)]
+    assert scopes == [f"inquiry.read:inq_{n}" for n in range(500)]
+
+
+async def test_a_file_may_be_renamed_at_any_time(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision(1))
+    log.path.rename(tmp_path / "audit.1")
+    await log.append(decision(2))
+    assert len(list(read_audit(tmp_path / "audit.1"))) == 1
+    assert len(list(read_audit(log.path))) == 1
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"time": "2026', b"x" * 5_000])
+async def test_a_torn_line_is_closed_off_by_the_next_one(tmp_path, torn):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision(1))
+    with log.path.open("ab") as file:
+        file.write(torn)
+    await log.append(decision(2))
+    first, note, second = read_audit(log.path)
+    assert (first["scope"], second["scope"]) == (
+        ["inquiry.read:inq_1"],
+        ["inquiry.read:inq_2"],
+    )
+    assert note == {
+        "decision": "failed",
+        "reason": "interrupted",
+        "torn_bytes": len(torn),
+    }
+
+
+async def test_what_cannot_be_written_raises(tmp_path):
+    log = AuditLog(tmp_path / "missing" / "audit.jsonl")
+    with pytest.raises(StoreUnavailableError) as caught:
+        await log.append(decision())
+    assert "No such file" in str(caught.value)
+    with pytest.raises(ConfigurationError):
+        log.check()
+
+
+@pytest.mark.parametrize("path", [os.devnull])
+async def test_a_device_is_no_audit_log(path):
+    with pytest.raises(StoreUnavailableError):
+        await AuditLog(path).append(decision())
+
+
+WRITER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from persona_share.partner import AuditLog, Decision
+
+async def main():
+    log = AuditLog(sys.argv[1])
+    for number in range(100_000):
+        scope = tuple(f"inquiry.read:inq_{sys.argv[2]}_{number}_{n}" for n in range(200))
+        await log.append(Decision(
+            time=datetime.now(UTC), decision="issued", reason="agreed",
+            partner="org_1", scope=scope))
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_lines_survive_writers_that_are_killed(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    acknowledged = {}
+
+    async def writer(name, lines):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            WRITER,
+            str(path),
+            name,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(lines):
+            acknowledged[name] = int(await process.stdout.readline())
+        process.kill()
+        await process.communicate()
+
+    await asyncio.gather(*(writer(f"w{n}", 30 + 10 * n) for n in range(4)))
+    await AuditLog(path).append(decision())
+    found = {}
+    for line in path.read_bytes().splitlines():
+        entry = json.loads(line)
+        if entry["reason"] == "agreed":
+            assert len(entry["scope"]) == 200
+            _, name, number, _ = entry["scope"][0].split("_")
+            found.setdefault(name, []).append(int(number))
+    for name, last in acknowledged.items():
+        assert found[name][: last + 1] == list(range(last + 1))

@@ -1,0 +1,314 @@
+"""How a destination asks: against an issuer on a real socket, and a scripted partner."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from persona_share import PersonaClient, ScopedTokenManager
+from persona_share.errors import (
+    CodeRefusedError,
+    CodeSourceError,
+    ConfigurationError,
+    NotOpenError,
+)
+from persona_share.model.scope import Scope
+from persona_share.partner import PartnerCodeSource
+from persona_share.partner.keys import PublicKey, verify
+from persona_share.testing import FakeClock, fake_runtime
+from tests.partner.conftest import START, signing_key
+
+
+pytestmark = pytest.mark.asyncio
+SCOPE = Scope.read("inq_1", "inq_2")
+GOOD = {"code": "the-code", "expires_in": 599, "scope": str(SCOPE)}
+
+
+class Partner:
+    """A partner that answers what it is told to, and remembers what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.forms = []
+        self.clock = FakeClock(START)
+        self.runtime = fake_runtime(self.clock)
+
+    async def handle(self, request):
+        self.forms.append({k: v[0] for k, v in parse_qs(await request.text()).items()})
+        assert request.headers.getall("Authorization", []) == []
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, web.Response):
+            return web.Response(
+                status=answer.status, body=answer.body, headers=answer.headers
+            )
+        status, body, *headers = answer
+        return web.json_response(body, status=status, headers=dict(headers))
+
+    @asynccontextmanager
+    async def asked(self, **options):
+        app = web.Application()
+        app.router.add_route("*", "/codes", self.handle)
+        async with TestServer(app) as server:
+            url = str(server.make_url("/codes"))
+            options = {"client_id": "org_mine", "key": signing_key()} | options
+            async with PartnerCodeSource(
+                url, _runtime=self.runtime, **options
+            ) as source:
+                yield source
+
+    async def until(self, work):
+        """Let time pass until something is done."""
+        task = asyncio.ensure_future(work)
+        for _ in range(2_000):
+            await asyncio.wait({task}, timeout=0.005)
+            if task.done():
+                break
+            self.clock.advance(0.5)
+        return await task
+
+
+# ── With an issuer ──────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def served(stage, **changes):
+    port = unused_port()
+    url = f"http://127.0.0.1:{port}/codes"
+    issuer = stage.new_issuer(url=url, **changes)
+    async with (
+        TestServer(issuer.aiohttp(), port=port),
+        PartnerCodeSource(
+            url,
+            client_id=stage.partner,
+            key=signing_key(),
+            _runtime=stage.source.context.runtime,
+        ) as source,
+    ):
+        yield source
+
+
+async def test_a_manager_reads_what_the_partner_shares(stage):
+    inquiry = stage.box.add_inquiry(status="approved")
+    await stage.grant(f"inquiry.read:{inquiry.id}")
+    async with (
+        served(stage) as codes,
+        PersonaClient(
+            stage.box.destination.api_key,
+            base_url=stage.box.url,
+            insecure_local=True,
+            _runtime=stage.source.context.runtime,
+        ) as client,
+        ScopedTokenManager(client, codes=codes) as manager,
+    ):
+        session = manager.session(Scope.read(inquiry.id))
+        assert (await session.inquiries.retrieve(inquiry.id)).status == "approved"
+        other = stage.box.add_inquiry().id
+        with pytest.raises(CodeRefusedError) as caught:
+            await manager.token(Scope.read(inquiry.id, other))
+    assert caught.value.refused == Scope.read(other)
+    assert caught.value.status == 403
+
+
+async def test_a_code_knows_its_scope_and_its_end(stage):
+    scope = Scope.parse(await stage.shared(2))
+    async with served(stage) as codes:
+        code = await codes(scope)
+    assert code.scope == scope
+    left = (code.expires_at - stage.clock.wall()).total_seconds()
+    assert left == pytest.approx(599, abs=1)
+
+
+async def test_check_tells_a_good_key_from_a_bad_one_and_costs_no_code(stage):
+    async with served(stage) as codes:
+        await codes.check()
+    other = [signing_key("another").public_jwk]
+    wrong = {"agreements": [stage.agreement(keys=other)]}
+    async with served(stage, **wrong) as codes:
+        with pytest.raises(CodeSourceError) as caught:
+            await codes.check()
+    assert caught.value.reason == "invalid_client"
+    assert not caught.value.retryable
+    assert stage.box.log.codes_issued == 0
+
+
+# ── With a scripted partner ─────────────────────────────────────────────────────
+
+
+async def test_every_attempt_carries_an_assertion_of_its_own():
+    partner = Partner((503, {}), (500, {}), (200, GOOD))
+    async with partner.asked() as source:
+        code = await partner.until(source(SCOPE))
+    assert code.reveal() == "the-code"
+    key = PublicKey.from_jwk(signing_key().public_jwk)
+    found = [
+        verify(
+            form["client_assertion"],
+            lambda _: [key],
+            audience=source._post.audience,
+            now=START.timestamp(),
+        )
+        for form in partner.forms
+    ]
+    assert len({each.id for each in found}) == 3
+    assert {each.issuer for each in found} == {"org_mine"}
+    assert {form["scope"] for form in partner.forms} == {str(SCOPE)}
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({"error": "access_denied"}, None),
+        ({"error": "access_denied", "refused": "inquiry.read:inq_2"}, {"inq_2"}),
+        # What we did not ask for cannot have been refused.
+        ({"error": "access_denied", "refused": "inquiry.read:inq_9"}, None),
+        ({"error": "access_denied", "refused": 7}, None),
+        ({"error": "access_denied", "refused": "\x1b[31m"}, None),
+    ],
+)
+async def test_a_refusal_is_final_and_names_what_was_refused(body, refused):
+    partner = Partner((403, body))
+    async with partner.asked() as source:
+        with pytest.raises(CodeRefusedError) as caught:
+            await source(SCOPE)
+    assert len(partner.forms) == 1
+    assert caught.value.status == 403
+    found = caught.value.refused
+    assert (found and set(found.object_ids())) == refused
+
+
+async def test_a_limit_is_waited_for_within_the_time_out():
+    limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "7"))
+    partner = Partner(*[limited] * 3, (200, GOOD))
+    async with partner.asked(timeout=30) as source:
+        began = partner.clock.now()
+        assert (await partner.until(source(SCOPE))).reveal() == "the-code"
+    assert 21 <= partner.clock.now() - began < 24
+
+
+async def test_a_limit_beyond_the_time_out_is_told_at_once():
+    limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "31"))
+    partner = Partner(limited)
+    async with partner.asked(timeout=30) as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+    error = caught.value
+    assert (error.status, error.retry_after, error.retryable) == (429, 31, True)
+    assert len(partner.forms) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, {"error": "invalid_client"}), "invalid_client"),
+        ((400, {"error": "invalid_request"}), "invalid_request"),
+        ((418, {"error": "a secret \x1b[31m text"}), "status 418"),
+        ((403, {}), "status 403"),
+        ((201, GOOD), "status 201"),
+        ((200, {"code": "", "expires_in": 599}), "unusable answer"),
+        ((200, {"code": "a b", "expires_in": 599}), "unusable answer"),
+        ((200, {"code": "x", "expires_in": 0}), "unusable answer"),
+        ((200, {"code": "x", "expires_in": "soon"}), "unusable answer"),
+        (
+            (200, {"code": "x", "expires_in": 599, "scope": "nonsense"}),
+            "unusable answer",
+        ),
+        ((200, []), "unusable answer"),
+    ],
+)
+async def test_an_answer_that_is_no_code_is_named(answer, reason):
+    partner = Partner(answer)
+    async with partner.asked() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+    assert caught.value.reason == reason
+    assert "secret" not in str(caught.value)
+    assert caught.value.scope == str(SCOPE)
+
+
+async def test_a_partner_that_never_recovers_is_asked_four_times():
+    partner = Partner((503, {"error": "temporarily_unavailable"}))
+    async with partner.asked() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await partner.until(source(SCOPE))
+    assert len(partner.forms) == 4
+    assert caught.value.status == 503
+    assert caught.value.retryable
+
+
+async def test_redirects_are_not_followed():
+    there = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/codes"})
+    partner = Partner(there)
+    async with partner.asked() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+    assert caught.value.status == 307
+
+
+async def test_an_endless_answer_is_refused():
+    partner = Partner(web.Response(body=b" " * 200_000 + b"{}"))
+    async with partner.asked() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+    assert caught.value.reason == "ResponseTooLargeError"
+
+
+async def test_an_unreachable_partner_is_named_with_its_cause():
+    source = PartnerCodeSource(
+        f"http://127.0.0.1:{unused_port()}/codes",
+        client_id="org_mine",
+        key=signing_key(),
+        _runtime=(partner := Partner()).runtime,
+    )
+    async with source:
+        with pytest.raises(CodeSourceError) as caught:
+            await partner.until(source(SCOPE))
+    assert caught.value.reason == "ConnectError"
+    assert caught.value.__cause__ is not None
+    assert caught.value.retryable
+
+
+async def test_it_is_entered_before_use():
+    source = PartnerCodeSource(
+        "http://localhost/codes", client_id="org_mine", key=signing_key()
+    )
+    with pytest.raises(NotOpenError):
+        await source(SCOPE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://source.example/codes",
+        "ftp://source.example/codes",
+        "https://user:secret@source.example/codes",
+        "https://source.example/codes?x=1",
+        "https://source.example/../codes",
+        "source.example/codes",
+        "https://",
+        "",
+        None,
+    ],
+)
+async def test_only_https_addresses_are_accepted(url):
+    with pytest.raises(ConfigurationError) as caught:
+        PartnerCodeSource(url, client_id="org_mine", key=signing_key())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "nonsense", "{}", '{"kty": "oct", "k": "c2VjcmV0"}']
+)
+async def test_a_bad_key_is_refused_without_showing_it(key):
+    with pytest.raises(ConfigurationError) as caught:
+        PartnerCodeSource("https://a.example/codes", client_id="org_1", key=key)
+    assert not key or key not in str(caught.value)
+
+
+async def test_a_public_key_cannot_sign():
+    public = json.dumps(signing_key().public_jwk)
+    with pytest.raises(ConfigurationError):
+        PartnerCodeSource("https://a.example/codes", client_id="org_1", key=public)

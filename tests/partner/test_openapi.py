@@ -1,0 +1,75 @@
+"""The OpenAPI document says what the endpoints do, and nothing else."""
+
+import pytest
+from openapi_schema_validator import OAS30Validator
+
+from persona_share.partner import openapi
+from persona_share.partner.endpoint import MAX_BODY
+from persona_share.partner.keys import ASSERTION_TYPE, CLOCK_SKEW, MAX_LIFETIME
+
+
+DOCUMENT = openapi()
+CODES = DOCUMENT["paths"]["/codes"]["post"]
+
+
+def resolved(schema):
+    """Return a schema with its references followed."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            found = DOCUMENT
+            for part in schema["$ref"].removeprefix("#/").split("/"):
+                found = found[part]
+            return resolved(found)
+        return {key: resolved(value) for key, value in schema.items()}
+    return [resolved(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def check(answer):
+    described = resolved(CODES["responses"][str(answer.status_code)])
+    OAS30Validator(described["content"]["application/json"]["schema"]).validate(
+        answer.json()
+    )
+    for name in described.get("headers", {}):
+        assert name in answer.headers
+
+
+@pytest.mark.asyncio
+async def test_every_kind_of_answer_is_described(stage):
+    async with stage.issuing(stage.agreement(codes_per_minute=1)):
+        scope = await stage.shared()
+        answers = [
+            await stage.ask(scope),
+            await stage.ask(scope),
+            await stage.ask("inquiry.read:inq_other"),
+            await stage.ask(scope, assertion="x.y.z"),
+            await stage.ask("nonsense"),
+            await stage.ask(None),
+            await stage.post(stage.form(scope), path="/other"),
+            await stage.post(b"x" * 70_000),
+            await stage.post({}, headers={"Content-Type": "text/plain"}),
+        ]
+        stage.box.switches.oauth_enabled = False
+        stage.clock.advance(61)
+        answers.append(await stage.ask(scope))
+    statuses = [each.status_code for each in answers]
+    assert statuses == [200, 429, 403, 401, 400, 400, 404, 413, 415, 503]
+    for each in answers:
+        check(each)
+
+
+def test_the_request_is_described_as_it_is_read():
+    [schema] = resolved(CODES["requestBody"]["content"]).values()
+    schema = schema["schema"]
+    assert set(schema["required"]) == {
+        "client_assertion",
+        "client_assertion_type",
+        "scope",
+    }
+    assert schema["properties"]["client_assertion_type"]["enum"] == [ASSERTION_TYPE]
+
+
+def test_the_numbers_of_the_description_are_the_real_ones():
+    text = DOCUMENT["info"]["description"]
+    assert f"at most {MAX_LIFETIME} seconds ahead" in text
+    assert f"differ by {CLOCK_SKEW} seconds" in text
+    assert f"{MAX_BODY:,} bytes" in CODES["responses"]["413"]["description"]

@@ -1,0 +1,260 @@
+"""Codes that the source pushes: delivered until acknowledged, offered once."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
+
+from persona_share import PersonaClient, ScopedTokenManager, Secret
+from persona_share.errors import (
+    CodeDeliveryError,
+    CodeRefusedError,
+    ConfigurationError,
+)
+from persona_share.partner import CodeInbox
+from persona_share.partner.audit import fingerprint
+from persona_share.partner.records import digest
+from tests.partner.conftest import signing_key
+
+
+pytestmark = pytest.mark.asyncio
+
+
+def source_key():
+    return signing_key("the source's")
+
+
+@asynccontextmanager
+async def receiving(stage, **changes):
+    """Run the destination's inbox; yield its manager, its URL and a switch."""
+    port = unused_port()
+    url = f"http://127.0.0.1:{port}/inbox"
+    runtime = stage.source.context.runtime
+    async with (
+        PersonaClient(
+            stage.box.destination.api_key,
+            base_url=stage.box.url,
+            insecure_local=True,
+            _runtime=runtime,
+        ) as client,
+        ScopedTokenManager(client) as manager,
+    ):
+        sources = {stage.box.source.id: [source_key().public_jwk]}
+        options = {"sources": sources, "url": url, "_runtime": runtime} | changes
+        inbox = CodeInbox(options.pop("manager", manager), **options)
+        async with TestServer(inbox.aiohttp(), port=port):
+            yield manager, url
+
+
+def issuing(stage, inbox, **changes):
+    agreement = stage.agreement(inbox=inbox)
+    options = {"organization": stage.box.source.id, "key": source_key()} | changes
+    return stage.issuing(agreement, **options)
+
+
+async def until(stage, work):
+    task = asyncio.ensure_future(work)
+    for _ in range(3_000):
+        await asyncio.wait({task}, timeout=0.003)
+        if task.done():
+            break
+        stage.clock.advance(1)
+    return await task
+
+
+async def test_a_pushed_code_becomes_a_token(stage):
+    scope = await stage.shared()
+    async with (
+        receiving(stage) as (manager, url),
+        issuing(stage, url) as issuer,
+    ):
+        await issuer.push(stage.partner, scope)
+        assert (await manager.token(scope)).scope.text == scope
+    [line] = stage.audit()
+    assert (line["via"], line["decision"]) == ("push", "issued")
+    assert stage.box.log.tokens_minted == 1
+
+
+async def test_a_code_that_is_delivered_twice_is_offered_once(stage):
+    offered = []
+
+    class Manager:
+        async def offer(self, code, scope, *, expires_at):
+            offered.append((code.reveal(), scope, expires_at))
+
+    scope = await stage.shared()
+    async with receiving(stage, manager=Manager) as (_, url):
+        form = {"code": "the-code", "expires_in": "500"}
+        for _ in range(2):
+            assertion = stage.assertion(
+                key=source_key(),
+                iss=stage.box.source.id,
+                sub=stage.box.source.id,
+                aud=url,
+            )
+            async with PostTo(url) as post:
+                assert await post(stage.form(scope, assertion=assertion, **form)) == 204
+    [(code, _, expires_at)] = offered
+    assert code == "the-code"
+    assert (expires_at - stage.clock.wall()).total_seconds() == pytest.approx(500)
+
+
+async def test_an_offer_that_failed_is_taken_the_next_time(stage):
+    offered = []
+
+    class Manager:
+        async def offer(self, code, _scope, *, expires_at):
+            assert expires_at
+            offered.append(code.reveal())
+            if len(offered) == 1:
+                raise OSError("something private")
+
+    scope = await stage.shared()
+    async with (
+        receiving(stage, manager=Manager) as (_, url),
+        issuing(stage, url) as issuer,
+    ):
+        code = await until(stage, issuer.push(stage.partner, scope))
+    assert offered == [code.reveal()] * 2
+
+
+class PostTo:
+    """Posts forms to an address."""
+
+    def __init__(self, url):
+        self.url = url
+
+    async def __aenter__(self):
+        self.session = await aiohttp.ClientSession().__aenter__()
+
+        async def post(form):
+            async with self.session.post(self.url, data=form) as answer:
+                self.text = await answer.text()
+                return answer.status
+
+        return post
+
+    async def __aexit__(self, *exc):
+        await self.session.close()
+
+
+async def test_a_delivery_is_repeated_until_it_is_acknowledged(stage):
+    answers = [503, 500, 429, 204]
+    seen = []
+
+    async def handle(request):
+        form = await request.post()
+        seen.append(form["code"])
+        return web.Response(status=answers[len(seen) - 1])
+
+    app = web.Application()
+    app.router.add_post("/inbox", handle)
+    scope = await stage.shared()
+    async with (
+        TestServer(app) as server,
+        issuing(stage, str(server.make_url("/inbox"))) as issuer,
+    ):
+        code = await until(stage, issuer.push(stage.partner, scope))
+    assert seen == [code.reveal()] * 4
+
+
+async def test_a_code_that_nobody_takes_ends_with_an_error(stage):
+    url = f"http://127.0.0.1:{unused_port()}/inbox"
+    scope = await stage.shared()
+    async with issuing(stage, url) as issuer:
+        with pytest.raises(CodeDeliveryError) as caught:
+            await until(stage, issuer.push(stage.partner, scope))
+    assert "expired" in str(caught.value)
+
+
+async def test_a_delivery_that_is_refused_is_not_repeated(stage):
+    scope = await stage.shared()
+    wrong = signing_key("somebody else's")
+    async with receiving(stage) as (_, url), issuing(stage, url, key=wrong) as issuer:
+        with pytest.raises(CodeDeliveryError) as caught:
+            await issuer.push(stage.partner, scope)
+    assert caught.value.status == 401
+
+
+async def test_what_was_not_agreed_is_not_pushed(stage):
+    async with (
+        receiving(stage) as (manager, url),
+        issuing(stage, url) as issuer,
+    ):
+        with pytest.raises(CodeRefusedError):
+            await issuer.push(
+                stage.partner, f"inquiry.read:{stage.box.add_inquiry().id}"
+            )
+        assert manager.metrics().codes_waiting == 0
+
+
+async def test_pushing_needs_an_inbox_and_a_key(stage):
+    scope = await stage.shared()
+    async with stage.issuing() as issuer:
+        with pytest.raises(ConfigurationError):
+            await issuer.push(stage.partner, scope)
+    async with issuing(stage, "https://a.example/inbox", key=None) as issuer:
+        with pytest.raises(ConfigurationError):
+            await issuer.push(stage.partner, scope)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 204),
+        ({"code": None}, 400),
+        ({"code": "a b"}, 400),
+        ({"code": ""}, 400),
+        ({"scope": None}, 400),
+        ({"scope": "nonsense"}, 400),
+        ({"expires_in": None}, 400),
+        ({"expires_in": "0"}, 400),
+        ({"expires_in": "-5"}, 400),
+        ({"expires_in": "1e9"}, 400),
+        ({"expires_in": "99999999999999999999"}, 400),
+        ({"client_assertion": "x.y.z"}, 401),
+    ],
+)
+async def test_the_inbox_refuses_what_is_not_a_delivery(stage, changes, status):
+    scope = await stage.shared()
+    async with receiving(stage) as (_, url), PostTo(url) as post:
+        source = stage.box.source.id
+        assertion = stage.assertion(key=source_key(), iss=source, sub=source, aud=url)
+        form = {"assertion": assertion, "code": "c-1", "expires_in": "500"}
+        assert await post(stage.form(**({"scope": scope} | form | changes))) == status
+
+
+async def test_an_assertion_for_the_codes_endpoint_is_no_delivery(stage):
+    scope = await stage.shared()
+    async with receiving(stage) as (_, url), PostTo(url) as post:
+        source = stage.box.source.id
+        assertion = stage.assertion(key=source_key(), iss=source, sub=source)
+        form = {"assertion": assertion, "code": "c-1", "expires_in": "500"}
+        assert await post(stage.form(scope, **form)) == 401
+
+
+async def test_a_claim_of_a_killed_worker_lapses(stage):
+    code = Secret("c-1")
+    key = f"partner-inbox/{digest(fingerprint(code))}"
+    await stage.store.write(key, b"claimed", if_etag="", ttl=15)
+    scope = await stage.shared()
+    async with (
+        receiving(stage, store=stage.store) as (manager, url),
+        PostTo(url) as post,
+    ):
+        source = stage.box.source.id
+
+        async def deliver():
+            assertion = stage.assertion(
+                key=source_key(), iss=source, sub=source, aud=url
+            )
+            form = {"code": "c-1", "expires_in": "500"}
+            return await post(stage.form(scope, assertion=assertion, **form))
+
+        assert await deliver() == 503
+        stage.clock.advance(15)
+        assert await deliver() == 204
+        assert manager.metrics().codes_waiting == 1
