@@ -31,6 +31,8 @@ LARGEST_VALUE: Final = 256 * 1024
 LARGEST_STORED: Final = LARGEST_VALUE + 1024
 #: The longest that one operation takes, in seconds.
 TIMEOUT: Final = 2.0
+#: After a failure that took this long, those who wait for their turn fail with it.
+_SLOW: Final = 0.5
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,31}/[A-Za-z0-9_.-]{1,128}")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_./-]{0,161}")
@@ -113,7 +115,11 @@ class BaseStore(abc.ABC):
         if queue is not None and queue.running:
             for task in queue.running:
                 task.cancel()
-            await asyncio.wait(queue.running, timeout=TIMEOUT / 2)
+            limit = asyncio.ensure_future(self._runtime.clock.sleep(TIMEOUT))
+            ended = asyncio.ensure_future(asyncio.wait(queue.running))
+            await asyncio.wait({limit, ended}, return_when=asyncio.FIRST_COMPLETED)
+            limit.cancel()
+            ended.cancel()
 
     @abc.abstractmethod
     async def _open(self) -> None: ...
@@ -151,17 +157,19 @@ class BaseStore(abc.ABC):
                 # Those who queued behind an operation that hung do not each hang, too.
                 message = f"{self!r} did not answer a moment ago"
                 raise StoreUnavailableError(message)
+            started = self._runtime.clock.now()
             failure: StoreError
             try:
                 return await self._limited(queue, work())
             except StoreError as error:
                 failure = error
             except TimeoutError:
-                queue.failed = queue.joined
                 message = f"{self!r} did not answer within {TIMEOUT:.0f} s"
                 failure = StoreUnavailableError(message)
             except Exception as error:  # noqa: BLE001 - any error means "unavailable"
                 failure = self._error(error)
+            if self._runtime.clock.now() - started >= _SLOW:
+                queue.failed = queue.joined
         if isinstance(failure, StoreRefusedError) and not may_refuse:
             failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.

@@ -62,7 +62,7 @@ _PAGE: Final[LiteralString] = (
 )
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 #: After how many writes expired records are purged.
-_PURGE_EVERY: Final = 200
+_PURGE_EVERY: Final = 50
 #: Nobody can read along or answer in the server's place.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
 _INHERITED: Final[list[object]] = []

@@ -62,7 +62,7 @@ _PAGE: Final = (
     " AND expires > ? AND substr(key, 1, 1) <> '.' ORDER BY key LIMIT 1000"
 )
 #: After how many writes expired records are purged.
-_PURGE_EVERY: Final = 200
+_PURGE_EVERY: Final = 50
 #: What a child inherited through a fork. Closing it there would drop locks that are
 #: still its parent's.
 _INHERITED: Final[list[object]] = []
