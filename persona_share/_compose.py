@@ -202,7 +202,7 @@ class ClientCore:
         await self._socket.close()
 
     def _paced(self, source: CredentialSource, *, ahead: bool = False) -> Sender:
-        bearer = Authenticated(self._socket, source)
+        bearer = Authenticated(self.runtime.wrap_transport(self._socket), source)
         if self._gate is None:
             return bearer
         return Paced(bearer, self._gate, source, ahead=ahead, emit=self._emit)

@@ -49,7 +49,8 @@ class Runtime:
 
     ``after_fork`` takes a bound method that is called in every forked child, for as
     long as its object lives. ``boot_id`` tells the boots of a machine apart; it is empty
-    where the system does not say.
+    where the system does not say. ``wrap_transport`` lets a test clock see which requests
+    are under way.
     """
 
     clock: Clock
@@ -61,6 +62,9 @@ class Runtime:
         default=lambda _: None, repr=False
     )
     boot_id: str = ""
+    wrap_transport: Callable[[Sender], Sender] = attrs.field(
+        default=lambda sender: sender, repr=False
+    )
 
 
 class Authorization(Protocol):

@@ -8,6 +8,7 @@ from typing import Final
 
 from persona_share._transport.runtime import seeded_bytes, seeded_random
 from persona_share.ports import Runtime
+from persona_share.testing.in_flight import InFlight
 
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +31,7 @@ class FakeClock:
         self._timer = 0.0
         self._sleepers: list[_Sleeper] = []
         self._order = itertools.count()
+        self.in_flight = InFlight()
 
     def wall(self) -> datetime:
         """Answer the date and time in UTC."""
@@ -66,6 +68,13 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let that much time pass."""
         self.suspend(seconds)
+
+    async def settle(self) -> None:
+        """Return when no request of a client that uses this clock is under way.
+
+        Await it before `advance`, so that a background refresh loses no time.
+        """
+        await self.in_flight.settle()
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forward or back; no time passes."""
@@ -108,8 +117,10 @@ def _resolve(future: asyncio.Future[None]) -> None:
 def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
     """Answer a runtime that repeats itself: the same seed gives the same dice and keys."""
     numbers = itertools.count(1)
+    clock = clock or FakeClock()
     return Runtime(
-        clock=clock or FakeClock(),
+        clock=clock,
+        wrap_transport=clock.in_flight.wrap,
         random=seeded_random(seed),
         new_key=lambda: f"key-{seed}-{next(numbers):06}",
         fingerprint_key=seed.to_bytes(32, "big"),

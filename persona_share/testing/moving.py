@@ -13,6 +13,7 @@ from persona_share._transport.runtime import (
     system_runtime,
 )
 from persona_share.ports import Runtime
+from persona_share.testing.in_flight import InFlight
 
 
 class MovingClock:
@@ -27,6 +28,9 @@ class MovingClock:
         self._ahead = 0.0
         self._sleepers: set[asyncio.Future[None]] = set()
         self._followers: list[Callable[[], None]] = []
+        self._in_flight = InFlight()
+        self._pending = 0.0
+        self._later: asyncio.Task[None] | None = None
 
     def wall(self) -> datetime:
         """Answer the date and time in UTC."""
@@ -56,16 +60,32 @@ class MovingClock:
                 timer.cancel()
                 self._sleepers.discard(moved)
 
-    def advance(self, seconds: float) -> None:
-        """Let that much time pass at once, for everybody who goes by this clock.
+    def advance(self, seconds: float, *, interrupt: bool = False) -> None:
+        """Let that much time pass at once, for every user of this clock.
 
-        Move it while nothing is under way: whatever waits for an answer then has lost
-        that much of its time.
+        While a request is under way, such as a token refresh in the background, the move
+        waits until it has its response; await `settle` to be sure of the move. With
+        ``interrupt=True`` the clock moves at once and the request loses that time.
         """
         if seconds < 0:
             message = "time does not run backwards"
             raise ValueError(message)
-        self._ahead += seconds
+        self._pending += seconds
+        if interrupt or not self._in_flight.count or not _runs_in_a_loop():
+            self._move()
+        elif self._later is None or self._later.done():
+            self._later = asyncio.create_task(self.settle())
+
+    async def settle(self) -> None:
+        """Return when no request is under way and every pending move is made."""
+        await self._in_flight.settle()
+        if self._pending:
+            self._move()
+            await self._in_flight.settle()
+
+    def _move(self) -> None:
+        self._ahead += self._pending
+        self._pending = 0.0
         for call in self._followers:
             call()
         for sleeper in tuple(self._sleepers):
@@ -84,7 +104,9 @@ class MovingClock:
 
     def runtime(self) -> Runtime:
         """Answer a runtime that is real but for its clock."""
-        return attrs.evolve(system_runtime(), clock=self)
+        return attrs.evolve(
+            system_runtime(), clock=self, wrap_transport=self._in_flight.wrap
+        )
 
 
 @contextmanager
@@ -93,6 +115,14 @@ def moving_clock() -> Iterator[MovingClock]:
     clock = MovingClock()
     with override_runtime(clock.runtime()):
         yield clock
+
+
+def _runs_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

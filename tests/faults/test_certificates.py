@@ -18,6 +18,17 @@ from tests.servers import RawServer, answer, answering
 NOW = dt.datetime.now(dt.UTC)  # noqa: TID251 — certificates know the real time alone
 DAY = dt.timedelta(days=1)
 HERE = x509.IPAddress(ip_address("127.0.0.1"))
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 def named(name):
@@ -25,18 +36,32 @@ def named(name):
 
 
 def certificate(key, *, issuer=None, signer=None, host=HERE, ends=NOW + DAY):
-    """Make a certificate; without an issuer it vouches for itself."""
-    signs = issuer is None
+    """Return a certificate; without an issuer it is an authority's own.
+
+    It has every extension that `ssl.VERIFY_X509_STRICT`, the default since Python 3.13,
+    asks for (RFC 5280 §4.2.1).
+    """
+    authority = issuer is None
+    signing = (signer or key).public_key()
+    usage = dict.fromkeys(USAGES, False)
+    usage |= {"key_cert_sign": authority, "digital_signature": not authority}
     return (
         x509.CertificateBuilder()
-        .subject_name(named("authority" if signs else "server"))
+        .subject_name(named("authority" if authority else "server"))
         .issuer_name(issuer.subject if issuer else named("authority"))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW - 9 * DAY)
         .not_valid_after(ends)
         .add_extension(x509.SubjectAlternativeName([host]), critical=False)
-        .add_extension(x509.BasicConstraints(signs, None), critical=True)
+        .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing), critical=False
+        )
         .sign(signer or key, hashes.SHA256())
     )
 

@@ -9,9 +9,13 @@ import traceback
 import warnings
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import attrs
 import cattrs
+
+
+TESTS = Path(__file__).parents[1]
 
 
 class Surfaces:
@@ -78,7 +82,7 @@ class Surfaces:
         chain = traceback.TracebackException.from_exception(error, capture_locals=True)
         self.add("traceback", *chain.format_exception_only())
         for frame in chain.stack:
-            if "/tests/" not in frame.filename:
+            if not Path(frame.filename).is_relative_to(TESTS):
                 self.add("locals", *(frame.locals or {}).items())
 
     @contextmanager

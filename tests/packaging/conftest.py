@@ -7,6 +7,7 @@ import functools
 import re
 import subprocess
 import sys
+import tomllib
 import venv
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 
 
-HOUSE = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def run(*command, cwd=None):
@@ -37,7 +39,9 @@ class Release:
 def release(tmp_path_factory):
     """Answer the wheel and the sdist of this checkout."""
     out = tmp_path_factory.mktemp("dist")
-    code, told = run(sys.executable, "-m", "hatchling", "build", "-d", out, cwd=HOUSE)
+    code, told = run(
+        sys.executable, "-m", "hatchling", "build", "-d", out, cwd=CHECKOUT
+    )
     assert code == 0, told
     [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
     return Release(wheel, sdist)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 
-HOUSE = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 LINTER = Path(sys.executable).with_name("lint-imports")
 
 LAYERS = "Imports only go down"
@@ -108,7 +108,7 @@ def broken_contracts(copy: Path) -> set[str]:
 
 def declared() -> list[str]:
     """Answer the names of all contracts of the project."""
-    project = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
     return [each["name"] for each in project["tool"]["importlinter"]["contracts"]]
 
 
@@ -117,8 +117,8 @@ def copied(tmp_path_factory):
     """Answer a copy of the package and of its contracts."""
     copy = tmp_path_factory.mktemp("house") / "copy"
     leave = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(HOUSE / "persona_share", copy / "persona_share", ignore=leave)
-    shutil.copy(HOUSE / "pyproject.toml", copy)
+    shutil.copytree(CHECKOUT / "persona_share", copy / "persona_share", ignore=leave)
+    shutil.copy(CHECKOUT / "pyproject.toml", copy)
     return copy
 
 

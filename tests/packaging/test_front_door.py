@@ -10,7 +10,7 @@ import pytest
 import persona_share
 
 
-HOUSE = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 NAMES = [
     "AccessToken",
     "AuthorizationCode",
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_the_version_is_the_one_that_the_project_declares():
-    project = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
 
     assert persona_share.__version__ == project["project"]["version"]
 

@@ -2,10 +2,10 @@
 
 import shutil
 
-from tests.packaging.conftest import HOUSE, run
+from tests.packaging.conftest import CHECKOUT, PROJECT, run
 
 
-STRANGER = HOUSE / "tests" / "stranger"
+STRANGER = CHECKOUT / "tests" / "stranger"
 STORES = "from persona_share import stores; KEY = b'k' * 32"
 NOT_THERE = [
     "click",
@@ -51,7 +51,7 @@ asyncio.run(main())
 """,
     )
     assert code == 0, told
-    assert told.split() == ["completed", "0.1.0"]
+    assert told.split() == ["completed", PROJECT["version"]]
 
 
 def test_who_lacks_an_extra_is_told_which_one(environment):

@@ -5,6 +5,7 @@ import gc
 import logging
 import traceback
 import warnings
+from pathlib import Path
 
 import attrs
 import cattrs
@@ -15,6 +16,9 @@ from persona_share.errors import PersonaError
 from persona_share.model.policy import RetryPolicy
 
 
+TESTS = Path(__file__).parents[1]
+
+
 def _told_by(error):
     """Everything that an error lets out, with the locals of all frames but a test's."""
     seen = [str(error), repr(error), repr(error.__dict__)]
@@ -23,7 +27,7 @@ def _told_by(error):
         seen += [
             f"{name}={value}"
             for frame in chain.stack
-            if "/tests/" not in frame.filename
+            if not Path(frame.filename).is_relative_to(TESTS)
             for name, value in (frame.locals or {}).items()
         ]
         seen += list(chain.format_exception_only())

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from persona_share import PersonaClient
+from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.testing import MovingClock, moving_clock
 from persona_share.webhooks import Verifier, sign
+from tests.turns import turns
 
 
 def test_every_reading_moves_by_as_much():
@@ -80,3 +81,88 @@ def test_a_verifier_goes_by_it_too():
         clock.advance(86_400)
         signature = sign(b"x", "a secret", at=clock.wall())
         assert Verifier("a secret").check(b"x", signature).secret == 0
+
+
+class HangingSender:
+    """A sender whose requests end when the test says so."""
+
+    def __init__(self):
+        self.answered = asyncio.Event()
+
+    async def send(self, request):
+        await self.answered.wait()
+        return request
+
+
+@pytest.fixture
+def clock():
+    return MovingClock()
+
+
+@pytest.fixture
+def hanging(clock):
+    return HangingSender()
+
+
+@pytest.mark.asyncio
+async def test_a_move_waits_when_a_request_is_under_way(clock, hanging):
+    start = clock.now()
+    sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
+    await turns()
+    clock.advance(60)
+    clock.advance(60)
+    assert clock.now() < start + 60
+
+    hanging.answered.set()
+    await clock.settle()
+    assert sending.done()
+    assert 120 <= clock.now() - start < 180
+
+
+@pytest.mark.asyncio
+async def test_the_next_move_makes_up_for_one_that_waited(clock, hanging):
+    start = clock.now()
+    sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
+    await turns()
+    clock.advance(60)
+    hanging.answered.set()
+    await sending
+    clock.advance(60)
+    assert clock.now() >= start + 120
+
+
+@pytest.mark.asyncio
+async def test_an_interrupting_move_is_made_at_once(clock, hanging):
+    start = clock.now()
+    sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
+    await turns()
+    clock.advance(60, interrupt=True)
+    assert clock.now() >= start + 60
+    sending.cancel()
+    await asyncio.wait({sending})
+
+
+@pytest.mark.asyncio
+async def test_no_refresh_fails_when_the_clock_jumps_through_a_day(
+    persona_sandbox, persona_clock
+):
+    box = persona_sandbox
+    inquiry = box.add_inquiry()
+    options = {"base_url": box.url, "insecure_local": True}
+    async with PersonaClient(box.source.api_key, **options) as source:
+
+        async def ask_partner(scope):
+            return await source.oauth.authorize(
+                client_id=box.destination.id, scope=scope
+            )
+
+        async with (
+            PersonaClient(box.destination.api_key, **options) as client,
+            ScopedTokenManager(client, codes=ask_partner) as manager,
+        ):
+            session = manager.session(Scope.read(inquiry.id))
+            for _ in range(24 * 12):
+                await session.inquiries.retrieve(inquiry.id)
+                persona_clock.advance(300)
+    assert box.log.count(status=401) == 0
+    assert box.log.codes_redeemed == box.log.tokens_minted == box.log.codes_issued
