@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import attrs
@@ -15,12 +14,15 @@ from persona_share._pipeline.rate_limited import Gate, Paced
 from persona_share._pipeline.retrying import Retrying
 from persona_share._pipeline.shared_rate_limit import JointWindow
 from persona_share._policy.retry_budget import Budget
-from persona_share._protocol.file_urls import place_of
 from persona_share._protocol.record import name_of, naming_secret
-from persona_share._protocol.urls import Address, address_of
+from persona_share._protocol.urls import (
+    BaseURL,
+    InsecureLocal,
+    parse_base_url,
+    parse_file_url,
+)
 from persona_share._transport.files import NewFile
 from persona_share._transport.http import AiohttpSender
-from persona_share._transport.pooled import PooledSender
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     ClientClosedError,
@@ -29,59 +31,67 @@ from persona_share.errors import (
     WrongEventLoopError,
 )
 from persona_share.model.batch import RateLimitStatus
-from persona_share.model.policy import RateLimitMode, RateLimitPolicy
+from persona_share.model.policy import (
+    Pool,
+    RateLimitMode,
+    RateLimitPolicy,
+    Timeouts,
+)
 from persona_share.model.secret import Secret
 from persona_share.options import Settings
 from persona_share.ports import CredentialSource, Hook, Runtime, Sender, SharedWindow
 from persona_share.resources.base import Caller
 
 
-if TYPE_CHECKING:
-    import httpx
-
-
 @attrs.frozen(kw_only=True)
 class Connection:
-    """How to reach the service: the transport's settings."""
+    """How to reach the service: the transport's options."""
 
     base_url: str
-    http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None
-    insecure_local: bool = False
+    http: aiohttp.ClientSession | None = None
+    insecure_local: InsecureLocal = False
     proxy: str | Secret | None = None
+    trust_env: bool = False
     ssl_context: ssl.SSLContext | None = None
     allowed_hosts: tuple[str, ...] = ()
     file_hosts: tuple[str, ...] = ()
 
-    def address(self) -> Address:
-        """Answer the checked base URL."""
-        return address_of(
+    def parsed_base_url(self) -> BaseURL:
+        """Return the checked base URL."""
+        return parse_base_url(
             self.base_url,
             insecure_local=self.insecure_local,
             allowed_hosts=self.allowed_hosts,
         )
 
-    def socket(
-        self, address: Address, now: Callable[[], float], **limits: Any
-    ) -> PooledSender:
-        """Answer what sends there, over the library that ``http`` belongs to."""
-        given = self.http
-        options: dict[str, Any] = {
-            "now": now,
-            "ssl_context": self.ssl_context,
-            "proxy": self.proxy,
-            **limits,
-        }
-        if given is None or isinstance(given, aiohttp.ClientSession):
-            return AiohttpSender(address, session=given, **options)
-        if given == "httpx" or hasattr(given, "handle_async_request"):
-            from persona_share._transport.httpx import HttpxSender  # noqa: PLC0415 — most need it not
+    def sender(
+        self,
+        base_url: BaseURL,
+        now: Callable[[], float],
+        *,
+        pool: Pool | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> AiohttpSender:
+        """Return what sends to this base URL.
 
-            transport = None if isinstance(given, str) else given
-            return HttpxSender(address, transport=transport, **options)
-        message = f"http cannot be a {type(given).__name__}"
-        raise ConfigurationError(
-            message,
-            advice="Pass an aiohttp.ClientSession, an httpx transport or 'httpx'.",
+        Raises:
+            ConfigurationError: ``http`` is no aiohttp session.
+        """
+        given: object = self.http
+        if given is not None and not isinstance(given, aiohttp.ClientSession):
+            message = (
+                f"http must be an aiohttp.ClientSession, not {type(given).__name__}"
+            )
+            raise ConfigurationError(message)
+        return AiohttpSender(
+            base_url,
+            now=now,
+            session=self.http,
+            ssl_context=self.ssl_context,
+            proxy=self.proxy,
+            trust_env=self.trust_env,
+            pool=pool,
+            timeouts=timeouts,
         )
 
 
@@ -103,8 +113,8 @@ class ClientCore:
         self.runtime: Runtime = runtime or default_runtime()
         self.timeout: float = settings.timeout
         self.headers: Mapping[str, str] = settings.headers()
-        address = connection.address()
-        self.origin: str = address.base_url
+        base_url = connection.parsed_base_url()
+        self.origin: str = base_url.url
         self._retry = settings.retry
         # One for everything that this client sends: sessions come and go.
         self._budget = Budget(settings.retry)
@@ -125,8 +135,8 @@ class ClientCore:
         self._secret = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._socket = connection.socket(
-            address,
+        self._http = connection.sender(
+            base_url,
             self.runtime.clock.now,
             pool=settings.pool,
             timeouts=settings.timeouts,
@@ -189,7 +199,7 @@ class ClientCore:
         self._loop = asyncio.get_running_loop()
         if self._shared is not None:
             await self._shared.open(self.runtime)
-        await self._socket.open()
+        await self._http.open()
 
     async def close(self) -> None:
         """Close the socket; a second time does nothing."""
@@ -199,10 +209,10 @@ class ClientCore:
         if self._shared is not None:
             await self._shared.close()
         await self.file_access.close()
-        await self._socket.close()
+        await self._http.close()
 
     def _paced(self, source: CredentialSource, *, ahead: bool = False) -> Sender:
-        bearer = Authenticated(self.runtime.wrap_transport(self._socket), source)
+        bearer = Authenticated(self.runtime.wrap_transport(self._http), source)
         if self._gate is None:
             return bearer
         return Paced(bearer, self._gate, source, ahead=ahead, emit=self._emit)
@@ -210,13 +220,13 @@ class ClientCore:
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.runtime.clock.now, self._emit)
 
-    def _file_stack(self, address: Address) -> tuple[PooledSender, Sender]:
+    def _file_stack(self, base_url: BaseURL) -> tuple[AiohttpSender, Sender]:
         """Answer a socket to a host of files and its stack, which holds no credential."""
-        socket = self._connection.socket(address, self.runtime.clock.now)
+        sender = self._connection.sender(base_url, self.runtime.clock.now)
         retrying = Retrying(
-            socket, self.runtime, self._retry, budget=self._budget, emit=self._emit
+            sender, self.runtime, self._retry, budget=self._budget, emit=self._emit
         )
-        return socket, self._observed(retrying)
+        return sender, self._observed(retrying)
 
 
 class FileHosts:
@@ -225,25 +235,25 @@ class FileHosts:
     def __init__(
         self,
         connection: Connection,
-        stack: Callable[[Address], tuple[PooledSender, Sender]],
+        stack: Callable[[BaseURL], tuple[AiohttpSender, Sender]],
     ) -> None:
         self._connection = connection
         self._stack = stack
-        self._stacks: dict[str, tuple[PooledSender, Sender]] = {}
+        self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
         """Answer what sends to the host of a file, and the file's path and query."""
-        place = place_of(
+        file = parse_file_url(
             url,
             hosts=self._connection.file_hosts,
             insecure_local=self._connection.insecure_local,
         )
-        origin = place.address.origin
+        origin = file.base_url.origin
         if origin not in self._stacks:
-            self._stacks[origin] = self._stack(place.address)
+            self._stacks[origin] = self._stack(file.base_url)
         socket, sender = self._stacks[origin]
         await socket.open()  # does nothing where it is open
-        return sender, place.target
+        return sender, file.target
 
     async def new_file(self, path: str | Path) -> NewFile:
         """Make a file; raises `FileExistsError` for anything that is there."""

@@ -27,8 +27,6 @@ from persona_share.resources.api import ResourceAccessors
 
 
 if TYPE_CHECKING:
-    import httpx
-
     from persona_share.batch import Batch
     from persona_share.batch.order import Ids, OnProgress, Path
 
@@ -38,8 +36,8 @@ class PersonaClient(ResourceAccessors):
 
     ``persona_version`` is a date; one that no document of Persona names is sent with a
     warning. ``timeout`` is for a whole call, in seconds, or `Timeouts` with its parts.
-    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, or of an httpx
-    transport, which is neither changed nor closed; "httpx" makes one (extra ``httpx``).
+    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, which is
+    neither changed nor closed.
     ``pacing`` is "gate" (wait for the rate limit's next window before it is exceeded),
     "after_429" (once it was exceeded) or "off". ``file_hosts`` are hosts of files beside
     Persona's own.
@@ -55,7 +53,7 @@ class PersonaClient(ResourceAccessors):
         *,
         base_url: str = DEFAULT_BASE_URL,
         persona_version: str = DEFAULT_VERSION,
-        http: "aiohttp.ClientSession | httpx.AsyncBaseTransport | str | None" = None,
+        http: aiohttp.ClientSession | None = None,
         retry: RetryPolicy | None = None,
         pacing: RateLimitPolicy
         | RateLimitMode

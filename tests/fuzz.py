@@ -19,16 +19,15 @@ from persona_share import Scope
 from persona_share._protocol import errors, jsonapi, oauth
 from persona_share._protocol.body import (
     CHUNK,
+    BodyDecoder,
     BodyTooLargeError,
     BodyUndecodableError,
-    Intake,
 )
-from persona_share._protocol.file_urls import place_of
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.limits import wish_of
 from persona_share._protocol.paging import AFTER, ListLocation, cursor_in
 from persona_share._protocol.routes.inquiries import RETRIEVE
-from persona_share._protocol.urls import address_of
+from persona_share._protocol.urls import parse_base_url, parse_file_url
 from persona_share.errors import PersonaError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.verification import Verification
@@ -145,7 +144,7 @@ def bodies(fuzzer):
     )
 
     def unpacked():
-        intake = Intake(CHUNK, coding)
+        intake = BodyDecoder(CHUNK, coding)
         intake.feed(packed)
         return intake.end()
 
@@ -176,8 +175,8 @@ def texts(fuzzer):
     return {
         "id": lambda: _whole(RETRIEVE.path(text), text),
         "link": lambda: cursor_in(text, AFTER, PLACE),
-        "address": lambda: address_of(text),
-        "file": lambda: place_of(text),
+        "address": lambda: parse_base_url(text),
+        "file": lambda: parse_file_url(text),
         "scope": lambda: Scope.parse(text),
         "code": lambda: oauth.checked_code(text),
     }

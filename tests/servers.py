@@ -7,7 +7,7 @@ import zlib
 from contextlib import asynccontextmanager
 
 from persona_share._protocol.http import Request
-from persona_share._protocol.urls import address_of
+from persona_share._protocol.urls import parse_base_url
 from persona_share._transport.http import AiohttpSender
 from persona_share.model.secret import MaskedText, Secret
 from persona_share.testing import FakeClock
@@ -236,10 +236,10 @@ def a_request(method="GET", path="/inquiries/inq_1", *, seconds=60.0, **fields):
 
 
 @asynccontextmanager
-async def sender_to(url, *, kind=AiohttpSender, **options):
+async def sender_to(url, **options):
     """Open a sender to a server of this machine."""
-    address = address_of(f"{url}/api/v1", insecure_local=True)
-    sender = kind(address, now=FakeClock().now, **options)
+    address = parse_base_url(f"{url}/api/v1", insecure_local=True)
+    sender = AiohttpSender(address, now=FakeClock().now, **options)
     await sender.open()
     try:
         yield sender

@@ -1,17 +1,18 @@
-"""A response's body as it arrives: decoded, counted, and refused in time (T18)."""
+"""A response's body as it arrives: decoded, counted, and refused in time."""
 
 import zlib
 from typing import Final
 
 
-#: So much is read at once, so that a bomb is seen before it has grown.
+#: The body is read in pieces of this size, so a bomb is noticed before it has grown.
 CHUNK: Final = 64 * 1024
-#: An answer that reports an error needs no more than this.
+#: The most that is read of a response that reports an error.
 ERROR_CAP: Final = 64 * 1024
 
-_RATIO: Final = 200
+_MAX_RATIO: Final = 200
 _RATIO_COUNTS_FROM: Final = 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class BodyTooLargeError(Exception):
@@ -19,63 +20,92 @@ class BodyTooLargeError(Exception):
 
 
 class BodyUndecodableError(Exception):
-    """The body is not what its Content-Encoding says; asking again may help."""
+    """The body is not what its Content-Encoding says; a retry may help."""
 
 
 class UnknownCodingError(BodyUndecodableError):
-    """The body is encoded in a way that was not asked for; it would be again."""
+    """The body has a coding that was not asked for; a retry would not help."""
 
 
-class Intake:
-    """Takes a body in piece by piece and never holds more than its cap.
+class BodyDecoder:
+    """Decodes a body piece by piece and never holds more than its cap.
 
-    The cap counts decoded bytes. ``head`` is what was decoded so far.
+    The cap counts decoded bytes. A gzip body may have several members (RFC 1952 §2.2).
     """
 
     def __init__(self, cap: int, coding: str = "") -> None:
         self._cap = cap
-        self._unzip = None
+        self._gzip = False
+        self._member: zlib._Decompress | None = None
+        self._rest = b""
         self._pieces: list[bytes] = []
         self._received = 0
         self._decoded = 0
-        if coding:
-            self._unzip = _decompressor(coding.strip().lower())
+        coding = coding.strip().lower()
+        if coding in ("gzip", "x-gzip"):
+            self._gzip = True
+            self._member = zlib.decompressobj(_GZIP)
+        elif coding not in ("", "identity"):
+            message = "a content coding that was not asked for"
+            raise UnknownCodingError(message)
 
     @property
     def head(self) -> bytes:
-        """What was decoded so far, up to the cap."""
+        """The decoded bytes so far, up to the cap."""
         return b"".join(self._pieces)[: self._cap]
 
     def feed(self, piece: bytes) -> None:
-        """Take in the next piece."""
+        """Take the next piece."""
         self._received += len(piece)
-        if self._unzip is None:
+        if not self._gzip:
             self._keep(piece)
             return
-        while piece and not self._unzip.eof:
-            self._inflate(self._unzip, piece)
-            piece = self._unzip.unconsumed_tail
-        if self._unzip.unused_data or piece:
-            message = "something follows the compressed body"
-            raise BodyUndecodableError(message)
+        piece = self._rest + piece if self._rest else piece
+        self._rest = b""
+        while piece:
+            if self._member is None:
+                piece = self._next_member(piece)
+                continue
+            self._inflate(self._member, piece)
+            piece = self._member.unconsumed_tail
+            if self._member.eof:
+                piece = self._member.unused_data
+                self._member = None
 
     def drain(self) -> bytes:
-        """Answer what was decoded since the last time, and let go of it."""
+        """Return the bytes decoded since the last call, and drop them."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
     def end(self) -> bytes:
-        """Answer the whole body, or what was not drained of it."""
-        if self._unzip is not None and self._received:
-            while not self._unzip.eof:  # its last piece may have filled a chunk
-                if not self._inflate(self._unzip, b""):
+        """Return the whole body, or the part that was not drained."""
+        if self._member is not None and self._received:
+            while not self._member.eof:  # its last piece may have filled a chunk
+                if not self._inflate(self._member, b""):
                     message = "the compressed body ends too early"
                     raise BodyUndecodableError(message)
+        if self._rest:
+            message = "something follows the compressed body"
+            raise BodyUndecodableError(message)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    def _inflate(self, unzip: "zlib._Decompress", piece: bytes) -> bool:
+    def _next_member(self, piece: bytes) -> bytes:
+        """Begin the next gzip member; padding with zeros may come before the end."""
+        piece = piece.lstrip(b"\0")
+        if len(piece) == 1 and piece == _GZIP_MAGIC[:1]:
+            self._rest = piece  # the other byte comes with the next piece
+            return b""
+        if not piece:
+            return b""
+        if not piece.startswith(_GZIP_MAGIC):
+            message = "something follows the compressed body"
+            raise BodyUndecodableError(message)
+        self._member = zlib.decompressobj(_GZIP)
+        return piece
+
+    def _inflate(self, member: "zlib._Decompress", piece: bytes) -> bool:
         try:
-            decoded = unzip.decompress(piece, CHUNK)
+            decoded = member.decompress(piece, CHUNK)
         except zlib.error:
             decoded = None
         if decoded is None:  # raised out here, so that no cause is carried along
@@ -90,20 +120,12 @@ class Intake:
         self._decoded += len(piece)
         grown = self._decoded > _RATIO_COUNTS_FROM
         if self._decoded > self._cap or (
-            grown and self._decoded > _RATIO * self._unpacked()
+            grown and self._decoded > _MAX_RATIO * self._consumed()
         ):
             raise BodyTooLargeError
 
-    def _unpacked(self) -> int:
-        """Answer of how many received bytes that was made which was decoded."""
-        waiting = len(self._unzip.unconsumed_tail) if self._unzip is not None else 0
+    def _consumed(self) -> int:
+        """Return how many received bytes have been decoded."""
+        member = self._member
+        waiting = len(member.unconsumed_tail) if member is not None else 0
         return self._received - waiting
-
-
-def _decompressor(coding: str) -> "zlib._Decompress | None":
-    if coding in ("", "identity"):
-        return None
-    if coding in ("gzip", "x-gzip"):
-        return zlib.decompressobj(_GZIP)
-    message = "a content coding that was not asked for"
-    raise UnknownCodingError(message)

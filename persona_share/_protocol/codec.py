@@ -12,7 +12,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from persona_share._protocol.jsonsafe import parse_json
+from persona_share._protocol.json import parse_json
 from persona_share.model.attribute import Spelling
 from persona_share.model.openenum import OpenEnum
 from persona_share.model.secret import Secret

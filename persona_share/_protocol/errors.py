@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.jsonsafe import NotJsonError, parse_json
+from persona_share._protocol.json import NotJsonError, parse_json
 from persona_share._protocol.limits import wish_of
 from persona_share._protocol.problems import Problem, is_json, problem_of
 from persona_share._protocol.redaction import escaped, scrubbed, shown_id
@@ -135,6 +135,7 @@ def _made(
         request_id=request_id,
         retry_after=wish_of(response),
         attempts=response.attempts or (answered,),
+        advice=response.advice or None,
     )
 
 

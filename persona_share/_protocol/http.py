@@ -101,6 +101,7 @@ class Response:
     ``first_sent_at`` is when the first byte of the first attempt left, by the clock
     that counts suspension: an answer may be a replay, and its age counts from there.
     ``credential`` is what the request carried, so that no error repeats an echo of it.
+    ``advice`` is what an error should advise in place of its usual words.
     """
 
     status: int
@@ -109,6 +110,7 @@ class Response:
     first_sent_at: float = 0.0
     attempts: tuple[Attempt, ...] = ()
     credential: MaskedText | None = attrs.field(default=None, repr=False)
+    advice: str = ""
 
     @property
     def ok(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Any, Final, TypeVar
 
 from persona_share._protocol import errors
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.jsonsafe import parse_json
+from persona_share._protocol.json import parse_json
 from persona_share._protocol.objects import context_of, flat, mapping, resource
 from persona_share._protocol.paging import AFTER, BEFORE, ListLocation, Stray, cursor_in
 from persona_share.errors import MalformedResponseError

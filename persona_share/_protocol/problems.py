@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from persona_share._protocol.http import Response
-from persona_share._protocol.jsonsafe import NotJsonError, parse_json
+from persona_share._protocol.json import NotJsonError, parse_json
 
 
 _FIRST_ERROR_STATUS: Final = 400

@@ -1,74 +1,144 @@
-"""Where requests may go: which base URL is accepted, and which credential goes there."""
+"""Base URLs and file URLs: which are accepted, and which credentials go where."""
 
 import ipaddress
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from persona_share.errors import ConfigurationError, InsecureOriginError
+from persona_share.errors import (
+    ConfigurationError,
+    InsecureOriginError,
+    InvalidArgumentError,
+    PersonaError,
+)
 
 
-#: What every request goes to unless something else was asked for.
+#: The service's base URL.
 DEFAULT_BASE_URL: Final = "https://api.withpersona.com/api/v1"
-#: The service's own hosts; the second is the address before 2024-12-12.
+#: The service's own hosts; the second is the one before 2024-12-12.
 OFFICIAL_HOSTS: Final = frozenset({"api.withpersona.com", "withpersona.com"})
+#: The service's own host of files (page "Downloading files").
+FILE_HOST: Final = "files.withpersona.com"
 #: The mark in every credential that the sandbox makes.
 SANDBOX_MARK: Final = "localbox_"
 
+_API_PATH: Final = "/api/v1"
 _PRINTABLE: Final = re.compile(r"[!-~]+")
+_LONGEST_FILE_URL: Final = 8192
+# A host name, an IPv4 address or an IPv6 address in brackets, then perhaps a port.
+_NETLOC: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]*)?")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 _DEFAULT_PORT: Final = {"https": 443, "http": 80}
 
+#: True, or the hosts to which plain http and sandbox credentials may go.
+InsecureLocal = bool | Iterable[str]
+
 
 @attrs.frozen
-class Address:
+class BaseURL:
     """A checked base URL.
 
-    ``base_url`` is everything before an endpoint's path, without a slash at its end;
-    ``origin`` is its scheme, host and port; ``secure`` says that it is https.
+    ``url`` is everything before an endpoint's path, without a slash at its end;
+    ``origin`` is its scheme, host and port; ``secure`` says that it is https;
+    ``loopback`` that its host is this machine; ``local`` that the host is this machine
+    or was named in ``insecure_local``.
     """
 
-    base_url: str
+    url: str
     origin: str
     host: str
     secure: bool
     loopback: bool
+    local: bool
+
+    @property
+    def peer(self) -> str:
+        """The host and port, as errors show them."""
+        name = self.origin.partition("://")[2]
+        if name.rpartition(":")[2].isdigit() and not name.endswith("]"):
+            return name
+        return f"{name}:{_DEFAULT_PORT['https' if self.secure else 'http']}"
+
+    @property
+    def suspicion(self) -> str:
+        """What may be wrong with this URL when the service answers 404, or nothing."""
+        if self.url.endswith(_API_PATH):
+            return ""
+        return (
+            f"The base URL {self.url} does not end in {_API_PATH}: check it first, then"
+            " the id."
+        )
 
 
-def address_of(
+def parse_base_url(
     base_url: str = DEFAULT_BASE_URL,
     *,
-    insecure_local: bool = False,
+    insecure_local: InsecureLocal = False,
     allowed_hosts: Iterable[str] = (),
-) -> Address:
-    """Answer the address behind a base URL, if requests may go there.
+) -> BaseURL:
+    """Return the checked base URL, if requests may go there.
 
     Raises:
-        InsecureOriginError: it is not https, nor a loopback address that was allowed.
+        InsecureOriginError: it is not https, nor a local host that was allowed.
         ConfigurationError: it is no plain base URL, or its host was not allowed.
     """
     parts, port = _parsed(str(base_url))  # a ready URL object will do, too
     host = parts.hostname or ""
     loopback = is_loopback(host)
-    _check_scheme(parts.scheme, loopback=loopback, insecure_local=insecure_local)
-    _check_host(host, loopback=loopback, allowed_hosts=allowed_hosts)
-    shown = f"[{host}]" if ":" in host else host
-    if port not in (None, _DEFAULT_PORT[parts.scheme]):
-        shown = f"{shown}:{port}"
+    named = local_hosts(insecure_local)
+    local = loopback or host in named
+    _check_scheme(parts.scheme, host, local=local, insecure_local=insecure_local)
+    if not local:
+        _check_host(host, allowed_hosts)
     path = parts.path.rstrip("/")
     if not _PATH.fullmatch(path):
         message = "base_url has a path that is not made of plain segments"
         raise ConfigurationError(message)
+    shown = f"[{host}]" if ":" in host else host
+    if port not in (None, _DEFAULT_PORT[parts.scheme]):
+        shown = f"{shown}:{port}"
     origin = f"{parts.scheme}://{shown}"
-    return Address(origin + path, origin, host, parts.scheme == "https", loopback)
+    if host in OFFICIAL_HOSTS and path != _API_PATH:
+        message = f"base_url is {origin}{path}, but the API is at {origin}{_API_PATH}"
+        raise ConfigurationError(message)
+    return BaseURL(
+        url=origin + path,
+        origin=origin,
+        host=host,
+        secure=parts.scheme == "https",
+        loopback=loopback,
+        local=local,
+    )
+
+
+def local_hosts(insecure_local: InsecureLocal) -> frozenset[str]:
+    """Return the hosts that ``insecure_local`` names, beside loopback addresses.
+
+    Raises:
+        ConfigurationError: it is neither a bool nor host names.
+    """
+    if isinstance(insecure_local, bool):
+        return frozenset()
+    hosts: list[str] = (
+        [insecure_local] if isinstance(insecure_local, str) else list(insecure_local)
+    )
+    for host in hosts:
+        given: object = host
+        if not isinstance(given, str) or not _HOST.fullmatch(given.lower()):
+            message = "insecure_local must be True, False, or names of hosts"
+            raise ConfigurationError(
+                message, advice="Name hosts without scheme and port: ['sandbox']."
+            )
+    return frozenset(host.lower() for host in hosts)
 
 
 def origin_of(url: str) -> str | None:
-    """Answer scheme, host and port of any URL (RFC 6454 §4), or None if it has none."""
+    """Return scheme, host and port of any URL (RFC 6454 §4), or None if it has none."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -80,7 +150,7 @@ def origin_of(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Answer whether a host is this machine by its very name (127.0.0.0/8, ::1)."""
+    """Return whether a host is this machine by its very name (127.0.0.0/8, ::1)."""
     if host == "localhost":
         return True
     try:
@@ -90,12 +160,14 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-def check_credential(authorization: str, address: Address) -> None:
-    """Raise `InsecureOriginError` for a sandbox's credential on its way elsewhere."""
-    if SANDBOX_MARK in authorization and not address.loopback:
-        message = "a sandbox's credential is only sent to a loopback address"
+def check_credential(authorization: str, base_url: BaseURL) -> None:
+    """Raise `InsecureOriginError` if a sandbox's credential would leave for elsewhere."""
+    if SANDBOX_MARK in authorization and not base_url.local:
+        message = "a sandbox's credential is only sent to a local host"
         raise InsecureOriginError(
-            message, advice="Use the base_url of the sandbox that made it."
+            message,
+            advice="Use the base_url of the sandbox that made it; for a host other than"
+            " loopback name it: insecure_local=['host'].",
         )
 
 
@@ -109,28 +181,34 @@ def _parsed(base_url: str) -> tuple[SplitResult, int | None]:
         port = parts.port
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
-    if parts.scheme not in _DEFAULT_PORT or not parts.hostname:
-        message = "base_url must look like https://host/path"
-        raise ConfigurationError(message)
     if "@" in parts.netloc or "?" in base_url or "#" in base_url:
         message = "base_url must have no user, no query and no fragment"
+        raise ConfigurationError(message)
+    plain = _NETLOC.fullmatch(parts.netloc) and parts.hostname
+    if parts.scheme not in _DEFAULT_PORT or not plain:
+        message = "base_url must look like https://host/path"
         raise ConfigurationError(message)
     return parts, port
 
 
-def _check_scheme(scheme: str, *, loopback: bool, insecure_local: bool) -> None:
-    if scheme == "https" or (loopback and insecure_local):
+def _check_scheme(
+    scheme: str, host: str, *, local: bool, insecure_local: InsecureLocal
+) -> None:
+    if scheme == "https" or (local and insecure_local is not False):
         return
-    message = (
-        "http to a loopback address needs insecure_local=True"
-        if loopback
-        else "base_url is not https"
+    if local:
+        message = "http to a loopback address needs insecure_local=True"
+        raise InsecureOriginError(message)
+    message = "base_url is not https"
+    raise InsecureOriginError(
+        message,
+        advice="Use https, or for a sandbox on another host of your own network name"
+        f" the host: insecure_local=[{host[:100]!r}].",
     )
-    raise InsecureOriginError(message)
 
 
-def _check_host(host: str, *, loopback: bool, allowed_hosts: Iterable[str]) -> None:
-    if loopback or host in OFFICIAL_HOSTS:
+def _check_host(host: str, allowed_hosts: Iterable[str]) -> None:
+    if host in OFFICIAL_HOSTS:
         return
     if not _HOST.fullmatch(host) and ":" not in host:
         message = "base_url has a host with characters that host names never have"
@@ -140,3 +218,80 @@ def _check_host(host: str, *, loopback: bool, allowed_hosts: Iterable[str]) -> N
         raise ConfigurationError(
             message, advice="If you trust it, name it in allowed_hosts=[…]."
         )
+
+
+# ── Files ───────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class FileURL:
+    """A file's host, and the path and query there, which are a secret."""
+
+    base_url: BaseURL
+    target: str = attrs.field(repr=False)
+
+
+def parse_file_url(
+    url: str,
+    *,
+    hosts: Iterable[str] = (),
+    insecure_local: InsecureLocal = False,
+) -> FileURL:
+    """Return where a file lies, if it may be fetched from there without a credential.
+
+    ``hosts`` are further ones beside the service's own.
+
+    Raises:
+        InvalidArgumentError: it may not; the text never repeats the URL.
+    """
+    allowed = frozenset({FILE_HOST, *(host.lower() for host in hosts)})
+    found = _file_url(url, allowed, insecure_local)
+    if isinstance(found, str):
+        message = f"the address of the file {found}"
+        raise InvalidArgumentError(message)
+    return found
+
+
+_NOT_PLAIN: Final = "is no plain address"
+
+
+def _file_url(
+    url: str, allowed: frozenset[str], insecure_local: InsecureLocal
+) -> FileURL | str:
+    """Return the parsed URL, or why it is refused."""
+    parts = _file_parts(url)
+    if parts is None:
+        return _NOT_PLAIN
+    host = parts.hostname or ""
+    if "@" in parts.netloc:
+        return "names a user"
+    local = is_loopback(host) or host in local_hosts(insecure_local)
+    if not (local and insecure_local is not False):
+        if parts.scheme != "https" or parts.port not in (None, 443):
+            return "is not https on its usual port"
+        if host not in allowed:
+            return "lies on a host that was not allowed; see file_hosts="
+    query = f"?{parts.query}" if parts.query else ""
+    with suppress(PersonaError):
+        base_url = parse_base_url(
+            f"{parts.scheme}://{parts.netloc}",
+            insecure_local=[host] if local and ":" not in host else local,
+            allowed_hosts=[host],
+        )
+        return FileURL(base_url, parts.path + query)
+    return _NOT_PLAIN
+
+
+def _file_parts(url: object) -> SplitResult | None:
+    """Return the parts of a plain URL of a file, else None."""
+    if not isinstance(url, str) or len(url) > _LONGEST_FILE_URL:
+        return None
+    if not _PRINTABLE.fullmatch(url) or "#" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    plain = parts.path.startswith("/") and ".." not in parts.path.split("/")
+    return parts if plain else None

@@ -1,6 +1,6 @@
-"""The outside runtime: the one socket and the one clock.
+"""The edge of the library: the HTTP client, TLS, files, the clock and randomness.
 
-`http` is the only file that imports the client side of aiohttp, and no exception of
-aiohttp leaves it. `runtime` is the only file that asks for the time, rolls dice or draws
-keys. Both stand behind a port, and only `_compose` knows them by name.
+`http` is the only module that imports the client side of aiohttp, and no exception of
+aiohttp leaves it. `runtime` is the only module that asks the operating system for the
+time, for random numbers and for new keys. Only `_compose` knows these classes by name.
 """

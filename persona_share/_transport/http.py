@@ -1,71 +1,135 @@
-"""The socket: a Sender on aiohttp, from which no exception of aiohttp escapes."""
+"""AiohttpSender: sends requests over aiohttp; no exception of aiohttp leaves it."""
 
 import asyncio
+import io
 import ssl
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
 
 import aiohttp
+import attrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from persona_share._protocol.body import CHUNK
-from persona_share._protocol.http import Request, Response
-from persona_share._protocol.urls import Address
-from persona_share._transport.faults import Fault, by_deadline, fault_of
-from persona_share._transport.pooled import PooledSender
-from persona_share._transport.reading import body_of, headers_of, own_headers, read
-from persona_share._transport.tls import checked_context, proxy_of
-from persona_share._transport.watch import Watch, Watched
-from persona_share.errors import ClientClosedError, WrongEventLoopError
+from persona_share._protocol.body import (
+    CHUNK,
+    ERROR_CAP,
+    BodyDecoder,
+    BodyTooLargeError,
+)
+from persona_share._protocol.http import Request, Response, Sink
+from persona_share._protocol.redaction import shown_id
+from persona_share._protocol.urls import BaseURL, check_credential
+from persona_share._transport.attempt_timer import AttemptTimer, TimedAttempt
+from persona_share._transport.failures import (
+    NO_TIME_LEFT,
+    POOL_BUSY,
+    UNWANTED,
+    AttemptFailure,
+    by_deadline,
+    failure_of,
+    too_large,
+)
+from persona_share._transport.tls import checked_context, proxy_for
+from persona_share.errors import (
+    ClientClosedError,
+    NotOpenError,
+    WrongEventLoopError,
+)
 from persona_share.model.policy import Pool, Timeouts
-from persona_share.model.secret import Secret
+from persona_share.model.secret import MaskedText, Secret
 
 
-class AiohttpSender(PooledSender):
-    """Sends over aiohttp; opened and closed in the event loop that uses it.
+# A larger body is sent in pieces, and without a warning of aiohttp.
+_LARGE_BODY: Final = 1024 * 1024
+# A connection must be made a little before the deadline, so that a call that never got
+# one is known to be unsent.
+_CONNECT_MARGIN: Final = 0.01
+_MAX_INFORMATIONAL: Final = 100
+_CLOSED: Final = "the client was closed"
+_NOT_FOUND: Final = 404
+
+
+class TooManyInformationalError(Exception):
+    """The server sent one 1xx answer after the other."""
+
+
+class _ClientResponse(aiohttp.ClientResponse):
+    """A response that gives up after 100 informational (1xx) ones.
+
+    aiohttp skips them without a limit, and looks at ``_continue`` for each of them.
+    """
+
+    _informational = 0
+    _given: Any = None
+
+    @property
+    def _continue(self) -> Any:
+        self._informational += 1
+        if self._informational > _MAX_INFORMATIONAL:
+            raise TooManyInformationalError
+        return self._given
+
+    @_continue.setter
+    def _continue(self, value: Any) -> None:
+        self._given = value
+
+
+class AiohttpSender:
+    """Sends over a bounded pool of connections, in the event loop that opened it.
+
+    Each attempt becomes a value (`Response` or `AttemptFailure`) before anything is
+    raised, because exceptions of aiohttp print headers and URLs.
 
     A borrowed ``session`` lends its connections only: its headers, cookies, proxies
-    and traces play no part, and it is neither changed nor closed.
+    and traces are ignored, and it is neither changed nor closed.
 
     Raises:
-        InsecureOriginError: the credential would travel where it can be read.
-        ConfigurationError: the proxy cannot be used.
+        InsecureOriginError: the credential could be read on its way.
+        ConfigurationError: the proxy or the TLS context cannot be used.
     """
 
     def __init__(
         self,
-        address: Address,
+        base_url: BaseURL,
         *,
         now: Callable[[], float],
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | Secret | None = None,
+        trust_env: bool = False,
         pool: Pool | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        super().__init__(address, now=now, pool=pool, timeouts=timeouts)
-        self._borrowed = session
-        through = proxy_of(proxy, address)
-        self._through: dict[str, Any] = {}
-        if through.url is not None:
-            self._through = {"proxy": through.url, "proxy_headers": through.headers}
-        self._ssl: ssl.SSLContext | bool = True
-        if address.secure:
-            self._ssl = checked_context(ssl_context, address)
-        self._whole = self._timeout(self._timeouts.attempt)
-        # For the rest of an attempt's time there is the watch.
-        self._watched = aiohttp.ClientTimeout(connect=self._timeouts.connect)
-        self._watch = Watch(self._timeouts)
+        self._base_url = base_url
+        self._now = now
+        self._pool = pool or Pool()
+        self._timeouts = timeouts or Timeouts()
+        self._slots = asyncio.Semaphore(self._pool.size)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._borrowed = session
+        self._timeout = self._aiohttp_timeout(self._timeouts.attempt)
+        # The attempt timer takes care of the rest of an attempt's time.
+        self._timed = aiohttp.ClientTimeout(connect=self._timeouts.connect)
+        self._timer = AttemptTimer(self._timeouts)
+        chosen = proxy_for(base_url, proxy, trust_env=trust_env)
+        self._proxy_peer = chosen.peer
+        self._fixed: dict[str, Any] = {"allow_redirects": False, "ssl": True}
+        if base_url.secure:
+            self._fixed["ssl"] = checked_context(ssl_context, base_url)
+        if chosen.url is not None:
+            self._fixed |= {"proxy": chosen.url, "proxy_headers": chosen.headers}
 
     async def open(self) -> None:
-        """Get ready to send, in the running event loop; a second time does nothing."""
+        """Open the session in the running event loop; a second call does nothing."""
         if self._session is not None:
             return
         loop = asyncio.get_running_loop()
         connector = self._connector()
-        # aiohttp tells nobody which loop a connector belongs to, nor does it check.
+        # aiohttp neither checks nor publishes which loop a connector belongs to.
         if getattr(connector, "_loop", loop) is not loop:
             message = "the borrowed aiohttp session belongs to another event loop"
             raise WrongEventLoopError(message)
@@ -75,17 +139,49 @@ class AiohttpSender(PooledSender):
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             raise_for_status=False,
-            auto_decompress=False,  # `Intake` does it, and sees a bomb in time
-            headers=own_headers(),
-            timeout=self._whole,
+            response_class=_ClientResponse,
+            auto_decompress=False,  # `BodyDecoder` does it, and stops a bomb in time
+            headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip"},
+            timeout=self._timeout,
         )
         self._loop = loop
 
     async def close(self) -> None:
-        """Close what was opened; what was borrowed stays open."""
-        self._watch.close()
+        """Close what was opened; a borrowed session stays open."""
+        self._timer.close()
         if self._session is not None:
             await self._session.close()
+
+    async def send(self, request: Request) -> Response:
+        """Send once, and return the response whatever its status is.
+
+        Raises:
+            TransportError: no usable answer came; it holds this one attempt.
+            ResponseTooLargeError: the body of a success is over its cap.
+            ClientClosedError, NotOpenError, WrongEventLoopError: not usable here, now.
+        """
+        self._require_usable()
+        if request.authorization is not None:
+            check_credential(request.authorization, self._base_url)
+        try:
+            outcome = await self._send_pooled(request)
+        except BaseException as stop:
+            # A cancellation passes, without the frames that hold the credential.
+            stop.__traceback__ = stop.__context__ = stop.__cause__ = None
+            raise
+        if isinstance(outcome, Response):
+            return outcome
+        raise outcome.as_error(request.operation)
+
+    def _require_usable(self) -> None:
+        if self._loop is None:
+            message = "the client was not entered"
+            raise NotOpenError(message)
+        if asyncio.get_running_loop() is not self._loop:
+            message = "the client was entered in another event loop"
+            raise WrongEventLoopError(message)
+        if self._is_closed():
+            raise ClientClosedError(_CLOSED)
 
     def _is_closed(self) -> bool:
         return self._session is None or self._session.closed
@@ -94,7 +190,7 @@ class AiohttpSender(PooledSender):
         if self._borrowed is None:
             return aiohttp.TCPConnector(
                 limit=self._pool.size,
-                limit_per_host=0,  # there is one host
+                limit_per_host=0,  # there is only one host
                 keepalive_timeout=self._pool.keepalive,
                 ttl_dns_cache=max(1, round(self._pool.dns_ttl)),
             )
@@ -102,101 +198,213 @@ class AiohttpSender(PooledSender):
         if self._borrowed.closed or connector is None:
             message = "the borrowed aiohttp session is closed"
             raise ClientClosedError(message)
-        # Whoever waits for a place waits here, and learns what for; there is one host.
+        # Calls wait for a connection here, where the error can say what they wait for.
         limits = {connector.limit, connector.limit_per_host, self._pool.size} - {0}
-        self._places = asyncio.Semaphore(min(limits))
+        self._slots = asyncio.Semaphore(min(limits))
         return connector
+
+    async def _send_pooled(self, request: Request) -> Response | AttemptFailure:
+        """Send over one of the pool's connections, and wait for one if need be."""
+        if self._slots.locked():
+            patience = self._pool.patience
+            left = request.deadline - self._now()
+            try:
+                async with asyncio.timeout(min(left, patience)):
+                    await self._slots.acquire()
+            except TimeoutError:
+                kind = POOL_BUSY if left > patience else NO_TIME_LEFT
+                return kind.at(self._base_url.peer)
+        else:
+            await self._slots.acquire()
+        try:
+            started = self._now()
+            left = request.deadline - started
+            if left <= 0:
+                return NO_TIME_LEFT.at(self._base_url.peer)
+            if self._is_closed():  # closed while this call waited
+                raise ClientClosedError(_CLOSED, operation=request.operation)
+            return await self._attempt(request, started, left)
+        finally:
+            self._slots.release()
 
     async def _attempt(
         self, request: Request, started: float, left: float
-    ) -> Response | Fault:
-        """Send and read; this frame and those below it see the credential."""
+    ) -> Response | AttemptFailure:
+        """Send and read; this frame and those below it hold the credential."""
         task = asyncio.current_task()
-        if task is not None and self._watch.suits(request, left):
-            watched = self._watch.begin(task)
+        if task is not None and self._timer.suits(request, left):
+            timed = self._timer.start(task)
             try:
-                outcome = await self._exchange(request, started, self._watched, watched)
+                outcome = await self._exchange(request, started, self._timed, timed)
             except asyncio.CancelledError:
-                if (end := watched.ended()) is None:
+                if (kind := timed.finish()) is None:
                     raise
-                return end
+                return kind.at(self._base_url.peer)
             finally:
-                end = watched.ended()
-            return outcome if end is None or isinstance(outcome, Response) else end
-        # A long file takes its time; a sink's caller says how much of it there is.
+                kind = timed.finish()
+            if kind is None or isinstance(outcome, Response):
+                return outcome
+            return kind.at(self._base_url.peer)
+        # A long download takes its time; the caller's deadline limits it.
         hurried = left < self._timeouts.attempt or request.sink is not None
-        timeout = self._timeout(left) if hurried else self._whole
+        timeout = self._aiohttp_timeout(left) if hurried else self._timeout
         outcome = await self._exchange(request, started, timeout)
-        if hurried and isinstance(outcome, Fault):
-            return by_deadline(outcome, left, self._timeouts)
+        if hurried and isinstance(outcome, AttemptFailure):
+            connecting = left <= self._timeouts.connect
+            return by_deadline(outcome, self._base_url.peer, connecting=connecting)
         return outcome
 
     async def _exchange(
         self,
         request: Request,
         started: float,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 — aiohttp's own
-        watched: Watched | None = None,
-    ) -> Response | Fault:
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
+        timed: TimedAttempt | None = None,
+    ) -> Response | AttemptFailure:
         session = self._session
-        assert session is not None  # noqa: S101 — it is open, or nobody comes here
+        assert session is not None  # noqa: S101 - `_require_usable` checked it
+        body = request.body
         try:
-            answer = await session.request(
+            response = await session.request(
                 request.method,
-                URL(self._address.base_url + request.target, encoded=True),
+                URL(self._base_url.url + request.target, encoded=True),
                 headers=_headers(request),
-                data=body_of(request),
-                allow_redirects=False,
-                ssl=self._ssl,
+                data=body
+                if body is None or len(body) <= _LARGE_BODY
+                else io.BytesIO(body),
                 timeout=timeout,
-                **self._through,
+                **self._fixed,
             )
             try:
-                return await read(request, _Incoming(answer, watched), started)
+                return await self._read(request, response, started, timed)
             finally:
-                if not answer.closed:  # what was not read to its end is not used again
-                    answer.release()
-        except Exception as failure:  # noqa: BLE001 — each becomes a value, none gets out
-            return fault_of(failure)
+                if not response.closed:  # its connection must not be used again
+                    response.release()
+        except Exception as failure:  # noqa: BLE001 - each becomes a value
+            return failure_of(failure, self._base_url.peer, self._proxy_peer)
 
-    def _timeout(self, left: float) -> aiohttp.ClientTimeout:
-        """Answer aiohttp's own timeouts; a scope of ours around it would cost more."""
+    async def _read(
+        self,
+        request: Request,
+        incoming: aiohttp.ClientResponse,
+        started: float,
+        timed: TimedAttempt | None,
+    ) -> Response | AttemptFailure:
+        """Return the complete response, and read no more of it than needed."""
+        status, headers = incoming.status, _lowered(incoming)
+        headers.pop("set-cookie", None)
+        if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
+            incoming.close()
+            return Response(status=status, headers=headers, first_sent_at=started)
+        success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
+        if success and request.sink is not None:
+            return await _pour(request.sink, incoming, headers, started)
+        cap = request.expects.cap if success else ERROR_CAP
+        coding = headers.get("content-encoding", "")
+        content = incoming.content
+        if timed is not None:
+            timed.received()  # the head
+        body = await content.read(CHUNK)
+        if coding or not content.at_eof() or len(body) > cap:  # seldom
+            decoder = BodyDecoder(cap, coding)
+            try:
+                body = await _decoded(decoder, body, content, timed)
+            except BodyTooLargeError:
+                incoming.close()  # never drained
+                if success:
+                    return too_large(status, shown_id(headers.get("request-id")))
+                body = decoder.head  # an error is an error, however long its text is
+        response = Response(
+            status=status,
+            headers=headers,
+            body=body,
+            first_sent_at=started,
+            credential=request.authorization,
+        )
+        if status == _NOT_FOUND and self._base_url.suspicion:
+            return attrs.evolve(response, advice=self._base_url.suspicion)
+        return response
+
+    def _aiohttp_timeout(self, left: float) -> aiohttp.ClientTimeout:
+        """Return aiohttp's own timeouts; a timeout scope around it would cost more."""
+        connect = min(self._timeouts.connect, max(left - _CONNECT_MARGIN, left / 2))
         return aiohttp.ClientTimeout(
-            total=left,
-            connect=self._connect_within(left),
-            sock_read=self._timeouts.read,
+            total=left, connect=connect, sock_read=self._timeouts.read
         )
 
 
 def _headers(request: Request) -> CIMultiDict[str]:
     headers = CIMultiDict(request.headers)
-    headers.update(headers_of(request))
+    if request.authorization is not None:
+        headers["Authorization"] = request.authorization
+    if request.idempotency_key is not None:
+        headers["Idempotency-Key"] = MaskedText(request.idempotency_key.reveal())
+    if request.content_type is not None:
+        headers["Content-Type"] = request.content_type
     return headers
 
 
-class _Incoming:
-    """An answer of aiohttp as all senders show it."""
-
-    __slots__ = ("_content", "_watched", "at_eof", "close", "headers", "status")
-
-    def __init__(self, answer: aiohttp.ClientResponse, watched: Watched | None) -> None:
-        self._content = answer.content
-        self._watched = watched
-        self.at_eof = answer.content.at_eof
-        self.close = answer.close
-        self.headers = _lowered(answer)
-        self.status = answer.status
-
-    def read(self) -> Coroutine[Any, Any, bytes]:
-        if self._watched is not None:  # the head or a piece came, else who would ask
-            self._watched.came()
-        return self._content.read(CHUNK)
-
-
-def _lowered(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    """Answer the headers with lower-case names, repeated ones joined (RFC 9110 §5.3)."""
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    if len(headers) != len(answer.headers):
+def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return the headers with lower-case names, repeated ones joined (RFC 9110 §5.3)."""
+    headers = {name.lower(): value for name, value in incoming.headers.items()}
+    if len(headers) != len(incoming.headers):
         for name in headers:
-            headers[name] = ", ".join(answer.headers.getall(name))
+            headers[name] = ", ".join(incoming.headers.getall(name))
     return headers
+
+
+async def _decoded(
+    decoder: BodyDecoder,
+    piece: bytes,
+    content: aiohttp.StreamReader,
+    timed: TimedAttempt | None,
+) -> bytes:
+    """Return the whole decoded body, which begins with this piece."""
+    while piece:
+        decoder.feed(piece)
+        if timed is not None:
+            timed.received()
+        piece = b"" if content.at_eof() else await content.read(CHUNK)
+    return decoder.end()
+
+
+async def _pour(
+    sink: Sink,
+    incoming: aiohttp.ClientResponse,
+    headers: dict[str, str],
+    started: float,
+) -> Response | AttemptFailure:
+    """Return a response without its body, which went into a sink as it arrived."""
+    decoder = BodyDecoder(sink.cap, headers.get("content-encoding", ""))
+    try:
+        taken = await _taken(sink.begin(headers))
+        while taken and (piece := await incoming.content.read(CHUNK)):
+            decoder.feed(piece)
+            taken = await _taken(sink.write(decoder.drain()))
+        taken = taken and await _taken(sink.write(decoder.end()))
+    except BodyTooLargeError:
+        incoming.close()  # never drained
+        return too_large(incoming.status, shown_id(headers.get("request-id")))
+    if not taken:
+        incoming.close()
+        return UNWANTED.at("")
+    return Response(status=incoming.status, headers=headers, first_sent_at=started)
+
+
+async def _taken(step: Awaitable[None]) -> bool:
+    """Return whether a sink took what it was given; the sink keeps its own error."""
+    try:
+        await step
+    except Exception:  # noqa: BLE001 - a full disk must not look like a lost connection
+        return False
+    return True
+
+
+@cache
+def user_agent() -> str:
+    """Return the value of User-Agent."""
+    metadata = import_module("importlib.metadata")  # slow to import
+    try:
+        return f"persona_share/{metadata.version('persona-share')}"
+    except metadata.PackageNotFoundError:  # run from a checkout
+        return "persona_share/0"

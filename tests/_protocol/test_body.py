@@ -9,15 +9,15 @@ from hypothesis import given, strategies as st
 
 from persona_share._protocol.body import (
     CHUNK,
+    BodyDecoder,
     BodyTooLargeError,
     BodyUndecodableError,
-    Intake,
     UnknownCodingError,
 )
 
 
 def taken(body, coding="", cap=10**8, step=CHUNK):
-    intake = Intake(cap, coding)
+    intake = BodyDecoder(cap, coding)
     for start in range(0, len(body), step):
         intake.feed(body[start : start + step])
     return intake.end()
@@ -45,7 +45,7 @@ def test_the_cap_counts_what_was_decoded():
 
 
 def test_what_was_taken_until_the_cap_can_be_had():
-    intake = Intake(3)
+    intake = BodyDecoder(3)
     with pytest.raises(BodyTooLargeError):
         intake.feed(b"abcdef")
     assert intake.head == b"abc"
@@ -54,11 +54,11 @@ def test_what_was_taken_until_the_cap_can_be_had():
 def test_f19_a_bomb_is_seen_before_it_has_grown():
     zipper = zlib.compressobj(9, wbits=31)
     bomb = zipper.compress(bytes(64 * 1024 * 1024)) + zipper.flush()
-    intake = Intake(10**9, "gzip")
+    intake = BodyDecoder(10**9, "gzip")
     with pytest.raises(BodyTooLargeError):
         intake.feed(bomb)
     assert len(intake.head) <= 1024 * 1024 + CHUNK  # however much came at once
-    small = Intake(10**9, "gzip")
+    small = BodyDecoder(10**9, "gzip")
     with pytest.raises(BodyTooLargeError):
         small.feed(bomb[:2048])  # a bomb need not have come whole
     assert len(small.head) <= 1024 * 1024 + CHUNK
@@ -75,7 +75,9 @@ def test_a_small_body_may_be_dense():
         gzip.compress(b"x" * 100)[:-9],
         gzip.compress(b"x" * 100)[:5],
         gzip.compress(b"x") + b"y",
-        gzip.compress(b"x") * 2,
+        gzip.compress(b"x") * 2 + b"y",
+        gzip.compress(b"x") + b"\x1f",
+        gzip.compress(b"x") + gzip.compress(b"x" * 100)[:-9],
         gzip.compress(b"x")[:-8] + bytes(8),
         b"{}",
         zlib.compress(b"{}"),
@@ -89,6 +91,23 @@ def test_f20_what_is_not_gzip_is_refused_without_a_cause(coded):
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+@pytest.mark.parametrize("padding", [b"", bytes(3)])
+def test_a_gzip_body_of_several_members_is_one_body(size, padding):
+    members = [b"a" * 50, b"", b"b" * 50_000]
+    coded = b"".join(map(gzip.compress, members)) + padding
+    decoder = BodyDecoder(10**6, "gzip")
+    for start in range(0, len(coded), size):
+        decoder.feed(coded[start : start + size])
+    assert decoder.end() == b"".join(members)
+
+
+def test_many_members_together_are_held_to_the_cap():
+    decoder = BodyDecoder(1000, "gzip")
+    with pytest.raises(BodyTooLargeError):
+        decoder.feed(gzip.compress(b"a" * 100) * 11)
+
+
 def test_an_empty_body_needs_no_gzip():
     assert taken(b"", "gzip") == b""
 
@@ -98,4 +117,4 @@ def test_an_empty_body_needs_no_gzip():
 )
 def test_f20_a_coding_nobody_asked_for_is_refused(coding):
     with pytest.raises(UnknownCodingError):
-        Intake(1000, coding)
+        BodyDecoder(1000, coding)

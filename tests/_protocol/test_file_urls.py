@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share._protocol.file_urls import place_of
+from persona_share._protocol.urls import parse_file_url
 from persona_share.errors import InvalidArgumentError
 
 
@@ -10,9 +10,9 @@ URL = "https://files.withpersona.com/front.png?access_token=s3cret"
 
 
 def test_t26_a_file_of_the_service_has_a_host_and_a_target():
-    place = place_of(URL)
+    place = parse_file_url(URL)
 
-    assert place.address.origin == "https://files.withpersona.com"
+    assert place.base_url.origin == "https://files.withpersona.com"
     assert place.target == "/front.png?access_token=s3cret"
     assert "s3cret" not in repr(place)
 
@@ -21,18 +21,22 @@ def test_t26_a_further_host_must_be_allowed():
     url = "https://files.example.com/a"
 
     assert (
-        place_of(url, hosts=["Files.Example.com"]).address.host == "files.example.com"
+        parse_file_url(url, hosts=["Files.Example.com"]).base_url.host
+        == "files.example.com"
     )
     with pytest.raises(InvalidArgumentError, match="not allowed"):
-        place_of(url)
+        parse_file_url(url)
 
 
 def test_t26_a_sandbox_may_have_its_files_on_this_machine():
     url = "http://127.0.0.2:8080/a?b=c"
 
-    assert place_of(url, insecure_local=True).address.origin == "http://127.0.0.2:8080"
+    assert (
+        parse_file_url(url, insecure_local=True).base_url.origin
+        == "http://127.0.0.2:8080"
+    )
     with pytest.raises(InvalidArgumentError):
-        place_of(url)
+        parse_file_url(url)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_t26_a_sandbox_may_have_its_files_on_this_machine():
 )
 def test_t26_no_other_address_is_fetched_and_none_is_repeated(url):
     with pytest.raises(InvalidArgumentError) as caught:
-        place_of(url, hosts=["files.example.com"])
+        parse_file_url(url, hosts=["files.example.com"])
 
     assert caught.value.__context__ is None
     assert "evil" not in str(caught.value)
@@ -76,4 +80,4 @@ def test_t26_no_other_address_is_fetched_and_none_is_repeated(url):
 
 def test_t26_loopback_is_not_reached_from_an_address_that_only_looks_like_it():
     with pytest.raises(InvalidArgumentError):
-        place_of("http://127.0.0.1.evil.example/a", insecure_local=True)
+        parse_file_url("http://127.0.0.1.evil.example/a", insecure_local=True)

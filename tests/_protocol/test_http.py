@@ -23,10 +23,10 @@ HEADER = MaskedText("Bearer CANARY")
 
 
 def test_a_request_with_a_credential_is_the_same_in_all_else():
-    assert FULL.bearing(HEADER) == attrs.evolve(FULL, authorization=HEADER)
+    assert FULL.with_authorization(HEADER) == attrs.evolve(FULL, authorization=HEADER)
     assert FULL.authorization is None
 
 
 def test_t8_a_request_shows_where_it_goes_and_nothing_that_it_carries():
     assert "/inquiries/{inquiry-id}" in repr(FULL)
-    assert "CANARY" not in repr(FULL.bearing(HEADER))
+    assert "CANARY" not in repr(FULL.with_authorization(HEADER))

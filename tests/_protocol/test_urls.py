@@ -5,17 +5,17 @@ from hypothesis import given, strategies as st
 
 from persona_share._protocol.urls import (
     DEFAULT_BASE_URL,
-    address_of,
     check_credential,
     is_loopback,
     origin_of,
+    parse_base_url,
 )
 from persona_share.errors import ConfigurationError, InsecureOriginError, PersonaError
 
 
 def test_the_default_is_the_service_over_https():
-    address = address_of()
-    assert address.base_url == "https://api.withpersona.com/api/v1" == DEFAULT_BASE_URL
+    address = parse_base_url()
+    assert address.url == "https://api.withpersona.com/api/v1" == DEFAULT_BASE_URL
     assert address.origin == "https://api.withpersona.com"
     assert address.secure
     assert not address.loopback
@@ -26,14 +26,14 @@ def test_the_default_is_the_service_over_https():
     [
         ("https://api.withpersona.com/api/v1/", "https://api.withpersona.com/api/v1"),
         ("https://withpersona.com/api/v1", "https://withpersona.com/api/v1"),
-        ("HTTPS://API.withpersona.com:443", "https://api.withpersona.com"),
+        ("HTTPS://API.withpersona.com:443/api/v1", DEFAULT_BASE_URL),
         ("https://127.0.0.1:8443/api/v1", "https://127.0.0.1:8443/api/v1"),
         ("https://[::1]:8443/api/v1", "https://[::1]:8443/api/v1"),
         ("https://localhost", "https://localhost"),
     ],
 )
 def test_an_accepted_base_url_is_brought_into_one_form(text, base_url):
-    assert address_of(text).base_url == base_url
+    assert parse_base_url(text).url == base_url
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_an_accepted_base_url_is_brought_into_one_form(text, base_url):
 )
 def test_t3_http_to_loopback_needs_a_word_of_consent(text):
     with pytest.raises(InsecureOriginError, match="insecure_local=True"):
-        address_of(text)
-    address = address_of(text, insecure_local=True)
+        parse_base_url(text)
+    address = parse_base_url(text, insecure_local=True)
     assert address.loopback
     assert not address.secure
-    assert address.base_url == text
+    assert address.url == text
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_t3_http_to_loopback_needs_a_word_of_consent(text):
 )
 def test_t3_http_to_anywhere_else_is_refused_whatever_is_said(text):
     with pytest.raises(InsecureOriginError):
-        address_of(text, insecure_local=True, allowed_hosts=["10.0.0.1"])
+        parse_base_url(text, insecure_local=True, allowed_hosts=["10.0.0.1"])
 
 
 @pytest.mark.parametrize(
@@ -107,25 +107,81 @@ def test_t3_http_to_anywhere_else_is_refused_whatever_is_said(text):
 )
 def test_t27_anything_else_is_refused(text):
     with pytest.raises(ConfigurationError) as caught:
-        address_of(text)
+        parse_base_url(text)
     assert not isinstance(caught.value, InsecureOriginError)
     assert "pw" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://[::1]evil/api/v1",
+        "https://evil[::1]/api/v1",
+        "https://[::1]:8443x/",
+        "https://[127.0.0.1]/",
+    ],
+)
+def test_brackets_hold_an_ipv6_address_and_nothing_stands_beside_them(text):
+    with pytest.raises(ConfigurationError):
+        parse_base_url(text)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/api", "/api/v2", "/api/v1/inquiries"])
+def test_the_service_without_its_path_is_refused_with_the_right_one(path):
+    with pytest.raises(ConfigurationError, match=DEFAULT_BASE_URL):
+        parse_base_url(f"https://api.withpersona.com{path}")
+
+
+def test_another_server_without_the_path_is_accepted_with_a_suspicion():
+    bare = parse_base_url("http://127.0.0.1:8080", insecure_local=True)
+    assert "http://127.0.0.1:8080 does not end in /api/v1" in bare.suspicion
+    assert parse_base_url().suspicion == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "peer"),
+    [
+        (DEFAULT_BASE_URL, "api.withpersona.com:443"),
+        ("https://127.0.0.1:8443/api/v1", "127.0.0.1:8443"),
+        ("https://[::1]/api/v1", "[::1]:443"),
+        ("https://[::1]:8443/api/v1", "[::1]:8443"),
+    ],
+)
+def test_errors_show_the_host_and_the_port(text, peer):
+    assert parse_base_url(text).peer == peer
+
+
+def test_plain_http_goes_to_a_host_that_was_named_and_so_does_a_sandbox_credential():
+    text = "http://sandbox:8080/api/v1"
+    for others in (False, True, ["other"]):
+        with pytest.raises(InsecureOriginError, match=r"insecure_local=\['sandbox'\]"):
+            parse_base_url(text, insecure_local=others)
+    base_url = parse_base_url(text, insecure_local=["Sandbox"])
+    assert base_url.local
+    assert not base_url.loopback
+    check_credential("Bearer localbox_1", base_url)
+
+
+@pytest.mark.parametrize("value", [["http://sandbox"], [""], [7], ["a b"]])
+def test_only_names_of_hosts_can_be_named(value):
+    with pytest.raises(ConfigurationError, match="insecure_local"):
+        parse_base_url("http://sandbox:8080", insecure_local=value)
+
+
 def test_t27_another_host_must_be_named():
     text = "https://persona.Corp.example:8443/api/v1"
-    address = address_of(text, allowed_hosts=["Persona.corp.example"])
-    assert address.base_url == "https://persona.corp.example:8443/api/v1"
+    address = parse_base_url(text, allowed_hosts=["Persona.corp.example"])
+    assert address.url == "https://persona.corp.example:8443/api/v1"
     with pytest.raises(ConfigurationError, match=r"persona\.corp\.example"):
-        address_of(text, allowed_hosts=["corp.example"])
+        parse_base_url(text, allowed_hosts=["corp.example"])
 
 
 @given(st.text(max_size=60))
 def test_no_text_makes_it_do_anything_but_accept_or_refuse(text):
     for candidate in (text, f"https://{text}", f"https://api.withpersona.com/{text}"):
         try:
-            address = address_of(candidate)
+            address = parse_base_url(candidate)
         except PersonaError:
             continue
         assert address.secure
@@ -140,11 +196,11 @@ def test_loopback_is_told_by_the_name_alone():
 
 
 def test_a_sandbox_s_credential_goes_to_loopback_only():
-    check_credential("Bearer localbox_1", address_of("https://127.0.0.1"))
-    check_credential("Bearer persona_sandbox_1", address_of())
-    check_credential("Bearer persona_production_1", address_of())
+    check_credential("Bearer localbox_1", parse_base_url("https://127.0.0.1"))
+    check_credential("Bearer persona_sandbox_1", parse_base_url())
+    check_credential("Bearer persona_production_1", parse_base_url())
     with pytest.raises(InsecureOriginError) as caught:
-        check_credential("Bearer localbox_CANARY", address_of())
+        check_credential("Bearer localbox_CANARY", parse_base_url())
     assert "CANARY" not in str(caught.value)
 
 

@@ -114,6 +114,33 @@ async def test_f1_a_refused_connection_means_that_nothing_was_sent(sender_to):
 
 
 @pytest.mark.asyncio
+async def test_a_refused_connection_is_told_with_its_host_and_port(sender_to):
+    async with RawServer(silence) as server:
+        url, port = server.url, server.port
+    async with sender_to(url) as sender:
+        with pytest.raises(ConnectError, match=f"refused by 127.0.0.1:{port} "):
+            await sender.send(a_request())
+    async with sender_to("https://127.0.0.1:1", proxy=url) as sender:
+        with pytest.raises(ConnectError, match=f"by the proxy 127.0.0.1:{port} "):
+            await sender.send(a_request())
+
+
+@pytest.mark.asyncio
+async def test_after_a_hundred_informational_answers_the_server_is_given_up(sender_to):
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    good = RawServer(answering(early * 100 + answer(200, b"{}")))
+    async with good, sender_to(good.url) as sender:
+        assert (await sender.send(a_request())).body == b"{}"
+        assert (await sender.send(a_request())).body == b"{}"
+    endless = RawServer(answering(early * 101 + answer(200, b"{}")))
+    async with endless, sender_to(endless.url) as sender:
+        with pytest.raises(ProtocolError, match="informational") as caught:
+            await sender.send(a_request())
+    assert caught.value.phase is Phase.AMBIGUOUS
+    assert not caught.value.retryable
+
+
+@pytest.mark.asyncio
 async def test_f17_garbage_after_an_answer_does_not_reach_the_next_one(sender_to):
     twice = answer(200, b'{"a":1}') + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nX"
     server = RawServer(answering(twice))

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from persona_share._protocol.urls import address_of
+from persona_share._protocol.urls import parse_base_url
 from persona_share._transport.http import AiohttpSender
 from persona_share.errors import (
     ClientClosedError,
@@ -64,7 +64,7 @@ async def test_f5_a_borrowed_session_bounds_the_places_by_its_own_limit(limits):
 async def test_a_closed_borrowed_session_is_reported_at_once():
     session = aiohttp.ClientSession()
     await session.close()
-    sender = AiohttpSender(address_of(), now=FakeClock().now, session=session)
+    sender = AiohttpSender(parse_base_url(), now=FakeClock().now, session=session)
     with pytest.raises(ClientClosedError):
         await sender.open()
 
@@ -75,7 +75,7 @@ def test_a_borrowed_session_of_another_loop_is_refused():
 
     with asyncio.Runner() as first, asyncio.Runner() as second:
         session = first.run(made())
-        sender = AiohttpSender(address_of(), now=FakeClock().now, session=session)
+        sender = AiohttpSender(parse_base_url(), now=FakeClock().now, session=session)
         with pytest.raises(WrongEventLoopError):
             second.run(sender.open())
         first.run(session.close())

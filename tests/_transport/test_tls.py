@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from persona_share._protocol.urls import address_of
+from persona_share._protocol.urls import parse_base_url
 from persona_share._transport.tls import (
     Proxy,
     checked_context,
     default_context,
-    proxy_of,
+    proxy_for,
 )
 from persona_share.errors import (
     ConfigurationError,
@@ -38,8 +38,8 @@ from tests.servers import (
 )
 
 
-OFFICIAL = address_of()
-LOCAL = address_of("https://127.0.0.1/api/v1")
+OFFICIAL = parse_base_url()
+LOCAL = parse_base_url("https://127.0.0.1/api/v1")
 PASSWORD = "CANARY-proxy-password"
 
 
@@ -123,10 +123,16 @@ async def test_f8_a_server_with_an_old_protocol_is_not_tried_again(sender_to):
 
     server = RawServer(old)
     async with server, sender_to(f"https://127.0.0.1:{server.port}") as sender:
-        with pytest.raises(ConnectError, match="TLS handshake failed") as caught:
+        with pytest.raises(ConnectError, match="TLS handshake with") as caught:
             await sender.send(a_request())
     assert caught.value.phase is Phase.NOT_SENT
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("value", [False, True, "ca.pem", 1])
+def test_something_else_than_a_context_is_refused(value):
+    with pytest.raises(ConfigurationError, match=r"ssl\.SSLContext"):
+        checked_context(value, OFFICIAL)
 
 
 def test_the_default_context_verifies_and_is_new_enough():
@@ -163,7 +169,7 @@ def test_t4_a_context_of_an_old_protocol_is_for_loopback_only(oldest):
 
 
 def test_a_proxy_s_password_is_kept_apart_from_its_address():
-    proxy = proxy_of(Secret(f"http://user:{PASSWORD}@proxy.example:3128"), OFFICIAL)
+    proxy = proxy_for(OFFICIAL, Secret(f"http://user:{PASSWORD}@proxy.example:3128"))
     assert str(proxy.url) == "http://proxy.example:3128"
     assert proxy.headers is not None
     assert proxy.headers["Proxy-Authorization"].startswith("Basic ")
@@ -172,8 +178,52 @@ def test_a_proxy_s_password_is_kept_apart_from_its_address():
     assert "Basic" not in repr(proxy.headers)
 
 
+ENVIRONMENT = (
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+)
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch.setenv
+
+
+def test_the_environment_s_proxy_is_used_only_when_it_is_trusted(environment):
+    environment("HTTPS_PROXY", f"http://user:{PASSWORD}@proxy.example:3128")
+    assert proxy_for(OFFICIAL) == Proxy()
+    trusted = proxy_for(OFFICIAL, trust_env=True)
+    assert trusted.peer == "proxy.example:3128"
+    assert trusted.headers is not None
+
+
+def test_no_proxy_names_hosts_that_are_reached_directly(environment):
+    environment("ALL_PROXY", "proxy.example:3128")
+    assert proxy_for(OFFICIAL, trust_env=True).peer == "proxy.example:3128"
+    environment("NO_PROXY", "withpersona.com")
+    assert proxy_for(OFFICIAL, trust_env=True) == Proxy()
+
+
+def test_a_given_proxy_wins_over_the_environment(environment):
+    environment("HTTPS_PROXY", "http://other.example:1")
+    found = proxy_for(OFFICIAL, "http://proxy.example:3128", trust_env=True)
+    assert found.peer == "proxy.example:3128"
+
+
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_named_as_such(environment):
+    environment("HTTPS_PROXY", "socks5://proxy.example:1080")
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
+        proxy_for(OFFICIAL, trust_env=True)
+
+
 def test_no_proxy_is_no_proxy():
-    assert proxy_of(None, OFFICIAL) == Proxy()
+    assert proxy_for(OFFICIAL, None) == Proxy()
 
 
 @pytest.mark.parametrize(
@@ -181,14 +231,14 @@ def test_no_proxy_is_no_proxy():
 )
 def test_what_is_no_proxy_s_address_is_refused(text):
     with pytest.raises(ConfigurationError) as caught:
-        proxy_of(text, OFFICIAL)
+        proxy_for(OFFICIAL, text)
     assert caught.value.__context__ is None
 
 
 def test_a_request_in_the_clear_does_not_go_through_a_proxy():
-    local = address_of("http://127.0.0.1:8080", insecure_local=True)
+    local = parse_base_url("http://127.0.0.1:8080", insecure_local=True)
     with pytest.raises(InsecureOriginError):
-        proxy_of("http://proxy.example", local)
+        proxy_for(local, "http://proxy.example")
 
 
 @pytest.mark.asyncio

@@ -109,12 +109,3 @@ async def test_foreign_clients_of_the_page_read(reader):
         assert await names["counting"](client, reader.ask_partner, scope) == 1
     await names["observed"](box.destination.api_key, box.url, reader.ask_partner, scope)
     assert box.log.tokens_minted == 3
-
-
-@pytest.mark.asyncio
-async def test_a_transport_of_ones_own_is_used(reader):
-    reader.is_the("source")
-    inquiry = reader.box.add_inquiry()
-    read = page_names(EMBEDDING)["on_your_transport"]
-    async with httpx.AsyncHTTPTransport() as transport:
-        assert (await read(transport, inquiry.id)).id == inquiry.id

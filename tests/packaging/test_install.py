@@ -58,7 +58,6 @@ def test_who_lacks_an_extra_is_told_which_one(environment):
     python = environment()
     for code, extra in (
         ("import persona_share.cli as c; c.main()", "persona-share[cli]"),
-        ("import persona_share as p; p.PersonaClient('k', http='httpx')", "[httpx]"),
         (
             f"{STORES}; stores.RedisStore('redis://127.0.0.1', plaintext=True)",
             "[redis]",

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from persona_share._protocol.file_urls import place_of
 from persona_share._protocol.http import Response
+from persona_share._protocol.urls import parse_file_url
 from persona_share._transport.files import NewFile
 from persona_share.errors import (
     AuthenticationError,
@@ -38,7 +38,7 @@ class Host:
         return [each.target for each in self.sender.requests]
 
     async def file_host(self, url):
-        return self.sender, place_of(url).target
+        return self.sender, parse_file_url(url).target
 
     async def new_file(self, path):
         return await NewFile.create(path)

@@ -41,4 +41,4 @@ def other_clients_take_our_parts(manager: ScopedTokenManager) -> None:
     """Nothing has to be cast where it is plugged in."""
     _ = ClientSession(middlewares=[ScopedTokens(manager, "inquiry.read:inq_1")])
     _ = httpx.AsyncClient(auth=ScopedAuth(manager, "inquiry.read:inq_1"))
-    _ = PersonaClient("x", http=httpx.AsyncHTTPTransport(), hooks=[Telemetry()])
+    _ = PersonaClient("x", hooks=[Telemetry()])

@@ -11,7 +11,8 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from persona_share._policy.retry import NO_SUCH_NAME
 from persona_share._protocol import body
-from persona_share._transport.faults import _BY_NAME, fault_of
+from persona_share._transport import http
+from persona_share._transport.failures import _BY_NAME, failure_of, kind_of
 from persona_share.errors import (
     ConnectError,
     ConnectionLostError,
@@ -33,7 +34,7 @@ def connector(kind, cause):
 
 @pytest.mark.parametrize("name", sorted(_BY_NAME))
 def test_every_name_of_the_table_is_the_name_of_an_exception(name):
-    known = [getattr(home, name, None) for home in (aiohttp, body, builtins)]
+    known = [getattr(home, name, None) for home in (aiohttp, body, http, builtins)]
     assert any(isinstance(each, type) for each in known)
 
 
@@ -111,19 +112,19 @@ CASES = [
 def test_each_exception_has_its_error_its_phase_and_whether_it_may_be_repeated(
     failure, expected
 ):
-    found = fault_of(failure)
-    assert (found.kind, found.phase, found.retryable) == expected
-    assert "CANARY" not in str(found.error("GET /x"))
+    found = kind_of(failure)
+    assert (found.error, found.phase, found.retryable) == expected
+    assert "CANARY" not in str(failure_of(failure, "host:1").as_error("GET /x"))
 
 
 def test_f3_a_name_that_does_not_exist_is_told_from_a_name_server_that_fails():
     unknown = socket.gaierror(socket.EAI_NONAME, "x")
     failing = socket.gaierror(socket.EAI_AGAIN, "x")
-    assert fault_of(connector(DNS, unknown)).reason == NO_SUCH_NAME
-    assert fault_of(connector(DNS, failing)).reason == "dns"
+    assert kind_of(connector(DNS, unknown)).reason == NO_SUCH_NAME
+    assert kind_of(connector(DNS, failing)).reason == "dns"
 
 
 def test_an_error_is_made_with_one_attempt_that_says_the_same():
-    error = fault_of(TimeoutError()).error("GET /x")
+    error = failure_of(TimeoutError(), "host:1").as_error("GET /x")
     assert error.phase is error.attempts[0].phase
     assert [attempt.reason for attempt in error.attempts] == ["timeout"]

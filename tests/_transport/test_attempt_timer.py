@@ -6,7 +6,7 @@ import time
 import attrs
 import pytest
 
-from persona_share._transport.watch import Watch
+from persona_share._transport.attempt_timer import AttemptTimer
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import Timeouts
 from tests.servers import (
@@ -96,11 +96,11 @@ async def test_a_loop_that_stood_still_is_not_the_servers_silence():
 
 @pytest.mark.asyncio
 async def test_nothing_is_looked_at_when_nothing_is_watched():
-    task, watch = asyncio.current_task(), Watch(WATCHFUL)
+    task, timer = asyncio.current_task(), AttemptTimer(WATCHFUL)
     assert task is not None
-    watch.begin(task).ended()
+    timer.start(task).finish()
     await asyncio.sleep(4 * TURN)  # noqa: TID251 — the loop's timers are its own
-    assert watch.looks == 1
+    assert timer.ticks == 1
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ async def test_nothing_is_looked_at_when_nothing_is_watched():
     ],
 )
 def test_only_an_attempt_that_has_time_is_watched(timeouts, left, suits):
-    assert Watch(timeouts).suits(a_request(), left) is suits
+    assert AttemptTimer(timeouts).suits(a_request(), left) is suits

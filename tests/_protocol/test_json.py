@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, strategies as st
 
-from persona_share._protocol.jsonsafe import NotJsonError, parse_json
+from persona_share._protocol.json import NotJsonError, dump_json, parse_json
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
@@ -82,6 +82,37 @@ def test_t19_anything_else_is_refused_without_repeating_it(body):
 def test_whatever_bytes_come_they_are_read_or_refused(body):
     with suppress(NotJsonError):
         parse_json(body)
+
+
+@given(
+    st.integers(-(10**40), 10**40),
+    st.text(st.characters(codec="ascii"), max_size=12),
+    st.sampled_from(["[{}]", '{{"a": {} }}', '{{"a":[1,{}],"b":"x"}}']),
+)
+def test_an_integer_is_exact_whatever_its_size(number, padding, shape):
+    text = json.dumps([padding]) + "\n"
+    document = parse_json(f"[{text},{shape.format(number)}]".encode())
+    assert document == [[padding], json.loads(shape.format(number))]
+    assert str(number) in dump_json(document).decode()
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**300])
+def test_the_integers_around_the_machine_s_limits_are_exact(number):
+    assert parse_json(b'{"n":%d}' % number) == {"n": number}
+    assert dump_json({"n": number}) == b'{"n":%d}' % number
+
+
+def test_digits_in_a_text_stay_a_text():
+    assert parse_json(b'["123456789012345678901234"]') == ["123456789012345678901234"]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), float("nan")])
+def test_only_json_is_written(value):
+    if value != value:  # noqa: PLR0124 - a NaN
+        assert dump_json(value) == b"null"
+        return
+    with pytest.raises(TypeError):
+        dump_json([value])
 
 
 def test_f42_a_byte_order_mark_is_tolerated():
