@@ -277,12 +277,12 @@ def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
 
 
 def partner_sender(
-    address: Address,
+    address: BaseURL,
     runtime: Runtime,
     *,
     proxy: str | Secret | None = None,
     ssl_context: ssl.SSLContext | None = None,
-) -> PooledSender:
+) -> AiohttpSender:
     """Return what sends to another organization, without any credential of Persona's."""
     return AiohttpSender(
         address, now=runtime.clock.now, proxy=proxy, ssl_context=ssl_context

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from persona_share._protocol.urls import Address, address_of
+from persona_share._protocol.urls import BaseURL, parse_base_url
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import MAX_ATOMS, Scope
@@ -34,14 +34,14 @@ _KEYS: Final = frozenset(
 )
 
 
-def web_address(url: str, what: str) -> Address:
+def web_address(url: str, what: str) -> BaseURL:
     """Return a checked https URL; plain http is accepted for loopback addresses only."""
     try:
         host = urlsplit(url).hostname or ""
     except (ValueError, AttributeError, TypeError):
         host = ""
     try:
-        return address_of(url, insecure_local=True, allowed_hosts=[host])
+        return parse_base_url(url, insecure_local=True, allowed_hosts=[host])
     except ConfigurationError as error:
         message = f"{what}: {error.what.replace('base_url', 'the URL')}"
         raise type(error)(message, advice="Use https://host/path.") from None

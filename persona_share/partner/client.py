@@ -66,7 +66,7 @@ class SignedPost:
     ) -> None:
         address = web_address(url, "url")
         self.client_id = checked_id(client_id, "client_id")
-        self.audience = address.base_url
+        self.audience = address.url
         self.origin = address.origin
         self._key = SigningKey(key)
         self._runtime = runtime

@@ -86,7 +86,7 @@ class CodeInbox:
             checked_id(source, "a source"): public_keys(keys)
             for source, keys in sources.items()
         }
-        self._url = web_address(url, "url").base_url
+        self._url = web_address(url, "url").url
         self._runtime = _runtime or default_runtime()
         self._store: Store = store or MemoryStore(runtime=self._runtime)
         self._is_open = False

@@ -237,7 +237,7 @@ class CodeIssuer:
         self._timeout = timeout
         self._runtime = client.context.runtime
         self._limit = CodesPerMinute(store, self._runtime)
-        self._url = None if url is None else web_address(url, "url").base_url
+        self._url = None if url is None else web_address(url, "url").url
         self.organization = organization
         self._key = None if key is None else SigningKey(key)
         self._tasks: set[asyncio.Task[Any]] = set()
