@@ -6,6 +6,7 @@ switch in `Switches`; failures are planned with `Faults`.
 """
 
 from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
 from persona_share.sandbox.sandbox import Sandbox, serve
 from persona_share.sandbox.state.log import Entry, Log
@@ -16,6 +17,7 @@ from persona_share.sandbox.state.records import ObjectRef
 __all__ = [
     "Entry",
     "Faults",
+    "Limits",
     "Log",
     "ObjectRef",
     "Organization",

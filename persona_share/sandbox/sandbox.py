@@ -1,13 +1,14 @@
 """`Sandbox`: a local Persona with two organizations on a real socket."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from persona_share.errors import ConfigurationError, NotOpenError
 from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
-from persona_share.sandbox.connect.connections import accept
+from persona_share.sandbox.connect.connections import accept, archive
 from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
 from persona_share.sandbox.http.hosts import (
     check_listening,
@@ -21,16 +22,26 @@ from persona_share.sandbox.http.server import Server
 from persona_share.sandbox.jsonapi.events import add_event
 from persona_share.sandbox.jsonapi.inflection import checked_inflection
 from persona_share.sandbox.oauth.client_credentials import check_public_key
-from persona_share.sandbox.resources.accounts import add_account
+from persona_share.sandbox.resources.accounts import (
+    USUAL as ACCOUNT_FIELDS,
+    add_account,
+)
 from persona_share.sandbox.resources.cases import add_case
 from persona_share.sandbox.resources.documents import add_document
-from persona_share.sandbox.resources.inquiries import add_inquiry
+from persona_share.sandbox.resources.inquiries import (
+    KINDS as INQUIRY_FIELDS,
+    add_inquiry,
+)
 from persona_share.sandbox.resources.inquiry_sessions import (
     add_device,
     add_inquiry_session,
 )
 from persona_share.sandbox.resources.reports import add_report
-from persona_share.sandbox.resources.transactions import add_transaction
+from persona_share.sandbox.resources.templates import add_template
+from persona_share.sandbox.resources.transactions import (
+    USUAL as TRANSACTION_FIELDS,
+    add_transaction,
+)
 from persona_share.sandbox.resources.verifications import add_verification
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.fake_people import fake_person
@@ -71,6 +82,7 @@ class Sandbox:
         latency: float = 0.0,
         host: str = "127.0.0.1",
         listen_anywhere: bool = False,
+        limits: Limits | None = None,
         _clock: Callable[[], float] | None = None,
     ) -> None:
         """Create both organizations; the server starts with ``async with``.
@@ -90,6 +102,7 @@ class Sandbox:
             code_lifetime=code_lifetime,
             rate_limit=rate_limit,
             latency=latency,
+            limits=limits or Limits(),
         )
         self.switches: Switches = state.switches
         self.faults: Faults = state.faults
@@ -162,6 +175,7 @@ class Sandbox:
         inquiries = [r.id for r in self._state.records if r.type == "inquiry"]
         return {
             "url": self.url,
+            "files_url": self.files_url,
             **{k: {"id": v.id, "api_key": v.api_key} for k, v in ends.items()},
             "inquiries": inquiries,
         }
@@ -310,6 +324,67 @@ class Sandbox:
         """
         return self._add(add_event, organization, attributes)
 
+    def add_inquiry_template(
+        self,
+        *,
+        fields: Mapping[str, str] | None = None,
+        organization: Organization | None = None,
+        **attributes: Any,
+    ) -> ObjectRef:
+        """Add an inquiry template; ``fields`` are kinds by field name.
+
+        Kinds are ``text``, ``date``, ``number``, ``boolean``, ``choices``,
+        ``multi_choices``, ``json``, ``generic``, ``government_id`` and ``selfie``. The
+        fields of the default template are declared unless ``fields`` is given.
+        """
+        kinds = INQUIRY_FIELDS if fields is None else fields
+        return self._add_template("inquiry-template", kinds, organization, attributes)
+
+    def add_account_type(
+        self,
+        *,
+        fields: Mapping[str, str] | None = None,
+        organization: Organization | None = None,
+        **attributes: Any,
+    ) -> ObjectRef:
+        """Add an account type; see `add_inquiry_template` for ``fields``."""
+        kinds = ACCOUNT_FIELDS if fields is None else fields
+        return self._add_template("account-type", kinds, organization, attributes)
+
+    def add_transaction_type(
+        self,
+        *,
+        fields: Mapping[str, str] | None = None,
+        organization: Organization | None = None,
+        **attributes: Any,
+    ) -> ObjectRef:
+        """Add a transaction type; see `add_inquiry_template` for ``fields``."""
+        kinds = TRANSACTION_FIELDS if fields is None else fields
+        return self._add_template("transaction-type", kinds, organization, attributes)
+
+    def add_case_template(
+        self,
+        *,
+        fields: Mapping[str, str] | None = None,
+        organization: Organization | None = None,
+        **attributes: Any,
+    ) -> ObjectRef:
+        """Add a case template; see `add_inquiry_template` for ``fields``."""
+        return self._add_template(
+            "case-template", fields or {}, organization, attributes
+        )
+
+    def _add_template(
+        self,
+        family: str,
+        fields: Mapping[str, str],
+        organization: Organization | None,
+        attributes: dict[str, Any],
+    ) -> ObjectRef:
+        owner = (organization or self.source).environment
+        record = add_template(self._state, owner, family, fields, attributes)
+        return ObjectRef(record.id, record.type)
+
     def populate(self, inquiries: int = 10) -> list[str]:
         """Add inquiries, each with an account and two verifications; return their ids."""
         return [self._add_person() for _ in range(inquiries)]
@@ -340,6 +415,14 @@ class Sandbox:
         """
         self._state.scheduler.run(self._state.runtime.now())
         accept(self._state, connection_id)
+
+    def archive_connection(self, connection_id: str) -> None:
+        """Archive a connection: from then on only its share tokens name it.
+
+        Raises:
+            ValueError: if there is no connection of this id.
+        """
+        archive(self._state, connection_id)
 
     def add_webhook(
         self,

@@ -8,6 +8,11 @@ from persona_share.sandbox.resources.verifications import SEGMENTS as VERIFICATI
 
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+#: The fields that the requests of these tests have.
+INQUIRY_FIELDS = {
+    name: "date" if name == "birthdate" else "text"
+    for name in ("name-first", "name-last", "birthdate")
+}
 PICTURE = {"data": "aGVsbG8=", "filename": "a.png"}
 
 
@@ -25,8 +30,13 @@ class Good:
 def filled(**options):
     """Answer a sandbox in which every operation finds something."""
     box = Sandbox(_clock=lambda: NOON, rate_limit=None, **options)
+    template = {"fields": INQUIRY_FIELDS, "version_id": "itmplv_1"}
+    box.add_inquiry_template(id="itmpl_1", **template)
+    box.add_account_type(id="acttp_1")
+    box.add_transaction_type(id="txntp_1")
     box.switches.accepts_after = 0
     box.switches.redemption_seconds = 0
+    box.switches.consolidate_status = 202  # the live service responds 200
     return box
 
 
@@ -48,7 +58,24 @@ def good_requests(box):
         **_reports(box),
         **_transactions(box),
         **_verifications(box),
+        **_templates(box),
         "GET /rate-limits": Good(),
+    }
+
+
+def _templates(box):
+    template = box.add_inquiry_template().id
+    return {
+        "GET /inquiry-templates": Good(),
+        "GET /inquiry-templates/{inquiry-template-id}": Good(template),
+        "GET /inquiry-template-versions": Good(
+            query=f"?filter[inquiry-template-id]={template}"
+        ),
+        "GET /account-types/{account-type-id}": Good(box.add_account_type().id),
+        "GET /transaction-types/{transaction-type-id}": Good(
+            box.add_transaction_type().id
+        ),
+        "GET /case-templates/{case-template-id}": Good(box.add_case_template().id),
     }
 
 
@@ -144,7 +171,7 @@ def _inquiries(box):
         "GET /inquiries": Good(query="?page[size]=3"),
         "POST /inquiries": Good(
             json=attributes(
-                inquiry_template_id="itmpl_1",
+                inquiry_template_id=box.add_inquiry_template().id,
                 reference_id="r",
                 fields={"name_first": "Ann"},
             )
@@ -242,7 +269,13 @@ def _transactions(box):
     relation = meta(relation_schema_key="parents", target_object_id=account)
     return {
         "GET /transactions": Good(query="?filter[identifier][key]=amount"),
-        "POST /transactions": Good(json=attributes(fields={"amount": 3}, tags=["a"])),
+        "POST /transactions": Good(
+            json=attributes(
+                transaction_type_id=box.add_transaction_type().id,
+                fields={"amount": 3},
+                reference_id="r",
+            )
+        ),
         f"DELETE {one}": Good(make()),
         f"GET {one}": Good(make(objects=[account]), query="?include=related-objects"),
         f"PATCH {one}": Good(make(), attributes(status="approved", label="good")),

@@ -87,6 +87,11 @@ class Raw:
         return (await self.exchange(await self.code(scope))).json["access-token"]
 
 
+def attributes(answer):
+    """Return the attributes of the object in a response."""
+    return answer.json["data"]["attributes"]
+
+
 def body(**attributes):
     """Answer a JSON body with these attributes."""
     return {"data": {"attributes": _kebab(attributes)}}

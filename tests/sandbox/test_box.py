@@ -43,6 +43,7 @@ async def test_it_describes_itself_as_json(box):
 
     assert facts == {
         "url": box.url,
+        "files_url": box.files_url,
         "source": {"id": box.source.id, "api_key": box.source.api_key},
         "destination": {"id": box.destination.id, "api_key": box.destination.api_key},
         "inquiries": ids,

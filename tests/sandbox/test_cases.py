@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.sandbox.raw import body, meta
-
-
-def attributes(answer):
-    return answer.json["data"]["attributes"]
+from tests.sandbox.raw import attributes, body, meta
 
 
 def relationships(answer):

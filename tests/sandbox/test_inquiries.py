@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.sandbox.raw import body, meta
-
-
-def attributes(answer):
-    return answer.json["data"]["attributes"]
+from tests.sandbox.raw import attributes, body, meta
 
 
 async def events(raw, object_id):
@@ -17,6 +13,8 @@ async def events(raw, object_id):
 @pytest.mark.asyncio
 async def test_an_inquiry_is_made_with_what_is_known(box, raw):
     account = box.add_account().id
+    fields = {"name-first": "text", "name-last": "text", "shoe-size": "number"}
+    box.add_inquiry_template(id="itmpl_1", fields=fields)
 
     made = await raw.post(
         "/inquiries",
@@ -212,7 +210,7 @@ async def test_an_inquiry_ends_with_its_sessions_and_begins_again(box, raw):
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("status", "act"),
-    [("completed", "resume"), ("created", "resume"), ("approved", "expire")],
+    [("completed", "resume"), ("approved", "approve"), ("approved", "expire")],
 )
 async def test_what_the_state_does_not_allow_is_a_conflict(box, raw, status, act):
     inquiry = box.add_inquiry(status=status).id

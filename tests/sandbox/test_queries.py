@@ -15,7 +15,7 @@ from persona_share.sandbox.http.routes import ROUTES, served_operations
         "/inquiries?fields=status",
         "/inquiries?fields[]=status",
         "/inquiries?fields[a][b]=status",
-        "/inquiry-sessions?page[size]=1",
+        "/devices?page[size]=1",
         "/events?filter[color]=red",
         "/rate-limits?include=x",
         "/inquiries?filter[created-at-start]=yesterday",

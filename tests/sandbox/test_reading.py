@@ -138,6 +138,8 @@ async def test_before_2025_10_27_fields_are_inflected_and_kin_comes_along(box, r
     assert {item["type"] for item in document["included"]} == {
         "account",
         "inquiry-session",
+        "inquiry-template",
+        "inquiry-template-version",
         "verification/government-id",
         "verification/selfie",
     }

@@ -117,9 +117,10 @@ async def test_a_verification_hydrates_nothing(box, raw):
 @pytest.mark.asyncio
 async def test_hydration_fills_equal_names_and_then_what_is_mapped(box, raw):
     source = box.add_account(fields={"membership": "gold", "phone_number": "+1"}).id
-    made = await raw.post(
-        "/inquiries", box.destination.api_key, json=body(fields={"level": "none"})
-    )
+    fields = {"level": "text", "phone-number": "text"}
+    box.add_inquiry_template(id="itmpl_1", fields=fields, organization=box.destination)
+    given = body(inquiry_template_id="itmpl_1", fields={"level": "none"})
+    made = await raw.post("/inquiries", box.destination.api_key, json=given)
     target = made.json["data"]["id"]
     token = await shared(raw, source)
 

@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.sandbox.raw import body, meta
-
-
-def attributes(answer):
-    return answer.json["data"]["attributes"]
+from tests.sandbox.raw import attributes, body, meta
 
 
 def relationships(answer):
@@ -15,6 +11,7 @@ def relationships(answer):
 
 @pytest.mark.asyncio
 async def test_a_transaction_is_made_changed_labelled_and_related(box, raw):
+    box.add_transaction_type(id="txntp_1")
     made = await raw.post(
         "/transactions",
         json=body(
@@ -49,6 +46,7 @@ async def test_a_transaction_is_made_changed_labelled_and_related(box, raw):
 @pytest.mark.asyncio
 async def test_transactions_are_filtered_by_reference_type_and_identifier(box, raw):
     box.add_transaction()
+    box.add_transaction_type(id="txntp_1", fields={"iban": "text"})
     made = await raw.post(
         "/transactions",
         json=body(

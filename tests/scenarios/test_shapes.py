@@ -61,8 +61,10 @@ async def test_fields_shape_what_is_included_and_what_is_listed(journey):
 
 @pytest.mark.asyncio
 async def test_field_keys_come_back_as_they_were_written(journey):
+    kind = journey.box.add_transaction_type().id
     made = await journey.source.transactions.create(
-        fields={"some_key": "a", "someKey": "b", "some-key-2": 3}
+        transaction_type_id=kind,
+        fields={"some_key": "a", "someKey": "b", "some-key-2": 3},
     )
 
     assert {"some_key", "someKey", "some-key-2"} <= set(made.values)

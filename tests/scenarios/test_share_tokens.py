@@ -49,7 +49,12 @@ async def test_an_inquiry_is_cloned_with_its_verifications(journey):
 @pytest.mark.asyncio
 async def test_an_existing_inquiry_is_filled_with_mapped_fields_and_run(journey):
     account = journey.box.add_account(fields={"membership": "gold"})
-    target = await journey.destination.inquiries.create(fields={"level": "none"})
+    template = journey.box.add_inquiry_template(
+        organization=journey.box.destination, fields={"level": "text"}
+    )
+    target = await journey.destination.inquiries.create(
+        inquiry_template_id=template.id, fields={"level": "none"}
+    )
     token = await offered(journey, account.id)
 
     redeeming = await journey.destination.share_tokens.redeem(

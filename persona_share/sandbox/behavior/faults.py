@@ -15,6 +15,9 @@ from persona_share.sandbox.runtime import Random
 
 #: The one operation of the file server, in faults and in the log.
 FILE_OPERATION: Final = "GET (file)"
+#: A webhook delivery, in faults and in the log.
+WEBHOOK_OPERATION: Final = "POST (webhook)"
+_OTHER_OPERATIONS: Final = frozenset({"*", FILE_OPERATION, WEBHOOK_OPERATION})
 
 
 class Effect(Enum):
@@ -30,6 +33,7 @@ class Effect(Enum):
     TRUNCATE = "send half of the body"
     OVERSIZE = "send more bytes than announced"
     FAIL_REDEMPTION = "fail a redemption"
+    REAL_PAYLOAD = "send a document as irregular as real ones"
 
 
 @attrs.define(eq=False)
@@ -142,6 +146,14 @@ class Faults:
         """Fail the next redemption with this ``failure-reason``."""
         self._plan(Fault(Effect.FAIL_REDEMPTION, "*", times, reason=reason))
 
+    def real_payload(self, operation: str, times: int | None = 1) -> None:
+        """Send a document with the irregularities of real ones.
+
+        Dates that are null become empty strings, and an included object has no id. The
+        operation may be ``"POST (webhook)"``, a webhook delivery.
+        """
+        self._plan(Fault(Effect.REAL_PAYLOAD, operation, times))
+
     def random(
         self,
         rate: float,
@@ -207,9 +219,28 @@ class Faults:
 
     def _check(self, operation: str) -> None:
         """Refuse an operation that is not served: its fault would never happen."""
-        if operation not in {"*", FILE_OPERATION} and operation not in self._operations:
+        if operation not in _OTHER_OPERATIONS and operation not in self._operations:
             message = f"the sandbox serves no operation {operation!r}"
             raise ValueError(message)
+
+
+def real_payload(document: Any) -> Any:
+    """Return a document with the irregularities of `Faults.real_payload`."""
+    if not isinstance(document, dict) or "data" not in document:
+        return document
+    document = {name: _with_empty_dates(each) for name, each in document.items()}
+    included = document.get("included") or [{"type": "verification/government-id"}]
+    nameless = {k: v for k, v in included[0].items() if k != "id"}
+    return {**document, "included": [*document.get("included", ()), nameless]}
+
+
+def _with_empty_dates(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {k: _with_empty_dates(each, k) for k, each in value.items()}
+    if isinstance(value, list):
+        return [_with_empty_dates(each, name) for each in value]
+    dated = name.endswith(("-at", "_at", "At", "date", "Date"))
+    return "" if value is None and dated else value
 
 
 def fault_of(kind: str | int) -> Fault:

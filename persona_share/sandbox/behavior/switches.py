@@ -190,6 +190,12 @@ class Switches:
     # ── Requests ────────────────────────────────────────────────────────────────
     #: Whether an undocumented parameter or attribute gives 400.
     refuses_unknown: bool = True
+    #: Whether a 400 points to the attribute at fault in ``source.pointer``.
+    error_pointers: bool = False
+    #: Status for an API key without the permission, but for inquiry templates.
+    missing_permission_status: Literal[401, 403] = 403
+    #: Status for an API key without the permission for inquiry templates.
+    template_permission_status: Literal[401, 403] = 401
 
     # ── Objects ─────────────────────────────────────────────────────────────────
     #: False requires separate scope pairs for inquiry sessions and devices.
@@ -202,6 +208,14 @@ class Switches:
     state_conflict_status: Literal[409, 422] = 409
     #: Status for an id in a body that names nothing.
     unknown_reference_status: Literal[404, 422] = 422
+    #: Whether a new inquiry may only have fields that its template declares.
+    creation_checks_fields: bool = True
+    #: Whether accounts, transactions and cases may only have declared fields.
+    others_check_fields: bool = False
+    #: Whether tags of other objects than inquiries and accounts become upper case.
+    other_tags_in_capitals: bool = False
+    #: The status of a successful consolidation: 200 was seen, 202 is documented.
+    consolidate_status: Literal[200, 202] = 200
     #: Whether an inquiry may be decided before it is completed.
     decides_unfinished: bool = True
     #: Seconds until a requested report is ready.

@@ -18,7 +18,7 @@ from persona_share.sandbox.jsonapi.update import NOTHING, attributes_of
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.records import Json, Record
 from persona_share.sandbox.state.requests import Caller, Request
-from persona_share.sandbox.state.sharing import Connection
+from persona_share.sandbox.state.sharing import ARCHIVED, Connection
 from persona_share.sandbox.state.state import State
 
 
@@ -53,7 +53,7 @@ def create(state: State, request: Request) -> Response:
     mine = request.caller.organization_id
     if state.switches.one_connection_per_destination and any(
         (each.source_id, each.destination_id) == (mine, partner)
-        and each.status != "inactive"
+        and each.status not in {"inactive", ARCHIVED}
         for each in state.sharing.connections.values()
     ):
         raise ApiError(409, "Resource already exists as an active resource")
@@ -66,7 +66,7 @@ def create(state: State, request: Request) -> Response:
         created_at=now,
         updated_at=now,
     )
-    state.sharing.connections[connection.id] = connection
+    state.sharing.add_connection(connection)
     view = view_of(connection, request.caller)
     _schedule_acceptance(state, connection)
     return render_one(state, view, request, status=201)
@@ -118,6 +118,20 @@ def accept(state: State, connection_id: str, at: float | None = None) -> None:
     connection.updated_at = state.runtime.now() if at is None else at
 
 
+def archive(state: State, connection_id: str) -> None:
+    """Archive a connection: only its share tokens name it from then on.
+
+    Raises:
+        ValueError: if there is no connection of this id.
+    """
+    connection = state.sharing.connections.get(connection_id)
+    if connection is None:
+        message = "there is no connection of this id"
+        raise ValueError(message)
+    connection.status = ARCHIVED
+    connection.updated_at = state.runtime.now()
+
+
 def view_of(connection: Connection, caller: Caller) -> Record:
     """Return a connection as an object."""
     attributes: Json = {
@@ -151,7 +165,11 @@ def creator_relationship(caller: Caller) -> Json:
 def _requested_connection(state: State, request: Request) -> Connection:
     require_connect_access(state, request.caller)
     connection = state.sharing.connections.get(request.object_id or "")
-    if connection is None or not connection.concerns(request.caller):
+    if (
+        connection is None
+        or connection.status == ARCHIVED
+        or not connection.concerns(request.caller)
+    ):
         raise ApiError(404)
     return connection
 

@@ -172,8 +172,8 @@ def clone(state: State, source: Record, owner: Environment) -> Record:
         verification = state.records.get(relationship_to["id"])
         if verification is not None and verification.type in CLONEABLE:
             copied = _copied(state, verification, owner)
-            copied.relationships["inquiry"] = {"data": made.name}
-            made.relationships["verifications"]["data"].append(copied.name)
+            copied.relationships["inquiry"] = {"data": made.identifier}
+            made.relationships["verifications"]["data"].append(copied.identifier)
     return made
 
 

@@ -26,7 +26,7 @@ from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import PERMISSIONS_OF, Json, Record
 from persona_share.sandbox.state.requests import Caller, Request
-from persona_share.sandbox.state.sharing import Connection, ShareToken
+from persona_share.sandbox.state.sharing import ARCHIVED, Connection, ShareToken
 from persona_share.sandbox.state.state import State
 
 
@@ -167,7 +167,7 @@ def create(state: State, request: Request) -> Response:
     seconds = given.get("expires-in-seconds", 86_400 if closed_beta else DEFAULT)
     if not SHORTEST <= seconds <= LONGEST:
         limits = f"must be between {SHORTEST} and {LONGEST}"
-        raise _error_response(state, f"data.attributes.expires_in_seconds {limits}")
+        raise _creation_error(state, f"data.attributes.expires_in_seconds {limits}")
     now = state.runtime.now()
     token = ShareToken(
         id=state.runtime.new_id("cnst"),
@@ -178,7 +178,7 @@ def create(state: State, request: Request) -> Response:
         updated_at=now,
         expires_at=now + seconds,
     )
-    state.sharing.share_tokens[token.id] = token
+    state.sharing.add_share_token(token)
     state.scheduler.at(token.expires_at, lambda due: _expire_at(token, due))
     emit_share_token_events(state, token, "created", now)
     view = view_of(state, token, request.caller)
@@ -237,14 +237,19 @@ def _expire_at(token: ShareToken, due: float) -> None:
         token.status, token.updated_at, token.expires_at = "expired", due, due
 
 
+_NO_CONNECTION: Final = "data.attributes.connection_id is not found"
+
+
 def _connection(state: State, request: Request, given: Json) -> Connection:
     connection_id: str = given.get("connection-id") or given.get("bridge-id") or ""
     connection = state.sharing.connections.get(connection_id)
     if connection is None or connection.source_id != request.caller.organization_id:
-        raise _error_response(state, "data.attributes.connection_id is not found")
+        raise _creation_error(state, _NO_CONNECTION)
     pending = connection.status == "pending" and state.switches.shares_on_pending
     if connection.status != "active" and not pending:
-        raise _error_response(state, f"the connection is {connection.status}")
+        archived = connection.status == ARCHIVED
+        why = _NO_CONNECTION if archived else f"the connection is {connection.status}"
+        raise _creation_error(state, why)
     return connection
 
 
@@ -253,37 +258,44 @@ def _source(state: State, request: Request, source_id: str) -> Record:
         source = state.records.owned(family, source_id, request.caller.environment)
         if source is not None:
             return source
-    raise _error_response(state, "data.attributes.source_id is not found")
+    raise _creation_error(state, "data.attributes.source_id is not found")
 
 
-def _error_response(state: State, details: str) -> ApiError:
+def _creation_error(state: State, details: str) -> ApiError:
     return ApiError(state.switches.share_refusal_status, details)
 
 
-#: Sources that have a shape of their own.
+_PREVIEWED_VERIFICATIONS: Final = (
+    "verification/business-website",
+    "verification/database",
+    "verification/database-business",
+    "verification/database-tin",
+    "verification/database-uk-dvla",
+    "verification/email-address",
+    "verification/phone-number",
+)
+#: Sources with a documented preview.
 _SOURCES: Final = frozenset(
     {
         "inquiry",
         "account",
         "transaction",
-        "verification/database",
-        "verification/phone-number",
-        "verification/email-address",
+        "report/adverse-media",
+        "report/watchlist",
+        *_PREVIEWED_VERIFICATIONS,
     }
 )
-#: What stands beside an inquiry.
+#: The types of related objects in the preview of an inquiry.
 _RELATED: Final = frozenset(
     {
         "account",
-        "verification/database",
-        "verification/phone-number",
-        "verification/email-address",
+        *_PREVIEWED_VERIFICATIONS,
         "verification/government-id",
         "verification/selfie",
         "verification/document",
     }
 )
-#: Attributes and fields whose value is shown; of all others, just their presence.
+#: Attributes and fields whose value is visible; of others, only their presence.
 _OPEN: Final = frozenset(
     {"status", "name", "name-first", "name-middle", "name-last", "country", "amount"}
 )

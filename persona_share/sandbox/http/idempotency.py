@@ -33,9 +33,10 @@ class _StoredOutcome:
 class Idempotency:
     """Outcomes by caller and key."""
 
-    def __init__(self, runtime: Runtime, switches: Switches) -> None:
+    def __init__(self, runtime: Runtime, switches: Switches, limit: int) -> None:
         self._runtime = runtime
         self._switches = switches
+        self._limit = limit
         self._outcomes: dict[Key, _StoredOutcome] = {}
 
     def would_replay(self, request: Request) -> bool:
@@ -79,11 +80,17 @@ class Idempotency:
             response = await act()
             if self._is_stored(response.status):
                 outcome.response = response
+                self._drop_oldest()
         finally:
             if outcome.response is None:
                 self._outcomes.pop(key, None)
             outcome.done.set()
         return response
+
+    def _drop_oldest(self) -> None:
+        if len(self._outcomes) > self._limit:
+            stored = (k for k, v in self._outcomes.items() if v.response is not None)
+            self._outcomes.pop(next(stored))
 
     def _is_stored(self, status: int) -> bool:
         if status in NEVER_STORED:

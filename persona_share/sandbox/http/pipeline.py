@@ -9,8 +9,9 @@ from http import HTTPStatus
 from typing import Final
 
 import attrs
+import orjson
 
-from persona_share.sandbox.behavior.faults import Effect, RequestFaults
+from persona_share.sandbox.behavior.faults import Effect, RequestFaults, real_payload
 from persona_share.sandbox.http.authentication import authenticate
 from persona_share.sandbox.http.idempotency import Idempotency
 from persona_share.sandbox.jsonapi.inflection import (
@@ -45,7 +46,9 @@ class Pipeline:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._idempotency = Idempotency(state.runtime, state.switches)
+        self._idempotency = Idempotency(
+            state.runtime, state.switches, state.limits.idempotency_keys
+        )
 
     async def answer(
         self, request: Request, handler: Handler | None
@@ -62,6 +65,9 @@ class Pipeline:
             self._log(request)
             raise ConnectionCut
         response, headers = await self._process(request, handler, faults_now)
+        if faults_now.take(Effect.REAL_PAYLOAD):
+            document = real_payload(orjson.loads(response.body))
+            response = attrs.evolve(response, body=orjson.dumps(document))
         if faults_now.take(Effect.HANG_ACTED):
             await self._state.faults.wait_for_release()
         if faults_now.take(Effect.LOSE_ANSWER):
@@ -83,7 +89,7 @@ class Pipeline:
             self._apply_headers(request)
             response = await self._respond(request, handler, faults_now)
         except ApiError as error:
-            response = _error_response(error)
+            response = self._error_response(error)
         return response, response_headers(self._state, request, response, window)
 
     async def _respond(
@@ -118,12 +124,15 @@ class Pipeline:
         try:
             return (handler or not_found)(self._state, request)
         except ApiError as error:
-            return _error_response(error)
+            return self._error_response(error)
         except Exception as crash:  # noqa: BLE001 - it is kept, and told as a 500
             self._state.log.crashes.append(crash)
-            return _error_response(
+            return self._error_response(
                 ApiError(500, type(crash).__name__, title="Sandbox crash")
             )
+
+    def _error_response(self, error: ApiError) -> Response:
+        return error.response(with_pointer=self._state.switches.error_pointers)
 
     def _count_request(self, request: Request) -> Window:
         caller, switches = request.caller, self._state.switches
@@ -180,10 +189,6 @@ def _key_window(key: ApiKey, limit_of_all: int | None) -> list[Window]:
     limit = key.own_limit if key.own_limit is not None else limit_of_all
     key.window.limit = limit
     return [] if limit is None else [key.window]
-
-
-def _error_response(error: ApiError) -> Response:
-    return Response(error.status, error.response().body, error.headers)
 
 
 SANDBOX_HEADERS: Final = {"Persona-Sandbox": "persona_share"}

@@ -18,6 +18,7 @@ from persona_share.sandbox.resources import (
     inquiries,
     inquiry_sessions,
     reports,
+    templates,
     transactions,
     verifications,
 )
@@ -38,6 +39,7 @@ ROUTES: Final[Routes] = {
     **cases.ROUTES,
     **documents.ROUTES,
     **events.ROUTES,
+    **templates.ROUTES,
 }
 
 

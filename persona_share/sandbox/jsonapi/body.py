@@ -118,8 +118,14 @@ def read_body(request: Request, shape: Shape, switches: Switches) -> Json:
             document = orjson.loads(request.body)
         except orjson.JSONDecodeError:
             raise ApiError(400, "the body is not JSON") from None
+    if document is None and isinstance(shape, Mapping) and not _required(shape):
+        document = {}  # some clients send null for no body
     validated: Json = _validated(document, shape, (), closed=switches.refuses_unknown)
     return validated
+
+
+def _required(shape: Mapping[str, Shape]) -> bool:
+    return any(name.endswith("*") for name in shape)
 
 
 def _validated(value: Any, shape: Shape, path: tuple[str, ...], *, closed: bool) -> Any:
@@ -153,7 +159,10 @@ def _object(
                 given.pop(name), inner, (*path, name), closed=closed
             )
         elif starred != name:
-            raise ApiError(400, f"{_dotted((*path, name))} is missing")
+            missing = (*path, name)
+            raise ApiError(
+                400, f"{_dotted(missing)} is missing", pointer=_pointer(missing)
+            )
     if given and closed:
         # Their names are not repeated: a careless client may have sent a secret.
         raise ApiError(400, "an attribute was sent that is not permitted here")
@@ -183,7 +192,12 @@ def _is_shallow(value: Any, levels: int) -> bool:
 
 
 def _type_error(path: tuple[str, ...], word: str) -> ApiError:
-    return ApiError(400, f"{_dotted(path) or 'the body'} must be {word}")
+    details = f"{_dotted(path) or 'the body'} must be {word}"
+    return ApiError(400, details, pointer=_pointer(path))
+
+
+def _pointer(path: tuple[str, ...]) -> str:
+    return "".join(f"/{name}" for name in path)
 
 
 def _dotted(path: tuple[str, ...]) -> str:

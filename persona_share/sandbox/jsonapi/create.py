@@ -1,6 +1,6 @@
 """What the making of every kind of object has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,6 +41,12 @@ def timestamp_in(state: State, seconds: float) -> str:
 def relationship(object_type: str, object_id: str) -> Json:
     """Return a relationship to one object that is not kept here."""
     return {"data": {"type": object_type, "id": object_id}}
+
+
+def stored_tags(state: State, family: str, tags: Iterable[str]) -> list[str]:
+    """Return tags as they are stored: in capitals, as the live service does."""
+    capitals = family in {"inquiry", "account"} or state.switches.other_tags_in_capitals
+    return list(dict.fromkeys(tag.upper() if capitals else tag for tag in tags))
 
 
 def kebab_keys(attributes: Mapping[str, Any]) -> Json:

@@ -20,23 +20,25 @@ def emit(state: State, record: Record, name: str, at: float | None = None) -> Ob
 def add_event(
     state: State, owner: Environment, attributes: dict[str, Any]
 ) -> ObjectRef:
-    """Create an event; ``object=`` names the object that it is about.
+    """Create an event; ``object=`` is the id of its subject.
+
+    ``payload=`` is any JSON, as custom events have it.
 
     Raises:
-        ValueError: where the owner has no such object.
+        ValueError: if the owner has no such object.
     """
     given = kebab_keys(attributes)
     object_id, name = given.pop("object", None), given.pop("name", "inquiry.completed")
     event_id = given.pop("id", None)
-    payload: Json = given.pop("payload", {})
+    subject = {"data": {"type": name.partition(".")[0], "id": "unknown"}}
+    payload: Any = given.pop("payload", subject)
     if object_id is not None:
         record = state.records.get(object_id)
         if record is None or record.owner is not owner:
-            message = "there is no object of this id to tell of"
+            message = "there is no object of this id for an event"
             raise ValueError(message)
         resource = orjson.loads(orjson.dumps(resource_object(state, record)))
         payload = {"data": resource}
-    payload = payload or {"data": {"type": name.partition(".")[0], "id": "unknown"}}
     return _made(state, owner, name, payload, None, event_id=event_id, more=given)
 
 
@@ -44,7 +46,7 @@ def _made(
     state: State,
     owner: Environment,
     name: str,
-    payload: Json,
+    payload: Any,
     at: float | None,
     *,
     event_id: str | None = None,

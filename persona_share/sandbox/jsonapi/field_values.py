@@ -11,28 +11,40 @@ from persona_share.sandbox.state.records import Json
 from persona_share.sandbox.state.state import State
 
 
-_WORDS: Final = {bool: "boolean", int: "number", float: "number", list: "array"}
-#: The kinds of a usual field: ``text`` and ``date`` hold text or null, ``bag`` a few
-#: texts by name, ``rows`` a list of such, ``file`` bytes in base64.
+_TYPES: Final = {bool: "boolean", int: "number", float: "number", list: "array"}
+#: The kinds of fields by name: ``text`` and ``date`` hold a string or null, ``bag``
+#: strings by name, ``rows`` a list of bags, ``file`` bytes in base64; the others are
+#: named as in the API.
 Kinds = Mapping[str, str]
 
 
-def field_values(state: State, fields: Mapping[str, Any], usual: Kinds) -> Json:
-    """Return fields with their types; the usual ones are checked and spelled right.
+def field_values(
+    state: State,
+    fields: Mapping[str, Any],
+    kinds: Kinds,
+    *,
+    declared_only: bool = False,
+) -> Json:
+    """Return fields with their types, spelled as they are declared.
 
     Raises:
-        ApiError: 400 where a usual field has another type of value.
+        ApiError: 400 for a value of another type than declared, and with
+            ``declared_only`` for a field that is not declared.
     """
-    spelled = {kebab(name): name for name in usual}
+    spelled = {kebab(name): name for name in kinds}
     made: Json = {}
     for name, value in fields.items():
         known = spelled.get(kebab(name))
+        if known is None and declared_only:
+            # The name is not repeated: it may be a misplaced secret.
+            details = "data.attributes.fields has a field that is not declared"
+            raise ApiError(400, details, pointer="/data/attributes/fields")
         if known is None:
-            made[name] = {"type": _WORDS.get(type(value), "string"), "value": value}
+            made[name] = {"type": _TYPES.get(type(value), "string"), "value": value}
             if isinstance(value, dict):
                 made[name]["type"] = "hash"
         else:
-            made[known] = _USUAL[usual[known]](state, known, value)
+            made[known] = _READERS[kinds[known]](state, known, value)
     return made
 
 
@@ -99,10 +111,53 @@ def _checked(name: str, value: Any) -> str | None:
 
 
 def _type_error(name: str, word: str) -> ApiError:
-    return ApiError(400, f"data.attributes.fields.{kebab(name)} must be {word}")
+    pointer = f"/data/attributes/fields/{name}"
+    details = f"data.attributes.fields.{kebab(name)} must be {word}"
+    return ApiError(400, details, pointer=pointer)
 
 
-_USUAL: Final[Mapping[str, Callable[[State, str, Any], Json]]] = {
+def _plain(kind: str, word: str, *types: type) -> "_Reader":
+    """Return the reader of values of some JSON types, or null."""
+
+    def read(_state: State, name: str, value: Any) -> Json:
+        truth = isinstance(value, bool) and bool not in types
+        if value is not None and (truth or not isinstance(value, types)):
+            raise _type_error(name, word)
+        return {"type": kind, "value": value}
+
+    return read
+
+
+def _multi_choices(_state: State, name: str, value: Any) -> Json:
+    strings = isinstance(value, list) and all(isinstance(e, str) for e in value)
+    if value is not None and not strings:
+        raise _type_error(name, "an array of strings")
+    return {"type": "multi_choices", "value": value}
+
+
+def _document(kind: str) -> "_Reader":
+    """Return the reader of references to documents."""
+
+    def read(_state: State, name: str, value: Any) -> Json:
+        if value is not None and not (
+            isinstance(value, dict) and value.keys() == {"id", "type"}
+        ):
+            raise _type_error(name, "an object with id and type")
+        return {"type": kind, "value": value}
+
+    return read
+
+
+_Reader = Callable[[State, str, Any], Json]
+_READERS: Final[Mapping[str, _Reader]] = {
+    "boolean": _plain("boolean", "a boolean", bool),
+    "choices": _plain("choices", "a string", str),
+    "generic": _document("generic"),
+    "government_id": _document("government_id"),
+    "json": _plain("json", "JSON", dict, list, str, int, float, bool),
+    "multi_choices": _multi_choices,
+    "number": _plain("number", "a number", int, float),
+    "selfie": _document("selfie"),
     "text": _text,
     "date": _date,
     "bag": _bag,

@@ -62,8 +62,11 @@ def _walk(
         return value
     if fields_stay and path[-2:] == ("attributes", "fields"):
         return value
+    custom = str(value.get("name", "")).startswith("custom.")
     return {
-        casing(key): _walk(each, casing, fields_stay=fields_stay, path=(*path, key))
+        casing(key): each
+        if custom and key == "payload"  # the payload of a custom event is any JSON
+        else _walk(each, casing, fields_stay=fields_stay, path=(*path, key))
         for key, each in value.items()
     }
 
@@ -72,7 +75,11 @@ _VERSION: Final = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 
 
 def checked_version(text: str) -> str:
-    """Return the version; any date will do, as Persona adds some every year."""
-    if not _VERSION.fullmatch(text):
+    """Return the version; any date is accepted, as Persona adds some every year.
+
+    A header that was sent twice with the same date is accepted too.
+    """
+    first, *others = (part.strip() for part in text.split(","))
+    if not _VERSION.fullmatch(first) or any(each != first for each in others):
         raise ApiError(400, "Persona-Version must be a date")
-    return text
+    return first

@@ -5,6 +5,7 @@ from typing import Final
 import attrs
 
 from persona_share.sandbox.jsonapi.body import STRING, STRINGS, Shape
+from persona_share.sandbox.jsonapi.create import stored_tags
 from persona_share.sandbox.jsonapi.read import Handler
 from persona_share.sandbox.jsonapi.redact import redact_handler
 from persona_share.sandbox.jsonapi.update import Change, meta_of, update_handler
@@ -56,25 +57,27 @@ def tag_routes(family: str, template: str, *ids: str) -> Routes:
     }
 
 
-def _add_tag(_state: State, record: Record, body: Json) -> None:
-    tags, tag = record.attributes["tags"], _requested_tag(body)
+def _add_tag(state: State, record: Record, body: Json) -> None:
+    tags = record.attributes["tags"]
+    (tag,) = stored_tags(state, record.family, [_requested_tag(body)])
     if tag not in tags:
         tags.append(tag)
 
 
-def _remove_tag(_state: State, record: Record, body: Json) -> None:
-    tags, tag = record.attributes["tags"], _requested_tag(body)
+def _remove_tag(state: State, record: Record, body: Json) -> None:
+    tags = record.attributes["tags"]
+    (tag,) = stored_tags(state, record.family, [_requested_tag(body)])
     if tag not in tags:
         raise ApiError(404, "meta.tag_name is not found")
     tags.remove(tag)
 
 
-def _set_tags(_state: State, record: Record, body: Json) -> None:
+def _set_tags(state: State, record: Record, body: Json) -> None:
     meta = meta_of(body)
     if not meta:
         raise ApiError(400, "meta.tag_name is missing")
     names = [*meta.get("tag-name", ()), *meta.get("tag-id", ())]
-    record.attributes["tags"] = list(dict.fromkeys(names))
+    record.attributes["tags"] = stored_tags(state, record.family, names)
 
 
 def _requested_tag(body: Json) -> str:

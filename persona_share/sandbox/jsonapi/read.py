@@ -1,6 +1,7 @@
 """The retrieve and list operations, which are alike for every kind of object."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal
 
 from persona_share.model.ids import is_id
 from persona_share.sandbox.jsonapi.query import (
@@ -13,13 +14,11 @@ from persona_share.sandbox.jsonapi.query import (
     requested_filters,
 )
 from persona_share.sandbox.jsonapi.rendering import (
-    json_response,
     render_many,
     render_one,
 )
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.fake_people import pdf_document
-from persona_share.sandbox.state.rate_limits import WINDOW
 from persona_share.sandbox.state.records import Record
 from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import PREFIX, State
@@ -67,15 +66,22 @@ def list_handler(
     filters: Mapping[str, Test],
     *,
     required: Collection[str] = (),
-    paged: bool = True,
+    paged: Literal["always", "on_request", "never"] = "always",
 ) -> Handler:
     """Return the handler that lists a family, by pages where the API has them."""
+    families = {
+        "always": MANY,
+        "on_request": frozenset({"filter", "page"}),
+        "never": frozenset({"filter"}),
+    }[paged]
 
     def listed(state: State, request: Request) -> Response:
-        check_query(state, request, MANY if paged else {"filter"}, filters)
+        check_query(state, request, families, filters)
         tests = requested_filters(request, filters, required)
         found = state.records.listed(family, request.caller)
-        return paged_response(state, request, found, tests, whole=not paged)
+        asked = any(name.startswith("page[") for name, _ in request.query)
+        whole = paged == "never" or (paged == "on_request" and not asked)
+        return paged_response(state, request, found, tests, whole=whole)
 
     return listed
 
@@ -105,27 +111,6 @@ def not_found(_state: State, _request: Request) -> Response:
 def method_not_allowed(_state: State, _request: Request) -> Response:
     """Return a path that other methods have operations for (RFC 9110, 15.5.6)."""
     raise ApiError(405)
-
-
-def rate_limits(state: State, request: Request) -> Response:
-    """Tell what is left of the caller's limits."""
-    check_query(state, request, ())
-    caller, now = request.caller, state.runtime.now()
-    windows = [caller.rate_limited.window]
-    if caller.key is not None and caller.key.window.limit is not None:
-        windows.append(caller.key.window)
-    data = [
-        {
-            "type": "rate-limit/api",
-            "attributes": {
-                "limit": window.announced,
-                "remaining": window.remaining,
-                "seconds-to-reset": int(min(WINDOW, window.resets_in(now))),
-            },
-        }
-        for window in windows
-    ]
-    return json_response({"data": data}, request)
 
 
 def print_handler(family: str) -> Handler:

@@ -29,7 +29,7 @@ def update_handler(
     shape: Shape = NOTHING,
     *,
     event: str | None = None,
-    status: int = 200,
+    status: int | Callable[[State], int] = 200,
     object_type: str | None = None,
 ) -> Handler:
     """Return the handler that changes one object of a family."""
@@ -46,7 +46,8 @@ def update_handler(
         mark_updated(state, record)
         if event is not None:
             emit(state, record, event)
-        return render_one(state, record, request, status=status, meta=meta)
+        code = status(state) if callable(status) else status
+        return render_one(state, record, request, status=code, meta=meta)
 
     return updated
 

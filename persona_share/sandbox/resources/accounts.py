@@ -16,7 +16,7 @@ from persona_share.sandbox.jsonapi.body import (
 )
 from persona_share.sandbox.jsonapi.create import (
     kebab_keys,
-    relationship,
+    stored_tags,
     timestamp,
     typed_fields,
 )
@@ -45,6 +45,7 @@ from persona_share.sandbox.jsonapi.update import (
     update_handler,
 )
 from persona_share.sandbox.resources import relations
+from persona_share.sandbox.resources.templates import default_template, known_template
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.state.fake_people import Person, fake_person
 from persona_share.sandbox.state.organizations import Environment
@@ -65,6 +66,11 @@ USUAL: Final = {
 }
 
 
+def default_account_type(state: State, owner: Environment) -> Record:
+    """Return the owner's default account type."""
+    return default_template(state, owner, "account-type", USUAL)
+
+
 def add_account(
     state: State,
     owner: Environment,
@@ -77,7 +83,7 @@ def add_account(
     person = person or fake_person(state.runtime.stream("people"))
     fields = _fields(lambda name: getattr(person, name))
     fields |= typed_fields(given.pop("fields", {}))
-    record = new_account(state, owner, fields, given, account_id)
+    record = new_account(state, owner, fields, given, account_id=account_id)
     return ObjectRef(record.id, record.type)
 
 
@@ -86,13 +92,16 @@ def new_account(
     owner: Environment,
     fields: Json,
     attributes: Json,
+    *,
     account_id: str | None = None,
+    kind: Record | None = None,
 ) -> Record:
-    """Create an account of just what is given."""
+    """Create an account with these fields, of the default type unless given."""
+    kind = kind or default_account_type(state, owner)
     now = timestamp(state.runtime.now())
     made: Json = {
         "reference-id": None,
-        "account-type-name": "User",
+        "account-type-name": kind.attributes["name"],
         "account-status": "Default",
         "created-at": now,
         "updated-at": now,
@@ -100,9 +109,11 @@ def new_account(
         "tags": [],
         "fields": blank_fields() | fields,
     }
+    made |= attributes
+    made["tags"] = stored_tags(state, "account", made["tags"])
     account_id = account_id or state.runtime.new_id("act")
-    kind = {"account-type": relationship("account-type", state.runtime.new_id("acttp"))}
-    record = Record(account_id, "account", made | attributes, kind, owner)
+    related = {"account-type": {"data": kind.identifier}}
+    record = Record(account_id, "account", made, related, owner)
     state.records.add(record)
     return record
 
@@ -182,22 +193,23 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
     """Create an account, or find it again where the body asks for that."""
     given, upsert_by = attributes_of(body), body.get("meta", {}).get("upsert-by")
     if upsert_by is not None:
-        retry = _known(state, caller, given, upsert_by)
-        if retry is not None:
-            update(state, retry, body)
-            mark_updated(state, retry)
-            return retry, None
-    record = new_account(
-        state, caller.environment, _changed_fields(state, blank_fields(), given), {}
-    )
+        existing = _existing(state, caller, given, upsert_by)
+        if existing is not None:
+            update(state, existing, body)
+            mark_updated(state, existing)
+            return existing, None
+    owner, kind = caller.environment, None
     if "account-type-id" in given:
-        kind = relationship("account-type", given["account-type-id"])
-        record.relationships["account-type"] = kind
-    _plain(record, given)
+        kind = known_template(
+            state, owner, "account-type", given["account-type-id"], status=404
+        )
+    fields = _changed_fields(state, blank_fields(), given)
+    record = new_account(state, owner, fields, {}, kind=kind)
+    _update_attributes(state, record, given)
     return record, None
 
 
-def _known(state: State, caller: Caller, given: Json, by: str) -> Record | None:
+def _existing(state: State, caller: Caller, given: Json, by: str) -> Record | None:
     if by.replace("_", "-") != "reference-id" or "reference-id" not in given:
         raise ApiError(
             422, "meta.upsert_by must be reference-id, and one must be given"
@@ -214,12 +226,17 @@ def update(state: State, record: Record, body: Json) -> None:
     record.attributes["fields"] |= _changed_fields(
         state, record.attributes["fields"], given
     )
-    _plain(record, given)
+    _update_attributes(state, record, given)
 
 
 def _changed_fields(state: State, known: Json, given: Json) -> Json:
     """Return the fields that the body changes, all of them or a refusal."""
-    field_changes = field_values(state, given.get("fields", {}), USUAL)
+    field_changes = field_values(
+        state,
+        given.get("fields", {}),
+        USUAL,
+        declared_only=state.switches.others_check_fields,
+    )
     for name, (field, part) in _FLAT.items():
         if name not in given:
             continue
@@ -235,10 +252,12 @@ def _changed_fields(state: State, known: Json, given: Json) -> Json:
     return field_changes
 
 
-def _plain(record: Record, given: Json) -> None:
-    for name in ("account-status", "reference-id", "tags"):
+def _update_attributes(state: State, record: Record, given: Json) -> None:
+    for name in ("account-status", "reference-id"):
         if given.get(name) is not None:
             record.attributes[name] = given[name]
+    if given.get("tags") is not None:
+        record.attributes["tags"] = stored_tags(state, "account", given["tags"])
 
 
 def consolidate(state: State, record: Record, body: Json) -> None:
@@ -256,7 +275,7 @@ def consolidate(state: State, record: Record, body: Json) -> None:
     for related_records in state.records:
         account = related_records.relationships.get("account")
         if account and account["data"] and account["data"]["id"] in validated:
-            related_records.relationships["account"] = {"data": record.name}
+            related_records.relationships["account"] = {"data": record.identifier}
             mark_updated(state, related_records)
 
 
@@ -265,6 +284,10 @@ def run_action(state: State, _record: Record, body: Json) -> Json:
     if not is_id(body["data"]["account-action-id"]):
         raise ApiError(400, "data.account_action_id is no id")
     return {"workflow-run-id": state.runtime.new_id("wfr")}
+
+
+def _consolidate_status(state: State) -> int:
+    return state.switches.consolidate_status
 
 
 FILTERS: Final[Filters] = {"reference-id": equals("reference-id")}
@@ -303,7 +326,7 @@ ROUTES: Final[Routes] = {
     ),
     f"POST {_ACCOUNT}/consolidate": Operation(
         "consolidate-into-an-account",
-        update_handler("account", consolidate, CONSOLIDATE, status=202),
+        update_handler("account", consolidate, CONSOLIDATE, status=_consolidate_status),
     ),
     f"POST {_ACCOUNT}/run-action": Operation(
         "runAccountAction", update_handler("account", run_action, RUN_ACTION)

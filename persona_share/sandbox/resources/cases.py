@@ -89,7 +89,9 @@ def add_case(state: State, owner: Environment, attributes: dict[str, Any]) -> Ob
         raise ValueError(message)
     record = new_case(state, owner, given, case_id=case_id)
     for each in known:
-        record.relationships[CASE_RELATIONSHIPS[each.family]]["data"].append(each.name)
+        record.relationships[CASE_RELATIONSHIPS[each.family]]["data"].append(
+            each.identifier
+        )
     return ObjectRef(record.id, record.type)
 
 
@@ -211,8 +213,8 @@ def remove_objects(state: State, record: Record, body: Json) -> None:
         references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
             "data"
         ]
-        if related_records.name in references:
-            references.remove(related_records.name)
+        if related_records.identifier in references:
+            references.remove(related_records.identifier)
 
 
 def _objects(state: State, record: Record, body: Json) -> list[Record]:
@@ -248,8 +250,8 @@ def _put(record: Record, related_records: Record) -> None:
     references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
         "data"
     ]
-    if related_records.name not in references:
-        references.append(related_records.name)
+    if related_records.identifier not in references:
+        references.append(related_records.identifier)
 
 
 def _queue(record: Record, queue_id: str | None) -> None:

@@ -57,7 +57,7 @@ def add_document(
     ref = state.records.add(record)
     holder = None if inquiry is None else state.records.get(inquiry)
     if holder is not None:
-        holder.relationships["documents"]["data"].append(record.name)
+        holder.relationships["documents"]["data"].append(record.identifier)
         holder.invalidate()
     return ref
 

@@ -18,6 +18,7 @@ from persona_share.sandbox.jsonapi.create import (
     kebab_keys,
     relationship,
     relationship_to,
+    stored_tags,
     timestamp,
     timestamp_in,
     typed_fields,
@@ -65,6 +66,14 @@ from persona_share.sandbox.resources.inquiry_sessions import (
     new_session,
     one_time_link,
 )
+from persona_share.sandbox.resources.templates import (
+    default_template,
+    field_kinds,
+    kinds_of,
+    known_template,
+    template_of_version,
+    template_references,
+)
 from persona_share.sandbox.resources.verifications import add_verification
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.runtime import Random
@@ -94,6 +103,13 @@ USUAL: Final = {
     "address-country-code": "text",
     "birthdate": "date",
     **dict.fromkeys(words("email-address phone-number identification-number"), "text"),
+    "selected-country-code": "choices",
+    "selected-id-class": "choices",
+    "account-purposes": "multi_choices",
+    "application-metadata": "json",
+    "proof-of-address": "generic",
+    "current-government-id": "government_id",
+    "current-selfie": "selfie",
 }
 _ALL_MOMENTS: Final = (
     "started-at",
@@ -107,6 +123,32 @@ _ALL_MOMENTS: Final = (
 )
 
 
+def default_inquiry_template(state: State, owner: Environment) -> Record:
+    """Return the owner's default inquiry template."""
+    return default_template(state, owner, "inquiry-template", KINDS)
+
+
+def template_of(state: State, record: Record) -> Record:
+    """Return the template of an inquiry."""
+    identifier = record.relationships["inquiry-template"]["data"]
+    template = state.records.get(identifier["id"])
+    return template or default_inquiry_template(state, record.owner)
+
+
+def _requested_template(state: State, owner: Environment, given: Json) -> Record:
+    """Return the template that a body names, the default one if it names none."""
+    template = default_inquiry_template(state, owner)
+    for key in ("template-id", "inquiry-template-id"):
+        if key in given:
+            template = known_template(
+                state, owner, "inquiry-template", given[key], status=400
+            )
+    if "inquiry-template-version-id" in given:
+        version_id = given["inquiry-template-version-id"]
+        template = template_of_version(state, owner, version_id)
+    return template
+
+
 def add_inquiry(
     state: State,
     owner: Environment,
@@ -118,6 +160,7 @@ def add_inquiry(
     ``account=`` names an account of the same owner.
     """
     given = kebab_keys(attributes)
+    given["tags"] = stored_tags(state, "inquiry", given.get("tags", ()))
     inquiry_id = given.pop("id", None) or state.runtime.new_id("inq")
     account = given.pop("account", None)
     person = person or fake_person(state.runtime.stream("people"))
@@ -148,13 +191,15 @@ def new_inquiry(
     attributes: Json,
     related_records: dict[str, Json],
     inquiry_id: str | None = None,
+    template: Record | None = None,
 ) -> Record:
-    """Create an inquiry without a session."""
+    """Create an inquiry without a session, of the default template unless given."""
+    template = template or default_inquiry_template(state, owner)
     record = Record(
         inquiry_id or state.runtime.new_id("inq"),
         "inquiry",
         _attributes(state, status, fields) | attributes,
-        _relationships(state) | related_records,
+        _relationships() | template_references(template) | related_records,
         owner,
     )
     state.records.add(record)
@@ -164,7 +209,7 @@ def new_inquiry(
 def blank_fields() -> Json:
     """Return the usual fields, empty."""
     return {
-        name: {"type": "date" if kind == "date" else "string", "value": None}
+        name: {"type": "string" if kind == "text" else kind, "value": None}
         for name, kind in USUAL.items()
     }
 
@@ -189,16 +234,10 @@ def _attributes(state: State, status: str, fields: Json) -> Json:
     }
 
 
-def _relationships(state: State) -> dict[str, Json]:
+def _relationships() -> dict[str, Json]:
     return {
         "account": {"data": None},
         "template": {"data": None},
-        "inquiry-template": relationship(
-            "inquiry-template", state.runtime.new_id("itmpl")
-        ),
-        "inquiry-template-version": relationship(
-            "inquiry-template-version", state.runtime.new_id("itmplv")
-        ),
         "transaction": {"data": None},
         "reviewer": {"data": None},
         "reports": {"data": []},
@@ -274,15 +313,24 @@ _BEHAVIORS: Final = (
 )
 
 
-def fields_of(person: Person, dice: Random) -> Json:
+#: All fields of the default template and their kinds.
+KINDS: Final = {
+    **USUAL,
+    **dict.fromkeys(_SENTENCES, "text"),
+    **dict.fromkeys(_YES_OR_NO, "boolean"),
+    **dict.fromkeys(_NUMBERS, "number"),
+}
+
+
+def fields_of(person: Person, random: Random) -> Json:
     """Return some seventy filled fields."""
-    return _usual(person) | _addresses(person) | _employment(person) | _answers(dice)
+    return _usual(person) | _addresses(person) | _employment(person) | _answers(random)
 
 
-def behaviors(dice: Random) -> Json:
+def behaviors(random: Random) -> Json:
     """Return counters of how the form was filled in."""
-    counters: Json = {name: dice.randrange(9) for name in _BEHAVIORS}
-    return counters | {"completion-time": round(dice.uniform(20, 600), 3)}
+    counters: Json = {name: random.randrange(9) for name in _BEHAVIORS}
+    return counters | {"completion-time": round(random.uniform(20, 600), 3)}
 
 
 def _text(value: str | None) -> Json:
@@ -326,26 +374,31 @@ def _employment(person: Person) -> Json:
         "occupation": _text(person.trade),
         "emergency-contact-name": _text(f"{person.middle} {person.last}"),
         "emergency-contact-phone-number": _text(person.phone),
-        "selected-country-code": _text("US"),
-        "selected-id-class": _text("dl"),
+        "selected-country-code": {"type": "choices", "value": "US"},
+        "selected-id-class": {"type": "choices", "value": "dl"},
+        "account-purposes": {"type": "multi_choices", "value": ["salary", "savings"]},
+        "application-metadata": {"type": "json", "value": {"channel": "web", "Try": 1}},
+        "proof-of-address": {"type": "generic", "value": None},
+        "current-government-id": {"type": "government_id", "value": None},
+        "current-selfie": {"type": "selfie", "value": None},
     }
 
 
-def _answers(dice: Random) -> Json:
+def _answers(random: Random) -> Json:
     choices: Json = {
-        name: {"type": "boolean", "value": dice.random() < 0.5}  # noqa: PLR2004 - a coin
+        name: {"type": "boolean", "value": random.random() < 0.5}  # noqa: PLR2004 - a coin
         for name in _YES_OR_NO
     }
     figures: Json = {
-        name: {"type": "number", "value": dice.randrange(1, 90_000)}
+        name: {"type": "number", "value": random.randrange(1, 90_000)}
         for name in _NUMBERS
     }
-    sentences: Json = {name: _text(_sentence(dice)) for name in _SENTENCES}
+    sentences: Json = {name: _text(_sentence(random)) for name in _SENTENCES}
     return choices | figures | sentences
 
 
-def _sentence(dice: Random) -> str:
-    return " ".join(dice.choices(_WORDS, k=31)).capitalize() + "."
+def _sentence(random: Random) -> str:
+    return " ".join(random.choices(_WORDS, k=31)).capitalize() + "."
 
 
 CREATE: Final[Shape] = {
@@ -398,22 +451,23 @@ ONE_TIME_LINK: Final[Shape] = {"meta": {"expires-in-seconds": INTEGER}}
 
 
 _UNFINISHED: Final = frozenset({"created", "pending", "expired"})
-_TEMPLATES: Final = {
-    "template-id": "template",
-    "inquiry-template-id": "inquiry-template",
-    "inquiry-template-version-id": "inquiry-template-version",
-}
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
     """Create an inquiry that nobody has begun."""
     given, meta = unless_null(attributes_of(body)), unless_null(meta_of(body))
-    fields = blank_fields() | field_values(state, given.get("fields", {}), USUAL)
+    template = _requested_template(state, caller.environment, given)
+    fields = blank_fields() | field_values(
+        state,
+        given.get("fields", {}),
+        kinds_of(template),
+        declared_only=state.switches.creation_checks_fields,
+    )
     related_records = _related_records(state, caller, given, meta)
     attributes = {
         "note": given.get("note"),
         "reference-id": given.get("reference-id"),
-        "tags": given.get("tags", []),
+        "tags": stored_tags(state, "inquiry", given.get("tags", ())),
         "creator": given.get("creator-email-address", "API"),
     }
     seconds = meta.get("expiration-after-create-interval-seconds")
@@ -426,21 +480,20 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
         fields=fields,
         attributes=attributes,
         related_records=related_records,
+        template=template,
     )
     return record, _session_meta(state, record, meta)
 
 
 def _related_records(state: State, caller: Caller, given: Json, meta: Json) -> Json:
-    related_records = {
-        name: relationship(name, given[key])
-        for key, name in _TEMPLATES.items()
-        if key in given
-    }
+    related_records: Json = {}
+    if "template-id" in given:
+        related_records["template"] = relationship("template", given["template-id"])
     if "account-id" in given:
         related_records["account"] = {
             "data": referenced_record(
                 state, given["account-id"], caller, "account"
-            ).name
+            ).identifier
         }
     elif meta.get("auto-create-account"):
         relationship_to = meta.get("auto-create-account-reference-id")
@@ -448,7 +501,7 @@ def _related_records(state: State, caller: Caller, given: Json, meta: Json) -> J
         account = new_account(
             state, caller.environment, {}, {"reference-id": relationship_to}
         )
-        related_records["account"] = {"data": account.name}
+        related_records["account"] = {"data": account.identifier}
     return related_records
 
 
@@ -467,14 +520,21 @@ def _session_meta(state: State, record: Record, meta: Json) -> Json:
 def update(state: State, record: Record, body: Json) -> None:
     """Replace what the body names; fields are merged."""
     given = attributes_of(body)
-    record.attributes["fields"] |= field_values(state, given.get("fields") or {}, USUAL)
-    record.attributes |= {k: given[k] for k in ("note", "tags") if k in given}
+    fields = record.attributes["fields"]
+    kinds = field_kinds(fields.items()) | dict(kinds_of(template_of(state, record)))
+    fields |= field_values(state, given.get("fields") or {}, kinds, declared_only=True)
+    if "note" in given:
+        record.attributes["note"] = given["note"]
+    if "tags" in given:
+        record.attributes["tags"] = stored_tags(state, "inquiry", given["tags"])
 
 
 def decision(status: str) -> Change:
     """Return the change that decides on an inquiry, or marks it for review."""
 
     def decide(state: State, record: Record, body: Json) -> None:
+        if record.attributes["status"] == status:
+            raise conflict(state, f"the inquiry is {status} already")
         unfinished = record.attributes["status"] in _UNFINISHED
         if unfinished and not state.switches.decides_unfinished:
             raise conflict(state, "the inquiry is not completed")
@@ -496,8 +556,8 @@ def expire(state: State, record: Record, _body: Json) -> None:
 
 def resume(state: State, record: Record, _body: Json) -> Json:
     """Open an inquiry once more."""
-    if record.attributes["status"] not in {"pending", "expired"}:
-        raise conflict(state, "the inquiry is neither pending nor expired")
+    if record.attributes["status"] not in {"created", "pending", "expired"}:
+        raise conflict(state, "the inquiry is neither created, pending nor expired")
     set_status(state, record, "pending")
     record.attributes["expired-at"] = None
     new_session(state, record)
@@ -505,7 +565,11 @@ def resume(state: State, record: Record, _body: Json) -> Json:
 
 
 def link(state: State, record: Record, body: Json) -> Json:
-    """Create a session, and the link that leads to it."""
+    """Create a session and return the link to it."""
+    if meta_of(body).get("expires-in-seconds", 1) <= 0:
+        pointer = "/meta/expires-in-seconds"
+        details = "meta.expires_in_seconds must be positive"
+        raise ApiError(400, details, pointer=pointer)
     new_session(state, record)
     return one_time_link(state, record, body)
 

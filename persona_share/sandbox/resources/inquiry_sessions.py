@@ -51,17 +51,17 @@ def new_session(state: State, inquiry: Record, status: str = "active") -> Record
         state.runtime.new_id("iqse"),
         "inquiry-session",
         _seen(state, status),
-        {"inquiry": {"data": inquiry.name}},
+        {"inquiry": {"data": inquiry.identifier}},
         inquiry.owner,
         parents=parents,
     )
     device = _device(state, session)
-    session.relationships["device"] = {"data": device.name}
+    session.relationships["device"] = {"data": device.identifier}
     session.relationships["network"] = relationship(
         "network", state.runtime.new_id("net")
     )
     state.records.add(session)
-    inquiry.relationships["sessions"]["data"].append(session.name)
+    inquiry.relationships["sessions"]["data"].append(session.identifier)
     inquiry.invalidate()
     return session
 
@@ -230,7 +230,7 @@ _SESSION: Final = "/inquiry-sessions/{inquiry-session-id}"
 ROUTES: Final[Routes] = {
     "GET /inquiry-sessions": Operation(
         "list-all-inquiry-sessions",
-        list_handler("inquiry-session", FILTERS, paged=False),
+        list_handler("inquiry-session", FILTERS, paged="on_request"),
     ),
     "POST /inquiry-sessions": Operation(
         "create-an-inquiry-session",
@@ -252,7 +252,7 @@ ROUTES: Final[Routes] = {
     "GET /devices": Operation(
         "list-all-devices",
         list_handler(
-            "device", DEVICE_FILTERS, required=("inquiry-session-id",), paged=False
+            "device", DEVICE_FILTERS, required=("inquiry-session-id",), paged="never"
         ),
     ),
     "GET /devices/{device-id}": Operation(

@@ -92,5 +92,5 @@ def _show(state: State, record: Record) -> None:
     ids = [each for key in record.internal["relations"].values() for each in key]
     related_records = [state.records.get(each) for each in dict.fromkeys(ids)]
     record.relationships["related-objects"] = {
-        "data": [k.name for k in related_records if k]
+        "data": [k.identifier for k in related_records if k]
     }

@@ -74,7 +74,7 @@ def add_report(
     if (inquiry := related_records.get("inquiry")) is not None:
         holder = state.records.get(inquiry["data"]["id"])
         if holder is not None:
-            holder.relationships["reports"]["data"].append(record.name)
+            holder.relationships["reports"]["data"].append(record.identifier)
             holder.invalidate()
     return ObjectRef(record.id, record.type)
 
@@ -209,7 +209,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
         related_records["account"] = {
             "data": referenced_record(
                 state, given["account-id"], caller, "account"
-            ).name
+            ).identifier
         }
     record = new_report(
         state,

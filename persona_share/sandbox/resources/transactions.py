@@ -13,7 +13,7 @@ from persona_share.sandbox.jsonapi.body import (
 )
 from persona_share.sandbox.jsonapi.create import (
     kebab_keys,
-    relationship,
+    stored_tags,
     timestamp,
     typed_fields,
 )
@@ -35,6 +35,12 @@ from persona_share.sandbox.jsonapi.update import (
     update_handler,
 )
 from persona_share.sandbox.resources import relations
+from persona_share.sandbox.resources.templates import (
+    default_template,
+    field_kinds,
+    kinds_of,
+    known_template,
+)
 from persona_share.sandbox.state.fake_people import fake_person
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import Json, ObjectRef, Record
@@ -43,9 +49,9 @@ from persona_share.sandbox.state.state import State
 
 
 CREATE: Final[Shape] = {
-    "data": {
-        "attributes": {
-            "transaction-type-id": STRING,
+    "data*": {
+        "attributes*": {
+            "transaction-type-id*": STRING,
             "fields": OBJECT,
             "reference-id": STRING,
             "tags": STRINGS_OR_NULL,
@@ -67,6 +73,20 @@ UPDATE: Final[Shape] = {
 LABEL: Final[Shape] = {
     "meta": {"label": STRING, "score": NUMBER, "model-version": STRING}
 }
+
+
+#: The declared fields of the default transaction type and their kinds.
+USUAL: Final = {
+    "name_first": "text",
+    "name_last": "text",
+    "country": "text",
+    "amount": "number",
+}
+
+
+def default_transaction_type(state: State, owner: Environment) -> Record:
+    """Return the owner's default transaction type."""
+    return default_template(state, owner, "transaction-type", USUAL)
 
 
 def add_transaction(
@@ -91,8 +111,8 @@ def add_transaction(
     if any(each is None or each.owner is not owner for each in related_records):
         message = "there is no object of this id to relate to"
         raise ValueError(message)
-    record = _made(state, owner, {"fields": fields} | given, transaction_id)
-    names = [each.name for each in related_records if each is not None]
+    record = new_transaction(state, owner, {"fields": fields} | given, transaction_id)
+    names = [each.identifier for each in related_records if each is not None]
     record.relationships["related-objects"] = {"data": names}
     record.internal["objects"] = [each["id"] for each in names]
     return ObjectRef(record.id, record.type)
@@ -101,21 +121,30 @@ def add_transaction(
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
     """Create a transaction."""
     given = unless_null(attributes_of(body))
-    kind = given.pop("transaction-type-id", None)
-    given["fields"] = field_values(state, given.get("fields", {}), {})
-    record = _made(state, caller.environment, given)
-    if kind is not None:
-        record.relationships["transaction-type"] = relationship(
-            "transaction-type", kind
-        )
-    return record, None
+    owner, type_id = caller.environment, given.pop("transaction-type-id")
+    kind = known_template(state, owner, "transaction-type", type_id, status=404)
+    given["fields"] = field_values(
+        state,
+        given.get("fields", {}),
+        kinds_of(kind),
+        declared_only=state.switches.others_check_fields,
+    )
+    return new_transaction(state, owner, given, kind=kind), None
 
 
 def update(state: State, record: Record, body: Json) -> None:
     """Replace what the body names; fields are merged."""
     given = attributes_of(body)
-    fields = field_values(state, given.pop("fields", {}), {})
+    kinds = field_kinds(record.attributes["fields"].items())
+    fields = field_values(
+        state,
+        given.pop("fields", {}),
+        kinds,
+        declared_only=state.switches.others_check_fields,
+    )
     record.attributes["fields"] |= fields
+    if "tags" in given:
+        given["tags"] = stored_tags(state, "transaction", given["tags"])
     if (name := given.pop("label", None)) is not None:
         _name_label(state, record, {"label": name})
     record.attributes |= given
@@ -138,20 +167,24 @@ def _name_label(state: State, record: Record, meta: Json) -> None:
         state.runtime.new_id("txnl"), "transaction-label", made, {}, record.owner
     )
     state.records.add(label_record)
-    record.relationships["transaction-label"] = {"data": label_record.name}
+    record.relationships["transaction-label"] = {"data": label_record.identifier}
 
 
-def _made(
+def new_transaction(
     state: State,
     owner: Environment,
     attributes: Json,
     transaction_id: str | None = None,
+    kind: Record | None = None,
 ) -> Record:
+    """Create a transaction, of the default type unless given."""
+    kind = kind or default_transaction_type(state, owner)
     now = timestamp(state.runtime.now())
     made: Json = {
         "status": "created",
         "reference-id": None,
         "fields": {},
+        "signals": {},
         "tags": [],
         "created-at": now,
         "updated-at": now,
@@ -159,10 +192,9 @@ def _made(
     related_records: dict[str, Json] = {
         "reviewer": {"data": None},
         "transaction-label": {"data": None},
-        "transaction-type": relationship(
-            "transaction-type", state.runtime.new_id("txntp")
-        ),
+        "transaction-type": {"data": kind.identifier},
         "related-objects": {"data": []},
+        "sentinel-sessions": {"data": []},
     }
     transaction_id = transaction_id or state.runtime.new_id("txn")
     record = Record(

@@ -118,6 +118,7 @@ def _check(name: str) -> Json:
         "status": "passed",
         "reasons": [],
         "requirement": "required",
+        "category": None,
         "metadata": {},
     }
 

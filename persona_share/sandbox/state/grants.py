@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 
 from persona_share.model.scope import Scope
+from persona_share.sandbox.behavior.limits import drop_oldest
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.organizations import ApiKey, Environment
 
@@ -62,14 +63,16 @@ def announced(lifetime: float) -> int:
 class Grants:
     """Every code and token, by value."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, limit: int) -> None:
         self._runtime = runtime
         self._codes: dict[str, Code] = {}
         self._tokens: dict[str, Token] = {}
+        self._limit = limit
 
     def keep_code(self, code: Code) -> None:
         """Store a code that was issued."""
         self._codes[code.value] = code
+        drop_oldest(self._codes, self._limit)
 
     def code(self, value: str) -> Code | None:
         """Return the code of this value."""
@@ -78,6 +81,7 @@ class Grants:
     def keep(self, token: Token) -> None:
         """Store a token that was minted."""
         self._tokens[token.value] = token
+        drop_oldest(self._tokens, self._limit)
 
     def token(self, value: str) -> Token | None:
         """Return the token of this value, dead or alive."""

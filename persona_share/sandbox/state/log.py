@@ -1,13 +1,9 @@
 """What the sandbox saw, without one secret in it."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import attrs
-
-
-#: More entries than this are counted, but no longer kept.
-MAXIMUM: Final = 500_000
 
 
 @attrs.frozen
@@ -33,9 +29,9 @@ class Entry:
 class Log:
     """Every request in the order of its answers, and what the OAuth operations did."""
 
-    def __init__(self, digest: Callable[[str], str]) -> None:
+    def __init__(self, digest: Callable[[str], str], limit: int) -> None:
         self._digest = digest
-        self._entries: list[Entry] = []
+        self._entries: deque[Entry] = deque(maxlen=limit)
         self.codes_issued: int = 0
         self.codes_redeemed: int = 0
         self.tokens_issued: int = 0
@@ -46,8 +42,7 @@ class Log:
 
     def append(self, entry: Entry) -> None:
         """Append an entry."""
-        if len(self._entries) < MAXIMUM:
-            self._entries.append(entry)
+        self._entries.append(entry)
 
     def clear(self) -> None:
         """Forget the entries and begin to count again."""

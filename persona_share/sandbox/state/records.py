@@ -1,11 +1,13 @@
 """The objects that the organizations own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import count
 from typing import Any, Final
 
 import attrs
 
 from persona_share.model.ids import checked_id
+from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.state.organizations import Environment
@@ -14,12 +16,23 @@ from persona_share.sandbox.state.requests import Caller
 
 Json = dict[str, Any]
 
-#: Families whose permission has another name. That of sessions and devices is not
-#: documented; here they come with their inquiry.
+_NOT_FOUND: Final = 404
+#: Families whose permission has another name. The permissions of sessions, devices,
+#: templates and types of transactions are not documented.
 PERMISSIONS_OF: Final = {
     "device": "inquiry",
     "inquiry-session": "inquiry",
+    "account-type": "account_type",
+    "api-key": "api_key",
+    "api-log": "api_log",
+    "case-template": "case_template",
+    "inquiry-template": "inquiry_template",
+    "inquiry-template-version": "inquiry_template",
     "transaction": "txn",
+    "transaction-type": "transaction_type",
+    "webhook-event": "webhook",
+    "workflow-version": "workflow",
+    "workflow-run": "workflow",
 }
 _FAMILIES_OF: Final = {
     "inquiry": ("inquiry", "inquiry-session", "device"),
@@ -29,7 +42,7 @@ _FAMILIES_OF: Final = {
 
 @attrs.frozen
 class ObjectRef:
-    """What a test is handed of an object that it added."""
+    """The id and the type of an object that was added to the sandbox."""
 
     id: str
     type: str
@@ -37,16 +50,16 @@ class ObjectRef:
 
 @attrs.define(eq=False)
 class Record:
-    """One object in kebab-case, with the bodies that were made of it."""
+    """One object with kebab-case keys, and its cached response bodies."""
 
     id: str
     type: str
     attributes: Json
     relationships: dict[str, Json]
     owner: Environment
-    #: Ids whose permission covers this object, too: the inquiry of a session.
+    #: Ids whose permission covers this object too: the inquiry of a session.
     parents: tuple[str, ...] = ()
-    #: What no answer shows: relations, history, who locked it.
+    #: What no response shows, such as relations and history.
     internal: Json = attrs.field(factory=dict)
     number: int = 0
     changed_at: float = 0.0
@@ -54,16 +67,16 @@ class Record:
 
     @property
     def family(self) -> str:
-        """Return the family of types: ``verification/selfie`` is a verification."""
+        """Return the first part of the type: ``verification`` of ``verification/selfie``."""
         return self.type.partition("/")[0]
 
     @property
-    def name(self) -> Json:
-        """Return how a relationship names this object."""
+    def identifier(self) -> Json:
+        """Return the resource identifier object, as relationships contain it."""
         return {"type": self.type, "id": self.id}
 
     def invalidate(self) -> None:
-        """Forget the bodies that were made before a change."""
+        """Drop the cached bodies after a change."""
         self.cached_bodies.clear()
 
     def related(self, name: str) -> list[Mapping[str, str]] | None:
@@ -87,21 +100,28 @@ def permission_of(family: str, verb: str) -> str:
 
 
 class Records:
-    """Every object, by id and by family, in the order of making."""
+    """Every object, by id and by family, in the order of creation."""
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, limits: Limits) -> None:
         self._switches = switches
+        self._limits = limits
         self._by_id: dict[str, Record] = {}
         self._by_family: dict[str, dict[str, Record]] = {}
+        self._numbers = count()
 
     def add(self, record: Record) -> ObjectRef:
         """Store an object; its id must be new."""
         if checked_id(record.id) in self._by_id:
             message = "there is an object of this id already"
             raise ValueError(message)
-        record.number = len(self._by_id)
+        record.number = next(self._numbers)
         self._by_id[record.id] = record
-        self._by_family.setdefault(record.family, {})[record.id] = record
+        family = self._by_family.setdefault(record.family, {})
+        family[record.id] = record
+        events = record.family in {"event", "webhook-event"}
+        if len(family) > (self._limits.events if events else self._limits.objects):
+            oldest = next(iter(family))
+            del family[oldest], self._by_id[oldest]
         return ObjectRef(record.id, record.type)
 
     def __iter__(self) -> Iterator[Record]:
@@ -110,6 +130,10 @@ class Records:
     def get(self, object_id: str) -> Record | None:
         """Return the object of this id, whoever owns it."""
         return self._by_id.get(object_id)
+
+    def of_family(self, family: str) -> Collection[Record]:
+        """Return the objects of a family, oldest first."""
+        return self._by_family.get(family, {}).values()
 
     def owned(self, family: str, object_id: str, owner: Environment) -> Record | None:
         """Return the object if it is of this family and belongs to this owner."""
@@ -121,17 +145,18 @@ class Records:
     def scope_target_exists(
         self, word: str, object_id: str, owner: Environment
     ) -> bool:
-        """Return whether a permission on this object makes sense for its owner."""
+        """Return whether the owner has an object that this permission applies to."""
         families = _FAMILIES_OF.get(word, (word,))
         return any(self.owned(family, object_id, owner) for family in families)
 
     def authorized(
         self, family: str, object_id: str, caller: Caller, verb: str = "read"
     ) -> Record:
-        """Return what the caller may read or write, or refuse with 403 or 404.
+        """Return an object that the caller may read or write.
 
-        A token outside whose scope the object lies is refused before anybody looks
-        whether the object exists.
+        Raises:
+            ApiError: 404 for a missing object; what the switches say for a missing
+                permission, which is checked first.
         """
         record = self.owned(family, object_id, caller.environment)
         if record is None:
@@ -139,10 +164,7 @@ class Records:
         else:
             allowed = self.allows(record, caller, verb)
         if not allowed:
-            scoped = caller.token is not None
-            status = self._switches.out_of_scope_status if scoped else 403
-            details = "the credential does not have this permission on this object"
-            raise ApiError(status, None if status == 404 else details)  # noqa: PLR2004 - a status
+            raise self.permission_error(family, caller)
         if record is None:
             raise ApiError(404)
         return record
@@ -152,15 +174,27 @@ class Records:
         together = self._switches.sessions_come_with_inquiry
         return record.allows(caller, verb, with_inquiry=together)
 
+    def permission_error(self, family: str, caller: Caller) -> ApiError:
+        """Return the error for a missing permission."""
+        switches = self._switches
+        if caller.token is not None:
+            status = switches.out_of_scope_status
+        elif family.startswith("inquiry-template"):
+            status = switches.template_permission_status
+        else:
+            status = switches.missing_permission_status
+        details = "the credential does not have this permission"
+        return ApiError(status, None if status == _NOT_FOUND else details)
+
     def listed(self, family: str, caller: Caller) -> Iterator[Record]:
-        """Yield what the caller may list, newest first."""
+        """Yield the objects that the caller may list, newest first."""
         permission, token = permission_of(family, "read"), caller.token
         if token is not None:
             forbidden = self._switches.scoped_lists == "forbidden"
             if forbidden or not token.allows_some(permission):
                 raise ApiError(403, "the access token does not allow this list")
         elif not caller.may(permission, ""):
-            raise ApiError(403, "the API key does not have this permission")
+            raise self.permission_error(family, caller)
         for record in reversed(self._by_family.get(family, {}).values()):
             if record.owner is caller.environment and self.allows(record, caller):
                 yield record

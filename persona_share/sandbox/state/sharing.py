@@ -1,12 +1,18 @@
 """Connections between organizations, and the share tokens that go through them."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
+from persona_share.sandbox.behavior.limits import drop_oldest
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import Json, Record
 from persona_share.sandbox.state.requests import Caller
+
+
+#: The status of a connection that only the share tokens still name.
+ARCHIVED: Final = "archived"
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -72,14 +78,25 @@ class ShareToken:
 class Sharing:
     """Every connection and every share token, by id, in the order of making."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self.connections: dict[str, Connection] = {}
         self.share_tokens: dict[str, ShareToken] = {}
+        self._limit = limit
+
+    def add_connection(self, connection: Connection) -> None:
+        """Store a connection."""
+        self.connections[connection.id] = connection
+        drop_oldest(self.connections, self._limit)
+
+    def add_share_token(self, token: ShareToken) -> None:
+        """Store a share token."""
+        self.share_tokens[token.id] = token
+        drop_oldest(self.share_tokens, self._limit)
 
     def connections_of(self, caller: Caller) -> Iterator[Connection]:
         """Yield the caller's connections, newest first."""
         for connection in reversed(self.connections.values()):
-            if connection.concerns(caller):
+            if connection.concerns(caller) and connection.status != ARCHIVED:
                 yield connection
 
     def share_tokens_of(self, caller: Caller) -> Iterator[ShareToken]:

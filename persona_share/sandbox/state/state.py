@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from persona_share.sandbox.behavior.faults import Faults
+from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.files import Files
@@ -20,7 +21,7 @@ from persona_share.sandbox.state.organizations import (
     Organization,
 )
 from persona_share.sandbox.state.rate_limits import Window
-from persona_share.sandbox.state.records import Records
+from persona_share.sandbox.state.records import Record, Records
 from persona_share.sandbox.state.scheduler import Scheduler
 from persona_share.sandbox.state.sharing import Sharing
 from persona_share.sandbox.state.webhooks import Webhooks
@@ -56,6 +57,7 @@ class State:
     sharing: Sharing
     webhooks: Webhooks
     scheduler: Scheduler
+    limits: Limits
     token_lifetime: float
     code_lifetime: float
     rate_limit: int | None
@@ -65,6 +67,8 @@ class State:
     organizations: dict[str, Organization] = attrs.field(factory=dict)
     keys: dict[str, ApiKey] = attrs.field(factory=dict, repr=False)
     clients: dict[str, OAuthClient] = attrs.field(factory=dict)
+    #: The default template or type of each environment, by its id and the family.
+    defaults: dict[tuple[str, str], Record] = attrs.field(factory=dict)
 
     def add_organization(self, name: str) -> Organization:
         """Create an organization with both environments and one API key."""
@@ -118,20 +122,22 @@ def new_state(
     code_lifetime: float,
     rate_limit: int | None,
     latency: float,
+    limits: Limits,
 ) -> State:
     """Return the state of an empty sandbox."""
     switches = Switches()
     return State(
         runtime=runtime,
         switches=switches,
-        log=Log(runtime.digest),
+        log=Log(runtime.digest, limits.log_entries),
         faults=Faults(operations),
-        grants=Grants(runtime),
-        records=Records(switches),
+        grants=Grants(runtime, limits.credentials),
+        records=Records(switches, limits),
         files=Files(runtime, switches),
-        sharing=Sharing(),
-        webhooks=Webhooks(runtime),
+        sharing=Sharing(limits.share_tokens),
+        webhooks=Webhooks(runtime, limits.events),
         scheduler=Scheduler(),
+        limits=limits,
         token_lifetime=token_lifetime,
         code_lifetime=code_lifetime,
         rate_limit=rate_limit,

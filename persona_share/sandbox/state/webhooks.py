@@ -73,7 +73,8 @@ class Delivery:
 class Webhooks:
     """Every webhook, and the deliveries that are still to be made."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, limit: int) -> None:
+        self._limit = limit
         self._runtime = runtime
         self._all: dict[str, Webhook] = {}
         self._waiting: list[Delivery] = []

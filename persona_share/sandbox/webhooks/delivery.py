@@ -10,14 +10,16 @@ from typing import Final
 import aiohttp
 import orjson
 
+from persona_share.sandbox.behavior.faults import (
+    WEBHOOK_OPERATION,
+    Effect,
+    real_payload,
+)
 from persona_share.sandbox.jsonapi.inflection import FIELDS_STAY_SINCE, inflected
 from persona_share.sandbox.state.log import Entry
 from persona_share.sandbox.state.state import State
 from persona_share.sandbox.state.webhooks import RETRIES, Attempt, Delivery, Webhook
 
-
-#: How deliveries stand in the log.
-OPERATION: Final = "POST (webhook)"
 
 _LISTED: Final = frozenset({200, 201, 202, 204})
 #: Real seconds after which the clock is looked at again; it may have been moved.
@@ -77,13 +79,16 @@ class WebhookDispatcher:
         if delivery.first_attempted_at is None:
             delivery.first_attempted_at = int(now)
         delivery.made += 1
-        body = body_of(delivery)
+        irregular = self._state.faults.take(WEBHOOK_OPERATION, Effect.REAL_PAYLOAD)
+        body = body_of(delivery, irregular=irregular is not None)
         status = await self._sent(delivery, body, int(now))
         delivered = self._is_success(status)
         event_id = delivery.event.id
         attempt = Attempt(event_id, now, status, delivery.made, delivered)
         delivery.webhook.attempts.append(attempt)
-        self._state.log.append(Entry(now, OPERATION, status, object_id=event_id))
+        self._state.log.append(
+            Entry(now, WEBHOOK_OPERATION, status, object_id=event_id)
+        )
         if not delivered:
             self._state.webhooks.retry(delivery)
 
@@ -124,12 +129,13 @@ class WebhookDispatcher:
         return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def body_of(delivery: Delivery) -> bytes:
-    """Return the body: the event in the casing of its webhook."""
+def body_of(delivery: Delivery, *, irregular: bool = False) -> bytes:
+    """Return the body: the event in the inflection of its webhook."""
     webhook, event = delivery.webhook, delivery.event
-    document = {
-        "data": {"type": event.type, "id": event.id, "attributes": event.attributes}
-    }
+    attributes = event.attributes
+    if irregular:
+        attributes = {**attributes, "payload": real_payload(attributes["payload"])}
+    document = {"data": {"type": event.type, "id": event.id, "attributes": attributes}}
     stay = webhook.version >= FIELDS_STAY_SINCE
     return orjson.dumps(inflected(document, webhook.inflection, fields_stay=stay))
 
