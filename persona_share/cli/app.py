@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "fetch": "fetch",
     "get": "fetch",
     "limits": "limits",
+    "partner": "partner",
     "sandbox": "sandbox",
     "share-tokens": "connect",
     "tokens": "tokens",

@@ -189,7 +189,9 @@ class Authenticator:
             return found
         # Remembered for as long as it would be accepted, and a little longer.
         ttl = found.expires_at - now + 3 * CLOCK_SKEW
-        if not await is_first_use(self.store, found.issuer, found.id, ttl):
+        if not await is_first_use(
+            self.store, self.runtime, found.issuer, found.id, ttl
+        ):
             return InvalidAssertion("assertion_replayed", found.issuer)
         return found
 

@@ -66,10 +66,21 @@ async def change(
     raise StoreUnavailableError(message)
 
 
-async def is_first_use(store: Store, issuer: str, token_id: str, ttl: float) -> bool:
-    """Remember the ``jti`` of an assertion; return False if it was used before."""
+async def is_first_use(
+    store: Store, runtime: Runtime, issuer: str, token_id: str, ttl: float
+) -> bool:
+    """Remember the ``jti`` of an assertion; return False if it was used before.
+
+    Raises:
+        StoreError: the store failed, so nobody knows.
+    """
+
+    def transition(found: Versioned) -> tuple[Change | None, bool]:
+        used = found.value is not None
+        return (None if used else Change(b"1", ttl)), not used
+
     key = f"partner-jti/{digest(issuer, token_id)}"
-    return await store.write(key, b"1", if_etag="", ttl=ttl)
+    return await change(store, runtime, key, transition)
 
 
 class CodesPerMinute:

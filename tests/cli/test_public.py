@@ -13,6 +13,7 @@ OPEN = {
     "cli",
     "errors",
     "model",
+    "partner",
     "ports",
     "sandbox",
     "stores",

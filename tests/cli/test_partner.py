@@ -1,0 +1,108 @@
+"""``persona-share partner``: keys, consents and checks, as a person types them."""
+
+import json
+import stat
+
+import pytest
+
+from persona_share.partner import openapi
+
+
+PARTNER = "org_partner"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return {"PERSONA_STORE": str(tmp_path / "partner.db")}
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+def test_a_key_is_kept_in_a_private_file_and_its_public_half_is_printed(
+    cli, tmp_path, algorithm
+):
+    path = tmp_path / "partner.key"
+    command = ("partner", "keygen", "--key-file", str(path), "--algorithm", algorithm)
+    made = cli(*command)
+    assert made.code == 0, made.err
+    assert (made.value["alg"], made.value["use"]) == (algorithm, "sig")
+    assert "d" not in made.value
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text("utf-8"))["kid"] == made.value["kid"]
+    again = cli(*command)
+    assert (again.code, again.out) == (2, "")
+
+
+def test_consents_are_granted_listed_and_revoked(cli, store):
+    grant = ("partner", "consent", "grant", "--partner", PARTNER, "--by", "form-7")
+    granted = cli(*grant, "--days", "30", "--json", "inq_1", "inq_2", env=store)
+    assert granted.code == 0, granted.err
+    assert {each["object_id"] for each in granted.value["consents"]} == {
+        "inq_1",
+        "inq_2",
+    }
+    revoked = cli(
+        "partner", "consent", "revoke", "--partner", PARTNER, "--json", "inq_1",
+        env=store,
+    )  # fmt: skip
+    assert [each["object_id"] for each in revoked.value["consents"]] == ["inq_1"]
+    listed = cli("partner", "consent", "list", env=store)
+    assert "inquiry.read:inq_2" in listed.out
+    assert "inq_1" not in listed.out
+    cli("partner", "consent", "revoke", "--partner", PARTNER, "--all", env=store)
+    assert cli("partner", "consent", "list", "--json", env=store).value == {
+        "consents": []
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("consent", "grant", "--partner", PARTNER, "--by", "x", "inq_1"),
+        ("consent", "grant", "--partner", PARTNER, "--by", "x", "--until", "soon", "inq_1"),
+        ("consent", "grant", "--partner", PARTNER, "--by", "x", "--until", "2020-01-01", "inq_1"),
+        ("consent", "grant", "--partner", PARTNER, "--by", "x", "--days", "1"),
+        ("consent", "revoke", "--partner", PARTNER),
+        ("consent", "revoke", "--partner", PARTNER, "--all", "inq_1"),
+        ("check",),
+        ("check", "--url", "https://a.example/codes"),
+        ("consent", "list", "--store", "redis://user:secret@host/0"),
+    ],
+)  # fmt: skip
+def test_unclear_commands_are_refused(cli, store, arguments):
+    ended = cli("partner", *arguments, env=store)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
+    assert "secret" not in ended.err.replace("secret@", "")
+
+
+def test_the_settings_of_a_service_are_checked(cli, store, tmp_path):
+    path = tmp_path / "agreements.toml"
+    path.write_text("[[agreement]]\n", "utf-8")
+    wrong = cli("partner", "check", "--agreements", str(path), env=store)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "agreement 1: 'partner' is missing" in wrong.err
+    path.write_text("", "utf-8")
+    audit = (
+        "--audit",
+        str(tmp_path / "audit.jsonl"),
+        "--store",
+        store["PERSONA_STORE"],
+    )
+    right = cli("partner", "check", "--agreements", str(path), *audit, "--json")
+    assert right.code == 0, right.err
+    assert set(right.value) == {"agreements", "audit", "store"}
+
+
+def test_a_partner_that_cannot_be_reached_is_named(cli, tmp_path):
+    key = str(tmp_path / "partner.key")
+    cli("partner", "keygen", "--key-file", key)
+    ended = cli(
+        "partner", "check", "--url", "http://127.0.0.1:1/codes", "--client-id", PARTNER,
+        "--key-file", key,
+    )  # fmt: skip
+    assert (ended.code, ended.out) == (8, "")
+    assert "the partner cannot be reached" in ended.err
+
+
+def test_the_protocol_is_printed(cli):
+    assert cli("partner", "openapi").value == openapi()

@@ -1,0 +1,212 @@
+"""The service as it is run: two processes, one store, one audit log, and kill -9."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import aiohttp
+import attrs
+import pytest
+import pytest_asyncio
+
+from persona_share import Secret
+from persona_share._stores_next import SQLiteStore
+from persona_share._transport.runtime import system_runtime
+from persona_share.partner import Consents, SigningKey, read_audit
+from persona_share.partner.audit import fingerprint
+from persona_share.partner.keys import ASSERTION_TYPE
+from persona_share.sandbox import Sandbox
+
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+COMMAND = str(Path(sys.executable).with_name("persona-share"))
+URL = "https://source.example/codes"
+#: Codes a minute of three partners; together they ask a thousand times.
+LIMITS = {"one": 20, "two": 45, "three": 70}
+REQUESTS = 1_000
+AGREEMENT = """
+[[agreement]]
+partner = "{partner}"
+permissions = ["inquiry.read"]
+valid_from = 2020-01-01
+valid_until = 2120-01-01
+codes_per_minute = {limit}
+keys_file = "{name}.json"
+"""
+
+
+@attrs.define
+class Service:
+    """A source organization with three partners, and a folder for everything."""
+
+    box: Sandbox
+    folder: Path
+    partners: dict
+    keys: dict
+    scopes: dict = attrs.field(factory=dict)
+
+    @property
+    def audit(self):
+        return list(read_audit(self.folder / "audit.jsonl"))
+
+    async def prepare(self, limits):
+        store = SQLiteStore(self.folder / "partner.db")
+        until = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251
+        tables = ""
+        async with Consents(store) as consents:
+            for name, limit in limits.items():
+                partner, jwk = self.partners[name], self.keys[name].public_jwk
+                (self.folder / f"{name}.json").write_text(json.dumps(jwk), "utf-8")
+                tables += AGREEMENT.format(partner=partner, limit=limit, name=name)
+                self.scopes[name] = f"inquiry.read:{self.box.add_inquiry().id}"
+                await consents.grant(partner, self.scopes[name], until=until, by="f-1")
+        (self.folder / "agreements.toml").write_text(tables, "utf-8")
+
+    @asynccontextmanager
+    async def worker(self):
+        """Run `persona-share partner serve`; yield its address and its process."""
+        environment = os.environ | {
+            "PERSONA_API_KEY": self.box.source.api_key,
+            "PERSONA_BASE_URL": self.box.url,
+            "PERSONA_INSECURE_LOCAL": "1",
+        }
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "partner", "serve", "--json", "--port", "0", "--url", URL,
+            "--agreements", str(self.folder / "agreements.toml"),
+            "--store", str(self.folder / "partner.db"),
+            "--audit", str(self.folder / "audit.jsonl"),
+            env=environment, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            told = json.loads(await process.stdout.readline())
+            yield told["listening"], process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            await process.communicate()
+
+    def form(self, name):
+        runtime, partner = system_runtime(), self.partners[name]
+        assertion = self.keys[name].assertion(partner, URL, runtime)
+        return urlencode(
+            {
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": assertion.reveal(),
+                "scope": self.scopes[name],
+            }
+        )
+
+
+@pytest_asyncio.fixture
+async def service(tmp_path):
+    async with Sandbox(rate_limit=None) as box:
+        others = [box.add_organization().id for _ in range(2)]
+        partners = dict(zip(LIMITS, [box.destination.id, *others], strict=True))
+        keys = {name: SigningKey.generate() for name in LIMITS}
+        yield Service(box, tmp_path, partners, keys)
+
+
+async def post(session, url, form):
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        async with session.post(url, data=form, headers=headers) as answer:
+            return answer.status, await answer.json()
+    except (aiohttp.ClientError, ConnectionError):
+        return None, {}
+
+
+async def test_limits_hold_to_the_number_over_two_processes(service):
+    await service.prepare(LIMITS)
+    names = [list(LIMITS)[n % 3] for n in range(REQUESTS)]
+    timeout = aiohttp.ClientTimeout(total=300)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    async with (
+        service.worker() as (first, _),
+        service.worker() as (second, _),
+        aiohttp.ClientSession(
+            timeout=timeout, connector=aiohttp.TCPConnector(limit=REQUESTS)
+        ) as session,
+    ):
+        urls = (first, second)
+        answers = await asyncio.gather(
+            *(
+                post(session, urls[n // 3 % 2], service.form(name))
+                for n, name in enumerate(names)
+            )
+        )
+    statuses = Counter(
+        (name, status) for name, (status, _) in zip(names, answers, strict=True)
+    )
+    got = {name: statuses[name, 200] for name in LIMITS}
+    if clock() - began < 60:
+        assert got == LIMITS
+    for name, limit in LIMITS.items():  # on a slow machine another minute may begin
+        assert limit <= got[name] <= limit * (1 + (clock() - began) // 60)
+    given = sum(got.values())
+    assert sum(statuses[name, 429] for name in LIMITS) == REQUESTS - given
+    codes = {body["code"] for status, body in answers if status == 200}
+    assert len(codes) == given == service.box.log.codes_issued
+    lines = service.audit
+    assert len(lines) == REQUESTS
+    issued = {each["code"] for each in lines if each["decision"] == "issued"}
+    assert issued == {fingerprint(Secret(code)) for code in codes}
+    decisions = Counter(each["decision"] for each in lines)
+    assert decisions == {"issued": given, "refused": REQUESTS - given}
+
+
+async def test_one_assertion_works_once_at_two_processes(service):
+    await service.prepare({"one": 60})
+    async with (
+        service.worker() as (first, _),
+        service.worker() as (second, _),
+        aiohttp.ClientSession() as session,
+    ):
+        form = service.form("one")
+        urls = [first, second] * 10
+        answers = await asyncio.gather(*(post(session, url, form) for url in urls))
+    assert sorted(status for status, _ in answers) == [200] + [401] * 19
+    reasons = Counter(each["reason"] for each in service.audit)
+    assert reasons == {"agreed": 1, "assertion_replayed": 19}
+
+
+async def test_every_code_that_left_has_its_line_though_processes_are_killed(service):
+    await service.prepare({"one": 3_000})
+    got = []
+
+    async def ask(session, urls):
+        while not done:
+            status, body = await post(session, urls[len(got) % 2], service.form("one"))
+            if status == 200:
+                got.append(body["code"])
+
+    async with aiohttp.ClientSession() as session:
+        for killed in range(2):
+            done = []
+            async with (
+                service.worker() as (first, one),
+                service.worker() as (second, two),
+            ):
+                asking = [
+                    asyncio.ensure_future(ask(session, (first, second)))
+                    for _ in range(16)
+                ]
+                enough = len(got) + 15 + 10 * killed
+                while len(got) < enough:
+                    await asyncio.wait(asking, timeout=0.01)
+                (one, two)[killed % 2].kill()
+                await asyncio.wait(asking, timeout=0.3)
+                done.append(True)
+                await asyncio.gather(*asking)
+    lines = service.audit  # each of them can be read
+    issued = {each["code"] for each in lines if each.get("code")}
+    assert {fingerprint(Secret(code)) for code in got} <= issued
+    assert len(issued) <= service.box.log.codes_issued
