@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import rich_click as click
-from aiohttp import web
 
 from persona_share import Scope, _stores_next as stores
 from persona_share.cli.client_options import (
@@ -30,6 +29,7 @@ from persona_share.partner import (
     load_agreements,
     openapi as openapi_document,
 )
+from persona_share.partner.aiohttp import listening
 from persona_share.partner.keys import ALGORITHMS
 from persona_share.ports.store import Store
 
@@ -146,20 +146,13 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     issuer = _issuer(options, url=url, **given)
-    runner = web.AppRunner(issuer.aiohttp(), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        listening = f"http://{host}:{runner.addresses[0][1]}/codes"
+    async with listening(issuer.aiohttp(), host, port) as address:
         if options.as_json:
-            print_json({"listening": listening, "url": url})
+            print_json({"listening": f"{address}/codes", "url": url})
         else:
-            click.echo(f"listening on {listening} for {url}; Ctrl-C stops.")
+            click.echo(f"listening on {address}/codes for {url}; Ctrl-C stops.")
         sys.stdout.flush()
         await stopped.wait()
-    finally:
-        await runner.cleanup()
 
 
 def _issuer(

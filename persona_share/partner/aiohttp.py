@@ -1,6 +1,7 @@
 """An endpoint as an aiohttp.web application, to run alone or below another one."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import orjson
 from aiohttp import web
@@ -47,3 +48,18 @@ def aiohttp_application(endpoint: Endpoint) -> web.Application:
     app.cleanup_ctx.append(opened)
     app.router.add_route("*", "/{path:.*}", handle)
     return app
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve an application until the block ends; yield its address.
+
+    Port 0 means a free one.
+    """
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
