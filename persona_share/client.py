@@ -4,7 +4,7 @@ import os
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import aiohttp
 
@@ -13,13 +13,13 @@ from persona_share._compose import ClientCore, Connection
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
-    CONCURRENCY,
     Pool,
     RateLimitMode,
     RateLimitPolicy,
     RetryPolicy,
     Timeouts,
 )
+from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret, as_secret
 from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
 from persona_share.ports import ClientContext, Hook, Runtime, SharedWindow
@@ -28,7 +28,10 @@ from persona_share.resources.api import ResourceAccessors
 
 if TYPE_CHECKING:
     from persona_share.batch import Batch
-    from persona_share.batch.order import Ids, OnProgress, Path
+    from persona_share.batch.batch import FetchArguments
+    from persona_share.batch.workers import Ids
+
+R = TypeVar("R", bound=Resource)
 
 
 class PersonaClient(ResourceAccessors):
@@ -120,23 +123,30 @@ class PersonaClient(ResourceAccessors):
         """Authorization codes for partners."""
         return resources.OAuth(self._caller)
 
+    @overload
+    def fetch(
+        self, ids: "Ids", **options: "Unpack[FetchArguments]"
+    ) -> "Batch[Resource]": ...
+    @overload
+    def fetch(
+        self, ids: "Ids", kind: type[R], **options: "Unpack[FetchArguments]"
+    ) -> "Batch[R]": ...
     def fetch(
         self,
         ids: "Ids",
-        *,
-        concurrency: int = CONCURRENCY,
-        checkpoint: "Path | None" = None,
-        on_progress: "OnProgress | None" = None,
-    ) -> "Batch":
-        """Fetch many of one's own objects with the API key, as they arrive.
+        kind: type[Resource] = Resource,
+        **options: "Unpack[FetchArguments]",
+    ) -> "Batch[Any]":
+        """Fetch many of the organization's own objects with the API key.
 
-        The options are those of `ScopedSession.fetch`. Raises `InvalidArgumentError`.
+        ``kind`` is the class of the objects, if it is known. The options are those of
+        `ScopedSession.fetch`. Raises `InvalidArgumentError`.
         """
-        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
-        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+        from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
+        from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few need it
 
-        order = Order(ids, concurrency, checkpoint, on_progress)
-        return Fetching(self._core, order).direct(self._caller)
+        wanted = FetchOptions(ids=ids, kind=kind, **options)
+        return BatchComposer(self._core, wanted).direct(self._caller)
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""

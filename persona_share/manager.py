@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NoReturn, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NoReturn,
+    Self,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from persona_share._compose import require_loop
 from persona_share._pipeline.observed import EventEmitter
@@ -25,10 +34,10 @@ from persona_share.errors import (
 )
 from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import (
-    CONCURRENCY,
     OBJECTS_PER_TOKEN,
     RenewalPolicy,
 )
+from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
@@ -39,7 +48,10 @@ from persona_share.session import ScopedSession
 
 if TYPE_CHECKING:
     from persona_share.batch import Batch
-    from persona_share.batch.order import Ids, OnProgress, Order, Path
+    from persona_share.batch.batch import FetchOptions, ManagerFetchArguments
+    from persona_share.batch.workers import Ids
+
+R = TypeVar("R", bound=Resource)
 
 
 class ScopedTokenManager:
@@ -94,30 +106,40 @@ class ScopedTokenManager:
             asked, self._caller(asked), self.session, self._describe, self._fetching
         )
 
+    @overload
+    def fetch(
+        self, ids: "Ids", **options: "Unpack[ManagerFetchArguments]"
+    ) -> "Batch[Resource]": ...
+    @overload
+    def fetch(
+        self, ids: "Ids", kind: type[R], **options: "Unpack[ManagerFetchArguments]"
+    ) -> "Batch[R]": ...
     def fetch(
         self,
         ids: "Ids",
-        *,
-        permission: str | None = None,
-        objects_per_token: int = OBJECTS_PER_TOKEN,
-        concurrency: int = CONCURRENCY,
-        checkpoint: "Path | None" = None,
-        on_progress: "OnProgress | None" = None,
-    ) -> "Batch":
+        kind: type[Resource] = Resource,
+        **options: "Unpack[ManagerFetchArguments]",
+    ) -> "Batch[Any]":
         """Fetch any number of objects, with a token for every group of them.
 
-        ``permission`` is to be asked for where the prefixes of the ids do not tell it.
-        The other options are those of `ScopedSession.fetch`. A group whose scope is
-        refused is divided until the objects at fault are found. Raises
-        `InvalidArgumentError`.
+        ``kind`` is the class of the objects, if it is known. ``permission`` is
+        requested if the prefixes of the ids do not show it; ``objects_per_token`` is
+        the size of a group. The other options are those of `ScopedSession.fetch`. A
+        group that the partner refuses is divided until the objects at fault are found.
+        Raises `InvalidArgumentError`.
         """
-        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
-        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+        from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
+        from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few need it
 
-        order = Order(ids, concurrency, checkpoint, on_progress)
-        return Fetching(self._context, order, self._minted).scoped(
+        given: dict[str, Any] = {**options}
+        permission = given.pop("permission", None)
+        objects_per_token = given.pop("objects_per_token", OBJECTS_PER_TOKEN)
+        wanted = FetchOptions(ids=ids, kind=kind, **given)
+        return BatchComposer(self._context, wanted, self._minted).scoped(
             self._caller,
             self.token,
+            self.forget,
+            lambda scope: self.peek(scope) is not None,
             permission=permission,
             objects_per_token=objects_per_token,
             free=self._broker.codes.sourceless,
@@ -320,10 +342,10 @@ class ScopedTokenManager:
             scope=scope,
         )
 
-    def _fetching(self, caller: Caller, order: "Order") -> "Batch":
-        from persona_share.fetching import Fetching  # noqa: PLC0415 — few need it
+    def _fetching(self, caller: Caller, options: "FetchOptions") -> "Batch[Any]":
+        from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
 
-        return Fetching(self._context, order, self._minted).direct(caller)
+        return BatchComposer(self._context, options, self._minted).direct(caller)
 
     def _minted(self) -> int:
         return self._broker.metrics().minted

@@ -1,10 +1,10 @@
 """A session: the calls that one scope allows, under tokens that renew themselves."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
-from persona_share.model.policy import CONCURRENCY
+from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller, covers
@@ -13,7 +13,10 @@ from persona_share.resources.retrieving import readable
 
 if TYPE_CHECKING:
     from persona_share.batch import Batch
-    from persona_share.batch.order import Ids, OnProgress, Order, Path
+    from persona_share.batch.batch import FetchArguments, FetchOptions
+    from persona_share.batch.workers import Ids
+
+R = TypeVar("R", bound=Resource)
 
 
 class ScopedSession(ResourceAccessors):
@@ -31,7 +34,7 @@ class ScopedSession(ResourceAccessors):
         caller: Caller,
         open_session: "Callable[[Scope], ScopedSession]",
         describe: Callable[[Scope], str],
-        fetching: "Callable[[Caller, Order], Batch]",
+        fetching: "Callable[[Caller, FetchOptions], Batch[Any]]",
     ) -> None:
         super().__init__(caller)
         self.scope: Scope = scope
@@ -55,29 +58,41 @@ class ScopedSession(ResourceAccessors):
             raise ScopeNotCoveredError(message, missing=missing)
         return self._open(smaller)
 
+    @overload
+    def fetch(
+        self, ids: "Ids | None" = None, **options: "Unpack[FetchArguments]"
+    ) -> "Batch[Resource]": ...
+    @overload
+    def fetch(
+        self,
+        ids: "Ids | None",
+        kind: type[R],
+        **options: "Unpack[FetchArguments]",
+    ) -> "Batch[R]": ...
     def fetch(
         self,
         ids: "Ids | None" = None,
-        *,
-        concurrency: int = CONCURRENCY,
-        checkpoint: "Path | None" = None,
-        on_progress: "OnProgress | None" = None,
-    ) -> "Batch":
-        """Fetch many objects, or all that the scope lets one read, as they arrive.
+        kind: type[Resource] = Resource,
+        **options: "Unpack[FetchArguments]",
+    ) -> "Batch[Any]":
+        """Fetch many objects, or every object that the scope allows reading.
 
-        ``concurrency`` is how many calls travel at once. ``checkpoint`` is a file that
-        remembers what was acknowledged, so that a rerun skips it. ``on_progress`` is
-        told after each object how far it is. Raises `InvalidArgumentError`.
+        ``kind`` is the class of the objects, if it is known. ``concurrency`` is the
+        number of calls in flight. ``checkpoint`` is a file that remembers what was
+        acknowledged, so that the next run skips it; ``acknowledge`` is "next" (asking
+        for the next outcome acknowledges the one before) or "explicit". ``max_outage``
+        is how long nothing may work before the batch stops, in seconds.
+        ``on_progress`` is called after every object. Raises `InvalidArgumentError`.
         """
-        from persona_share.batch.order import Order  # noqa: PLC0415 — few need it
+        from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few need it
 
         if ids is None:
             ids = tuple(readable(self.scope))
             if not ids:
                 message = "the scope names no object to read; pass their ids"
                 raise InvalidArgumentError(message)
-        order = Order(ids, concurrency, checkpoint, on_progress)
-        return self._fetching(self._caller, order)
+        wanted = FetchOptions(ids=ids, kind=kind, **options)
+        return self._fetching(self._caller, wanted)
 
     def __repr__(self) -> str:
         size = len(self.scope)

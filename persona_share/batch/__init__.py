@@ -1,15 +1,14 @@
-"""Many objects: fetched side by side, paced, resumable, and told as they arrive.
+"""Batches: many objects, fetched concurrently, within the rate limit, and resumable.
 
-A batch sends nothing by itself and repeats nothing: both are the business of the stack
-below it. It decides what is asked for next, and when not to ask.
+A batch sends nothing by itself and repeats no request; the layers below do both. It
+decides which object is asked for next, and when to pause.
 """
 
-from persona_share.batch.order import Ids
-from persona_share.batch.stream import Batch
+from persona_share.batch.batch import Batch, FetchOptions
+from persona_share.batch.workers import Ids
 from persona_share.model.batch import (
     Failed,
     Fetched,
-    Outcome,
     Plan,
     Progress,
     RateLimitStatus,
@@ -20,9 +19,9 @@ from persona_share.model.batch import (
 __all__ = [
     "Batch",
     "Failed",
+    "FetchOptions",
     "Fetched",
     "Ids",
-    "Outcome",
     "Plan",
     "Progress",
     "RateLimitStatus",

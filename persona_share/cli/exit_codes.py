@@ -34,7 +34,7 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
             errors.ExchangeForbiddenError,
         ),
     ),
-    (USAGE, (errors.UsageError, OSError, UnicodeError)),
+    (USAGE, (errors.UsageError, errors.CheckpointMismatchError, UnicodeError)),
     (
         7,
         (
@@ -64,6 +64,8 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
             errors.CodeSourceError,
             errors.RedemptionPendingError,
             errors.StoreUnavailableError,
+            errors.OutageError,
+            OSError,
             errors.MalformedResponseError,
             errors.UnexpectedContentTypeError,
             errors.UnexpectedRedirectError,

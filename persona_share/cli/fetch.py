@@ -225,7 +225,7 @@ def _wanted(ids: tuple[str, ...]) -> tuple[str, ...]:
     return ids
 
 
-def _show_plan(batch: Batch, options: ClientOptions) -> None:
+def _show_plan(batch: Batch[Any], options: ClientOptions) -> None:
     plan = batch.plan()
     least = plan.shortest_for
     facts = {
@@ -248,7 +248,7 @@ def _shown(value: object) -> object:
 
 
 def _show_report(
-    batch: Batch, failures: Failures, options: ClientOptions, *, to_file: bool
+    batch: Batch[Any], failures: Failures, options: ClientOptions, *, to_file: bool
 ) -> None:
     report = batch.report()
     if options.as_json:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -22,7 +22,7 @@ _TICK: Final = 0.2  # s
 
 
 @asynccontextmanager
-async def progress_bar(batch: Batch, *, quiet: bool) -> AsyncIterator[None]:
+async def progress_bar(batch: Batch[Any], *, quiet: bool) -> AsyncIterator[None]:
     """Show a bar on a terminal, and nothing anywhere else."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:

@@ -32,7 +32,7 @@ SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
 class ObjectReader:
     """Fetches objects, and answers what reads one of them again, for its files."""
 
-    fetch: Callable[..., Batch]
+    fetch: Callable[..., Batch[Any]]
     surface_for: Callable[[str], PersonaClient | ScopedSession]
     client: PersonaClient
     #: What can be fetched where no ids are named.
@@ -149,7 +149,7 @@ async def opened(
         )
         granted = [await manager.exchange(each) for each in delivered]
 
-        def fetch(ids: Ids, **options: Any) -> Batch:
+        def fetch(ids: Ids, **options: Any) -> Batch[Any]:
             """Fetch with a token for every group."""
             return manager.fetch(ids, permission=tokens.permission, **options)
 

@@ -43,13 +43,16 @@ URL, a credential or personal data, and every one survives pickling. The tree::
     │   └── MalformedResponseError      a body that does not say what it must
     ├── StoreError                      a store could not do what was asked
     │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
+    │   │   ├── CheckpointInUseError    another fetch or copy uses it
     │   │   └── StoreCorruptError       a record in it cannot be read
     │   └── StoreRefusedError           it is not safe to use
+    │       └── CheckpointMismatchError an output that the checkpoint does not describe
     ├── SharingError                    a share token did not become what it should
     │   ├── RedemptionFailedError       it failed; the reason is the service's
     │   ├── RedemptionPendingError      not decided in time (a TimeoutError, too)
     │   └── ShareTokenExpiredError      nobody redeemed it in time
     ├── SignatureError                  a webhook that cannot be trusted
+    ├── OutageError                     a batch stopped: nothing worked for too long
     └── TokenError                      there is no token for this scope
         ├── AuthorizationCodeRequiredError  nobody supplied a code
         │   └── CodeExpiredError        every code at hand ended unused
@@ -89,6 +92,11 @@ from persona_share.errors.base import (
     Attempt,
     PersonaError,
     Phase,
+)
+from persona_share.errors.batch import (
+    CheckpointInUseError,
+    CheckpointMismatchError,
+    OutageError,
 )
 from persona_share.errors.sharing import (
     RedemptionFailedError,
@@ -155,6 +163,8 @@ __all__ = [
     "AuthenticationError",
     "AuthorizationCodeRequiredError",
     "BadRequestError",
+    "CheckpointInUseError",
+    "CheckpointMismatchError",
     "ClientClosedError",
     "CodeAlreadyUsedError",
     "CodeDeliveryError",
@@ -181,6 +191,7 @@ __all__ = [
     "ManagerClosedError",
     "NotFoundError",
     "NotOpenError",
+    "OutageError",
     "OutcomeUnknownError",
     "PermissionDeniedError",
     "PersonaError",

@@ -1,6 +1,7 @@
-"""What a batch yields and tells: outcomes, its plan, its progress and its report."""
+"""The values of a batch: outcomes, plan, progress and report."""
 
 from datetime import timedelta
+from typing import Generic, Literal, TypeVar
 
 import attrs
 
@@ -9,30 +10,34 @@ from persona_share.model.events import Event
 from persona_share.model.resource import Resource
 
 
+R_co = TypeVar("R_co", bound=Resource, covariant=True)
+
+#: What a batch waits for, if it waits: the rate limit, the partner's codes, or the
+#: service, which is down.
+WaitingFor = Literal["rate limit", "partner", "service"]
+
+
 @attrs.frozen
-class Fetched:
-    """An object that came."""
+class Fetched(Generic[R_co]):
+    """An object that was retrieved."""
 
     id: str
-    resource: Resource
+    resource: R_co
 
 
 @attrs.frozen
 class Failed:
-    """An object that did not come, and why; the others are not concerned."""
+    """An object that was not retrieved, and why; the others are not affected."""
 
     id: str
     error: PersonaError
 
 
-Outcome = Fetched | Failed
-
-
 @attrs.frozen(kw_only=True)
 class RateLimitStatus:
-    """The service's rate limit as it stands: requests a minute, and those left.
+    """The service's rate limit as it stands: requests per minute, and those left.
 
-    ``resets_in`` is how many seconds the running window still has.
+    ``resets_in`` is the seconds until the running window ends.
     """
 
     limit: int
@@ -42,11 +47,11 @@ class RateLimitStatus:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What a batch will take at least.
+    """The least that a batch needs.
 
-    ``objects`` is None where nobody can know how many ids will come. ``tokens`` counts
-    one for each scope, without renewals. ``shortest_for`` is the time that the limit
-    leaves no way around; it and ``limit`` are None until an answer has told the limit.
+    ``objects`` is None if the number of ids is unknown. ``tokens`` counts one token
+    per group, without renewals. ``shortest_for`` is the time that the rate limit
+    imposes; it and ``limit`` are None until a response has shown the limit.
     """
 
     objects: int | None
@@ -57,10 +62,11 @@ class Plan:
 
 @attrs.frozen(kw_only=True)
 class Progress(Event):
-    """How far a batch is.
+    """The progress of a batch.
 
-    ``rate`` is in objects a second since the beginning, ``left_for`` the time that is
-    still needed as far as can be told, ``window`` the rate limit as last seen.
+    ``rate`` is in objects per second since the start, ``left_for`` the estimated time
+    that remains, ``window`` the rate limit as last seen. ``waiting_for`` is what the
+    batch waits for at the moment, or None if it makes progress.
     """
 
     total: int | None
@@ -70,10 +76,11 @@ class Progress(Event):
     rate: float
     left_for: timedelta | None
     window: RateLimitStatus | None
+    waiting_for: WaitingFor | None = None
 
     @property
     def done(self) -> int:
-        """How many are dealt with: fetched, failed, or skipped as fetched before."""
+        """The number of objects that were fetched, failed, or skipped as fetched before."""
         return self.fetched + self.failed + self.skipped
 
 
@@ -81,11 +88,11 @@ class Progress(Event):
 class Report:
     """What a batch has done so far.
 
-    ``skipped`` were acknowledged in an earlier run. ``waits`` counts calls that were
-    held back a second or longer before they were sent, ``waited`` is their seconds
-    together. ``retries`` are repeated attempts, ``tokens`` the exchanges of its manager
-    meanwhile. ``p50`` and ``p95`` are seconds from sending a call to its answer, None
-    before the first.
+    ``skipped`` objects were acknowledged in an earlier run. ``waits`` counts calls
+    that were held back for a second or longer before they were sent, ``waited`` is
+    the sum of those seconds. ``retries`` are repeated attempts, ``tokens`` the
+    exchanges of the manager meanwhile. ``p50`` and ``p95`` are seconds from sending a
+    call to its response, None before the first.
     """
 
     fetched: int

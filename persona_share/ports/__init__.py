@@ -3,7 +3,6 @@
 from persona_share._policy.shared_limit import Share
 from persona_share.ports.calls import (
     Authorization,
-    Checkpoint,
     ClientContext,
     Clock,
     CodeSource,
@@ -27,7 +26,6 @@ from persona_share.ports.stores import (
 __all__ = [
     "Authorization",
     "BrowsableStore",
-    "Checkpoint",
     "ClientContext",
     "Clock",
     "CodeSource",

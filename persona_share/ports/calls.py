@@ -1,6 +1,6 @@
 """The plugs between rooms: what calls, accounts and code sources need."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -189,29 +189,6 @@ class Hook(Protocol):
 
     def __call__(self, event: Event, /) -> object:
         """Take note of an event; what it returns or raises changes nothing."""
-        ...
-
-
-class Checkpoint(Protocol):
-    """Remembers which objects of a batch were acknowledged, over restarts.
-
-    Every operation raises a `StoreError` when it cannot be done.
-    """
-
-    async def open(self) -> None:
-        """Get ready; a second time does nothing."""
-        ...
-
-    async def known(self, object_ids: Sequence[str]) -> frozenset[str]:
-        """Answer which of these were acknowledged."""
-        ...
-
-    async def note(self, object_ids: Sequence[str]) -> None:
-        """Remember that these are acknowledged; when it returns nothing forgets it."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of everything that was opened."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A batch over nothing: objects come when a test says so, on a clock moved by hand."""
+"""A batch without a network: objects come when a test says so, on a fake clock."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ import attrs
 import pytest
 
 from persona_share.batch import Batch
-from persona_share.batch.brake import Brake
-from persona_share.batch.crew import Crew
-from persona_share.batch.opening import Direct
-from persona_share.batch.stream import Surroundings
-from persona_share.batch.tally import Tally
+from persona_share.batch.batch import BatchContext
+from persona_share.batch.groups import DirectPlanner
+from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.stats import BatchStats
+from persona_share.batch.workers import WorkerPool
 from persona_share.testing import FakeClock
 
 
@@ -58,29 +58,49 @@ class Kit:
     told: list = attrs.field(factory=list)
     allowance: object = None
 
-    def batch(self, ids, *, concurrency=4, checkpoint=None, opening=None, size=8):
-        brake = Brake(self.clock, concurrency)
-        crew = Crew(
+    def monitor(self, *, threshold=4, max_outage=900.0, waiting_for="service"):
+        return OutageMonitor(
+            self.clock,
+            threshold=threshold,
+            max_outage=max_outage,
+            waiting_for=waiting_for,
+        )
+
+    def batch(
+        self,
+        ids,
+        *,
+        concurrency=4,
+        checkpoint=None,
+        planner=None,
+        size=8,
+        partner=None,
+        max_outage=900.0,
+        acknowledge="next",
+    ):
+        pool = WorkerPool(
             ids=ids,
-            opening=opening or Direct(self.objects.retrieve, size),
+            planner=planner or DirectPlanner(self.objects.retrieve, size),
             clock=self.clock,
-            brake=brake,
-            tally=Tally(),
+            outages=self.monitor(max_outage=max_outage),
+            partner_outages=partner,
+            stats=BatchStats(),
             concurrency=concurrency,
             checkpoint=checkpoint,
         )
-        around = Surroundings(
+        context = BatchContext(
             total=len(ids) if hasattr(ids, "__len__") else None,
             per_token=None,
             allowance=lambda: self.allowance,
             tokens=lambda: 0,
             emit=self.told.append,
+            acknowledge=acknowledge,
         )
-        return Batch(crew, around)
+        return Batch(pool, context)
 
     async def settle(self):
         """Let everything run that can run without time passing."""
-        for _ in range(60):
+        for _ in range(120):
             await asyncio.sleep(0)  # noqa: TID251  # lets others run
 
     async def until(self, task, step=1.0, steps=1_000):

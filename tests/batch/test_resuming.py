@@ -1,9 +1,17 @@
 """A checkpoint makes a rerun continue: what was acknowledged is never fetched again."""
 
+import asyncio
+import contextlib
+import os
+
 import pytest
 
-from persona_share.errors import NotFoundError, StoreRefusedError
-from persona_share.stores.checkpoint import SQLiteCheckpoint
+from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.errors import (
+    CheckpointInUseError,
+    NotFoundError,
+    StoreRefusedError,
+)
 from tests.batch.conftest import collected, ids_of, no_tasks_left
 
 
@@ -95,13 +103,44 @@ async def test_an_id_that_comes_twice_is_fetched_once_it_was_acknowledged(kit, r
 
 
 @pytest.mark.asyncio
-async def test_a_checkpoint_that_is_not_safe_stops_before_anything_is_sent(
-    kit, resumed, path
+async def test_a_checkpoint_that_is_refused_stops_before_anything_is_sent(
+    kit, resumed, path, tmp_path
 ):
-    path.touch()
-    path.chmod(0o644)
-    with pytest.raises(StoreRefusedError):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreRefusedError, match="symbolic link"):
         await collected(resumed())
 
     assert kit.objects.asked == []
     assert no_tasks_left()
+
+
+@pytest.mark.asyncio
+async def test_a_second_run_is_told_which_process_runs(resumed):
+    async with resumed() as batch:
+        await anext(batch)
+        with pytest.raises(CheckpointInUseError, match=rf"pid {os.getpid()}\b"):
+            async with resumed():
+                pass
+
+
+@pytest.mark.asyncio
+async def test_a_time_out_while_acknowledging_loses_nothing(kit, resumed):
+    found = []
+    async with resumed() as batch:
+        while len(found) < len(IDS):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.0005):
+                    found.append((await anext(batch)).id)
+        await batch.acknowledge(found[-1])
+
+    assert sorted(found) == sorted(IDS)
+    assert await collected(resumed()) == []
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_acknowledged_by_itself_when_it_is_explicit(resumed):
+    async with resumed(acknowledge="explicit") as batch:
+        outcomes = ids_of([each async for each in batch])
+        await batch.acknowledge(*outcomes[::2])
+
+    assert sorted(ids_of(await collected(resumed()))) == sorted(outcomes[1::2])

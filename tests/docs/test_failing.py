@@ -16,6 +16,7 @@ ROWS = {row[0]: row[1:] for row in ROW.findall(PAGE)}
 SENT = {Phase.NOT_SENT: "no", Phase.AMBIGUOUS: "perhaps", Phase.ANSWERED: "yes"}
 NEEDED = {
     "CodeSourceError": {"reason": "OSError"},
+    "OutageError": {"waiting_for": "service", "seconds": 901.0},
     "RedemptionFailedError": {"reason": None},
     "ScopeNotCoveredError": {"missing": ""},
     "ScopeNotGrantedError": {"missing": ""},

@@ -32,12 +32,15 @@ FURTHER = {
     "last_status": "pending",
     "missing": "inquiry.read:inq_1",
     "organization_id": "org_1",
+    "pid": 4321,
     "pointer": "/data",
     "reason": "expired",
     "reconcile": "inquiries.retrieve(id)",
     "refused": Scope.read("inq_1"),
+    "seconds": 901.0,
     "share_token_id": "cnst_1",
     "title": "t",
+    "waiting_for": "service",
 }
 
 

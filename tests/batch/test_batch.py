@@ -8,11 +8,16 @@ from datetime import timedelta
 import pytest
 
 from persona_share import Failed, Fetched
-from persona_share.batch.opening import Direct
+from persona_share.batch.groups import DirectPlanner
 from persona_share.errors import (
+    AuthenticationError,
     ConnectionLostError,
     ManagerClosedError,
     NotFoundError,
+    OutageError,
+    RateLimitedError,
+    ServerError,
+    UsageError,
 )
 from persona_share.model.batch import RateLimitStatus
 from tests.batch.conftest import collected, ids_of, no_tasks_left
@@ -187,13 +192,16 @@ async def test_a_batch_that_is_dropped_ends_by_itself(kit):
 
 
 @pytest.mark.asyncio
-async def test_cancelling_whoever_iterates_closes_everything(kit):
+async def test_nothing_is_left_when_the_consumer_is_cancelled(kit):
     kit.objects.hold("inq_5")
     task = asyncio.create_task(collected(kit.batch(several(6))))
     await kit.settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    del task
+    gc.collect()
+    await kit.settle()
 
     assert no_tasks_left()
     assert kit.objects.under_way == 0
@@ -212,9 +220,8 @@ async def test_closing_twice_is_fine(kit):
 # ── When nothing works ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.asyncio
-async def test_an_outage_of_a_minute_does_not_fail_the_whole_batch(kit):
-    end = kit.clock.now() + 60
+def failing_until(kit, end):
+    """Return a retrieval that fails until this time, as if the service were down."""
 
     async def retrieve(object_id):
         kit.objects.asked.append(object_id)
@@ -224,25 +231,145 @@ async def test_an_outage_of_a_minute_does_not_fail_the_whole_batch(kit):
             raise ConnectionLostError(message)
         return object_id
 
-    batch = kit.batch(several(500), opening=Direct(retrieve))
-    outcomes = await kit.until(collected(batch))
-    failed = [each for each in outcomes if isinstance(each, Failed)]
+    return DirectPlanner(retrieve)
 
-    assert len(outcomes) == len(kit.objects.asked) == 500
-    # Before each of the pauses of 1, 2, 4, 8, 16 and 32 seconds four fail in a row,
-    # and three more were on their way.
-    assert len(failed) <= 6 * (4 + 3)
+
+@pytest.mark.parametrize("minutes", [1, 10])
+@pytest.mark.asyncio
+async def test_no_object_fails_when_the_service_is_down_for_minutes(kit, minutes):
+    planner = failing_until(kit, kit.clock.now() + 60 * minutes)
+    outcomes = await kit.until(collected(kit.batch(several(500), planner=planner)))
+
+    assert sorted(ids_of(outcomes)) == sorted(several(500))
+    assert all(isinstance(each, Fetched) for each in outcomes)
+    # At first as many as travel at once, then one probe for each pause.
+    assert len(kit.objects.asked) <= 500 + 2 * 4 + 6 + minutes
 
 
 @pytest.mark.asyncio
-async def test_an_outage_without_end_ends_the_batch_all_the_same(kit):
-    for each in several(100):
-        kit.objects.errors[each] = ConnectionLostError("the connection broke")
+async def test_a_batch_stops_when_the_service_is_down_for_longer_than_max_outage(kit):
+    planner = failing_until(kit, float("inf"))
+    batch = kit.batch(several(5_000), planner=planner, max_outage=300)
     began = kit.clock.now()
-    outcomes = await kit.until(collected(kit.batch(several(100))))
+    with pytest.raises(OutageError, match="service has been down") as raised:
+        await kit.until(collected(batch))
 
-    assert len(outcomes) == len(kit.objects.asked) == 100
-    assert kit.clock.now() - began < 180
+    assert 300 < kit.clock.now() - began < 300 + 61
+    assert (raised.value.waiting_for, raised.value.retryable) == ("service", True)
+    assert batch.report().failed == 0
+    assert len(kit.objects.asked) < 30
+    assert no_tasks_left()
+
+
+@pytest.mark.asyncio
+async def test_progress_says_that_the_service_is_down(kit):
+    planner = failing_until(kit, kit.clock.now() + 60)
+    batch = kit.batch(several(20), planner=planner)
+    first = asyncio.ensure_future(anext(batch))
+    await kit.settle()
+    assert batch.progress().waiting_for == "service"
+    await kit.until(first)
+
+    assert batch.progress().waiting_for is None
+    await batch.aclose()
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.asyncio
+async def test_an_object_that_never_works_fails_alone(kit, concurrency):
+    kit.objects.errors["inq_19"] = ServerError("it failed", status=500)
+    began = kit.clock.now()
+    batch = kit.batch(several(20), concurrency=concurrency)
+    outcomes = await kit.until(collected(batch))
+
+    failed = [each for each in outcomes if isinstance(each, Failed)]
+    assert ids_of(failed) == ["inq_19"]
+    assert kit.objects.asked.count("inq_19") == 3
+    assert kit.clock.now() - began < 10
+
+
+@pytest.mark.asyncio
+async def test_a_rejected_key_stops_the_batch_after_a_few_calls(kit):
+    for each in several(2_000)[10:]:
+        kit.objects.errors[each] = AuthenticationError("rejected", status=401)
+    batch = kit.batch(several(2_000))
+    with pytest.raises(AuthenticationError):
+        await collected(batch)
+
+    assert batch.report().fetched == 10
+    assert len(kit.objects.asked) < 10 + 10
+    assert no_tasks_left()
+
+
+@pytest.mark.asyncio
+async def test_a_single_401_fails_one_object(kit):
+    for each in several(20)[::3]:
+        kit.objects.errors[each] = AuthenticationError("rejected", status=401)
+    outcomes = await collected(kit.batch(several(20), concurrency=1))
+
+    assert sum(isinstance(each, Failed) for each in outcomes) == 7
+
+
+@pytest.mark.asyncio
+async def test_a_spent_rate_limit_is_waited_for_without_failures(kit):
+    limited = RateLimitedError("no slot in time", retry_after=30.0)
+    for each in several(8):
+        kit.objects.errors[each] = [limited]
+    began = kit.clock.now()
+    outcomes = await kit.until(collected(kit.batch(several(8))))
+
+    assert all(isinstance(each, Fetched) for each in outcomes)
+    assert kit.clock.now() - began >= 30
+
+
+# ── Time-outs around one outcome ────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("way", ["wait_for", "timeout", "cancel"])
+@pytest.mark.asyncio
+async def test_nothing_is_lost_when_waiting_for_an_outcome_is_given_up(kit, way):
+    gates = {each: kit.objects.hold(each) for each in several(30)}
+
+    async def attempt(batch):
+        if way == "wait_for":
+            return await asyncio.wait_for(anext(batch), 0.001)
+        if way == "timeout":
+            async with asyncio.timeout(0.001):
+                return await anext(batch)
+        task = asyncio.ensure_future(anext(batch))
+        await kit.settle()
+        task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    found, timeouts = [], 0
+    async with kit.batch(several(30)) as batch:
+        while len(found) < 30:
+            try:
+                found.append((await attempt(batch)).id)
+            except TimeoutError:
+                timeouts += 1
+                waiting = [each for each in gates if each not in found]
+                gates[waiting[0]].set()
+        with pytest.raises(StopAsyncIteration):
+            await anext(batch)
+
+    assert sorted(found) == sorted(several(30))
+    assert timeouts > 5
+    assert batch.report().fetched == 30
+
+
+@pytest.mark.asyncio
+async def test_two_tasks_that_iterate_one_batch_are_told(kit):
+    kit.objects.hold("inq_0")
+    async with kit.batch(["inq_0"]) as batch:
+        first = asyncio.ensure_future(anext(batch))
+        await kit.settle()
+        with pytest.raises(UsageError, match="another task"):
+            await anext(batch)
+        first.cancel()
 
 
 # ── What it tells ───────────────────────────────────────────────────────────────

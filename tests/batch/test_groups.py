@@ -6,13 +6,15 @@ import attrs
 import pytest
 
 from persona_share import Failed, Scope
-from persona_share.batch.brake import Brake
-from persona_share.batch.opening import Scoped
+from persona_share.batch.groups import GroupPlanner
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
+    CodeRefusedError,
+    CodeRejectedError,
     CodeSourceError,
     ExchangeAuthenticationError,
     ExchangeUnavailableError,
+    OutageError,
     ScopeNotGrantedError,
     TokenError,
 )
@@ -28,14 +30,34 @@ class Partner:
     asked: list = attrs.field(factory=list)
     down: object = None
     covered: list | None = None
+    refuses: set = attrs.field(factory=set)
+    names: bool = True
+    latency: object = None
+    under_way: int = 0
+    most: int = 0
 
-    async def bring(self, scope):
+    held: list = attrs.field(factory=list)
+    forgotten: list = attrs.field(factory=list)
+
+    async def forget(self, scope):
+        self.forgotten.append(scope)
+
+    async def acquire(self, scope):
         self.asked.append(scope)
+        if self.latency is not None:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            await self.latency(1.0)
+            self.under_way -= 1
         error = self.script.pop(0) if self.script else None
         if error is None and self.down is not None and self.down():
             error = CodeSourceError("the code source failed", reason="OSError")
         if error is not None:
             raise error
+        refused = self.refuses.intersection(scope.object_ids())
+        if refused:
+            named = Scope.read(*refused) if self.names else None
+            raise CodeRefusedError("not these", refused=named)
         if self.bad.intersection(scope.object_ids()):
             raise CodeSourceError("the code source failed", reason="NotFoundError")
         if self.covered and not any(scope <= each for each in self.covered):
@@ -49,16 +71,20 @@ def partner():
 
 @pytest.fixture
 def scoped(kit, partner):
-    def make(ids, size=10, *, permission=None, free=False, **options):
-        opening = Scoped(
-            size,
-            permission,
-            partner.bring,
-            lambda scope: kit.objects.retrieve,
-            Brake(kit.clock, 4),
+    def make(ids, size=10, *, permission=None, free=False, max_outage=900.0, **options):
+        outages = kit.monitor(waiting_for="partner", max_outage=max_outage)
+        planner = GroupPlanner(
+            size=size,
+            permission=permission,
+            acquire=partner.acquire,
+            forget=partner.forget,
+            is_held=lambda scope: scope in partner.held,
+            retrieve_under=lambda scope: kit.objects.retrieve,
+            outages=outages,
+            clock=kit.clock,
             free=free,
         )
-        return kit.batch(ids, opening=opening, **options)
+        return kit.batch(ids, planner=planner, partner=outages, **options)
 
     return make
 
@@ -82,12 +108,26 @@ async def test_every_group_has_a_scope_of_its_own(scoped, partner):
 
 
 @pytest.mark.asyncio
+async def test_a_token_is_dropped_with_its_last_object_unless_it_was_held_before(
+    scoped, partner
+):
+    ids = several(30)
+    partner.held = [Scope.read(*ids[10:20])]
+    await collected(scoped(ids))
+
+    assert sorted(partner.forgotten, key=str) == [
+        Scope.read(*ids[:10]),
+        Scope.read(*ids[20:]),
+    ]
+
+
+@pytest.mark.asyncio
 async def test_a_token_is_asked_for_no_earlier_than_it_is_needed(scoped, partner, kit):
     async with scoped(several(1_000)) as batch:
         await anext(batch)
         await kit.settle()
 
-    assert len(partner.asked) <= 3
+    assert len(partner.asked) <= 4
 
 
 @pytest.mark.asyncio
@@ -154,16 +194,17 @@ async def test_what_the_partner_does_not_grant_fails_and_the_rest_goes_on(
 
 
 @pytest.mark.asyncio
-async def test_a_partner_that_is_down_is_not_asked_for_every_object(
+async def test_a_batch_stops_when_the_partner_is_down_for_too_long(
     scoped, partner, kit
 ):
     partner.down = lambda: True
-    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+    batch = scoped(several(1_000), 100, max_outage=600)
+    with pytest.raises(OutageError, match="partner has been down"):
+        await kit.until(collected(batch))
 
-    assert len(failures(outcomes)) == 1_000
-    # Sixteen to see that it is no single object, seven after pauses, and then one
-    # for each of the parts that are left.
-    assert len(partner.asked) <= 16 + 7 + 10 + 8
+    # Sixteen to see that the reason is no single object, then one for each pause.
+    assert len(partner.asked) <= 16 + 8 + 18
+    assert batch.report().failed <= 16
 
 
 @pytest.mark.asyncio
@@ -179,28 +220,80 @@ async def test_a_partner_that_is_down_for_a_minute_costs_few_objects(
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_without_an_answer_is_waited_for(scoped, partner, kit):
+async def test_an_exchange_without_an_answer_is_repeated(scoped, partner, kit):
     late = ExchangeUnavailableError("no answer", retry_after=7)
-    partner.script = [late, late]
+    partner.script = [late, late, late, late, late]
     began = kit.clock.now()
     outcomes = await kit.until(collected(scoped(several(10))))
 
     assert failures(outcomes) == []
-    assert len(partner.asked) == 3
-    assert kit.clock.now() - began >= 14
+    assert len(partner.asked) == 6
+    assert kit.clock.now() - began >= 7
 
 
 @pytest.mark.asyncio
-async def test_a_refused_key_fails_every_object_without_another_question(
-    scoped, partner
-):
-    refused = ExchangeAuthenticationError("the API key was refused", status=401)
-    partner.script = [refused]
-    outcomes = await collected(scoped(several(10)))
+async def test_codes_that_the_service_rejects_are_replaced(scoped, partner, kit):
+    partner.script = [CodeRejectedError("stale"), CodeRejectedError("stale")]
+    outcomes = await kit.until(collected(scoped(several(30))))
+
+    assert failures(outcomes) == []
+
+
+@pytest.mark.asyncio
+async def test_a_group_fails_when_three_of_its_codes_are_rejected(scoped, partner, kit):
+    partner.script = [CodeRejectedError("stale") for _ in range(3)]
+    outcomes = await kit.until(collected(scoped(several(10))))
 
     assert len(failures(outcomes)) == 10
-    assert len(partner.asked) == 1
     assert len({id(each.error) for each in outcomes}) == 10
+
+
+@pytest.mark.asyncio
+async def test_a_rejected_key_stops_the_batch_at_once(scoped, partner):
+    partner.script = [ExchangeAuthenticationError("rejected", status=401)] * 9
+    with pytest.raises(ExchangeAuthenticationError):
+        await collected(scoped(several(1_000)))
+
+    assert len(partner.asked) <= 4
+
+
+@pytest.mark.asyncio
+async def test_objects_that_the_partner_names_cost_one_more_code(scoped, partner):
+    partner.refuses = set(several(1_500)[::8])
+    outcomes = await collected(scoped(several(1_500), 100))
+
+    assert sorted(ids_of(failures(outcomes))) == sorted(partner.refuses)
+    assert len(partner.asked) == 2 * 15
+
+
+@pytest.mark.asyncio
+async def test_unnamed_refusals_cost_at_most_two_codes_a_division(scoped, partner):
+    partner.refuses, partner.names = set(several(1_500)[::8]), False
+    outcomes = await collected(scoped(several(1_500), 100))
+
+    assert sorted(ids_of(failures(outcomes))) == sorted(partner.refuses)
+    # Each refused object costs at most one code for each of seven divisions and the
+    # code of the other half.
+    assert len(partner.asked) <= 15 + 2 * 7 * len(partner.refuses)
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_of_something_else_divides_the_group(scoped, partner):
+    partner.script = [CodeRefusedError("no", refused=Scope.read("inq_elsewhere"))]
+    outcomes = await collected(scoped(several(10)))
+
+    assert failures(outcomes) == []
+
+
+@pytest.mark.asyncio
+async def test_codes_are_asked_for_ahead_and_in_parallel(scoped, partner, kit):
+    partner.latency = kit.clock.sleep
+    began = kit.clock.now()
+    outcomes = await kit.until(collected(scoped(several(400), 10)), step=0.5)
+
+    assert len(outcomes) == 400
+    assert 4 <= partner.most <= 9
+    assert kit.clock.now() - began < 40 / 3
 
 
 @pytest.mark.asyncio
@@ -240,12 +333,12 @@ async def test_a_million_objects_whose_tokens_end_do_not_pile_up(scoped, partner
     async def take():
         for _ in range(100):
             await anext(batch)
-            waiting.append(len(batch._crew._again))
+            waiting.append(len(batch._pool._regroup))
 
     await kit.until(take())
     await batch.aclose()
 
-    assert max(waiting) <= 10 + 2 * 4
+    assert max(waiting) <= 2 * 10 + 2 * 4
 
 
 class _Once(dict):

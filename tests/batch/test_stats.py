@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share._protocol.http import Request, Response
-from persona_share.batch.tally import Measured, Tally
+from persona_share.batch.stats import BatchStats, Measured
 from persona_share.errors import Attempt, ConnectionLostError, Phase
 from persona_share.testing import FakeClock, ScriptedSender
 
@@ -28,57 +28,57 @@ def clock():
 
 
 async def measured(clock, *answers):
-    tally = Tally()
-    sender = Measured(ScriptedSender(answers), tally, clock.now)
+    stats = BatchStats()
+    sender = Measured(ScriptedSender(answers), stats, clock.now)
     for _ in answers:
         await sender.send(CALL)
-    return tally
+    return stats
 
 
 @pytest.mark.asyncio
 async def test_a_call_that_was_held_back_a_second_is_a_wait(clock):
     waits = [answered(clock, waits=seconds) for seconds in (0.0, 0.9, 1.0, 58.0)]
-    tally = await measured(clock, *waits)
+    stats = await measured(clock, *waits)
 
-    assert tally.waits == 2
-    assert tally.waited == pytest.approx(59.0)
+    assert stats.waits == 2
+    assert stats.waited == pytest.approx(59.0)
 
 
 @pytest.mark.asyncio
 async def test_attempts_beyond_the_first_are_retries(clock):
-    tally = await measured(
+    stats = await measured(
         clock,
         answered(clock),
         answered(clock, attempts=(TRIED,)),
         answered(clock, attempts=(TRIED, TRIED, TRIED)),
     )
 
-    assert tally.retries == 2
+    assert stats.retries == 2
 
 
 @pytest.mark.asyncio
 async def test_the_attempts_of_a_call_that_failed_count_as_well(clock):
     error = ConnectionLostError("the connection broke", attempts=(TRIED, TRIED, TRIED))
-    tally = Tally()
+    stats = BatchStats()
     with pytest.raises(ConnectionLostError):
-        await Measured(ScriptedSender([error]), tally, clock.now).send(CALL)
+        await Measured(ScriptedSender([error]), stats, clock.now).send(CALL)
 
-    assert tally.retries == 2
-    assert tally.quantile(0.5) is None
+    assert stats.retries == 2
+    assert stats.quantile(0.5) is None
 
 
 @pytest.mark.asyncio
 async def test_quantiles_are_right_to_a_twentieth(clock):
     takes = [answered(clock, takes=number / 100) for number in range(1, 101)]
-    tally = await measured(clock, *takes)
+    stats = await measured(clock, *takes)
 
-    assert tally.quantile(0.50) == pytest.approx(0.50, rel=0.05)
-    assert tally.quantile(0.95) == pytest.approx(0.95, rel=0.05)
+    assert stats.quantile(0.50) == pytest.approx(0.50, rel=0.05)
+    assert stats.quantile(0.95) == pytest.approx(0.95, rel=0.05)
 
 
 def test_any_number_of_calls_takes_the_same_room():
-    tally = Tally()
+    stats = BatchStats()
     for number in range(100_000):
-        tally.sent(0.0, number / 1_000)
+        stats.sent(0.0, number / 1_000)
 
-    assert len(tally._classes) < 500
+    assert len(stats._buckets) < 500

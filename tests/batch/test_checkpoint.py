@@ -6,12 +6,13 @@ import stat
 
 import pytest
 
+from persona_share.batch.checkpoint import OutputPosition, SQLiteCheckpoint
 from persona_share.errors import (
+    CheckpointInUseError,
     StoreCorruptError,
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.stores.checkpoint import SQLiteCheckpoint
 
 
 @pytest.fixture
@@ -30,10 +31,10 @@ async def test_what_was_noted_is_known_after_a_restart(path):
     first = await opened(path)
     await first.note(["inq_1"])
     await first.note(["inq_2", "inq_3"])
-    await first.close()
+    first.close()
     second = await opened(path)
     known = await second.known(["inq_1", "inq_3", "inq_4"])
-    await second.close()
+    second.close()
 
     assert known == {"inq_1", "inq_3"}
 
@@ -44,7 +45,7 @@ async def test_noting_twice_is_fine(path):
     await checkpoint.note(["inq_1"])
     await checkpoint.note(["inq_1", "inq_2"])
     assert await checkpoint.known(["inq_1", "inq_2"]) == {"inq_1", "inq_2"}
-    await checkpoint.close()
+    checkpoint.close()
 
 
 @pytest.mark.asyncio
@@ -54,7 +55,7 @@ async def test_any_number_of_ids_may_be_asked_about(path):
     await checkpoint.note(many[:1_500])
     assert len(await checkpoint.known(many)) == 1_500
     assert await checkpoint.known([]) == frozenset()
-    await checkpoint.close()
+    checkpoint.close()
 
 
 @pytest.mark.asyncio
@@ -66,17 +67,26 @@ async def test_t12_the_file_and_its_log_are_for_this_user_alone(path):
     finally:
         os.umask(before)
     modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
-    await checkpoint.close()
+    checkpoint.close()
 
     assert modes == {0o600}
 
 
+@pytest.mark.parametrize("folder_mode", [0o700, 0o2770, 0o777])
 @pytest.mark.asyncio
-async def test_t12_a_file_that_others_could_read_is_refused(path):
-    path.touch(0o644)
-    path.chmod(0o644)
-    with pytest.raises(StoreRefusedError, match="others may read"):
-        await opened(path)
+async def test_the_mode_is_tightened_when_a_volume_widened_it(tmp_path, folder_mode):
+    path = tmp_path / "volume" / "batch.checkpoint"
+    checkpoint = await opened(path)
+    await checkpoint.note(["inq_1"])
+    checkpoint.close()
+    path.chmod(0o660)
+    path.parent.chmod(folder_mode)
+    checkpoint = await opened(path)
+    known = await checkpoint.known(["inq_1"])
+    checkpoint.close()
+
+    assert known == {"inq_1"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.asyncio
@@ -116,13 +126,48 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(path):
 
 
 @pytest.mark.asyncio
-async def test_two_batches_never_share_a_file(path):
+async def test_the_second_user_of_a_file_is_told_the_process_of_the_first(path):
     first = await opened(path)
-    with pytest.raises(StoreUnavailableError, match="BUSY"):
+    with pytest.raises(CheckpointInUseError, match="in use by another fetch") as raised:
         await opened(path)
-    await first.close()
+    assert raised.value.pid == os.getpid()
+    first.close()
     second = await opened(path)
-    await second.close()
+    second.close()
+
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.asyncio
+async def test_the_position_of_the_output_is_recorded_with_the_ids(path):
+    position = OutputPosition(1_234, "digest", "ndjson")
+    checkpoint = await opened(path)
+    assert await checkpoint.output() is None
+    await checkpoint.note(["inq_1"], OutputPosition(7, "first", "ndjson"))
+    await checkpoint.note(["inq_2"], position)
+    checkpoint.close()
+    checkpoint = await opened(path)
+
+    assert await checkpoint.output() == position
+    checkpoint.close()
+
+
+@pytest.mark.asyncio
+async def test_a_checkpoint_of_release_0_1_is_named(path):
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE done (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        other.execute(f"PRAGMA application_id = {0x50534350}")
+    other.close()
+    with pytest.raises(StoreRefusedError, match=r"release 0\.1"):
+        await opened(path)
+
+
+@pytest.mark.asyncio
+async def test_an_id_that_is_not_text_is_an_error_of_ours(path):
+    checkpoint = await opened(path)
+    with pytest.raises(StoreUnavailableError, match="not text"):
+        await checkpoint.note(["inq_\udc80"])
+    checkpoint.close()
 
 
 @pytest.mark.asyncio
@@ -136,7 +181,7 @@ async def test_a_directory_that_is_none_is_told(tmp_path):
 async def test_closing_twice_is_fine_and_opening_twice_too(path):
     checkpoint = await opened(path)
     await checkpoint.open()
-    await checkpoint.close()
-    await checkpoint.close()
+    checkpoint.close()
+    checkpoint.close()
     with pytest.raises(StoreUnavailableError, match="not open"):
         await checkpoint.note(["inq_1"])

@@ -1,0 +1,354 @@
+"""The batch: an async iterator over the outcomes of many objects."""
+
+import asyncio
+import math
+import os
+import weakref
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence, Sized
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
+
+import attrs
+
+from persona_share._policy.forecast import shortest
+from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool
+from persona_share.errors import InvalidArgumentError, UsageError
+from persona_share.model.batch import (
+    Failed,
+    Fetched,
+    Plan,
+    Progress,
+    RateLimitStatus,
+    Report,
+)
+from persona_share.model.policy import CONCURRENCY
+from persona_share.model.resource import Resource
+
+
+R = TypeVar("R", bound=Resource)
+
+PathLike = str | os.PathLike[str]
+OnProgress = Callable[[Progress], object]
+Acknowledge = Literal["next", "explicit"]
+
+#: How long nothing may work before a batch stops, in seconds.
+MAX_OUTAGE: Final = 900.0
+
+
+class FetchArguments(TypedDict, total=False):
+    """The keyword arguments of every ``fetch``.
+
+    ``concurrency`` is the number of calls in flight. ``checkpoint`` is a file that
+    remembers what was acknowledged, so that the next run skips it. ``acknowledge`` is
+    "next" (asking for the next outcome acknowledges the one before) or "explicit"
+    (`Batch.acknowledge` does). ``max_outage`` is how long nothing may work before the
+    batch stops, in seconds. ``on_progress`` is called after every object.
+    """
+
+    concurrency: int
+    checkpoint: PathLike | None
+    acknowledge: Acknowledge
+    max_outage: float | timedelta
+    on_progress: OnProgress | None
+
+
+class ManagerFetchArguments(FetchArguments, total=False):
+    """The keyword arguments of `ScopedTokenManager.fetch`.
+
+    ``permission`` is requested if the prefixes of the ids do not show it.
+    ``objects_per_token`` is the size of a group that shares a token.
+    """
+
+    permission: str | None
+    objects_per_token: int
+
+
+@attrs.frozen(kw_only=True)
+class FetchOptions:
+    """Which objects are fetched, and how.
+
+    Raises:
+        InvalidArgumentError: an option cannot be used.
+    """
+
+    ids: Ids = attrs.field(repr=False)
+    kind: type[Resource] = Resource
+    concurrency: int = CONCURRENCY
+    checkpoint: PathLike | None = None
+    acknowledge: Acknowledge = "next"
+    max_outage: float | timedelta = MAX_OUTAGE
+    on_progress: OnProgress | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Check what a caller can get wrong."""
+        ids: object = self.ids
+        if isinstance(ids, str | bytes) or not isinstance(
+            ids, Iterable | AsyncIterable
+        ):
+            message = "ids must be an iterable of ids, or an async one"
+            raise InvalidArgumentError(message)
+        kind: object = self.kind
+        if not isinstance(kind, type) or not issubclass(kind, Resource):
+            message = "kind must be a class of objects, such as Inquiry"
+            raise InvalidArgumentError(message)
+        if self.acknowledge not in {"next", "explicit"}:
+            message = "acknowledge must be 'next' or 'explicit'"
+            raise InvalidArgumentError(message)
+        require_number("concurrency", self.concurrency)
+        if not self.outage_seconds > 0:
+            message = "max_outage must be a positive number of seconds"
+            raise InvalidArgumentError(message)
+
+    @property
+    def total(self) -> int | None:
+        """The number of ids, if it is known."""
+        return len(self.ids) if isinstance(self.ids, Sized) else None
+
+    @property
+    def outage_seconds(self) -> float:
+        """``max_outage`` in seconds."""
+        given: object = self.max_outage
+        if isinstance(given, timedelta):
+            return given.total_seconds()
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            message = "max_outage must be seconds or a timedelta"
+            raise InvalidArgumentError(message)
+        return float(given)
+
+
+@attrs.frozen(kw_only=True)
+class BatchContext:
+    """What a batch needs to know about its client and its manager.
+
+    ``per_token`` is the number of objects that share a token. ``tokens`` returns the
+    number of exchanges so far.
+    """
+
+    total: int | None
+    per_token: int | None
+    allowance: Callable[[], RateLimitStatus | None]
+    tokens: Callable[[], int]
+    emit: Callable[[Progress], object] | None
+    acknowledge: Acknowledge = "next"
+
+
+class Batch(Generic[R]):
+    """An async iterator of `Fetched` and `Failed`, in the order in which they arrive.
+
+    Nothing is sent before the first outcome is asked for. Asking for the next one
+    acknowledges the one before, unless ``acknowledge="explicit"``. A time-out or a
+    cancellation around one ``anext()`` loses nothing: ask again. Use it as
+    ``async with manager.fetch(...) as batch``; leaving the block ends it.
+    """
+
+    def __init__(self, pool: WorkerPool, context: BatchContext) -> None:
+        self._pool = pool
+        self._stats = pool.stats
+        self._context = context
+        self._now = pool.clock.now
+        self._tokens_before = context.tokens()
+        self._started: float | None = None
+        self._ended: float | None = None
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+        self._unacknowledged: str | None = None
+        self._iterating = False
+        self._entered = False
+        self._finalizer: weakref.finalize[..., Any] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Fetched[R] | Failed:
+        if self._iterating:
+            message = "another task waits for the next outcome of this batch"
+            raise UsageError(message)
+        self._iterating = True
+        try:
+            outcome = await self._next()
+        finally:
+            self._iterating = False
+        if isinstance(outcome, End):
+            await self.aclose()
+            if outcome.error is not None:
+                raise outcome.error
+            raise StopAsyncIteration
+        # From here on nothing is awaited, so that no outcome is lost.
+        self._stats.count(outcome)
+        if isinstance(outcome, Fetched) and self._context.acknowledge == "next":
+            self._unacknowledged = outcome.id
+        if self._context.emit is not None:
+            self._context.emit(self.progress())
+        return outcome
+
+    async def _next(self) -> AnyOutcome | End:
+        if self._closed:
+            return End()
+        if (done := self._unacknowledged) is not None:
+            await self._note((done,))
+            self._unacknowledged = None
+        await self._start()
+        return await self._pool.outcomes.get()
+
+    async def _start(self) -> None:
+        if self._task is not None:
+            return
+        await self.open()
+        if self._started is None:
+            self._started = self._now()
+        # The task holds the pool and not this object, so that dropping this object
+        # ends the task.
+        self._task = asyncio.create_task(self._pool.run())
+        self._finalizer = weakref.finalize(self, _abandon, self._task, self._pool)
+        self._finalizer.atexit = False
+
+    async def open(self) -> None:
+        """Lock the checkpoint, if there is one, before anything else is done."""
+        if self._pool.checkpoint is not None and not self._closed:
+            await self._pool.checkpoint.open()
+
+    async def acknowledge(
+        self, *object_ids: str, output: OutputPosition | None = None
+    ) -> None:
+        """Record objects as done in the checkpoint.
+
+        Use it with ``acknowledge="explicit"``, or for the last object before a loop is
+        left on purpose. ``output`` is recorded with them.
+        """
+        checkpoint = self._pool.checkpoint
+        if checkpoint is None:
+            return
+        was_open = self._task is not None and not self._closed
+        await checkpoint.open()
+        try:
+            await checkpoint.note(object_ids, output)
+            self._pool.acknowledged(object_ids)
+        finally:
+            if not was_open and not self._entered:
+                checkpoint.close()
+
+    async def output_position(self) -> OutputPosition | None:
+        """Return the position of the output that the checkpoint knows."""
+        checkpoint = self._pool.checkpoint
+        if checkpoint is None:
+            return None
+        await checkpoint.open()
+        return await checkpoint.output()
+
+    async def _note(self, object_ids: Sequence[str]) -> None:
+        if self._pool.checkpoint is not None:
+            await self._pool.checkpoint.note(object_ids)
+            self._pool.acknowledged(object_ids)
+
+    def plan(self) -> Plan:
+        """Return the least that this batch needs, at the rate limit as it stands."""
+        context, allowance = self._context, self._context.allowance()
+        total = context.total
+        tokens = None
+        if total is not None:
+            tokens = math.ceil(total / context.per_token) if context.per_token else 0
+        least = None
+        if total is not None and tokens is not None and allowance is not None:
+            least = shortest(total + tokens, allowance)
+        limit = allowance.limit if allowance else None
+        return Plan(objects=total, tokens=tokens, limit=limit, shortest_for=least)
+
+    def progress(self) -> Progress:
+        """Return the progress."""
+        stats, context = self._stats, self._context
+        seconds = self._seconds()
+        tried = stats.fetched + stats.failed
+        rate = tried / seconds if seconds > 0 else 0.0
+        window = context.allowance()
+        left_for = None
+        if context.total is not None:
+            left = max(context.total - stats.done, 0)
+            spent = timedelta(seconds=left / rate) if rate else None
+            bound = shortest(left, window) if window else None
+            left_for = bound or spent
+        waiting_for = self._pool.waiting_for
+        if waiting_for is None and window is not None and window.remaining <= 1:
+            waiting_for = "rate limit"
+        return Progress(
+            at=self._now(),
+            total=context.total,
+            fetched=stats.fetched,
+            failed=stats.failed,
+            skipped=stats.skipped,
+            rate=rate,
+            left_for=left_for,
+            window=window,
+            waiting_for=waiting_for,
+        )
+
+    def report(self) -> Report:
+        """Return what was done so far."""
+        stats = self._stats
+        return Report(
+            fetched=stats.fetched,
+            failed=stats.failed,
+            skipped=stats.skipped,
+            seconds=self._seconds(),
+            waits=stats.waits,
+            waited=stats.waited,
+            retries=stats.retries,
+            tokens=self._context.tokens() - self._tokens_before,
+            p50=stats.quantile(0.50),
+            p95=stats.quantile(0.95),
+        )
+
+    async def aclose(self) -> None:
+        """End it: calls in flight are cancelled, acknowledged objects stay so."""
+        self._closed = True
+        if self._ended is None:
+            self._ended = self._now()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        try:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            if self._pool.checkpoint is not None:
+                self._pool.checkpoint.close()
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._entered = False
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        total = "?" if self._context.total is None else self._context.total
+        return f"<Batch, {self._stats.done} of {total} objects>"
+
+    def _seconds(self) -> float:
+        if self._started is None:
+            return 0.0
+        return (self._now() if self._ended is None else self._ended) - self._started
+
+
+def require_number(name: str, value: object, at_most: int | None = None) -> None:
+    """Raise `InvalidArgumentError` for anything but a whole number above 0."""
+    if type(value) is not int or value < 1 or (at_most and value > at_most):
+        bound = f" and at most {at_most}" if at_most else ""
+        message = f"{name} must be a whole number above 0{bound}"
+        raise InvalidArgumentError(message)
+
+
+def _abandon(task: "asyncio.Task[None]", pool: WorkerPool) -> None:
+    """End a batch that nobody holds any more."""
+    if not task.done() and not task.get_loop().is_closed():
+        task.cancel()
+    if pool.checkpoint is not None:
+        pool.checkpoint.close()

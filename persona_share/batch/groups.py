@@ -1,0 +1,323 @@
+"""Groups of objects and their tokens.
+
+Objects are fetched under one credential that exists already, or under one token for
+every group. Tokens for the next groups are acquired ahead and in parallel.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import anyio
+import attrs
+
+from persona_share.batch.outages import OutageMonitor
+from persona_share.errors import (
+    AuthorizationCodeRequiredError,
+    CodeRefusedError,
+    CodeSourceError,
+    DeadlineExceededError,
+    ExchangeAuthenticationError,
+    ExchangeForbiddenError,
+    ExchangeRateLimitedError,
+    InvalidArgumentError,
+    InvalidScopeError,
+    PersonaError,
+    ScopeNotGrantedError,
+    StoreError,
+    TokenError,
+)
+from persona_share.model.batch import Failed
+from persona_share.model.ids import checked_id, resource_of
+from persona_share.model.scope import Scope, atom
+from persona_share.ports import Clock
+
+
+Retrieve = Callable[[str], Awaitable[Any]]
+_Group = list[tuple[str, str]]  # ids, each with its scope atom
+
+#: This many ids are looked up in a checkpoint at once.
+CHUNK: Final = 256
+#: At most this many groups are prepared ahead of the one that is fetched.
+MAX_AHEAD: Final = 8
+#: A code source that fails for this many scopes in a row, whole and in parts, fails
+#: for all of them. Finding one bad object among 256 takes nine.
+SOURCE_FAILURES: Final = 16
+#: A partner's code may be rejected so often before its group fails.
+_MAX_REJECTED_CODES: Final = 3
+#: No object can be fetched after one of these: the client's own key is refused.
+_FATAL = ExchangeAuthenticationError | ExchangeForbiddenError
+
+
+@attrs.define(eq=False)
+class Group:
+    """A token's scope, and how many of its objects still need it.
+
+    ``ours`` is set if the token was acquired for this group alone.
+    """
+
+    scope: Scope
+    open: int
+    ours: bool
+
+
+@attrs.define
+class Job:
+    """An object, and how to retrieve it.
+
+    ``regrouped`` is set once it needed a second token; ``tries`` counts failures that
+    were not part of an outage.
+    """
+
+    id: str
+    retrieve: Retrieve
+    regrouped: bool = False
+    group: Group | None = None
+    leaves_group: bool = False
+    tries: int = 0
+
+
+Jobs = AsyncIterator[Job | Failed]
+
+
+class Planner(Protocol):
+    """Turns chunks of ids into jobs."""
+
+    @property
+    def size(self) -> int:
+        """The number of ids in a chunk."""
+        ...
+
+    @property
+    def max_ahead(self) -> int:
+        """The number of chunks that are prepared ahead at most."""
+        ...
+
+    def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
+        """Iterate over the jobs, and over failures that happened before a job."""
+        ...
+
+    async def done(self, job: Job) -> None:
+        """Record that a job needs its credential no more."""
+        ...
+
+
+class Lookahead:
+    """How many groups are prepared ahead of the one that is being fetched.
+
+    A token that is acquired early ages unused; one that is acquired late makes the
+    workers wait. So as many groups are prepared as are fetched while one token is
+    acquired, and at least one.
+    """
+
+    def __init__(self, max_ahead: int) -> None:
+        self._max = max_ahead
+        self._allowed = 1
+        self._ahead = 0
+        self._acquiring = 0.0
+        self._changed = anyio.Event()
+
+    async def enter(self) -> None:
+        """Return when one more group may be prepared."""
+        while self._ahead >= self._allowed:
+            await self._changed.wait()
+        self._ahead += 1
+
+    def prepared(self, seconds: float) -> None:
+        """Record how long it took to prepare a group."""
+        self._acquiring = max(seconds, self._acquiring / 2)
+
+    def leave(self) -> None:
+        """Record that a prepared group is being fetched, or was empty."""
+        self._ahead -= 1
+        self._wake()
+
+    def fetched(self, seconds: float) -> None:
+        """Record how long it took until the last object of a group was started."""
+        needed = self._acquiring / seconds if seconds > 0 else self._max
+        wanted = math.ceil(min(needed, self._max))
+        # The first groups may be fast only because the rate limit is not spent yet.
+        self._allowed = max(min(wanted, 2 * self._allowed), 1)
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+
+@attrs.frozen
+class DirectPlanner:
+    """Everything under the one credential that exists."""
+
+    retrieve: Retrieve
+    size: int = CHUNK
+    max_ahead: int = 1
+
+    async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
+        """Iterate over the objects as they are."""
+        for each in object_ids:
+            yield Job(each, self.retrieve, regrouped)
+
+    async def done(self, job: Job) -> None:
+        """Do nothing: the credential stays."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class GroupPlanner:
+    """A scope, and so a token, for every group of objects.
+
+    If the partner names the objects that it refuses, or grants less than was asked,
+    those objects fail and the rest of the group is asked for again. If it refuses
+    without naming any, the group is divided until they are found. With ``free``, when
+    only delivered codes are used, looking for them costs nothing.
+    """
+
+    size: int
+    permission: str | None
+    acquire: Callable[[Scope], Awaitable[object]]
+    forget: Callable[[Scope], Awaitable[None]]
+    is_held: Callable[[Scope], bool]
+    retrieve_under: Callable[[Scope], Retrieve]
+    outages: OutageMonitor
+    clock: Clock
+    free: bool = False
+    max_ahead: int = MAX_AHEAD
+    _source_failures: int = attrs.field(default=0, init=False)
+
+    async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
+        """Acquire a token for each group, and iterate over its objects."""
+        named, failed = self._named(object_ids)
+        for failure in failed:
+            yield failure
+        groups = self._with_scopes(named)
+        while groups:
+            scope, group = groups.pop()
+            ours = not self.is_held(scope)
+            refusal = await self._acquire(scope)
+            if refusal is None:
+                retrieve = self.retrieve_under(scope)
+                state = Group(scope, len(group), ours)
+                for each, _ in group:
+                    yield Job(each, retrieve, regrouped, state)
+                continue
+            parts = self._parts(group, refusal)
+            kept = {each for part in parts for each, _ in part}
+            for each in [each for each, _ in group if each not in kept]:
+                yield Failed(each, refusal.fresh())
+            for part in parts:
+                groups += self._with_scopes(part)
+
+    async def done(self, job: Job) -> None:
+        """Drop the token of a group with its last object, so that it is not renewed."""
+        group = job.group
+        if group is None:
+            return
+        group.open -= 1
+        if not group.open and group.ours:
+            with suppress(StoreError):
+                await self.forget(group.scope)
+
+    def _named(self, object_ids: Sequence[str]) -> tuple[_Group, list[Failed]]:
+        """Return the ids with their scope atoms, and those that have none."""
+        named: _Group = []
+        failed: list[Failed] = []
+        for each in object_ids:
+            try:
+                named.append((each, self._atom(each)))
+            except PersonaError as error:
+                failed.append(Failed(each, error))
+        return named, failed
+
+    def _with_scopes(self, group: _Group) -> list[tuple[Scope, _Group]]:
+        """Return the group with its scope, or its parts if the scope is too long."""
+        if not group:
+            return []
+        try:
+            return [(Scope(text for _, text in group), group)]
+        except InvalidScopeError:
+            return [
+                found for half in _halves(group) for found in self._with_scopes(half)
+            ]
+
+    def _atom(self, object_id: str) -> str:
+        checked_id(object_id)
+        if self.permission is not None:
+            _require_family(self.permission, object_id)
+            return atom(self.permission, object_id)
+        family = resource_of(object_id)
+        if family is None:
+            message = "the prefix of the id does not show its permission: pass it"
+            raise InvalidScopeError(message)
+        return atom(f"{family}.read", object_id)
+
+    async def _acquire(self, scope: Scope) -> PersonaError | None:
+        """Acquire a token; return why there is none, after pauses that may help."""
+        rejected = 0
+        while True:
+            probe = await self.outages.ready()
+            try:
+                await self.acquire(scope)
+            except (TokenError, DeadlineExceededError) as error:
+                if isinstance(error, _FATAL):
+                    raise
+                rejected += not error.retryable
+                if self._concerns_objects(error) or rejected >= _MAX_REJECTED_CODES:
+                    return error
+                await self._after(error, rejected, probe=probe)
+            else:
+                self._source_failures = 0
+                self.outages.succeeded()
+                return None
+
+    async def _after(self, error: PersonaError, rejected: int, *, probe: bool) -> None:
+        """Wait as long as this failure asks for; an outage is waited for elsewhere."""
+        if not error.retryable or isinstance(error, ExchangeRateLimitedError):
+            await self.clock.sleep(min(error.retry_after or 2.0**rejected, 60.0))
+        elif self.outages.failed(error, probe=probe):
+            self._source_failures = 0
+
+    def _concerns_objects(self, error: PersonaError) -> bool:
+        """Return whether the reason may be single objects of the scope."""
+        if isinstance(error, ScopeNotGrantedError | CodeRefusedError):
+            self.outages.succeeded()  # the partner answered
+            self._source_failures = 0
+            return True
+        if isinstance(error, AuthorizationCodeRequiredError) and self.free:
+            return True
+        if not isinstance(error, CodeSourceError) or self.outages.paused:
+            return False
+        self._source_failures += 1
+        return self._source_failures < SOURCE_FAILURES
+
+    def _parts(self, group: _Group, error: PersonaError) -> list[_Group]:
+        """Return the parts of a group that are asked for again."""
+        refused: frozenset[str] | None = None
+        if isinstance(error, ScopeNotGrantedError):
+            refused = frozenset(error.missing.split())
+        elif isinstance(error, CodeRefusedError) and error.refused is not None:
+            refused = frozenset(str(error.refused).split())
+        if refused is not None:
+            rest = [each for each in group if each[1] not in refused]
+            if len(rest) < len(group):
+                return [rest] if rest else []
+            if isinstance(error, ScopeNotGrantedError):
+                return []
+        if isinstance(
+            error, CodeRefusedError | CodeSourceError | AuthorizationCodeRequiredError
+        ):
+            return _halves(group) if len(group) > 1 else []
+        return []
+
+
+def _require_family(permission: str, object_id: str) -> None:
+    found = resource_of(object_id)
+    wanted = permission.partition(".")[0]
+    if found is not None and found != wanted:
+        message = f"the id is one of {found!r}, and {permission!r} was asked for"
+        raise InvalidArgumentError(message)
+
+
+def _halves(group: _Group) -> list[_Group]:
+    middle = len(group) // 2
+    return [group[middle:], group[:middle]]

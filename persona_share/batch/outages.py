@@ -1,0 +1,135 @@
+"""Outages: while everything fails, a batch pauses, probes, and then continues."""
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from persona_share.errors import OutageError, PersonaError
+from persona_share.model.batch import WaitingFor
+from persona_share.ports import Clock
+
+
+#: The first pause and the longest one, in seconds; each is twice the one before.
+_FIRST_PAUSE: Final = 1.0
+_MAX_PAUSE: Final = 60.0
+
+
+class OutageMonitor:
+    """Decides when a batch pauses, and when an outage has lasted too long.
+
+    ``threshold`` failures in a row, without any success, start a pause. After a pause
+    a single caller is let through as a probe; its result decides for all the others.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        threshold: int,
+        max_outage: float,
+        waiting_for: WaitingFor = "service",
+    ) -> None:
+        self._clock = clock
+        self._threshold = threshold
+        self._max_outage = max_outage
+        self._waiting_for: WaitingFor = waiting_for
+        self._failures = 0
+        self._pauses = 0
+        self._first_failure: float | None = None
+        self._resumes_at = 0.0
+        self._probing = False
+        self._changed = anyio.Event()
+        self.successes: int = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing works at the moment."""
+        return self._pauses > 0
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:
+        """What the batch waits for, or None if there is no outage."""
+        return self._waiting_for if self.paused else None
+
+    async def ready(self) -> bool:
+        """Return when a request may be sent; True if it is the probe of an outage.
+
+        Raises `OutageError` if the outage has lasted longer than ``max_outage``.
+        """
+        while self.paused:
+            if self._probing:
+                await self._changed.wait()
+                continue
+            self._probing = True
+            try:
+                while (left := self._resumes_at - self._clock.now()) > 0:
+                    await self._clock.sleep(left)
+                self._require_short()
+            except BaseException:
+                self._end_probe()
+                raise
+            return True
+        return False
+
+    def succeeded(self) -> None:
+        """Record that a request was answered, whatever the answer."""
+        self.successes += 1
+        if self._failures or self._pauses:
+            self._failures = self._pauses = 0
+            self._first_failure = None
+            self._end_probe()
+
+    def failed(self, error: PersonaError, *, probe: bool = False) -> bool:
+        """Record a failure that may pass with time; return whether there is a pause."""
+        now = self._clock.now()
+        if self._first_failure is None:
+            self._first_failure = now
+        if self.paused and not probe:
+            return True  # the request was in flight when the pause began
+        self._failures += 1
+        if probe or self._failures >= self._threshold:
+            self._pause(now, error.retry_after or 0.0)
+        return self.paused
+
+    def _pause(self, now: float, at_least: float) -> None:
+        seconds = _FIRST_PAUSE * 2 ** min(self._pauses, 6)
+        self._resumes_at = now + min(max(seconds, at_least), _MAX_PAUSE)
+        self._pauses += 1
+        self._end_probe()
+
+    def _end_probe(self) -> None:
+        self._probing = False
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    def _require_short(self) -> None:
+        since = self._first_failure
+        lasted = 0.0 if since is None else self._clock.now() - since
+        if lasted > self._max_outage:
+            what = f"the {self._waiting_for} has been down for {lasted:.0f} s"
+            raise OutageError(what, waiting_for=self._waiting_for, seconds=lasted)
+
+
+class StopAfter:
+    """Stops a batch after ``limit`` errors in a row that no other object can escape.
+
+    A rejected API key, or a certificate that cannot be verified, fails every object.
+    """
+
+    def __init__(self, limit: int, is_fatal: Callable[[PersonaError], bool]) -> None:
+        self._limit = limit
+        self._is_fatal = is_fatal
+        self._count = 0
+
+    def succeeded(self) -> None:
+        """Record that an object was retrieved."""
+        self._count = 0
+
+    def failed(self, error: PersonaError) -> None:
+        """Raise this error if it stops the batch."""
+        if not self._is_fatal(error):
+            return
+        self._count += 1
+        if self._count >= self._limit:
+            raise error

@@ -1,0 +1,342 @@
+"""The worker pool: one task reads ids, some prepare groups, and many retrieve objects.
+
+Between them, and between them and the consumer of the outcomes, are short queues. A
+slow consumer slows the others down, and memory does not grow with the number of ids.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, Final
+
+import anyio
+import attrs
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from persona_share.batch.checkpoint import Checkpoint
+from persona_share.batch.groups import Job, Lookahead, Planner
+from persona_share.batch.outages import OutageMonitor, StopAfter
+from persona_share.batch.stats import BatchStats
+from persona_share.errors import (
+    AuthenticationError,
+    ClientClosedError,
+    ManagerClosedError,
+    NotOpenError,
+    PersonaError,
+    ProxyError,
+    QuotaExceededError,
+    RateLimitedError,
+    TLSVerificationError,
+    TokenError,
+    WrongEventLoopError,
+)
+from persona_share.model.batch import Failed, Fetched, WaitingFor
+from persona_share.ports import Clock
+
+
+Ids = Iterable[str] | AsyncIterable[str]
+AnyOutcome = Fetched[Any] | Failed
+
+#: No object can be fetched after one of these.
+_FINAL = ClientClosedError | ManagerClosedError | NotOpenError | WrongEventLoopError
+#: An object fails after this many failures that were not part of an outage.
+_MAX_TRIES: Final = 3
+#: Errors in a row after which a batch stops, as every object would meet them.
+_MAX_FATAL: Final = 3
+
+
+@attrs.frozen
+class End:
+    """No outcome follows; ``error`` is the reason if it is not the end of the ids."""
+
+    error: BaseException | None = None
+
+
+def is_fatal(error: PersonaError) -> bool:
+    """Return whether an error would meet every other object as well."""
+    if isinstance(error, ProxyError):
+        return not error.retryable
+    return isinstance(
+        error, AuthenticationError | QuotaExceededError | TLSVerificationError
+    )
+
+
+@attrs.define(eq=False, kw_only=True)
+class WorkerPool:
+    """Fetches the objects of ``ids``, and puts their outcomes into a queue.
+
+    The queue is asyncio's: its ``get()`` can be cancelled at any moment without losing
+    an item, which the consumer's time-outs need.
+    """
+
+    ids: Ids
+    planner: Planner
+    clock: Clock
+    outages: OutageMonitor
+    partner_outages: OutageMonitor | None = None
+    stats: BatchStats
+    concurrency: int
+    checkpoint: Checkpoint | None = None
+    outcomes: asyncio.Queue[AnyOutcome | End] = attrs.field(init=False)
+    _retries: list[Job] = attrs.field(factory=list, init=False)
+    _regroup: list[str] = attrs.field(factory=list, init=False)
+    _open: int = attrs.field(default=0, init=False)
+    _idle: anyio.Event | None = attrs.field(default=None, init=False)
+    _limited: int = attrs.field(default=0, init=False)
+    #: With a checkpoint: ids that were read and are neither acknowledged nor failed.
+    _pending: set[str] = attrs.field(factory=set, init=False)
+    _stop: StopAfter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Create the queue of outcomes."""
+        self.outcomes = asyncio.Queue(self.concurrency)
+        self._stop = StopAfter(_MAX_FATAL, is_fatal)
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:
+        """What all of the pool waits for, or None."""
+        partner = self.partner_outages
+        if partner is not None and partner.paused:
+            return "partner"
+        return self.outages.waiting_for or ("rate limit" if self._limited else None)
+
+    async def run(self) -> None:
+        """Fetch everything; the last item of the queue is an `End`."""
+        error: BaseException | None = None
+        try:
+            error = await self._run()
+        except BaseExceptionGroup as group:
+            error = _first(group)
+        except Exception as failure:  # noqa: BLE001  # raised to the consumer
+            error = failure
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        await self.outcomes.put(End(error))
+
+    async def _run(self) -> BaseException | None:
+        chunks, planned = anyio.create_memory_object_stream[tuple[list[str], bool]](0)
+        jobs, waiting = anyio.create_memory_object_stream[Job](self.concurrency)
+        order = anyio.Lock()
+        error: BaseException | None = None
+        async with (
+            chunks,
+            planned,
+            jobs,
+            waiting,
+            anyio.create_task_group() as tasks,
+        ):
+            lookahead = Lookahead(self.planner.max_ahead)
+            for _ in range(self.planner.max_ahead + 1):
+                tasks.start_soon(self._plan, planned, jobs, order, lookahead)
+            for _ in range(self.concurrency):
+                tasks.start_soon(self._work, waiting)
+            try:
+                await self._read(chunks, jobs)
+            except Exception as failure:  # noqa: BLE001  # raised to the consumer
+                error = failure
+            await self._until_idle()
+            while self._retries or self._regroup:
+                await self._retry(chunks, jobs)
+                await self._until_idle()
+            tasks.cancel_scope.cancel()
+        return error
+
+    # ── Reading and planning ────────────────────────────────────────────────────
+
+    async def _read(
+        self,
+        chunks: MemoryObjectSendStream[tuple[list[str], bool]],
+        jobs: MemoryObjectSendStream[Job],
+    ) -> None:
+        async for chunk in self._chunks():
+            self._open += len(chunk)
+            await chunks.send((chunk, False))
+            if len(self._retries) + len(self._regroup) >= max(
+                self.planner.size, self.concurrency
+            ):
+                await self._retry(chunks, jobs)
+
+    async def _retry(
+        self,
+        chunks: MemoryObjectSendStream[tuple[list[str], bool]],
+        jobs: MemoryObjectSendStream[Job],
+    ) -> None:
+        """Feed the objects again whose retrieval failed for now."""
+        retries, self._retries = self._retries, []
+        regroup, self._regroup = self._regroup, []
+        if retries:
+            await self.clock.sleep(max(each.tries for each in retries) * 0.5)
+        self._open += len(retries) + len(regroup)
+        for job in retries:
+            await jobs.send(job)
+        for first in range(0, len(regroup), self.planner.size):
+            await chunks.send((regroup[first : first + self.planner.size], True))
+
+    async def _chunks(self) -> AsyncIterator[list[str]]:
+        """Iterate over the ids in chunks, without those acknowledged before."""
+        chunk: list[str] = []
+        ids = self.ids
+        async for each in ids if isinstance(ids, AsyncIterable) else _stepped(ids):
+            chunk.append(each)
+            if len(chunk) >= self.planner.size:
+                if unknown := await self._unknown(chunk):
+                    yield unknown
+                chunk = []
+        if chunk and (unknown := await self._unknown(chunk)):
+            yield unknown
+
+    async def _unknown(self, chunk: list[str]) -> list[str]:
+        """Return those ids that are neither acknowledged nor on their way."""
+        if self.checkpoint is None:
+            return chunk
+        # An id that is not text is not looked up; it fails when it becomes a job.
+        known = await self.checkpoint.known([each for each in chunk if _is_id(each)])
+        unknown: list[str] = []
+        for each in chunk:
+            if _is_id(each):
+                if each in known or each in self._pending:
+                    continue
+                self._pending.add(each)
+            unknown.append(each)
+        self.stats.skipped += len(chunk) - len(unknown)
+        return unknown
+
+    def acknowledged(self, object_ids: Iterable[str]) -> None:
+        """Forget ids that the checkpoint knows from now on."""
+        self._pending.difference_update(object_ids)
+
+    async def _plan(
+        self,
+        chunks: MemoryObjectReceiveStream[tuple[list[str], bool]],
+        jobs: MemoryObjectSendStream[Job],
+        order: anyio.Lock,
+        lookahead: Lookahead,
+    ) -> None:
+        """Prepare chunks; one group at a time feeds the workers, so none runs dry."""
+        now = self.clock.now
+        while True:
+            await lookahead.enter()
+            chunk, regrouped = await chunks.receive()
+            started, feeding = now(), False
+            async for each in self.planner.jobs(chunk, regrouped=regrouped):
+                if isinstance(each, Failed):
+                    await self._finish(each)
+                    continue
+                if not feeding:
+                    lookahead.prepared(now() - started)
+                    await order.acquire()
+                    lookahead.leave()
+                    started, feeding = now(), True
+                try:
+                    jobs.send_nowait(each)
+                except anyio.WouldBlock:
+                    await jobs.send(each)
+            if feeding:
+                order.release()
+                lookahead.fetched(now() - started)
+            else:
+                lookahead.leave()
+
+    # ── Retrieving ──────────────────────────────────────────────────────────────
+
+    async def _work(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
+        while True:
+            try:
+                job = jobs.receive_nowait()  # costs no turn of the event loop
+            except anyio.WouldBlock:
+                job = await jobs.receive()
+            outcome = await self._retrieve(job)
+            if outcome is not None or job.leaves_group:
+                await self.planner.done(job)
+            if outcome is not None:
+                await self._finish(outcome)
+            else:
+                self._done()
+
+    async def _retrieve(self, job: Job) -> AnyOutcome | None:
+        """Retrieve an object; None if it is to be tried again later."""
+        outages = self.outages
+        while True:
+            probe = await outages.ready() if outages.paused else False
+            try:
+                resource = await job.retrieve(job.id)
+            except PersonaError as error:
+                if isinstance(error, _FINAL):
+                    raise
+                if isinstance(error, RateLimitedError):
+                    outages.succeeded()
+                    await self._wait_for_limit(error)
+                    continue
+                self._stop.failed(error)
+                return self._failed(job, error, probe=probe)
+            outages.succeeded()
+            self._stop.succeeded()
+            return Fetched(job.id, resource)
+
+    async def _wait_for_limit(self, error: RateLimitedError) -> None:
+        self._limited += 1
+        try:
+            await self.clock.sleep(error.retry_after or 1.0)
+        finally:
+            self._limited -= 1
+
+    def _failed(
+        self, job: Job, error: PersonaError, *, probe: bool
+    ) -> AnyOutcome | None:
+        if not error.retryable:
+            self.outages.succeeded()  # it answered
+            return Failed(job.id, error)
+        if isinstance(error, TokenError):
+            if probe:
+                self.outages.succeeded()
+            if job.regrouped:
+                return Failed(job.id, error)
+            job.leaves_group = True
+            self._regroup.append(job.id)
+            return None
+        if not self.outages.failed(error, probe=probe):
+            job.tries += 1
+            if job.tries >= _MAX_TRIES:
+                return Failed(job.id, error)
+        self._retries.append(job)
+        return None
+
+    # ── Counting what is open ───────────────────────────────────────────────────
+
+    async def _finish(self, outcome: AnyOutcome) -> None:
+        if isinstance(outcome, Failed) and self._pending and _is_id(outcome.id):
+            self._pending.discard(outcome.id)
+        await self.outcomes.put(outcome)
+        self._done()
+
+    def _done(self) -> None:
+        self._open -= 1
+        if not self._open and self._idle is not None:
+            self._idle.set()
+
+    async def _until_idle(self) -> None:
+        while self._open:
+            self._idle = anyio.Event()
+            await self._idle.wait()
+
+
+def _is_id(given: object) -> bool:
+    return isinstance(given, str) and given.isascii()
+
+
+async def _stepped(ids: Iterable[str]) -> AsyncIterator[str]:
+    for each in ids:
+        yield each
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first exception that is not a cancellation."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        each = pending.pop(0)
+        if isinstance(each, BaseExceptionGroup):
+            pending = [*each.exceptions, *pending]
+        else:
+            leaves.append(each)
+    real = [each for each in leaves if not isinstance(each, asyncio.CancelledError)]
+    return (real or leaves)[0]
