@@ -18,7 +18,10 @@ BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 class RedisServer:
-    """A server without a disk, and the switches of its failures."""
+    """A server without a disk, and the switches of its failures.
+
+    The first option may be a file of settings, which a sentinel needs.
+    """
 
     def __init__(self, *options):
         self._options = options
@@ -33,9 +36,10 @@ class RedisServer:
 
     def start(self):
         """Start it, empty, and return when it answers."""
-        command = [BINARY, "--port", str(self.port), "--bind", "127.0.0.1"]
+        files = [each for each in self._options[:1] if not each.startswith("--")]
+        command = [BINARY, *files, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no"]
-        command += ["--enable-debug-command", "yes", *self._options]
+        command += ["--enable-debug-command", "yes", *self._options[len(files) :]]
         self._process = subprocess.Popen(  # noqa: S603 - our own server
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

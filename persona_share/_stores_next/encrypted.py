@@ -11,7 +11,7 @@ from base64 import b64decode
 from binascii import Error as EncodingError
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -55,14 +55,13 @@ class Encrypted(BaseStore):
         runtime: Runtime | None = None,
     ) -> None:
         # Wrapped first, so that no frame of an error report shows a key.
-        given = [keys] if isinstance(keys, bytes | str | Secret) else keys
-        ring = {_derived(key, b"id")[:_ID]: key for key in map(_key, given)}
-        del keys, given
+        keys = _hidden(keys)
+        super().__init__(runtime)
+        self._store = guarded(require_store(store, secrets=False), runtime)
+        ring = {_derived(key, b"id")[:_ID]: key for key in map(_key, keys)}
         if not ring:
             message = "Encrypted needs at least one key"
             raise ConfigurationError(message)
-        super().__init__(runtime)
-        self._store = guarded(require_store(store, secrets=False), runtime)
         self._ciphers = {
             name: AESGCM(_derived(key, b"seal")) for name, key in ring.items()
         }
@@ -104,7 +103,7 @@ class Encrypted(BaseStore):
         if cipher is None:
             message = "a record is sealed with a key that is not among the keys here"
             raise StoreCorruptError(message, advice="Add that key to keys=[…].")
-        with suppress(InvalidTag):
+        with suppress(InvalidTag, ValueError):
             return cipher.decrypt(
                 sealed[_HEAD - _NONCE : _HEAD], sealed[_HEAD:], _FORMAT + key.encode()
             )
@@ -116,29 +115,36 @@ class Encrypted(BaseStore):
 
 
 class _Key:
-    """The bytes of a key, which no ``repr`` shows."""
+    """A key, or its text, which no ``repr`` shows."""
 
-    __slots__ = ("bytes",)
+    __slots__ = ("value",)
 
-    def __init__(self, value: bytes) -> None:
-        self.bytes = value
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
-def _key(key: object) -> _Key:
+def _hidden(keys: Any) -> list[Any]:
+    if isinstance(keys, bytes | str | Secret):
+        return [_Key(keys)]
+    return [_Key(each) for each in keys]
+
+
+def _key(key: _Key) -> _Key:
     """Read a key: 32 raw bytes, or their text in base64 or hexadecimal."""
-    if isinstance(key, bytes) and len(key) == _KEY:
-        return _Key(key)
-    text = key.reveal() if isinstance(key, Secret) else key
-    del key
-    with suppress(UnicodeDecodeError):
-        text = text.decode("ascii") if isinstance(text, bytes) else text
-    if isinstance(text, str):
-        text = text.strip()
+    match key.value:
+        case bytes() if len(key.value) == _KEY:
+            return key
+        case bytes():
+            key = _Key(key.value.decode("ascii", "replace"))
+        case Secret():
+            key = _Key(key.value.reveal())
+        case _:
+            pass
+    if isinstance(key.value, str):
         for read in (bytes.fromhex, _from_base64):
             with suppress(ValueError, EncodingError):
-                if len(found := read(text)) == _KEY:
+                if len(found := read(key.value.strip())) == _KEY:
                     return _Key(found)
-    del text
     message = "a key of Encrypted must be 32 random bytes, or their base64 or hex"
     raise ConfigurationError(message)
 
@@ -151,5 +157,5 @@ def _from_base64(text: str) -> bytes:
 def _derived(key: _Key, use: bytes) -> bytes:
     """Derive a key for one use (HKDF's expansion, RFC 5869, of one block)."""
     return hmac.digest(
-        key.bytes, b"persona-share/store/2/" + use + b"\x01", hashlib.sha256
+        key.value, b"persona-share/store/2/" + use + b"\x01", hashlib.sha256
     )

@@ -29,6 +29,7 @@ from persona_share.ports.store import Versioned
 _LOG: Final = logging.getLogger("persona_share")
 _NOW: Final = sql.SQL("extract(epoch from clock_timestamp())::float8")
 _CREATE: Final[tuple[LiteralString, ...]] = (
+    "SELECT pg_advisory_xact_lock(hashtext('persona_share'))",  # one after the other
     (
         'CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,'
         " value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL)"
@@ -63,6 +64,8 @@ _PAGE: Final[LiteralString] = (
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 #: After how many writes expired records are purged.
 _PURGE_EVERY: Final = 50
+#: A refused connection has no code of its own, only these words.
+_REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
 #: Nobody can read along or answer in the server's place.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
 _INHERITED: Final[list[object]] = []
@@ -118,8 +121,10 @@ class PostgresStore(BaseStore):
             async with await psycopg.AsyncConnection.connect(
                 self._dsn.reveal(), **_CONNECTION
             ) as connection:
-                for statement in _CREATE if self._create else ():
-                    await connection.execute(self._query(statement))
+                if self._create:
+                    async with connection.transaction():
+                        for statement in _CREATE:
+                            await connection.execute(self._query(statement))
                 await connection.execute(self._query(_READ), {"key": "open/check"})
         except errors.UndefinedTable:
             refusal = "this database has no table for records"
@@ -128,9 +133,9 @@ class PostgresStore(BaseStore):
             refusal = f"the table cannot be used ({type(error).__name__})"
             advice = "Check what the user may do, and which table it is."
         except psycopg.OperationalError as error:
-            if "authentication failed" not in str(error):
+            if not any(words in str(error) for words in _REFUSALS):
                 raise
-            refusal = "PostgreSQL refused the user or the password"
+            refusal = "PostgreSQL refused the user, the password or the database"
             advice = "Check the connection string."
         if refusal:
             raise StoreRefusedError(refusal, advice=advice)

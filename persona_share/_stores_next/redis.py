@@ -160,6 +160,10 @@ class RedisStore(BaseStore):
         client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))
         if client is not None and self._process == os.getpid():
             await client.aclose()
+            pool = getattr(client, "connection_pool", None)
+            manager = getattr(pool, "sentinel_manager", None)
+            for sentinel in getattr(manager, "sentinels", ()):
+                await sentinel.aclose()
 
     async def _evaluate(
         self, key: str, *arguments: Any
