@@ -9,17 +9,17 @@ from persona_share.sandbox.behavior.faults import Faults
 from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
 from persona_share.sandbox.connect.connections import accept, archive
-from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
-from persona_share.sandbox.http.hosts import (
+from persona_share.sandbox.hosts import (
     check_listening,
     is_loopback,
     is_loopback_url,
     origin,
 )
+from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
 from persona_share.sandbox.http.pipeline import Pipeline
 from persona_share.sandbox.http.routes import ROUTES, Router
 from persona_share.sandbox.http.server import Server
-from persona_share.sandbox.jsonapi.events import add_event
+from persona_share.sandbox.jsonapi.events import add_event, deliver_event
 from persona_share.sandbox.jsonapi.inflection import checked_inflection
 from persona_share.sandbox.oauth.client_credentials import check_public_key
 from persona_share.sandbox.resources.accounts import (
@@ -43,6 +43,7 @@ from persona_share.sandbox.resources.transactions import (
     add_transaction,
 )
 from persona_share.sandbox.resources.verifications import add_verification
+from persona_share.sandbox.resources.workflows import add_workflow
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.fake_people import fake_person
 from persona_share.sandbox.state.log import Log
@@ -136,7 +137,7 @@ class Sandbox:
         host = FILE_HOST if is_loopback(self._host) else self._host
         bound = await self._file_server.start(host, anywhere=self._anywhere)
         self._state.files.origin = origin(*bound)
-        self._dispatcher = WebhookDispatcher(self._state)
+        self._dispatcher = WebhookDispatcher(self._state, anywhere=self._anywhere)
         await self._dispatcher.start()
 
     async def __aexit__(self, *_: object) -> None:
@@ -220,6 +221,10 @@ class Sandbox:
             version=version,
         )
         return key.value
+
+    def api_key_id(self, api_key: str) -> str:
+        """Return the id of an API key, ``api_…``."""
+        return self._state.keys[api_key].id
 
     def register_oauth_client(
         self,
@@ -314,6 +319,12 @@ class Sandbox:
     ) -> ObjectRef:
         """Add a device to the inquiry session of ``session=id``."""
         return self._add(add_device, organization, attributes)
+
+    def add_workflow(
+        self, *, organization: Organization | None = None, **attributes: Any
+    ) -> ObjectRef:
+        """Add a workflow; ``inputs={name: type}`` are its inputs."""
+        return self._add(add_workflow, organization, attributes)
 
     def add_event(
         self, *, organization: Organization | None = None, **attributes: Any
@@ -463,7 +474,7 @@ class Sandbox:
         if event is None or event.type != "event":
             message = "there is no event of this id"
             raise ValueError(message)
-        self._state.webhooks.enqueue(event)
+        deliver_event(self._state, event)
 
     async def deliver_webhooks(self) -> int:
         """Make every delivery that is due; return the number of attempts.

@@ -41,7 +41,20 @@ async def play_all(box, raw):
     """Send a good request for each operation that the sandbox serves."""
     played = [await play(raw, *each) for each in good_requests(box).items()]
     played += [each async for each in play_oauth(box, raw)]
+    played += [each async for each in play_later(raw, played)]
     return played + [each async for each in play_connect(box, raw)]
+
+
+async def play_later(raw, played):
+    """Retrieve what an earlier request created."""
+    ids = {each.key: each.answer for each in played}
+    job = ids["POST /batch-jobs"].json["data"]["id"]
+    run = ids["POST /workflows/{workflow-id}/trigger"].json["data"]["id"]
+    log = ids["GET /api-keys"].headers["Request-Id"]
+    yield await play(raw, "GET /batch-jobs/{batch-job-id}", Good(job))
+    yield await play(raw, "GET /batch-jobs/{batch-job-id}/errors", Good(job))
+    yield await play(raw, "GET /workflow-runs/{workflow-run-id}", Good(run))
+    yield await play(raw, "GET /api-logs/{api-log-id}", Good(log))
 
 
 async def play_oauth(box, raw):

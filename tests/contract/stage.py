@@ -59,7 +59,66 @@ def good_requests(box):
         **_transactions(box),
         **_verifications(box),
         **_templates(box),
+        **_others(box),
         "GET /rate-limits": Good(),
+    }
+
+
+def _others(box):
+    hook = "/webhooks/{webhook-id}"
+    key = "/api-keys/{api-key-id}"
+
+    def webhook():
+        return box.add_webhook("http://127.0.0.1:1/").id
+
+    def api_key():
+        return box.api_key_id(box.add_api_key(box.source))
+
+    disabled = webhook()
+    box.disable_webhook(disabled)
+    workflow = box.add_workflow(id="wfl_1", inputs={"amount": "number"}).id
+    account = {"reference-id": "bulk-1"}
+    box.add_account(**account)
+    return {
+        "GET /webhooks": Good(),
+        "POST /webhooks": Good(
+            json=attributes(
+                name="n", url="https://example.com", enabled_events=["account.created"]
+            )
+        ),
+        f"GET {hook}": Good(webhook()),
+        f"PATCH {hook}": Good(webhook(), attributes(name="m")),
+        f"POST {hook}/archive": Good(webhook()),
+        f"POST {hook}/enable": Good(disabled),
+        f"POST {hook}/disable": Good(webhook()),
+        f"POST {hook}/rotate-secret": Good(webhook(), meta(expires_in_seconds=60)),
+        f"POST {hook}/clone": Good(webhook()),
+        "POST /webhook-events/search": Good(
+            json={
+                "query": {"attribute": "status", "operator": "eq", "value": "pending"},
+                "sort": {"attribute": "updated_at", "direction": "desc"},
+            }
+        ),
+        "GET /api-logs": Good(),
+        "GET /api-keys": Good(),
+        "POST /api-keys": Good(json=attributes(name="n", permissions=["account.read"])),
+        f"GET {key}": Good(api_key()),
+        f"PATCH {key}": Good(api_key(), attributes(note="m")),
+        f"POST {key}/expire": Good(api_key(), meta(expires_in_seconds=60)),
+        f"POST {key}/clone": Good(api_key()),
+        "POST /workflows/{workflow-id}/trigger": Good(
+            workflow, attributes(fields={"amount": 1}), query="?include=workflow"
+        ),
+        "GET /workflow-runs": Good(),
+        "GET /workflow-versions": Good(query=f"?filter[workflow-id]={workflow}"),
+        "POST /batch-jobs": Good(
+            json=attributes(
+                operation="update",
+                object="account",
+                lookup_field="reference_id",
+                rows=[{"reference_id": "bulk-1", "name_first": "Ann"}, {"a": 1}],
+            )
+        ),
     }
 
 
@@ -118,6 +177,12 @@ def _accounts(box):
         f"POST {one}/add-relation": Good(related, relation),
         f"GET {one}/relations": Good(related, query="?filter[key]=owners"),
         f"POST {one}/remove-relation": Good(related, relation),
+        f"POST {one}/add-objects": Good(
+            make(), meta(object_ids=[box.add_inquiry().id])
+        ),
+        f"POST {one}/remove-objects": Good(
+            make(), meta(object_ids=[box.add_verification().id])
+        ),
         f"POST {one}/consolidate": Good(make(), meta(source_account_ids=[make()])),
         f"POST {one}/run-action": Good(
             make(), {"data": {"account-action-id": "accac_1234567890123456789012345"}}
@@ -152,6 +217,9 @@ def _cases(box):
         f"POST {one}/add-objects": Good(make(), meta(object_ids=objects)),
         f"POST {one}/remove-objects": Good(
             make(objects=objects), meta(object_ids=objects)
+        ),
+        f"POST {one}/add-comment": Good(
+            make(), meta(message="hello"), query="?include=case-comments"
         ),
         f"POST {one}/assign": Good(make(), meta(user_email_address="a@example.com")),
         f"POST {one}/set-status": Good(make(), meta(status="Approved")),
@@ -255,6 +323,9 @@ def _reports(box):
         f"POST {one}/run": Good(make()),
         f"POST {one}/pause": Good(make()),
         f"POST {one}/resume": Good(make()),
+        f"POST {one}/review": Good(
+            make(), attributes(review_type="all_records", review_status="pending")
+        ),
         f"POST {one}/dismiss": Good(make(), attributes(reason="none of ours")),
         **_tags(one, make),
     }
@@ -281,6 +352,12 @@ def _transactions(box):
         f"PATCH {one}": Good(make(), attributes(status="approved", label="good")),
         f"POST {one}/add-relation": Good(related, relation),
         f"POST {one}/remove-relation": Good(related, relation),
+        f"POST {one}/add-objects": Good(
+            make(), meta(object_ids=[box.add_inquiry().id])
+        ),
+        f"POST {one}/remove-objects": Good(
+            make(), meta(object_ids=[box.add_verification().id])
+        ),
         f"POST {one}/label": Good(
             make(),
             meta(label="fraud", score=0.5, model_version="1"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share.sandbox.http.hosts import allowed, is_loopback, origin
+from persona_share.sandbox.hosts import allowed, is_loopback, origin
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,10 @@ class Switches:
     decides_unfinished: bool = True
     #: Seconds until a requested report is ready.
     report_seconds: float = 0.0
+    #: Seconds until a triggered workflow run is completed.
+    workflow_seconds: float = 0.0
+    #: Seconds until a batch job is completed.
+    batch_job_seconds: float = 0.0
     #: Whether redacting an inquiry redacts its related objects at once.
     redacts_related_at_once: bool = True
 

@@ -159,7 +159,8 @@ def require_connect_access(state: State, caller: Caller) -> None:
 
 def creator_relationship(caller: Caller) -> Json:
     """Return who made something, as a relationship names it."""
-    return {"type": "api-key", "id": f"api_{caller.identity}"}
+    key_id = caller.key.id if caller.key is not None else f"api_{caller.identity}"
+    return {"type": "api-key", "id": key_id}
 
 
 def _requested_connection(state: State, request: Request) -> Connection:

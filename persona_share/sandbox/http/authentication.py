@@ -31,6 +31,10 @@ def authenticate(state: State, request: Request) -> None:
     if credential.startswith(PRODUCTION_KEY_PREFIX):
         raise ApiError(401, title="Token is invalid: the sandbox takes no real key")
     if (key := state.keys.get(credential)) is not None:
+        now = state.runtime.now()
+        if key.expires_at is not None and now >= key.expires_at:
+            raise ApiError(401)
+        key.last_used_at = now
         request.caller = _caller_of_key(key)
     elif (token := state.grants.token(credential)) is not None:
         request.caller = _caller_of_token(token, state)

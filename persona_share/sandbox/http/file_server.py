@@ -12,7 +12,7 @@ from aiohttp import web
 from persona_share.errors import ConfigurationError
 from persona_share.model.ids import is_id
 from persona_share.sandbox.behavior.faults import FILE_OPERATION, Effect, RequestFaults
-from persona_share.sandbox.http.hosts import allowed
+from persona_share.sandbox.hosts import allowed
 from persona_share.sandbox.http.listener import Listener
 from persona_share.sandbox.http.pipeline import SANDBOX_HEADERS
 from persona_share.sandbox.http.server import cut_connection, refused

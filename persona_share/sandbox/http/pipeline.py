@@ -4,6 +4,7 @@ Authentication (401) and the limiter (429) come before the idempotency layer, so
 what they refuse is never kept; the handlers come after it.
 """
 
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -53,10 +54,10 @@ class Pipeline:
     async def answer(
         self, request: Request, handler: Handler | None
     ) -> EncodedResponse:
-        """Return a call.
+        """Return the response to a request.
 
         Raises:
-            ConnectionCut: where a fault ends the connection.
+            ConnectionCut: if a fault closes the connection.
         """
         faults_now = self._state.faults.for_request(request.operation)
         if faults_now.take(Effect.HANG):
@@ -71,9 +72,9 @@ class Pipeline:
         if faults_now.take(Effect.HANG_ACTED):
             await self._state.faults.wait_for_release()
         if faults_now.take(Effect.LOSE_ANSWER):
-            self._log(request, response, cut=True)
+            self._log(request, response, headers, cut=True)
             raise ConnectionCut
-        self._log(request, response)
+        self._log(request, response, headers)
         truncated = faults_now.take(Effect.TRUNCATE) is not None
         return EncodedResponse(response.status, headers, response.body, truncated)
 
@@ -177,12 +178,20 @@ class Pipeline:
         }[self._state.switches.token_inherits]
 
     def _log(
-        self, request: Request, response: Response | None = None, *, cut: bool = False
+        self,
+        request: Request,
+        response: Response | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        cut: bool = False,
     ) -> None:
         entry = log_entry(self._state, request, response)
         if cut:
             entry = attrs.evolve(entry, status=None)
         self._state.log.append(entry)
+        shown = None if cut else response
+        seconds = self._state.runtime.now() - request.arrived_at
+        self._state.exchanges.add(request, shown, headers or {}, seconds)
 
 
 def _key_window(key: ApiKey, limit_of_all: int | None) -> list[Window]:

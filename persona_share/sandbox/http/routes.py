@@ -12,6 +12,7 @@ from persona_share.sandbox.oauth import authorization
 from persona_share.sandbox.resources import (
     accounts,
     api_usage,
+    batch_jobs,
     cases,
     documents,
     events,
@@ -21,7 +22,9 @@ from persona_share.sandbox.resources import (
     templates,
     transactions,
     verifications,
+    workflows,
 )
+from persona_share.sandbox.webhooks import resource
 
 
 ROUTES: Final[Routes] = {
@@ -40,6 +43,9 @@ ROUTES: Final[Routes] = {
     **documents.ROUTES,
     **events.ROUTES,
     **templates.ROUTES,
+    **workflows.ROUTES,
+    **batch_jobs.ROUTES,
+    **resource.ROUTES,
 }
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from persona_share.sandbox.http.hosts import allowed
+from persona_share.sandbox.hosts import allowed
 from persona_share.sandbox.http.listener import Listener
 from persona_share.sandbox.http.pipeline import (
     SANDBOX_HEADERS,

@@ -9,6 +9,7 @@ from persona_share.sandbox.jsonapi.rendering import resource_object
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import Json, ObjectRef, Record
 from persona_share.sandbox.state.state import State
+from persona_share.sandbox.state.webhooks import Delivery
 
 
 def emit(state: State, record: Record, name: str, at: float | None = None) -> ObjectRef:
@@ -62,5 +63,46 @@ def _made(
         event_id or state.runtime.new_id("evt"), "event", made | (more or {}), {}, owner
     )
     ref = state.records.add(event)
-    state.webhooks.enqueue(event)
+    deliver_event(state, event)
     return ref
+
+
+def deliver_event(state: State, event: Record) -> None:
+    """Schedule the delivery of an event to each webhook that wants it."""
+    name, now = event.attributes["name"], state.runtime.now()
+    for webhook in state.webhooks:
+        if webhook.wants(event.owner, name):
+            made: Json = {
+                "status": "pending",
+                "event-name": name,
+                "webhook-id": webhook.id,
+                "event-id": event.id,
+                "result-code": None,
+                "attempts-made": 0,
+                "last-attempted-at": None,
+                "created-at": timestamp(now),
+                "updated-at": timestamp(now),
+            }
+            record = Record(
+                state.runtime.new_id("wbhe"), "webhook-event", made, {}, event.owner
+            )
+            record.internal["related"] = related_ids(event)
+            state.records.add(record)
+            state.webhooks.enqueue(Delivery(webhook, event, record, now))
+
+
+def related_ids(event: Record) -> list[str]:
+    """Return the ids in the payload of an event."""
+    payload = event.attributes["payload"]
+    data = payload.get("data") if isinstance(payload, dict) else None
+    if not isinstance(data, dict):
+        return []
+    found = [data.get("id")]
+    for relationship in (data.get("relationships") or {}).values():
+        others = relationship.get("data")
+        found += [
+            each["id"]
+            for each in (others if isinstance(others, list) else [others])
+            if each
+        ]
+    return [each for each in found if isinstance(each, str)]

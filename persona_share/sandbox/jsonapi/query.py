@@ -136,6 +136,8 @@ RELATIONSHIPS: Final[Mapping[str, frozenset[str]]] = {
     "transaction": frozenset(
         words("related-objects reviewer transaction-label transaction-type")
     ),
+    "inquiry-template": frozenset({"latest-published-version"}),
+    "workflow-run": frozenset({"creator", "workflow", "workflow-version"}),
     "verification": frozenset(
         words(
             "accounts inquiry inquiry-template inquiry-template-version template "

@@ -1,7 +1,7 @@
 """Searches by POST: boolean clauses over a few attributes of a family."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from persona_share.sandbox.jsonapi.body import (
@@ -57,6 +57,11 @@ def of_relationship(name: str) -> Attribute:
     return read
 
 
+def of_relationships(name: str) -> Attribute:
+    """Return the reader of the ids that a relationship names."""
+    return lambda record: [each["id"] for each in record.related(name) or ()]
+
+
 def of_fields(record: Record) -> Json:
     """Return the values of the fields of an account or a case, in kebab-case."""
     fields = record.attributes["fields"]
@@ -76,12 +81,23 @@ def _reader(attributes: Mapping[str, Attribute], name: str) -> Attribute | None:
     return lambda record: bag(record).get(kebab(field))
 
 
-def search_handler(family: str, attributes: Mapping[str, Attribute]) -> Handler:
-    """Return the handler that searches a family."""
+def search_handler(
+    family: str,
+    attributes: Mapping[str, Attribute],
+    *,
+    ranged: Collection[str] | None = None,
+) -> Handler:
+    """Return the handler that searches a family.
+
+    Only the attributes in ``ranged``, all of them if it is None, can be compared by
+    other operators than ``eq``, and sorted by.
+    """
 
     def search(state: State, request: Request) -> Response:
         check_query(state, request, ("fields", "page"))
         body = read_body(request, SEARCH, state.switches)
+        if ranged is not None:
+            _check_ranged(body, ranged)
         test = _clause(body.get("query", {}), attributes, 0)
         fresh = state.runtime.now() - state.switches.search_delay
         listed = state.records.listed(family, request.caller)
@@ -96,6 +112,24 @@ def search_handler(family: str, attributes: Mapping[str, Attribute]) -> Handler:
         return render_many(state, page, links, request)
 
     return search
+
+
+def _check_ranged(body: Json, ranged: Collection[str]) -> None:
+    """Refuse to sort by, or to compare the range of, other attributes than these."""
+    sort = body.get("sort")
+    if sort is not None and sort["attribute"].replace("-", "_") not in ranged:
+        raise ApiError(400, "sort.attribute is not supported")
+    pending: list[Any] = [body.get("query", {})]
+    while pending:
+        query = pending.pop()
+        if not isinstance(query, dict):
+            continue
+        if query.keys() == _LEAF:
+            name = str(query["attribute"]).replace("-", "_")
+            if query["operator"] != "eq" and name not in ranged:
+                raise ApiError(400, "query.operator is not supported for the attribute")
+        for inner in query.values():
+            pending += inner if isinstance(inner, list) else [inner]
 
 
 def _clause(
@@ -136,6 +170,8 @@ def _comparison(
 
     def test(record: Record) -> bool:
         mine = read(record)
+        if isinstance(mine, list):
+            return word == "eq" and value in mine
         return isinstance(mine, type(value)) and compare(mine, value)
 
     return test

@@ -60,7 +60,7 @@ def create_handler(
     def made(state: State, request: Request) -> Response:
         check_query(state, request, ONE)
         check_include(request, family)
-        require_write_permission(request.caller, family)
+        require_write_permission(state, request.caller, family)
         body = read_body(request, shape, state.switches)
         record, meta = make(state, request.caller, body)
         if event is not None:
@@ -70,10 +70,10 @@ def create_handler(
     return made
 
 
-def require_write_permission(caller: Caller, family: str) -> None:
-    """Refuse with 403 who may not write this family at large."""
+def require_write_permission(state: State, caller: Caller, family: str) -> None:
+    """Refuse a caller without the write permission on all objects of a family."""
     if not caller.may(permission_of(family, "write"), ""):
-        raise ApiError(403, "the credential may not make or change such objects")
+        raise state.records.permission_error(family, caller)
 
 
 def mark_updated(state: State, record: Record) -> None:

@@ -14,9 +14,8 @@ from persona_share.sandbox.oauth.client_credentials import (
     client_credentials_token,
 )
 from persona_share.sandbox.responses import ApiError, Response
-from persona_share.sandbox.state.fake_people import words
 from persona_share.sandbox.state.grants import TOKEN_PREFIX, Code, Token, announced
-from persona_share.sandbox.state.organizations import Environment
+from persona_share.sandbox.state.organizations import PERMISSIONS, Environment
 from persona_share.sandbox.state.rate_limits import count_quota
 from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import State
@@ -144,19 +143,6 @@ def _redeem_code(state: State, code: Code) -> None:
     if not code.used:
         state.log.codes_redeemed += 1
     code.used = True
-
-
-#: Permissions that the API's pages list; they call the list neither closed nor final.
-PERMISSIONS: Final = frozenset(
-    words(
-        "account.read account.write account_type.read api_key.read api_key.scim "
-        "api_key.write api_log.read case.read case.write case_template.read "
-        "document.read document.write event.read filing.write importer.read "
-        "importer.write inquiry.read inquiry.write list.read list.write report.read "
-        "report.write txn.read txn.write user_audit_log.read verification.read "
-        "verification.write webhook.read webhook.write workflow.trigger"
-    )
-)
 
 
 def requested_scope(state: State, text: str, owner: Environment) -> str:

@@ -164,6 +164,8 @@ _FLAT: Final = {
     "address-postal-code": ("address", "postal_code"),
     "country-code": ("address", "country_code"),
 }
+#: Attributes that stand for a field, or for a part of one.
+FLAT_ATTRIBUTES: Final = frozenset(_FLAT)
 _SHARED: Final[dict[str, Shape]] = {
     "account-status": STRING,
     "reference-id": STRING,
@@ -323,6 +325,14 @@ ROUTES: Final[Routes] = {
     f"POST {_ACCOUNT}/remove-relation": Operation(
         "accounts-remove-relation",
         update_handler("account", relations.remove, relations.RELATION),
+    ),
+    f"POST {_ACCOUNT}/add-objects": Operation(
+        "accounts-add-objects",
+        update_handler("account", relations.attach, relations.OBJECTS),
+    ),
+    f"POST {_ACCOUNT}/remove-objects": Operation(
+        "accounts-remove-objects",
+        update_handler("account", relations.detach, relations.OBJECTS),
     ),
     f"POST {_ACCOUNT}/consolidate": Operation(
         "consolidate-into-an-account",

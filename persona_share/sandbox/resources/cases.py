@@ -31,6 +31,7 @@ from persona_share.sandbox.jsonapi.search import (
     of_attribute,
     of_fields,
     of_relationship,
+    of_relationships,
     search_handler,
 )
 from persona_share.sandbox.jsonapi.update import (
@@ -259,6 +260,33 @@ def _queue(record: Record, queue_id: str | None) -> None:
     record.relationships["case-queue"] = queue
 
 
+COMMENT: Final[Shape] = {"meta*": {"message*": STRING}}
+
+
+def add_comment(state: State, record: Record, body: Json) -> None:
+    """Add a comment to a case."""
+    message: str = meta_of(body)["message"]
+    if not message:
+        raise ApiError(400, "meta.message must not be empty", pointer="/meta/message")
+    now = timestamp(state.runtime.now())
+    comment = Record(
+        state.runtime.new_id("comment"),
+        "case-comment",
+        {
+            "message": message,
+            "created-at": now,
+            "updated-at": now,
+            "commenter-id": "sandbox",
+            "commenter-type": "api-key",
+        },
+        {},
+        record.owner,
+        parents=(record.id,),
+    )
+    state.records.add(comment)
+    record.relationships["case-comments"]["data"].append(comment.identifier)
+
+
 FILTERS: Final[Filters] = {
     "status": is_one_of("status"),
     "case-template-id": relates_to("case-template"),
@@ -277,6 +305,13 @@ _SEARCHED: Final = {
     "sla_expires_at": of_attribute("sla-expires-at"),
     "assignee": of_attribute("assignee-id"),
     "case_queue": of_relationship("case-queue"),
+    "case_template_id": of_relationship("case-template"),
+    "case_queue_id": of_relationship("case-queue"),
+    "resolution": of_attribute("resolution"),
+    "state": of_attribute("state"),
+    "account_id": of_relationships("accounts"),
+    "inquiry_id": of_relationships("inquiries"),
+    "tag_id": of_attribute("tags"),
     "resolver": of_attribute("resolver-id"),
     "fields.*": of_fields,
 }
@@ -302,6 +337,10 @@ ROUTES: Final[Routes] = {
     ),
     f"POST {_CASE}/set-status": Operation(
         "set-status-for-a-case", update_handler("case", set_status, STATUS)
+    ),
+    f"POST {_CASE}/add-comment": Operation(
+        "add-comment",
+        update_handler("case", add_comment, COMMENT, event="case.updated"),
     ),
     **tag_routes("case", _CASE, "add-tag", "remove-tag", "set-tags"),
 }

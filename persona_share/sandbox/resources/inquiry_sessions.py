@@ -180,7 +180,7 @@ def expire_all(state: State, request: Request) -> Response:
     """End every session of some inquiries."""
     check_query(state, request, ONE)
     check_include(request, "inquiry-session")
-    require_write_permission(request.caller, "inquiry")
+    require_write_permission(state, request.caller, "inquiry")
     body = read_body(request, EXPIRE_ALL, state.switches)
     ids = meta_of(body).get("inquiry-ids", ())
     if not 0 < len(ids) <= _MOST_INQUIRIES:

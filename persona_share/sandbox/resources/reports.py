@@ -1,9 +1,16 @@
 """Reports of the kinds that partners share most."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from persona_share.sandbox.jsonapi.body import BOOLEAN, OBJECT, STRING, STRINGS, Shape
+from persona_share.sandbox.jsonapi.body import (
+    BOOLEAN,
+    OBJECT,
+    STRING,
+    STRING_OR_NULL,
+    STRINGS,
+    Shape,
+)
 from persona_share.sandbox.jsonapi.create import (
     kebab_keys,
     relationship,
@@ -296,6 +303,40 @@ def _finish_later(state: State, record: Record) -> None:
         finish(state.runtime.now())
 
 
+REVIEW: Final[Shape] = {
+    "data*": {
+        "attributes*": {
+            "review-type*": STRING,
+            "review-status*": STRING,
+            "record-token": STRING,
+            "risk-level": STRING_OR_NULL,
+            "comment": STRING_OR_NULL,
+            "notify-on-change": BOOLEAN,
+        }
+    }
+}
+_REVIEW_VALUES: Final[Mapping[str, frozenset[str | None]]] = {
+    "review-type": frozenset({"all_records", "record"}),
+    "review-status": frozenset(
+        {"pending", "indeterminate", "true_positive", "false_positive"}
+    ),
+    "risk-level": frozenset({"material", "immaterial", None}),
+}
+
+
+def review(state: State, record: Record, body: Json) -> None:
+    """Record a review decision on the matches of a report."""
+    given = attributes_of(body)
+    for name, values in _REVIEW_VALUES.items():
+        if name in given and given[name] not in values:
+            details = f"data.attributes.{name.replace('-', '_')} has an unknown value"
+            raise ApiError(400, details, pointer=f"/data/attributes/{name}")
+    if given["review-type"] == "record" and not given.get("record-token"):
+        raise ApiError(400, "data.attributes.record_token is missing")
+    record.internal["review"] = given
+    _log(state, record, "review")
+
+
 FILTERS: Final[Filters] = {
     "reference-id": lambda record, value: record.internal.get("reference-id") == value,
     "account-id": relates_to("account"),
@@ -323,6 +364,9 @@ ROUTES: Final[Routes] = {
     ),
     f"POST {_REPORT}/dismiss": Operation(
         "dismiss-matches", update_handler("report", dismiss, DISMISS)
+    ),
+    f"POST {_REPORT}/review": Operation(
+        "review-matches", update_handler("report", review, REVIEW)
     ),
     **tag_routes(
         "report",

@@ -250,6 +250,14 @@ ROUTES: Final[Routes] = {
         "transactions-remove-relation",
         update_handler("transaction", relations.remove, relations.RELATION),
     ),
+    f"POST {_TRANSACTION}/add-objects": Operation(
+        "transactions-add-objects",
+        update_handler("transaction", relations.attach, relations.OBJECTS),
+    ),
+    f"POST {_TRANSACTION}/remove-objects": Operation(
+        "transactions-remove-objects",
+        update_handler("transaction", relations.detach, relations.OBJECTS),
+    ),
     **tag_routes(
         "transaction",
         _TRANSACTION,

@@ -1,6 +1,6 @@
 """Organizations, their environments and their API keys."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -14,6 +14,42 @@ KINDS: Final[tuple[Kind, ...]] = ("sandbox", "production")
 CREDENTIAL_PREFIX: Final = "localbox_"
 #: The API version of a key that was given none.
 LATEST_VERSION: Final = "2025-12-08"
+
+#: The documented permissions; the list is neither closed nor final.
+PERMISSIONS: Final = frozenset(
+    {
+        "account.read",
+        "account.write",
+        "account_type.read",
+        "api_key.read",
+        "api_key.scim",
+        "api_key.write",
+        "api_log.read",
+        "case.read",
+        "case.write",
+        "case_template.read",
+        "document.read",
+        "document.write",
+        "event.read",
+        "filing.write",
+        "importer.read",
+        "importer.write",
+        "inquiry.read",
+        "inquiry.write",
+        "list.read",
+        "list.write",
+        "report.read",
+        "report.write",
+        "txn.read",
+        "txn.write",
+        "user_audit_log.read",
+        "verification.read",
+        "verification.write",
+        "webhook.read",
+        "webhook.write",
+        "workflow.trigger",
+    }
+)
 
 
 @attrs.define(eq=False)
@@ -39,6 +75,12 @@ class ApiKey:
     window: Window
     inflection: str
     version: str
+    id: str = ""
+    created_at: float = 0.0
+    last_used_at: float | None = None
+    expires_at: float | None = None
+    #: Attributes that are stored and returned, but change nothing here.
+    settings: dict[str, Any] = attrs.field(factory=dict)
 
     def allows(self, permission: str) -> bool:
         """Return whether the key has this permission."""

@@ -25,6 +25,7 @@ PERMISSIONS_OF: Final = {
     "account-type": "account_type",
     "api-key": "api_key",
     "api-log": "api_log",
+    "case-comment": "case",
     "case-template": "case_template",
     "inquiry-template": "inquiry_template",
     "inquiry-template-version": "inquiry_template",

@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from persona_share.sandbox.behavior.faults import Faults
-from persona_share.sandbox.behavior.limits import Limits
+from persona_share.sandbox.behavior.limits import Limits, drop_oldest
 from persona_share.sandbox.behavior.switches import Switches
 from persona_share.sandbox.runtime import Runtime
+from persona_share.sandbox.state.exchanges import Exchanges
 from persona_share.sandbox.state.files import Files
 from persona_share.sandbox.state.grants import Grants
 from persona_share.sandbox.state.log import Log
@@ -58,6 +59,7 @@ class State:
     webhooks: Webhooks
     scheduler: Scheduler
     limits: Limits
+    exchanges: Exchanges
     token_lifetime: float
     code_lifetime: float
     rate_limit: int | None
@@ -109,8 +111,12 @@ class State:
             window=Window(rate_limit),
             inflection=inflection,
             version=version or LATEST_VERSION,
+            id=self.runtime.new_id("api"),
+            created_at=self.runtime.now(),
+            settings={"name": name},
         )
         self.keys[value] = key
+        drop_oldest(self.keys, self.limits.credentials)
         return key
 
 
@@ -138,6 +144,7 @@ def new_state(
         webhooks=Webhooks(runtime, limits.events),
         scheduler=Scheduler(),
         limits=limits,
+        exchanges=Exchanges(limits.inspected_requests),
         token_lifetime=token_lifetime,
         code_lifetime=code_lifetime,
         rate_limit=rate_limit,

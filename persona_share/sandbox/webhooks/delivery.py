@@ -15,6 +15,8 @@ from persona_share.sandbox.behavior.faults import (
     Effect,
     real_payload,
 )
+from persona_share.sandbox.hosts import is_loopback_url
+from persona_share.sandbox.jsonapi.create import timestamp
 from persona_share.sandbox.jsonapi.inflection import FIELDS_STAY_SINCE, inflected
 from persona_share.sandbox.state.log import Entry
 from persona_share.sandbox.state.state import State
@@ -29,8 +31,9 @@ _POLL_INTERVAL: Final = 0.5
 class WebhookDispatcher:
     """Sends what is due, in the background and on demand, one delivery at a time."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, anywhere: bool) -> None:
         self._state = state
+        self._anywhere = anywhere
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -86,14 +89,23 @@ class WebhookDispatcher:
         event_id = delivery.event.id
         attempt = Attempt(event_id, now, status, delivery.made, delivered)
         delivery.webhook.attempts.append(attempt)
+        again = not delivered and self._state.webhooks.retry(delivery)
+        delivery.record.attributes |= {
+            "status": "completed" if delivered else "pending" if again else "failed",
+            "result-code": status,
+            "attempts-made": delivery.made,
+            "last-attempted-at": timestamp(now),
+            "updated-at": timestamp(now),
+        }
+        delivery.record.changed_at = now
+        delivery.record.invalidate()
         self._state.log.append(
             Entry(now, WEBHOOK_OPERATION, status, object_id=event_id)
         )
-        if not delivered:
-            self._state.webhooks.retry(delivery)
 
     async def _sent(self, delivery: Delivery, body: bytes, now: int) -> int | None:
-        if self._session is None:
+        away = not self._anywhere and not is_loopback_url(delivery.webhook.url)
+        if self._session is None or away:
             return None
         switches, webhook = self._state.switches, delivery.webhook
         headers = {
