@@ -2,10 +2,15 @@
 
 import asyncio
 import json
+import logging
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import product, zip_longest
+from pathlib import Path
+from typing import Any, Final
 
 import attrs
 import rich_click as click
@@ -20,36 +25,51 @@ from rich.progress import (
 from rich.table import Table
 
 from persona_share import (
-    AuthorizationCode,
     PersonaClient,
     Scope,
     ScopedSession,
     ScopedTokenManager,
+    _stores_next as stores,
 )
-from persona_share.errors import PersonaError, ScopeNotCoveredError
+from persona_share.errors import CodeRefusedError, PersonaError, ScopeNotCoveredError
 from persona_share.model.events import CodeClaimed, Event
 from persona_share.model.scope import MAX_ATOMS
+from persona_share.partner import (
+    Agreement,
+    AuditLog,
+    CodeIssuer,
+    Consents,
+    PartnerCodeSource,
+    SigningKey,
+    read_audit,
+)
+from persona_share.partner.aiohttp import free_port, listening
 from persona_share.sandbox import Sandbox
 
 
-_SCOPES = 8
-_WORKERS = 8
-_LIFETIMES = 4.6
-_OBJECTS_A_PERSON = 3
-_NOT_SHARED = "inq_NobodyShared"
+_SCOPES: Final = 8
+_WORKERS: Final = 8
+_LIFETIMES: Final = 4.6
+_OBJECTS_PER_PERSON: Final = 3
+_NOT_SHARED: Final = "inq_NobodyShared"
+_CODES_PER_MINUTE: Final = 3_000
+_DAY: Final = timedelta(days=1)
 
 Item = tuple[Scope, str]
 
 
 @attrs.frozen
 class Report:
-    """What happened, as the table and ``--json`` tell it."""
+    """The result, as the table and ``--json`` show it."""
 
     objects: int
     exchanges: int
     renewals: int
     codes_per_token: float
+    partner_refusals: int
+    revocations: int
     local_refusals: int
+    audit_lines: int
     rate_limited: int
     failures: int
     seconds: float
@@ -57,17 +77,34 @@ class Report:
 
 @attrs.define
 class _Tally:
-    """Counts while the fetch goes on."""
+    """Counts while the demo runs."""
 
     fetched: int = 0
     failures: int = 0
-    refusals: int = 0
+    local_refusals: int = 0
+    partner_refusals: int = 0
+    revocations: int = 0
     codes: int = 0
     reasons: list[str] = attrs.field(factory=list)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Count the codes that were taken for an exchange."""
         self.codes += isinstance(event, CodeClaimed)
+
+    def failed(self, reason: str) -> None:
+        """Count a failure."""
+        self.failures += 1
+        self.reasons.append(reason)
+
+
+@attrs.frozen
+class _Organizations:
+    """Both sides, connected over real sockets."""
+
+    box: Sandbox
+    consents: Consents
+    audit: Path
+    manager: ScopedTokenManager
 
 
 @click.command()
@@ -82,13 +119,15 @@ class _Tally:
 def demo(objects: int, token_lifetime: float, seed: int, *, as_json: bool) -> None:
     """Watch two organizations share data through at least four token lifetimes.
 
-    Everything runs here: a local Persona on a real socket, a source organization that
-    authorizes, and a destination that fetches every shared object.
+    Everything runs on this machine, over real sockets: a local Persona, the source's
+    partner service, and a destination that fetches every shared object.
     """
     if objects < 1 or token_lifetime <= 1:
         message = "needs at least 1 object and a token lifetime above 1 s"
         raise click.UsageError(message)
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, highlight=False)
+    # Refusals are part of the demo; the errors it ends with say what went wrong.
+    logging.getLogger("persona_share").setLevel(logging.CRITICAL)
     report, reasons = asyncio.run(_run(objects, token_lifetime, seed, console))
     if as_json:
         click.echo(json.dumps(attrs.asdict(report)))
@@ -103,75 +142,143 @@ def demo(objects: int, token_lifetime: float, seed: int, *, as_json: bool) -> No
 async def _run(
     objects: int, token_lifetime: float, seed: int, console: Console
 ) -> tuple[Report, Sequence[str]]:
-    # So slow that the fetch outlives several tokens, however few objects there are.
-    latency = _LIFETIMES * token_lifetime * _WORKERS / (objects * _OBJECTS_A_PERSON)
-    box = Sandbox(
-        token_lifetime=token_lifetime,
-        rate_limit=1_000_000,
-        seed=seed,
-        latency=latency,
-    )
-    async with box:
-        scopes = _shared(_people(box, objects))
-        work = _taken_in_turn(scopes)
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        tally = await _share(box, work, console)
-        seconds = clock() - started
-    return _report(box, len(scopes), tally, seconds), tally.reasons
-
-
-async def _share(box: Sandbox, work: Sequence[Item], console: Console) -> _Tally:
-    """Play both organizations: the one authorizes, the other fetches."""
-    async with (
-        PersonaClient(
-            box.source.api_key, base_url=box.url, insecure_local=True
-        ) as source,
-        PersonaClient(
-            box.destination.api_key, base_url=box.url, insecure_local=True
-        ) as destination,
-    ):
-
-        async def ask_partner(scope: Scope) -> AuthorizationCode:
-            return await source.oauth.authorize(
-                client_id=box.destination.id, scope=scope
+    box = Sandbox(token_lifetime=token_lifetime, rate_limit=1_000_000, seed=seed)
+    # Slow enough that the fetch outlives several tokens, however few objects there are.
+    pause = _LIFETIMES * token_lifetime * _WORKERS / (objects * _OBJECTS_PER_PERSON)
+    clock, tally = asyncio.get_running_loop().time, _Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        async with _connected(box, Path(folder), tally) as both:
+            scopes = _grouped(_add_people(box, objects))
+            started = clock()
+            doubtful = Scope.read(box.add_inquiry().id)
+            for scope in (*scopes, doubtful):
+                await _consent(both, scope)
+            count = sum(map(len, scopes)) + 1
+            console.print(f"source: records consents for {count} objects")
+            await both.manager.token(doubtful)
+            await _fetch(
+                both, _interleaved(scopes), doubtful, console, tally, pause=pause
             )
+            await _ask_for_more(both, scopes[0], console, tally)
+            await _ask_again(both, doubtful, console, tally)
+            seconds = clock() - started
+        # The manager is closed: every exchange that was under way has ended.
+        lines = list(read_audit(both.audit))
+        _print_audit(lines, console)
+        return _report(both, len(scopes), tally, len(lines), seconds), tally.reasons
 
-        tally = _Tally()
-        async with ScopedTokenManager(
-            destination, codes=ask_partner, hooks=[tally.hear]
-        ) as manager:
-            await _fetch(manager, work, console, tally)
-        return tally
+
+@asynccontextmanager
+async def _connected(
+    box: Sandbox, folder: Path, tally: _Tally
+) -> AsyncIterator[_Organizations]:
+    """Start Persona, the source's service, and the destination that asks it."""
+    key, store = SigningKey.generate(), stores.SQLiteStore(folder / "partner.db")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/codes"
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(box)
+        now = datetime.now(UTC)  # noqa: TID251  # a demo lives by the machine's clock
+        agreement = Agreement(
+            partner=box.destination.id,
+            keys=[key.public_jwk],
+            permissions=["inquiry.read", "verification.read"],
+            valid_from=now - _DAY,
+            valid_until=now + _DAY,
+            codes_per_minute=_CODES_PER_MINUTE,
+        )
+        local: dict[str, Any] = {"base_url": box.url, "insecure_local": True}
+        consents, audit = Consents(store), folder / "audit.jsonl"
+        issuer = CodeIssuer(
+            PersonaClient(box.source.api_key, **local),
+            agreements=[agreement],
+            consents=consents,
+            audit=AuditLog(audit),
+            store=store,
+            url=url,
+        )
+        await stack.enter_async_context(listening(issuer.aiohttp(), "127.0.0.1", port))
+        codes = await stack.enter_async_context(
+            PartnerCodeSource(url, client_id=box.destination.id, key=key)
+        )
+        client = await stack.enter_async_context(
+            PersonaClient(box.destination.api_key, **local)
+        )
+        manager = await stack.enter_async_context(
+            ScopedTokenManager(client, codes=codes, hooks=[tally.on_event])
+        )
+        yield _Organizations(box, consents, audit, manager)
+
+
+async def _consent(both: _Organizations, scope: Scope) -> None:
+    until = datetime.now(UTC) + _DAY  # noqa: TID251  # as above
+    await both.consents.grant(both.box.destination.id, scope, until=until, by="demo")
 
 
 async def _fetch(
-    manager: ScopedTokenManager,
+    both: _Organizations,
     work: Sequence[Item],
+    doubtful: Scope,
     console: Console,
     tally: _Tally,
+    *,
+    pause: float,
 ) -> None:
-    remaining = iter(work)
+    """Fetch everything; in the middle of it, the source revokes one consent."""
+    remaining, done = iter(work), 0
 
     async def worker(advance: Callable[[], None]) -> None:
+        nonlocal done
         for scope, object_id in remaining:
             try:
-                await _retrieve(manager.session(scope), object_id)
+                await _retrieve(both.manager.session(scope), object_id)
                 tally.fetched += 1
             except PersonaError as error:
-                tally.failures += 1
-                tally.reasons.append(str(error))
+                tally.failed(str(error))
             advance()
+            await asyncio.sleep(pause)  # noqa: TID251  # tokens end on a real clock
+            done += 1
+            if done == -(-len(work) // 2):
+                await both.consents.revoke(both.box.destination.id, doubtful)
+                console.print("source: revokes the consent for one object")
 
     with _progress(console, len(work)) as advance:
         await asyncio.gather(*(worker(advance) for _ in range(_WORKERS)))
-    for scope in dict.fromkeys(scope for scope, _ in work):
-        try:
-            await manager.session(scope).inquiries.retrieve(_NOT_SHARED)
-            tally.failures += 1
-            tally.reasons.append("an object outside of the scope was asked for")
-        except ScopeNotCoveredError:
-            tally.refusals += 1
+
+
+async def _ask_for_more(
+    both: _Organizations, scope: Scope, console: Console, tally: _Tally
+) -> None:
+    """Ask for what nobody agreed to, beside something that was agreed."""
+    other = Scope.read(both.box.add_inquiry().id)
+    try:
+        await both.manager.token(Scope(tuple(scope)[:1]) | other)
+        tally.failed("a code was given that nobody agreed to")
+    except CodeRefusedError as error:
+        if error.refused == other:
+            tally.partner_refusals += 1
+            console.print("source: refuses an object without a consent, and names it")
+        else:
+            tally.failed("the refusal does not name the object")
+    try:
+        await both.manager.session(scope).inquiries.retrieve(_NOT_SHARED)
+        tally.failed("an object outside of the scope was asked for")
+    except ScopeNotCoveredError:
+        tally.local_refusals += 1
+
+
+async def _ask_again(
+    both: _Organizations, revoked: Scope, console: Console, tally: _Tally
+) -> None:
+    """Ask for the object whose consent was revoked more than a token's life ago."""
+    try:
+        await both.manager.token(revoked)
+        tally.failed("a revoked consent still gives codes")
+    except CodeRefusedError:
+        tally.revocations += 1
+        console.print("source: gives no new code for the object that was revoked")
+    except PersonaError as error:
+        tally.failed(str(error))
 
 
 async def _retrieve(session: ScopedSession, object_id: str) -> None:
@@ -181,8 +288,8 @@ async def _retrieve(session: ScopedSession, object_id: str) -> None:
         await session.verifications.retrieve(object_id)
 
 
-def _people(box: Sandbox, count: int) -> list[str]:
-    """Make up inquiries with two verifications each, and answer all ids."""
+def _add_people(box: Sandbox, count: int) -> list[str]:
+    """Add inquiries with two verifications each, and return all ids."""
     ids = []
     for _ in range(count):
         inquiry = box.add_inquiry().id
@@ -194,8 +301,8 @@ def _people(box: Sandbox, count: int) -> list[str]:
     return ids
 
 
-def _shared(object_ids: Sequence[str]) -> list[Scope]:
-    """Answer several scopes that name every object once."""
+def _grouped(object_ids: Sequence[str]) -> list[Scope]:
+    """Return several scopes that name every object once."""
     size = min(-(-len(object_ids) // _SCOPES), MAX_ATOMS)
     return [
         Scope.read(*object_ids[first : first + size])
@@ -203,8 +310,8 @@ def _shared(object_ids: Sequence[str]) -> list[Scope]:
     ]
 
 
-def _taken_in_turn(scopes: Sequence[Scope]) -> list[Item]:
-    """Answer every object with its scope, one of each scope after the other."""
+def _interleaved(scopes: Sequence[Scope]) -> list[Item]:
+    """Return every object with its scope, one of each scope after the other."""
     rows = zip_longest(*(product((each,), each.object_ids()) for each in scopes))
     return [item for row in rows for item in row if item is not None]
 
@@ -224,33 +331,48 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
         nonlocal done
         done += 1
         if done % max(total // 10, 1) == 0 or done == total:
-            console.print(f"fetched {done} of {total}", highlight=False)
+            console.print(f"destination: fetched {done} of {total}")
 
     yield advance
 
 
-def _report(box: Sandbox, scopes: int, tally: _Tally, seconds: float) -> Report:
-    minted = box.log.tokens_minted
+def _print_audit(lines: Sequence[dict[str, Any]], console: Console) -> None:
+    counts = Counter((each["decision"], each["reason"]) for each in lines)
+    console.print(f"source: the audit log has {len(lines)} lines")
+    for (decision, reason), count in sorted(counts.items()):
+        console.print(f"  {count:>5}  {decision}, {reason}")
+
+
+def _report(
+    both: _Organizations, scopes: int, tally: _Tally, lines: int, seconds: float
+) -> Report:
+    minted = both.box.log.tokens_minted
     return Report(
         objects=tally.fetched,
         exchanges=minted,
-        renewals=minted - scopes,
+        renewals=minted - scopes - 1,  # the one that is revoked
         codes_per_token=round(tally.codes / max(minted, 1), 3),
-        local_refusals=tally.refusals,
-        rate_limited=box.log.count(status=429),
+        partner_refusals=tally.partner_refusals,
+        revocations=tally.revocations,
+        local_refusals=tally.local_refusals,
+        audit_lines=lines,
+        rate_limited=both.box.log.count(status=429),
         failures=tally.failures,
         seconds=round(seconds, 2),
     )
 
 
 def _table(report: Report) -> Table:
-    table = Table(title="ObjectReader between two organizations", show_header=False)
+    table = Table(title="Shared between two organizations", show_header=False)
     labels = {
         "objects": "objects fetched",
         "exchanges": "codes exchanged for tokens",
         "renewals": "of these, renewals",
         "codes_per_token": "codes used per token",
+        "partner_refusals": "codes refused: nobody agreed",
+        "revocations": "codes refused: consent revoked",
         "local_refusals": "requests refused locally",
+        "audit_lines": "lines of the audit log",
         "rate_limited": "answers 429",
         "failures": "failures",
         "seconds": "seconds",

@@ -1,5 +1,6 @@
 """An endpoint as an aiohttp.web application, to run alone or below another one."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -63,3 +64,10 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody listens on, for a service whose address is signed."""
+    with socket.create_server((host, 0)) as found:
+        port: int = found.getsockname()[1]
+    return port

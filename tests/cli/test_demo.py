@@ -1,0 +1,18 @@
+"""``persona-share demo``: both organizations, over real sockets."""
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_demo_shares_refuses_and_revokes_without_a_failure(cli):
+    ended = cli("demo", "--objects", "4", "--token-lifetime", "2", "--json")
+    assert ended.code == 0, ended.err
+    report = ended.value
+    assert report["objects"] == 12
+    assert report["failures"] == report["rate_limited"] == 0
+    assert report["partner_refusals"] == report["revocations"] == 1
+    assert report["local_refusals"] == 1
+    # Each code and each refusal has its line.
+    assert report["audit_lines"] > report["exchanges"]
+    for said in ("nobody", "revokes the consent", "issued, agreed"):
+        assert said in ended.err.replace("without a consent", "nobody")
