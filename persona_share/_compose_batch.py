@@ -36,8 +36,8 @@ from persona_share.model.scope import MAX_ATOMS, Scope
 from persona_share.model.transaction import Transaction
 from persona_share.model.verification import Verification
 from persona_share.ports import ClientContext, Hook
+from persona_share.resources.api import family_of, retriever
 from persona_share.resources.base import Caller
-from persona_share.resources.retrieving import family_of, retriever
 
 
 #: Failures of distinct objects in a row that start a pause.

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
-from persona_share.resources.api import ResourceAccessors
+from persona_share.resources.api import ResourceAccessors, readable
 from persona_share.resources.base import Caller, covers
-from persona_share.resources.retrieving import readable
 
 
 if TYPE_CHECKING:

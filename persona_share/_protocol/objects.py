@@ -13,6 +13,11 @@ from persona_share.model.response import Included
 #: The class of a type, or of the family that the type begins with ("report/…").
 _KINDS: Final[Mapping[str, str]] = {
     "account": "Account",
+    "account-type": "AccountType",
+    "api-key": "ApiKey",
+    "api-log": "ApiLog",
+    "batch-job": "BatchJob",
+    "batch-job-row-error": "BatchJobError",
     "case": "Case",
     "connect/connection": "Connection",
     "connect/share-token": "ShareToken",
@@ -23,9 +28,11 @@ _KINDS: Final[Mapping[str, str]] = {
     "event": "Event",
     "inquiry": "Inquiry",
     "inquiry-session": "InquirySession",
+    "inquiry-template": "InquiryTemplate",
     "rate-limit": "RateLimit",
     "report": "Report",
     "transaction": "Transaction",
+    "transaction-type": "TransactionType",
     "txn": "Transaction",
     "verification": "Verification",
     "verification/aamva": "DatabaseVerification",
@@ -41,6 +48,10 @@ _KINDS: Final[Mapping[str, str]] = {
     "verification/government-id-nfc": "GovernmentIdVerification",
     "verification/phone-number": "PhoneNumberVerification",
     "verification/selfie": "SelfieVerification",
+    "webhook": "Webhook",
+    "webhook-event": "WebhookEvent",
+    "workflow-run": "WorkflowRun",
+    "workflow-version": "WorkflowVersion",
 }
 _NO_MAPPING: Final[Mapping[Any, Any]] = {}
 

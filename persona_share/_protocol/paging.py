@@ -1,8 +1,7 @@
-"""From page to page: the cursor in a link, and never the link itself (T2, F58).
+"""Pagination: the cursor in a link is used, the link itself is never followed.
 
-A link of an answer says where the server would go on. Following it would send the
-credential wherever a server, or whoever speaks for it, likes. So a link is only
-trusted with one thing, the cursor, and only if everything else in it is our own.
+Following a link would send the credential wherever the response says. So only the
+cursor is taken from it, and only if the rest of the link is the listing itself.
 """
 
 import enum
@@ -17,9 +16,9 @@ from persona_share._protocol.query import QueryValue
 from persona_share.errors import InvalidArgumentError
 
 
-#: More pages than this belong to no listing that anybody wants.
-MOST_PAGES: Final = 10_000
-LARGEST_PAGE: Final = 100
+#: The maximum number of pages of one iteration.
+MAX_PAGES: Final = 10_000
+MAX_PAGE_SIZE: Final = 100
 
 AFTER: Final = "page[after]"
 BEFORE: Final = "page[before]"
@@ -32,43 +31,43 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class Stray(enum.Enum):
-    """Why a link, or a walk, does not go on with the listing."""
+    """Why a link does not continue the listing."""
 
-    UNREADABLE = "the link to another page is no plain address"
+    UNREADABLE = "the link to another page is not a URL"
     ORIGIN = "the link to another page leads to another origin"
     PATH = "the link to another page leads to another path"
-    TWICE = "the link to another page says something twice"
-    QUERY = "the link to another page asks for something else"
+    TWICE = "the link to another page repeats a parameter"
+    QUERY = "the link to another page has other parameters"
     CURSOR = "the link to another page has no cursor for that direction"
-    CYCLE = "the listing comes back to a page that it had before"
-    ENDLESS = f"the listing has more than {MOST_PAGES} pages"
+    CYCLE = "the listing returns to an earlier page"
+    ENDLESS = f"the listing has more than {MAX_PAGES} pages"
 
 
 @attrs.frozen
 class ListLocation:
-    """Where a listing lives: the base URL, its path below that, and its query keys."""
+    """The location of a listing: base URL, path, and query keys."""
 
     base_url: str
     path: str
     keys: frozenset[str] = frozenset()
 
     def roots(self) -> frozenset[str]:
-        """Answer the paths that stand for this listing.
+        """Return the paths of this listing.
 
-        A base URL of one's own, such as a proxy's, may hide the service's own path.
+        The links keep the service's own path if the base URL is that of a proxy.
         """
         root = urlsplit(self.base_url).path.rstrip("/")
         return frozenset({root + self.path, _OFFICIAL_ROOT + self.path})
 
 
 def cursor_in(link: object, wanted: str, location: ListLocation) -> str | Stray | None:
-    """Answer the cursor (`AFTER` or `BEFORE`) in a link, or None if there is no link.
+    """Return the cursor (`AFTER` or `BEFORE`) in a link, or None if there is no link.
 
-    A link to anything but another page of this listing is answered as a `Stray`.
+    Returns a `Stray` if the link is not another page of this listing.
     """
     if link is None or link == "":
         return None
-    # Checked first: urlsplit() drops tabs and line ends without a word.
+    # Checked first: urlsplit() silently drops tabs and line ends.
     if not isinstance(link, str) or not _PRINTABLE.fullmatch(link):
         return Stray.UNREADABLE
     try:
@@ -105,10 +104,10 @@ def _cursor(
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int] | None:
-    """Answer scheme, authority and port, or None for an address without those.
+    """Return scheme, authority and port, or None for a relative URL.
 
-    The authority is compared to the letter: a user, a trailing dot or a look-alike is
-    another one. Raises `ValueError` for a port that is none.
+    The authority is compared exactly: a user or a trailing dot makes another one.
+    Raises `ValueError` for an invalid port.
     """
     if not parts.scheme and not parts.netloc:
         return None
@@ -122,7 +121,7 @@ def page_query(
     after: str | None = None,
     before: str | None = None,
 ) -> dict[str, QueryValue]:
-    """Answer the query of one page; raises `InvalidArgumentError`."""
+    """Return the query of one page; raises `InvalidArgumentError`."""
     if after is not None and before is not None:
         message = "pass after= or before=, not both"
         raise InvalidArgumentError(message)
@@ -131,26 +130,26 @@ def page_query(
         if given is None:
             continue
         if not isinstance(given, str) or not _CURSOR.fullmatch(given):
-            message = f"{name} must be a cursor, as a page answered it"
+            message = f"{name} must be a cursor of an earlier page"
             raise InvalidArgumentError(message)
-    if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_PAGE):
-        message = f"page_size must be an int from 1 to {LARGEST_PAGE}"
+    if size is not None and (type(size) is not int or not 1 <= size <= MAX_PAGE_SIZE):
+        message = f"page_size must be an int from 1 to {MAX_PAGE_SIZE}"
         raise InvalidArgumentError(message)
     values: Mapping[str, QueryValue] = {SIZE: size, AFTER: after, BEFORE: before}
     return {name: value for name, value in values.items() if value is not None}
 
 
-class Trail:
-    """The cursors that a walk came by, so that it ends even where the server does not."""
+class CursorHistory:
+    """The cursors of an iteration, so that it ends even if the server repeats them."""
 
     def __init__(self, start: str | None) -> None:
         self._seen = {start}
 
-    def step(self, cursor: str) -> Stray | None:
-        """Note the next cursor, or answer why the walk must not go there."""
+    def add(self, cursor: str) -> Stray | None:
+        """Record the next cursor, or return why it must not be followed."""
         if cursor in self._seen:
             return Stray.CYCLE
-        if len(self._seen) >= MOST_PAGES:
+        if len(self._seen) >= MAX_PAGES:
             return Stray.ENDLESS
         self._seen.add(cursor)
         return None

@@ -1,6 +1,6 @@
 """Query strings: Python values to percent-encoded text.
 
-Every name and value is percent-encoded, ``+`` as ``%2B`` (protocol page).
+Every name and value is percent-encoded, ``+`` as ``%2B`` (page "Protocol").
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,9 +33,9 @@ def _text(name: str, value: object) -> str:
 
 
 def encoded_query(values: Mapping[str, QueryValue]) -> str:
-    """Answer ``?name=value&…``, or nothing when every value is None.
+    """Return ``?name=value&…``, or an empty text if every value is None.
 
-    An iterable of values becomes one comma list, as the API writes them.
+    An iterable of values becomes one comma list.
     """
     pairs = []
     for name, value in values.items():

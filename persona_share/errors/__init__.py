@@ -1,74 +1,74 @@
-"""Everything that can go wrong, in one tree.
+"""All errors, in one tree.
 
-Each error is a set of facts: what happened (the text), whether anything was sent
-(``phase``), and what to do next (``advice``). No error holds a header, a body, a full
-URL, a credential or personal data, and every one survives pickling. The tree::
+Each error says what happened (its text), whether anything was sent (``phase``), and
+what to do next (``advice``). No error contains a header, a body, a full URL, a
+credential or personal data. All errors can be pickled. The tree::
 
     PersonaError
-    ├── UsageError                      our own refusal, before any byte leaves
-    │   ├── ConfigurationError          a setting that cannot be used
-    │   │   └── InsecureOriginError     a credential would travel unprotected
-    │   ├── InvalidArgumentError        an argument that cannot be sent
-    │   │   ├── InvalidIdError          an id with characters that ids never have
-    │   │   └── InvalidScopeError       a scope that cannot be read
-    │   ├── ScopeNotCoveredError        the session's scope does not allow this call
+    ├── UsageError                      this library refused the call
+    │   ├── ConfigurationError          a setting cannot be used
+    │   │   └── InsecureOriginError     a credential would be sent unprotected
+    │   ├── InvalidArgumentError        an argument cannot be sent
+    │   │   ├── InvalidIdError          an id cannot be sent, or is of another kind
+    │   │   └── InvalidScopeError       a scope cannot be parsed
+    │   ├── ScopeNotCoveredError        the session's scope does not cover the call
     │   ├── NotOpenError                used outside ``async with``
-    │   ├── ClientClosedError           the client was closed
-    │   ├── ManagerClosedError          the token manager was closed
+    │   ├── ClientClosedError           the client is closed
+    │   ├── ManagerClosedError          the token manager is closed
     │   ├── WrongEventLoopError         used from another loop, thread or process
-    │   └── ReentrantCodeSourceError    a code source asked for the scope it serves
-    ├── TransportError                  no usable answer came
-    │   ├── ConnectError                no connection (nothing was sent)
-    │   │   ├── PoolTimeoutError        every connection stayed busy
+    │   └── ReentrantCodeSourceError    a code source asked for the scope it supplies
+    ├── TransportError                  no usable response arrived
+    │   ├── ConnectError                no connection; nothing was sent
+    │   │   ├── PoolTimeoutError        all connections were busy
     │   │   ├── ProxyError              the proxy refused
-    │   │   └── TLSVerificationError    the server's certificate was refused
-    │   ├── ConnectionLostError         the connection broke on the way
-    │   ├── ProtocolError               bytes came that are not HTTP
-    │   ├── DeadlineExceededError       the caller's time was up (a TimeoutError, too)
-    │   └── OutcomeUnknownError         sent, and nobody knows whether it took effect
-    ├── ApiError                        an answer that we did not want
+    │   │   └── TLSVerificationError    the certificate cannot be verified
+    │   ├── ConnectionLostError         the connection was lost
+    │   ├── ProtocolError               the bytes are not HTTP
+    │   ├── DeadlineExceededError       the time limit was reached (a TimeoutError, too)
+    │   └── OutcomeUnknownError         a change may have taken effect
+    ├── ApiError                        the service responded with an error
     │   ├── BadRequestError             400
-    │   │   └── IdempotencyMismatchError  one key, two different requests
+    │   │   └── IdempotencyMismatchError  one key for two different requests
     │   ├── AuthenticationError         401
     │   ├── PermissionDeniedError       403
     │   ├── NotFoundError               404
     │   ├── ConflictError               409
     │   ├── UnprocessableError          422
-    │   ├── RateLimitedError            429, too many requests in this window
+    │   ├── RateLimitedError            429, too many requests
     │   ├── QuotaExceededError          403 or 429, a product quota is used up
     │   ├── ServerError                 5xx
     │   ├── UnexpectedRedirectError     3xx, never followed
-    │   ├── UnexpectedContentTypeError  neither JSON nor what was asked for
-    │   ├── ResponseTooLargeError       a body over its cap
-    │   └── MalformedResponseError      a body that does not say what it must
+    │   ├── UnexpectedContentTypeError  neither JSON nor the requested type
+    │   ├── ResponseTooLargeError       the body is over its limit
+    │   └── MalformedResponseError      the body has an unexpected form
     ├── StoreError                      a store could not do what was asked
     │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
     │   │   ├── CheckpointInUseError    another fetch or copy uses it
     │   │   └── StoreCorruptError       a record in it cannot be read
     │   └── StoreRefusedError           it is not safe to use
     │       └── CheckpointMismatchError an output that the checkpoint does not describe
-    ├── SharingError                    a share token did not become what it should
-    │   ├── RedemptionFailedError       it failed; the reason is the service's
+    ├── SharingError                    a share token was not redeemed
+    │   ├── RedemptionFailedError       the redemption failed
     │   ├── RedemptionPendingError      not decided in time (a TimeoutError, too)
-    │   └── ShareTokenExpiredError      nobody redeemed it in time
-    ├── SignatureError                  a webhook that cannot be trusted
+    │   └── ShareTokenExpiredError      the share token expired
+    ├── SignatureError                  a delivery of a webhook was refused
     ├── OutageError                     a batch stopped: nothing worked for too long
-    └── TokenError                      there is no token for this scope
-        ├── AuthorizationCodeRequiredError  nobody supplied a code
-        │   └── CodeExpiredError        every code at hand ended unused
-        ├── CodeSourceError             the code source raised or took too long
+    └── TokenError                      there is no usable token for a scope
+        ├── AuthorizationCodeRequiredError  there is no code
+        │   └── CodeExpiredError        every available code has expired
+        ├── CodeSourceError             the code source raised or timed out
         ├── CodeDeliveryError           the partner's inbox did not accept a code
         ├── CodeRefusedError            the partner refuses to issue a code
         ├── CodeRejectedError           the service refused the code
-        │   └── CodeAlreadyUsedError    the code was spent before
+        │   └── CodeAlreadyUsedError    the code was used before
         ├── ExchangeAuthenticationError the service refused the API key (401)
-        │   └── AssertionRefusedError   or a machine's assertion
-        ├── ExchangeForbiddenError      OAuth not enabled, or a quota (403)
+        │   └── AssertionRefusedError   or the assertion of client credentials
+        ├── ExchangeForbiddenError      OAuth is not enabled, or a quota (403)
         ├── ExchangeRateLimitedError    too many requests (429)
-        ├── ExchangeUnavailableError    no usable answer; the code is in doubt
-        ├── ExchangeProtocolError       an answer that cannot be trusted
-        │   └── UnsupportedTokenTypeError  a token that is not a bearer token
-        └── ScopeNotGrantedError        the token covers less than was asked
+        ├── ExchangeUnavailableError    no usable response; the code may be used
+        ├── ExchangeProtocolError       the response is invalid
+        │   └── UnsupportedTokenTypeError  the token is not a bearer token
+        └── ScopeNotGrantedError        the token covers less than requested
 """
 
 from persona_share.errors.api import (
@@ -226,6 +226,6 @@ __all__ = [
     "WrongEventLoopError",
 ]
 
-# They are shown, and pickled, under the one name that users know.
+# Errors are shown and pickled under their public name.
 for _name in __all__:
     globals()[_name].__module__ = __name__

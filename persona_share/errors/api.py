@@ -1,4 +1,4 @@
-"""The service answered, but not with what was asked for."""
+"""Errors of the API: the service responded, but not with a usable success."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from persona_share.errors.base import PersonaError, Phase
 
 
 class ApiError(PersonaError):
-    """The service answered, but not with what was asked for.
+    """The service responded with an error, or with a body that cannot be used.
 
-    ``title``, ``details`` and ``pointer`` are the service's own words, cut to 500
-    characters, escaped, and free of what we sent as a secret.
+    ``title``, ``details`` and ``pointer`` are the service's own words, limited to 500
+    characters, escaped, and without the credentials of the request.
     """
 
     _default_phase = Phase.ANSWERED
@@ -35,86 +35,86 @@ class ApiError(PersonaError):
 
 
 class BadRequestError(ApiError):
-    """400: the service could not read the request."""
+    """400: the service cannot process the request."""
 
-    advice = "See .details for the parameter that it names."
+    advice = "Correct the parameter that .details names."
 
 
 class IdempotencyMismatchError(BadRequestError):
     """One idempotency key was used for two different requests."""
 
-    advice = "Use a key for one request only; leave it out to get a new one."
+    advice = "Use each key for one request only, or leave it out for a new one."
 
 
 class AuthenticationError(ApiError):
-    """401: the service did not accept the credential."""
+    """401: the service refused the credential."""
 
-    advice = "Check that the key is right, active and of this environment."
+    advice = "Check that the API key is correct, active, and of this environment."
 
 
 class PermissionDeniedError(ApiError):
-    """403: the credential may not do this."""
+    """403: the credential has no permission for this."""
 
-    advice = (
-        "Check the key's permissions and IP allowlist, or the scope of the session."
-    )
+    advice = "Check the permissions and the IP allowlist of the API key, or the session's scope."
 
 
 class NotFoundError(ApiError):
-    """404: no such object for this credential."""
+    """404: the credential sees no such object."""
 
-    advice = "Check the id, and that it is of this environment."
+    advice = "Check the id, the environment of the API key, and base_url."
 
 
 class ConflictError(ApiError):
-    """409: the object's state does not allow this."""
+    """409: the state of the object does not allow this."""
 
-    advice = "Read the object's state; it may already be what you wanted."
+    advice = "Read the state of the object; the change may already be made."
 
 
 class UnprocessableError(ApiError):
-    """422: the request was understood and refused."""
+    """422: the request was understood, and refused."""
 
-    advice = "See .details and .pointer for the field that it names."
+    advice = "Correct the field that .details or .pointer names."
 
 
 class RateLimitedError(ApiError):
     """429: too many requests in this window; ``retry_after`` is in seconds."""
 
-    advice = "Wait for retry_after, or slow down."
+    advice = "Wait for retry_after seconds, or send fewer requests."
     retryable = True
 
 
 class QuotaExceededError(ApiError):
-    """A product's quota is used up (403 or 429); it is not the request rate."""
+    """The quota of a product is used up (403 or 429); this is not the rate limit."""
 
-    advice = "Wait for the quota's window or ask Persona for more."
+    advice = "Wait until the quota resets, or ask Persona for a higher one."
 
 
 class ServerError(ApiError):
     """5xx: the service failed."""
 
-    advice = "Try again later; for a call that changes something read its state first."
+    advice = "Try again later; read the state of the object before you repeat a change."
     retryable = True
 
 
 class UnexpectedRedirectError(ApiError):
-    """3xx: redirects are never followed, because they carry credentials along."""
+    """3xx: redirects are never followed, as the credential would follow them."""
 
-    advice = "Check base_url; the service itself does not redirect."
+    advice = "Check base_url; the service itself never redirects."
 
 
 class UnexpectedContentTypeError(ApiError):
-    """The body is neither JSON nor what was asked for."""
+    """The body is neither JSON nor of the requested type."""
 
-    advice = "Something other than the service may have answered; check base_url."
+    advice = "Check base_url: something other than the service may have responded."
 
 
 class ResponseTooLargeError(ApiError):
-    """The body is larger than anything the service sends."""
+    """The body is larger than the limit."""
+
+    advice = "Ask for less: use fields=, a smaller page_size, or max_bytes=."
 
 
 class MalformedResponseError(ApiError):
-    """The body does not say what it must."""
+    """The body has an unexpected form."""
 
-    advice = "Something other than the service may have answered; check base_url."
+    advice = "Check base_url: something other than the service may have responded."

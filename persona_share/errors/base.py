@@ -1,24 +1,31 @@
-"""The root of all errors, and the facts that each of them has."""
+"""The base class of all errors, and the facts that each error has."""
 
 import copyreg
 import enum
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 
 
 class Phase(enum.Enum):
-    """How far an attempt got; what may be repeated follows from it."""
+    """How far an attempt got, which decides whether it may be repeated."""
 
     NOT_SENT = "not sent"
-    AMBIGUOUS = "sent, no usable answer"
+    AMBIGUOUS = "sent, no usable response"
     ANSWERED = "answered"
+
+
+_SENT: Final = {
+    Phase.NOT_SENT: "Nothing was sent.",
+    Phase.AMBIGUOUS: "The request was sent, but no usable response arrived.",
+    Phase.ANSWERED: "",  # the text names the response
+}
 
 
 @attrs.frozen
 class Attempt:
-    """One try of a call: how it ended, and the seconds waited after it."""
+    """One attempt of a call: how it ended, and the delay after it in seconds."""
 
     phase: Phase
     reason: str
@@ -28,7 +35,11 @@ class Attempt:
 
 
 class PersonaError(Exception):
-    """The root of everything this library raises."""
+    """The base class of everything that this library raises.
+
+    ``what`` is what happened, ``phase`` says whether anything was sent, ``advice`` what
+    to do next, and ``retryable`` whether the same call may succeed later.
+    """
 
     advice: str = ""
     retryable: bool = False
@@ -61,24 +72,30 @@ class PersonaError(Exception):
     def __str__(self) -> str:
         """Say what happened, whether anything was sent, and what to do next."""
         where = f"{self.operation}: " if self.operation else ""
-        facts = [self.phase.value]
+        facts = []
         if len(self.attempts) > 1:
             facts.append(f"{len(self.attempts)} attempts")
         if self.request_id:
             facts.append(f"request {self.request_id}")
         if self.retry_after is not None:
-            facts.append(f"try again in {self.retry_after:.0f} s")
-        advice = f" {self.advice}" if self.advice else ""
-        return f"{where}{self.what} [{', '.join(facts)}].{advice}"
+            facts.append(f"retry in {self.retry_after:.0f} s")
+        more = f" ({', '.join(facts)})" if facts else ""
+        what = self.what.rstrip(".")
+        sentences = [f"{where}{what}{more}.", self._sent(), self.advice]
+        return " ".join(filter(None, sentences))
+
+    def _sent(self) -> str:
+        """Return a sentence that says whether anything was sent."""
+        return _SENT[self.phase]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by facts, so that keyword-only constructors are no obstacle."""
-        # The arguments again, as an OSError such as TimeoutError forgets them on the way.
+        """Pickle the facts, as constructors have keyword-only arguments."""
+        # The arguments are listed again: an OSError, such as TimeoutError, drops them.
         facts = {**self.__dict__, "args": self.args}
         return copyreg.__newobj__, (type(self), *self.args), facts  # type: ignore[attr-defined]
 
     def fresh(self) -> Self:
-        """Answer an equal error of its own, so that no two callers share a traceback."""
+        """Return an equal error, so that two callers do not share a traceback."""
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
         twin.args = self.args

@@ -1,4 +1,4 @@
-"""A share token did not become what was waited for; a webhook is not what it says."""
+"""Errors of share tokens and of webhooks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from persona_share.errors.base import PersonaError, Phase
 
 
 class SharingError(PersonaError):
-    """A share token did not become what was waited for; ``share_token_id`` says which."""
+    """A share token was not redeemed; ``share_token_id`` says which one."""
 
     _default_phase = Phase.ANSWERED
 
@@ -18,7 +18,7 @@ class SharingError(PersonaError):
 
 
 class RedemptionFailedError(SharingError):
-    """The redemption failed; ``reason`` is the service's word for why, if it has one."""
+    """The redemption failed; ``reason`` is the reason that the service gives, or None."""
 
     advice = "Ask the source organization for a new share token."
 
@@ -30,9 +30,9 @@ class RedemptionFailedError(SharingError):
 
 
 class RedemptionPendingError(SharingError, TimeoutError):
-    """The time was up before it was decided; ``last_status`` is the state last seen."""
+    """The redemption was not decided in time; ``last_status`` is the last status seen."""
 
-    advice = "Wait for it again; it goes on without you."
+    advice = "Call wait() again; the redemption continues in the background."
     retryable = True
 
     def __init__(
@@ -43,16 +43,18 @@ class RedemptionPendingError(SharingError, TimeoutError):
 
 
 class ShareTokenExpiredError(SharingError):
-    """The share token ended before it was redeemed."""
+    """The share token expired before it was redeemed."""
 
     advice = "Ask the source organization for a new share token."
 
 
 class SignatureError(PersonaError):
-    """A webhook was refused; ``reason`` says why and nothing of what came is repeated."""
+    """A delivery was refused; ``reason`` says why, without quoting the delivery."""
 
     _default_phase = Phase.ANSWERED
-    advice = "Answer 400 and do nothing of what it says; check the webhook's secrets."
+    advice = (
+        "Respond with 400 and ignore the delivery; check the secrets of the webhook."
+    )
 
     def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
         super().__init__(what, **facts)

@@ -1,4 +1,4 @@
-"""There is no token for a scope, and why."""
+"""Errors of tokens: there is no usable token for a scope."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TokenError(PersonaError):
-    """There is no usable token for this scope; ``scope`` says for which, as text."""
+    """There is no usable token; ``scope`` is the scope as text."""
 
     def __init__(
         self,
@@ -27,22 +27,22 @@ class TokenError(PersonaError):
 
 
 class AuthorizationCodeRequiredError(TokenError):
-    """Nobody supplied an authorization code for this scope."""
+    """There is no authorization code for this scope."""
 
-    advice = "Give the manager codes=…, or exchange() a code that covers this scope."
+    advice = "Give the manager codes=…, or pass a code for this scope to exchange() or offer()."
     retryable = True
 
 
 class CodeExpiredError(AuthorizationCodeRequiredError):
-    """Every code at hand had ended, or would have before it could be exchanged."""
+    """Every available code has expired, or would expire before its exchange."""
 
     advice = "Ask the source organization for a new code."
 
 
 class CodeSourceError(TokenError):
-    """The code source raised or took too long; ``reason`` is its error's type."""
+    """The code source raised or timed out; ``reason`` is the type of its error."""
 
-    advice = "Look into the code source; it is tried again after a pause."
+    advice = "Check the code source; it is called again after a delay."
     retryable = True
 
     def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
@@ -51,14 +51,14 @@ class CodeSourceError(TokenError):
 
 
 class CodeDeliveryError(TokenError):
-    """A pushed code was not accepted by the partner's inbox; ``status`` says how."""
+    """The partner's inbox did not accept a code; ``status`` is its HTTP status."""
 
     advice = "Check the inbox and the keys on both sides, then push a new code."
     _default_phase = Phase.AMBIGUOUS
 
 
 class CodeRefusedError(TokenError):
-    """The partner refuses a code; ``refused`` is the part it names, or None.
+    """The partner refuses to issue a code; ``refused`` is the part it names, or None.
 
     A code source raises it as ``CodeRefusedError(reason, refused=scope)``.
     """
@@ -79,59 +79,63 @@ class CodeRefusedError(TokenError):
 
 
 class CodeRejectedError(TokenError):
-    """The service refused the code: unknown, ended, used, or made for someone else."""
+    """The service refused the code: unknown, expired, used, or of another organization."""
 
-    advice = "Ask the source organization for a new code, for this organization's id."
+    advice = (
+        "Ask the source organization for a new code for the id of this organization."
+    )
     _default_phase = Phase.ANSWERED
 
 
 class CodeAlreadyUsedError(CodeRejectedError):
-    """The code was spent before; a code works once."""
+    """The code was used before; a code works once."""
 
     advice = "Ask the source organization for a new code."
     _default_phase = Phase.NOT_SENT
 
 
 class ExchangeAuthenticationError(TokenError):
-    """401 on an exchange: the API key was refused; the code is still good."""
+    """401 for an exchange: the API key was refused; the code is not used."""
 
-    advice = "Check that the key is right, active and of this environment."
+    advice = "Check that the API key is correct, active, and of this environment."
     _default_phase = Phase.ANSWERED
 
 
 class AssertionRefusedError(ExchangeAuthenticationError):
-    """401 on a machine grant: its assertion was refused, or else the API key."""
+    """401 for client credentials: the assertion or the API key was refused."""
 
-    advice = "Check the client's id, its public key at the service, and both clocks."
+    advice = (
+        "Check the client id, its public key at Persona, and the clock of this machine."
+    )
 
 
 class ExchangeForbiddenError(TokenError):
-    """403 on an exchange: OAuth is not enabled for this organization, or a quota."""
+    """403 for an exchange: OAuth is not enabled, or a quota is used up."""
 
     advice = "OAuth is a restricted API: ask Persona's account team to enable it."
     _default_phase = Phase.ANSWERED
 
 
 class ExchangeRateLimitedError(TokenError):
-    """429 on an exchange for longer than the caller could wait."""
+    """429 for an exchange, and the caller cannot wait for the reset."""
 
-    advice = "Wait for retry_after."
+    advice = "Wait for retry_after seconds."
     retryable = True
     _default_phase = Phase.ANSWERED
 
 
 class ExchangeUnavailableError(TokenError):
-    """No usable answer to the exchange came in time; the code is in doubt."""
+    """The exchange got no usable response in time; the code may have been used."""
 
-    advice = "The same code is asked again under the same key, or a new code is used."
+    advice = "Call again: the exchange is repeated safely, or a new code is used."
     retryable = True
     _default_phase = Phase.AMBIGUOUS
 
 
 class ExchangeProtocolError(TokenError):
-    """The answer to the exchange cannot be trusted, so no token was taken from it."""
+    """The response to the exchange is invalid, so no token was taken from it."""
 
-    advice = "Something other than the service may have answered; check base_url."
+    advice = "Check base_url: something other than the service may have responded."
     _default_phase = Phase.ANSWERED
 
 
@@ -140,7 +144,7 @@ class UnsupportedTokenTypeError(ExchangeProtocolError):
 
 
 class ScopeNotGrantedError(TokenError):
-    """The token covers less than was asked; ``missing`` holds what it lacks."""
+    """The token covers less than requested; ``missing`` is what it lacks."""
 
     advice = "Ask the source organization to authorize the missing permissions."
     _default_phase = Phase.ANSWERED

@@ -1,4 +1,4 @@
-"""No usable answer came; the phase tells whether anything had been sent."""
+"""Errors of the transport: no usable response arrived."""
 
 from typing import Any
 
@@ -6,58 +6,60 @@ from persona_share.errors.base import PersonaError, Phase
 
 
 class TransportError(PersonaError):
-    """No usable answer came; ``phase`` tells whether anything had been sent."""
+    """No usable response arrived; ``phase`` says whether anything was sent."""
 
     retryable = True
     _default_phase = Phase.AMBIGUOUS
 
 
 class ConnectError(TransportError):
-    """No connection could be made, so nothing was sent."""
+    """No connection could be established, so nothing was sent."""
 
-    advice = "Check the address and the network; nothing needs to be undone."
+    advice = "Check base_url and the network, then call again."
     _default_phase = Phase.NOT_SENT
 
 
 class PoolTimeoutError(ConnectError):
-    """Every connection of the pool stayed busy."""
+    """All connections of the pool were busy for too long."""
 
-    advice = "Lower the concurrency or give the client a larger pool."
+    advice = "Lower the concurrency, or give the client a larger pool."
 
 
 class ProxyError(ConnectError):
-    """The proxy refused to connect."""
+    """The proxy refused the connection."""
 
-    advice = "Check the proxy's address and its credentials."
+    advice = "Check the URL and the credentials of the proxy."
 
 
 class TLSVerificationError(ConnectError):
-    """The server's certificate was refused."""
+    """The certificate of the server cannot be verified."""
 
-    advice = "Do not retry: find out who answered. Verification cannot be switched off."
+    advice = "Find out which server responded; pass ssl_context= for an authority of your own."
     retryable = False
 
 
 class ConnectionLostError(TransportError):
-    """The connection broke after bytes had been sent."""
+    """The connection was lost after bytes were sent."""
 
-    advice = "Read the object's state before repeating a call that changes something."
+    advice = "Read the state of the object before you repeat a call that changes it."
 
 
 class ProtocolError(TransportError):
-    """The bytes that came are not a complete HTTP answer."""
+    """The bytes that arrived are not a complete HTTP response."""
 
-    advice = "Something between here and the service is broken."
+    advice = "Check proxies and gateways on the way to the service."
 
 
 class DeadlineExceededError(TransportError, TimeoutError):
-    """The time that the caller gave was used up."""
+    """The time limit of the call was reached."""
 
-    advice = "Give the call more time, or read the object's state before repeating it."
+    advice = (
+        "Raise timeout=, and read the state of the object before you repeat a change."
+    )
 
 
 class OutcomeUnknownError(TransportError):
-    """Sent, and nobody knows whether it took effect; ``reconcile`` says how to learn."""
+    """A change was sent and may have taken effect; ``reconcile`` says how to find out."""
 
     retryable = False
 

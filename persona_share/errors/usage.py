@@ -1,38 +1,48 @@
-"""Our own refusals: bad input is told before any byte leaves."""
+"""Errors of usage, raised before anything is sent."""
+
+from collections.abc import Sequence
+from typing import Final, Self
 
 from persona_share.errors.base import PersonaError
 
 
+# So many of the missing permissions are named.
+_SHOWN: Final = 5
+
+
 class UsageError(PersonaError):
-    """A call that was refused here, before any byte was sent."""
+    """A call that this library refused, so nothing was sent."""
 
 
 class ConfigurationError(UsageError):
     """A setting that cannot be used."""
 
+    def _sent(self) -> str:
+        return ""  # settings are checked before there is anything to send
+
 
 class InsecureOriginError(ConfigurationError):
-    """A credential would travel where it can be read."""
+    """A credential would be sent without protection."""
 
-    advice = (
-        "Use https, or for a local sandbox a loopback address with insecure_local=True."
-    )
+    advice = "Use https, or insecure_local=True with the loopback address of a local sandbox."
 
 
 class InvalidArgumentError(UsageError):
-    """An argument that cannot be sent as it is."""
+    """An argument that cannot be sent."""
+
+    advice = "Correct the argument and call again."
 
 
 class InvalidIdError(InvalidArgumentError):
-    """An id with characters that Persona's ids never have."""
+    """An id that cannot be sent, or the id of another kind of object."""
 
-    advice = "Pass the id alone, as the API printed it: letters, digits, '_' and '-'."
+    advice = "Pass the id alone: letters, digits, '_' and '-', such as 'inq_AbC123'."
 
 
 class InvalidScopeError(InvalidArgumentError):
-    """A scope that cannot be read; ``index`` and ``position`` point at the atom."""
+    """A scope that cannot be parsed; ``index`` and ``position`` locate the mistake."""
 
-    advice = "Write 'permission:object_id' pairs, separated by single spaces."
+    advice = "Write 'permission:object_id' pairs separated by spaces."
 
     def __init__(
         self, what: str, /, *, index: int | None = None, position: int | None = None
@@ -43,44 +53,66 @@ class InvalidScopeError(InvalidArgumentError):
 
 
 class ScopeNotCoveredError(UsageError):
-    """The session's scope does not allow this call; ``missing`` says what it lacks."""
+    """The scope of the session does not cover a call; ``missing`` is what it lacks."""
 
-    advice = "Ask for a session whose scope names this object and permission."
+    advice = "Use a session whose scope has this permission and object."
 
     def __init__(
-        self, what: str, /, *, missing: str, operation: str | None = None
+        self,
+        what: str,
+        /,
+        *,
+        missing: str,
+        operation: str | None = None,
+        advice: str | None = None,
     ) -> None:
-        super().__init__(what, operation=operation)
+        super().__init__(what, operation=operation, advice=advice)
         self.missing = missing
+
+    @classmethod
+    def of(
+        cls,
+        missing: Sequence[str],
+        *,
+        operation: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
+        """Return the error of a call that lacks these permissions or objects."""
+        shown = ", ".join(missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        message = f"the scope of this session does not cover {shown}{more}"
+        return cls(
+            message, missing=" ".join(missing), operation=operation, advice=advice
+        )
 
 
 class NotOpenError(UsageError):
-    """Used before ``async with`` was entered."""
+    """A client or a manager was used before ``async with`` was entered."""
 
-    advice = "Enter it first: 'async with …:'."
+    advice = "Enter it first: 'async with … as …:'."
 
 
 class ClientClosedError(UsageError):
     """The client was closed."""
 
-    advice = "Keep the client open for as long as calls are made, or make a new one."
+    advice = "Keep the client open while calls are made, or create a new one."
 
 
 class ManagerClosedError(UsageError):
     """The token manager was closed."""
 
-    advice = "Keep the manager open for as long as its sessions are used."
+    advice = "Keep the manager open while its sessions are used."
 
 
 class WrongEventLoopError(UsageError):
-    """Used from another event loop, thread or process than the one that entered it."""
+    """A client or a manager was used from another event loop, thread or process."""
 
     advice = (
-        "Make one client and one manager per event loop and share tokens by a store."
+        "Create one client and one manager per event loop; share tokens with a store."
     )
 
 
 class ReentrantCodeSourceError(UsageError):
-    """A code source asked the manager for the very scope it is asked to serve."""
+    """A code source asked the manager for the scope that it has to supply."""
 
-    advice = "A code source must get its code from the partner, not from the manager."
+    advice = "Get the code from the partner, not from the manager."

@@ -1,9 +1,8 @@
-"""The things the domain talks about: ids, scopes, secrets, tokens, inquiries and so on.
+"""Values of the domain: ids, scopes, secrets, tokens, and the objects of the API.
 
-Frozen values, one file per thing, named in the singular. Nothing here awaits, asks the
-time, logs, or knows how a thing looks on the wire; that is for `_protocol`. It sees
-`errors` and the standard library, no other room. A name is fetched from its file when
-it is first asked for (PEP 562): most programs need few of them.
+They are frozen. Nothing here awaits, reads a clock or logs, or knows how a value is
+sent. This package imports `errors` and the standard library only. Names are imported
+on first use (PEP 562), as most programs need few of them.
 """
 
 from importlib import import_module
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share.model.account import Account
+    from persona_share.model.api_key import ApiKey
+    from persona_share.model.api_log import ApiLog
+    from persona_share.model.batch_job import BatchJob, BatchJobError
     from persona_share.model.case import Case
     from persona_share.model.connection import Connection, ConnectionStatus
     from persona_share.model.device import Device
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         GovernmentIdDocument,
     )
     from persona_share.model.event import Event, EventName
+    from persona_share.model.fields import FieldValues, ResourceWithFields
     from persona_share.model.file import File
     from persona_share.model.inquiry import Inquiry, InquiryStatus
     from persona_share.model.inquiry_session import InquirySession, InquirySessionStatus
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from persona_share.model.page import Page
     from persona_share.model.rate_limit import RateLimit
     from persona_share.model.report import Report, ReportAction, ReportStatus
-    from persona_share.model.resource import Reference, Resource, ResponseInfo
+    from persona_share.model.resource import Headers, Reference, Resource, ResponseInfo
     from persona_share.model.response import ApiResponse
     from persona_share.model.scope import Scope
     from persona_share.model.secret import Secret
@@ -43,6 +46,13 @@ if TYPE_CHECKING:
         ShareTokenStatus,
         SourceData,
         Visibility,
+    )
+    from persona_share.model.template import (
+        AccountType,
+        FieldSchema,
+        InquiryTemplate,
+        ResourceWithSchema,
+        TransactionType,
     )
     from persona_share.model.token import AccessToken, AuthorizationCode, Clock
     from persona_share.model.transaction import Transaction
@@ -60,12 +70,25 @@ if TYPE_CHECKING:
         PhoneNumberVerification,
         SelfieVerification,
     )
+    from persona_share.model.webhook import (
+        Webhook,
+        WebhookEvent,
+        WebhookEventStatus,
+        WebhookSecret,
+        WebhookStatus,
+    )
+    from persona_share.model.workflow import WorkflowRun, WorkflowVersion
 
 __all__ = [
     "AccessToken",
     "Account",
+    "AccountType",
+    "ApiKey",
+    "ApiLog",
     "ApiResponse",
     "AuthorizationCode",
+    "BatchJob",
+    "BatchJobError",
     "Case",
     "Check",
     "CheckStatus",
@@ -82,14 +105,18 @@ __all__ = [
     "Event",
     "EventName",
     "FailureReason",
+    "FieldSchema",
+    "FieldValues",
     "File",
     "GenericDocument",
     "GovernmentIdDocument",
     "GovernmentIdVerification",
+    "Headers",
     "Inquiry",
     "InquirySession",
     "InquirySessionStatus",
     "InquiryStatus",
+    "InquiryTemplate",
     "OpenEnum",
     "Page",
     "Peeked",
@@ -102,6 +129,8 @@ __all__ = [
     "ReportAction",
     "ReportStatus",
     "Resource",
+    "ResourceWithFields",
+    "ResourceWithSchema",
     "ResponseInfo",
     "Scope",
     "Secret",
@@ -110,16 +139,29 @@ __all__ = [
     "ShareTokenStatus",
     "SourceData",
     "Transaction",
+    "TransactionType",
     "Verification",
     "VerificationStatus",
     "Visibility",
+    "Webhook",
+    "WebhookEvent",
+    "WebhookEventStatus",
+    "WebhookSecret",
+    "WebhookStatus",
+    "WorkflowRun",
+    "WorkflowVersion",
 ]
 
-_FILE_OF = {
+_MODULES = {
     "AccessToken": "token",
     "Account": "account",
-    "ResponseInfo": "resource",
+    "AccountType": "template",
+    "ApiKey": "api_key",
+    "ApiLog": "api_log",
+    "ApiResponse": "response",
     "AuthorizationCode": "token",
+    "BatchJob": "batch_job",
+    "BatchJobError": "batch_job",
     "Case": "case",
     "Check": "verification",
     "CheckStatus": "verification",
@@ -129,25 +171,28 @@ _FILE_OF = {
     "DatabaseVerification": "verification_types",
     "Device": "device",
     "Direction": "share_token",
-    "ApiResponse": "response",
+    "Document": "document",
     "DocumentStatus": "document",
     "DocumentVerification": "verification_types",
     "EmailAddressVerification": "verification_types",
     "Event": "event",
     "EventName": "event",
     "FailureReason": "share_token",
+    "FieldSchema": "template",
+    "FieldValues": "fields",
     "File": "file",
     "GenericDocument": "document",
     "GovernmentIdDocument": "document",
     "GovernmentIdVerification": "verification_types",
+    "Headers": "resource",
     "Inquiry": "inquiry",
     "InquirySession": "inquiry_session",
     "InquirySessionStatus": "inquiry_session",
     "InquiryStatus": "inquiry",
+    "InquiryTemplate": "template",
     "OpenEnum": "openenum",
     "Page": "page",
     "Peeked": "share_token",
-    "Document": "document",
     "PhoneNumberVerification": "verification_types",
     "RateLimit": "rate_limit",
     "RedeemMode": "share_token",
@@ -157,6 +202,9 @@ _FILE_OF = {
     "ReportAction": "report",
     "ReportStatus": "report",
     "Resource": "resource",
+    "ResourceWithFields": "fields",
+    "ResourceWithSchema": "template",
+    "ResponseInfo": "resource",
     "Scope": "scope",
     "Secret": "secret",
     "SelfieVerification": "verification_types",
@@ -164,24 +212,32 @@ _FILE_OF = {
     "ShareTokenStatus": "share_token",
     "SourceData": "share_token",
     "Transaction": "transaction",
+    "TransactionType": "template",
     "Verification": "verification",
     "VerificationStatus": "verification",
     "Visibility": "share_token",
+    "Webhook": "webhook",
+    "WebhookEvent": "webhook",
+    "WebhookEventStatus": "webhook",
+    "WebhookSecret": "webhook",
+    "WebhookStatus": "webhook",
+    "WorkflowRun": "workflow",
+    "WorkflowVersion": "workflow",
 }
 
 
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
+if not TYPE_CHECKING:  # a type checker would accept any name with it
 
     def __getattr__(name: str) -> object:
-        """Fetch a thing from its file, once."""
-        if name not in _FILE_OF:
+        """Import a class on first use."""
+        if name not in _MODULES:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    """List what can be fetched."""
+    """List all names, imported or not."""
     return sorted({*globals(), *__all__})

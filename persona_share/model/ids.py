@@ -1,7 +1,7 @@
-"""Ids: opaque text, checked for what could change a path, and for nothing else.
+"""Object ids: opaque text, checked for the characters that could change a URL path.
 
-Persona may change the length and the prefix of an id at any time (versioning policy),
-so only the characters are checked; an id becomes part of a URL's path.
+Persona may change the length and the prefix of ids at any time (its versioning policy).
+So an unknown prefix is always accepted; a known one that contradicts a call is not.
 """
 
 import re
@@ -10,7 +10,10 @@ from typing import Final
 from persona_share.errors import InvalidIdError
 
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+MAX_ID_LENGTH: Final = 128
+
+_ID: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_LENGTH}}}")
+_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 #: The permission family of each id prefix that the API documents.
 RESOURCE_OF_PREFIX: Final = {
@@ -24,15 +27,39 @@ RESOURCE_OF_PREFIX: Final = {
     "txn": "txn",
     "ver": "verification",
 }
+#: The kind of object of each documented prefix, as path parameters name it.
+KIND_OF_PREFIX: Final = {
+    "act": "account",
+    "acttp": "account-type",
+    "api": "api-key",
+    "case": "case",
+    "cnst": "share-token",
+    "cxn": "connection",
+    "dev": "device",
+    "doc": "document",
+    "evt": "event",
+    "inq": "inquiry",
+    "iqse": "inquiry-session",
+    "itmpl": "inquiry-template",
+    "org": "organization",
+    "rep": "report",
+    "txn": "transaction",
+    "txntp": "transaction-type",
+    "ver": "verification",
+    "wbh": "webhook",
+    "wfl": "workflow",
+    "wfr": "workflow-run",
+}
+_KINDS: Final = frozenset(KIND_OF_PREFIX.values())
 
 
 def is_id(text: str) -> bool:
-    """Answer whether this text can be an object id."""
+    """Return whether a text can be an object id."""
     return _ID.fullmatch(text) is not None
 
 
 def checked_id(text: str, what: str = "id") -> str:
-    """Answer the id unchanged, or raise `InvalidIdError` without repeating it."""
+    """Return the id unchanged, or raise `InvalidIdError` without repeating it."""
     given: object = text
     if not isinstance(given, str):
         message = f"{what} must be a str, not {type(given).__name__}"
@@ -41,14 +68,39 @@ def checked_id(text: str, what: str = "id") -> str:
         return text
     if not text:
         message = f"{what} is empty"
-    elif bad := re.search(r"[^A-Za-z0-9_-]", text):
-        message = f"{what} has {bad[0]!a} at position {bad.start()}"
+    elif bad := _NOT_IN_ID.search(text):
+        message = f"{what} contains {bad[0]!a} at position {bad.start()}"
     else:
-        message = f"{what} has {len(text)} characters; 128 are the most"
+        message = f"{what} has {len(text)} characters; the maximum is {MAX_ID_LENGTH}"
     raise InvalidIdError(message)
 
 
+def kind_of_id(object_id: str) -> str | None:
+    """Return the kind of object that an id's prefix names, if the prefix is known."""
+    prefix, _, rest = object_id.partition("_")
+    return KIND_OF_PREFIX.get(prefix) if rest else None
+
+
+def require_prefix(object_id: str, parameter: str) -> None:
+    """Raise `InvalidIdError` if a known prefix contradicts a parameter's name.
+
+    ``parameter`` is the name of a path parameter, such as ``inquiry-id``.
+    """
+    wanted = parameter.replace("_", "-").removesuffix("-id")
+    found = kind_of_id(object_id)
+    if found is None or found == wanted or wanted not in _KINDS:
+        return
+    prefix = object_id.partition("_")[0]
+    message = f"{parameter} has the prefix '{prefix}_', which is the id of {a(found)}"
+    raise InvalidIdError(message, advice=f"Pass the id of {a(wanted)}.")
+
+
+def a(noun: str) -> str:
+    """Return a noun with its indefinite article."""
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def resource_of(object_id: str) -> str | None:
-    """Answer the permission family that an id's prefix names, if it is a known one."""
+    """Return the permission family of an id's prefix, if the prefix is known."""
     prefix, _, rest = object_id.partition("_")
     return RESOURCE_OF_PREFIX.get(prefix) if rest else None

@@ -72,8 +72,9 @@ class Page(Generic[R_co]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {each.name: getattr(self, each.name) for each in attrs.fields(Page)}
+        names = {name for each in self.items for name in each._secret_names}  # noqa: SLF001  # same package
         for name in ("meta", "raw"):
-            state[name] = without_secrets(state[name])
+            state[name] = without_secrets(state[name], names)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -107,8 +107,10 @@ class ApiResponse:
 
     def __getstate__(self) -> dict[str, Any]:
         state = attrs.asdict(self, recurse=False)
+        data = self.data if isinstance(self.data, tuple) else (self.data,)
+        names = {name for each in data if each for name in each._secret_names}  # noqa: SLF001  # same package
         for name in ("links", "meta", "raw"):
-            state[name] = without_secrets(state[name])
+            state[name] = without_secrets(state[name], names)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Secret: a value that only ``reveal()`` lets out."""
+"""Secrets: values that only ``reveal()`` returns."""
 
 import hmac
 from typing import ClassVar, NoReturn
@@ -7,13 +7,13 @@ from persona_share.errors import InvalidArgumentError
 
 
 class Secret:
-    """A text that every printing, formatting, copying and pickling masks or refuses.
+    """A text that is masked when printed, and never copied or pickled.
 
-    Comparison takes the same time whatever the values are, and only with another
-    secret. ``reveal()`` is the one way out, easy to search for.
+    Comparison takes constant time, and only another secret is equal. ``reveal()`` is
+    the only way to get the value.
     """
 
-    __slots__ = ("_value",)  # no place for weak references: it is held by thousands
+    __slots__ = ("_value",)  # without weak references: there are thousands
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, value: str) -> None:
@@ -24,7 +24,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Answer the value itself."""
+        """Return the value."""
         return self._value
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class Secret:
         return repr(self)
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        message = f"a {type(self).__name__} is never pickled or copied"
+        message = f"{type(self).__name__} objects are never pickled or copied"
         raise TypeError(message)
 
     def __dir__(self) -> list[str]:
@@ -56,10 +56,9 @@ class Secret:
 
 
 class MaskedText(str):
-    """Text for a header line whose ``repr`` is masked.
+    """A header value whose ``repr`` is masked.
 
-    It exists for the moment between ``reveal()`` and the socket: other people's code
-    that prints the headers it was given prints the mask.
+    Code of others that prints the headers of a request prints the mask.
     """
 
     __slots__ = ()
@@ -68,10 +67,10 @@ class MaskedText(str):
         return "'<masked>'"
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        message = "a masked text is never pickled or copied"
+        message = "MaskedText objects are never pickled or copied"
         raise TypeError(message)
 
 
 def as_secret(value: "str | Secret") -> Secret:
-    """Answer a secret for a text, and a secret as it is."""
+    """Return a text as a secret, and a secret unchanged."""
     return value if isinstance(value, Secret) else Secret(value)

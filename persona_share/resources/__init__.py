@@ -1,8 +1,7 @@
-"""The verbs of the API, one file per plural, one method per endpoint.
+"""The endpoints of the API as methods: one class per kind of object.
 
-A method names the verb, the route and the type, and little more. In `base` a
-`Response` becomes a value or an error: one of the two doors where that happens, the
-broker of `_tokens` being the other.
+A response becomes a value or an error in `base`, and nowhere else in this package.
+Classes are imported on first use (PEP 562).
 """
 
 from importlib import import_module
@@ -11,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from persona_share.resources.accounts import Accounts
+    from persona_share.resources.api_keys import ApiKeys
+    from persona_share.resources.api_logs import ApiLogs
+    from persona_share.resources.batch_jobs import BatchJobs
     from persona_share.resources.cases import Cases
     from persona_share.resources.connections import Connections
     from persona_share.resources.devices import Devices
@@ -23,11 +25,22 @@ if TYPE_CHECKING:
     from persona_share.resources.rate_limits import RateLimits
     from persona_share.resources.reports import Reports
     from persona_share.resources.share_tokens import ShareTokens
+    from persona_share.resources.templates import (
+        AccountTypes,
+        InquiryTemplates,
+        TransactionTypes,
+    )
     from persona_share.resources.transactions import Transactions
     from persona_share.resources.verifications import Verifications
+    from persona_share.resources.webhooks import WebhookEvents, Webhooks
+    from persona_share.resources.workflows import Workflows
 
-_HOMES = {
+_MODULES = {
+    "AccountTypes": "templates",
     "Accounts": "accounts",
+    "ApiKeys": "api_keys",
+    "ApiLogs": "api_logs",
+    "BatchJobs": "batch_jobs",
     "Cases": "cases",
     "Connections": "connections",
     "Devices": "devices",
@@ -36,16 +49,25 @@ _HOMES = {
     "Files": "files",
     "Inquiries": "inquiries",
     "InquirySessions": "inquiry_sessions",
+    "InquiryTemplates": "templates",
     "OAuth": "oauth",
     "RateLimits": "rate_limits",
     "Reports": "reports",
     "ShareTokens": "share_tokens",
+    "TransactionTypes": "templates",
     "Transactions": "transactions",
     "Verifications": "verifications",
+    "WebhookEvents": "webhooks",
+    "Webhooks": "webhooks",
+    "Workflows": "workflows",
 }
 
 __all__ = [
+    "AccountTypes",
     "Accounts",
+    "ApiKeys",
+    "ApiLogs",
+    "BatchJobs",
     "Cases",
     "Connections",
     "Devices",
@@ -54,20 +76,25 @@ __all__ = [
     "Files",
     "Inquiries",
     "InquirySessions",
+    "InquiryTemplates",
     "OAuth",
     "RateLimits",
     "Reports",
     "ShareTokens",
+    "TransactionTypes",
     "Transactions",
     "Verifications",
+    "WebhookEvents",
+    "Webhooks",
+    "Workflows",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a resource when it is first asked for (PEP 562)."""
-    if name not in _HOMES:
+    """Import a class on first use (PEP 562)."""
+    if name not in _MODULES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = found
     return found

@@ -1,4 +1,4 @@
-"""The door where a response becomes a value or an error."""
+"""The caller: sends one request and turns its response into a value or an error."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -15,9 +15,12 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, atom
 from persona_share.model.secret import Secret
 from persona_share.ports import FileAccess, Runtime, Sender
-from persona_share.resources.bodies import NO_BODY, Body
-from persona_share.resources.options import CallOptions, checked
-from persona_share.resources.query_options import split
+from persona_share.resources.params import NO_BODY, Body
+from persona_share.resources.query_options import (
+    CallOptions,
+    checked_options,
+    split_options,
+)
 
 
 R = TypeVar("R", bound=Resource)
@@ -26,13 +29,16 @@ _NO_OPTIONS: Final[CallOptions] = {}
 
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
-    """Answer whether a scope allows this: by the pair, or by the bare permission."""
+    """Return whether a scope has this permission, on this object or on any object."""
     return scope.covers(permission, object_id) or permission in scope
 
 
 @attrs.frozen(kw_only=True)
 class Caller:
-    """Makes the calls of one client or of one scoped session."""
+    """Makes the calls of one client or of one scoped session.
+
+    ``check_identity`` refuses a response about another object than the one asked for.
+    """
 
     sender: Sender
     runtime: Runtime
@@ -43,15 +49,16 @@ class Caller:
     retries: int | None = None
     base_url: str = DEFAULT_BASE_URL
     file_access: FileAccess | None = None
+    check_identity: bool = True
 
     def with_options(self, options: CallOptions) -> "Caller":
-        """Answer a caller with other defaults, on the same line."""
+        """Return a caller with other defaults and the same connections."""
         if {"idempotency_key", "repeatable"} & set(options):
-            message = "idempotency_key and repeatable belong to one call"
+            message = "idempotency_key and repeatable are options of one call"
             raise InvalidArgumentError(message)
         return attrs.evolve(
             self,
-            headers=self._with(checked(options)),
+            headers=self._merged_headers(checked_options(options)),
             timeout=options.get("timeout", self.timeout),
             retries=options.get("retries", self.retries),
         )
@@ -65,10 +72,13 @@ class Caller:
         options: CallOptions = _NO_OPTIONS,
         sink: Sink | None = None,
     ) -> Coroutine[Any, Any, tuple[Request, Response]]:
-        """Send one request and answer it with its successful response.
+        """Send one request and return it with its successful response.
 
-        Raises `ScopeNotCoveredError` before any byte leaves, an `ApiError` for any
-        answer that is no success, a `TransportError` when no answer came.
+        Raises:
+            ScopeNotCoveredError: The session's scope does not allow it; nothing is
+                sent.
+            ApiError: The service responded with an error.
+            TransportError: No response arrived.
         """
         path = route.path(*object_ids)
         self.require_covered(route, object_ids)
@@ -83,7 +93,7 @@ class Caller:
         options: CallOptions = _NO_OPTIONS,
         sink: Sink | None = None,
     ) -> tuple[Request, Response]:
-        """Send to a target that was built and allowed before."""
+        """Send to a target whose path and scope were checked before."""
         self.require_open()
         request = Request(
             method=route.method,
@@ -100,7 +110,7 @@ class Caller:
             sink=sink,
         )
         if options or route.expects is Expects.PDF or route.method == "POST":
-            request = self._as_said(route, request, options)
+            request = self._with_options(route, request, options)
         response = await self.sender.send(request)
         if (error := errors.error_in(request, response)) is not None:
             raise error
@@ -114,88 +124,91 @@ class Caller:
         body: Body = NO_BODY,
         query: Mapping[str, QueryValue] | None = None,
         options: Mapping[str, Any] = _NO_OPTIONS,
+        same_object: bool = True,
     ) -> R:
-        """Answer the one object of an answer, of this kind and, where known, this id.
+        """Return the one object of a response.
 
-        ``options`` may hold ``include`` and ``fields`` besides those of every call.
+        ``options`` may contain ``include`` and ``fields``. ``same_object`` says that
+        the response is about the object in the path.
         """
         rest = _NO_OPTIONS
         if options:
-            shape, rest = split(options)
-            query = {**shape, **(query or {})}
+            select, rest = split_options(options)
+            query = {**select, **(query or {})}
         request, response = await self.call(
             route, *object_ids, query=query, body=body, options=rest
         )
-        wanted = object_ids[0] if object_ids else None
-        return jsonapi.one(request, response, kind, wanted)
+        wanted = object_ids[0] if object_ids and same_object else None
+        return jsonapi.one(
+            request, response, kind, wanted if self.check_identity else None
+        )
 
-    async def gone(
+    async def redact(
         self, route: Route, kind: type[R], object_id: str, options: Mapping[str, Any]
     ) -> R | None:
-        """Answer the object that was redacted, or None where that was done before."""
-        shape, rest = split(options)
-        request, response = await self.call(route, object_id, query=shape, options=rest)
+        """Return the redacted object, or None if an earlier attempt redacted it."""
+        select, rest = split_options(options)
+        request, response = await self.call(
+            route, object_id, query=select, options=rest
+        )
         if not response.body:
             return None
-        return jsonapi.one(request, response, kind, object_id)
+        wanted = object_id if self.check_identity else None
+        return jsonapi.one(request, response, kind, wanted)
 
     def require_file_access(self) -> FileAccess:
-        """Answer the hosts of files and the disk; raises where there are none."""
+        """Return the access to file hosts and the disk; raises if there is none."""
         if self.file_access is None:
             message = "this client cannot download files"
             raise InvalidArgumentError(message)
         return self.file_access
 
     def require_covered(self, route: Route, object_ids: Sequence[str]) -> None:
-        """Raise `ScopeNotCoveredError` for what a session's scope does not allow."""
+        """Raise `ScopeNotCoveredError` if a session's scope does not allow a call."""
         scope, permission = self.scope, route.permission
         if scope is None:
             return
         if permission is None:
             named = set(scope.object_ids())
-            wanted = [each for each in object_ids if each not in named]
+            missing = [each for each in object_ids if each not in named]
         elif object_ids:
             if covers(scope, permission, object_ids[0]):
                 return
-            wanted = [atom(permission, object_ids[0])]
-        else:  # which objects are meant, the service decides
+            missing = [atom(permission, object_ids[0])]
+        else:  # the service decides which objects are meant
             allowed = any(name == permission for name, _ in scope.pairs())
-            wanted = [] if allowed else [permission]
-        if wanted:
-            message = "the scope of this session does not cover this call"
-            raise ScopeNotCoveredError(
-                message, missing=" ".join(wanted), operation=route.operation
-            )
+            missing = [] if allowed else [permission]
+        if missing:
+            raise ScopeNotCoveredError.of(missing, operation=route.operation)
 
-    def _key(self, route: Route, options: CallOptions) -> Secret | None:
-        """Answer the idempotency key: on every POST, and only there (R12)."""
+    def _idempotency_key(self, route: Route, options: CallOptions) -> Secret | None:
+        """Return the idempotency key: every POST has one, other methods never."""
         given = options.get("idempotency_key")
         if route.method == "POST":
             return Secret(given or self.runtime.new_key())
         if given is not None:
-            message = f"an idempotency key has no meaning on {route.method}"
+            message = f"idempotency_key has no meaning for {route.method}"
             raise InvalidArgumentError(message)
         return None
 
-    def _as_said(self, route: Route, request: Request, options: CallOptions) -> Request:
-        """Answer a request that is not like most: with options, a key, or for a PDF."""
-        timeout = checked(options).get("timeout", self.timeout)
+    def _with_options(
+        self, route: Route, request: Request, options: CallOptions
+    ) -> Request:
+        """Return the request with options, an idempotency key, or for a PDF."""
+        timeout = checked_options(options).get("timeout", self.timeout)
+        headers = self._merged_headers(options) if options else self.headers
+        if route.expects is Expects.PDF:
+            headers = {**headers, "Accept": "application/pdf, application/json"}
         return attrs.evolve(
             request,
             deadline=self.runtime.clock.now() + timeout,
-            headers=self._headers(route, options),
-            idempotency_key=self._key(route, options),
+            headers=headers,
+            idempotency_key=self._idempotency_key(route, options),
             repeatable=options.get("repeatable", route.repeatable),
             retries=options.get("retries", self.retries),
         )
 
-    def _headers(self, route: Route, options: CallOptions) -> Mapping[str, str]:
-        headers = self._with(options) if options else self.headers
-        if route.expects is Expects.PDF:
-            headers = {**headers, "Accept": "application/pdf, application/json"}
-        return headers
-
-    def _with(self, options: CallOptions) -> Mapping[str, str]:
+    def _merged_headers(self, options: CallOptions) -> Mapping[str, str]:
         headers = {**self.headers, **options.get("headers", {})}
         if version := options.get("persona_version"):
             headers["Persona-Version"] = version

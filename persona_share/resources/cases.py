@@ -1,15 +1,18 @@
-"""Cases: reviews by people."""
+"""Cases: manual reviews."""
 
 from collections.abc import Sequence
 from typing import Unpack
 
 from persona_share._protocol.routes import cases as routes
 from persona_share.model.case import Case
-from persona_share.model.ids import checked_id
-from persona_share.resources.bodies import meta_body
-from persona_share.resources.collection import Redacted, Searched, Tagged
+from persona_share.resources.collection import (
+    ObjectContainer,
+    Redactable,
+    Retrievable,
+    Searchable,
+    Taggable,
+)
 from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
 from persona_share.resources.params import (
     CaseAttributes,
     CaseChanges,
@@ -17,43 +20,23 @@ from persona_share.resources.params import (
     CaseMeta,
     ChangedCase,
     NewCase,
+    meta_body,
 )
-from persona_share.resources.query_options import (
-    Fields,
-    Filter,
-    Include,
-    RetrieveOptions,
-    filtering,
-    shaping,
-)
+from persona_share.resources.query_options import ListOptions, RetrieveOptions
 
 
-class Cases(Tagged[Case], Searched[Case], Redacted[Case], kind=Case):
-    """``/cases``."""
-
-    _redact = routes.REDACT
-    _search = routes.SEARCH
-    _add_tag = routes.ADD_TAG
-    _remove_tag = routes.REMOVE_TAG
-    _set_tags = routes.SET_TAGS
+class Cases(
+    Retrievable[Case],
+    Taggable[Case],
+    ObjectContainer[Case],
+    Searchable[Case],
+    Redactable[Case],
+    kind=Case,
+    routes=routes,
+):
+    """The endpoints of ``/cases``."""
 
     __slots__ = ()
-
-    async def retrieve(
-        self,
-        case_id: str,
-        *,
-        include: Include | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Case:
-        """Answer one case.
-
-        ``include`` names relationships whose objects come along, ``fields`` maps a
-        type to the attributes wanted of it. Source: GET /cases/{case-id}.
-        """
-        shape = shaping(include, fields)
-        return await self._one(routes.RETRIEVE, case_id, query=shape, options=options)
 
     def list(
         self,
@@ -64,50 +47,27 @@ class Cases(Tagged[Case], Searched[Case], Redacted[Case], kind=Case):
         inquiry_id: str | None = None,
         report_id: str | None = None,
         reference_id: str | None = None,
-        filter: Filter | None = None,  # noqa: A002 — the API's own word
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[ListOptions],
     ) -> Listing[Case]:
-        """List cases, newest first; named conditions are joined by "and".
-
-        Source: GET /cases.
-        """
-        query = filtering(
-            filter,
-            status=status,
-            case_template_id=case_template_id,
-            account_id=account_id,
-            inquiry_id=inquiry_id,
-            report_id=report_id,
-            reference_id=reference_id,
-        )
-        return self._list(
-            routes.LIST,
-            query=query,
-            fields=fields,
-            page_size=page_size,
-            after=after,
-            before=before,
-            options=options,
-        )
+        """List cases, newest first; all conditions must hold."""
+        filters = {
+            "status": status,
+            "case_template_id": case_template_id,
+            "account_id": account_id,
+            "inquiry_id": inquiry_id,
+            "report_id": report_id,
+            "reference_id": reference_id,
+        }
+        return self._list(routes.LIST, filters=filters, options=options)
 
     async def create(self, **values: Unpack[NewCase]) -> Case:
-        """Make a case; ``fields`` are its field values here.
-
-        Source: POST /cases.
-        """
+        """Create a case; ``fields`` are its field values here."""
         return await self._send(
             routes.CREATE, values=values, attributes=CaseAttributes, meta=CaseMeta
         )
 
     async def update(self, case_id: str, **values: Unpack[ChangedCase]) -> Case:
-        """Change a case; ``fields`` are its field values here.
-
-        Source: PATCH /cases/{case-id}.
-        """
+        """Update a case; ``fields`` are its field values here."""
         return await self._send(
             routes.UPDATE,
             case_id,
@@ -119,35 +79,20 @@ class Cases(Tagged[Case], Searched[Case], Redacted[Case], kind=Case):
     async def assign(
         self, case_id: str, user_email_address: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
-        """Give a case to a user of the Dashboard."""
+        """Assign a case to a user of the Dashboard."""
         body = meta_body(user_email_address=user_email_address)
         return await self._one(routes.ASSIGN, case_id, body=body, options=options)
 
     async def set_status(
         self, case_id: str, status: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
-        """Set a case's status to one of its template's."""
+        """Set the status of a case to one of its template's."""
         body = meta_body(status=status)
         return await self._one(routes.SET_STATUS, case_id, body=body, options=options)
 
-    async def add_objects(
-        self,
-        case_id: str,
-        object_ids: Sequence[str],
-        **options: Unpack[RetrieveOptions],
+    async def add_comment(
+        self, case_id: str, message: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
-        """Add accounts, inquiries, reports and the like to a case."""
-        body = meta_body(object_ids=[checked_id(each) for each in object_ids])
-        return await self._one(routes.ADD_OBJECTS, case_id, body=body, options=options)
-
-    async def remove_objects(
-        self,
-        case_id: str,
-        object_ids: Sequence[str],
-        **options: Unpack[RetrieveOptions],
-    ) -> Case:
-        """Take objects out of a case."""
-        body = meta_body(object_ids=[checked_id(each) for each in object_ids])
-        return await self._one(
-            routes.REMOVE_OBJECTS, case_id, body=body, options=options
-        )
+        """Add a comment to a case."""
+        body = meta_body(message=message)
+        return await self._one(routes.ADD_COMMENT, case_id, body=body, options=options)

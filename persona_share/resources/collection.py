@@ -1,21 +1,27 @@
-"""What the resources have in common: their caller, and the verbs that recur."""
+"""Base classes of the resources: one for each method that recurs."""
 
 from collections.abc import Coroutine, Mapping, Sequence
+from types import ModuleType
 from typing import Any, ClassVar, Final, Generic, TypeVar, Unpack, cast
 
+from persona_share._protocol.http import Sink
 from persona_share._protocol.query import QueryValue
 from persona_share._protocol.routes.route import Route
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.ids import checked_id
 from persona_share.model.resource import Resource
 from persona_share.resources.base import Caller
-from persona_share.resources.bodies import NO_BODY, Body, meta_body
-from persona_share.resources.listing import Ask, Listing
-from persona_share.resources.options import CallOptions
+from persona_share.resources.downloads import MAX_BYTES, Download, write_body
+from persona_share.resources.listing import Listing, ListRequest
+from persona_share.resources.params import NO_BODY, Body, meta_body
 from persona_share.resources.query_options import (
+    CallOptions,
     Fields,
+    PageOptions,
     RetrieveOptions,
-    shaping,
+    checked_options,
+    filter_query,
+    select_query,
     wire_names,
 )
 
@@ -24,27 +30,29 @@ R = TypeVar("R", bound=Resource)
 Other = TypeVar("Other", bound=Resource)
 
 _COMMON: Final = RetrieveOptions.__optional_keys__
+_PAGE: Final = ("page_size", "after", "before")
 
 
 class Collection(Generic[R]):
-    """The objects of one kind, as one caller reaches them."""
+    """The objects of one kind; ``routes`` is the module of their endpoints."""
 
     _kind: ClassVar[type[Resource]]
+    _routes: ClassVar[ModuleType]
 
     __slots__ = ("_caller",)
 
-    def __init_subclass__(cls, *, kind: type[Resource] | None = None) -> None:
-        """Take note of the class of the objects."""
+    def __init_subclass__(
+        cls, *, kind: type[Resource] | None = None, routes: ModuleType | None = None
+    ) -> None:
+        """Set the class of the objects and the module of their endpoints."""
         super().__init_subclass__()
         if kind is not None:
             cls._kind = kind
+        if routes is not None:
+            cls._routes = routes
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-
-    @property
-    def _own(self) -> type[R]:
-        return cast("type[R]", self._kind)
 
     def _one(
         self,
@@ -53,11 +61,18 @@ class Collection(Generic[R]):
         options: Mapping[str, Any],
         body: Body = NO_BODY,
         query: Mapping[str, QueryValue] | None = None,
+        same_object: bool = True,
     ) -> Coroutine[Any, Any, R]:
-        """Answer the object of a call on it."""
+        """Call an endpoint and return the object of its response."""
         kind = cast("type[R]", self._kind)
         return self._caller.one(
-            route, kind, *object_ids, options=options, body=body, query=query
+            route,
+            kind,
+            *object_ids,
+            options=options,
+            body=body,
+            query=query,
+            same_object=same_object,
         )
 
     async def _send(
@@ -69,19 +84,20 @@ class Collection(Generic[R]):
         meta: type | None = None,
         type_name: str | None = None,
     ) -> R:
-        """Answer what was made or changed by named values.
+        """Create or change an object with named values.
 
-        ``attributes`` and ``meta`` are the typed dictionaries that name those which
-        belong there; ``attributes=`` among the values goes out as it is.
+        ``attributes`` and ``meta`` are the typed dictionaries of the values that belong
+        there. The value ``attributes`` is sent as it is.
         """
-        named, told = _names(attributes), _names(meta)
+        named, in_meta = _names(attributes), _names(meta)
         common = _COMMON - named
-        unknown = set(values) - named - told - common - {"attributes"}
+        unknown = set(values) - named - in_meta - common - {"attributes"}
         if unknown:
-            message = f"no such argument: {', '.join(sorted(unknown))}"
-            raise InvalidArgumentError(message)
+            message = f"unknown argument: {', '.join(sorted(unknown))}"
+            advice = "Pass what this library does not know in attributes={…}."
+            raise InvalidArgumentError(message, advice=advice)
         inner = {**wire_names(values, named), **values.get("attributes", {})}
-        outer = wire_names(values, told)
+        outer = wire_names(values, in_meta)
         data: dict[str, Any] = {"attributes": inner}
         if type_name is not None:
             data["type"] = type_name
@@ -95,61 +111,70 @@ class Collection(Generic[R]):
         self,
         route: Route,
         *object_ids: str,
-        query: Mapping[str, QueryValue] | None = None,
-        fields: Fields | None = None,
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        options: CallOptions | None = None,
+        filters: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any],
     ) -> Listing[R]:
-        """Answer a listing of this kind of object."""
-        return self._listing(
-            self._own,
-            Ask(
-                route=route,
-                object_ids=object_ids,
-                query={**shaping(None, fields), **(query or {})},
-                size=page_size,
-                options=options or {},
-            ),
-            after=after,
-            before=before,
-        )
+        """Return a listing of this kind of object."""
+        kind = cast("type[R]", self._kind)
+        return self._list_of(kind, route, *object_ids, filters=filters, options=options)
 
-    def _listing(
+    def _list_of(
         self,
         kind: type[Other],
-        ask: Ask,
-        *,
-        after: str | None = None,
-        before: str | None = None,
+        route: Route,
+        *object_ids: str,
+        filters: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any],
+        body: Body = NO_BODY,
     ) -> Listing[Other]:
-        return Listing(self._caller, kind, ask, after=after, before=before)
+        """Return a listing of another kind of object."""
+        rest = dict(options)
+        size, after, before = (rest.pop(name, None) for name in _PAGE)
+        select = select_query(rest.pop("include", None), rest.pop("fields", None))
+        conditions = filter_query(rest.pop("filter", None), filters or {})
+        request = ListRequest(
+            route=route,
+            object_ids=object_ids,
+            query={**select, **conditions},
+            body=body,
+            size=size,
+            options=checked_options(cast("CallOptions", rest)),
+        )
+        return Listing(self._caller, kind, request, after=after, before=before)
 
 
-class Redacted(Collection[R]):
+class Retrievable(Collection[R]):
+    """Objects that can be retrieved by id."""
+
+    __slots__ = ()
+
+    async def retrieve(self, object_id: str, **options: Unpack[RetrieveOptions]) -> R:
+        """Return one object.
+
+        ``include`` names relationships whose objects are returned as well, and
+        ``fields`` maps a type to the attributes to return.
+        """
+        return await self._one(self._routes.RETRIEVE, object_id, options=options)
+
+
+class Redactable(Collection[R]):
     """Objects whose personal data can be deleted."""
-
-    _redact: ClassVar[Route]
 
     __slots__ = ()
 
     async def redact(
         self, object_id: str, **options: Unpack[RetrieveOptions]
     ) -> R | None:
-        """Delete the personal data of an object for ever, and of what belongs to it.
+        """Delete the personal data of an object and of its parts, permanently.
 
-        Answers None where an earlier attempt of this call had done it.
+        Returns None if an earlier attempt of this call deleted it.
         """
-        return await self._caller.gone(self._redact, self._own, object_id, options)
+        kind = cast("type[R]", self._kind)
+        return await self._caller.redact(self._routes.REDACT, kind, object_id, options)
 
 
-class Tagged(Collection[R]):
-    """Objects that carry tags; a tag is named, or told by its id."""
-
-    _add_tag: ClassVar[Route]
-    _remove_tag: ClassVar[Route]
-    _set_tags: ClassVar[Route]
+class Taggable(Collection[R]):
+    """Objects with tags; a tag is given by name or by id."""
 
     __slots__ = ()
 
@@ -161,9 +186,11 @@ class Tagged(Collection[R]):
         tag_id: str | None = None,
         **options: Unpack[RetrieveOptions],
     ) -> R:
-        """Add a tag; one that is there already stays."""
+        """Add a tag; an existing one stays."""
         body = _tag(tag_name, tag_id)
-        return await self._one(self._add_tag, object_id, body=body, options=options)
+        return await self._one(
+            self._routes.ADD_TAG, object_id, body=body, options=options
+        )
 
     async def remove_tag(
         self,
@@ -173,9 +200,11 @@ class Tagged(Collection[R]):
         tag_id: str | None = None,
         **options: Unpack[RetrieveOptions],
     ) -> R:
-        """Take a tag away."""
+        """Remove a tag."""
         body = _tag(tag_name, tag_id)
-        return await self._one(self._remove_tag, object_id, body=body, options=options)
+        return await self._one(
+            self._routes.REMOVE_TAG, object_id, body=body, options=options
+        )
 
     async def set_tags(
         self,
@@ -185,16 +214,15 @@ class Tagged(Collection[R]):
         tag_ids: Sequence[str] | None = None,
         **options: Unpack[RetrieveOptions],
     ) -> R:
-        """Replace all tags by these."""
+        """Replace all tags."""
         body = _tag(_several(tag_names), _several(tag_ids))
-        return await self._one(self._set_tags, object_id, body=body, options=options)
+        return await self._one(
+            self._routes.SET_TAGS, object_id, body=body, options=options
+        )
 
 
-class Related(Collection[R]):
-    """Objects that are related to others by the keys of their type's schema."""
-
-    _add_relation: ClassVar[Route]
-    _remove_relation: ClassVar[Route]
+class Relatable(Collection[R]):
+    """Objects with relations to others, by the keys of their type's schema."""
 
     __slots__ = ()
 
@@ -209,7 +237,7 @@ class Related(Collection[R]):
         """Relate an object to another one."""
         body = _relation(target_object_id, relation_schema_key)
         return await self._one(
-            self._add_relation, object_id, body=body, options=options
+            self._routes.ADD_RELATION, object_id, body=body, options=options
         )
 
     async def remove_relation(
@@ -220,17 +248,45 @@ class Related(Collection[R]):
         relation_schema_key: str,
         **options: Unpack[RetrieveOptions],
     ) -> R:
-        """End a relation to another object."""
+        """Remove the relation to another object."""
         body = _relation(target_object_id, relation_schema_key)
         return await self._one(
-            self._remove_relation, object_id, body=body, options=options
+            self._routes.REMOVE_RELATION, object_id, body=body, options=options
         )
 
 
-class Searched(Collection[R]):
-    """Objects that can be searched for."""
+class ObjectContainer(Collection[R]):
+    """Objects to which inquiries, reports and the like can be attached."""
 
-    _search: ClassVar[Route]
+    __slots__ = ()
+
+    async def add_objects(
+        self,
+        object_id: str,
+        object_ids: Sequence[str],
+        **options: Unpack[RetrieveOptions],
+    ) -> R:
+        """Attach up to 100 objects, such as inquiries and reports."""
+        body = meta_body(object_ids=_ids(object_ids))
+        return await self._one(
+            self._routes.ADD_OBJECTS, object_id, body=body, options=options
+        )
+
+    async def remove_objects(
+        self,
+        object_id: str,
+        object_ids: Sequence[str],
+        **options: Unpack[RetrieveOptions],
+    ) -> R:
+        """Detach up to 100 objects."""
+        body = meta_body(object_ids=_ids(object_ids))
+        return await self._one(
+            self._routes.REMOVE_OBJECTS, object_id, body=body, options=options
+        )
+
+
+class Searchable(Collection[R]):
+    """Objects that can be searched."""
 
     __slots__ = ()
 
@@ -239,47 +295,85 @@ class Searched(Collection[R]):
         query: Mapping[str, Any] | None = None,
         *,
         sort: Mapping[str, str] | None = None,
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
         fields: Fields | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[PageOptions],
     ) -> Listing[R]:
-        """Search with a query of attributes; the index is about a minute behind.
+        """Search by attributes; the index is about a minute behind.
 
         ``query`` is ``{"attribute", "operator", "value"}``, or such clauses under
-        ``and``, ``or`` and ``not``, at most two deep and 20 side by side; ``sort`` is
+        ``and``, ``or`` and ``not``: two levels and 20 clauses at most. ``sort`` is
         ``{"attribute", "direction"}``.
         """
+        return self._search(self._routes.SEARCH, query, sort, fields, options)
+
+    def _search(
+        self,
+        route: Route,
+        query: Mapping[str, Any] | None,
+        sort: Mapping[str, str] | None,
+        fields: Fields | None,
+        options: PageOptions,
+    ) -> Listing[R]:
         terms = {"query": query, "sort": sort}
-        body = {name: term for name, term in terms.items() if term is not None}
-        ask = Ask(
-            route=self._search,
-            query=shaping(None, fields),
-            body=Body.of_json(body),
-            size=page_size,
-            options=options,
+        given = {name: term for name, term in terms.items() if term is not None}
+        kind = cast("type[R]", self._kind)
+        return self._list_of(
+            kind,
+            route,
+            body=Body.of_json(given),
+            options={**options, "fields": fields},
         )
-        return self._listing(self._own, ask, after=after, before=before)
+
+
+class Printable(Collection[R]):
+    """Objects that can be printed as PDF."""
+
+    __slots__ = ()
+
+    def print(
+        self,
+        object_id: str,
+        *,
+        max_bytes: int = MAX_BYTES,
+        **options: Unpack[CallOptions],
+    ) -> Download:
+        """Return an object as a PDF: ``await`` it, iterate over it, or ``save`` it."""
+        checked_options(options)
+
+        async def fetch(sink: Sink) -> None:
+            _, response = await self._caller.call(
+                self._routes.PRINT, object_id, options=options, sink=sink
+            )
+            await write_body(response, sink)
+
+        access = self._caller.file_access
+        return Download(fetch, access, max_bytes=max_bytes, kind="application/pdf")
 
 
 def _names(kind: type | None) -> frozenset[str]:
-    """Answer the names in a typed dictionary, all of whose names are optional."""
+    """Return the names of a typed dictionary, all of which are optional."""
     return frozenset(getattr(kind, "__optional_keys__", ()))
 
 
 def _tag(name: object, tag_id: object) -> Body:
     if (name is None) == (tag_id is None):
-        message = "pass names or ids of tags, one of the two"
+        message = "pass either the names or the ids of tags"
         raise InvalidArgumentError(message)
     return meta_body(tag_name=name, tag_id=tag_id)
 
 
 def _several(values: Sequence[str] | None) -> list[str] | None:
     if isinstance(values, str):
-        message = "pass a sequence of tags"
+        message = "tags must be a sequence of str, not one str"
         raise InvalidArgumentError(message)
     return None if values is None else list(values)
+
+
+def _ids(object_ids: Sequence[str]) -> list[str]:
+    if isinstance(object_ids, str):
+        message = "object_ids must be a sequence of ids, not one str"
+        raise InvalidArgumentError(message)
+    return [checked_id(each, "object_ids") for each in object_ids]
 
 
 def _relation(target_object_id: str, key: str) -> Body:

@@ -1,42 +1,22 @@
-"""Devices: what inquiries were gone through on."""
+"""Devices: the phones and computers that inquiries were completed on."""
 
 from typing import Unpack
 
 from persona_share._protocol.routes import devices as routes
 from persona_share.model.device import Device
-from persona_share.resources.collection import Collection
+from persona_share.resources.collection import Retrievable
 from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
-from persona_share.resources.query_options import Fields, Include, filtering, shaping
+from persona_share.resources.query_options import CallOptions
 
 
-class Devices(Collection[Device], kind=Device):
-    """``/devices``."""
+class Devices(Retrievable[Device], kind=Device, routes=routes):
+    """The endpoints of ``/devices``."""
 
     __slots__ = ()
-
-    async def retrieve(
-        self,
-        device_id: str,
-        *,
-        include: Include | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Device:
-        """Answer one device.
-
-        ``include`` names relationships whose objects come along, ``fields`` maps a
-        type to the attributes wanted of it. Source: GET /devices/{device-id}.
-        """
-        shape = shaping(include, fields)
-        return await self._one(routes.RETRIEVE, device_id, query=shape, options=options)
 
     def list(
         self, *, inquiry_session_id: str, **options: Unpack[CallOptions]
     ) -> Listing[Device]:
-        """List the devices of an inquiry session.
-
-        Source: GET /devices.
-        """
-        query = filtering(None, inquiry_session_id=inquiry_session_id)
-        return self._list(routes.LIST, query=query, options=options)
+        """List the devices of an inquiry session."""
+        filters = {"inquiry_session_id": inquiry_session_id}
+        return self._list(routes.LIST, filters=filters, options=options)

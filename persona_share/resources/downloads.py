@@ -1,4 +1,4 @@
-"""A download: awaited it is bytes, iterated it is pieces, saved it is a new file."""
+"""Downloads: awaited for bytes, iterated over for pieces, or saved as a new file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
@@ -18,18 +18,18 @@ from persona_share.errors import (
 from persona_share.ports import FileAccess, NewFile
 
 
-#: No file of the service is larger (T18).
-MOST_BYTES: Final = 100 * 1024 * 1024
+#: The default limit of a file's size.
+MAX_BYTES: Final = 100 * 1024 * 1024
 
 Progress = Callable[[int, int | None], object]
 Fetch = Callable[[Sink], Awaitable[None]]
 
 
 class Download:
-    """A body that was not asked for yet.
+    """A file or a PDF that has not been requested yet.
 
-    ``await`` it for its bytes; ``async for`` goes over pieces of it as they come;
-    `save` writes it to a new file. Each of them asks for it anew.
+    ``await`` it for its bytes, iterate over it with ``async for`` for pieces as they
+    arrive, or `save` it to a new file. Each of these sends a new request.
     """
 
     def __init__(
@@ -37,19 +37,19 @@ class Download:
         fetch: Fetch,
         file_access: FileAccess | None,
         *,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         kind: str | None = None,
     ) -> None:
         self._fetch = fetch
         self._file_access = file_access
-        self._terms = _Terms(max_bytes, kind)
+        self._limits = _Limits(max_bytes, kind)
 
     def __await__(self) -> Generator[Any, None, bytes]:
         return self._whole().__await__()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        sink = _Pieces(self._terms)
-        task = asyncio.create_task(self._hand_over(sink))
+        sink = _Pieces(self._limits)
+        task = asyncio.create_task(self._deliver(sink))
         try:
             while (piece := await sink.queue.get()) is not None:
                 if isinstance(piece, Exception):
@@ -60,34 +60,35 @@ class Download:
             await asyncio.wait([task])
 
     async def save(self, path: str | Path, *, progress: Progress | None = None) -> Path:
-        """Write it to a file that must not exist yet, readable by its owner alone.
+        """Write the body to a new file that only its owner can read, and return its path.
 
-        ``progress`` is told the bytes so far, and how many there will be where the
-        service says so. Nothing is left behind if it fails. Raises `FileExistsError`.
+        ``progress`` is called with the bytes so far and the total, or None if the
+        service does not tell it. A failed download leaves no file. Raises
+        `FileExistsError` if the file exists.
         """
         if self._file_access is None:
-            message = "this client writes no files"
+            message = "this client cannot write files"
             raise InvalidArgumentError(message)
         file = await self._file_access.new_file(path)
         done = False
         try:
-            await self._run(_ToFile(self._terms, file, progress))
+            await self._run(_ToFile(self._limits, file, progress))
             done = True
         finally:
             file.close(keep=done)
         return file.path
 
     async def into(self, sink: Sink) -> None:
-        """Fetch it into a sink of somebody else's."""
+        """Write the body to a sink of the caller's."""
         await self._fetch(sink)
 
     async def _whole(self) -> bytes:
-        sink = _InMemory(self._terms)
+        sink = _InMemory(self._limits)
         await self._run(sink)
         return b"".join(sink.pieces)
 
     async def _run(self, sink: "_Sink") -> None:
-        """Fetch into a sink; what the sink itself raised is what went wrong."""
+        """Fetch into a sink; an error that the sink raised wins."""
         failure: BaseException | None = None
         try:
             await self._fetch(sink)
@@ -98,11 +99,11 @@ class Download:
         if failure is not None:
             raise failure
 
-    async def _hand_over(self, sink: "_Pieces") -> None:
+    async def _deliver(self, sink: "_Pieces") -> None:
         end = None
         try:
             await self._run(sink)
-        except Exception as failure:  # noqa: BLE001 — it is raised where the pieces go
+        except Exception as failure:  # noqa: BLE001 — it is raised where the pieces are read
             end = failure
         await sink.queue.put(end)
 
@@ -110,27 +111,27 @@ class Download:
         return "<Download>"
 
 
-async def poured(response: Response, sink: Sink) -> None:
-    """Give a sink the body that a sender answered as a whole, not knowing of sinks."""
+async def write_body(response: Response, sink: Sink) -> None:
+    """Write a body to a sink, if the sender returned it as a whole."""
     if response.body:
         await sink.begin(response.headers)
         await sink.write(response.body)
 
 
 @attrs.frozen
-class _Terms:
-    """How much is taken, and of which content type."""
+class _Limits:
+    """The size limit and the required content type."""
 
     cap: int
     kind: str | None
 
 
 class _Sink:
-    """A sink that remembers what it raised, and tells how far it is."""
+    """A sink that records its own error and reports its progress."""
 
-    def __init__(self, terms: _Terms, progress: Progress | None = None) -> None:
-        self.cap = terms.cap
-        self._kind = terms.kind
+    def __init__(self, limits: _Limits, progress: Progress | None = None) -> None:
+        self.cap = limits.cap
+        self._kind = limits.kind
         self.failure: Exception | None = None
         self._progress = progress
         self._total: int | None = None
@@ -176,10 +177,10 @@ class _Sink:
 
 
 class _InMemory(_Sink):
-    """Keeps the pieces."""
+    """Keeps the pieces in memory."""
 
-    def __init__(self, terms: _Terms) -> None:
-        super().__init__(terms)
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__(limits)
         self.pieces: list[bytes] = []
 
     async def _restart(self) -> None:
@@ -192,8 +193,10 @@ class _InMemory(_Sink):
 class _ToFile(_Sink):
     """Writes the pieces to a file."""
 
-    def __init__(self, terms: _Terms, file: NewFile, progress: Progress | None) -> None:
-        super().__init__(terms, progress)
+    def __init__(
+        self, limits: _Limits, file: NewFile, progress: Progress | None
+    ) -> None:
+        super().__init__(limits, progress)
         self._file = file
 
     async def _restart(self) -> None:
@@ -204,21 +207,21 @@ class _ToFile(_Sink):
 
 
 class _Pieces(_Sink):
-    """Hands over one piece after the other, and waits until each was wanted."""
+    """Delivers one piece after the other, and waits until each is read."""
 
-    def __init__(self, terms: _Terms) -> None:
-        super().__init__(terms)
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__(limits)
         self.queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
-        self._handed_over = False
+        self._delivered = False
 
     async def _restart(self) -> None:
-        if self._handed_over:  # and nobody can take that back
-            message = "the connection broke after pieces of the file were handed over"
+        if self._delivered:  # a piece cannot be taken back
+            message = "the connection broke after pieces of the file were delivered"
             raise ConnectionLostError(
                 message,
-                advice="Start again, or save() it, which begins anew by itself.",
+                advice="Start again, or use save(), which restarts by itself.",
             )
 
     async def _take(self, piece: bytes) -> None:
-        self._handed_over = True
+        self._delivered = True
         await self.queue.put(piece)

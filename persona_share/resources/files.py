@@ -1,4 +1,4 @@
-"""Files of the service: fetched from their own host, without any credential (T26)."""
+"""Files: downloaded from their own host, without any credential."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar, Unpack
@@ -18,13 +18,13 @@ from persona_share.model.file import File
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret
 from persona_share.resources.base import Caller
-from persona_share.resources.downloads import MOST_BYTES, Download, poured
-from persona_share.resources.options import CallOptions, checked
+from persona_share.resources.downloads import MAX_BYTES, Download, write_body
+from persona_share.resources.query_options import CallOptions, checked_options
 
 
 R = TypeVar("R", bound=Resource)
 
-#: A file, or the address of one.
+#: A file, or its URL.
 AnyFile = File | Secret | str
 
 _GONE: Final = 410
@@ -32,7 +32,7 @@ _EXPIRED: Final = (AuthenticationError, NotFoundError, PermissionDeniedError)
 
 
 class Files:
-    """The files that objects name: photos, papers, attachments."""
+    """The files of objects: photos, documents, attachments."""
 
     __slots__ = ("_caller",)
 
@@ -44,16 +44,16 @@ class Files:
         file: AnyFile,
         *,
         renew: Callable[[], Awaitable[AnyFile | None]] | None = None,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         **options: Unpack[CallOptions],
     ) -> Download:
-        """Answer the download of a file by the address that an object named.
+        """Return the download of a file, by the URL that an object has.
 
-        The address works for a few hours. ``renew`` answers a new one, and is asked
-        once if the old one was refused. Raises `InvalidArgumentError` for an address
-        off the service's hosts of files. Source: page "Downloading files".
+        The URL is valid for a few hours. ``renew`` returns a new one, and is called
+        once if the old one was refused. Raises `InvalidArgumentError` for a URL of
+        another host than the service's. Source: page "Downloading files".
         """
-        checked(options)
+        checked_options(options)
 
         async def fetch(sink: Sink) -> None:
             """Fetch the file, and once more under a renewed URL."""
@@ -66,7 +66,7 @@ class Files:
                 return
             renewed = await renew()
             if renewed is None:
-                message = "the object names no such file any more"
+                message = "the object has no such file any more"
                 raise InvalidArgumentError(message)
             await self._get(renewed, sink, options)
 
@@ -77,15 +77,15 @@ class Files:
         retrieve: Callable[[], Awaitable[R]],
         pick: Callable[[R], AnyFile | None],
         *,
-        max_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         **options: Unpack[CallOptions],
     ) -> Download:
-        """Answer the download of a file of an object, which is retrieved for it.
+        """Return the download of a file of an object, which is retrieved first.
 
-        ``pick`` chooses the file. If its address was refused, the object is retrieved
-        once more.
+        ``pick`` chooses the file. If its URL is refused, the object is retrieved once
+        more.
         """
-        checked(options)
+        checked_options(options)
 
         async def pick_anew() -> AnyFile | None:
             """Retrieve the resource again and pick its file."""
@@ -95,7 +95,7 @@ class Files:
             """Fetch the file that the resource names now."""
             found = await pick_anew()
             if found is None:
-                message = "the object names no such file"
+                message = "the object has no such file"
                 raise InvalidArgumentError(message)
             inner = self.download(found, renew=pick_anew, **options)
             await inner.into(sink)
@@ -119,13 +119,13 @@ class Files:
         response = await sender.send(request)
         if not response.ok:
             raise errors.error_of(request, attrs.evolve(response, body=b""))
-        await poured(response, sink)
+        await write_body(response, sink)
 
 
 def _url(file: AnyFile) -> str:
     url = file.url if isinstance(file, File) else file
     if url is None:
-        message = "the file has no address"
+        message = "the file has no URL"
         raise InvalidArgumentError(message)
     return url.reveal() if isinstance(url, Secret) else url
 

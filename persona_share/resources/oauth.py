@@ -1,4 +1,4 @@
-"""Authorization codes: what the source organization makes for a partner."""
+"""Authorization codes, which the source organization creates for a partner."""
 
 from datetime import timedelta
 from typing import Unpack
@@ -7,16 +7,16 @@ from persona_share._protocol import oauth
 from persona_share._protocol.redaction import shown_id
 from persona_share._protocol.routes import oauth as routes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
-from persona_share.model.ids import checked_id
+from persona_share.model.ids import checked_id, require_prefix
 from persona_share.model.scope import Scope
 from persona_share.model.token import AuthorizationCode
 from persona_share.resources.base import Caller
-from persona_share.resources.bodies import FORM, Body
-from persona_share.resources.options import CallOptions
+from persona_share.resources.params import FORM, Body
+from persona_share.resources.query_options import CallOptions
 
 
 class OAuth:
-    """``/oauth``: a restricted API that Persona enables for an organization."""
+    """The endpoint ``/oauth/authorize``, which Persona enables for an organization."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -24,24 +24,27 @@ class OAuth:
     async def authorize(
         self, *, client_id: str, scope: Scope | str, **options: Unpack[CallOptions]
     ) -> AuthorizationCode:
-        """Allow a partner organization these permissions on these objects.
+        """Authorize a partner organization for these permissions on these objects.
 
-        ``client_id`` is the partner's organization id (``org_…``). The code works once,
-        for about ten minutes (``expires_at``), for that organization only. Raises
-        `InvalidScopeError` for an empty scope or one without object ids, and
-        `PermissionDeniedError` where OAuth is not enabled. Source: POST
-        /oauth/authorize; RFC 6749 §4.1.
+        ``client_id`` is the partner's organization id (``org_…``). Only that
+        organization can use the code, once and for about ten minutes (``expires_at``).
+        Source: RFC 6749 §4.1.
+
+        Raises:
+            InvalidScopeError: The scope is empty or has a permission without an object.
+            PermissionDeniedError: OAuth is not enabled for the organization.
         """
         checked_id(client_id, "client_id")
-        asked = Scope.parse(scope)
-        if not asked:
-            message = "an authorization needs at least one permission"
+        require_prefix(client_id, "organization-id")
+        requested = Scope.parse(scope)
+        if not requested:
+            message = "the scope is empty"
             raise InvalidScopeError(message)
-        for index, (_, object_id) in enumerate(asked.pairs()):
+        for index, (_, object_id) in enumerate(requested.pairs()):
             if object_id is None:
-                message = f"atom {index + 1} names no object"
+                message = f"permission {index + 1} of the scope has no object id"
                 raise InvalidScopeError(message, index=index)
-        form = oauth.authorize_form(client_id, asked)
+        form = oauth.authorize_form(client_id, requested)
         request, response = await self._caller.call(
             routes.AUTHORIZE, body=Body(form, FORM), options=options
         )
@@ -59,7 +62,7 @@ class OAuth:
         left = timedelta(seconds=authorization.lifetime - age)
         return AuthorizationCode(
             authorization.code.reveal(),
-            scope=asked,
+            scope=requested,
             expires_at=clock.wall() + left,
             request_id=shown_id(response.headers.get("request-id")),
         )

@@ -1,17 +1,102 @@
-"""What can be said of a new or a changed object, by name.
+"""Request bodies: the named values of new and changed objects, and their encoding.
 
-Names are the API's own in Python's spelling. Whatever else the API takes by now goes
-into ``attributes``, which is sent as it is.
+Names are the API's own in snake_case. Attributes that this library does not know are
+passed as ``attributes``, which is sent as it is.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any, TypedDict
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import Any, Final, Literal, Required, TypedDict
+from urllib.parse import urlencode
 
+import attrs
+import orjson
+
+from persona_share.errors import InvalidArgumentError
 from persona_share.resources.query_options import IncludeOptions, RetrieveOptions
 
 
-class _Anything(TypedDict, total=False):
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+@attrs.frozen
+class Body:
+    """A request body, encoded once for all attempts."""
+
+    content: bytes | None = attrs.field(default=None, repr=False)
+    content_type: str | None = None
+
+    @classmethod
+    def of_json(cls, value: object) -> "Body":
+        """Encode a JSON value; raises `InvalidArgumentError`."""
+        content = None
+        with suppress(TypeError, ValueError):  # orjson's own error would hold the value
+            content = orjson.dumps(value)
+        if content is None:
+            message = "the body contains a value that JSON cannot express"
+            raise InvalidArgumentError(message)
+        return cls(content, JSON)
+
+    @classmethod
+    def of_form(cls, values: Mapping[str, str]) -> "Body":
+        """Encode a form."""
+        return cls(urlencode(values).encode(), FORM)
+
+
+NO_BODY: Final = Body()
+
+
+def attributes_body(
+    attributes: Mapping[str, Any], meta: Mapping[str, Any] | None = None
+) -> Body:
+    """Return a document with these attributes, and with ``meta`` if there is any."""
+    document: dict[str, Any] = {"data": {"attributes": attributes}}
+    if meta:
+        document["meta"] = meta
+    return Body.of_json(document)
+
+
+def meta_body(**values: Any) -> Body:
+    """Return a document with ``meta`` alone; values that are None are left out."""
+    meta = {
+        name.replace("_", "-"): value
+        for name, value in values.items()
+        if value is not None
+    }
+    return Body.of_json({"meta": meta}) if meta else NO_BODY
+
+
+def seconds_of(
+    name: str,
+    duration: timedelta | None,
+    *,
+    at_least: timedelta | None = None,
+    at_most: timedelta | None = None,
+) -> int | None:
+    """Return a duration in whole seconds; raises `InvalidArgumentError`."""
+    given: object = duration
+    if given is None:
+        return None
+    if not isinstance(given, timedelta):
+        message = f"{name} must be a timedelta, not {type(given).__name__}"
+        raise InvalidArgumentError(message)
+    if given % timedelta(seconds=1):
+        message = f"{name} must be whole seconds"
+        raise InvalidArgumentError(message)
+    lowest = at_least or timedelta(seconds=1)
+    if given < lowest or (at_most is not None and given > at_most):
+        upper = f" to {at_most}" if at_most is not None else " or more"
+        message = f"{name} must be {lowest}{upper}, not {given}"
+        raise InvalidArgumentError(message)
+    return int(given.total_seconds())
+
+
+# ── Named values ─────────────────────────────────────────────────────────────────
+
+
+class _Extra(TypedDict, total=False):
     attributes: Mapping[str, Any]
 
 
@@ -34,7 +119,7 @@ class InquiryAttributes(TypedDict, total=False):
 
 
 class InquiryMeta(TypedDict, total=False):
-    """What is to be done with a new inquiry; durations are in seconds."""
+    """Instructions for a new inquiry; durations are in seconds."""
 
     auto_create_account: bool
     auto_create_account_reference_id: str
@@ -47,10 +132,8 @@ class InquiryMeta(TypedDict, total=False):
     one_time_link_expiration_seconds: int | None
 
 
-class NewInquiry(
-    InquiryAttributes, InquiryMeta, _Anything, IncludeOptions, total=False
-):
-    """Everything that can be said of a new inquiry."""
+class NewInquiry(InquiryAttributes, InquiryMeta, _Extra, IncludeOptions, total=False):
+    """The arguments of `Inquiries.create`."""
 
 
 class InquiryChanges(TypedDict, total=False):
@@ -62,8 +145,8 @@ class InquiryChanges(TypedDict, total=False):
     tags: Sequence[str]
 
 
-class ChangedInquiry(InquiryChanges, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a changed inquiry."""
+class ChangedInquiry(InquiryChanges, _Extra, IncludeOptions, total=False):
+    """The arguments of `Inquiries.update`."""
 
 
 class AccountChanges(TypedDict, total=False):
@@ -96,19 +179,17 @@ class AccountAttributes(AccountChanges, total=False):
 
 
 class AccountMeta(TypedDict, total=False):
-    """What is to be done if the account exists already."""
+    """Instructions for an account that exists already."""
 
     upsert_by: str | None
 
 
-class NewAccount(
-    AccountAttributes, AccountMeta, _Anything, IncludeOptions, total=False
-):
-    """Everything that can be said of a new account."""
+class NewAccount(AccountAttributes, AccountMeta, _Extra, IncludeOptions, total=False):
+    """The arguments of `Accounts.create`."""
 
 
-class ChangedAccount(AccountChanges, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a changed account."""
+class ChangedAccount(AccountChanges, _Extra, IncludeOptions, total=False):
+    """The arguments of `Accounts.update`."""
 
 
 class TransactionAttributes(TypedDict, total=False):
@@ -120,8 +201,8 @@ class TransactionAttributes(TypedDict, total=False):
     transaction_type_id: str
 
 
-class NewTransaction(TransactionAttributes, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a new transaction."""
+class NewTransaction(TransactionAttributes, _Extra, IncludeOptions, total=False):
+    """The arguments of `Transactions.create`."""
 
 
 class TransactionChanges(TypedDict, total=False):
@@ -134,8 +215,8 @@ class TransactionChanges(TypedDict, total=False):
     tags: Sequence[str]
 
 
-class ChangedTransaction(TransactionChanges, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a changed transaction."""
+class ChangedTransaction(TransactionChanges, _Extra, IncludeOptions, total=False):
+    """The arguments of `Transactions.update`."""
 
 
 class ReportAttributes(TypedDict, total=False):
@@ -148,7 +229,7 @@ class ReportAttributes(TypedDict, total=False):
 
 
 class ReportMeta(TypedDict, total=False):
-    """What is to be done with a new report, and how it is to be run."""
+    """Instructions for a new report."""
 
     auto_create_account: bool
     auto_create_account_reference_id: str
@@ -157,8 +238,8 @@ class ReportMeta(TypedDict, total=False):
     request_flags: Sequence[str]
 
 
-class NewReport(ReportAttributes, ReportMeta, _Anything, RetrieveOptions, total=False):
-    """Everything that can be said of a new report, but for its type."""
+class NewReport(ReportAttributes, ReportMeta, _Extra, RetrieveOptions, total=False):
+    """The arguments of `Reports.create`, except its type."""
 
 
 class CaseAttributes(TypedDict, total=False):
@@ -171,14 +252,14 @@ class CaseAttributes(TypedDict, total=False):
 
 
 class CaseMeta(TypedDict, total=False):
-    """What a new case is about, and how many seconds it may take."""
+    """The objects of a new case, and its time limit in seconds."""
 
     object_ids: Sequence[str]
     sla_expires_in_seconds: float | None
 
 
-class NewCase(CaseAttributes, CaseMeta, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a new case."""
+class NewCase(CaseAttributes, CaseMeta, _Extra, IncludeOptions, total=False):
+    """The arguments of `Cases.create`."""
 
 
 class CaseChanges(TypedDict, total=False):
@@ -190,10 +271,75 @@ class CaseChanges(TypedDict, total=False):
 
 
 class CaseChangesMeta(TypedDict, total=False):
-    """How many seconds a case may take from now on."""
+    """The time limit of a case, in seconds from now."""
 
     sla_expires_in_seconds: float | None
 
 
-class ChangedCase(CaseChanges, CaseChangesMeta, _Anything, IncludeOptions, total=False):
-    """Everything that can be said of a changed case."""
+class ChangedCase(CaseChanges, CaseChangesMeta, _Extra, IncludeOptions, total=False):
+    """The arguments of `Cases.update`."""
+
+
+class WebhookSettings(TypedDict, total=False):
+    """The attributes of a webhook that are always optional.
+
+    ``included_allowlist`` and ``relationship_allowlist`` are ``{"state": …}``.
+    ``custom_http_headers`` may contain credentials of your own server.
+    """
+
+    name: str | None
+    description: str | None
+    api_version: str
+    api_key_inflection: Literal["camel", "kebab", "snake"]
+    api_attributes_blocklist: Sequence[str]
+    file_access_token_expires_in: int
+    payload_filter: Mapping[str, Any]
+    included_allowlist: Mapping[str, Any]
+    relationship_allowlist: Mapping[str, Any]
+    custom_http_headers: Mapping[str, str]
+
+
+class WebhookChanges(WebhookSettings, total=False):
+    """The attributes of a webhook that can be changed."""
+
+    url: str
+    enabled_events: Sequence[str]
+
+
+class NewWebhook(WebhookSettings, _Extra, RetrieveOptions, total=False):
+    """The arguments of `Webhooks.create`."""
+
+    url: Required[str]
+    enabled_events: Required[Sequence[str]]
+
+
+class ChangedWebhook(WebhookChanges, _Extra, RetrieveOptions, total=False):
+    """The arguments of `Webhooks.update`."""
+
+
+class ApiKeySettings(TypedDict, total=False):
+    """The attributes of an API key that are always optional."""
+
+    note: str
+    api_version: str
+    api_key_inflection: Literal["camel", "kebab", "snake"]
+    api_attributes_blocklist: Sequence[str]
+    ip_address_allowlist: Sequence[str]
+    permissions: Sequence[str]
+    file_access_token_expires_in: int
+
+
+class ApiKeyChanges(ApiKeySettings, total=False):
+    """The attributes of an API key that can be changed."""
+
+    name: str
+
+
+class NewApiKey(ApiKeySettings, _Extra, RetrieveOptions, total=False):
+    """The arguments of `ApiKeys.create`."""
+
+    name: Required[str]
+
+
+class ChangedApiKey(ApiKeyChanges, _Extra, RetrieveOptions, total=False):
+    """The arguments of `ApiKeys.update`."""

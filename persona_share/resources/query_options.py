@@ -1,11 +1,18 @@
-"""How an answer is shaped and what is asked for: `include`, `fields`, `filter`, pages."""
+"""Options of a call, and the query parameters that they become.
 
+The same names are used everywhere: ``include``, ``fields``, ``filter``, page cursors,
+and the options of `CallOptions`.
+"""
+
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, TypedDict, cast
 
+from persona_share._protocol import versions
 from persona_share._protocol.query import QueryValue
 from persona_share.errors import InvalidArgumentError
-from persona_share.resources.options import CallOptions
+from persona_share.model.openenum import OpenEnum
 
 
 Include = Sequence[str]
@@ -13,77 +20,224 @@ Fields = Mapping[str, Sequence[str]]
 Filter = Mapping[str, Any]
 
 
-class RetrieveOptions(CallOptions, total=False):
-    """The options of a call that answers an object.
+class CallOptions(TypedDict, total=False):
+    """Options of one call, or defaults of a client's or session's copy.
 
-    ``include`` names relationships whose objects come along; ``fields`` maps a type to
-    the attributes wanted of it. Source: page "Response body".
+    ``timeout`` is for the whole call, in seconds. ``retries`` is the number of further
+    attempts, 0 for none. ``idempotency_key`` (POST only) has 1 to 255 letters, digits,
+    ``_`` and ``-``. ``headers`` are added to the request. ``repeatable`` says that a
+    POST may take effect twice without harm.
     """
 
-    include: Include | None
+    timeout: float
+    retries: int
+    idempotency_key: str
+    persona_version: str
+    repeatable: bool
+    headers: Mapping[str, str]
+
+
+class FieldsOptions(CallOptions, total=False):
+    """Options of a call that returns an object without relationships.
+
+    ``fields`` maps a type to the attributes to return. Source: page "Response body".
+    """
+
     fields: Fields | None
 
 
 class IncludeOptions(CallOptions, total=False):
-    """The options of a call that sends field values under the name ``fields``."""
+    """Options of a call that sends field values as ``fields``.
+
+    ``include`` names the relationships whose objects are returned as well.
+    """
 
     include: Include | None
 
 
-class FieldsOptions(CallOptions, total=False):
-    """The options of a call whose answer has nothing that could be included."""
+class RetrieveOptions(FieldsOptions, IncludeOptions, total=False):
+    """Options of a call that returns an object."""
 
+
+class PageOptions(CallOptions, total=False):
+    """Options of a call that returns a listing.
+
+    ``page_size`` is 1 to 100 (default 10). ``after`` and ``before`` are cursors of an
+    earlier page.
+    """
+
+    page_size: int | None
+    after: str | None
+    before: str | None
+
+
+class ListOptions(PageOptions, total=False):
+    """Options of a listing whose objects can be filtered.
+
+    ``filter`` has further conditions by the API's names; all conditions must hold.
+    ``fields`` maps a type to the attributes to return.
+    """
+
+    filter: Filter | None
     fields: Fields | None
 
 
-def split(options: Mapping[str, Any]) -> tuple[dict[str, QueryValue], CallOptions]:
-    """Answer the query of ``include`` and ``fields``, and the options of the call."""
+def split_options(
+    options: Mapping[str, Any],
+) -> tuple[dict[str, QueryValue], CallOptions]:
+    """Return the query of ``include`` and ``fields``, and the remaining options."""
     rest = dict(options)
-    query = shaping(rest.pop("include", None), rest.pop("fields", None))
+    query = select_query(rest.pop("include", None), rest.pop("fields", None))
     return query, cast("CallOptions", rest)
 
 
-def shaping(include: Include | None, fields: Fields | None) -> dict[str, QueryValue]:
-    """Answer the query of ``include`` and ``fields`` (JSON:API sparse fields)."""
+def select_query(
+    include: Include | None, fields: Fields | None
+) -> dict[str, QueryValue]:
+    """Return the query of ``include`` and ``fields`` (JSON:API sparse fieldsets)."""
     query: dict[str, QueryValue] = {}
     if include is not None:
         query["include"] = _names("include", include)
-    for type_name, names in (fields or {}).items():
+    if fields is None:
+        return query
+    given: object = fields
+    if not isinstance(given, Mapping):
+        message = f"fields must be a mapping, not {type(given).__name__}"
+        advice = "Map a type to attributes: fields={'inquiry': ['status']}."
+        raise InvalidArgumentError(message, advice=advice)
+    for type_name, names in fields.items():
         query[f"fields[{type_name}]"] = _names(f"fields[{type_name}]", names)
     return query
 
 
-def filtering(given: Filter | None, **named: Any) -> dict[str, QueryValue]:
-    """Answer the query of a filter, from its mapping and from named conditions.
+def filter_query(given: Filter | None, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the query of a filter, from its mapping and from named conditions.
 
-    Names may be spelled as in Python; several values become one comma list.
+    Names may be in snake_case or kebab-case; several values become one comma list.
     """
     conditions = {**(given or {})}
     for name, value in named.items():
         if value is None:
             continue
         if name in conditions or name.replace("_", "-") in conditions:
-            message = f"{name} stands in filter= as well"
+            message = f"{name} is given twice, by name and in filter="
             raise InvalidArgumentError(message)
         conditions[name] = value
-    query: dict[str, QueryValue] = {}
+    query: dict[str, Any] = {}
     for name, value in conditions.items():
         key = f"filter[{name.replace('_', '-')}]"
         if isinstance(value, Mapping):
-            inner = {f"{key}[{part}]": each for part, each in value.items()}
-            query |= cast("dict[str, QueryValue]", inner)
+            query |= {f"{key}[{part}]": each for part, each in value.items()}
         else:
             query[key] = value
     return query
 
 
+def check_status(kind: type[OpenEnum], value: object) -> None:
+    """Warn about a status that is not known; pass the enum itself to avoid that."""
+    values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    for each in values:
+        if not isinstance(each, str) or isinstance(each, OpenEnum) or kind(each).known:
+            continue
+        known = ", ".join(member.value for member in kind)
+        message = f"{each!r} is not a status that persona_share knows ({known})"
+        warnings.warn(message, UserWarning, stacklevel=4)
+
+
 def wire_names(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Answer those of the values that have these names, spelled as the API does."""
+    """Return the values that have these names, with the API's spelling of the names."""
     return {name.replace("_", "-"): values[name] for name in names if name in values}
 
 
 def _names(what: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        message = f"{what} must be a sequence of names"
+        message = f"{what} must be a sequence of names, not {type(value).__name__}"
         raise InvalidArgumentError(message)
     return tuple(cast("Sequence[str]", value))
+
+
+# ── Checks ───────────────────────────────────────────────────────────────────────
+
+# Headers that this library sets itself.
+_RESERVED_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "idempotency-key",
+        "key-inflection",
+        "persona-version",
+        "proxy-authorization",
+        "transfer-encoding",
+    }
+)
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\t]{0,4096}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+def checked_options(options: CallOptions) -> CallOptions:
+    """Return the options, or raise `InvalidArgumentError` for an unusable one."""
+    given: Mapping[str, object] = {**options}
+    unknown = set(given) - CallOptions.__optional_keys__
+    if unknown:
+        message = f"unknown option: {', '.join(sorted(unknown))}"
+        advice = f"The options are {', '.join(sorted(CallOptions.__optional_keys__))}."
+        raise InvalidArgumentError(message, advice=advice)
+    _check_number("timeout", given.get("timeout", 1.0), above=0)
+    _check_number("retries", given.get("retries", 0), above=-1)
+    _check_version(given.get("persona_version", versions.DEFAULT))
+    if not _matches(_IDEMPOTENCY_KEY, given.get("idempotency_key", "k")):
+        message = "idempotency_key must be 1 to 255 letters, digits, '_' and '-'"
+        raise InvalidArgumentError(message)
+    if not isinstance(given.get("repeatable", False), bool):
+        message = "repeatable must be True or False"
+        raise InvalidArgumentError(message)
+    _check_headers(given.get("headers", {}))
+    return options
+
+
+def _check_version(value: object) -> None:
+    if not isinstance(value, str) or not versions.is_date(value):
+        raise InvalidArgumentError(versions.NO_DATE)
+    if (doubt := versions.doubt_about(value)) is not None:
+        warnings.warn(doubt, UserWarning, stacklevel=4)  # at the call, or close to it
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _check_number(name: str, value: object, *, above: int) -> None:
+    match value:
+        case bool():
+            good = False
+        case int():
+            good = value > above
+        case float():
+            good = name == "timeout" and value > above
+        case _:
+            good = False
+    if not good:
+        message = f"{name} must be a number above {above}"
+        raise InvalidArgumentError(message)
+
+
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        message = f"headers must be a mapping, not {type(headers).__name__}"
+        raise InvalidArgumentError(message)
+    for name, value in headers.items():
+        if not _matches(_HEADER_NAME, name):
+            message = "the name of a header must be an ASCII token"
+            raise InvalidArgumentError(message)
+        if name.lower() in _RESERVED_HEADERS:
+            message = f"the header {name} is set by the library and cannot be given"
+            raise InvalidArgumentError(message)
+        if not _matches(_HEADER_VALUE, value):
+            message = f"the header {name} must be printable ASCII on one line"
+            raise InvalidArgumentError(message)

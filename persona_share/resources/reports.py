@@ -1,78 +1,51 @@
-"""Reports: what lists and registers say."""
+"""Reports: results of watchlists, registers and other data sources."""
 
-from typing import Unpack
+from typing import Literal, Unpack
 
 from persona_share._protocol.routes import reports as routes
 from persona_share.model.report import Report, ReportAction
-from persona_share.resources.bodies import attributes_body
-from persona_share.resources.collection import Redacted, Tagged
-from persona_share.resources.listing import Ask, Listing
-from persona_share.resources.options import CallOptions
-from persona_share.resources.params import NewReport, ReportAttributes, ReportMeta
-from persona_share.resources.printing import Printed
+from persona_share.resources.collection import (
+    Printable,
+    Redactable,
+    Retrievable,
+    Taggable,
+)
+from persona_share.resources.listing import Listing
+from persona_share.resources.params import (
+    NewReport,
+    ReportAttributes,
+    ReportMeta,
+    attributes_body,
+)
 from persona_share.resources.query_options import (
-    Fields,
-    Filter,
-    Include,
+    ListOptions,
+    PageOptions,
     RetrieveOptions,
-    filtering,
-    shaping,
 )
 
 
-class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
-    """``/reports``."""
-
-    _redact = routes.REDACT
-    _print = routes.PRINT
-    _add_tag = routes.ADD_TAG
-    _remove_tag = routes.REMOVE_TAG
-    _set_tags = routes.SET_TAGS
+class Reports(
+    Retrievable[Report],
+    Taggable[Report],
+    Redactable[Report],
+    Printable[Report],
+    kind=Report,
+    routes=routes,
+):
+    """The endpoints of ``/reports``."""
 
     __slots__ = ()
-
-    async def retrieve(
-        self,
-        report_id: str,
-        *,
-        include: Include | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Report:
-        """Answer one report.
-
-        ``include`` names relationships whose objects come along, ``fields`` maps a
-        type to the attributes wanted of it. Source: GET /reports/{report-id}.
-        """
-        shape = shaping(include, fields)
-        return await self._one(routes.RETRIEVE, report_id, query=shape, options=options)
 
     def list(
         self,
         *,
         account_id: str | None = None,
         reference_id: str | None = None,
-        filter: Filter | None = None,  # noqa: A002 — the API's own word
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[ListOptions],
     ) -> Listing[Report]:
-        """List reports, newest first.
-
-        Source: GET /reports.
-        """
-        query = filtering(filter, account_id=account_id, reference_id=reference_id)
-        return self._list(
-            routes.LIST,
-            query=query,
-            fields=fields,
-            page_size=page_size,
-            after=after,
-            before=before,
-            options=options,
-        )
+        """List reports, newest first."""
+        filters = {"account_id": account_id, "reference_id": reference_id}
+        return self._list(routes.LIST, filters=filters, options=options)
 
     async def create(
         self,
@@ -80,10 +53,7 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
         type: str | None = None,  # noqa: A002 — the API's own word
         **values: Unpack[NewReport],
     ) -> Report:
-        """Ask for a report, such as of the type ``report/watchlist``.
-
-        Source: POST /reports.
-        """
+        """Create a report, such as one of the type ``report/watchlist``."""
         return await self._send(
             routes.CREATE,
             values=values,
@@ -103,7 +73,7 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
     async def resume(
         self, report_id: str, **options: Unpack[RetrieveOptions]
     ) -> Report:
-        """Go on with the continuous monitoring of a report."""
+        """Resume the continuous monitoring of a report."""
         return await self._one(routes.RESUME, report_id, options=options)
 
     async def dismiss(
@@ -115,25 +85,42 @@ class Reports(Tagged[Report], Redacted[Report], Printed[Report], kind=Report):
         reason: str | None = None,
         **options: Unpack[RetrieveOptions],
     ) -> Report:
-        """Dismiss matches of a report: all of them, or those of one entity."""
-        said = {"entity-id": entity_id, "dismiss-type": dismiss_type, "reason": reason}
-        body = attributes_body({k: v for k, v in said.items() if v is not None})
+        """Dismiss the matches of a report: all of them, or those of one entity."""
+        given = {"entity-id": entity_id, "dismiss-type": dismiss_type, "reason": reason}
+        body = attributes_body({k: v for k, v in given.items() if v is not None})
         return await self._one(routes.DISMISS, report_id, body=body, options=options)
 
-    def history(
+    async def review(
         self,
         report_id: str,
         *,
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        **options: Unpack[CallOptions],
+        review_status: Literal[
+            "pending", "indeterminate", "true_positive", "false_positive"
+        ],
+        record_token: str | None = None,
+        risk_level: Literal["material", "immaterial"] | None = None,
+        comment: str | None = None,
+        notify_on_change: bool | None = None,
+        **options: Unpack[RetrieveOptions],
+    ) -> Report:
+        """Record a review of the matches of a screening report.
+
+        ``record_token`` names one matched record; without it all of them are reviewed.
+        With ``notify_on_change`` a record returns to "pending" if its data changes.
+        """
+        given = {
+            "review-type": "all_records" if record_token is None else "record",
+            "review-status": review_status,
+            "record-token": record_token,
+            "risk-level": risk_level,
+            "comment": comment,
+            "notify-on-change": notify_on_change,
+        }
+        body = attributes_body({k: v for k, v in given.items() if v is not None})
+        return await self._one(routes.REVIEW, report_id, body=body, options=options)
+
+    def history(
+        self, report_id: str, **options: Unpack[PageOptions]
     ) -> Listing[ReportAction]:
-        """List what was done with a report, newest first."""
-        ask = Ask(
-            route=routes.HISTORY,
-            object_ids=(report_id,),
-            size=page_size,
-            options=options,
-        )
-        return self._listing(ReportAction, ask, after=after, before=before)
+        """List the actions on a report, newest first."""
+        return self._list_of(ReportAction, routes.HISTORY, report_id, options=options)

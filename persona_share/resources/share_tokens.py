@@ -1,14 +1,24 @@
 """Share tokens: offers to redeem one object over a connection."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Unpack
+from typing import Any, Final, Protocol, Unpack, assert_never
 
+from persona_share._policy.polling import pause
+from persona_share._policy.redemption import Trace, is_final, trace_of
 from persona_share._protocol.routes import share_tokens as routes
 from persona_share.errors import (
+    ApiError,
     ConflictError,
     InvalidArgumentError,
     OutcomeUnknownError,
+    PersonaError,
+    Phase,
+    RedemptionFailedError,
+    RedemptionPendingError,
+    ShareTokenExpiredError,
+    TransportError,
     UnprocessableError,
 )
 from persona_share.model.ids import checked_id
@@ -18,28 +28,33 @@ from persona_share.model.share_token import (
     ShareToken,
     ShareTokenStatus,
 )
-from persona_share.resources.bodies import NO_BODY, Body, attributes_body
+from persona_share.model.template import ResourceWithSchema
+from persona_share.ports import Runtime
 from persona_share.resources.collection import Collection
-from persona_share.resources.durations import seconds_of
 from persona_share.resources.listing import Listing
-from persona_share.resources.options import CallOptions
+from persona_share.resources.params import NO_BODY, Body, attributes_body, seconds_of
 from persona_share.resources.query_options import (
-    Fields,
-    Filter,
+    FieldsOptions,
+    ListOptions,
     RetrieveOptions,
-    filtering,
-    shaping,
+    check_status,
 )
-from persona_share.resources.redeeming import ended, settled, waited
+from persona_share.resources.statuses import DirectionName, ShareTokenStatusName
 
 
-#: A share token lives that long (page "Create a share token").
-SHORTEST_LIFE: Final = timedelta(seconds=60)
-LONGEST_LIFE: Final = timedelta(days=21)
+#: The limits of a share token's lifetime (page "Create a share token").
+MIN_LIFETIME: Final = timedelta(seconds=60)
+MAX_LIFETIME: Final = timedelta(days=21)
+
+#: The responses of the service if the token's state does not allow a call any more.
+Refusal = ConflictError | UnprocessableError
 
 
-class ShareTokens(Collection[ShareToken], kind=ShareToken):
-    """``/connect/share-tokens``; the id of one is what the destination redeems."""
+class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
+    """The endpoints of ``/connect/share-tokens``.
+
+    The id of a share token is what the destination organization redeems.
+    """
 
     __slots__ = ()
 
@@ -53,19 +68,19 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
     ) -> ShareToken:
         """Offer an account, inquiry, transaction or verification over a connection.
 
-        ``expires_in`` is 60 s to 21 days; without it the service chooses (14 days).
-        Raises `OutcomeUnknownError` where an offer may have been made: look for it in
-        the list of its connection. Source: POST /connect/share-tokens.
+        ``expires_in`` is 60 s to 21 days; the service's default is 14 days. Raises
+        `OutcomeUnknownError` if the offer may exist: look for it in the list of its
+        connection.
         """
-        life = seconds_of(
-            "expires_in", expires_in, at_least=SHORTEST_LIFE, at_most=LONGEST_LIFE
+        lifetime = seconds_of(
+            "expires_in", expires_in, at_least=MIN_LIFETIME, at_most=MAX_LIFETIME
         )
         attributes: dict[str, Any] = {
             "connection-id": checked_id(connection_id, "connection_id"),
             "source-id": checked_id(source_id, "source_id"),
         }
-        if life is not None:
-            attributes["expires-in-seconds"] = life
+        if lifetime is not None:
+            attributes["expires-in-seconds"] = lifetime
         body = attributes_body(attributes)
         return await self._one(routes.CREATE, body=body, options=options)
 
@@ -74,15 +89,13 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         share_token_id: str,
         *,
         peek_source_data: bool | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[FieldsOptions],
     ) -> ShareToken:
-        """Answer one share token; with ``peek_source_data`` also `source_data`.
+        """Return one share token; with ``peek_source_data`` also `source_data`.
 
-        That comes to the destination alone, and where Persona has enabled peeking.
-        Source: GET /connect/share-tokens/{share-token-id}.
+        Only the destination gets `source_data`, and only if Persona enabled peeking.
         """
-        query = {**shaping(None, fields), "peek-source-data": peek_source_data}
+        query = {"peek-source-data": peek_source_data}
         return await self._one(
             routes.RETRIEVE, share_token_id, query=query, options=options
         )
@@ -91,31 +104,22 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         self,
         *,
         connection_id: str | None = None,
-        status: ShareTokenStatus | str | None = None,
-        direction: Direction | str | None = None,
-        filter: Filter | None = None,  # noqa: A002 — the API's own word
-        page_size: int | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
+        status: ShareTokenStatusName | ShareTokenStatus | None = None,
+        direction: DirectionName | Direction | None = None,
+        **options: Unpack[ListOptions],
     ) -> Listing[ShareToken]:
         """List share tokens in both directions, newest first.
 
-        Source: GET /connect/share-tokens.
+        A status that is not known causes a warning.
         """
-        query = filtering(
-            filter, connection_id=connection_id, status=status, direction=direction
-        )
-        return self._list(
-            routes.LIST,
-            query=query,
-            fields=fields,
-            page_size=page_size,
-            after=after,
-            before=before,
-            options=options,
-        )
+        check_status(ShareTokenStatus, status)
+        check_status(Direction, direction)
+        filters = {
+            "connection_id": connection_id,
+            "status": status,
+            "direction": direction,
+        }
+        return self._list(routes.LIST, filters=filters, options=options)
 
     async def redeem(
         self,
@@ -123,37 +127,36 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         *,
         destination_id: str | None = None,
         field_mappings: Mapping[str, str] | None = None,
+        destination_schema: ResourceWithSchema | None = None,
         **options: Unpack[RetrieveOptions],
     ) -> ShareToken:
-        """Start to redeem: as a new object, or into the existing ``destination_id``.
+        """Start a redemption: as a new object, or into an existing ``destination_id``.
 
-        ``field_mappings`` names, for each field of the source, the field of the
-        destination that takes it. The redemption goes on in the background; `wait` for
-        it. A lost answer is settled by reading the state, never by redeeming again:
-        where that cannot tell, `OutcomeUnknownError` says so. Source: POST
-        /connect/share-tokens/{share-token-id}/redeem.
+        ``field_mappings`` maps names of source fields to names of destination fields.
+        With ``destination_schema`` (an inquiry template, account type or transaction
+        type) the latter are checked before anything is sent. The redemption continues
+        in the background; `wait` for it. If the response is lost, the state is read and
+        the token is never redeemed twice. Raises `OutcomeUnknownError` if the state
+        does not show what happened.
         """
-        body = _redemption(destination_id, field_mappings)
+        body = _redemption(destination_id, field_mappings, destination_schema)
         try:
             return await self._one(
                 routes.REDEEM, share_token_id, body=body, options=options
             )
         except (OutcomeUnknownError, ConflictError, UnprocessableError) as error:
             lost = error
-        return await settled(self.retrieve, share_token_id, destination_id, lost)
+        return await _settle(self.retrieve, share_token_id, destination_id, lost)
 
     async def expire(
         self, share_token_id: str, **options: Unpack[RetrieveOptions]
     ) -> ShareToken:
-        """End an offer that was not redeemed; one that had ended before is a success.
-
-        Source: POST /connect/share-tokens/{share-token-id}/expire.
-        """
+        """Expire an offer that is not redeemed; one that expired before is a success."""
         try:
             return await self._one(routes.EXPIRE, share_token_id, options=options)
         except (ConflictError, UnprocessableError) as error:
             refusal = error
-        return await ended(self.retrieve, share_token_id, refusal)
+        return await _already_expired(self.retrieve, share_token_id, refusal)
 
     async def wait(
         self,
@@ -161,23 +164,23 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken):
         *,
         timeout: timedelta | float,  # noqa: ASYNC109 — it counts by the given clock
     ) -> Redemption:
-        """Wait until a share token was redeemed, asking every 1 to 30 seconds.
+        """Wait until a share token is redeemed, polling every 1 to 30 seconds.
 
         ``timeout`` is in seconds, or a duration.
 
         Raises:
-            RedemptionFailedError: it failed, for the ``reason`` that it holds.
-            ShareTokenExpiredError: nobody redeemed it in time.
-            RedemptionPendingError: it was not decided when the time was up.
+            RedemptionFailedError: The redemption failed; see its ``reason``.
+            ShareTokenExpiredError: The share token expired first.
+            RedemptionPendingError: The redemption was not decided in time.
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return await waited(
-            self.retrieve, share_token_id, self._caller.runtime, seconds
-        )
+        return await _wait(self.retrieve, share_token_id, self._caller.runtime, seconds)
 
 
 def _redemption(
-    destination_id: str | None, field_mappings: Mapping[str, str] | None
+    destination_id: str | None,
+    field_mappings: Mapping[str, str] | None,
+    schema: ResourceWithSchema | None,
 ) -> Body:
     if destination_id is None:
         if field_mappings:
@@ -187,8 +190,142 @@ def _redemption(
     attributes = {"destination-id": checked_id(destination_id, "destination_id")}
     if not field_mappings:
         return attributes_body(attributes)
+    if schema is not None:
+        _check_mappings(field_mappings, schema)
     mappings = [
         {"source-field-name": source, "destination-field-name": destination}
         for source, destination in field_mappings.items()
     ]
     return attributes_body(attributes, {"field-mappings": mappings})
+
+
+def _check_mappings(mappings: Mapping[str, str], schema: ResourceWithSchema) -> None:
+    known = schema.field_names
+    for name in mappings.values():
+        if name in known:
+            continue
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        message = f"field_mappings names {name!r}, which {schema.id} has no field for"
+        raise InvalidArgumentError(message + hint)
+
+
+class Retrieve(Protocol):
+    """Retrieves a share token."""
+
+    def __call__(
+        self, share_token_id: str, /, *, timeout: float = ...
+    ) -> Awaitable[ShareToken]:
+        """Return its current state."""
+        ...
+
+
+async def _settle(
+    retrieve: Retrieve,
+    share_token_id: str,
+    destination_id: str | None,
+    lost: OutcomeUnknownError | Refusal,
+) -> ShareToken:
+    """Return the state after a redeem call whose response was lost, or raise it again.
+
+    A refusal because of the token's state (409 or 422) is treated alike if an earlier
+    attempt of the call may have taken effect.
+    """
+    if not isinstance(lost, OutcomeUnknownError) and not _in_doubt(lost):
+        raise lost
+    token = await _read(retrieve, share_token_id)
+    if token is not None:
+        trace = trace_of(token, destination_id)
+        match trace:
+            case Trace.OURS:
+                return token
+            case Trace.NONE:
+                lost.advice = (
+                    "It is not redeemed so far; redeem it with the same "
+                    "idempotency_key, so that it cannot happen twice."
+                )
+            case Trace.ANOTHER:
+                lost.advice = "It was redeemed in another way than this call asked for."
+            case _:
+                assert_never(trace)
+    raise lost
+
+
+async def _already_expired(
+    retrieve: Retrieve, share_token_id: str, refusal: Refusal
+) -> ShareToken:
+    """Return a share token that expired before, or raise the refusal."""
+    token = await _read(retrieve, share_token_id)
+    if token is None or token.status != ShareTokenStatus.EXPIRED:
+        raise refusal
+    return token
+
+
+async def _wait(
+    retrieve: Retrieve, share_token_id: str, runtime: Runtime, seconds: float
+) -> Redemption:
+    """Poll a share token until its redemption is decided."""
+    checked_id(share_token_id, "share_token_id")
+    if isinstance(seconds, bool) or not seconds > 0:
+        message = "timeout must be more than 0 seconds"
+        raise InvalidArgumentError(message)
+    clock = runtime.clock
+    deadline = clock.now() + seconds
+    polls, last, failed = 0, None, None
+    while (left := deadline - clock.now()) > 0:
+        polls += 1
+        seen = await _poll(retrieve, share_token_id, left)
+        if isinstance(seen, ShareToken):
+            last, failed = seen, None
+            if is_final(seen):
+                return _outcome(seen)
+        else:
+            failed = seen
+        await clock.sleep(pause(polls, runtime.random(), deadline - clock.now()))
+    if last is None and failed is not None:
+        raise failed
+    status = str(last.status) if last is not None and last.status else None
+    message = f"the share token is still {status or 'unknown'} after {seconds:g} s"
+    raise RedemptionPendingError(
+        message, share_token_id=share_token_id, last_status=status
+    )
+
+
+async def _poll(
+    retrieve: Retrieve, share_token_id: str, left: float
+) -> ShareToken | PersonaError:
+    """Return the share token, or an error that may be temporary."""
+    try:
+        return await retrieve(share_token_id, timeout=left)
+    except (ApiError, TransportError) as error:
+        if not error.retryable:
+            raise
+        return error
+
+
+def _outcome(token: ShareToken) -> Redemption:
+    if token.status == ShareTokenStatus.REDEEMED:
+        return Redemption(token=token)
+    if token.status == ShareTokenStatus.EXPIRED:
+        message = "the share token expired before it was redeemed"
+        raise ShareTokenExpiredError(message, share_token_id=token.id)
+    reason = token.failure_reason
+    message = f"the redemption failed: {reason or 'no reason given'}"
+    raise RedemptionFailedError(
+        message, share_token_id=token.id, reason=str(reason) if reason else None
+    )
+
+
+async def _read(retrieve: Retrieve, share_token_id: str) -> ShareToken | None:
+    try:
+        return await retrieve(share_token_id)
+    except (ApiError, TransportError):
+        return None
+
+
+def _in_doubt(error: ApiError) -> bool:
+    """Return whether an attempt before the last one may have taken effect."""
+    return any(
+        attempt.phase is Phase.AMBIGUOUS or (attempt.status or 0) >= 500  # noqa: PLR2004
+        for attempt in error.attempts[:-1]
+    )

@@ -4,50 +4,36 @@ from typing import Unpack
 
 from persona_share._protocol.routes import verifications as routes
 from persona_share.model.verification import Verification
-from persona_share.resources.collection import Redacted
-from persona_share.resources.options import CallOptions
-from persona_share.resources.printing import Printed
-from persona_share.resources.query_options import (
-    Fields,
-    Include,
-    RetrieveOptions,
-    shaping,
+from persona_share.model.verification_types import (
+    DatabaseVerification,
+    DocumentVerification,
+    EmailAddressVerification,
+    GovernmentIdVerification,
+    PhoneNumberVerification,
+    SelfieVerification,
 )
-from persona_share.resources.typed_verifications import TypedVerifications
+from persona_share.resources.collection import Printable, Redactable, Retrievable
+from persona_share.resources.query_options import RetrieveOptions
 
 
 class Verifications(
-    TypedVerifications, Redacted[Verification], Printed[Verification], kind=Verification
+    Retrievable[Verification],
+    Redactable[Verification],
+    Printable[Verification],
+    kind=Verification,
+    routes=routes,
 ):
-    """``/verifications``."""
+    """The endpoints of ``/verifications`` and ``/verification/…``.
 
-    _redact = routes.REDACT
-    _print = routes.PRINT
+    `retrieve` returns a verification of any type; the other methods one type each.
+    """
 
     __slots__ = ()
-
-    async def retrieve(
-        self,
-        verification_id: str,
-        *,
-        include: Include | None = None,
-        fields: Fields | None = None,
-        **options: Unpack[CallOptions],
-    ) -> Verification:
-        """Answer one verification of any type.
-
-        ``include`` names relationships whose objects come along, ``fields`` maps a
-        type to the attributes wanted of it. Source: GET /verifications/{verification-id}.
-        """
-        shape = shaping(include, fields)
-        return await self._one(
-            routes.RETRIEVE, verification_id, query=shape, options=options
-        )
 
     async def investigation_lock(
         self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> Verification:
-        """Keep a verification as it is while it is looked into."""
+        """Lock a verification during an investigation."""
         return await self._one(
             routes.INVESTIGATION_LOCK, verification_id, options=options
         )
@@ -55,7 +41,147 @@ class Verifications(
     async def investigation_unlock(
         self, verification_id: str, **options: Unpack[RetrieveOptions]
     ) -> Verification:
-        """End the lock of a verification."""
+        """Unlock a verification."""
         return await self._one(
             routes.INVESTIGATION_UNLOCK, verification_id, options=options
+        )
+
+    async def retrieve_aamva(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a verification against US driver's license registers."""
+        return await self._caller.one(
+            routes.RETRIEVE_AAMVA,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a database verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database_ecbsv(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a verification of a US social security number (eCBSV)."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE_ECBSV,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database_phone_carrier(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a verification against a phone carrier."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE_PHONE_CARRIER,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database_serpro(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a verification against the Brazilian register (Serpro)."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE_SERPRO,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database_standard(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a standard database verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE_STANDARD,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_database_tin(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DatabaseVerification:
+        """Return a verification of a US taxpayer number (TIN)."""
+        return await self._caller.one(
+            routes.RETRIEVE_DATABASE_TIN,
+            DatabaseVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_document(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> DocumentVerification:
+        """Return a document verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_DOCUMENT,
+            DocumentVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_email_address(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> EmailAddressVerification:
+        """Return an email address verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_EMAIL_ADDRESS,
+            EmailAddressVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_government_id(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> GovernmentIdVerification:
+        """Return a government ID verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_GOVERNMENT_ID,
+            GovernmentIdVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_government_id_nfc(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> GovernmentIdVerification:
+        """Return a government ID verification by NFC."""
+        return await self._caller.one(
+            routes.RETRIEVE_GOVERNMENT_ID_NFC,
+            GovernmentIdVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_phone_number(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> PhoneNumberVerification:
+        """Return a phone number verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_PHONE_NUMBER,
+            PhoneNumberVerification,
+            verification_id,
+            options=options,
+        )
+
+    async def retrieve_selfie(
+        self, verification_id: str, **options: Unpack[RetrieveOptions]
+    ) -> SelfieVerification:
+        """Return a selfie verification."""
+        return await self._caller.one(
+            routes.RETRIEVE_SELFIE, SelfieVerification, verification_id, options=options
         )

@@ -8,10 +8,10 @@ from hypothesis import given, strategies as st
 from persona_share._protocol.paging import (
     AFTER,
     BEFORE,
-    MOST_PAGES,
+    MAX_PAGES,
+    CursorHistory,
     ListLocation,
     Stray,
-    Trail,
     cursor_in,
     page_query,
 )
@@ -161,22 +161,22 @@ def test_t2_no_text_at_all_makes_it_raise(link):
 
 
 def test_f58_a_cursor_that_was_there_before_ends_the_walk():
-    trail = Trail(None)
+    trail = CursorHistory(None)
 
-    assert trail.step("a") is None
-    assert trail.step("b") is None
-    assert trail.step("a") is Stray.CYCLE
+    assert trail.add("a") is None
+    assert trail.add("b") is None
+    assert trail.add("a") is Stray.CYCLE
 
 
 def test_f58_a_link_to_the_very_page_ends_the_walk():
-    assert Trail("a").step("a") is Stray.CYCLE
+    assert CursorHistory("a").add("a") is Stray.CYCLE
 
 
 def test_f58_page_10_001_is_not_asked_for():
-    trail = Trail(None)
-    steps = [trail.step(str(number)) for number in range(MOST_PAGES)]
+    trail = CursorHistory(None)
+    steps = [trail.add(str(number)) for number in range(MAX_PAGES)]
 
-    assert steps[:-1] == [None] * (MOST_PAGES - 1)
+    assert steps[:-1] == [None] * (MAX_PAGES - 1)
     assert steps[-1] is Stray.ENDLESS
 
 

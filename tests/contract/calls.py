@@ -47,6 +47,40 @@ def relations(plural, object_id):
     }
 
 
+def objects(plural, object_id):
+    """Return the calls that attach and detach objects."""
+    return {
+        f"{plural}.add_objects": lambda r: r.add_objects(object_id, ["inq_1"], **SHAPE),
+        f"{plural}.remove_objects": lambda r: r.remove_objects(
+            object_id, ["inq_1"], **SHAPE
+        ),
+    }
+
+
+WEBHOOK = {
+    "name": "a webhook",
+    "description": "for tests",
+    "url": "https://example.com/hook",
+    "enabled_events": ["inquiry.approved"],
+    "api_version": "2025-12-08",
+    "api_key_inflection": "kebab",
+    "api_attributes_blocklist": ["name-last"],
+    "file_access_token_expires_in": 3600,
+    "payload_filter": {"data": {"type": "inquiry"}},
+    "included_allowlist": {"state": "include_all"},
+    "relationship_allowlist": {"state": "include_none"},
+    "custom_http_headers": {"X-API-Key": "of the receiver"},
+}
+API_KEY = {
+    "name": "a key",
+    "note": "for tests",
+    "api_version": "2025-12-08",
+    "api_key_inflection": "kebab",
+    "api_attributes_blocklist": ["name-last"],
+    "ip_address_allowlist": ["*"],
+    "permissions": ["inquiry.read"],
+    "file_access_token_expires_in": 3600,
+}
 TYPED = [
     "aamva",
     "database",
@@ -187,6 +221,7 @@ CALLS = {
         "act_1", key="owner", created_at_start=WHEN, created_at_end=WHEN, **SHAPE
     ),
     **relations("accounts", "act_1"),
+    **objects("accounts", "act_1"),
     **tags("accounts", "act_1"),
     # Transactions
     "transactions.create": lambda r: r.create(
@@ -219,6 +254,7 @@ CALLS = {
         "txn_1", "fraud", score=0.5, model_version="1", **SHAPE
     ),
     **relations("transactions", "txn_1"),
+    **objects("transactions", "txn_1"),
     **tags("transactions", "txn_1"),
     # Reports
     "reports.create": lambda r: r.create(
@@ -246,6 +282,18 @@ CALLS = {
     "reports.resume": lambda r: r.resume("rep_1", **SHAPE),
     "reports.dismiss": lambda r: r.dismiss(
         "rep_1", entity_id="e", dismiss_type="entity", reason="another", **SHAPE
+    ),
+    "reports.review": lambda r: r.review(
+        "rep_1",
+        review_status="false_positive",
+        record_token="scrre_1",
+        risk_level="immaterial",
+        comment="another person",
+        notify_on_change=True,
+        **SHAPE,
+    ),
+    "reports.review of all records": lambda r: r.review(
+        "rep_1", review_status="pending"
     ),
     **tags("reports", "rep_1"),
     # Documents
@@ -287,9 +335,61 @@ CALLS = {
     "cases.redact": lambda r: r.redact("case_1", **SHAPE),
     "cases.assign": lambda r: r.assign("case_1", "someone@example.com", **SHAPE),
     "cases.set_status": lambda r: r.set_status("case_1", "open", **SHAPE),
-    "cases.add_objects": lambda r: r.add_objects("case_1", ["inq_1"], **SHAPE),
-    "cases.remove_objects": lambda r: r.remove_objects("case_1", ["inq_1"], **SHAPE),
+    **objects("cases", "case_1"),
+    "cases.add_comment": lambda r: r.add_comment("case_1", "a comment", **SHAPE),
     **tags("cases", "case_1"),
+    # Webhooks
+    "webhooks.create": lambda r: r.create(**WEBHOOK, **SHAPE),
+    "webhooks.retrieve": lambda r: r.retrieve("wbh_1", **SHAPE),
+    "webhooks.list": lambda r: r.list(**PAGE, **FIELDS),
+    "webhooks.update": lambda r: r.update("wbh_1", **WEBHOOK, **SHAPE),
+    "webhooks.enable": lambda r: r.enable("wbh_1", **SHAPE),
+    "webhooks.disable": lambda r: r.disable("wbh_1", **SHAPE),
+    "webhooks.archive": lambda r: r.archive("wbh_1", **SHAPE),
+    "webhooks.clone": lambda r: r.clone("wbh_1", **SHAPE),
+    "webhooks.rotate_secret": lambda r: r.rotate_secret(
+        "wbh_1", expires_in=timedelta(days=1), **SHAPE
+    ),
+    "webhook_events.search": lambda r: r.search(
+        {"attribute": "status", "operator": "eq", "value": "failed"},
+        sort=SORT,
+        **PAGE,
+        **FIELDS,
+    ),
+    # The schemas of objects
+    "inquiry_templates.retrieve": lambda r: r.retrieve("itmpl_1", **SHAPE),
+    "inquiry_templates.list": lambda r: r.list(**PAGE, **FIELDS),
+    "account_types.retrieve": lambda r: r.retrieve("acttp_1", **SHAPE),
+    "transaction_types.retrieve": lambda r: r.retrieve("txntp_1", **SHAPE),
+    # Workflows and batch jobs
+    "workflows.trigger": lambda r: r.trigger(
+        "wfl_1", fields={"a": 1}, include=["workflow"]
+    ),
+    "workflows.retrieve_run": lambda r: r.retrieve_run("wfr_1", **SHAPE),
+    "workflows.list_runs": lambda r: r.list_runs(status="completed", **PAGE, **FIELDS),
+    "workflows.list_versions": lambda r: r.list_versions("wfl_1", **PAGE, **FIELDS),
+    "batch_jobs.create": lambda r: r.create(
+        [{"reference_id": "r-1", "name_first": "Ann"}],
+        operation="upsert",
+        object="account",
+        lookup_field="reference_id",
+        account_type_id="acttp_1",
+        emit_events=False,
+        **SHAPE,
+    ),
+    "batch_jobs.retrieve": lambda r: r.retrieve("mprtpr_1", **SHAPE),
+    "batch_jobs.errors": lambda r: r.errors("mprtpr_1", **PAGE),
+    # API keys and logs
+    "api_keys.create": lambda r: r.create(**API_KEY, **SHAPE),
+    "api_keys.retrieve": lambda r: r.retrieve("api_1", **SHAPE),
+    "api_keys.list": lambda r: r.list(name="a key", **PAGE, **FIELDS),
+    "api_keys.update": lambda r: r.update("api_1", **API_KEY, **SHAPE),
+    "api_keys.expire": lambda r: r.expire(
+        "api_1", expires_in=timedelta(hours=1), **SHAPE
+    ),
+    "api_keys.clone": lambda r: r.clone("api_1", **SHAPE),
+    "api_logs.retrieve": lambda r: r.retrieve("req_1", **SHAPE),
+    "api_logs.list": lambda r: r.list(**PAGE, **FIELDS),
     # The rest
     "devices.retrieve": lambda r: r.retrieve("dev_1", **SHAPE),
     "devices.list": lambda r: r.list(inquiry_session_id="iqse_1"),
@@ -323,6 +423,15 @@ class Plural(enum.Enum):
     cases = resources.Cases
     devices = resources.Devices
     events = resources.Events
+    webhooks = resources.Webhooks
+    webhook_events = resources.WebhookEvents
+    inquiry_templates = resources.InquiryTemplates
+    account_types = resources.AccountTypes
+    transaction_types = resources.TransactionTypes
+    workflows = resources.Workflows
+    batch_jobs = resources.BatchJobs
+    api_keys = resources.ApiKeys
+    api_logs = resources.ApiLogs
     rate_limits = resources.RateLimits
     oauth = resources.OAuth
 

@@ -135,7 +135,7 @@ async def test_t2_a_page_with_a_hostile_link_can_be_read_but_not_left(stage):
 async def test_f58_a_listing_that_goes_in_circles_ends(stage):
     there = stage(page("inq_2", after="a"), page("inq_1", after="b"), page(after="a"))
 
-    with pytest.raises(MalformedResponseError, match="comes back"):
+    with pytest.raises(MalformedResponseError, match="returns to"):
         _ = [each async for each in there.client.inquiries.list()]
 
     assert len(there.requests) == 3
@@ -180,7 +180,7 @@ async def test_f57_inquiries_are_not_taken_from_a_list_of_accounts(stage):
         {"page_size": 101},
         {"after": "a", "before": "b"},
         {"idempotency_key": "mine"},
-        {"filter": {"status": "a"}, "status": "b"},
+        {"filter": {"status": "a"}, "status": "created"},
         {"fields": {"inquiry": "status"}},
     ],
 )

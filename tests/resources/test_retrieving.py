@@ -8,8 +8,8 @@ from persona_share.errors import (
     InvalidIdError,
     ScopeNotCoveredError,
 )
-from persona_share.resources.retrieving import (
-    COLLECTIONS,
+from persona_share.resources.api import (
+    ACCESSOR_OF_FAMILY,
     family_of,
     readable,
     retriever,
@@ -20,13 +20,14 @@ def test_every_family_has_its_collection_on_a_session(journey):
     session = journey.manager().session("inquiry.read:inq_1")
 
     assert all(
-        hasattr(getattr(session, name), "retrieve") for name in COLLECTIONS.values()
+        hasattr(getattr(session, name), "retrieve")
+        for name in ACCESSOR_OF_FAMILY.values()
     )
 
 
 @pytest.mark.parametrize("permission", ["inquiry.write", "inquiry", "list.read", ""])
 def test_a_permission_that_reads_no_object_is_refused(permission):
-    with pytest.raises(InvalidArgumentError, match="one to read"):
+    with pytest.raises(InvalidArgumentError, match="a read permission"):
         family_of(permission)
 
 

@@ -84,7 +84,7 @@ async def test_what_the_scope_does_not_cover_is_refused_before_a_byte_is_sent(jo
             await session.inquiries.retrieve(other.id)
         assert caught.value.missing == f"inquiry.read:{other.id}"
         with pytest.raises(ScopeNotCoveredError):
-            await session.verifications.retrieve(inquiry.id)
+            await session.verifications.retrieve("ver_1")
         with pytest.raises(ScopeNotCoveredError):
             await session.request("GET", f"/inquiries/{other.id}")
         with pytest.raises(ScopeNotCoveredError):

@@ -1,7 +1,7 @@
-"""The endpoints, one line each, one file per kind of object.
+"""The endpoints: one line each, one module per kind of object.
 
-The API's description does not say which permission an endpoint needs; the names follow
-the permission families of the key settings (``inquiry.read``, ``txn.write``, …).
+Persona does not document which permission an endpoint needs. The names follow the
+permission families of API keys (``inquiry.read``, ``txn.write``, …).
 """
 
 from persona_share._protocol.routes.oauth import AUTHORIZE, TOKEN

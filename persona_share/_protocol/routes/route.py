@@ -1,4 +1,4 @@
-"""What an endpoint is: a method, a documented path, and what repeating it means."""
+"""Endpoints as values: a method, a documented path, and how it may be repeated."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from persona_share._protocol.http import Expects
-from persona_share.model.ids import checked_id
+from persona_share.model.ids import checked_id, require_prefix
 
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]*)\}")
@@ -15,11 +15,12 @@ PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_-]*)\}")
 
 @attrs.frozen
 class Route:
-    """One endpoint: its method, its documented path and what repeating it means.
+    """One endpoint.
 
-    ``permission`` is what a scoped token needs on the object in the path; None where
-    that is not documented. A POST is ``repeatable`` when doing it twice harms nobody;
-    ``reconcile`` names the call that tells what became of one whose answer was lost.
+    ``permission`` is the permission that a scoped token needs on the object in the
+    path, or None if that is not documented. A POST is ``repeatable`` if a second one
+    does no harm. ``reconcile`` names the call that shows whether a POST took effect
+    when its response was lost.
     """
 
     method: str
@@ -44,30 +45,34 @@ class Route:
         return f"{self.method} {self.template}"
 
     def path(self, *object_ids: str) -> str:
-        """Answer the path with these ids in place of its placeholders, in order."""
+        """Return the path with these ids in place of its placeholders, in order.
+
+        Raises `InvalidIdError` for an id that cannot be sent, or of another kind.
+        """
         path = self._start
         for (name, text), object_id in zip(self._rest, object_ids, strict=True):
             path += checked_id(object_id, name) + text
+            require_prefix(object_id, name)
         return path
 
 
 @attrs.frozen
 class Family:
-    """The endpoints of one kind of object, which share a permission family."""
+    """The endpoints of one kind of object; they share a permission family."""
 
     permission: str | None
     plural: str
 
     def read(self, template: str, *, expects: Expects = Expects.JSON) -> Route:
-        """Answer a GET that needs the family's read permission."""
+        """Return a GET that needs the family's read permission."""
         return Route("GET", template, permission=self._may("read"), expects=expects)
 
     def search(self, template: str) -> Route:
-        """Answer a POST that changes nothing, and so may be repeated at will."""
+        """Return a POST that changes nothing, so it may be repeated."""
         return Route("POST", template, permission=self._may("read"), repeatable=True)
 
     def create(self, template: str, reconcile: str | None = None) -> Route:
-        """Answer a POST that makes an object; a lost answer is looked for in a list."""
+        """Return a POST that creates an object; a list shows whether it took effect."""
         return Route(
             "POST",
             template,
@@ -75,18 +80,20 @@ class Family:
             reconcile=reconcile or f"{self.plural}.list(…)",
         )
 
-    def act(self, template: str, *, repeatable: bool = False) -> Route:
-        """Answer a POST that does something to an object."""
+    def act(
+        self, template: str, *, repeatable: bool = False, reconcile: str | None = None
+    ) -> Route:
+        """Return a POST that acts on an object."""
         return Route(
             "POST",
             template,
             permission=self._may("write"),
             repeatable=repeatable,
-            reconcile=f"{self.plural}.retrieve(id)",
+            reconcile=reconcile or f"{self.plural}.retrieve(id)",
         )
 
     def update(self, template: str) -> Route:
-        """Answer a PATCH."""
+        """Return a PATCH."""
         return Route(
             "PATCH",
             template,
@@ -95,11 +102,11 @@ class Family:
         )
 
     def redact(self, template: str) -> Route:
-        """Answer a DELETE; which permission it needs is not documented."""
+        """Return a DELETE; its permission is not documented."""
         return Route("DELETE", template)
 
     def print(self, template: str) -> Route:
-        """Answer a GET of a PDF; which permission it needs is not documented."""
+        """Return a GET of a PDF; its permission is not documented."""
         return Route("GET", template, expects=Expects.PDF)
 
     def _may(self, verb: str) -> str | None:
@@ -107,5 +114,5 @@ class Family:
 
 
 def routes_in(names: dict[str, object]) -> Iterator[Route]:
-    """Answer the routes among the names of a module."""
+    """Return the routes among the names of a module."""
     return (value for value in names.values() if isinstance(value, Route))

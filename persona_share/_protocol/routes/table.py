@@ -1,4 +1,4 @@
-"""All endpoints together, and which of them a path belongs to."""
+"""The table of all endpoints, and the route of a path."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from persona_share.errors import InvalidArgumentError
 from persona_share.model.ids import checked_id
 
 
-#: The files of this package that hold endpoints.
+#: The modules of this package that hold endpoints.
 FAMILIES: Final = (
     "oauth",
     "connections",
@@ -27,6 +27,12 @@ FAMILIES: Final = (
     "devices",
     "events",
     "rate_limits",
+    "webhooks",
+    "templates",
+    "workflows",
+    "batch_jobs",
+    "api_keys",
+    "api_logs",
 )
 METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
 
@@ -35,14 +41,14 @@ _LITERAL: Final = re.compile(r"[A-Za-z0-9_.~-]{1,128}")
 
 @cache
 def routes() -> tuple[Route, ...]:
-    """Answer every endpoint that has a method of its own."""
+    """Return every endpoint that has a method of its own."""
     families = (import_module(f"{__package__}.{name}") for name in FAMILIES)
     return tuple(route for family in families for route in routes_in(vars(family)))
 
 
 @cache
 def _patterns() -> Mapping[tuple[str, int], tuple[tuple[Route, re.Pattern[str]], ...]]:
-    """Answer the endpoints by method and number of segments."""
+    """Return the endpoints by method and number of segments."""
     found: dict[tuple[str, int], tuple[tuple[Route, re.Pattern[str]], ...]] = {}
     for route in routes():
         key = route.method, route.template.count("/")
@@ -59,7 +65,7 @@ def _pattern(route: Route) -> re.Pattern[str]:
 
 
 def known(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
-    """Answer the route that a filled path belongs to, with the ids in it."""
+    """Return the route of a path and the ids in it, or None."""
     for route, pattern in _patterns().get((method, path.count("/")), ()):
         if found := pattern.fullmatch(path):
             return route, found.groups()
@@ -67,9 +73,9 @@ def known(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
 
 
 def filled(method: str, template: str, params: Mapping[str, str]) -> tuple[str, str]:
-    """Answer the method and the filled path of a caller's own endpoint.
+    """Return the method and the path of any endpoint, with its parameters filled in.
 
-    Raises `InvalidArgumentError` where method, path or parameters do not fit.
+    Raises `InvalidArgumentError` if method, path or parameters cannot be sent.
     """
     if method.upper() not in METHODS:
         message = f"method must be one of {', '.join(METHODS)}"

@@ -23,3 +23,5 @@ REMOVE_RELATION: Final = _FAMILY.act("/transactions/{transaction-id}/remove-rela
 ADD_TAG: Final = _FAMILY.act("/transactions/{transaction-id}/add-tag")
 REMOVE_TAG: Final = _FAMILY.act("/transactions/{transaction-id}/remove-tag")
 SET_TAGS: Final = _FAMILY.act("/transactions/{transaction-id}/set-tags")
+ADD_OBJECTS: Final = _FAMILY.act("/transactions/{transaction-id}/add-objects")
+REMOVE_OBJECTS: Final = _FAMILY.act("/transactions/{transaction-id}/remove-objects")

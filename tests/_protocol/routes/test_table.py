@@ -73,6 +73,7 @@ def test_r8_only_what_harms_nobody_is_repeatable():
         "POST /inquiries/search",
         "POST /accounts/search",
         "POST /cases/search",
+        "POST /webhook-events/search",
     }
 
 
