@@ -27,7 +27,9 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 llms_txt_title = "persona_share"
-llms_txt_summary = "Async Python client with which two Persona organizations share data."
+llms_txt_summary = (
+    "Async Python client with which two Persona organizations share data."
+)
 
 html_theme = "furo"
 html_title = f"persona_share {release}"

@@ -101,6 +101,13 @@ async def test_foreign_clients_of_the_page_read(reader):
         assert await names["with_aiohttp"](manager, scope, url) == 200
         assert await names["with_httpx"](manager, scope, url) == 200
         headers = await names["header"](manager, scope)
+        async with aiohttp.ClientSession() as borrowed:
+            with pytest.MonkeyPatch.context() as environment:
+                environment.setenv("PERSONA_API_KEY", box.source.api_key)
+                environment.setenv("PERSONA_BASE_URL", box.url)
+                found = await names["on_your_session"](borrowed, inquiry.id)
+            assert found.id == inquiry.id
+            assert not borrowed.closed
         async with (
             aiohttp.ClientSession(headers=headers) as theirs,
             theirs.get(url) as answer,

@@ -48,7 +48,7 @@ async def test_what_fails_is_told_with_its_reason(capsys):
         receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
 
         assert await receive(token) is None
-        assert capsys.readouterr().out == "ask for another one: import_failed\n"
+        assert "import_failed" in capsys.readouterr().out
 
 
 @pytest.mark.asyncio

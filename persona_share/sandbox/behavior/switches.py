@@ -77,7 +77,7 @@ class Switches:
     scoped_lists: Literal["filtered", "forbidden"] = "filtered"
     #: Whether an included object needs its own pair in the scope.
     included_needs_pair: bool = True
-    #: Whose ids the Persona-*-Id headers name for an access token.
+    #: Whose ids the ``Persona-*-Id`` headers name for an access token.
     token_environment: Literal["source", "destination"] = "source"
     #: Whose API key provides the default version and inflection of a token.
     token_inherits: Literal["nothing", "issuer", "holder"] = "nothing"
