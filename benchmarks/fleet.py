@@ -17,8 +17,8 @@ from benchmarks.figure import Figure, Figures, show
 from benchmarks.pacing import CALLS, WORKERS, LoopClock, Service, spend
 from benchmarks.virtual import run
 from persona_share import Scope
-from persona_share._pipeline.rate_limited import Gate
-from persona_share._pipeline.shared_rate_limit import JointWindow
+from persona_share._pipeline.rate_limiter import RateLimiter
+from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share._protocol.limits import Seen
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Runtime, Share
@@ -58,11 +58,11 @@ class VirtualShared:
 
 
 async def process(service: Service, shared: VirtualShared, calls: int) -> None:
-    """Make so many calls with a gate whose window is shared."""
-    window = JointWindow(RateLimitPolicy(), shared, "window", LoopClock())
-    gate = Gate(LoopClock(), RateLimitPolicy(), window)
-    await spend(service, calls, gate, WORKERS // SHARING)
-    await gate.close()
+    """Make so many calls with a rate limiter whose window is shared."""
+    window = SharedLimitTracker(RateLimitPolicy(), shared, "window", LoopClock())
+    limiter = RateLimiter(LoopClock(), RateLimitPolicy(), window)
+    await spend(service, calls, limiter, WORKERS // SHARING)
+    await limiter.close()
 
 
 async def together(server: RedisServer, service: Service) -> Service:

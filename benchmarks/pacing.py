@@ -1,4 +1,4 @@
-"""What the pacing gate makes of a rate limit, on virtual time.
+"""What the rate limiter makes of a rate limit, on virtual time.
 
 3,000 calls by 64 workers against 300 in each fixed window: alone, beside somebody who
 spends one call a second, and beside a second process that knows nothing of the first.
@@ -14,8 +14,8 @@ import attrs
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.virtual import run
-from persona_share._pipeline.authenticated import ApiKeyCredential
-from persona_share._pipeline.rate_limited import Gate, Paced
+from persona_share._pipeline.authenticated import ApiKeyCredential, Authenticated
+from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.retrying import Retrying
 from persona_share._protocol.http import Request, Response
 from persona_share._transport.runtime import seeded_random
@@ -95,15 +95,19 @@ class Service:
 
 
 async def process(service: Service, calls: int, mode: RateLimitMode) -> None:
-    """Make so many calls with a gate of one's own."""
-    await spend(service, calls, Gate(LoopClock(), RateLimitPolicy(mode=mode)), WORKERS)
+    """Make so many calls with a rate limiter of its own."""
+    limiter = RateLimiter(LoopClock(), RateLimitPolicy(mode=mode))
+    await spend(service, calls, limiter, WORKERS)
+    await limiter.close()
 
 
-async def spend(service: Service, calls: int, gate: Gate, workers: int) -> None:
-    """Make so many calls through a gate."""
+async def spend(
+    service: Service, calls: int, limiter: RateLimiter, workers: int
+) -> None:
+    """Make so many calls through a rate limiter."""
     runtime = attrs.evolve(fake_runtime(), clock=LoopClock())
-    paced = Paced(service, gate, ApiKeyCredential(Secret("key")))
-    sender = Retrying(paced, runtime, PATIENT, paced=True)
+    limited = Authenticated(service, ApiKeyCredential(Secret("key")), limiter)
+    sender = Retrying(limited, runtime, PATIENT, rate_limited=True)
     left = iter(range(calls))
 
     async def work() -> None:
@@ -119,7 +123,7 @@ async def crowd(
     processes: int = 1,
     strangers: bool = False,
     calls: int = CALLS,
-    mode: RateLimitMode = RateLimitMode.GATE,
+    mode: RateLimitMode = RateLimitMode.WINDOW,
 ) -> Service:
     """Let the processes share the calls, and perhaps a stranger spend one a second."""
 

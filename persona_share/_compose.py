@@ -10,9 +10,9 @@ import attrs
 
 from persona_share._pipeline.authenticated import ApiKeyCredential, Authenticated
 from persona_share._pipeline.observed import EventEmitter, Observed
-from persona_share._pipeline.rate_limited import Gate, Paced
+from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.retrying import Retrying
-from persona_share._pipeline.shared_rate_limit import JointWindow
+from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share._policy.retry_budget import Budget
 from persona_share._protocol.record import name_of, naming_secret
 from persona_share._protocol.urls import (
@@ -38,7 +38,7 @@ from persona_share.model.policy import (
     Timeouts,
 )
 from persona_share.model.secret import Secret
-from persona_share.options import Settings
+from persona_share.options import RequestOptions
 from persona_share.ports import CredentialSource, Hook, Runtime, Sender, SharedWindow
 from persona_share.resources.base import Caller
 
@@ -71,6 +71,7 @@ class Connection:
         *,
         pool: Pool | None = None,
         timeouts: Timeouts | None = None,
+        app_info: str | None = None,
     ) -> AiohttpSender:
         """Return what sends to this base URL.
 
@@ -92,6 +93,7 @@ class Connection:
             trust_env=self.trust_env,
             pool=pool,
             timeouts=timeouts,
+            app_info=app_info,
         )
 
 
@@ -106,30 +108,21 @@ class ClientCore:
         self,
         key: Secret,
         connection: Connection,
-        settings: Settings,
+        options: RequestOptions,
         hooks: Iterable[Hook],
         runtime: Runtime | None,
     ) -> None:
         self.runtime: Runtime = runtime or default_runtime()
-        self.timeout: float = settings.timeout
-        self.headers: Mapping[str, str] = settings.headers()
+        self.timeout: float = options.timeouts.call
+        self.headers: Mapping[str, str] = options.headers()
         base_url = connection.parsed_base_url()
         self.origin: str = base_url.url
-        self._retry = settings.retry
+        self._retry = options.retry
         # One for everything that this client sends: sessions come and go.
-        self._budget = Budget(settings.retry)
-        self._gate: Gate | None = None
-        self._shared: SharedWindow | None = None
-        if isinstance(pacing := settings.pacing, RateLimitPolicy):
-            if pacing.mode is not RateLimitMode.OFF:
-                self._gate = Gate(self.runtime.clock, pacing)
-        else:
-            self._shared = pacing
-            name = name_of(naming_secret(key), self.origin, "window")
-            clock, policy = self.runtime.clock, RateLimitPolicy()
-            joint = JointWindow(policy, pacing, name, clock)
-            self._gate = Gate(clock, policy, joint)
+        self._budget = Budget(options.retry)
         self._emit = EventEmitter(hooks)
+        self._shared: SharedWindow | None = None
+        self._limiter: RateLimiter | None = self._rate_limiter(key, options.rate_limit)
         self._connection = connection
         self._key = ApiKeyCredential(key)
         self._secret = key
@@ -138,12 +131,15 @@ class ClientCore:
         self._http = connection.sender(
             base_url,
             self.runtime.clock.now,
-            pool=settings.pool,
-            timeouts=settings.timeouts,
+            pool=options.pool,
+            timeouts=options.timeouts,
+            app_info=options.app_info,
         )
         self.file_access: FileHosts = FileHosts(connection, self._file_stack)
         # An exchange never waits behind the calls that need its token.
-        self.exchanger: Sender = self._observed(self._paced(self._key, ahead=True))
+        self.exchanger: Sender = self._observed(
+            self._authenticated(self._key, priority=True)
+        )
 
     @property
     def naming_secret(self) -> bytes:
@@ -154,12 +150,12 @@ class ClientCore:
         """Answer the whole stack with its credential from this source."""
         return self._observed(
             Retrying(
-                self._paced(source),
+                self._authenticated(source),
                 self.runtime,
                 self._retry,
                 budget=self._budget,
                 emit=self._emit,
-                paced=self._gate is not None,
+                rate_limited=self._limiter is not None,
             )
         )
 
@@ -175,11 +171,9 @@ class ClientCore:
             file_access=self.file_access,
         )
 
-    def allowance(self) -> RateLimitStatus | None:
-        """Answer the rate limit as the last answers told it."""
-        if self._gate is None:
-            return None
-        return self._gate.window.standing(self.runtime.clock.now())
+    def rate_limit_status(self) -> RateLimitStatus | None:
+        """Return the rate limit as the last answers told it."""
+        return None if self._limiter is None else self._limiter.status()
 
     def require_open(self) -> None:
         """Raise the clear error if it cannot be used here and now."""
@@ -204,18 +198,33 @@ class ClientCore:
     async def close(self) -> None:
         """Close the socket; a second time does nothing."""
         self._closed = True
-        if self._gate is not None:
-            await self._gate.close()
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._shared is not None:
             await self._shared.close()
         await self.file_access.close()
         await self._http.close()
 
-    def _paced(self, source: CredentialSource, *, ahead: bool = False) -> Sender:
-        bearer = Authenticated(self.runtime.wrap_transport(self._http), source)
-        if self._gate is None:
-            return bearer
-        return Paced(bearer, self._gate, source, ahead=ahead, emit=self._emit)
+    def _rate_limiter(
+        self, key: Secret, rate_limit: RateLimitPolicy | SharedWindow
+    ) -> RateLimiter | None:
+        """Return the one limiter of this client's environment, if it wants one."""
+        clock = self.runtime.clock
+        if isinstance(rate_limit, RateLimitPolicy):
+            if rate_limit.mode is RateLimitMode.OFF:
+                return None
+            return RateLimiter(clock, rate_limit, emit=self._emit)
+        self._shared = rate_limit
+        policy = getattr(rate_limit, "policy", None) or RateLimitPolicy()
+        name = name_of(naming_secret(key), self.origin, "window")
+        tracker = SharedLimitTracker(policy, rate_limit, name, clock)
+        return RateLimiter(clock, policy, tracker, emit=self._emit)
+
+    def _authenticated(
+        self, source: CredentialSource, *, priority: bool = False
+    ) -> Sender:
+        http = self.runtime.wrap_transport(self._http)
+        return Authenticated(http, source, self._limiter, priority=priority)
 
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.runtime.clock.now, self._emit)

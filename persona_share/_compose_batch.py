@@ -178,7 +178,7 @@ class BatchComposer:
         context = BatchContext(
             total=options.total,
             per_token=per_token,
-            allowance=self.context.allowance,
+            allowance=self.context.rate_limit_status,
             tokens=self.tokens,
             emit=emit,
             acknowledge=options.acknowledge,

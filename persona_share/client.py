@@ -4,24 +4,41 @@ import os
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NoReturn,
+    Self,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 import aiohttp
 
 from persona_share import resources
 from persona_share._compose import ClientCore, Connection
+from persona_share._pipeline.observed import log_to_stderr
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     Pool,
-    RateLimitMode,
     RateLimitPolicy,
     RetryPolicy,
     Timeouts,
 )
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret, as_secret
-from persona_share.options import DEFAULT_VERSION, LONGEST_CALL, Settings
+from persona_share.options import (
+    DEFAULT_VERSION,
+    ClientOptions,
+    EnvironmentOptions,
+    RequestOptions,
+    checked_hooks,
+    checked_hosts,
+    checked_timeouts,
+)
 from persona_share.ports import ClientContext, Hook, Runtime, SharedWindow
 from persona_share.resources.api import ResourceAccessors
 
@@ -37,17 +54,29 @@ R = TypeVar("R", bound=Resource)
 class PersonaClient(ResourceAccessors):
     """One organization's API key, as an async context manager.
 
-    ``persona_version`` is a date; one that no document of Persona names is sent with a
-    warning. ``timeout`` is for a whole call, in seconds, or `Timeouts` with its parts.
-    ``http`` lends the connections of a caller's `aiohttp.ClientSession`, which is
-    neither changed nor closed.
-    ``pacing`` is "gate" (wait for the rate limit's next window before it is exceeded),
-    "after_429" (once it was exceeded) or "off". ``file_hosts`` are hosts of files beside
-    Persona's own.
-    ``insecure_local`` allows plain http to a loopback address, for a sandbox.
+    Args:
+        api_key: the key of your organization.
+        base_url: where the API is; it ends in ``/api/v1``.
+        persona_version: a date; an unknown one is sent with a warning.
+        http: an `aiohttp.ClientSession` whose connections are borrowed. It is neither
+            changed nor closed.
+        retry: when calls are repeated.
+        rate_limit: a `RateLimitPolicy`, or a `SharedRateLimit` for several processes.
+        timeouts: how long things may take; ``timeout=30`` is short for
+            ``timeouts=Timeouts(call=30)``.
+        pool: the connections that the client holds.
+        hooks: callables that get an event for what happens.
+        insecure_local: True allows plain http to a loopback address, for a sandbox; a
+            list of hosts allows it to these, too.
+        proxy: the URL of an HTTP proxy.
+        trust_env: use the proxy that HTTPS_PROXY and NO_PROXY name.
+        ssl_context: a context with certificate authorities of your own.
+        allowed_hosts: hosts beside Persona's own that ``base_url`` may name.
+        file_hosts: hosts of files beside Persona's own.
+        app_info: the name and version of your program, for the User-Agent header.
 
     Raises:
-        ConfigurationError: a setting cannot be used; nothing was sent.
+        ConfigurationError: an option cannot be used; nothing was sent.
     """
 
     def __init__(
@@ -58,60 +87,86 @@ class PersonaClient(ResourceAccessors):
         persona_version: str = DEFAULT_VERSION,
         http: aiohttp.ClientSession | None = None,
         retry: RetryPolicy | None = None,
-        pacing: RateLimitPolicy
-        | RateLimitMode
-        | SharedWindow
-        | str = RateLimitMode.GATE,
-        timeout: float | Timeouts = LONGEST_CALL,
+        rate_limit: RateLimitPolicy | SharedWindow | None = None,
+        timeouts: Timeouts | None = None,
+        timeout: float | Timeouts | None = None,
         pool: Pool | None = None,
         hooks: Iterable[Hook] = (),
-        insecure_local: bool = False,
+        insecure_local: bool | Iterable[str] = False,
         proxy: str | Secret | None = None,
+        trust_env: bool = False,
         ssl_context: ssl.SSLContext | None = None,
         allowed_hosts: Iterable[str] = (),
         file_hosts: Iterable[str] = (),
+        app_info: str | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
-        timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(call=timeout)
+        # Wrapped first, so that no frame of ours holds the text of a secret.
+        api_key = _as_secret(api_key)
+        proxy = None if proxy is None else as_secret(proxy)
+        log_to_stderr(os.environ.get("PERSONA_LOG"))
         self._core = ClientCore(
-            _as_secret(api_key),
+            api_key,
             Connection(
                 base_url=base_url,
                 http=http,
                 insecure_local=insecure_local,
                 proxy=proxy,
+                trust_env=trust_env,
                 ssl_context=ssl_context,
-                allowed_hosts=tuple(allowed_hosts),
-                file_hosts=tuple(file_hosts),
+                allowed_hosts=checked_hosts(allowed_hosts, "allowed_hosts"),
+                file_hosts=checked_hosts(file_hosts, "file_hosts"),
             ),
-            Settings(
+            RequestOptions(
                 persona_version=persona_version,
-                timeout=timeouts.call,
-                timeouts=timeouts,
-                pool=pool or Pool(),
-                retry=retry or RetryPolicy(),
-                pacing=pacing,
+                timeouts=checked_timeouts(timeouts, timeout),
+                pool=Pool() if pool is None else pool,
+                retry=RetryPolicy() if retry is None else retry,
+                rate_limit=rate_limit,
+                app_info=app_info,
             ),
-            hooks,
+            checked_hooks(hooks),
             _runtime,
         )
         super().__init__(self._core.caller())
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
-        """Make a client from ``PERSONA_API_KEY``, ``_BASE_URL`` and ``_VERSION``.
+    def from_env(cls, **options: Unpack[EnvironmentOptions]) -> Self:
+        """Create a client from ``PERSONA_API_KEY`` and further environment variables.
 
-        ``options`` are those of the constructor and win over the environment.
+        ``PERSONA_BASE_URL``, ``PERSONA_VERSION`` and ``PERSONA_INSECURE_LOCAL`` (1, or
+        names of hosts with commas between) are read where no option says otherwise.
+
+        Raises:
+            ConfigurationError: ``PERSONA_API_KEY`` is not set, or an option cannot be
+                used.
         """
-        names = {"base_url": "PERSONA_BASE_URL", "persona_version": "PERSONA_VERSION"}
-        for option, name in names.items():
-            if value := os.environ.get(name):
-                options.setdefault(option, value)
-        key = options.pop("api_key", None) or os.environ.get("PERSONA_API_KEY")
-        if not key:
+        environ = os.environ
+        if value := environ.get("PERSONA_BASE_URL"):
+            options.setdefault("base_url", value)
+        if value := environ.get("PERSONA_VERSION"):
+            options.setdefault("persona_version", value)
+        if value := environ.get("PERSONA_INSECURE_LOCAL"):
+            options.setdefault("insecure_local", _insecure_local(value))
+        api_key = options.pop("api_key", None) or environ.get("PERSONA_API_KEY")
+        if not api_key:
             message = "PERSONA_API_KEY is not set"
             raise ConfigurationError(message)
-        return cls(key, **options)
+        api_key = _as_secret(api_key)
+        return cls(api_key, **cast("ClientOptions", options))
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __reduce__(self) -> NoReturn:
+        message = (
+            "a PersonaClient cannot be pickled: it holds connections and an API key"
+        )
+        raise ConfigurationError(
+            message, advice="Create one in each process, with PersonaClient.from_env()."
+        )
 
     @property
     def context(self) -> ClientContext:
@@ -166,6 +221,15 @@ class PersonaClient(ResourceAccessors):
 
     def __repr__(self) -> str:
         return f"<PersonaClient for {self._core.origin}>"
+
+
+def _insecure_local(value: str) -> bool | list[str]:
+    """Return what PERSONA_INSECURE_LOCAL says."""
+    if value.lower() in ("0", "false", "no", "off"):
+        return False
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    return [host for host in value.replace(",", " ").split() if host]
 
 
 def _as_secret(api_key: object) -> Secret:

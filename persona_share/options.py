@@ -1,7 +1,10 @@
-"""What a client is told when it is made: validated once, then never changed."""
+"""The options of a client: checked when it is created, then never changed."""
 
+import re
+import ssl
 import warnings
-from typing import Final, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import attrs
 
@@ -9,19 +12,52 @@ from persona_share._protocol import versions
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     Pool,
-    RateLimitMode,
     RateLimitPolicy,
     RetryPolicy,
     Timeouts,
+    is_number,
 )
-from persona_share.ports import SharedWindow
+from persona_share.model.secret import Secret
+from persona_share.ports import Hook, SharedWindow
+
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 DEFAULT_VERSION: Final = versions.DEFAULT
 LONGEST_CALL: Final = 100.0
 
-#: From the warning to the line that made the client.
+#: From the warning to the line that created the client.
 _TO_THE_CALLER: Final = 4
+_APP_INFO: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}(/[A-Za-z0-9._+-]{1,32})?")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword options of `PersonaClient`."""
+
+    base_url: str
+    persona_version: str
+    http: "aiohttp.ClientSession | None"
+    retry: RetryPolicy | None
+    rate_limit: RateLimitPolicy | SharedWindow | None
+    timeouts: Timeouts | None
+    timeout: float | Timeouts | None
+    pool: Pool | None
+    hooks: Iterable[Hook]
+    insecure_local: bool | Iterable[str]
+    proxy: str | Secret | None
+    trust_env: bool
+    ssl_context: ssl.SSLContext | None
+    allowed_hosts: Iterable[str]
+    file_hosts: Iterable[str]
+    app_info: str | None
+
+
+class EnvironmentOptions(ClientOptions, total=False):
+    """The keyword options of `PersonaClient.from_env`."""
+
+    api_key: str | Secret
 
 
 def _a_version(_: object, __: object, value: str) -> None:
@@ -31,49 +67,115 @@ def _a_version(_: object, __: object, value: str) -> None:
         warnings.warn(doubt, UserWarning, stacklevel=_TO_THE_CALLER)
 
 
-def _positive(_: object, field: "attrs.Attribute[float]", value: object) -> None:
-    match value:
-        case bool():
-            good = False
-        case int() | float():
-            good = value > 0
-        case _:
-            good = False
-    if not good:
-        message = f"{field.name} must be a number of seconds above 0"
-        raise ConfigurationError(message)
-
-
-def _pacing(value: object) -> RateLimitPolicy | SharedWindow:
+def _rate_limit(value: object) -> RateLimitPolicy | SharedWindow:
+    if value is None:
+        return RateLimitPolicy()
     if isinstance(value, RateLimitPolicy):
         return value
-    if hasattr(value, "take"):
+    if callable(getattr(value, "take", None)):
         return cast("SharedWindow", value)
-    for mode in RateLimitMode:
-        if value == mode:
-            return RateLimitPolicy(mode=mode)
-    modes = ", ".join(RateLimitMode)
-    message = f"pacing must be one of {modes}, or a RateLimitPolicy, or stores.Shared"
+    message = "rate_limit must be a RateLimitPolicy or a SharedRateLimit"
+    raise ConfigurationError(
+        message, advice="Write rate_limit=RateLimitPolicy(mode='off'), for example."
+    )
+
+
+def _instance(kind: type) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
+    """Return a validator for values of one type, with our own error."""
+
+    def check(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kind):
+            message = (
+                f"{field.name} must be {_article(kind)}, not {_article(type(value))}"
+            )
+            raise ConfigurationError(message)
+
+    return check
+
+
+def _article(kind: type) -> str:
+    return f"a{'n' if kind.__name__[0] in 'aeiouAEIOU' else ''} {kind.__name__}"
+
+
+def _an_app_info(_: object, __: object, value: Any) -> None:
+    if value is None or (isinstance(value, str) and _APP_INFO.fullmatch(value)):
+        return
+    message = "app_info must look like 'name/1.2'"
     raise ConfigurationError(message)
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
-    """The settings of one client. ``timeout`` is for a whole call, in seconds."""
+class RequestOptions:
+    """The options that shape requests: versions, times, retries and the rate limit."""
 
     persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_version)
-    timeout: float = attrs.field(default=LONGEST_CALL, validator=_positive)
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    pacing: RateLimitPolicy | SharedWindow = attrs.field(
-        factory=RateLimitPolicy, converter=_pacing
+    timeouts: Timeouts = attrs.field(factory=Timeouts, validator=_instance(Timeouts))
+    retry: RetryPolicy = attrs.field(
+        factory=RetryPolicy, validator=_instance(RetryPolicy)
     )
-    timeouts: Timeouts = attrs.field(factory=Timeouts)
-    pool: Pool = attrs.field(factory=Pool)
+    rate_limit: RateLimitPolicy | SharedWindow = attrs.field(
+        factory=RateLimitPolicy, converter=_rate_limit
+    )
+    pool: Pool = attrs.field(factory=Pool, validator=_instance(Pool))
+    app_info: str | None = attrs.field(default=None, validator=_an_app_info)
 
     def headers(self) -> dict[str, str]:
-        """Answer the headers of every request; the casing is always asked for."""
+        """Return the headers of every request; the casing is always asked for."""
         return {
             "Accept": "application/json",
             "Key-Inflection": "kebab",
             "Persona-Version": self.persona_version,
         }
+
+
+def checked_timeouts(timeouts: object = None, timeout: object = None) -> Timeouts:
+    """Return the time-outs of a client; ``timeout`` is for a whole call.
+
+    Raises:
+        ConfigurationError: they are no `Timeouts`, or not a number of seconds above 0.
+    """
+    if timeouts is None and isinstance(timeout, Timeouts):
+        timeouts = timeout
+    if timeouts is not None:
+        if not isinstance(timeouts, Timeouts):
+            message = f"timeouts must be a Timeouts, not {_article(type(timeouts))}"
+            raise ConfigurationError(message, advice="Write Timeouts(call=30).")
+        return timeouts
+    if timeout is None:
+        return Timeouts()
+    if not is_number(timeout) or not cast("float", timeout) > 0:
+        message = "timeout must be a number of seconds above 0"
+        raise ConfigurationError(message)
+    return Timeouts(call=cast("float", timeout))
+
+
+def checked_hooks(hooks: object) -> tuple[Hook, ...]:
+    """Return the hooks of a client or a manager.
+
+    Raises:
+        ConfigurationError: they are not callables in a list.
+    """
+    if callable(hooks):
+        message = "hooks must be a list of callables, not one callable"
+        raise ConfigurationError(message, advice="Write hooks=[hook].")
+    if not isinstance(hooks, Iterable) or isinstance(hooks, str | bytes):
+        message = f"hooks must be a list of callables, not {_article(type(hooks))}"
+        raise ConfigurationError(message)
+    found = tuple(hooks)
+    for hook in found:
+        if not callable(hook):
+            message = f"a hook must be callable, and {_article(type(hook))} is not"
+            raise ConfigurationError(message)
+    return found
+
+
+def checked_hosts(hosts: object, name: str) -> tuple[str, ...]:
+    """Return names of hosts; raises `ConfigurationError` for anything else."""
+    if isinstance(hosts, str | bytes) or not isinstance(hosts, Iterable):
+        message = f"{name} must be a list of host names"
+        raise ConfigurationError(message, advice=f"Write {name}=['host'].")
+    found = tuple(hosts)
+    if not all(isinstance(host, str) for host in found):
+        message = f"{name} must be a list of host names"
+        raise ConfigurationError(message)
+    return found

@@ -1,75 +1,121 @@
-"""Bearer: gives a request its credential, and another one when that was refused."""
+"""Authenticated: gives a request its credential, and its slot in the rate limit."""
 
 from typing import Final
 
 import attrs
 
+from persona_share._pipeline.rate_limiter import RateLimiter, was_unsent
+from persona_share._policy.rate_limit import Slot
+from persona_share._protocol.errors import attempts_of
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.redaction import shown_id
-from persona_share.errors import (
-    Attempt,
-    ConfigurationError,
-    PersonaError,
-    Phase,
-)
+from persona_share.errors import Attempt, ConfigurationError, PersonaError
 from persona_share.model.secret import MaskedText, Secret
 from persona_share.ports import Authorization, CredentialSource, Sender
 
 
 _UNAUTHORIZED: Final = 401
-_MOST_REPLAYS: Final = 2
+_MAX_REPLAYS: Final = 2
+# A credential that was usable this long ago, in seconds, is used without another look.
+_STILL_USABLE: Final = 1.0
 
 
 class Authenticated:
-    """Adds the Authorization header; asks its source what to do after a 401.
+    """Adds the Authorization header, and asks its source what to do after a 401.
 
-    A replay is the same request to the letter, its idempotency key included, as the
-    service does not store a 401 under it.
+    Credential and slot are acquired here, and in this order, so that no slot is held
+    while a token is acquired. A replay is the same request, its idempotency key
+    included, as the service does not store a 401 under it. Without a ``limiter`` no
+    call waits for the rate limit; with ``priority`` it goes before all others.
     """
 
-    def __init__(self, inner: Sender, source: CredentialSource) -> None:
+    def __init__(
+        self,
+        inner: Sender,
+        source: CredentialSource,
+        limiter: RateLimiter | None = None,
+        *,
+        priority: bool = False,
+    ) -> None:
         self._inner = inner
         self._source = source
+        self._limiter = limiter
+        self._priority = priority
 
     async def send(self, request: Request) -> Response:
         """Send with a credential, and at most twice more after a 401.
 
         Raises:
             TokenError: there is no credential for this request.
+            RateLimitedError: no slot comes before the deadline; nothing was sent.
         """
         authorization = self._source.cached()
         if authorization is None:
             authorization = await self._source.get(request.deadline)
-        response = await self._inner.send(
-            request.with_authorization(authorization.header)
-        )
+        authorization, response = await self._send(request, authorization)
         if response.status != _UNAUTHORIZED:
             return response
         return await self._replayed(request, authorization, response)
+
+    async def _send(
+        self, request: Request, authorization: Authorization
+    ) -> tuple[Authorization, Response]:
+        """Send once, and return the credential that was used with the response."""
+        limiter = self._limiter
+        if limiter is None:
+            bearing = request.with_authorization(authorization.header)
+            return authorization, await self._inner.send(bearing)
+        slot = limiter.try_acquire(priority=self._priority)
+        if slot is None:
+            authorization, slot = await self._wait(limiter, request, authorization)
+        try:
+            response = await self._inner.send(
+                request.with_authorization(authorization.header)
+            )
+        except BaseException as error:
+            limiter.release(slot, sent=not was_unsent(error))
+            raise
+        limiter.answered(slot, response)
+        return authorization, response
+
+    async def _wait(
+        self, limiter: RateLimiter, request: Request, authorization: Authorization
+    ) -> tuple[Authorization, Slot]:
+        """Wait for a slot, and acquire another token if this one expires meanwhile."""
+        priority = self._priority
+        while True:
+            acquired = limiter.now()
+            slot = await limiter.acquire(request, priority=priority)
+            if limiter.now() - acquired < _STILL_USABLE:
+                return authorization, slot
+            current = self._source.cached()
+            if current is not None:
+                return current, slot
+            limiter.release(slot, sent=False)
+            # A token that is due for a refresh comes at once, an expired one does not.
+            authorization = await self._source.get(request.deadline)
+            priority = True
 
     async def _replayed(
         self, request: Request, authorization: Authorization, response: Response
     ) -> Response:
         trail: list[Attempt] = []
         deadline = request.deadline
-        for refusals in range(1, _MOST_REPLAYS + 1):
-            trail.extend(_attempts_of(response))
+        for refusals in range(1, _MAX_REPLAYS + 1):
+            trail.extend(attempts_of(request, response))
             another = await self._source.on_unauthorized(
                 authorization, refusals, deadline
             )
             if another is None:
                 return response
-            authorization = another
             try:
-                response = await self._inner.send(
-                    request.with_authorization(authorization.header)
-                )
+                authorization, response = await self._send(request, another)
             except PersonaError as error:
                 error.attempts = (*trail, *error.attempts)
                 raise
             if response.status != _UNAUTHORIZED:
                 break
-        return attrs.evolve(response, attempts=(*trail, *_attempts_of(response)))
+        attempts = (*trail, *attempts_of(request, response))
+        return attrs.evolve(response, attempts=attempts)
 
 
 class ApiKeyCredential:
@@ -87,27 +133,19 @@ class ApiKeyCredential:
         self._lease = _Fixed(MaskedText(f"Bearer {key}"))
 
     def cached(self) -> Authorization:
-        """Answer the key."""
+        """Return the key."""
         return self._lease
 
     async def get(self, deadline: float) -> Authorization:  # noqa: ARG002 — it is there
-        """Answer the key."""
+        """Return the key."""
         return self._lease
 
     async def on_unauthorized(
         self, authorization: Authorization, refusals: int, deadline: float
     ) -> None:
-        """Answer None: the same key would be refused again (R10)."""
+        """Return None: the same key would be refused again."""
 
 
 @attrs.frozen
 class _Fixed:
     header: MaskedText
-
-
-def _attempts_of(response: Response) -> tuple[Attempt, ...]:
-    if response.attempts:
-        return response.attempts
-    request_id = shown_id(response.headers.get("request-id"))
-    status = response.status
-    return (Attempt(Phase.ANSWERED, str(status), status, request_id),)

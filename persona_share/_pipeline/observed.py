@@ -1,25 +1,53 @@
 """Observed: one log record and one event a call, and nothing in them that is secret."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
+from persona_share._protocol.errors import request_id_of
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.redaction import escaped, shown_id
-from persona_share.errors import PersonaError
+from persona_share._protocol.redaction import escaped
+from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.events import CallEnded, Event
 from persona_share.ports import Hook, Sender
 
 
 _LOG: Final = logging.getLogger("persona_share")
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def log_to_stderr(level: str | None) -> None:
+    """Write this package's log to standard error if PERSONA_LOG names a level.
+
+    A second call with the same level does nothing.
+
+    Raises:
+        ConfigurationError: it is none of the levels.
+    """
+    if not level:
+        return
+    levels = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+    if level.lower() not in levels:
+        message = "PERSONA_LOG must be debug, info or warning"
+        raise ConfigurationError(message)
+    _LOG.setLevel(levels[level.lower()])
+    if not any(isinstance(each, _StderrHandler) for each in _LOG.handlers):
+        handler = _StderrHandler()
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        _LOG.addHandler(handler)
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """The handler that `log_to_stderr` adds; its type tells it from the program's."""
 
 
 class EventEmitter:
-    """Tells every hook what happened; none of them can harm a call.
+    """Passes every event to every hook; none of them can harm a call.
 
     A hook that raises, or that would have to be awaited, is reported once, by its name
-    and the type of its error, and told on.
+    and the type of its error, and still gets the next event.
     """
 
     def __init__(self, hooks: Iterable[Hook] = ()) -> None:
@@ -30,11 +58,11 @@ class EventEmitter:
         return bool(self._hooks)
 
     def __call__(self, event: Event) -> None:
-        """Tell an event to every hook."""
+        """Pass an event to every hook."""
         for number, hook in enumerate(self._hooks):
             try:
                 answer = hook(event)
-            except Exception as error:  # noqa: BLE001 — somebody else's code
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a hook's
                 self._report(number, hook, f"raised {type(error).__name__}")
             else:
                 if inspect.iscoroutine(answer):
@@ -105,7 +133,7 @@ def _success(
         seconds=now - started,
         attempts=len(response.attempts) or 1,
         status=response.status,
-        request_id=shown_id(response.headers.get("request-id")),
+        request_id=request_id_of(request, response),
     )
 
 

@@ -20,8 +20,8 @@ from persona_share._policy.retry import (
     may_have_acted,
 )
 from persona_share._policy.retry_budget import Budget
+from persona_share._protocol.errors import attempts_of
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.redaction import shown_id
 from persona_share.errors import (
     ApiError,
     Attempt,
@@ -56,7 +56,7 @@ class Retrying:
         *,
         budget: Budget | None = None,
         emit: Callable[[Event], object] | None = None,
-        paced: bool = False,
+        rate_limited: bool = False,
     ) -> None:
         self._inner = inner
         self._runtime = runtime
@@ -64,7 +64,7 @@ class Retrying:
         self._policy = policy or RetryPolicy()
         self._budget = budget or Budget(self._policy)
         self._emit = emit
-        self._paced = paced
+        self._rate_limited = rate_limited
 
     async def send(self, request: Request) -> Response:
         """Send, as often as it needs to be and may be."""
@@ -118,7 +118,7 @@ class Retrying:
             policy=self._policy,
             random=self._runtime.random(),
             left=call.request.deadline - self._now(),
-            paced=self._paced,
+            rate_limited=self._rate_limited,
         )
         if isinstance(decision, RetryAfter) and not self._budget.spend(decision.cost):
             return GiveUp(_BROKE)
@@ -163,10 +163,8 @@ class _Call:
     def keep(self, ended: Response | PersonaError, step: Decision) -> None:
         """Add the attempt to the trail, with what was decided after it."""
         attempts = ended.attempts
-        if isinstance(ended, Response) and not attempts:
-            request_id = shown_id(ended.headers.get("request-id"))
-            status = ended.status
-            attempts = (Attempt(Phase.ANSWERED, str(status), status, request_id),)
+        if isinstance(ended, Response):
+            attempts = attempts_of(self.request, ended)
         self.trail.extend(attempts)
         if not self.trail:
             return

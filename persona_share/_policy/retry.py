@@ -139,13 +139,13 @@ def decide(
     policy: RetryPolicy,
     random: float,
     left: float,
-    paced: bool = False,
+    rate_limited: bool = False,
 ) -> Decision:
     """Answer what follows an attempt that was no success.
 
     ``past`` includes the attempt, ``random`` lies in [0, 1), and ``left`` is how many
-    seconds the call still has. ``paced`` says that a gate lets calls in one by one
-    when the rate limit's window opens, so that nobody need be spread.
+    seconds the call still has. ``rate_limited`` says that a
+    limiter admits calls one by one when the window opens, so no jitter is needed.
     """
     step = _step(kind_of(request), request, outcome, past)
     if step is _Step.STOP:
@@ -155,7 +155,7 @@ def decide(
     wish = wish_of(outcome) if isinstance(outcome, Response) else None
     if wish is not None and wish > policy.max_wait:
         return GiveUp("the service asks for a longer wait")
-    if paced and wish is not None and step is _Step.THROTTLED:
+    if rate_limited and wish is not None and step is _Step.THROTTLED:
         delay = wish
     else:
         delay = _delay(step, past, wish, policy, random)

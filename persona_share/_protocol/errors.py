@@ -115,14 +115,27 @@ def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
     return tuple(secrets)
 
 
+def request_id_of(request: Request, response: Response) -> str | None:
+    """Return the id of a response as it may be shown; it may echo a secret."""
+    text = response.headers.get("request-id")
+    if not text:
+        return None
+    return shown_id(scrubbed(text, secrets_of(request, response)))
+
+
+def attempts_of(request: Request, response: Response) -> tuple[Attempt, ...]:
+    """Return the attempts that led to a response: its own, or the one it answers."""
+    if response.attempts:
+        return response.attempts
+    status = response.status
+    request_id = request_id_of(request, response)
+    return (Attempt(Phase.ANSWERED, str(status), status, request_id),)
+
+
 def _made(
     kind: type[E], what: str, request: Request, response: Response, problem: Problem
 ) -> E:
     headers = response.headers
-    request_id = shown_id(headers.get("request-id"))
-    answered = Attempt(
-        Phase.ANSWERED, str(response.status), response.status, request_id
-    )
     return kind(
         what,
         operation=request.operation,
@@ -132,9 +145,9 @@ def _made(
         organization_id=shown_id(headers.get("persona-organization-id")),
         environment_id=shown_id(headers.get("persona-environment-id")),
         status=response.status,
-        request_id=request_id,
+        request_id=request_id_of(request, response),
         retry_after=wish_of(response),
-        attempts=response.attempts or (answered,),
+        attempts=attempts_of(request, response),
         advice=response.advice or None,
     )
 

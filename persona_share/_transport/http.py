@@ -102,6 +102,7 @@ class AiohttpSender:
         trust_env: bool = False,
         pool: Pool | None = None,
         timeouts: Timeouts | None = None,
+        app_info: str | None = None,
     ) -> None:
         self._base_url = base_url
         self._now = now
@@ -117,6 +118,7 @@ class AiohttpSender:
         self._timer = AttemptTimer(self._timeouts)
         chosen = proxy_for(base_url, proxy, trust_env=trust_env)
         self._proxy_peer = chosen.peer
+        self._user_agent = user_agent() + (f" {app_info}" if app_info else "")
         self._fixed: dict[str, Any] = {"allow_redirects": False, "ssl": True}
         if base_url.secure:
             self._fixed["ssl"] = checked_context(ssl_context, base_url)
@@ -141,7 +143,7 @@ class AiohttpSender:
             raise_for_status=False,
             response_class=_ClientResponse,
             auto_decompress=False,  # `BodyDecoder` does it, and stops a bomb in time
-            headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip"},
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
             timeout=self._timeout,
         )
         self._loop = loop

@@ -35,14 +35,16 @@ class Failed:
 
 @attrs.frozen(kw_only=True)
 class RateLimitStatus:
-    """The service's rate limit as it stands: requests per minute, and those left.
+    """The service's rate limit as it is now: requests a window, and those left.
 
-    ``resets_in`` is the seconds until the running window ends.
+    ``resets_in`` is how many seconds the running window still has, ``waiting`` how many
+    calls of this client wait for the next one.
     """
 
     limit: int
     remaining: int
     resets_in: float
+    waiting: int = 0
 
 
 @attrs.frozen(kw_only=True)

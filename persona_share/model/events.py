@@ -47,10 +47,22 @@ class AttemptFailed(Event):
 
 @attrs.frozen(kw_only=True)
 class CallDelayed(Event):
-    """A call waited ``seconds`` for a place in the service's rate limit."""
+    """A call waited ``seconds`` for the service's rate limit."""
 
     operation: str
     seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class RateLimitReached(Event):
+    """Calls wait for the rate limit's next window; emitted once per window.
+
+    ``limit`` is None where no answer has named one.
+    """
+
+    waiting: int
+    opens_in: float
+    limit: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -118,7 +118,7 @@ class ClientContext(Protocol):
         """The longest time that a call may take, in seconds."""
         ...
 
-    def allowance(self) -> RateLimitStatus | None:
+    def rate_limit_status(self) -> RateLimitStatus | None:
         """Answer the rate limit as it stands, or None while it is not known."""
         ...
 

@@ -1,11 +1,11 @@
-"""A window that several processes spend: what this process does with its part."""
+"""SharedLimitTracker: what this process does with its slots of a shared window."""
 
 import asyncio
 
 import pytest
 
-from persona_share._pipeline.rate_limited import Gate
-from persona_share._pipeline.shared_rate_limit import JointWindow
+from persona_share._pipeline.rate_limiter import RateLimiter
+from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import RateLimitedError, StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
@@ -31,10 +31,10 @@ class Scripted:
         return answer
 
 
-def gate_on(clock, *answers):
+def limiter_on(clock, *answers):
     shared = Scripted(*answers)
-    window = JointWindow(RateLimitPolicy(), shared, "name", clock)
-    return Gate(clock, RateLimitPolicy(), window), shared
+    window = SharedLimitTracker(RateLimitPolicy(), shared, "name", clock)
+    return RateLimiter(clock, RateLimitPolicy(), window), shared
 
 
 async def turns():
@@ -44,44 +44,46 @@ async def turns():
 
 @pytest.mark.asyncio
 async def test_what_was_taken_lets_calls_in_at_once():
-    gate, shared = gate_on(FakeClock(), Share(3, 60.0))
-    await gate.turn(CALL)
-    places = [gate.enter() for _ in range(4)]
-    await gate.close()
+    limiter, shared = limiter_on(FakeClock(), Share(3, 60.0))
+    await limiter.acquire(CALL)
+    slots = [limiter.try_acquire() for _ in range(4)]
+    await limiter.close()
 
-    assert [place is not None for place in places] == [True, True, False, False]
+    assert [slot is not None for slot in slots] == [True, True, False, False]
     assert shared.asked == [(1, None)]
 
 
 @pytest.mark.asyncio
 async def test_calls_of_a_window_that_ended_are_not_spent_in_the_next():
     clock = FakeClock()
-    gate, _ = gate_on(clock, Share(64, 60.0))
-    await gate.turn(CALL)
+    limiter, _ = limiter_on(clock, Share(64, 60.0))
+    await limiter.acquire(CALL)
     clock.advance(100)
-    places = [gate.enter() for _ in range(10)]
-    await gate.close()
+    slots = [limiter.try_acquire() for _ in range(10)]
+    await limiter.close()
 
-    assert sum(place is not None for place in places) <= 1
+    assert sum(slot is not None for slot in slots) <= 1
 
 
 @pytest.mark.asyncio
 async def test_without_what_is_shared_it_goes_by_its_own_answers():
-    gate, _ = gate_on(FakeClock(), StoreUnavailableError("away"))
-    await gate.turn(CALL)
-    places = [gate.enter() for _ in range(10)]
-    await gate.close()
+    limiter, _ = limiter_on(FakeClock(), StoreUnavailableError("away"))
+    slot = await limiter.acquire(CALL)
+    assert limiter.try_acquire() is None  # the first answer has not come
+    limiter.answered(slot, Response(status=200))
+    slots = [limiter.try_acquire() for _ in range(10)]
+    await limiter.close()
 
-    assert None not in places
+    assert None not in slots
 
 
 @pytest.mark.asyncio
 async def test_an_answer_after_the_end_asks_nothing_more():
-    gate, shared = gate_on(FakeClock(), Share(3, 60.0))
-    place = await gate.turn(CALL)
-    await gate.close()
+    limiter, shared = limiter_on(FakeClock(), Share(3, 60.0))
+    slot = await limiter.acquire(CALL)
+    await limiter.close()
     headers = {"ratelimit-remaining": "0", "ratelimit-reset": "60"}
-    gate.answered(place, Response(status=200, headers=headers, body=b""))
+    limiter.answered(slot, Response(status=200, headers=headers, body=b""))
     await turns()
 
     assert len(shared.asked) == 1
@@ -90,25 +92,25 @@ async def test_an_answer_after_the_end_asks_nothing_more():
 @pytest.mark.asyncio
 async def test_whoever_cannot_be_served_in_time_is_told_and_others_wait():
     clock = FakeClock()
-    gate, _ = gate_on(clock, Share(0, 60.0))
+    limiter, _ = limiter_on(clock, Share(0, 60.0))
     hurried = Request(method="GET", route="/x", target="/x", deadline=clock.now() + 5)
-    waiting = asyncio.ensure_future(gate.turn(hurried))
+    waiting = asyncio.ensure_future(limiter.acquire(hurried))
     await turns()
     for _ in range(8):
         clock.advance(1)
         await turns()
     with pytest.raises(RateLimitedError):
         await waiting
-    await gate.close()
+    await limiter.close()
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_is_seen_although_the_gate_sent_the_call_away():
+async def test_a_cancellation_is_seen_although_the_limiter_sent_the_call_away():
     clock = FakeClock()
-    gate, _ = gate_on(clock, Share(0, 60.0))
-    waiting = asyncio.ensure_future(gate.turn(CALL))
+    limiter, _ = limiter_on(clock, Share(0, 60.0))
+    waiting = asyncio.ensure_future(limiter.acquire(CALL))
     await turns()
-    closing = asyncio.ensure_future(gate.close())
+    closing = asyncio.ensure_future(limiter.close())
     await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
     waiting.cancel()
     await asyncio.gather(closing, waiting, return_exceptions=True)

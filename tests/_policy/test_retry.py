@@ -165,10 +165,16 @@ def test_r1_the_retries_of_one_call_win_over_the_policy(retries, attempts, again
     assert isinstance(step, RetryAfter if again else GiveUp)
 
 
-def test_r7_where_a_gate_knows_the_reset_there_is_no_jitter():
+def test_r7_where_a_limiter_knows_the_reset_there_is_no_jitter():
     limited = answered(429, ratelimit_reset="30", ratelimit_remaining="0")
     step = decide(
-        GET, limited, after(limited), policy=POLICY, random=0.9, left=99.0, paced=True
+        GET,
+        limited,
+        after(limited),
+        policy=POLICY,
+        random=0.9,
+        left=99.0,
+        rate_limited=True,
     )
     assert step == RetryAfter(30.0, POLICY.throttle_cost)
 

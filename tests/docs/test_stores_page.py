@@ -58,8 +58,8 @@ async def test_two_workers_of_two_machines_burn_one_code(redis_server):
 async def test_a_limit_can_be_shared(redis_server):
     async with Sandbox() as box:
         block = PACED.replace(
-            "PersonaClient.from_env(pacing=Shared(url))",
-            "from_the_sandbox(pacing=Shared(url))",
+            "PersonaClient.from_env(rate_limit=Shared(url))",
+            "from_the_sandbox(rate_limit=Shared(url))",
         )
 
         def client(**options):

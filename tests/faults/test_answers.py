@@ -363,6 +363,6 @@ async def test_f26_links_that_stop_one_by_one_and_come_back_in_another_order(sce
         proxies[place].go()
     assert {each.id for each in await done} == {inquiry.id}
     for client, proxy in zip(clients, proxies, strict=True):
-        assert client.context._gate.window.in_flight == 0
+        assert client.context._limiter.tracker.in_flight == 0
         await client.aclose()
         await proxy.down()

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from persona_share import Scope
+from persona_share.model.events import CallEnded
 
 
 USER = contextvars.ContextVar("user", default="nobody")
@@ -80,7 +81,12 @@ async def test_a_code_source_runs_for_whoever_needs_the_code(stage):
 @pytest.mark.asyncio
 async def test_hooks_run_for_whoever_made_the_call(stage):
     seen = []
-    client = stage.client(stage.box.source, hooks=[lambda _: seen.append(USER.get())])
+
+    def hook(event):
+        if isinstance(event, CallEnded):
+            seen.append(USER.get())
+
+    client = stage.client(stage.box.source, hooks=[hook])
     async with client:
 
         async def call(name):

@@ -64,7 +64,7 @@ def test_an_empty_or_impossible_key(key):
         PersonaClient(key)
 
 
-@pytest.mark.parametrize("value", [0, -1, True, "5", None])
+@pytest.mark.parametrize("value", [0, -1, True, "5", float("nan")])
 def test_a_timeout_that_is_no_time(value):
     with pytest.raises(ConfigurationError, match="timeout"):
         PersonaClient("localbox_key", timeout=value)

@@ -39,13 +39,13 @@ async def test_g19_sessions_and_exchanges_of_one_client_are_never_refused(limite
     assert 429 not in _statuses(limited)
 
 
-async def _burst(journey, pacing):
+async def _burst(journey, mode):
     inquiry = journey.box.add_inquiry(organization=journey.box.destination)
     async with PersonaClient(
         journey.box.destination.api_key,
         base_url=journey.box.url,
         insecure_local=True,
-        pacing=pacing,
+        rate_limit=RateLimitPolicy(mode=mode),
         _runtime=journey.source.context.runtime,
     ) as client:
         work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
@@ -61,7 +61,7 @@ async def test_without_pacing_each_call_finds_out_for_itself(limited):
 
 @pytest.mark.asyncio
 async def test_after_429_everybody_waits_for_the_window(limited):
-    results = await _burst(limited, RateLimitPolicy(mode="after_429"))
+    results = await _burst(limited, "after_429")
     assert [each for each in results if isinstance(each, Exception)] == []
     assert _statuses(limited).count(429) == LIMIT
 
@@ -78,7 +78,15 @@ async def test_a_call_that_cannot_wait_so_long_is_told_when_to_come_back(limited
     assert len(limited.box.log.find()) == LIMIT - 1
 
 
-@pytest.mark.parametrize("pacing", ["on", "", 5, None, True])
-def test_what_is_no_mode_is_refused(pacing):
-    with pytest.raises(ConfigurationError):
-        PersonaClient("key", pacing=pacing)
+@pytest.mark.parametrize("mode", ["on", "", 5, None, True, "gate"])
+def test_what_is_no_mode_is_refused(mode):
+    with pytest.raises(ConfigurationError, match="window, after_429, off"):
+        RateLimitPolicy(mode=mode)
+
+
+@pytest.mark.parametrize("value", ["off", 5, True, object()])
+def test_what_is_no_policy_is_refused(value):
+    with pytest.raises(
+        ConfigurationError, match="RateLimitPolicy or a SharedRateLimit"
+    ):
+        PersonaClient("key", rate_limit=value)

@@ -15,7 +15,7 @@ from persona_share.errors import (
     RateLimitedError,
     ServerError,
 )
-from persona_share.model.policy import Pool, RetryPolicy, Timeouts
+from persona_share.model.policy import Pool, RateLimitPolicy, RetryPolicy, Timeouts
 from tests.faults.scene import a_scene, exchanges, scene
 from tests.servers import RawServer, answer, answering
 
@@ -103,7 +103,7 @@ async def test_r3_no_wait_between_attempts_crosses_the_deadline(
     limited = dict.fromkeys(names)
     scene.box.faults.answer("*", 429, headers=limited, times=None)
     started = scene.clock.now()
-    async with scene.a_client(pacing="off") as client:
+    async with scene.a_client(rate_limit=RateLimitPolicy(mode="off")) as client:
         with pytest.raises(RateLimitedError) as caught:
             await client.inquiries.retrieve("inq_1", timeout=seconds)
     assert len(caught.value.attempts) == attempts

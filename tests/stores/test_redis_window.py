@@ -128,8 +128,8 @@ def test_its_repr_shows_no_address():
 
 
 def test_something_else_is_no_pacing():
-    with pytest.raises(ConfigurationError, match=r"stores\.Shared"):
-        PersonaClient("key", pacing="shared")
+    with pytest.raises(ConfigurationError, match=r"SharedRateLimit"):
+        PersonaClient("key", rate_limit="shared")
 
 
 async def first(listing):
@@ -141,7 +141,7 @@ def client(box, redis_server, **options):
         box.destination.api_key,
         base_url=box.url,
         insecure_local=True,
-        pacing=Shared(redis_server.url),
+        rate_limit=Shared(redis_server.url),
         **options,
     )
 

@@ -52,7 +52,7 @@ def script(clock: str = CLOCK) -> str:
 class Shared(Asking):
     """Lets all processes of one environment spend one rate limit window together.
 
-    Pass it to every client as ``pacing=Shared(url)``. What any process learns from the
+    Pass it to every client as ``rate_limit=Shared(url)``. What any process learns from the
     ``RateLimit-*`` headers counts for all; nothing but counts is stored. While Redis is
     away each process paces itself, by what it sees.
 

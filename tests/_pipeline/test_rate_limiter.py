@@ -1,10 +1,11 @@
-"""Paced and Gate: who waits, for how long, in which order, and who never does."""
+"""RateLimiter: which calls wait, how long, in which order, and which never do."""
 
 import asyncio
 
 import pytest
 
-from persona_share._pipeline.rate_limited import Gate, Paced
+from persona_share._pipeline.authenticated import Authenticated
+from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import (
     ClientClosedError,
@@ -13,6 +14,7 @@ from persona_share.errors import (
     Phase,
     RateLimitedError,
 )
+from persona_share.model.events import CallDelayed, RateLimitReached
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 from persona_share.model.secret import MaskedText
 from persona_share.testing import FakeClock
@@ -40,15 +42,16 @@ class Source:
 
 
 class Stage:
-    """A gate on a clock that stands still, before a service that answers on demand."""
+    """A limiter on a clock that stands still, and a service that answers on demand."""
 
-    def __init__(self, mode=RateLimitMode.GATE):
+    def __init__(self, mode=RateLimitMode.WINDOW, **policy):
         self.clock = FakeClock()
-        self.gate = Gate(self.clock, RateLimitPolicy(mode=mode))
+        policy = RateLimitPolicy(mode=mode, **policy)
+        self.events = []
+        self.limiter = RateLimiter(self.clock, policy, emit=self.events.append)
         self.source = Source()
-        self.told = []
-        self.sender = Paced(self, self.gate, self.source, emit=self.told.append)
-        self.exchanger = Paced(self, self.gate, self.source, ahead=True)
+        self.sender = Authenticated(self, self.source, self.limiter)
+        self.exchanger = Authenticated(self, self.source, self.limiter, priority=True)
         self.reached = []
         self._answers = {}
 
@@ -102,9 +105,28 @@ class Stage:
 
 
 @pytest.mark.asyncio
-async def test_while_nothing_is_known_everybody_goes():
+async def test_one_call_goes_first_until_a_limit_is_known():
+    stage = Stage()
+    calls = [stage.begin(str(number)) for number in range(50)]
+    calls.append(stage.begin("exchange", sender=stage.exchanger))
+    await stage.settle()
+    assert stage.reached == ["0"]
+    await stage.answer("0", 30)
+    assert stage.reached[1] == "exchange"
+    assert len(stage.reached) == 1 + 1 + 28  # one of the 30 is held back
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await stage.limiter.close()
+
+
+@pytest.mark.asyncio
+async def test_all_calls_go_when_the_first_answer_names_no_limit():
     stage = Stage()
     calls = [stage.begin(str(number)) for number in range(500)]
+    await stage.settle()
+    await stage.answer("0")
+    await stage.settle()
     await stage.settle()
     assert len(stage.reached) == 500
     for call in calls:
@@ -113,7 +135,21 @@ async def test_while_nothing_is_known_everybody_goes():
 
 
 @pytest.mark.asyncio
-async def test_an_open_gate_makes_no_task_and_does_not_wait():
+async def test_a_first_call_without_an_answer_is_followed_by_another_a_second_later():
+    stage = Stage()
+    calls = [stage.begin(str(number)) for number in range(5)]
+    await stage.settle()
+    await stage.pass_time(0.9)
+    assert stage.reached == ["0"]
+    await stage.pass_time(0.2)
+    assert stage.reached == ["0", "1"]
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_below_the_limit_a_call_makes_no_task_and_does_not_wait():
     stage = Stage()
     await stage.know(200)
     before = asyncio.all_tasks()
@@ -152,7 +188,7 @@ async def test_a_wait_is_told_with_its_length_and_a_call_that_waits_not_is_not()
     await stage.pass_time(31)
     await stage.answer("late", 299)
     await call
-    [told] = stage.told  # the first call is not among them
+    [told] = [each for each in stage.events if isinstance(each, CallDelayed)]
     assert told.seconds == pytest.approx(30, abs=0.5)
 
 
@@ -198,7 +234,7 @@ async def test_who_is_cancelled_while_waiting_leaks_no_place():
     assert stage.reached == ["9"]
     await stage.answer("9", 299)
     await calls[9]
-    assert stage.gate.waiting == stage.gate.window.in_flight == 0
+    assert stage.limiter.waiting == stage.limiter.tracker.in_flight == 0
 
 
 @pytest.mark.asyncio
@@ -214,7 +250,7 @@ async def test_who_is_cancelled_when_just_let_in_gives_the_place_to_the_next():
     assert stage.reached == ["a", "c"]
     await stage.answer("c")
     await asyncio.gather(*calls, return_exceptions=True)
-    assert stage.gate.window.in_flight == 0
+    assert stage.limiter.tracker.in_flight == 0
 
 
 @pytest.mark.asyncio
@@ -226,7 +262,7 @@ async def test_who_is_cancelled_on_the_way_gives_the_place_back():
     calls[0].cancel()
     await stage.answer("b")
     await asyncio.gather(*calls, return_exceptions=True)
-    assert stage.gate.window.in_flight == 0
+    assert stage.limiter.tracker.in_flight == 0
 
 
 # ── Deadlines ───────────────────────────────────────────────────────────────────
@@ -267,7 +303,7 @@ async def test_i3_a_wait_ends_at_the_deadline():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("mode", [RateLimitMode.GATE, RateLimitMode.AFTER_429])
+@pytest.mark.parametrize("mode", [RateLimitMode.WINDOW, RateLimitMode.AFTER_429])
 async def test_g19_after_a_429_nobody_sends_before_the_allowed_instant(mode):
     stage = Stage(mode)
     first = stage.begin("first")
@@ -328,7 +364,7 @@ async def test_no_place_is_held_while_a_token_is_fetched():
     call = stage.begin("a")
     await stage.settle()
     assert stage.source.asked == 1
-    assert stage.gate.window.in_flight == 0
+    assert stage.limiter.tracker.in_flight == 0
     stage.source.brings.set()
     await stage.settle()
     await stage.answer("a")
@@ -345,7 +381,7 @@ async def test_a_token_that_ended_during_the_wait_is_renewed_without_a_place():
     stage.source.brings.clear()
     await stage.pass_time(6)
     assert stage.reached == []
-    assert stage.gate.window.in_flight == 0
+    assert stage.limiter.tracker.in_flight == 0
     stage.source.brings.set()
     await stage.pass_time(1.5)
     assert stage.reached[0] == "a"
@@ -380,7 +416,7 @@ async def test_closing_sends_away_who_waits_and_leaves_no_task():
     await stage.know(1, reset=50)
     calls = [stage.begin(str(number)) for number in range(5)]
     await stage.settle()
-    await stage.gate.close()
+    await stage.limiter.close()
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(each) for each in results] == [ClientClosedError] * 5
     with pytest.raises(ClientClosedError):
@@ -397,3 +433,131 @@ async def test_the_task_that_watches_the_time_ends_with_the_last_who_waits():
     call.cancel()
     await stage.settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# ── Waits are visible and bounded ───────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_the_longest_wait_of_the_policy_holds():
+    stage = Stage(max_wait=2)
+    await stage.know(2, reset=40)
+    first, second = stage.begin("a"), stage.begin("b")
+    await stage.pass_time(1.9)
+    assert not second.done()
+    await stage.pass_time(0.2)
+    with pytest.raises(
+        RateLimitedError, match=r"waited 2\.\d s .* longest wait"
+    ) as caught:
+        await second
+    assert caught.value.phase is Phase.NOT_SENT
+    await stage.answer("a", 0, 40)
+    with pytest.raises(RateLimitedError, match=r"waited 0\.0 s .* in 38 s"):
+        await stage.begin("c")
+    await first
+
+
+@pytest.mark.asyncio
+async def test_waiting_is_logged_and_announced_once_per_window(caplog):
+    caplog.set_level("INFO", logger="persona_share")
+    stage = Stage()
+    for _ in range(2):
+        await stage.know(1, reset=30)
+        calls = [stage.begin(str(number)) for number in range(40)]
+        await stage.pass_time(3)
+        assert stage.limiter.status().waiting == 40
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        stage.clock.advance(60)
+    reached = [each for each in stage.events if isinstance(each, RateLimitReached)]
+    assert [(each.waiting, round(each.opens_in), each.limit) for each in reached] == [
+        (1, 30, 300),
+        (1, 30, 300),
+    ]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert "the window opens in 30 s" in lines[0]
+
+
+# ── Tokens in every state of their life ─────────────────────────────────────────
+
+
+class RefreshDue(Source):
+    """Holds a token that is usable and due for a refresh: ``get`` returns it at once."""
+
+    def cached(self):
+        return None if self.has else self
+
+    async def get(self, deadline):
+        self.asked += 1
+        return self
+
+
+@pytest.mark.asyncio
+async def test_a_token_that_is_due_for_a_refresh_does_not_stop_the_event_loop():
+    stage = Stage()
+    stage.source = RefreshDue()
+    stage.sender = Authenticated(stage, stage.source, stage.limiter)
+    await stage.know(1, reset=5)
+    calls = [stage.begin(str(number)) for number in range(20)]
+    await stage.pass_time(6)
+    assert stage.reached == ["0"]
+    await stage.answer("0", 299)
+    assert len(stage.reached) == 20
+    assert stage.source.asked <= 2 + 2 * len(calls)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_no_slot_is_held_while_a_refused_token_is_replaced():
+    stage = Stage()
+    replaced = asyncio.Event()
+
+    async def on_unauthorized(authorization, refusals, deadline):
+        await replaced.wait()
+        return stage.source
+
+    stage.source.on_unauthorized = on_unauthorized
+    await stage.know(50)
+    call = stage.begin("a")
+    await stage.settle()
+    assert stage.limiter.tracker.in_flight == 1
+    await stage.answer("a", 49, status=401)
+    assert stage.limiter.tracker.in_flight == 0
+    replaced.set()
+    await stage.settle()
+    assert stage.limiter.tracker.in_flight == 1
+    await stage.answer("a", 48)
+    assert (await call).ok
+
+
+# ── Calls that come at the worst moment ─────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_call_that_comes_while_another_wakes_up_does_not_hang(turns):
+    stage = Stage()
+    await stage.know(0, reset=10)
+    first = stage.begin("a", seconds=50)
+    await stage.settle()
+    stage.clock.advance(11)
+    for _ in range(turns):
+        await asyncio.sleep(0)  # noqa: TID251 - a turn, not a time
+    second = stage.begin("b", seconds=50)
+    await stage.settle()
+    await stage.answer("a", 0, reset=20, status=429)
+    await stage.pass_time(60)
+    if "b" in stage.reached:
+        await stage.answer("b")
+    assert second.done()
+    third = stage.begin("c", seconds=50)
+    await stage.pass_time(60)
+    if "c" in stage.reached:
+        await stage.answer("c")
+    assert third.done()
+    await asyncio.gather(first, second, third, return_exceptions=True)
+    assert stage.limiter.waiting == 0
