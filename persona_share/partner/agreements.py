@@ -1,7 +1,8 @@
 """Agreements: what one organization shares with which partner, and until when."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Final
@@ -125,13 +126,13 @@ class Agreement:
 class Agreements:
     """The agreements of one organization: given in code, or read from a TOML file.
 
-    A file is read again when it changes, so that an agreement ends without a restart.
+    A file, and each file of keys that it names, is read again when it changes, so that an agreement ends without a restart.
     While it cannot be read there are no agreements.
     """
 
     def __init__(self, source: "Iterable[Agreement] | str | Path") -> None:
         self._path: Path | None = None
-        self._version: object = None
+        self._files: Mapping[Path, object] = {}
         self._found: Mapping[str, Agreement] = {}
         if isinstance(source, str | Path):
             self._path = Path(source).expanduser()
@@ -152,19 +153,17 @@ class Agreements:
         return len(self._found)
 
     def _reload(self) -> None:
-        if self._path is None:
+        if self._path is None or (self._files and self._files == _seen(self._files)):
             return
-        try:
-            found = self._path.stat()
-        except OSError as error:
-            self._version, self._found = None, {}
-            message = f"the agreements in {self._path} cannot be read: {error.strerror}"
-            raise ConfigurationError(message) from None
-        version = found.st_mtime_ns, found.st_size, found.st_ino
-        if version != self._version:
-            self._version, self._found = None, {}
-            self._found = _by_partner(load_agreements(self._path))
-            self._version = version
+        # Until they were read there are none: a broken file ends every agreement.
+        self._files, self._found = {}, {}
+        tables = _tables(self._path)
+        keys = [
+            self._path.parent / each["keys_file"] for each in tables if _names(each)
+        ]
+        files = _seen([self._path, *keys])
+        self._found = _by_partner(_agreements(tables, self._path))
+        self._files = files
 
 
 def load_agreements(path: str | Path) -> list[Agreement]:
@@ -176,6 +175,10 @@ def load_agreements(path: str | Path) -> list[Agreement]:
         ConfigurationError: the file cannot be read; the text says which table is wrong.
     """
     path = Path(path).expanduser()
+    return _agreements(_tables(path), path)
+
+
+def _tables(path: Path) -> Sequence[dict[str, Any]]:
     try:
         with path.open("rb") as file:
             whole = tomllib.loads(file.read(_MAX_FILE).decode())
@@ -186,17 +189,36 @@ def load_agreements(path: str | Path) -> list[Agreement]:
         message = f"{path} is not TOML: {error}"
         raise ConfigurationError(message) from None
     tables = whole.get("agreement", [])
-    if set(whole) - {"agreement"} or not isinstance(tables, list):
+    if (
+        set(whole) - {"agreement"}
+        or not isinstance(tables, list)
+        or not all(isinstance(each, dict) for each in tables)
+    ):
         message = f"{path} may hold [[agreement]] tables and nothing else"
         raise ConfigurationError(message)
+    return tables
+
+
+def _agreements(tables: Sequence[dict[str, Any]], path: Path) -> list[Agreement]:
     return [_from_table(table, path, n) for n, table in enumerate(tables, start=1)]
 
 
-def _from_table(table: object, path: Path, number: int) -> Agreement:
+def _names(table: dict[str, Any]) -> bool:
+    return isinstance(table.get("keys_file"), str)
+
+
+def _seen(files: Iterable[Path]) -> Mapping[Path, object]:
+    """Return what tells whether files have changed since."""
+    found: dict[Path, object] = {}
+    for path in files:
+        with suppress(OSError):
+            seen = path.stat()
+            found[path] = seen.st_mtime_ns, seen.st_size, seen.st_ino
+    return found
+
+
+def _from_table(table: dict[str, Any], path: Path, number: int) -> Agreement:
     where = f"{path}, agreement {number}"
-    if not isinstance(table, dict):
-        message = f"{where}: not a table"
-        raise ConfigurationError(message)
     if unknown := sorted(set(table) - _KEYS):
         message = f"{where}: unknown key {unknown[0]!r}"
         raise ConfigurationError(message, advice=f"Known: {', '.join(sorted(_KEYS))}.")

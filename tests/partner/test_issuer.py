@@ -307,6 +307,11 @@ async def test_an_agreement_of_a_file_ends_without_a_restart(stage):
     async with stage.issuing(agreements=path) as issuer:
         scope = await stage.shared()
         await issuer.issue(stage.partner, scope)
+        (stage.folder / "partner.json").write_text("{}", "utf-8")
+        with pytest.raises(ConfigurationError):
+            await issuer.issue(stage.partner, scope)
+        (stage.folder / "partner.json").write_text(jwk, "utf-8")
+        await issuer.issue(stage.partner, scope)
         path.write_text("not TOML", "utf-8")
         with pytest.raises(ConfigurationError):
             await issuer.issue(stage.partner, scope)
@@ -314,7 +319,8 @@ async def test_an_agreement_of_a_file_ends_without_a_restart(stage):
         with pytest.raises(CodeRefusedError):
             await issuer.issue(stage.partner, scope)
     reasons = [each["reason"] for each in stage.audit()]
-    assert reasons == ["agreed", "agreements_unreadable", "no_agreement"]
+    unreadable = "agreements_unreadable"
+    assert reasons == ["agreed", unreadable, "agreed", unreadable, "no_agreement"]
 
 
 async def test_no_secret_stands_in_a_repr(stage):

@@ -1,0 +1,131 @@
+"""The page on partners does what it says, and takes few lines of each side."""
+
+import json
+import re
+from datetime import date
+
+import httpx
+import pytest
+from aiohttp.test_utils import TestServer
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.errors import CodeRefusedError
+from persona_share.partner import SigningKey, load_agreements
+from persona_share.partner.aiohttp import free_port
+from persona_share.partner.issuer import Reason
+from tests.docs.blocks import HOUSE, blocks_of
+
+
+PAGE = "docs/howto/partner.md"
+TEXT = (HOUSE / PAGE).read_text("utf-8")
+
+
+def page_names(**replaced):
+    """Return what the page defines, with some of its addresses replaced."""
+    code = "\n".join(blocks_of(PAGE))
+    replaced |= {"from_env()": "from_env(insecure_local=True)"}
+    replaced |= {"persona_share.stores": "persona_share._stores_next"}
+    for old, new in replaced.items():
+        code = code.replace(old, new)
+    names = {}
+    exec(compile(code, PAGE, "exec"), names)  # noqa: S102 - our own page
+    return names
+
+
+def files_of_the_source(folder, partner):
+    """Write the agreements of the page, and the destination's key."""
+    [table] = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    key = SigningKey.generate()
+    path = folder / "partner.key"
+    path.touch(0o600)
+    path.write_text(key.private_jwk().reveal(), "utf-8")
+    (folder / "partner.json").write_text(json.dumps(key.public_jwk), "utf-8")
+    table = table.replace("org_Destination", partner)
+    (folder / "agreements.toml").write_text(table, "utf-8")
+    return key
+
+
+@pytest.mark.asyncio
+async def test_a_destination_of_the_page_reads_what_the_source_shares(reader, tmp_path):
+    box, port = reader.box, free_port()
+    url = f"http://127.0.0.1:{port}/codes"
+    inquiry, other = box.add_inquiry(status="approved"), box.add_inquiry()
+    reader.monkeypatch.chdir(tmp_path)
+    files_of_the_source(tmp_path, box.destination.id)
+    reader.monkeypatch.setenv("PARTNER_URL", url)
+    reader.monkeypatch.setenv("PERSONA_ORGANIZATION", box.destination.id)
+    reader.is_the("source")
+    names = page_names(**{"https://share.example/codes": url})
+    await names["agreed"](box.destination.id, inquiry.id, "form-1")
+    async with TestServer(names["issuer"].aiohttp(), port=port):
+        reader.is_the("destination")
+        assert await names["status"](inquiry.id) == "approved"
+        with pytest.raises(CodeRefusedError):
+            await names["status"](other.id)
+    assert len((tmp_path / "audit.jsonl").read_text("utf-8").splitlines()) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_pushed_code_of_the_page_becomes_a_token(reader, tmp_path):
+    box, port = reader.box, free_port()
+    url = f"http://127.0.0.1:{port}/inbox"
+    reader.monkeypatch.chdir(tmp_path)
+    files_of_the_source(tmp_path, box.destination.id)
+    reader.is_the("source")
+    names = page_names(**{"https://destination.example/inbox": url})
+    inquiry, key = box.add_inquiry(), SigningKey.generate()
+    await names["agreed"](box.destination.id, inquiry.id, "form-1")
+    table = (tmp_path / "agreements.toml").read_text("utf-8")
+    (tmp_path / "agreements.toml").write_text(f'{table}\ninbox = "{url}"\n', "utf-8")
+    options = {"base_url": box.url, "insecure_local": True}
+    issuer = names["CodeIssuer"](
+        PersonaClient(box.source.api_key, **options),
+        agreements="agreements.toml",
+        consents=names["Consents"](names["store"]),
+        audit=names["AuditLog"]("audit.jsonl"),
+        store=names["store"],
+        organization=box.source.id,
+        key=key,
+    )
+    async with (
+        PersonaClient(box.destination.api_key, **options) as client,
+        ScopedTokenManager(client) as manager,
+    ):
+        inbox = names["inbox"](manager, box.source.id, key.public_jwk)
+        async with TestServer(inbox.aiohttp(), port=port), issuer:
+            await names["push"](issuer, box.destination.id, inquiry.id)
+            assert await manager.token(Scope.read(inquiry.id))
+
+
+@pytest.mark.asyncio
+async def test_the_application_of_the_page_is_asgi(reader, tmp_path):
+    reader.monkeypatch.chdir(tmp_path)
+    files_of_the_source(tmp_path, reader.box.destination.id)
+    reader.is_the("source")
+    app = page_names()["app"]
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="https://share.example"
+    ) as web:
+        assert (await web.get("/codes")).status_code == 405
+
+
+def test_the_agreement_of_the_page_can_be_read(tmp_path):
+    files_of_the_source(tmp_path, "org_Destination")
+    [agreement] = load_agreements(tmp_path / "agreements.toml")
+    assert agreement.valid_from.date() == date(2026, 1, 1)
+
+
+def test_each_side_takes_fifteen_lines_at_most():
+    for mark in ("CodeIssuer(\n", "PartnerCodeSource("):
+        [block] = [each for each in blocks_of(PAGE) if mark in each]
+        assert len([line for line in block.splitlines() if line.strip()]) <= 15
+
+
+def test_the_page_has_every_reason_of_the_audit_log():
+    for reason in Reason:
+        assert f"`{reason}`" in TEXT
+    words = "algorithm|assertion|audience|client|jti|lifetime|signature|subject"
+    for module in ("keys", "endpoint"):
+        source = (HOUSE / f"persona_share/partner/{module}.py").read_text("utf-8")
+        for reason in set(re.findall(rf'"((?:{words})_[a-z_]+)"', source)):
+            assert reason.startswith("client_assertion") or f"`{reason}`" in TEXT
