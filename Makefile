@@ -4,13 +4,13 @@
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 ARGS   ?=
 SOAKS  := properties simulation fuzz kills batch webhooks
-EXTRAS := redis,crypto,m2m,cli,otel,httpx
+EXTRAS := cli,crypto,httpx,m2m,otel,postgres,redis
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract clean soak soak-short
+.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract pythons lowest lock clean soak soak-short
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-10s", $$2; $$1=$$2=""; print}'
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
@@ -29,6 +29,7 @@ check: lint types contracts docs  ## everything a machine can say without runnin
 lint: .venv/.dev
 	$(BIN)/ruff check && $(BIN)/ruff format --check
 	$(BIN)/interrogate --quiet persona_share && $(BIN)/codespell
+	$(BIN)/zizmor --offline --quiet .github
 
 types: .venv/.dev
 	$(BIN)/mypy
@@ -54,8 +55,20 @@ contract: .venv/.dev  ## all that the official description says (prism needs npx
 	$(BIN)/python -m pytest -q tests/contract
 	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.fuzzing && $(BIN)/python -m tests.contract.prism
 
+pythons: .venv/.dev  ## what differs between Pythons, on each other one of this machine
+	@$(BIN)/python noxfile.py
+	@$(BIN)/nox -t others
+
+lowest: .venv/.dev  ## the tests with the lowest dependencies that pyproject.toml allows
+	@$(BIN)/nox -s lowest-$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+lock: .venv/.dev  ## write constraints.txt anew, with the newest versions
+	@sed -n 1p constraints.txt >.constraints
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --all-extras \
+	  --group dev --no-annotate --no-header --upgrade >>.constraints && mv .constraints constraints.txt
+
 clean:  ## remove what was made here, .venv too
-	rm -rf .venv build dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .nox build dist docs/_build .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find persona_share tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.demo: pyproject.toml | .venv/.made
@@ -63,10 +76,10 @@ clean:  ## remove what was made here, .venv too
 	@$(PIP) install --editable '.[cli]'
 	@touch $@
 
-.venv/.dev: pyproject.toml | .venv/.made
+.venv/.dev: pyproject.toml constraints.txt | .venv/.made
 	@echo "installing persona_share and the tools of its developers into .venv …"
 	@$(PIP) install 'pip>=25.1'  # the first that knows dependency groups
-	@$(PIP) install --editable '.[$(EXTRAS)]' --group dev
+	@$(PIP) install -c constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	@touch $@ .venv/.demo
 
 .venv/.made:

@@ -10,6 +10,7 @@ those out; ``--slow`` runs these alone, and a run of named paths runs everything
 
 import importlib.util
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -55,6 +56,10 @@ NEEDS = {
     "description": (
         describes_persona,
         "Persona's OpenAPI file; PERSONA_OPENAPI_SPEC names it",
+    ),
+    "chromium": (
+        lambda: shutil.which("chromium") is not None,
+        "Debian: apt-get install chromium",
     ),
     "root": (lambda: hasattr(os, "geteuid") and os.geteuid() == 0, "run as root"),
     "linux": (lambda: Path("/proc/self/fd").is_dir(), "reads /proc"),
