@@ -1,35 +1,49 @@
-"""Webhooks: events that the service delivers, believed only when they are signed.
+"""Webhooks: events that the service delivers, trusted only if they are signed.
 
-A delivery is checked before anything in it is read. It may come twice and out of order:
-`Verifier.receive` tells a repetition, if it was given a guard.
+A delivery is verified before anything in it is read. It may come twice and out of order:
+`Verifier.handling` recognizes a repetition if it has a `ReplayGuard`.
 """
 
+import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, Literal
 
 import attrs
 
+from persona_share._policy import replay
 from persona_share._policy.election import Carried
 from persona_share._protocol import codec, signature as wire
 from persona_share._protocol.objects import CODEC
-from persona_share._protocol.signature import Refusal
+from persona_share._protocol.signature import LARGEST_BODY, Refusal
+from persona_share._stores_next.changing import Change, ContentionError, change
+from persona_share._stores_next.guarded import guarded, require_store
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.errors import (
     ConfigurationError,
+    DeliveryInProgressError,
     InvalidArgumentError,
     SignatureError,
+    StoreError,
 )
 from persona_share.model.event import Event, EventName
 from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import Clock, ReplayGuard, Runtime, TokenStore
+from persona_share.ports import (
+    Clock,
+    ReplayGuard as AnyReplayGuard,
+    Runtime,
+    TokenStore,
+)
+from persona_share.ports.store import Store, Versioned
 
 
 __all__ = [
+    "LARGEST_BODY",
     "Delivery",
     "Event",
     "EventName",
@@ -47,6 +61,11 @@ TOLERANCE: Final = 300.0
 REMEMBERED_FOR: Final = timedelta(days=3)
 
 _MOST_SECRETS: Final = 8
+#: How long a claim lasts unless it is extended, in seconds.
+LEASE: Final = 30.0
+#: When a repetition may come again if nobody knows better, in seconds.
+_COME_AGAIN: Final = 1.0
+_LOG: Final = logging.getLogger("persona_share")
 
 
 @attrs.frozen
@@ -61,7 +80,8 @@ class Signature:
 class Delivery:
     """An event as it was delivered.
 
-    ``is_new`` is False for one whose id came before, and None without a guard.
+    ``is_new`` is False for an event that was handled before, and None if nobody knows:
+    without a guard, or with one whose store is down and that goes on regardless.
     """
 
     event: Event
@@ -84,7 +104,7 @@ class Verifier:
         secrets: str | Secret | Iterable[str | Secret],
         tolerance: float = TOLERANCE,
         *,
-        guard: ReplayGuard | None = None,
+        guard: "ReplayGuard | AnyReplayGuard | None" = None,
         clock: Clock | None = None,
     ) -> None:
         given = [secrets] if isinstance(secrets, str | Secret) else list(secrets)
@@ -92,6 +112,12 @@ class Verifier:
         if not self._secrets or not all(self._secrets):
             message = "a webhook needs at least one secret, and none that is empty"
             raise ConfigurationError(message)
+        if not all(_is_clean(secret.reveal()) for secret in self._secrets):
+            message = (
+                "the secret of a webhook begins or ends with a space or line break"
+            )
+            advice = "Strip it: was it read from a file?"
+            raise ConfigurationError(message, advice=advice)
         if len(self._secrets) > _MOST_SECRETS:
             message = f"{len(self._secrets)} secrets; {_MOST_SECRETS} are the most"
             raise ConfigurationError(message)
@@ -132,6 +158,38 @@ class Verifier:
             raise _refused(found)
         return Signature(found.secret, datetime.fromtimestamp(found.signed_at, UTC))
 
+    @asynccontextmanager
+    async def handling(
+        self,
+        body: bytes,
+        signature: str | None,
+        guard: "ReplayGuard | None" = None,
+    ) -> AsyncIterator[Delivery]:
+        """Verify a delivery, and have its event to ourselves while it is handled.
+
+        With a guard the event is claimed first. The claim is confirmed if the block
+        ends, and given back if the block raises or is cancelled. An event that was
+        handled before has ``is_new=False``; do nothing then. ``guard`` replaces that of
+        the verifier.
+
+        Raises:
+            SignatureError: answer 400.
+            DeliveryInProgressError: another request handles the event now; answer 503.
+            StoreUnavailableError: nobody knows whether the event is new; answer 503.
+        """
+        try:
+            held = self.check(body, signature)
+            event = _event(body)
+        except SignatureError as error:
+            _LOG.warning("a webhook was refused: %s", error.reason)
+            raise
+        guard = guard or (self._guard if isinstance(self._guard, ReplayGuard) else None)
+        if guard is None:
+            yield Delivery(event, held)
+            return
+        async with guard.claiming(event.id) as is_new:
+            yield Delivery(event, held, is_new)
+
     async def receive(self, body: bytes, signature: str | None) -> Delivery:
         """Answer a delivery that is signed, and whether its event is a new one.
 
@@ -140,7 +198,7 @@ class Verifier:
         """
         held = self.check(body, signature)
         event = _event(body)
-        if self._guard is None:
+        if self._guard is None or isinstance(self._guard, ReplayGuard):
             return Delivery(event, held)
         lifetime = max(REMEMBERED_FOR.total_seconds(), 2 * self._tolerance)
         return Delivery(event, held, await self._guard.is_new(event.id, lifetime))
@@ -150,11 +208,155 @@ class Verifier:
 
         Answer its delivery with a 5xx then, so that it does come again.
         """
-        if self._guard is not None:
+        if not (self._guard is None or isinstance(self._guard, ReplayGuard)):
             await self._guard.forget(event.id)
 
     def __repr__(self) -> str:
         return f"<Verifier with {len(self._secrets)} secrets>"
+
+
+class ReplayGuard:
+    """Knows which events are being handled, and which were, in any store.
+
+    `MemoryStore` will do for one process, `SQLiteStore` for one machine, `RedisStore` and
+    `PostgresStore` for several. The store holds hashes of ids and nothing secret; closing
+    it is its owner's business. A claim lasts ``lease`` seconds and is extended while the
+    event is handled, so if the process dies, a repetition after that is handled. Events
+    are remembered for ``remember``. If the store is down, ``on_store_failure="refuse"``
+    raises, and ``"handle"`` handles the event at the risk of handling it twice.
+
+    Raises:
+        ConfigurationError: this is not a store, or a lease of no length.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        lease: float = LEASE,
+        remember: timedelta = REMEMBERED_FOR,
+        on_store_failure: Literal["refuse", "handle"] = "refuse",
+        runtime: Runtime | None = None,
+    ) -> None:
+        if isinstance(lease, bool) or not 0 < lease <= replay.LONGEST_LEASE:
+            message = f"lease must be above 0 and up to {replay.LONGEST_LEASE:.0f} s"
+            raise ConfigurationError(message)
+        if on_store_failure not in {"refuse", "handle"}:
+            message = "on_store_failure must be 'refuse' or 'handle'"
+            raise ConfigurationError(message)
+        self._runtime = runtime or default_runtime()
+        self._store = guarded(require_store(store, secrets=False), self._runtime)
+        self._lease = lease
+        self._remember = max(remember.total_seconds(), 2 * lease)
+        self._refuses = on_store_failure == "refuse"
+        self._opened = False
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def claiming(self, event_id: str) -> AsyncIterator[bool | None]:
+        """Claim an event while the block runs; confirm it, or give it back.
+
+        Yield True if it is new, False if it was handled before, and None if the store
+        is down and this guard goes on regardless.
+
+        Raises:
+            DeliveryInProgressError: another claim is valid; ``retry_after`` says how long.
+            StoreUnavailableError: the store is down, and this guard refuses then.
+        """
+        key = f"event/{hashlib.sha256(event_id.encode()).hexdigest()}"
+        owner = self._runtime.new_bytes(12).hex()
+        try:
+            is_new = await self._claim(key, owner)
+        except StoreError as error:
+            if self._refuses:
+                raise
+            _LOG.warning("an event is handled although it may be known: %s", error)
+            yield None
+            return
+        except asyncio.CancelledError:
+            await self._end(self._release(key, owner))
+            raise
+        if not is_new:
+            yield False
+            return
+        extending = asyncio.ensure_future(self._extend(key, owner))
+        try:
+            yield True
+        except BaseException:
+            extending.cancel()
+            await self._end(self._release(key, owner))
+            raise
+        extending.cancel()
+        await self._end(self._confirm(key))
+
+    async def _claim(self, key: str, owner: str) -> bool:
+        if not self._opened:
+            await self._store.open()
+            self._opened = True
+
+        def decide(found: Versioned) -> tuple[Change | None, Any]:
+            wanted = replay.claim(
+                replay.from_bytes(found.value), owner, now=found.now, lease=self._lease
+            )
+            if isinstance(wanted, replay.Claim):
+                return Change(replay.to_bytes(wanted), self._lease), wanted
+            return None, wanted
+
+        try:
+            answer = await change(self._store, key, decide, self._runtime)
+        except ContentionError:
+            answer = replay.InProgress(_COME_AGAIN)
+        if isinstance(answer, replay.InProgress):
+            message = "this event is being handled by another request"
+            raise DeliveryInProgressError(message, retry_after=answer.seconds)
+        return isinstance(answer, replay.Claim)
+
+    async def _extend(self, key: str, owner: str) -> None:
+        while True:
+            await self._runtime.clock.sleep(self._lease / 3)
+            with suppress(StoreError, ContentionError):
+                await change(self._store, key, self._extended(owner), self._runtime)
+
+    def _extended(
+        self, owner: str
+    ) -> Callable[[Versioned], tuple[Change | None, None]]:
+        def decide(found: Versioned) -> tuple[Change | None, None]:
+            if not replay.is_ours(replay.from_bytes(found.value), owner):
+                return None, None
+            record = replay.Claim(owner, found.now + self._lease)
+            return Change(replay.to_bytes(record), self._lease), None
+
+        return decide
+
+    async def _confirm(self, key: str) -> None:
+        def decide(_: Versioned) -> tuple[Change | None, None]:
+            return Change(replay.to_bytes(replay.Handled()), self._remember), None
+
+        await change(self._store, key, decide, self._runtime)
+
+    async def _release(self, key: str, owner: str) -> None:
+        def decide(found: Versioned) -> tuple[Change | None, None]:
+            ours = replay.is_ours(replay.from_bytes(found.value), owner)
+            return (Change(None) if ours else None), None
+
+        await change(self._store, key, decide, self._runtime)
+
+    async def _end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Finish a claim, even if the request that had it is cancelled meanwhile."""
+
+        async def finish() -> None:
+            try:
+                await work
+            except (StoreError, ContentionError) as error:
+                _LOG.warning("the claim of an event could not be ended: %s", error)
+
+        task = asyncio.ensure_future(finish())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        await asyncio.shield(task)
+
+    def __repr__(self) -> str:
+        return f"<ReplayGuard on {self._store!r}>"
 
 
 class MemoryReplayGuard:
@@ -220,6 +422,10 @@ class StoreReplayGuard:
 
 def _key(event_id: str) -> str:
     return f"event-{hashlib.sha256(event_id.encode()).hexdigest()}"
+
+
+def _is_clean(secret: str) -> bool:
+    return secret == secret.strip() and not set(secret) & set("\r\n\0")
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:

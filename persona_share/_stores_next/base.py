@@ -54,14 +54,13 @@ class BaseStore(abc.ABC):
         self._queues: _Queues = WeakKeyDictionary()
 
     async def open(self) -> None:
-        """Connect, and check that the store is usable; each `open` needs an `aclose`.
+        """Connect, and check that the store is usable.
 
         Raises:
             StoreRefusedError: the store is unsafe, or refuses these credentials.
             StoreUnavailableError: the store does not answer now.
         """
         await self._call(self._open, may_refuse=True)
-        self._queue().opened += 1
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now.
@@ -102,24 +101,19 @@ class BaseStore(abc.ABC):
                 yield key
 
     async def aclose(self) -> None:
-        """Close every connection of this event loop when nobody else has it open.
+        """Close the connections of this event loop, within a few seconds.
 
-        It takes a few seconds at most.
+        Operations under way end first. A store that is used again connects again, so
+        several managers may share a store and each close it.
         """
-        self._queue().opened -= 1
-        if self._queue().opened > 0:
-            return
-        with suppress(StoreError):  # what cannot be closed is abandoned
-            await self._call(self._aclose)
         queue = self._queues.pop(asyncio.get_running_loop(), None)
         if queue is not None and queue.running:
+            await _wait(queue.running, self._runtime.clock.sleep(TIMEOUT))
             for task in queue.running:
                 task.cancel()
-            limit = asyncio.ensure_future(self._runtime.clock.sleep(TIMEOUT))
-            ended = asyncio.ensure_future(asyncio.wait(queue.running))
-            await asyncio.wait({limit, ended}, return_when=asyncio.FIRST_COMPLETED)
-            limit.cancel()
-            ended.cancel()
+            await _wait(queue.running, self._runtime.clock.sleep(TIMEOUT / 2))
+        with suppress(StoreError):  # what cannot be closed is abandoned
+            await self._call(self._aclose)
 
     @abc.abstractmethod
     async def _open(self) -> None: ...
@@ -206,11 +200,21 @@ class _Queue:
 
     def __init__(self, concurrency: int) -> None:
         self.turns = asyncio.Semaphore(concurrency)
-        self.joined = self.failed = self.opened = 0
+        self.joined = self.failed = 0
         self.running: set[asyncio.Future[Any]] = set()
 
 
 _Queues = WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue]
+
+
+async def _wait(tasks: set[asyncio.Future[Any]], limit: Awaitable[None]) -> None:
+    """Wait until all tasks have ended, or the limit has."""
+    ended = asyncio.ensure_future(asyncio.wait(set(tasks))) if tasks else None
+    timer = asyncio.ensure_future(limit)
+    if ended is not None:
+        await asyncio.wait({ended, timer}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+    timer.cancel()
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:

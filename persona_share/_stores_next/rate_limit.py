@@ -7,17 +7,13 @@ from weakref import WeakKeyDictionary
 from persona_share._policy import shared_limit
 from persona_share._policy.shared_limit import Share
 from persona_share._protocol.limits import Seen
+from persona_share._stores_next.changing import Change, ContentionError, change
 from persona_share._stores_next.guarded import guarded, require_store
 from persona_share._transport.runtime import default_runtime
 from persona_share.ports import Runtime
-from persona_share.ports.store import Store
+from persona_share.ports.store import Store, Versioned
 
 
-#: How often a lost race is repeated before the caller is asked to come again.
-_TRIES: Final = 8
-#: The mean pause after a lost race, in seconds; it doubles up to 16 times that.
-_PAUSE: Final = 0.005
-_LONGEST_DOUBLING: Final = 16
 #: When a caller may come again after too many lost races, in seconds.
 _COME_AGAIN: Final = 0.1
 
@@ -39,7 +35,7 @@ class SharedRateLimit:
         self._locks: _Locks = WeakKeyDictionary()
 
     async def open(self, _runtime: Runtime | None = None) -> None:
-        """Open the store; each `open` needs a `close`.
+        """Open the store.
 
         Raises:
             StoreRefusedError: the store is unsafe, or refuses these credentials.
@@ -48,7 +44,7 @@ class SharedRateLimit:
         await self._store.open()
 
     async def close(self) -> None:
-        """Close the store when nobody else uses it."""
+        """Close the connections of the store; whoever else uses it connects again."""
         await self._store.aclose()
 
     async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
@@ -61,27 +57,26 @@ class SharedRateLimit:
         """
         key = f"limit/{name}"
         reservation = self._runtime.new_bytes(8).hex()
+
+        def decide(found: Versioned) -> tuple[Change | None, Share]:
+            limit = shared_limit.from_bytes(found.value)
+            changed, share = shared_limit.take(
+                limit,
+                now=found.now,
+                wanted=wanted,
+                seen=seen,
+                reservation=reservation,
+            )
+            if changed == limit:
+                return None, share
+            ttl = shared_limit.ttl(changed, found.now)
+            return Change(shared_limit.to_bytes(changed), ttl), share
+
         async with self._lock(key):
-            for tries in range(_TRIES):
-                found = await self._store.read(key)
-                limit = shared_limit.from_bytes(found.value)
-                changed, share = shared_limit.take(
-                    limit,
-                    now=found.now,
-                    wanted=wanted,
-                    seen=seen,
-                    reservation=reservation,
-                )
-                if changed == limit or await self._store.write(
-                    key,
-                    shared_limit.to_bytes(changed),
-                    if_etag=found.etag,
-                    ttl=shared_limit.ttl(changed, found.now),
-                ):
-                    return share
-                pause = _PAUSE * min(2**tries, _LONGEST_DOUBLING)
-                await self._runtime.clock.sleep(pause * 2 * self._runtime.random())
-        return Share(0, _COME_AGAIN)
+            try:
+                return await change(self._store, key, decide, self._runtime)
+            except ContentionError:
+                return Share(0, _COME_AGAIN)
 
     def _lock(self, key: str) -> asyncio.Lock:
         """Return the lock that lets one task of this process write at a time."""

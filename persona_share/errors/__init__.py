@@ -52,6 +52,7 @@ credential or personal data. All errors can be pickled. The tree::
     │   ├── RedemptionPendingError      not decided in time (a TimeoutError, too)
     │   └── ShareTokenExpiredError      the share token expired
     ├── SignatureError                  a delivery of a webhook was refused
+    ├── DeliveryInProgressError         another request handles the event
     ├── OutageError                     a batch stopped: nothing worked for too long
     └── TokenError                      there is no usable token for a scope
         ├── AuthorizationCodeRequiredError  there is no code
@@ -99,6 +100,7 @@ from persona_share.errors.batch import (
     OutageError,
 )
 from persona_share.errors.sharing import (
+    DeliveryInProgressError,
     RedemptionFailedError,
     RedemptionPendingError,
     ShareTokenExpiredError,
@@ -177,6 +179,7 @@ __all__ = [
     "ConnectError",
     "ConnectionLostError",
     "DeadlineExceededError",
+    "DeliveryInProgressError",
     "ExchangeAuthenticationError",
     "ExchangeForbiddenError",
     "ExchangeProtocolError",

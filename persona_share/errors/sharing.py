@@ -59,3 +59,11 @@ class SignatureError(PersonaError):
     def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
         super().__init__(what, **facts)
         self.reason = reason
+
+
+class DeliveryInProgressError(PersonaError):
+    """A webhook's event is being handled by another request or process."""
+
+    retryable = True
+    _default_phase = Phase.ANSWERED
+    advice = "Answer 503 with Retry-After; the service delivers the event again."

@@ -10,19 +10,22 @@
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
+import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from persona_share.errors import PersonaError, SignatureError
+from persona_share.errors import PersonaError
 from persona_share.integrations.application import Holder, Opening, filled
 from persona_share.integrations.health import Health, health_of
-from persona_share.integrations.refusal import noted
+from persona_share.integrations.refusal import REFUSED_DELIVERIES, noted
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
-from persona_share.webhooks import Delivery, Verifier
+from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
 
 
 #: Where an application, and every application below it, has its manager.
@@ -62,17 +65,36 @@ def health_for(request: web.Request) -> Health:
     return health_of(manager_of(request))
 
 
-async def verified(request: web.Request, verifier: Verifier) -> Delivery:
-    """Answer a webhook's delivery once it was verified.
+@asynccontextmanager
+async def verified(
+    request: web.Request, verifier: Verifier, *, largest: int = LARGEST_BODY
+) -> AsyncIterator[Delivery]:
+    """Verify a webhook's delivery and have its event while the block runs.
 
-    A request that is not signed as it must be ends here with 400; the largest body is
-    the application's own ``client_max_size``.
+    A request that is not signed as it must be is answered 400, one over ``largest``
+    bytes 413, and an event that is being handled 503; ``client_max_size`` does not
+    apply. See `Verifier.handling`.
     """
-    body = await request.read()
-    try:
-        return await verifier.receive(body, request.headers.get("Persona-Signature"))
-    except SignatureError:
-        raise web.HTTPBadRequest(text="bad signature") from None
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > largest:
+            raise web.HTTPRequestEntityTooLarge(largest, len(body))
+    signature = request.headers.get("Persona-Signature")
+    async with AsyncExitStack() as stack:
+        try:
+            handling = verifier.handling(bytes(body), signature)
+            delivery = await stack.enter_async_context(handling)
+        except REFUSED_DELIVERIES as error:
+            refusal = noted(error, request.method)
+            unavailable = refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
+            kind = web.HTTPServiceUnavailable if unavailable else web.HTTPBadRequest
+            raise kind(
+                text=orjson.dumps(refusal.body()).decode(),
+                content_type="application/json",
+                headers=refusal.headers(),
+            ) from None
+        yield delivery
 
 
 @web.middleware

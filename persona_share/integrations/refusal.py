@@ -15,6 +15,12 @@ from persona_share.errors import PersonaError
 
 _LOG: Final = logging.getLogger("persona_share")
 _SERVER_FAULT: Final = 500
+#: Why a webhook's delivery is not handled: forged, under way, or nobody knows.
+REFUSED_DELIVERIES: Final = (
+    errors.SignatureError,
+    errors.DeliveryInProgressError,
+    errors.StoreError,
+)
 
 
 @attrs.frozen
@@ -43,6 +49,10 @@ _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
     (
         errors.SignatureError,
         Refusal(400, "bad_signature", "The delivery is not signed as it must be."),
+    ),
+    (
+        errors.DeliveryInProgressError,
+        Refusal(503, "in_progress", "The event is being handled; send it again."),
     ),
     (errors.InvalidIdError, Refusal(404, "not_found", "There is no such object.")),
     (errors.NotFoundError, Refusal(404, "not_found", "There is no such object.")),

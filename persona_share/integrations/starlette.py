@@ -17,28 +17,25 @@
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from persona_share.errors import PersonaError, SignatureError
+from persona_share.errors import PersonaError
 from persona_share.integrations.application import Holder, Opening, filled
 from persona_share.integrations.health import Health, health_of
-from persona_share.integrations.refusal import noted
+from persona_share.integrations.refusal import REFUSED_DELIVERIES, noted
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
-from persona_share.webhooks import Delivery, Verifier
+from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
 
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
-
-#: More than any event of Persona's has, in bytes.
-LARGEST_DELIVERY: Final = 1024 * 1024
 
 
 class Persona:
@@ -98,27 +95,36 @@ class Persona:
 
 
 def verified(
-    verifier: Verifier, *, largest: int = LARGEST_DELIVERY
-) -> Callable[[Request], Awaitable[Delivery]]:
-    """Answer a dependency that answers a webhook's delivery once it was verified.
+    verifier: Verifier, *, largest: int = LARGEST_BODY
+) -> Callable[[Request], AsyncIterator[Delivery]]:
+    """Return a dependency that verifies a webhook's delivery.
 
-    A request that is not signed as it must be is answered 400, one over ``largest``
-    bytes 413; the handler is not called for either.
+    It has the event while the handler runs, and gives it back if the handler raises. A
+    request that is not signed as it must be is answered 400, one over ``largest`` bytes
+    413, and an event that is being handled 503; the handler is not called then.
     """
 
-    async def delivery_of(request: Request) -> Delivery:
-        """Answer the delivery in one request."""
+    async def delivery_of(request: Request) -> AsyncIterator[Delivery]:
+        """Yield the delivery in one request."""
         body = bytearray()
         async for piece in request.stream():
             body += piece
             if len(body) > largest:
                 raise HTTPException(413)
-        try:
-            return await verifier.receive(
-                bytes(body), request.headers.get("Persona-Signature")
-            )
-        except SignatureError:
-            raise HTTPException(400, "bad signature") from None
+        signature = request.headers.get("Persona-Signature")
+        async with AsyncExitStack() as stack:
+            try:
+                handling = verifier.handling(bytes(body), signature)
+                delivery = await stack.enter_async_context(handling)
+            except REFUSED_DELIVERIES as error:
+                if PersonaError in request.app.exception_handlers:
+                    raise  # `Persona.install` answers it
+                found = noted(error, request.method)
+                answer = HTTPException(found.status, found.message, found.headers())
+            else:
+                yield delivery
+                return
+        raise answer
 
     return delivery_of
 

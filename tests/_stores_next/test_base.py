@@ -192,7 +192,7 @@ async def test_aclose_ends_although_an_operation_ignores_its_cancellation(
     reading = asyncio.ensure_future(store.read(KEY))
     await turns()
     closing = asyncio.ensure_future(store.aclose())
-    for _ in range(3):
+    for _ in range(5):
         await turns()
         clock.advance(TIMEOUT)
     await closing
@@ -203,20 +203,28 @@ async def test_aclose_ends_although_an_operation_ignores_its_cancellation(
 
 
 @pytest.mark.asyncio
-async def test_store_closes_when_the_last_user_closes_it(runtime):
-    closed = []
+async def test_operation_of_another_user_ends_before_the_store_closes(runtime):
+    order, goes_on = [], asyncio.Event()
+
+    async def slow():
+        await goes_on.wait()
+        order.append("read")
+        return FOUND
 
     class Closing(ScriptedStore):
         async def _aclose(self):
-            closed.append(True)
+            order.append("closed")
 
-    store = Closing(runtime, lambda: asyncio.sleep(0, FOUND))  # noqa: TID251 - as above
-    await store.open()
-    await store.open()
-    await store.aclose()
-    assert closed == []
-    await store.aclose()
-    assert closed == [True]
+    store = Closing(runtime, slow)
+    reading = asyncio.ensure_future(store.read(KEY))
+    await turns()
+    closing = asyncio.ensure_future(store.aclose())
+    await turns()
+    goes_on.set()
+    await closing
+
+    assert await reading == FOUND
+    assert order == ["read", "closed"]
 
 
 # ── Arguments ───────────────────────────────────────────────────────────────────────

@@ -36,8 +36,8 @@ async def health(request):
 
 
 async def hook(request):
-    delivery = await verified(request, Verifier(SECRET))
-    return web.json_response(delivery.event.id)
+    async with verified(request, Verifier(SECRET)) as delivery:
+        return web.json_response(delivery.event.id)
 
 
 async def is_same(request):

@@ -18,6 +18,8 @@ KINDS = [
 ]
 #: What an error of this kind is made with beside its text.
 FACTS = {
+    "waiting_for": "the service",
+    "seconds": 60.0,
     "missing": f"inquiry.read:{CANARY}",
     "reason": CANARY,
     "status": 400,

@@ -1,6 +1,6 @@
 """What a type checker believes about the integrations; nothing here is ever run."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import assert_type
 
 import httpx
@@ -27,14 +27,15 @@ async def starlette_hands_out_what_it_says(opening: Opening) -> None:
         persona.session("inquiry.read:{id}"),
         Callable[[Request], Awaitable[ScopedSession]],
     )
-    assert_type(verified(Verifier("x")), Callable[[Request], Awaitable[Delivery]])
+    assert_type(verified(Verifier("x")), Callable[[Request], AsyncIterator[Delivery]])
 
 
 async def aiohttp_knows_its_key(request: web.Request) -> None:
     """A typed key answers a manager."""
     assert_type(request.config_dict[ours.MANAGER], ScopedTokenManager)
     assert_type(ours.session_of(request, "inquiry.read:inq_1"), ScopedSession)
-    assert_type(await ours.verified(request, Verifier("x")), Delivery)
+    async with ours.verified(request, Verifier("x")) as delivery:
+        assert_type(delivery, Delivery)
 
 
 def other_clients_take_our_parts(manager: ScopedTokenManager) -> None:

@@ -1,0 +1,166 @@
+"""A webhook's delivery in both frameworks: one limit, one answer, nothing lost."""
+
+import asyncio
+import io
+from typing import Annotated
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from fastapi import Depends, FastAPI
+
+from persona_share._stores_next.memory import MemoryStore
+from persona_share.integrations import (
+    aiohttp as for_aiohttp,
+    starlette as for_starlette,
+)
+from persona_share.testing.clock import FakeClock, fake_runtime
+from persona_share.webhooks import LARGEST_BODY, Delivery, ReplayGuard, Verifier, sign
+
+
+SECRET = "wbhsec_one"
+#: A report with many matches; aiohttp's own limit is 1 MiB.
+LARGE = "x" * 1_500_000
+
+
+def body_of(event_id="evt_1", text=""):
+    attributes = {"name": "report.ready", "payload": {}, "context": {"note": text}}
+    return orjson.dumps(
+        {"data": {"type": "event", "id": event_id, "attributes": attributes}}
+    )
+
+
+class Application:
+    """Handles events as a test says, and delivers them to itself."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        runtime = fake_runtime(self.clock)
+        guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
+        self.verifier = Verifier(SECRET, guard=guard, clock=self.clock)
+        self.handled = []
+        self.do = None
+        self.post = None
+
+    async def handle(self, delivery):
+        if delivery.is_new:
+            if self.do is not None:
+                await self.do()
+            self.handled.append(delivery.event.id)
+
+    async def deliver(self, body=None, signature=None):
+        body = body_of() if body is None else body
+        signature = signature or sign(body, SECRET, at=self.clock.wall())
+        return await self.post(body, {"Persona-Signature": signature})
+
+
+def aiohttp_application(application):
+    async def hook(request):
+        async with for_aiohttp.verified(request, application.verifier) as delivery:
+            await application.handle(delivery)
+            return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/hook", hook)
+    return app
+
+
+def fastapi_application(application):
+    app = FastAPI()
+    dependency = Depends(for_starlette.verified(application.verifier))
+
+    @app.post("/hook")
+    async def hook(delivery: Annotated[Delivery, dependency]) -> None:
+        await application.handle(delivery)
+
+    return app
+
+
+@pytest_asyncio.fixture(params=["aiohttp", "fastapi"])
+async def application(request):
+    made = Application()
+    if request.param == "aiohttp":
+        async with TestClient(TestServer(aiohttp_application(made))) as client:
+
+            async def post(body, headers):
+                async with client.post(
+                    "/hook", data=io.BytesIO(body), headers=headers
+                ) as answer:
+                    return answer.status, answer.headers, await answer.text()
+
+            made.post = post
+            yield made
+        return
+    app = fastapi_application(made)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+
+        async def post(body, headers):
+            answer = await client.post("/hook", content=body, headers=headers)
+            return answer.status_code, answer.headers, answer.text
+
+        made.post = post
+        yield made
+
+
+@pytest.mark.asyncio
+async def test_event_is_handled_once(application):
+    answers = [(await application.deliver())[0] for _ in range(3)]
+
+    assert answers == [200, 200, 200]
+    assert application.handled == ["evt_1"]
+
+
+@pytest.mark.asyncio
+async def test_event_whose_handler_failed_is_handled_when_it_comes_again(application):
+    async def fail():
+        raise ZeroDivisionError
+
+    application.do = fail
+    assert (await application.deliver())[0] == 500
+    application.do = None
+    assert (await application.deliver())[0] == 200
+    assert application.handled == ["evt_1"]
+
+
+@pytest.mark.asyncio
+async def test_repetition_while_it_is_handled_is_answered_503(application):
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def wait():
+        begun.set()
+        await goes_on.wait()
+
+    application.do = wait
+    first = asyncio.ensure_future(application.deliver())
+    await begun.wait()
+    status, headers, _ = await application.deliver()
+    goes_on.set()
+
+    assert (await first)[0] == 200
+    assert status == 503
+    assert 1 <= int(headers["Retry-After"]) <= 30
+    assert application.handled == ["evt_1"]
+
+
+@pytest.mark.asyncio
+async def test_large_event_is_handled_and_one_over_the_limit_is_not(application):
+    assert (await application.deliver(body_of(text=LARGE)))[0] == 200
+    too_large = body_of("evt_2", "x" * LARGEST_BODY)
+    assert (await application.deliver(too_large))[0] == 413
+    assert application.handled == ["evt_1"]
+
+
+@pytest.mark.asyncio
+async def test_forged_event_is_answered_400_and_its_reason_is_logged(
+    application, caplog
+):
+    status, _, text = await application.deliver(signature="t=1,v1=" + "0" * 64)
+
+    assert status == 400
+    assert "The delivery is not signed as it must be." in text
+    assert "a webhook was refused: mismatch" in caplog.text
+    assert application.handled == []

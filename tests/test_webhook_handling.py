@@ -1,0 +1,333 @@
+"""A delivery is handled once: claimed before, confirmed after, given back on failure."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from persona_share._stores_next.memory import MemoryStore
+from persona_share._stores_next.redis import RedisStore
+from persona_share._stores_next.sqlite import SQLiteStore
+from persona_share.errors import (
+    ConfigurationError,
+    DeliveryInProgressError,
+    SignatureError,
+    StoreUnavailableError,
+)
+from persona_share.testing.clock import FakeClock, fake_runtime
+from persona_share.webhooks import ReplayGuard, Verifier, sign
+from tests.redis_server import one_redis, own_redis, redis_server
+
+
+__all__ = ["one_redis", "own_redis", "redis_server"]
+
+SECRET = "wbhsec_one"
+
+
+def body_of(event_id="evt_1"):
+    attributes = {"name": "inquiry.approved", "payload": {}, "context": {}}
+    return orjson.dumps(
+        {"data": {"type": "event", "id": event_id, "attributes": attributes}}
+    )
+
+
+class DownStore(MemoryStore):
+    """A store that can be taken down."""
+
+    down = False
+
+    async def read(self, key):
+        if self.down:
+            raise StoreUnavailableError("down")
+        return await super().read(key)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def runtime(clock):
+    return fake_runtime(clock)
+
+
+@pytest.fixture
+def store(runtime):
+    return DownStore(runtime=runtime)
+
+
+@pytest.fixture
+def guard(store, runtime):
+    return ReplayGuard(store, runtime=runtime)
+
+
+@pytest.fixture
+def deliver(clock):
+    """Return a function that delivers an event and says whether it is new."""
+    verifier = Verifier(SECRET, clock=clock)
+
+    async def deliver(guard, handle=None, event_id="evt_1"):
+        body = body_of(event_id)
+        header = sign(body, SECRET, at=clock.wall())
+        async with verifier.handling(body, header, guard) as delivery:
+            if delivery.is_new is not False and handle is not None:
+                await handle()
+        return delivery.is_new
+
+    return deliver
+
+
+async def turns(number=20):
+    for _ in range(number):
+        await FakeClock().sleep(0)
+
+
+async def hang():
+    await asyncio.get_running_loop().create_future()
+
+
+async def fail():
+    raise ZeroDivisionError
+
+
+@pytest.mark.asyncio
+async def test_f144_handled_event_is_a_repetition_when_it_comes_again(deliver, guard):
+    assert [await deliver(guard) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.asyncio
+async def test_event_is_new_again_when_its_handler_raises(deliver, guard):
+    with pytest.raises(ZeroDivisionError):
+        await deliver(guard, fail)
+
+    assert await deliver(guard) is True
+
+
+@pytest.mark.asyncio
+async def test_event_is_new_again_when_its_handler_is_cancelled(deliver, guard):
+    handling = asyncio.ensure_future(deliver(guard, hang))
+    await turns()
+    handling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await handling
+
+    assert await deliver(guard) is True
+
+
+@pytest.mark.asyncio
+async def test_event_is_never_lost_when_a_delivery_is_cancelled_at_any_await(
+    deliver, guard
+):
+    outcomes = set()
+    for count in range(60):
+        event_id, handled = f"evt_{count}", []
+
+        async def handle(handled=handled):
+            await turns()
+            handled.append(True)
+
+        handling = asyncio.ensure_future(deliver(guard, handle, event_id))
+        await turns(count)
+        handling.cancel()
+        await asyncio.gather(handling, return_exceptions=True)
+        await turns()
+        again = await deliver(guard, event_id=event_id)
+        outcomes.add((bool(handled), again))
+
+    assert outcomes == {(False, True), (True, False)}
+
+
+@pytest.mark.asyncio
+async def test_repetition_while_it_is_handled_is_in_progress(deliver, guard):
+    done = asyncio.Event()
+    handling = asyncio.ensure_future(deliver(guard, done.wait))
+    await turns()
+    with pytest.raises(DeliveryInProgressError) as caught:
+        await deliver(guard)
+    done.set()
+    await handling
+
+    assert 0 < caught.value.retry_after <= 30
+    assert await deliver(guard) is False
+
+
+@pytest.mark.asyncio
+async def test_repetition_is_new_after_the_lease_of_a_process_that_died(
+    deliver, store, clock, runtime
+):
+    handling = asyncio.ensure_future(
+        deliver(ReplayGuard(store, runtime=fake_runtime(FakeClock())), hang)
+    )
+    await turns()
+    living = ReplayGuard(store, runtime=runtime)
+    with pytest.raises(DeliveryInProgressError):
+        await deliver(living)
+    clock.advance(31)  # the clock of the other process has stopped
+
+    assert await deliver(living) is True
+    handling.cancel()
+    await asyncio.gather(handling, return_exceptions=True)
+    assert await deliver(living) is False
+
+
+@pytest.mark.asyncio
+async def test_claim_is_extended_while_a_slow_handler_runs(deliver, guard, clock):
+    done = asyncio.Event()
+    handling = asyncio.ensure_future(deliver(guard, done.wait))
+    for _ in range(20):
+        await turns()
+        clock.advance(9)
+    await turns()
+    with pytest.raises(DeliveryInProgressError):
+        await deliver(guard)
+    done.set()
+
+    assert await handling is True
+
+
+@pytest.mark.asyncio
+async def test_event_is_forgotten_after_three_days(deliver, guard, clock):
+    await deliver(guard)
+    clock.advance(3 * 86_400 - 1)
+    before = await deliver(guard)
+    clock.advance(2)
+
+    assert (before, await deliver(guard)) == (False, True)
+
+
+@pytest.mark.asyncio
+async def test_down_store_refuses_the_delivery_by_default(deliver, guard, store):
+    store.down = True
+    with pytest.raises(StoreUnavailableError):
+        await deliver(guard)
+    store.down = False
+
+    assert await deliver(guard) is True
+
+
+@pytest.mark.asyncio
+async def test_down_store_risks_a_repetition_if_the_application_says_so(
+    deliver, store, runtime, caplog
+):
+    guard = ReplayGuard(store, runtime=runtime, on_store_failure="handle")
+    store.down = True
+    handled = []
+
+    async def handle():
+        handled.append(True)
+
+    assert await deliver(guard, handle) is None
+    assert handled == [True]
+    assert "may be known" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_handled_event_is_answered_although_the_store_went_down(
+    deliver, guard, store, caplog
+):
+    async def handle():
+        store.down = True
+
+    assert await deliver(guard, handle) is True
+    assert "could not be ended" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_without_a_guard_nothing_is_said_about_repetition(deliver):
+    assert await deliver(None) is None
+
+
+@pytest.mark.asyncio
+async def test_forged_event_is_not_remembered_and_its_reason_is_logged(
+    guard, clock, store, caplog
+):
+    verifier = Verifier(SECRET, clock=clock)
+    with pytest.raises(SignatureError):
+        async with verifier.handling(body_of(), "t=1,v1=" + "0" * 64, guard):
+            raise AssertionError
+
+    assert [key async for key in store.keys("")] == []
+    assert "a webhook was refused: mismatch" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_guard_of_the_verifier_is_used_if_no_other_is_given(guard, clock):
+    verifier = Verifier(SECRET, guard=guard, clock=clock)
+    header = sign(body_of(), SECRET, at=clock.wall())
+    found = []
+    for _ in range(2):
+        async with verifier.handling(body_of(), header) as delivery:
+            found.append(delivery.is_new)
+
+    assert found == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.asyncio
+async def test_f144_of_many_deliveries_at_once_one_is_handled(
+    tmp_path, request, deliver, kind
+):
+    if kind == "sqlite":
+        stores = [SQLiteStore(tmp_path / "events.db") for _ in range(2)]
+    else:
+        url = request.getfixturevalue("redis_server").url
+        stores = [RedisStore(url) for _ in range(2)]
+    guards = [ReplayGuard(each) for each in stores]
+    answers = await asyncio.gather(
+        *(deliver(guards[number % 2], turns) for number in range(6)),
+        return_exceptions=True,
+    )
+    after = await deliver(guards[0])
+    for each in stores:
+        await each.aclose()
+
+    assert answers.count(True) == 1
+    assert all(
+        each in {True, False} or isinstance(each, DeliveryInProgressError)
+        for each in answers
+    )
+    assert after is False
+    if kind == "sqlite":  # which holds hashes only
+        assert b"evt_1" not in (tmp_path / "events.db").read_bytes()
+
+
+@pytest.mark.asyncio
+async def test_user_without_channels_is_enough_for_a_guard(own_redis, deliver):
+    server = own_redis()
+    server.client.acl_setuser(
+        "app",
+        enabled=True,
+        passwords=["+pw"],
+        keys=["persona_share:*"],
+        categories=["+@all", "-@admin"],
+    )
+    store = RedisStore(server.url.replace("//", "//app:pw@"))
+    guard = ReplayGuard(store)
+    with pytest.raises(ZeroDivisionError):
+        await deliver(guard, fail)
+    found = [await deliver(guard) for _ in range(2)]
+    await store.aclose()
+
+    assert found == [True, False]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lease": 0}, {"lease": 601}, {"lease": True}, {"on_store_failure": "ignore"}],
+    ids=repr,
+)
+def test_guard_that_makes_no_sense_is_refused(options):
+    with pytest.raises(ConfigurationError):
+        ReplayGuard(MemoryStore(), **options)
+
+
+def test_something_else_than_a_store_is_refused():
+    with pytest.raises(ConfigurationError, match="a store is needed"):
+        ReplayGuard("redis://localhost")
+
+
+@pytest.mark.parametrize("secret", ["wbhsec_one\n", " wbhsec_one", "wbhsec\none"])
+def test_secret_with_a_line_break_or_a_space_is_refused_at_once(secret):
+    with pytest.raises(ConfigurationError, match="Strip it"):
+        Verifier(secret)
