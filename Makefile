@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract pythons lowest lock clean soak soak-short
+.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract measure pythons lowest lock clean soak soak-short
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-10s", $$2; $$1=$$2=""; print}'
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
@@ -41,6 +41,9 @@ contracts: .venv/.dev  ## the import contracts, and that each can break
 
 docs: .venv/.dev  ## the documentation, in docs/_build
 	$(BIN)/sphinx-build -nW --keep-going -q docs docs/_build
+
+measure: .venv/.dev  ## files and lines by package, and what one call crosses
+	@$(BIN)/python -m benchmarks.size
 
 bench: .venv/.dev  ## the figures, one line each
 	@$(BIN)/python -m benchmarks $(ARGS)

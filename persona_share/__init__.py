@@ -1,8 +1,7 @@
 """persona_share: two Persona organizations share identity data, asynchronously.
 
-This is the front door. A name is fetched from its room when it is first asked for
-(PEP 562), so that importing the package costs next to nothing. Nobody inside the house
-comes in this way: a room imports another room by its own name.
+Public names are imported when they are first used (PEP 562), so importing the package
+costs next to nothing. Internal modules must not import from the package root.
 """
 
 from importlib import import_module
@@ -42,7 +41,7 @@ __all__ = [
     "webhooks",
 ]
 
-_ROOM_OF = {
+_MODULE_OF = {
     "AccessToken": "model.token",
     "AuthorizationCode": "model.token",
     "ClientCredentials": "_tokens.assertions",
@@ -60,9 +59,9 @@ _ROOM_OF = {
 if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
 
     def __getattr__(name: str) -> object:
-        """Fetch a public name from its room, once."""
-        if name in _ROOM_OF:
-            value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+        """Import a public name, once."""
+        if name in _MODULE_OF:
+            value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
         elif name in __all__:
             value = import_module(f"{__name__}.{name}")
         elif name == "__version__":
@@ -75,5 +74,5 @@ if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
 
 
 def __dir__() -> list[str]:
-    """List what the front door offers, fetched or not."""
+    """List the public names, imported or not."""
     return sorted({*globals(), *__all__, "__version__"})

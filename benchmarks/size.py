@@ -1,0 +1,133 @@
+"""How large the project is, and how much of it one call crosses: ``make measure``.
+
+It prints files and lines by package, and the functions and files of the library that run
+while one cold token is acquired and while one request is sent with a token at hand. The
+sandbox, which answers these calls in the same process, is not counted.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import CodeType, FrameType
+
+from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.sandbox import Sandbox
+
+
+CHECKOUT = Path(__file__).parents[1]
+LIBRARY = CHECKOUT / "persona_share"
+SANDBOX = LIBRARY / "sandbox"
+
+
+def files_and_lines(folder: Path) -> tuple[int, int]:
+    """Return the number of Python files in a folder, and of their lines."""
+    paths = [folder] if folder.is_file() else list(folder.rglob("*.py"))
+    return len(paths), sum(len(path.read_text("utf-8").splitlines()) for path in paths)
+
+
+def print_sizes() -> None:
+    """Print files and lines of each package, of the library, and of the rest."""
+    parts = sorted(
+        path
+        for path in LIBRARY.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    )
+    print(f"{'package':<28}{'files':>7}{'lines':>8}")
+    for part in parts:
+        files, lines = files_and_lines(part)
+        print(f"{part.relative_to(CHECKOUT).as_posix():<28}{files:>7}{lines:>8}")
+    files, lines = files_and_lines(LIBRARY)
+    box_files, box_lines = files_and_lines(SANDBOX)
+    totals = {
+        "persona_share, all": (files, lines),
+        "without the sandbox": (files - box_files, lines - box_lines),
+        "tests": files_and_lines(CHECKOUT / "tests"),
+        "benchmarks and examples": tuple(
+            map(
+                sum,
+                zip(
+                    files_and_lines(CHECKOUT / "benchmarks"),
+                    files_and_lines(CHECKOUT / "examples"),
+                    strict=True,
+                ),
+            )
+        ),
+    }
+    for name, (files, lines) in totals.items():
+        print(f"{name:<28}{files:>7}{lines:>8}")
+
+
+class Crossed:
+    """The functions of the library that ran, by package."""
+
+    def __init__(self) -> None:
+        self.codes: set[CodeType] = set()
+
+    def note(self, frame: FrameType, event: str, _: object) -> None:
+        """Note a call; `sys.setprofile` calls this."""
+        if event == "call":
+            self.codes.add(frame.f_code)
+
+    def report(self) -> str:
+        """Return the numbers of functions and files, and those of each package."""
+        ours = []
+        for code in self.codes:
+            path = Path(code.co_filename)
+            if path.is_relative_to(LIBRARY) and not path.is_relative_to(SANDBOX):
+                ours.append((path.relative_to(LIBRARY), code))
+        files = {path for path, _ in ours}
+        functions = Counter(path.parts[0] for path, _ in ours)
+        parts = ", ".join(
+            f"{part} {functions[part]} in {sum(each.parts[0] == part for each in files)}"
+            for part in sorted(functions)
+        )
+        return f"{len(ours)} functions in {len(files)} files ({parts})"
+
+
+async def crossed(call: Callable[[], Awaitable[object]]) -> str:
+    """Return what one call crossed."""
+    found = Crossed()
+    sys.setprofile(found.note)
+    try:
+        await call()
+    finally:
+        sys.setprofile(None)
+    return found.report()
+
+
+async def print_crossings() -> None:
+    """Print what a cold token and a warm request cross."""
+    async with Sandbox() as box:
+        scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
+        options = {"base_url": box.url, "insecure_local": True}
+
+        async def ask_partner(scope: Scope) -> object:
+            # The partner's own request is not what is measured.
+            profile = sys.getprofile()
+            sys.setprofile(None)
+            try:
+                return await source.oauth.authorize(
+                    client_id=box.destination.id, scope=scope
+                )
+            finally:
+                sys.setprofile(profile)
+
+        async with (
+            PersonaClient(box.source.api_key, **options) as source,
+            PersonaClient(box.destination.api_key, **options) as client,
+            ScopedTokenManager(client, codes=ask_partner) as manager,
+        ):
+            await manager.token(scopes[0])  # imports, and opens a connection
+            [inquiry_id] = scopes[1].object_ids()
+            session = manager.session(scopes[1])
+            print("cold token:", await crossed(lambda: manager.token(scopes[1])))
+            await session.inquiries.retrieve(inquiry_id)
+            warm = await crossed(lambda: session.inquiries.retrieve(inquiry_id))
+            print("warm request:", warm)
+
+
+if __name__ == "__main__":
+    print_sizes()
+    asyncio.run(print_crossings())
