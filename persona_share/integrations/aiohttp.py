@@ -28,31 +28,36 @@ from persona_share.session import ScopedSession
 from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
 
 
-#: Where an application, and every application below it, has its manager.
+#: The key of the manager in an application, and in every application below it.
 MANAGER: Final = web.AppKey("persona_share.manager", ScopedTokenManager)
+_RESPONSE: Final = web.RequestKey("persona_share.response", web.StreamResponse)
 
 
 def setup(app: web.Application, opening: Opening) -> None:
-    """Open and close with this application, and turn our errors into answers."""
+    """Open and close with this application, and turn our errors into responses.
+
+    That includes the applications below it.
+    """
     holder = Holder(opening)
 
     async def opened(app: web.Application) -> AsyncIterator[None]:
-        """Hold the manager for as long as the application runs."""
+        """Keep the manager open while the application runs."""
         async with holder.opened() as manager:
             app[MANAGER] = manager
             yield
 
     app.cleanup_ctx.append(opened)
     app.middlewares.append(answer_errors)
+    app.on_response_prepare.append(_remember)
 
 
 def manager_of(request: web.Request) -> ScopedTokenManager:
-    """Answer the manager of the application that a request belongs to."""
+    """Return the manager of the application that a request belongs to."""
     return request.config_dict[MANAGER]
 
 
 def session_of(request: web.Request, scope: Scope | str) -> ScopedSession:
-    """Answer a session for a scope.
+    """Return a session for a scope.
 
     It may name parameters of the path, ``inquiry.read:{inquiry_id}``; each must be a
     single id.
@@ -61,8 +66,18 @@ def session_of(request: web.Request, scope: Scope | str) -> ScopedSession:
 
 
 def health_for(request: web.Request) -> Health:
-    """Answer how the sharing does."""
+    """Return the state of the tokens."""
     return health_of(manager_of(request))
+
+
+async def health_endpoint(request: web.Request) -> web.Response:
+    """Respond 200 or 503 with the state of the tokens, for a load balancer.
+
+    Use it as ``app.router.add_get("/health", health_endpoint)``.
+    """
+    found = health_for(request)
+    headers = {"Cache-Control": "no-store"}
+    return web.json_response(found.as_dict(), status=found.status, headers=headers)
 
 
 @asynccontextmanager
@@ -97,13 +112,24 @@ async def verified(
         yield delivery
 
 
+async def _remember(request: web.Request, response: web.StreamResponse) -> None:
+    """Remember a response whose head is sent, such as that of a WebSocket."""
+    request[_RESPONSE] = response
+
+
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request that failed with an error of ours: a middleware."""
+    """Respond to a request that failed with an error of ours: a middleware."""
     try:
         return await handler(request)
     except PersonaError as error:
         refusal = noted(error, request.method)
+        begun = request.get(_RESPONSE)
+        if isinstance(begun, web.WebSocketResponse):
+            await begun.close(code=refusal.close_code, message=refusal.code.encode())
+            return begun
+        if begun is not None:  # too late for another status: end the connection
+            raise
     return web.json_response(
         refusal.body(), status=refusal.status, headers=refusal.headers()
     )

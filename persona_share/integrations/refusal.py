@@ -1,7 +1,7 @@
-"""What an application tells its own callers when the sharing did not work.
+"""The response of a web application to its own callers after one of our errors.
 
-Nothing of Persona's answer is passed on: not its words, no id, no scope. The error
-itself goes to the log, for those who run the application.
+Nothing of Persona's response is passed on: no text, no id, no scope. The error itself
+is logged for the operators of the application.
 """
 
 import logging
@@ -15,6 +15,10 @@ from persona_share.errors import PersonaError
 
 _LOG: Final = logging.getLogger("persona_share")
 _SERVER_FAULT: Final = 500
+_UNAVAILABLE: Final = 503
+_POLICY_VIOLATION: Final = 1008
+_INTERNAL_ERROR: Final = 1011
+_TRY_AGAIN_LATER: Final = 1013
 #: Why a webhook's delivery is not handled: forged, under way, or nobody knows.
 REFUSED_DELIVERIES: Final = (
     errors.SignatureError,
@@ -25,7 +29,7 @@ REFUSED_DELIVERIES: Final = (
 
 @attrs.frozen
 class Refusal:
-    """An HTTP status with a word for programs, a sentence for people, and a pause."""
+    """A status, a code for programs, a sentence for people, and seconds to wait."""
 
     status: int
     code: str
@@ -33,18 +37,25 @@ class Refusal:
     retry_after: int | None = None
 
     def headers(self) -> dict[str, str]:
-        """Answer the headers that belong to it."""
+        """Return the headers of the response."""
         headers = {"Cache-Control": "no-store"}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         return headers
 
+    @property
+    def close_code(self) -> int:
+        """The close code of a WebSocket that says the same (RFC 6455 §7.4.1)."""
+        if self.status == _UNAVAILABLE:
+            return _TRY_AGAIN_LATER
+        return _INTERNAL_ERROR if self.status >= _SERVER_FAULT else _POLICY_VIOLATION
+
     def body(self) -> dict[str, dict[str, str]]:
-        """Answer what goes out as JSON."""
+        """Return the body of the response, as JSON."""
         return {"error": {"code": self.code, "message": self.message}}
 
 
-# The first that fits counts, so that the special ones come first.
+# The first match wins, so subclasses come before their bases.
 _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
     (
         errors.SignatureError,
@@ -114,15 +125,15 @@ _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
 
 
 def refusal_of(error: PersonaError) -> Refusal:
-    """Answer what to tell a caller for an error."""
+    """Return the response for an error."""
     found = next(refusal for kind, refusal in _TABLE if isinstance(error, kind))
-    if found.status == 503 and error.retry_after is not None:  # noqa: PLR2004 — unavailable
+    if found.status == _UNAVAILABLE and error.retry_after is not None:
         return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
     return found
 
 
 def noted(error: PersonaError, operation: str) -> Refusal:
-    """Answer what to tell a caller, and log what only the operator may know."""
+    """Return the response for an error, and log the error if it is a fault of ours."""
     refusal = refusal_of(error)
     if refusal.status >= _SERVER_FAULT:
         _LOG.warning("%s answered %d: %s", operation, refusal.status, error)

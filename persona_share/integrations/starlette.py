@@ -22,13 +22,19 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+from starlette.websockets import WebSocket, WebSocketState
 
 from persona_share.errors import PersonaError
 from persona_share.integrations.application import Holder, Opening, filled
 from persona_share.integrations.health import Health, health_of
-from persona_share.integrations.refusal import REFUSED_DELIVERIES, noted
+from persona_share.integrations.refusal import (
+    REFUSED_DELIVERIES,
+    Refusal,
+    noted,
+)
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
@@ -49,17 +55,22 @@ class Persona:
         self._holder = Holder(opening)
 
     def install(self, app: Starlette) -> None:
-        """Open and close with this application, and turn our errors into answers."""
+        """Open and close with this application, and turn our errors into responses.
+
+        That includes the applications that are mounted below it when it starts. Call
+        it on the outermost application: the lifespans of mounted ones never run.
+        """
         router = app.router
         router.lifespan_context = self.lifespan(router.lifespan_context)
         app.add_exception_handler(PersonaError, answer_error)
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
-        """Answer a lifespan that has the manager open around another one."""
+        """Return a lifespan that keeps the manager open around another one."""
 
         @asynccontextmanager
         async def both(app: Any) -> AsyncIterator[Any]:
-            """Hold the manager around what the application opens itself."""
+            """Keep the manager open around what the application opens itself."""
+            _handle_errors_below(app)
             async with self._holder.opened():
                 if inner is None:
                     yield None
@@ -70,28 +81,38 @@ class Persona:
         return both
 
     async def manager(self) -> ScopedTokenManager:
-        """Answer the manager: a dependency of FastAPI as it stands."""
+        """Return the manager; usable as a FastAPI dependency."""
         return self._holder.manager()
 
     def session(
         self, scope: Scope | str
-    ) -> Callable[[Request], Awaitable[ScopedSession]]:
-        """Answer a dependency that answers a session for a scope.
+    ) -> Callable[[HTTPConnection], Awaitable[ScopedSession]]:
+        """Return a dependency that returns a session for a scope.
 
         The scope may name parameters of the path, ``inquiry.read:{inquiry_id}``; each
-        must be a single id. What is called with a request works without FastAPI, too.
+        must be a single id. It works in HTTP and WebSocket routes. Without FastAPI,
+        call it with the request or the WebSocket.
         """
 
-        async def session_of(request: Request) -> ScopedSession:
-            """Answer the session of one request."""
-            asked = filled(scope, request.path_params)
+        async def session_of(connection: HTTPConnection) -> ScopedSession:
+            """Return the session of one request."""
+            asked = filled(scope, connection.path_params)
             return self._holder.manager().session(asked)
 
         return session_of
 
     async def health(self) -> Health:
-        """Answer how the sharing does: a dependency of FastAPI as it stands."""
+        """Return the state of the tokens; usable as a FastAPI dependency."""
         return health_of(self._holder.manager())
+
+    async def health_endpoint(self, _: Request) -> Response:
+        """Respond 200 or 503 with the state of the tokens, for a load balancer.
+
+        Use it as ``app.add_route("/health", persona.health_endpoint)``.
+        """
+        found = await self.health()
+        headers = {"Cache-Control": "no-store"}
+        return JSONResponse(found.as_dict(), found.status, headers)
 
 
 def verified(
@@ -129,9 +150,41 @@ def verified(
     return delivery_of
 
 
-async def answer_error(request: Request, error: Exception) -> Response:
-    """Answer a request that failed with an error of ours: an exception handler."""
+async def answer_error(connection: HTTPConnection, error: Exception) -> Any:
+    """Respond to a request or end a WebSocket that failed with an error of ours.
+
+    It is an exception handler of Starlette for `PersonaError`.
+    """
     if not isinstance(error, PersonaError):
         raise error
-    refusal = noted(error, request.method)
-    return JSONResponse(refusal.body(), refusal.status, refusal.headers())
+    refusal = noted(error, connection.scope.get("method", "WebSocket"))
+    response = JSONResponse(refusal.body(), refusal.status, refusal.headers())
+    if isinstance(connection, WebSocket):
+        await _end(connection, refusal, response)
+        return None
+    return response
+
+
+async def _end(socket: WebSocket, refusal: Refusal, response: Response) -> None:
+    """End a WebSocket: with a response before it was accepted, else with a close."""
+    if socket.application_state is WebSocketState.CONNECTING:
+        if "websocket.http.response" in socket.scope.get("extensions", {}):
+            await socket.send_denial_response(response)
+            return
+    elif socket.application_state is not WebSocketState.CONNECTED:
+        return
+    await socket.close(refusal.close_code, refusal.code)
+
+
+def _handle_errors_below(app: Any) -> None:
+    """Add our exception handler to mounted applications that have none for it.
+
+    Each application catches its own exceptions, so one handler at the top is not
+    enough.
+    """
+    for route in getattr(app, "routes", ()):
+        if not isinstance(route, Mount):
+            continue
+        if isinstance(route.app, Starlette):
+            route.app.exception_handlers.setdefault(PersonaError, answer_error)
+        _handle_errors_below(route)
