@@ -107,7 +107,7 @@ async def spend(
     """Make so many calls through a rate limiter."""
     runtime = attrs.evolve(fake_runtime(), clock=LoopClock())
     limited = Authenticated(service, ApiKeyCredential(Secret("key")), limiter)
-    sender = Retrying(limited, runtime, PATIENT, rate_limited=True)
+    sender = Retrying(limited, runtime, PATIENT, limiter=limiter)
     left = iter(range(calls))
 
     async def work() -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
     from persona_share.model.batch import Failed, Fetched
+    from persona_share.model.policy import (
+        RateLimitPolicy,
+        RenewalPolicy,
+        RetryPolicy,
+        Timeouts,
+    )
     from persona_share.model.scope import Scope
     from persona_share.model.secret import Secret
     from persona_share.model.token import AccessToken, AuthorizationCode
@@ -30,10 +36,14 @@ __all__ = [
     "Fetched",
     "PersonaClient",
     "PersonaError",
+    "RateLimitPolicy",
+    "RenewalPolicy",
+    "RetryPolicy",
     "Scope",
     "ScopedSession",
     "ScopedTokenManager",
     "Secret",
+    "Timeouts",
     "errors",
     "sandbox",
     "stores",
@@ -49,10 +59,14 @@ _MODULE_OF = {
     "Fetched": "model.batch",
     "PersonaClient": "client",
     "PersonaError": "errors",
+    "RateLimitPolicy": "model.policy",
+    "RenewalPolicy": "model.policy",
+    "RetryPolicy": "model.policy",
     "Scope": "model.scope",
     "ScopedSession": "session",
     "ScopedTokenManager": "manager",
     "Secret": "model.secret",
+    "Timeouts": "model.policy",
 }
 
 

@@ -155,7 +155,7 @@ class ClientCore:
                 self._retry,
                 budget=self._budget,
                 emit=self._emit,
-                rate_limited=self._limiter is not None,
+                limiter=self._limiter,
             )
         )
 
@@ -174,6 +174,11 @@ class ClientCore:
     def rate_limit_status(self) -> RateLimitStatus | None:
         """Return the rate limit as the last answers told it."""
         return None if self._limiter is None else self._limiter.status()
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit how long a call waits for the rate limit, where its policy does not."""
+        if self._limiter is not None:
+            self._limiter.wait_at_most(seconds)
 
     def require_open(self) -> None:
         """Raise the clear error if it cannot be used here and now."""

@@ -103,7 +103,7 @@ class PersonaClient(ResourceAccessors):
     ) -> None:
         # Wrapped first, so that no frame of ours holds the text of a secret.
         api_key = _as_secret(api_key)
-        proxy = None if proxy is None else as_secret(proxy)
+        proxy = _as_proxy(proxy)
         log_to_stderr(os.environ.get("PERSONA_LOG"))
         self._core = ClientCore(
             api_key,
@@ -230,6 +230,15 @@ def _insecure_local(value: str) -> bool | list[str]:
     if value.lower() in ("1", "true", "yes", "on"):
         return True
     return [host for host in value.replace(",", " ").split() if host]
+
+
+def _as_proxy(proxy: object) -> Secret | None:
+    if proxy is None or isinstance(proxy, Secret):
+        return proxy
+    if not isinstance(proxy, str):
+        message = f"proxy must be a URL, not {type(proxy).__name__}"
+        raise ConfigurationError(message)
+    return Secret(proxy)
 
 
 def _as_secret(api_key: object) -> Secret:

@@ -41,7 +41,14 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import CodeSource, HasClientContext, Hook, Lender, TokenStore
+from persona_share.ports import (
+    ClientContext,
+    CodeSource,
+    HasClientContext,
+    Hook,
+    Lender,
+    TokenStore,
+)
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 
@@ -95,6 +102,11 @@ class ScopedTokenManager:
         self._found: dict[str, Entry] = {}
         self._forked = False
         self._context.runtime.after_fork(self._after_fork)
+
+    @property
+    def context(self) -> ClientContext:
+        """The client that this manager was created with, as integrations use it."""
+        return self._context
 
     def session(self, scope: Scope | str) -> ScopedSession:
         """Answer a session for this scope; there is no I/O in this.

@@ -70,6 +70,10 @@ class RateLimiter:
     ) -> None:
         self._clock = clock
         self._policy = policy
+        #: The longest that a call waits, in seconds.
+        self.longest_wait: float = (
+            math.inf if policy.max_wait is None else policy.max_wait
+        )
         self._emit = emit
         self.now = clock.now
         self.tracker: LimitTracker = tracker or LimitTracker(policy)
@@ -91,6 +95,14 @@ class RateLimiter:
     def status(self) -> RateLimitStatus | None:
         """Return the limit as it is now, or None while it is not known."""
         return self.tracker.status(self.now(), self.waiting)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit how long a call waits, where the policy does not.
+
+        Exchanges of tokens are not limited by it: other calls depend on them.
+        """
+        if self._policy.max_wait is None:
+            self.longest_wait = seconds
 
     def try_acquire(self, *, priority: bool = False) -> Slot | None:
         """Return a slot at once, or None if the call has to wait.
@@ -165,8 +177,8 @@ class RateLimiter:
     def _enqueue(self, request: Request, *, priority: bool) -> _Waiter:
         now = self.now()
         until = request.deadline
-        if self._policy.max_wait is not None:
-            until = min(until, now + self._policy.max_wait)
+        if not priority:
+            until = min(until, now + self.longest_wait)
         future = asyncio.get_running_loop().create_future()
         waiter = _Waiter(
             request.operation, until, request.deadline, now, priority, future

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._policy.retry import (
     RETRIED,
     Decision,
@@ -56,7 +57,7 @@ class Retrying:
         *,
         budget: Budget | None = None,
         emit: Callable[[Event], object] | None = None,
-        rate_limited: bool = False,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._inner = inner
         self._runtime = runtime
@@ -64,7 +65,7 @@ class Retrying:
         self._policy = policy or RetryPolicy()
         self._budget = budget or Budget(self._policy)
         self._emit = emit
-        self._rate_limited = rate_limited
+        self._limiter = limiter
 
     async def send(self, request: Request) -> Response:
         """Send, as often as it needs to be and may be."""
@@ -111,14 +112,17 @@ class Retrying:
             return error
 
     def _next_step(self, call: "_Call", outcome: Outcome) -> Decision:
+        policy, limiter = self._policy, self._limiter
+        if limiter is not None and limiter.longest_wait < policy.max_wait:
+            policy = attrs.evolve(policy, max_wait=limiter.longest_wait)
         decision = decide(
             call.request,
             outcome,
             call.past,
-            policy=self._policy,
+            policy=policy,
             random=self._runtime.random(),
             left=call.request.deadline - self._now(),
-            rate_limited=self._rate_limited,
+            rate_limited=limiter is not None,
         )
         if isinstance(decision, RetryAfter) and not self._budget.spend(decision.cost):
             return GiveUp(_BROKE)

@@ -18,9 +18,11 @@ from persona_share.model.policy import RetryPolicy
 #: The reason of an attempt that found no such host: worth one more try, not two (F3).
 NO_SUCH_NAME: Final = "no such name"
 
+_TOO_LONG: Final = "the service asks for a longer wait"
 _TIMEOUT: Final = 408
 _LIMITED: Final = 429
-_BAD_GATEWAYS: Final = frozenset({502, 503, 504})
+# 520 to 524 and 530 are what Cloudflare answers for a service that it cannot reach.
+_BAD_GATEWAYS: Final = frozenset({502, 503, 504, *range(520, 525), 530})
 _FAILURES: Final = _BAD_GATEWAYS | {500}
 #: An answer of any other status is final, whatever the method.
 RETRIED: Final = _FAILURES | {_TIMEOUT, _LIMITED}
@@ -154,7 +156,7 @@ def decide(
         return GiveUp("attempts used up")
     wish = wish_of(outcome) if isinstance(outcome, Response) else None
     if wish is not None and wish > policy.max_wait:
-        return GiveUp("the service asks for a longer wait")
+        return GiveUp(_TOO_LONG)
     if rate_limited and wish is not None and step is _Step.THROTTLED:
         delay = wish
     else:
@@ -162,6 +164,8 @@ def decide(
     if delay >= left:
         return GiveUp("deadline")
     throttled = step is _Step.THROTTLED
+    if throttled and delay > policy.max_wait:
+        return GiveUp(_TOO_LONG)
     return RetryAfter(
         delay,
         policy.throttle_cost if throttled else policy.transient_cost,

@@ -1,7 +1,7 @@
-"""What a response's headers say about limits, in seconds and counts.
+"""Rate-limit headers of a response, in seconds and counts; every number is bounded.
 
-The service documents ``RateLimit-*`` and ``Quota-*``; ``Retry-After`` is documented
-nowhere and honoured all the same, as whatever stands in between may send it (R7).
+The service documents ``RateLimit-*`` and ``Quota-*``. ``Retry-After`` is documented
+nowhere and honored all the same, as a proxy in between may send it.
 """
 
 from collections.abc import Mapping
@@ -14,38 +14,43 @@ from persona_share._protocol.http import Response
 from persona_share._protocol.problems import problem_of
 
 
+#: The longest wait that is believed, in seconds: windows are minutes, and a mistake or
+#: an attack must not stop a client for longer.
+LONGEST_WAIT: Final = 3600.0
+
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
-# A larger reset is not a number of seconds but an instant, so it says nothing.
-_LONGEST_RESET: Final = 3600
-_MOST_DIGITS: Final = 9
+_MAX_DIGITS: Final = 9
 
 
 def wish_of(response: Response) -> float | None:
-    """Answer how many seconds the service wants us to wait, if it says so (R7)."""
+    """Return how many seconds the service asks us to wait, or None.
+
+    ``Retry-After`` wins over the resets of a quota and of the rate limit.
+    """
     if response.status not in (_TOO_MANY, _UNAVAILABLE):
         return None
     headers = response.headers
     if (wish := _retry_after(headers)) is not None:
-        return wish
+        return min(wish, LONGEST_WAIT)
     if response.status == _UNAVAILABLE:
         return None
     if problem_of(response).quota:
         return reset_of(headers, "quota-reset")
     if (count_of(headers, "ratelimit-remaining") or 0) > 0:
-        return None  # some other limit fired, and its reset is not known
+        return None  # some other limit was reached, and its reset is not known
     return reset_of(headers, "ratelimit-reset")
 
 
 class Seen(NamedTuple):
-    """What an answer says of the window: calls that remain, and seconds to its end."""
+    """What a response says of the window: calls that remain, and seconds to its end."""
 
     remaining: int
     reset: float
 
 
 def seen_in(response: Response) -> Seen | None:
-    """Answer how the window stands, or None for an answer that does not say."""
+    """Return how the window stands, or None for a response that does not say."""
     refused = response.status == _TOO_MANY
     if refused and problem_of(response).quota:
         return None
@@ -60,12 +65,12 @@ def seen_in(response: Response) -> Seen | None:
 
 
 def count_of(headers: Mapping[str, str], name: str) -> int | None:
-    """Answer a header's whole number, the largest if it is repeated."""
+    """Return a header's whole number, the largest if it is repeated."""
     text = headers.get(name)
     return None if text is None else _largest(text)
 
 
-@lru_cache(maxsize=1024)  # three are read of every answer, and they recur
+@lru_cache(maxsize=1024)  # three are read of every response, and they recur
 def _largest(text: str) -> int | None:
     numbers = [_number(part) for part in text.split(",")]
     return max((number for number in numbers if number is not None), default=None)
@@ -73,21 +78,24 @@ def _largest(text: str) -> int | None:
 
 def _number(text: str) -> int | None:
     digits = text.strip()
-    if not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _MAX_DIGITS:
         return None
     return int(digits)
 
 
 def reset_of(headers: Mapping[str, str], name: str) -> float | None:
-    """Answer how many seconds a window still has, if the header makes sense."""
+    """Return how many seconds a window still has, if the header makes sense.
+
+    A larger number is not a number of seconds but an instant, so it says nothing.
+    """
     seconds = count_of(headers, name)
-    if seconds is None or seconds > _LONGEST_RESET:
+    if seconds is None or seconds > LONGEST_WAIT:
         return None
     return float(seconds)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Answer Retry-After as seconds; a date counts from the response's own Date."""
+    """Return Retry-After as seconds; a date counts from the response's own Date."""
     seconds = count_of(headers, "retry-after")
     if seconds is not None:
         return float(seconds)

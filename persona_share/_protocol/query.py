@@ -45,5 +45,11 @@ def encoded_query(values: Mapping[str, QueryValue]) -> str:
             text = ",".join(_text(name, each) for each in value)
         else:
             text = _text(name, value)
-        pairs.append(f"{quote(name, safe='')}={quote(text, safe='')}")
+        try:
+            pairs.append(f"{quote(name, safe='')}={quote(text, safe='')}")
+        except UnicodeEncodeError:  # whose text would show the value
+            message = f"{name!a} has a character that UTF-8 cannot encode"
+        else:
+            continue
+        raise InvalidArgumentError(message)
     return "?" + "&".join(pairs) if pairs else ""

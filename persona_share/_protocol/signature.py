@@ -53,20 +53,25 @@ class _Set:
 
 
 def judged(
-    header: str | None,
+    header: str | bytes | None,
     body: bytes,
     secrets: Sequence[bytes],
     *,
     now: float,
     tolerance: float,
 ) -> Match | Refusal:
-    """Answer by which secret a body is signed, or why it is refused.
+    """Return the secret that signed a body, or why the signature is refused.
 
     ``now`` is the wall time in seconds since 1970; a signature may lie ``tolerance``
     seconds before or after it.
     """
     if not header:
         return Refusal.MISSING
+    if isinstance(header, bytes):  # as ASGI servers hand headers over
+        header = header.decode("latin-1")
+    given: object = header
+    if not isinstance(given, str):
+        return Refusal.MALFORMED
     if len(body) > LARGEST_BODY:
         return Refusal.BODY_TOO_LARGE
     sets = _sets(header)
@@ -82,7 +87,7 @@ def judged(
 
 
 def _timely(matches: list[Match], now: float, tolerance: float) -> Match | Refusal:
-    """Answer the match whose time is nearest, if that is near enough."""
+    """Return the match whose time is nearest, if that is near enough."""
     nearest = min(matches, key=lambda each: abs(now - each.signed_at))
     if nearest.signed_at < now - tolerance:
         return Refusal.TOO_OLD
@@ -92,14 +97,14 @@ def _timely(matches: list[Match], now: float, tolerance: float) -> Match | Refus
 
 
 def mac(secret: bytes, time: bytes, body: bytes) -> bytes:
-    """Answer the MAC of a body that is signed at this time, in hex."""
+    """Return the MAC of a body that is signed at this time, in hex."""
     keyed = hmac.new(secret, time + b".", "sha256")
     keyed.update(body)
     return keyed.hexdigest().encode()
 
 
 def signed(secret: bytes, time: int, body: bytes) -> str:
-    """Answer the header with which the service would sign this body at this time."""
+    """Return the header with which the service would sign this body at this time."""
     return f"t={time},v1={mac(secret, b'%d' % time, body).decode()}"
 
 
@@ -117,7 +122,7 @@ def _sets(header: str) -> list[_Set] | Refusal:
 
 
 def _set(text: bytes) -> _Set | None:
-    """Answer one set: exactly one ``t`` and one ``v1``, whatever else stands in it."""
+    """Return one set: exactly one ``t`` and one ``v1``, whatever else stands in it."""
     parts = [_PART.fullmatch(part) for part in text.split(b",")]
     pairs = [(part[1], part[2]) for part in parts if part is not None]
     values = dict(pairs)

@@ -124,17 +124,18 @@ def local_hosts(insecure_local: InsecureLocal) -> frozenset[str]:
     """
     if isinstance(insecure_local, bool):
         return frozenset()
-    hosts: list[str] = (
-        [insecure_local] if isinstance(insecure_local, str) else list(insecure_local)
-    )
+    value: object = insecure_local
+    if isinstance(value, str):
+        hosts: list[object] = [value]
+    else:
+        hosts = list(value) if isinstance(value, Iterable) else [None]
     for host in hosts:
-        given: object = host
-        if not isinstance(given, str) or not _HOST.fullmatch(given.lower()):
+        if not isinstance(host, str) or not _HOST.fullmatch(host.lower()):
             message = "insecure_local must be True, False, or names of hosts"
             raise ConfigurationError(
                 message, advice="Name hosts without scheme and port: ['sandbox']."
             )
-    return frozenset(host.lower() for host in hosts)
+    return frozenset(str(host).lower() for host in hosts)
 
 
 def origin_of(url: str) -> str | None:

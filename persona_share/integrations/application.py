@@ -12,12 +12,17 @@ An *opening* is the application's own function that opens its client and its man
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from string import Formatter
+from typing import Final
 
 from persona_share.errors import InvalidArgumentError, NotOpenError, UsageError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 
+
+#: A web request waits this long for Persona's rate limit, in seconds, unless the client
+#: was given a `RateLimitPolicy` with a ``max_wait`` of its own. Then it is answered 503.
+RATE_LIMIT_WAIT: Final = 2.0
 
 Opening = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]
 
@@ -40,6 +45,7 @@ class Holder:
             raise UsageError(message)
         async with self._opening() as manager:
             self._held = manager
+            manager.context.wait_at_most(RATE_LIMIT_WAIT)
             try:
                 yield manager
             finally:

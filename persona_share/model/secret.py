@@ -56,9 +56,10 @@ class Secret:
 
 
 class MaskedText(str):
-    """A header value whose ``repr`` is masked.
+    """A header value whose ``repr`` is masked, and whose copies are the mask.
 
-    Code of others that prints the headers of a request prints the mask.
+    Code of others that prints the headers of a request prints the mask; a recorder that
+    copies or pickles them records the mask.
     """
 
     __slots__ = ()
@@ -66,9 +67,8 @@ class MaskedText(str):
     def __repr__(self) -> str:
         return "'<masked>'"
 
-    def __reduce_ex__(self, _protocol: object) -> NoReturn:
-        message = "MaskedText objects are never pickled or copied"
-        raise TypeError(message)
+    def __reduce_ex__(self, _protocol: object) -> tuple[type[str], tuple[str]]:
+        return str, ("<masked>",)
 
 
 def as_secret(value: "str | Secret") -> Secret:

@@ -122,6 +122,10 @@ class ClientContext(Protocol):
         """Answer the rate limit as it stands, or None while it is not known."""
         ...
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit how long a call waits for the rate limit, where its policy does not."""
+        ...
+
     def require_open(self) -> None:
         """Raise the clear error if the client cannot be used here and now."""
         ...

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, Required, TypedDict
 from urllib.parse import urlencode
 
 import attrs
-import orjson
 
+from persona_share._protocol.json import dump_json
 from persona_share.errors import InvalidArgumentError
 from persona_share.resources.query_options import IncludeOptions, RetrieveOptions
 
@@ -32,8 +32,8 @@ class Body:
     def of_json(cls, value: object) -> "Body":
         """Encode a JSON value; raises `InvalidArgumentError`."""
         content = None
-        with suppress(TypeError, ValueError):  # orjson's own error would hold the value
-            content = orjson.dumps(value)
+        with suppress(TypeError, ValueError):  # whose text would hold the value
+            content = dump_json(value)
         if content is None:
             message = "the body contains a value that JSON cannot express"
             raise InvalidArgumentError(message)
@@ -42,7 +42,10 @@ class Body:
     @classmethod
     def of_form(cls, values: Mapping[str, str]) -> "Body":
         """Encode a form."""
-        return cls(urlencode(values).encode(), FORM)
+        with suppress(UnicodeEncodeError):  # its text would show the value
+            return cls(urlencode(values).encode(), FORM)
+        message = "the form has a character that UTF-8 cannot encode"
+        raise InvalidArgumentError(message)
 
 
 NO_BODY: Final = Body()

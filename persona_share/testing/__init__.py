@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         response,
     )
     from persona_share.testing.moving import MovingClock, moving_clock
+    from persona_share.testing.recording import vcr_options
     from persona_share.testing.senders import ScriptedSender
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "moving_clock",
     "resource",
     "response",
+    "vcr_options",
 ]
 
 _FILE_OF = {
@@ -53,6 +55,7 @@ _FILE_OF = {
     "moving_clock": "moving",
     "resource": "factories",
     "response": "factories",
+    "vcr_options": "recording",
 }
 
 

@@ -86,7 +86,24 @@ def test_what_repeating_a_request_may_do():
 
 COLUMNS = [GET, POST, DELETE, PATCH, BARE]
 NEVER = [200, 201, 204, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 409]
-NEVER += [410, 418, 422, 425, 451, 501, 505, 507, 511, 599, 999]
+NEVER += [
+    410,
+    418,
+    422,
+    425,
+    451,
+    501,
+    505,
+    507,
+    511,
+    525,
+    526,
+    527,
+    529,
+    531,
+    599,
+    999,
+]
 R4 = [
     (UNSENT, ["yes", "yes", "yes", "yes", "yes"]),
     (CERTIFICATE, ["no", "no", "no", "no", "no"]),
@@ -97,6 +114,10 @@ R4 = [
     (answered(500), ["yes", "yes", "no", "no", "no"]),
     (answered(502), ["yes", "yes", "yes", "no", "no"]),
     (answered(503), ["yes", "yes", "yes", "no", "no"]),
+    *[
+        (answered(status), ["yes", "yes", "yes", "no", "no"])
+        for status in (520, 521, 522, 523, 524, 530)
+    ],
     (answered(504), ["yes", "yes", "yes", "no", "no"]),
     *((answered(status), ["no", "no", "no", "no", "no"]) for status in NEVER),
 ]

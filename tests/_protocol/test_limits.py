@@ -57,6 +57,12 @@ def test_a_reset_that_looks_like_an_instant_is_ignored():
     assert wish(ratelimit_reset="1767225600") is None
 
 
+def test_no_wait_is_longer_than_an_hour():
+    assert wish(retry_after="999999999") == 3600
+    now, later = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"
+    assert wish(503, retry_after=later, date=now) == 3600
+
+
 def test_of_repeated_headers_the_largest_counts():
     assert wish(retry_after="5, 9, x") == 9
     assert wish(ratelimit_reset="5, 9", ratelimit_remaining="0, 0") == 9

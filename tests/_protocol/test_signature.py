@@ -43,6 +43,14 @@ def test_a_signature_of_the_documented_form_holds():
     assert judge(one()) == Match(0, NOW)
 
 
+def test_a_header_may_be_bytes_and_anything_else_is_malformed():
+    assert judge(one().encode()) == Match(0, NOW)
+    assert judge("\ud800" + one()) is Refusal.MALFORMED
+    assert judge(b"\xff" + one().encode()) is Refusal.MALFORMED
+    for header in (7, [one()], {"t": 1}):
+        assert judge(header) is Refusal.MALFORMED
+
+
 def test_the_documented_example_of_a_message_is_signed_as_documented():
     expected = hmac.new(b"wbhsec_1", b'1.{"a":1}', hashlib.sha256).hexdigest()
 

@@ -204,3 +204,29 @@ async def test_starlette_alone_will_do(stage):
     app = Starlette(routes=[Route("/{inquiry_id}", read)], lifespan=persona.lifespan())
     async with started(app) as web:
         assert (await web.get("/inq_1")).json() == "inquiry.read:inq_1"
+
+
+NEARLY_SPENT = {
+    "RateLimit-Limit": "300",
+    "RateLimit-Remaining": "1",
+    "RateLimit-Reset": "40",
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [404, 429])
+async def test_a_request_waits_two_seconds_for_the_rate_limit_and_gets_a_503(
+    stage, status
+):
+    inquiry = stage.box.add_inquiry()
+    async with started(an_app(stage)) as web:
+        await web.get(f"/inquiries/{inquiry.id}")  # there is a token
+        path = "GET /inquiries/{inquiry-id}"
+        stage.box.faults.answer(path, status, headers=NEARLY_SPENT, times=1)
+        await web.get(f"/inquiries/{inquiry.id}")
+        before, calls = stage.clock.now(), len(stage.box.log.find())
+        answer = await stage.until(web.get(f"/inquiries/{inquiry.id}"))
+    assert answer.status_code == 503
+    assert 1 <= int(answer.headers["Retry-After"]) <= 40
+    assert stage.clock.now() - before <= 3
+    assert len(stage.box.log.find()) == calls

@@ -1,11 +1,19 @@
 """Bad input gets its own clear error before any byte leaves, and nothing is lost."""
 
 import asyncio
+import pickle
 import threading
 
 import pytest
 
-from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share import (
+    PersonaClient,
+    RateLimitPolicy,
+    RetryPolicy,
+    Scope,
+    ScopedTokenManager,
+    Timeouts,
+)
 from persona_share.errors import (
     ClientClosedError,
     ConfigurationError,
@@ -18,6 +26,7 @@ from persona_share.errors import (
     ReentrantCodeSourceError,
     WrongEventLoopError,
 )
+from tests.servers import RawServer, answer, answering
 
 
 @pytest.mark.parametrize("scope", ["", " ", "inquiry", "inquiry.read:", "a b", "x:y:z"])
@@ -187,6 +196,10 @@ async def test_f77_a_code_source_that_asks_for_its_own_scope(journey):
         (("POST", "/inquiries"), {"idempotency_key": "k\r\nX: y"}),
         (("POST", "/inquiries"), {"json": {}, "form": {}}),
         (("POST", "/inquiries"), {"json": object()}),
+        (("POST", "/inquiries"), {"json": {"a": "\ud800"}}),
+        (("POST", "/inquiries"), {"form": {"a": "\ud800"}}),
+        (("GET", "/inquiries"), {"query": {"a": "\ud800"}}),
+        (("GET", "/inquiries"), {"query": {"\ud800": "a"}}),
     ],
 )
 @pytest.mark.asyncio
@@ -194,3 +207,63 @@ async def test_a_request_that_cannot_be_sent(journey, arguments, options):
     with pytest.raises(InvalidArgumentError):
         await journey.source.request(*arguments, **options)
     assert len(journey.box.log) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hooks": print},
+        {"hooks": [1]},
+        {"hooks": None},
+        {"retry": 3},
+        {"pool": 10},
+        {"timeouts": 30},
+        {"http": "httpx"},
+        {"ssl_context": False, "base_url": "https://127.0.0.1/api/v1"},
+        {"proxy": 7},
+        {"proxy": "socks5://x", "base_url": "https://127.0.0.1/api/v1"},
+        {"allowed_hosts": "example.com"},
+        {"file_hosts": [7]},
+        {"insecure_local": 7},
+        {"app_info": "my app\r\nX: y"},
+    ],
+    ids=str,
+)
+def test_an_option_of_another_type_is_refused_where_the_client_is_created(options):
+    given = {"base_url": "http://127.0.0.1:1/api/v1", "insecure_local": True}
+    with pytest.raises(ConfigurationError):
+        PersonaClient("localbox_key", **{**given, **options})
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        (RetryPolicy, "attempts"),
+        (RetryPolicy, "transient_base"),
+        (Timeouts, "connect"),
+        (RateLimitPolicy, "max_wait"),
+        (RateLimitPolicy, "reset_unknown"),
+    ],
+)
+@pytest.mark.parametrize("value", [-1, True, "5", float("nan")])
+def test_a_number_of_a_policy_that_cannot_be_used_is_named(policy, field, value):
+    with pytest.raises(ConfigurationError, match=field):
+        policy(**{field: value})
+
+
+def test_a_client_is_not_pickled():
+    with pytest.raises(ConfigurationError, match="from_env"):
+        pickle.dumps(PersonaClient("localbox_key"))
+
+
+@pytest.mark.asyncio
+async def test_a_hundred_digits_are_sent_and_come_back_exactly():
+    number = 12345678901234567890**5
+    body = b'{"data":{"type":"inquiry","id":"inq_1","attributes":{"n":%d}}}' % number
+    server = RawServer(answering(answer(200, body)))
+    async with server:
+        here = {"base_url": server.api, "insecure_local": True}
+        async with PersonaClient("k", **here) as client:
+            found = await client.request("POST", "/inquiries", json={"n": number})
+    assert found.raw["data"]["attributes"]["n"] == number
+    assert str(number).encode() in server.received
