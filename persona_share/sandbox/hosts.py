@@ -3,6 +3,8 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+import attrs
+
 from persona_share.errors import ConfigurationError
 
 
@@ -19,30 +21,47 @@ def is_loopback_url(url: str) -> bool:
 
 
 def check_listening(host: str, *, anywhere: bool) -> None:
-    """Refuse to listen beyond this machine unless somebody said so.
+    """Refuse to listen beyond this machine unless that was asked for.
 
     Raises:
-        ConfigurationError: for an address that others could reach.
+        ConfigurationError: for an address that other machines can reach.
     """
     if not anywhere and not is_loopback(host):
-        message = f"{host} is not a loopback address; say listen_anywhere=True"
+        message = f"{host} is not a loopback address; set listen_anywhere=True"
         raise ConfigurationError(message)
 
 
-def allowed(header: str | None, *, anywhere: bool) -> bool:
-    """Return whether a Host header is served.
+@attrs.frozen
+class Access:
+    """Who may reach the sandbox, and by which name."""
 
-    A name of somebody else's that points here is DNS rebinding; addresses cannot be
-    rebound, so each one is served once the sandbox listens anywhere.
-    """
-    if header is None:
-        return False
-    host = _without_port(header)
-    return is_loopback(host) or (anywhere and _address(host) is not None)
+    anywhere: bool = False
+    #: The name by which other machines and containers know this one.
+    public_host: str | None = None
+
+    def allows(self, header: str | None) -> bool:
+        """Return whether a Host header is served.
+
+        A foreign name that resolves to this machine is DNS rebinding. Addresses cannot
+        be rebound, so all of them are served if the sandbox listens anywhere.
+        """
+        if header is None:
+            return False
+        host = _without_port(header)
+        public = self.public_host is not None and host == self.public_host.lower()
+        return (
+            public
+            or is_loopback(host)
+            or (self.anywhere and _address(host) is not None)
+        )
+
+    def origin(self, host: str, port: int) -> str:
+        """Return the origin of a listening address as a client writes it."""
+        return origin(self.public_host or host, port)
 
 
 def origin(host: str, port: int) -> str:
-    """Return the URL of a listening address, as a client on this machine writes it."""
+    """Return the origin of a listening address for a client on this machine."""
     address = _address(host)
     if address is not None and address.is_unspecified:
         host = "::1" if address.version == 6 else "127.0.0.1"  # noqa: PLR2004 - IPv6
@@ -52,7 +71,7 @@ def origin(host: str, port: int) -> str:
 def _without_port(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0]
-    return header.partition(":")[0]
+    return header.partition(":")[0].lower()
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

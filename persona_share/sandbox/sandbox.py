@@ -4,22 +4,30 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
+import attrs
+
 from persona_share.errors import ConfigurationError, NotOpenError
 from persona_share.sandbox.behavior.faults import Faults
 from persona_share.sandbox.behavior.limits import Limits
 from persona_share.sandbox.behavior.switches import Switches
-from persona_share.sandbox.connect.connections import accept, archive
+from persona_share.sandbox.connect.connections import accept, add_connection, archive
 from persona_share.sandbox.hosts import (
+    Access,
     check_listening,
     is_loopback,
     is_loopback_url,
-    origin,
 )
 from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
-from persona_share.sandbox.http.pipeline import Pipeline
 from persona_share.sandbox.http.routes import ROUTES, Router
 from persona_share.sandbox.http.server import Server
+from persona_share.sandbox.inspector.control import (
+    PREFIX as CONTROL,
+    Control,
+    plan_fault,
+)
+from persona_share.sandbox.inspector.snapshot import switch_value
 from persona_share.sandbox.jsonapi.events import add_event, deliver_event
+from persona_share.sandbox.jsonapi.field_values import field_values
 from persona_share.sandbox.jsonapi.inflection import checked_inflection
 from persona_share.sandbox.oauth.client_credentials import check_public_key
 from persona_share.sandbox.resources.accounts import (
@@ -70,6 +78,8 @@ class Sandbox:
 
     Lifetimes and ``latency`` are in seconds; the API announces lifetimes one second
     short. ``rate_limit`` is requests per minute and environment, None for no limit.
+    ``public_host`` is the name by which other machines and containers reach this one.
+    API keys are random unless given; a given one begins with ``localbox_``.
     """
 
     def __init__(
@@ -83,14 +93,17 @@ class Sandbox:
         latency: float = 0.0,
         host: str = "127.0.0.1",
         listen_anywhere: bool = False,
+        public_host: str | None = None,
+        source_key: str | None = None,
+        destination_key: str | None = None,
         limits: Limits | None = None,
         _clock: Callable[[], float] | None = None,
     ) -> None:
         """Create both organizations; the server starts with ``async with``.
 
         Raises:
-            ConfigurationError: for a host that is not loopback, or a lifetime that is
-                not positive.
+            ConfigurationError: for a host that is not loopback, a lifetime that is not
+                positive, or an API key without the sandbox's prefix.
         """
         check_listening(host, anywhere=listen_anywhere)
         if token_lifetime <= 0 or code_lifetime <= 0:
@@ -108,9 +121,14 @@ class Sandbox:
         self.switches: Switches = state.switches
         self.faults: Faults = state.faults
         self.log: Log = state.log
-        self.source: Organization = state.add_organization("source")
-        self.destination: Organization = state.add_organization("destination")
+        self.source: Organization = state.add_organization("source", source_key)
+        self.destination: Organization = state.add_organization(
+            "destination", destination_key
+        )
         self._host, self._port, self._anywhere = host, port, listen_anywhere
+        self._access = Access(listen_anywhere, public_host)
+        self._inquiries = 0
+        self._connected = False
         self._server: Server | None = None
         self._file_server: FileServer | None = None
         self._dispatcher: WebhookDispatcher | None = None
@@ -121,10 +139,11 @@ class Sandbox:
         Raises:
             ConfigurationError: if the address or the port is not available.
         """
-        server = Server(self._state, Pipeline(self._state), Router(ROUTES))
-        bound = await server.start(self._host, self._port, anywhere=self._anywhere)
+        control = Control(self._state, self)
+        server = Server(self._state, Router(ROUTES), control, self._access)
+        bound = await server.start(self._host, self._port)
         self._server = server
-        self._state.url = origin(*bound) + PREFIX
+        self._state.url = self._access.origin(*bound) + PREFIX
         try:
             await self._start_others()
         except BaseException:
@@ -133,10 +152,10 @@ class Sandbox:
         return self
 
     async def _start_others(self) -> None:
-        self._file_server = FileServer(self._state)
+        self._file_server = FileServer(self._state, self._access)
         host = FILE_HOST if is_loopback(self._host) else self._host
-        bound = await self._file_server.start(host, anywhere=self._anywhere)
-        self._state.files.origin = origin(*bound)
+        bound = await self._file_server.start(host)
+        self._state.files.origin = self._access.origin(*bound)
         self._dispatcher = WebhookDispatcher(self._state, anywhere=self._anywhere)
         await self._dispatcher.start()
 
@@ -161,6 +180,11 @@ class Sandbox:
         return self._state.files.origin
 
     @property
+    def inspector_url(self) -> str:
+        """Return the URL of the page that shows what happens."""
+        return f"{self.url.removesuffix(PREFIX)}{CONTROL}/"
+
+    @property
     def latency(self) -> float:
         """Return the real seconds that every response takes; settable."""
         return self._state.latency
@@ -174,10 +198,13 @@ class Sandbox:
         """Return what a program needs to use this sandbox, API keys included."""
         ends = {"source": self.source, "destination": self.destination}
         inquiries = [r.id for r in self._state.records if r.type == "inquiry"]
+        connections = self._state.sharing.connections.values()
         return {
             "url": self.url,
             "files_url": self.files_url,
+            "inspector_url": self.inspector_url,
             **{k: {"id": v.id, "api_key": v.api_key} for k, v in ends.items()},
+            "connections": [each.id for each in connections],
             "inquiries": inquiries,
         }
 
@@ -186,6 +213,56 @@ class Sandbox:
     def now(self) -> float:
         """Return the sandbox's time in seconds since the epoch."""
         return self._state.runtime.now()
+
+    def reset(self) -> None:
+        """Return to the state after the start.
+
+        Objects, codes, tokens, connections, webhooks, the log, faults and switches are
+        reset; people and the connection are created anew, with other ids. API keys and
+        the clock stay.
+        """
+        self._state.reset()
+        inquiries, self._inquiries = self._inquiries, 0
+        self.populate(inquiries)
+        if self._connected:
+            self.connect()
+
+    def set_switches(self, **values: object) -> None:
+        """Set switches by name, as attributes of `switches` can be set.
+
+        Raises:
+            ValueError: for an unknown switch.
+        """
+        names = {field.name for field in attrs.fields(Switches)}
+        for name in values:
+            if name not in names:
+                message = f"there is no switch {name!r}"
+                raise ValueError(message)
+        for name, value in values.items():
+            setattr(self.switches, name, value)
+
+    def set_switch(self, name: str, value: object) -> None:
+        """Set one switch, converting text as a command line has it.
+
+        Raises:
+            ValueError: for an unknown switch, or a value that it does not take.
+        """
+        setattr(self.switches, name, switch_value(name, value))
+
+    def plan_fault(self, operation: str, fault: str) -> None:
+        """Plan a fault from text: ``503``, ``cut``, ``delay:2`` or ``503*2``.
+
+        Raises:
+            ValueError: for an unknown operation or fault.
+        """
+        kind, _, times = fault.partition("*")
+        kind, _, seconds = kind.partition(":")
+        given: dict[str, Any] = {"kind": kind, "times": int(times or 1)}
+        if kind.isdigit():
+            given |= {"kind": "answer", "status": int(kind)}
+        if seconds:
+            given["seconds"] = float(seconds)
+        plan_fault(self.faults, operation=operation, **given)
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox's clock and run what is due by then.
@@ -398,16 +475,29 @@ class Sandbox:
 
     def populate(self, inquiries: int = 10) -> list[str]:
         """Add inquiries, each with an account and two verifications; return their ids."""
-        return [self._add_person() for _ in range(inquiries)]
+        self._inquiries += inquiries
+        return [self.add_person() for _ in range(inquiries)]
 
-    def _add_person(self) -> str:
+    def add_person(self, **fields: object) -> str:
+        """Add a person: an inquiry, an account and two verifications.
+
+        ``fields`` replace the generated fields of the inquiry; ``id`` and ``status``
+        are those of the inquiry. Return the id of the inquiry.
+        """
         state, owner = self._state, self.source.environment
         person = fake_person(state.runtime.stream("people"))
+        names = {name.replace("_", "-"): value for name, value in fields.items()}
+        given: dict[str, Any] = {
+            k: names.pop(k) for k in ("id", "status") if k in names
+        }
+        person = person.replaced(names)
         account = add_account(state, owner, {}, person)
-        inquiry = add_inquiry(state, owner, {"account": account.id}, person)
+        typed = field_values(state, names, INQUIRY_FIELDS)
+        given |= {"account": account.id, "fields": typed}
+        inquiry = add_inquiry(state, owner, given, person)
         for kind in _VERIFICATIONS:
-            given = {"kind": kind, "inquiry": inquiry.id}
-            add_verification(state, owner, given, person)
+            about = {"kind": kind, "inquiry": inquiry.id}
+            add_verification(state, owner, about, person)
         return inquiry.id
 
     def _add(
@@ -426,6 +516,11 @@ class Sandbox:
         """
         self._state.scheduler.run(self._state.runtime.now())
         accept(self._state, connection_id)
+
+    def connect(self) -> str:
+        """Connect the source with the destination; return the id of the connection."""
+        self._connected = True
+        return add_connection(self._state, self.source, self.destination)
 
     def archive_connection(self, connection_id: str) -> None:
         """Archive a connection: from then on only its share tokens name it.

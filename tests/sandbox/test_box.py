@@ -44,6 +44,8 @@ async def test_it_describes_itself_as_json(box):
     assert facts == {
         "url": box.url,
         "files_url": box.files_url,
+        "inspector_url": box.inspector_url,
+        "connections": [],
         "source": {"id": box.source.id, "api_key": box.source.api_key},
         "destination": {"id": box.destination.id, "api_key": box.destination.api_key},
         "inquiries": ids,

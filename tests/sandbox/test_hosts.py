@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share.sandbox.hosts import allowed, is_loopback, origin
+from persona_share.sandbox.hosts import Access, is_loopback, origin
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,21 @@ def test_these_could_be_another_machine(host):
     assert not is_loopback(host)
 
 
-def test_no_host_header_is_not_served():
-    assert not allowed(None, anywhere=True)
+@pytest.mark.parametrize(
+    ("access", "header", "allowed"),
+    [
+        (Access(anywhere=True), None, False),
+        (Access(), "127.0.0.1:80", True),
+        (Access(), "192.0.2.1:80", False),
+        (Access(anywhere=True), "192.0.2.1:80", True),
+        (Access(anywhere=True), "other.example", False),
+        (Access(anywhere=True, public_host="sandbox"), "SANDBOX:8080", True),
+        (Access(anywhere=True, public_host="sandbox"), "sandbox.evil", False),
+    ],
+)
+def test_a_host_header_is_served_when_it_names_the_sandbox(access, header, allowed):
+    assert access.allows(header) is allowed
+
+
+def test_the_public_host_stands_in_urls():
+    assert Access(public_host="sandbox").origin("0.0.0.0", 80) == "http://sandbox:80"  # noqa: S104

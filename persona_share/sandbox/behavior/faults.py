@@ -81,7 +81,8 @@ class Faults:
     """
 
     def __init__(self, operations: Collection[str]) -> None:
-        self._operations = operations
+        #: The operations that can fail.
+        self.operations: Collection[str] = operations
         self._planned: list[Fault] = []
         self._random: _RandomFaults | None = None
         self._release = asyncio.Event()
@@ -183,6 +184,11 @@ class Faults:
         self._release = asyncio.Event()
 
     @property
+    def planned(self) -> tuple[Fault, ...]:
+        """Return the planned faults that are not used up."""
+        return tuple(self._planned)
+
+    @property
     def pending(self) -> int:
         """Return the number of planned faults that are not used up."""
         return len(self._planned)
@@ -219,7 +225,7 @@ class Faults:
 
     def _check(self, operation: str) -> None:
         """Refuse an operation that is not served: its fault would never happen."""
-        if operation not in _OTHER_OPERATIONS and operation not in self._operations:
+        if operation not in _OTHER_OPERATIONS and operation not in self.operations:
             message = f"the sandbox serves no operation {operation!r}"
             raise ValueError(message)
 

@@ -16,6 +16,7 @@ from persona_share.sandbox.jsonapi.read import paged_response
 from persona_share.sandbox.jsonapi.rendering import render_one
 from persona_share.sandbox.jsonapi.update import NOTHING, attributes_of
 from persona_share.sandbox.responses import ApiError, Response
+from persona_share.sandbox.state.organizations import Organization
 from persona_share.sandbox.state.records import Json, Record
 from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.sharing import ARCHIVED, Connection
@@ -116,6 +117,25 @@ def accept(state: State, connection_id: str, at: float | None = None) -> None:
         raise ValueError(message)
     connection.status = "active"
     connection.updated_at = state.runtime.now() if at is None else at
+
+
+def add_connection(
+    state: State, source: Organization, destination: Organization
+) -> str:
+    """Add an active connection and return its id."""
+    now = state.runtime.now()
+    key = state.keys[source.api_key]
+    connection = Connection(
+        id=state.runtime.new_id("cxn"),
+        source_id=source.id,
+        destination_id=destination.id,
+        creator={"type": "api-key", "id": key.id},
+        created_at=now,
+        updated_at=now,
+        status="active",
+    )
+    state.sharing.add_connection(connection)
+    return connection.id
 
 
 def archive(state: State, connection_id: str) -> None:

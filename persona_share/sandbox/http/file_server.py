@@ -12,7 +12,7 @@ from aiohttp import web
 from persona_share.errors import ConfigurationError
 from persona_share.model.ids import is_id
 from persona_share.sandbox.behavior.faults import FILE_OPERATION, Effect, RequestFaults
-from persona_share.sandbox.hosts import allowed
+from persona_share.sandbox.hosts import Access
 from persona_share.sandbox.http.listener import Listener
 from persona_share.sandbox.http.pipeline import SANDBOX_HEADERS
 from persona_share.sandbox.http.server import cut_connection, refused
@@ -32,18 +32,17 @@ _OK: Final = 200
 class FileServer:
     """Listens on another address than the API, as Persona's file host does."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, access: Access) -> None:
         self._state = state
-        self._anywhere = False
+        self._access = access
         self._listener = Listener(self._answered, state.log.crashes)
 
-    async def start(self, host: str, *, anywhere: bool) -> tuple[str, int]:
+    async def start(self, host: str) -> tuple[str, int]:
         """Listen on any free port, and return the address and the port.
 
         Raises:
             ConfigurationError: where the address cannot be had.
         """
-        self._anywhere = anywhere
         try:
             return await self._listener.start(host, 0)
         except ConfigurationError:
@@ -79,7 +78,7 @@ class FileServer:
         return await _streamed(http_request, file, faults_now)
 
     def _found(self, http_request: web.BaseRequest) -> StoredFile:
-        if not allowed(http_request.headers.get("Host"), anywhere=self._anywhere):
+        if not self._access.allows(http_request.headers.get("Host")):
             raise ApiError(421, "this Host is not served here")
         if "Authorization" in http_request.headers:
             raise ApiError(400, "a file takes no Authorization header")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from persona_share.sandbox.hosts import allowed
+from persona_share.sandbox.hosts import Access
 from persona_share.sandbox.http.listener import Listener
 from persona_share.sandbox.http.pipeline import (
     SANDBOX_HEADERS,
@@ -19,6 +19,7 @@ from persona_share.sandbox.http.pipeline import (
     Pipeline,
 )
 from persona_share.sandbox.http.routes import Match, Router
+from persona_share.sandbox.inspector.control import PREFIX as CONTROL, Control
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import PREFIX, State
@@ -31,20 +32,22 @@ BODY_CAP: Final = 1024 * 1024
 class Server:
     """The API's socket, in front of a pipeline."""
 
-    def __init__(self, state: State, pipeline: Pipeline, routes: Router) -> None:
+    def __init__(
+        self, state: State, routes: Router, control: Control, access: Access
+    ) -> None:
         self._state = state
-        self._pipeline = pipeline
+        self._pipeline = Pipeline(state)
         self._routes = routes
-        self._anywhere = False
+        self._control = control
+        self._access = access
         self._listener = Listener(self._answered, state.log.crashes)
 
-    async def start(self, host: str, port: int, *, anywhere: bool) -> tuple[str, int]:
+    async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address and the port.
 
         Raises:
             ConfigurationError: where the address or the port cannot be had.
         """
-        self._anywhere = anywhere
         return await self._listener.start(host, port)
 
     async def stop(self) -> None:
@@ -55,8 +58,12 @@ class Server:
 
     async def _answered(self, http_request: web.BaseRequest) -> web.StreamResponse:
         try:
-            if not allowed(http_request.headers.get("Host"), anywhere=self._anywhere):
+            if not self._access.allows(http_request.headers.get("Host")):
                 raise ApiError(421, "this Host is not served here")  # noqa: TRY301 - the same way out
+            if http_request.path == CONTROL or http_request.path.startswith(
+                f"{CONTROL}/"
+            ):
+                return await self._control.respond(http_request)
             request, match = await self._read(http_request)
         except ApiError as error:
             return refused(error)

@@ -41,6 +41,7 @@ def authorize(state: State, request: Request) -> Response:
         source=caller.environment,
         issuer_key=caller.key,
         partner_id=form["client-id"],
+        issued_at=state.runtime.now(),
         expires_at=state.runtime.now()
         + state.code_lifetime
         + state.switches.code_lifetime_slack,

@@ -55,7 +55,7 @@ class Exchange:
 
     def request_headers(self) -> dict[str, str]:
         """Return the headers of the request."""
-        return {k: masked(v, k) for k, v in self.request.headers.items()}
+        return {str(k): masked(v, k) for k, v in self.request.headers.items()}
 
     def response_headers(self) -> dict[str, str]:
         """Return the headers of the response."""

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cache
 from typing import Final
@@ -62,6 +63,32 @@ class Person:
     number: str
     trade: str
     firm: str
+
+    def replaced(self, fields: Mapping[str, object]) -> "Person":
+        """Return the person with these fields of an inquiry."""
+        changes = {
+            _PARTS[field]: value
+            for field, value in fields.items()
+            if field in _PARTS and isinstance(value, str)
+        }
+        return attrs.evolve(self, **changes)
+
+
+#: Fields of an inquiry and the attributes of a person.
+_PARTS: Final = {
+    "name-first": "first",
+    "name-middle": "middle",
+    "name-last": "last",
+    "birthdate": "birthdate",
+    "address-street-1": "street",
+    "address-street-2": "unit",
+    "address-city": "town",
+    "address-subdivision": "region",
+    "address-postal-code": "postal_code",
+    "email-address": "email",
+    "phone-number": "phone",
+    "identification-number": "number",
+}
 
 
 def fake_person(dice: Random) -> Person:

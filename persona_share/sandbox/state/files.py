@@ -48,6 +48,10 @@ class Files:
         self._by_path[_path(file)] = file
         return file
 
+    def clear(self) -> None:
+        """Drop all files."""
+        self._by_path.clear()
+
     def find(self, path: str) -> StoredFile | None:
         """Return the file of a path."""
         return self._by_path.get(path)

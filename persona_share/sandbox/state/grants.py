@@ -26,6 +26,7 @@ class Code:
     issuer_key: ApiKey | None
     partner_id: str
     expires_at: float
+    issued_at: float = 0.0
     used: bool = False
 
 
@@ -73,6 +74,21 @@ class Grants:
         """Store a code that was issued."""
         self._codes[code.value] = code
         drop_oldest(self._codes, self._limit)
+
+    @property
+    def codes(self) -> list[Code]:
+        """Return all codes, oldest first."""
+        return list(self._codes.values())
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Return all tokens, oldest first."""
+        return list(self._tokens.values())
+
+    def clear(self) -> None:
+        """Drop all codes and tokens."""
+        self._codes.clear()
+        self._tokens.clear()
 
     def code(self, value: str) -> Code | None:
         """Return the code of this value."""

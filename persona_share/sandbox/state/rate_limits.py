@@ -28,6 +28,10 @@ class Window:
         if self._began is None or now >= self._began + WINDOW or now < self._began:
             self._began, self.used = now, 0
 
+    def is_running(self, now: float) -> bool:
+        """Return whether the window has begun and not ended."""
+        return self._began is not None and self._began <= now < self._began + WINDOW
+
     @property
     def announced(self) -> int:
         """Return the limit as the header names it."""

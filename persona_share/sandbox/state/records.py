@@ -125,6 +125,11 @@ class Records:
             del family[oldest], self._by_id[oldest]
         return ObjectRef(record.id, record.type)
 
+    def clear(self) -> None:
+        """Drop all objects."""
+        self._by_id.clear()
+        self._by_family.clear()
+
     def __iter__(self) -> Iterator[Record]:
         return iter(self._by_id.values())
 

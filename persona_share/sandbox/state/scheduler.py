@@ -20,6 +20,10 @@ class Scheduler:
         """Schedule a callback; one that is due at infinity never runs."""
         heapq.heappush(self._callbacks, (due, next(self._count), callback))
 
+    def clear(self) -> None:
+        """Drop all callbacks."""
+        self._callbacks.clear()
+
     def run(self, now: float) -> None:
         """Run what is due by now, in order."""
         while self._callbacks and self._callbacks[0][0] <= now:

@@ -83,6 +83,11 @@ class Sharing:
         self.share_tokens: dict[str, ShareToken] = {}
         self._limit = limit
 
+    def clear(self) -> None:
+        """Drop all connections and share tokens."""
+        self.connections.clear()
+        self.share_tokens.clear()
+
     def add_connection(self, connection: Connection) -> None:
         """Store a connection."""
         self.connections[connection.id] = connection

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
+from persona_share.errors import ConfigurationError
 from persona_share.sandbox.behavior.faults import Faults
 from persona_share.sandbox.behavior.limits import Limits, drop_oldest
 from persona_share.sandbox.behavior.switches import Switches
@@ -72,7 +73,23 @@ class State:
     #: The default template or type of each environment, by its id and the family.
     defaults: dict[tuple[str, str], Record] = attrs.field(factory=dict)
 
-    def add_organization(self, name: str) -> Organization:
+    def reset(self) -> None:
+        """Drop everything but organizations, API keys, OAuth clients and the clock."""
+        self.records.clear()
+        self.defaults.clear()
+        self.grants.clear()
+        self.files.clear()
+        self.sharing.clear()
+        self.webhooks.clear()
+        self.scheduler.clear()
+        self.exchanges.clear()
+        self.log.clear()
+        self.faults.clear()
+        self.faults.release()
+        for field in attrs.fields(Switches):
+            setattr(self.switches, field.name, field.default)
+
+    def add_organization(self, name: str, api_key: str | None = None) -> Organization:
         """Create an organization with both environments and one API key."""
         organization_id = self.runtime.new_id("org")
         environments: dict[Kind, Environment] = {
@@ -85,7 +102,7 @@ class State:
             )
             for kind in KINDS
         }
-        key = self.add_api_key(environments["sandbox"], name=name)
+        key = self.add_api_key(environments["sandbox"], name=name, value=api_key)
         organization = Organization(organization_id, key.value, environments)
         self.organizations[organization_id] = organization
         return organization
@@ -99,9 +116,21 @@ class State:
         rate_limit: int | None = None,
         inflection: str = "kebab",
         version: str | None = None,
+        value: str | None = None,
     ) -> ApiKey:
-        """Create an API key with an unpredictable value."""
-        value = self.runtime.new_secret(f"{CREDENTIAL_PREFIX}{name}_", 32)
+        """Create an API key with an unpredictable value, unless one is given.
+
+        Raises:
+            ConfigurationError: for a value without the prefix of the sandbox.
+        """
+        if value is None:
+            value = self.runtime.new_secret(f"{CREDENTIAL_PREFIX}{name}_", 32)
+        elif not value.startswith(CREDENTIAL_PREFIX) or value in self.keys:
+            message = (
+                f"an API key of the sandbox begins with {CREDENTIAL_PREFIX} and is "
+                "not the key of another organization"
+            )
+            raise ConfigurationError(message)
         key = ApiKey(
             value=value,
             digest=self.runtime.digest(value),

@@ -101,6 +101,11 @@ class Webhooks:
     def __iter__(self) -> Iterator[Webhook]:
         return iter(self._all.values())
 
+    def clear(self) -> None:
+        """Drop all webhooks and deliveries."""
+        self._all.clear()
+        self._pending.clear()
+
     def __getitem__(self, webhook_id: str) -> Webhook:
         return self._all[webhook_id]
 

@@ -1,0 +1,58 @@
+"""A sandbox in the middle of its work, for the browser tests and the pictures."""
+
+from contextlib import asynccontextmanager
+
+import aiohttp
+from playwright.async_api import async_playwright
+
+from persona_share.sandbox import Sandbox
+from tests.sandbox.raw import Raw, body
+from tests.sandbox.sharing import TOKENS, redeem
+
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+@asynccontextmanager
+async def browser():
+    """Run Debian's Chromium."""
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS
+        )
+        yield found
+        await found.close()
+
+
+@asynccontextmanager
+async def sandbox(**options):
+    """Run a sandbox with a raw client."""
+    async with Sandbox(**options) as box, aiohttp.ClientSession() as session:
+        yield Raw(session, box)
+
+
+async def play(raw):
+    """Send the requests of an ordinary quarter of an hour."""
+    box = raw.box
+    inquiries = box.populate(6)
+    connection = box.connect()
+    scopes = [f"inquiry.read:{each}" for each in inquiries[:4]]
+    for scope in scopes:
+        token = await raw.token(scope)
+        await raw.get(f"/inquiries/{scope.partition(':')[2]}", token)
+    box.revoke(scopes[3])
+    box.advance(1500)
+    await raw.token(scopes[0])
+    await raw.post("/inquiries/search", json={"query": {}})
+    for source in inquiries[:2]:
+        given = body(connection_id=connection, source_id=source)
+        made = await raw.post(TOKENS, json=given)
+        await redeem(raw, made.json["data"]["id"])
+    box.advance(3)
+    await raw.post(f"/inquiries/{inquiries[0]}/approve")
+    await raw.post(f"/inquiries/{inquiries[0]}/approve")
+    await raw.get("/inquiries/inq_missing", token)
+    await raw.code(f"inquiry.read:{inquiries[4]}")
+    box.advance(1850)
+    await raw.token(f"inquiry.read:{inquiries[5]} verification.read:ver_1")
