@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench contract measure pythons lowest lock clean soak soak-short
+.PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench pictures contract measure pythons lowest lock clean soak soak-short
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{printf "  make %-10s", $$2; $$1=$$2=""; print}'
 demo: .venv/.demo  ## the main job on a local sandbox (ARGS="--json" and the like)
@@ -53,6 +53,9 @@ soak-short: SOAK = 1
 soak-short: soak  ## the same, within minutes
 soak-%: .venv/.dev
 	@SOAK_MINUTES=$(or $(SOAK),20) $(BIN)/python -m tests.soak $*
+
+pictures: .venv/.dev  ## the pictures of the inspector, in docs/_static (needs chromium)
+	$(BIN)/python -m tests.browser.pictures docs/_static
 
 contract: .venv/.dev  ## all that the official description says (prism needs npx)
 	$(BIN)/python -m pytest -q tests/contract

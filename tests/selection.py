@@ -32,6 +32,7 @@ PARAMETERS = {"redis": "redis-server", "postgres": "postgresql"}
 LIBRARIES = {
     "scenarios/test_uvloop.py": "uvloop",
     "cli/test_endings.py": "pty",
+    "browser/test_inspector.py": "playwright",
 }
 TESTS = Path(__file__).parent
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import tempfile
+import webbrowser
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -115,8 +116,11 @@ class _Organizations:
 @click.option(
     "--seed", default=0, show_default=True, help="Seed of the made-up people."
 )
+@click.option("--open", "opened", is_flag=True, help="Open the sandbox's inspector.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(objects: int, token_lifetime: float, seed: int, *, as_json: bool) -> None:
+def demo(
+    objects: int, token_lifetime: float, seed: int, *, opened: bool, as_json: bool
+) -> None:
     """Watch two organizations share data through at least four token lifetimes.
 
     Everything runs on this machine, over real sockets: a local Persona, the source's
@@ -128,7 +132,9 @@ def demo(objects: int, token_lifetime: float, seed: int, *, as_json: bool) -> No
     console = Console(stderr=as_json, highlight=False)
     # Refusals are part of the demo; the errors it ends with say what went wrong.
     logging.getLogger("persona_share").setLevel(logging.CRITICAL)
-    report, reasons = asyncio.run(_run(objects, token_lifetime, seed, console))
+    report, reasons = asyncio.run(
+        _run(objects, token_lifetime, seed, console, opened=opened)
+    )
     if as_json:
         click.echo(json.dumps(attrs.asdict(report)))
     else:
@@ -140,7 +146,12 @@ def demo(objects: int, token_lifetime: float, seed: int, *, as_json: bool) -> No
 
 
 async def _run(
-    objects: int, token_lifetime: float, seed: int, console: Console
+    objects: int,
+    token_lifetime: float,
+    seed: int,
+    console: Console,
+    *,
+    opened: bool,
 ) -> tuple[Report, Sequence[str]]:
     box = Sandbox(token_lifetime=token_lifetime, rate_limit=1_000_000, seed=seed)
     # Slow enough that the fetch outlives several tokens, however few objects there are.
@@ -148,6 +159,8 @@ async def _run(
     clock, tally = asyncio.get_running_loop().time, _Tally()
     with tempfile.TemporaryDirectory() as folder:
         async with _connected(box, Path(folder), tally) as both:
+            if opened:
+                webbrowser.open(box.inspector_url)
             scopes = _grouped(_add_people(box, objects))
             started = clock()
             doubtful = Scope.read(box.add_inquiry().id)

@@ -20,7 +20,6 @@ PICTURES = (
 async def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     async with sandbox() as raw, browser() as chromium:
-        raw.box.switches.authorize_checks_objects = False
         await play(raw)
         for name, view, scheme, width, height in PICTURES:
             context = await chromium.new_context(

@@ -55,4 +55,5 @@ async def play(raw):
     await raw.get("/inquiries/inq_missing", token)
     await raw.code(f"inquiry.read:{inquiries[4]}")
     box.advance(1850)
-    await raw.token(f"inquiry.read:{inquiries[5]} verification.read:ver_1")
+    verification = box.add_verification(inquiry=inquiries[5]).id
+    await raw.token(f"inquiry.read:{inquiries[5]} verification.read:{verification}")
