@@ -1,8 +1,7 @@
-"""Test kits for users of the library and for its own tests.
+"""Test helpers, for users of the library and for its own tests.
 
-Stand-ins for the clock, the network and a store. They are part of the package and
-never patch anything on their own: each is handed over where the real part would be.
-The stand-in for the service itself is the `sandbox`.
+Replacements for the clock, the network and a store. They patch nothing: each is passed
+where the real part would be. The replacement for the service itself is the `sandbox`.
 """
 
 from importlib import import_module
@@ -62,7 +61,7 @@ _FILE_OF = {
 if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
 
     def __getattr__(name: str) -> object:
-        """Fetch a test kit from its file when it is first asked for."""
+        """Import a name when it is first used."""
         if name not in _FILE_OF:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
@@ -72,5 +71,5 @@ if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
 
 
 def __dir__() -> list[str]:
-    """List what can be fetched."""
+    """List the public names, imported or not."""
     return sorted({*globals(), *__all__})

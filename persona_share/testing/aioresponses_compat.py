@@ -13,7 +13,7 @@ from yarl import URL
 
 
 def aioresponses_compat() -> bool:
-    """Make aioresponses usable and answer whether anything had to be done.
+    """Make aioresponses usable, and return whether anything had to be done.
 
     Raises:
         ImportError: aioresponses is not installed.
@@ -37,7 +37,7 @@ class _NothingWritten:
 
 
 class _MockedResponse(aiohttp.ClientResponse):
-    """A response that was never asked for over a socket."""
+    """A response that no socket delivered."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("stream_writer", _NothingWritten())

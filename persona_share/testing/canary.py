@@ -1,4 +1,4 @@
-"""Canary: secrets that are planted, and everything that must not show them."""
+"""Canary: planted secrets, and a check of everything that must not show them."""
 
 import logging
 import traceback
@@ -17,7 +17,7 @@ class LeakError(AssertionError):
 
 
 class Canary:
-    """Looks for planted secrets in logs, errors, spans and whatever else it is shown.
+    """Looks for planted secrets in logs, errors, spans and anything passed to it.
 
     Credentials of the sandbox, its codes and tokens included, need no planting.
     """
@@ -27,7 +27,7 @@ class Canary:
         self._places: dict[str, None] = {}
 
     def plant(self, secret: str) -> str:
-        """Answer a secret, which from now on must show nowhere.
+        """Return a secret that must not appear anywhere from now on.
 
         Raises ValueError for one under eight characters: it would be found anywhere.
         """
@@ -38,13 +38,13 @@ class Canary:
         return secret
 
     def look_at(self, text: object, place: str) -> None:
-        """Look at a text or at what a thing prints; ``place`` is how to call it."""
+        """Check a text, or the text of an object; ``place`` names it in the report."""
         for printed in (text,) if isinstance(text, str) else (str(text), repr(text)):
             if any(secret in printed for secret in self._planted):
                 self._places[place] = None
 
     def look_at_error(self, error: BaseException) -> None:
-        """Look at an error, at what it came from, and at what it carries."""
+        """Check an error, its causes and its attributes."""
         lines = traceback.format_exception(error, chain=True)
         # Lines of source are the test's own, in which it may well name its secret.
         shown = [line for line in lines if not line.lstrip().startswith("File ")]
@@ -53,24 +53,24 @@ class Canary:
         self.look_at(repr(error.__dict__), place)
 
     def span_processor(self) -> "SpanWatch":
-        """Answer a span processor for an OpenTelemetry SDK, which looks at every span."""
+        """Return a span processor for OpenTelemetry's SDK that checks every span."""
         return SpanWatch(self)
 
     def found(self) -> LeakError | None:
-        """Answer the error for what was found since the last time, or None."""
+        """Return an error for what was found since the last call, or None."""
         places, self._places = tuple(self._places), {}
         if not places:
             return None
         return LeakError(f"a planted secret reached {', '.join(places)}")
 
     def check(self) -> None:
-        """Raise `LeakError` if a secret was found since the last time."""
+        """Raise `LeakError` if a secret was found since the last call."""
         if (leak := self.found()) is not None:
             raise leak
 
     @contextmanager
     def watching_logs(self) -> Iterator[None]:
-        """Look at every log record, those at debug level included."""
+        """Check every log record, debug level included."""
         root, handler = logging.getLogger(), _Watch(self)
         level = root.level
         root.addHandler(handler)
@@ -96,24 +96,24 @@ class _Watch(logging.Handler):
 
 
 class SpanWatch:
-    """A span processor in the words of OpenTelemetry's SDK, which it does not need."""
+    """A span processor for OpenTelemetry's SDK, without importing it."""
 
     def __init__(self, canary: Canary) -> None:
         self._canary = canary
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
-        """Wait for the end: what a span has is known then."""
+        """Do nothing: a span is complete when it ends."""
 
     def _on_ending(self, span: Any) -> None:
-        """Wait for the end."""
+        """Do nothing: a span is complete when it ends."""
 
     def on_end(self, span: Any) -> None:
-        """Look at all that is exported of a span."""
+        """Check everything that is exported of a span."""
         self._canary.look_at(str(span.to_json()), f"the span {span.name}")
 
     def shutdown(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Answer that nothing is kept back."""
+        """Return True: nothing is buffered."""
         return timeout_millis >= 0

@@ -1,4 +1,4 @@
-"""FakeClock: time that moves only when a test says so."""
+"""FakeClock: a clock that moves only when a test moves it."""
 
 import asyncio
 import heapq
@@ -19,10 +19,10 @@ _Sleeper = tuple[float, int, asyncio.Future[None]]
 
 
 class FakeClock:
-    """A clock for `Runtime` that stands still until it is told to move.
+    """A clock for `Runtime` that stands still until a test moves it.
 
-    Moving it is a plain call; whoever slept until then wakes in the order of its
-    instant, at the next turn of its own event loop.
+    Moving it is a plain call. Sleepers whose time has come wake in the order of their
+    times, at the next turn of their event loops.
     """
 
     def __init__(self, start: datetime = _START) -> None:
@@ -34,24 +34,24 @@ class FakeClock:
         self.in_flight = InFlight()
 
     def wall(self) -> datetime:
-        """Answer the date and time in UTC."""
+        """Return the date and time in UTC."""
         return self._wall
 
     def now(self) -> float:
-        """Answer seconds that never step back and that count suspension."""
+        """Return seconds that never step back and that count suspension."""
         return self._boot
 
     def epoch(self) -> float:
-        """Answer the wall time as seconds since 1970."""
+        """Return the wall time as seconds since 1970."""
         return self._wall.timestamp()
 
     @property
     def sleepers(self) -> int:
-        """How many wait for this clock."""
+        """The number of sleepers."""
         return len(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
-        """Return when this clock was moved that far."""
+        """Return when this clock has moved that far."""
         if seconds <= 0:
             # Real sleeping gives the others a turn, too; this needs no clock.
             await asyncio.sleep(0)  # noqa: TID251
@@ -66,7 +66,7 @@ class FakeClock:
             raise
 
     def advance(self, seconds: float) -> None:
-        """Let that much time pass."""
+        """Move the clock forward."""
         self.suspend(seconds)
 
     async def settle(self) -> None:
@@ -81,10 +81,10 @@ class FakeClock:
         self._wall += timedelta(seconds=seconds)
 
     def suspend(self, seconds: float, *, timers: bool = True) -> None:
-        """Let the machine sleep for that long.
+        """Simulate a suspension of the machine.
 
-        The timers of an event loop may not count a suspension: with ``timers=False``
-        whoever sleeps still has all of its seconds before it.
+        An event loop's timers may not count a suspension: with ``timers=False`` every
+        sleeper still has all of its seconds left.
         """
         if seconds < 0:
             message = "time does not run backwards; step_wall() sets the wall clock"
@@ -115,7 +115,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
-    """Answer a runtime that repeats itself: the same seed gives the same dice and keys."""
+    """Return a deterministic runtime: a seed always gives the same numbers and keys."""
     numbers = itertools.count(1)
     clock = clock or FakeClock()
     return Runtime(

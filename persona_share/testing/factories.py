@@ -24,7 +24,7 @@ TOKEN_LIFETIME: Final = 3_599.0
 
 
 def resource(kind: type[R], object_id: str, **attributes: Any) -> R:
-    """Answer an object of the API: ``resource(Inquiry, "inq_1", status="completed")``.
+    """Return an object of the API: ``resource(Inquiry, "inq_1", status="completed")``.
 
     Attributes are JSON values, or times, by their snake_case names.
     """
@@ -49,7 +49,7 @@ def access_token(
     lifetime: float = TOKEN_LIFETIME,
     clock: Clock | None = None,
 ) -> AccessToken:
-    """Answer a token that begins to live now, for ``lifetime`` seconds."""
+    """Return a token that is valid for ``lifetime`` seconds from now."""
     known = clock or default_clock()
     return AccessToken(
         value,
@@ -67,7 +67,7 @@ def authorization_code(
     *,
     expires_at: datetime | None = None,
 ) -> AuthorizationCode:
-    """Answer a code as a source organization hands it over."""
+    """Return an authorization code."""
     return AuthorizationCode(value, scope=Scope.parse(scope), expires_at=expires_at)
 
 
@@ -79,7 +79,7 @@ def delivery(
     event_id: str = "evt_1",
     at: datetime | None = None,
 ) -> tuple[bytes, str]:
-    """Answer the body of a webhook and its header ``Persona-Signature``.
+    """Return the body of a webhook and its ``Persona-Signature`` header.
 
     ``event`` is the name of one, such as ``inquiry.completed``; ``subject`` is what it
     happened to.
@@ -99,7 +99,7 @@ def delivery(
 def response(
     status: int = 200, json: Any = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer an answer for a `ScriptedSender`; names of headers are lower-case."""
+    """Return a response for a `ScriptedSender`; header names are lower-case."""
     given = {"content-type": "application/json", **(headers or {})}
     body = b"" if json is None else orjson.dumps(json)
     return Response(status=status, body=body, headers=given)

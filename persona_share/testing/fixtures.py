@@ -1,4 +1,4 @@
-"""How the fixtures of the pytest plugin come to be, under each runner of coroutines.
+"""The fixtures of the pytest plugin, for pytest-asyncio and for anyio's plugin.
 
 A sandbox lives in the event loop of the test that uses it. So it is opened by whichever
 plugin runs the test: pytest-asyncio, in the loop scope of that test, or anyio's.
@@ -24,7 +24,7 @@ _REGISTERED: Final = "persona_share.testing.fixtures of {}"
 
 
 def sandbox_for(request: pytest.FixtureRequest) -> Sandbox:
-    """Answer a sandbox that is open while the test of this request runs."""
+    """Return a sandbox that is open while the requesting test runs."""
     if "anyio_backend" in request.fixturenames:
         if request.getfixturevalue("anyio_backend_name") != "asyncio":
             pytest.fail("persona_sandbox needs anyio's asyncio backend", pytrace=False)
@@ -68,7 +68,7 @@ def _for_anyio() -> ModuleType:
 
 
 def _for_asyncio() -> ModuleType:
-    """Answer a fixture for each loop scope that a test may have."""
+    """Return a module with a fixture for each loop scope."""
     fixture = import_module("pytest_asyncio").fixture
     found = ModuleType(_ASYNCIO)
     for scope in _LOOP_SCOPES:

@@ -1,4 +1,4 @@
-"""MovingClock: the clock of this machine, which a test may move forward."""
+"""MovingClock: the clock of this machine, which a test can move forward."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from persona_share.testing.in_flight import InFlight
 
 
 class MovingClock:
-    """A clock that goes on by itself and that ``advance`` moves forward at once.
+    """A clock that runs by itself and that ``advance`` moves forward at once.
 
-    Other than under a `FakeClock` nobody waits for ever: whoever sleeps a second wakes
-    after a second, or as soon as the clock was moved that far.
+    Unlike under a `FakeClock`, nothing waits forever: a sleep of a second ends after a
+    second, or as soon as the clock has moved that far.
     """
 
     def __init__(self) -> None:
@@ -33,19 +33,19 @@ class MovingClock:
         self._later: asyncio.Task[None] | None = None
 
     def wall(self) -> datetime:
-        """Answer the date and time in UTC."""
+        """Return the date and time in UTC."""
         return self._base.wall() + timedelta(seconds=self._ahead)
 
     def now(self) -> float:
-        """Answer seconds that never step back and that count suspension."""
+        """Return seconds that never step back and that count suspension."""
         return self._base.now() + self._ahead
 
     def epoch(self) -> float:
-        """Answer the wall time as seconds since 1970."""
+        """Return the wall time as seconds since 1970."""
         return self.wall().timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        """Return when that many seconds have passed, by themselves or by a move."""
+        """Return when that many seconds have passed, in real time or by a move."""
         if seconds <= 0:
             await asyncio.sleep(0)  # noqa: TID251 — a turn for others; it takes no time
             return
@@ -95,7 +95,7 @@ class MovingClock:
 
     @contextmanager
     def followed_by(self, call: Callable[[], None]) -> Iterator[None]:
-        """Call this after each move."""
+        """Call a function after each move."""
         self._followers.append(call)
         try:
             yield
@@ -103,7 +103,7 @@ class MovingClock:
             self._followers.remove(call)
 
     def runtime(self) -> Runtime:
-        """Answer a runtime that is real but for its clock."""
+        """Return a runtime that is real except for its clock."""
         return attrs.evolve(
             system_runtime(), clock=self, wrap_transport=self._in_flight.wrap
         )
@@ -111,7 +111,7 @@ class MovingClock:
 
 @contextmanager
 def moving_clock() -> Iterator[MovingClock]:
-    """Have every client, manager and verifier that is made meanwhile go by one clock."""
+    """Give one clock to every client, manager and verifier created meanwhile."""
     clock = MovingClock()
     with override_runtime(clock.runtime()):
         yield clock

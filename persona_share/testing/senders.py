@@ -1,4 +1,4 @@
-"""ScriptedSender: answers from a list, in place of the network."""
+"""ScriptedSender: responses from a list, in place of the network."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +10,7 @@ Answer = Response | BaseException | Callable[[Request], Response | Awaitable[Res
 
 
 class ScriptedSender:
-    """A `Sender` that gives one answer after the other and keeps the requests.
+    """A `Sender` that returns one response after another and keeps the requests.
 
     An answer is a response, an exception to raise, or a callable that is given the
     request. After the last one it raises `AssertionError`.
@@ -21,7 +21,7 @@ class ScriptedSender:
         self._answers = iter(answers)
 
     async def send(self, request: Request) -> Response:
-        """Answer with the next one of the list."""
+        """Return the next response of the list."""
         self.requests.append(request)
         try:
             answer = next(self._answers)

@@ -18,7 +18,9 @@ KILLS = 50 if "SOAK_MINUTES" in os.environ else 5
 PEOPLE = 40
 
 
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, KILLS))]
+)
 def test_a_killed_fetch_goes_on_where_it_stopped(cli, box, as_source, tmp_path, seed):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(PEOPLE)
     box.latency = 0.1

@@ -34,6 +34,7 @@ async def load(programs, url, ids, *, seconds):
     return statuses
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
     box, port = programs.box, free_port()
@@ -56,6 +57,7 @@ async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
     assert health["store_up"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_aiohttp_serves_the_same_under_the_same_load(programs):
     box, port = programs.box, free_port()

@@ -47,6 +47,7 @@ async def elect(store, key="key", owner="successor"):
     return await store.elect(key, owner, newer_than=0, at_least=0.0)
 
 
+@pytest.mark.slow
 def test_of_eight_processes_one_leads_each_key(place):
     workers = [worker("race", place, f"owner {number}") for number in range(8)]
     processes = [each.__enter__() for each in workers]

@@ -36,6 +36,7 @@ async def codes(box, place, wanted):
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_f125_eight_processes_burn_one_code_a_scope(box, place, shared):
     wanted = scopes(box, 200)

@@ -79,6 +79,7 @@ async def test_g15_f19_a_bomb_costs_a_second_and_sixteen_mebibytes_at_most():
     assert sum(float(rise) for _, _, _, rise in lines) <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_g12_two_thousand_calls_broken_off_leave_nothing_open():
     [[broken, whole, left, tasks, free]] = await measured("hygiene", "2000")

@@ -37,7 +37,7 @@ class Release:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory):
-    """Answer the wheel and the sdist of this checkout."""
+    """Return the wheel and the sdist of this checkout."""
     out = tmp_path_factory.mktemp("dist")
     code, told = run(
         sys.executable, "-m", "hatchling", "build", "-d", out, cwd=CHECKOUT
@@ -48,7 +48,7 @@ def release(tmp_path_factory):
 
 
 def closure(*names):
-    """Answer these distributions and all that they need in this environment."""
+    """Return these distributions and all that they need in this environment."""
     found, left = {}, list(names)
     while left:
         requirement = Requirement(left.pop())
@@ -78,7 +78,7 @@ def link(each: Distribution, into: Path):
 
 @pytest.fixture(scope="session")
 def environment(release, tmp_path_factory):
-    """Answer what makes an environment of the wheel and of these distributions."""
+    """Return a function that makes an environment of the wheel and of these distributions."""
 
     @functools.cache
     def made(*names):

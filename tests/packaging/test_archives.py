@@ -1,11 +1,16 @@
-"""A wheel and an sdist have the package in them, and nothing of the workshop."""
+"""A wheel and an sdist contain the package, and no tests or tools."""
 
 import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import PurePosixPath
 
+import pytest
+
 from tests.packaging.conftest import CHECKOUT, PROJECT
+
+
+pytestmark = pytest.mark.slow
 
 
 def sources():

@@ -1,4 +1,4 @@
-"""The contracts of the house hold, and each of them can break.
+"""The import contracts hold, and each of them can break.
 
 A contract that nothing can break looks kept for ever. So every one is broken here, on a
 copy of the package, by the smallest violation that it exists to find.
@@ -92,7 +92,7 @@ VIOLATIONS = {
 
 
 def broken_contracts(copy: Path) -> set[str]:
-    """Answer the names of the contracts that do not hold in this copy."""
+    """Return the names of the contracts that do not hold in this copy."""
     answer = subprocess.run(  # noqa: S603 - the linter of our own environment
         [LINTER, "--no-logo", "--no-cache"],
         cwd=copy,
@@ -107,15 +107,15 @@ def broken_contracts(copy: Path) -> set[str]:
 
 
 def declared() -> list[str]:
-    """Answer the names of all contracts of the project."""
+    """Return the names of all contracts of the project."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
     return [each["name"] for each in project["tool"]["importlinter"]["contracts"]]
 
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory):
-    """Answer a copy of the package and of its contracts."""
-    copy = tmp_path_factory.mktemp("house") / "copy"
+    """Return a copy of the package and of its contracts."""
+    copy = tmp_path_factory.mktemp("copied") / "copy"
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CHECKOUT / "persona_share", copy / "persona_share", ignore=leave)
     shutil.copy(CHECKOUT / "pyproject.toml", copy)
@@ -137,10 +137,11 @@ def plant(copied):
         each.unlink()
 
 
-def test_the_house_keeps_every_contract(copied):
+def test_the_package_keeps_every_contract(copied):
     assert broken_contracts(copied) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_violation_breaks_its_contract(plant, name):
     path, line, broken = VIOLATIONS[name]

@@ -1,9 +1,13 @@
-"""What is installed works where there is nothing else."""
+"""The installed package works in an environment with nothing else."""
 
 import shutil
 
+import pytest
+
 from tests.packaging.conftest import CHECKOUT, PROJECT, run
 
+
+pytestmark = pytest.mark.slow
 
 STRANGER = CHECKOUT / "tests" / "stranger"
 STORES = "from persona_share import stores; KEY = b'k' * 32"
@@ -21,7 +25,7 @@ NOT_THERE = [
 ]
 
 
-def test_core_dependencies_alone_open_every_room(environment):
+def test_the_core_dependencies_suffice_without_extras(environment):
     python = environment()
     code, told = run(
         python,
@@ -54,7 +58,7 @@ asyncio.run(main())
     assert told.split() == ["completed", PROJECT["version"]]
 
 
-def test_who_lacks_an_extra_is_told_which_one(environment):
+def test_a_missing_extra_is_named(environment):
     python = environment()
     for code, extra in (
         ("import persona_share.cli as c; c.main()", "persona-share[cli]"),

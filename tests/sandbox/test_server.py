@@ -103,6 +103,7 @@ async def test_f146_a_body_over_a_mebibyte_is_too_large(box, raw):
     assert announced.headers["Persona-Sandbox"] == "persona_share"
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_f146_a_thousand_idle_connections_lock_nobody_out():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -73,6 +73,7 @@ def share_of_ideal(box, started, ended):
     return least / (ended - started)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "objects_per_token"),
     [(OBJECTS, 250), (250, None)],

@@ -15,7 +15,9 @@ from tests.simulation.run import Simulation, within_grace
 STEPS = 200
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 5))]
+)
 def test_g8_a_run_breaks_nothing_and_leaves_the_same_trace_again(seed):
     _, breaks = twice(seed, STEPS)
 
@@ -26,6 +28,7 @@ def test_runs_of_two_seeds_differ():
     assert Simulation(1, 20).run().trace != Simulation(2, 20).run().trace
 
 
+@pytest.mark.slow
 def test_another_process_with_other_hashes_of_text_leaves_the_same_trace():
     command = [sys.executable, "-m", "tests.simulation", "--seeds=1", "--steps=60"]
     house = Path(__file__).parents[2]

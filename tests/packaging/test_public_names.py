@@ -1,4 +1,4 @@
-"""The front door: short, sorted, pinned, and lazy."""
+"""The public names: sorted, pinned, and imported lazily."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ NAMES = [
 ]
 
 
-def test_the_front_door_offers_exactly_these_names():
+def test_the_package_root_has_exactly_these_names():
     assert persona_share.__all__ == NAMES
 
 
@@ -63,13 +63,13 @@ def test_the_version_is_the_one_that_the_project_declares():
     assert persona_share.__version__ == project["project"]["version"]
 
 
-def test_importing_the_package_opens_no_room():
-    rooms = "[m for m in sys.modules if m.startswith(('persona_share.', 'aiohttp'))]"
+def test_importing_the_package_imports_no_module_of_it():
+    modules = "[m for m in sys.modules if m.startswith(('persona_share.', 'aiohttp'))]"
 
-    assert answer_of(f"import sys, persona_share; print({rooms})") == "[]"
+    assert answer_of(f"import sys, persona_share; print({modules})") == "[]"
 
 
 def answer_of(code):
-    """Answer what a new interpreter prints for this code."""
+    """Return what a new interpreter prints for this code."""
     command = [sys.executable, "-c", code]
     return subprocess.check_output(command, text=True).strip()  # noqa: S603 - our own
