@@ -66,7 +66,7 @@ class BatchComposer:
 
     def direct(self, caller: Caller) -> Batch[Any]:
         """Return a batch under the one credential of a caller."""
-        size = 1 if isinstance(self.options.ids, AsyncIterable) else CHUNK
+        size = 32 if isinstance(self.options.ids, AsyncIterable) else CHUNK
         family = self._family()
         retrieve = retriever(self._measured(caller), family=family, scope=caller.scope)
         planner = DirectPlanner(self._checked(retrieve, family), size)

@@ -171,7 +171,7 @@ class Batch(Generic[R]):
         finally:
             self._iterating = False
         if isinstance(outcome, End):
-            await self.aclose()
+            await self._finish()
             if outcome.error is not None:
                 raise outcome.error
             raise StopAsyncIteration
@@ -206,7 +206,7 @@ class Batch(Generic[R]):
 
     async def open(self) -> None:
         """Lock the checkpoint, if there is one, before anything else is done."""
-        if self._pool.checkpoint is not None and not self._closed:
+        if self._pool.checkpoint is not None:
             await self._pool.checkpoint.open()
 
     async def acknowledge(
@@ -301,6 +301,11 @@ class Batch(Generic[R]):
 
     async def aclose(self) -> None:
         """End it: calls in flight are cancelled, acknowledged objects stay so."""
+        self._entered = False
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """End the pool; inside ``async with`` the checkpoint stays open."""
         self._closed = True
         if self._ended is None:
             self._ended = self._now()
@@ -311,7 +316,7 @@ class Batch(Generic[R]):
                 self._task.cancel()
                 await asyncio.wait([self._task])
         finally:
-            if self._pool.checkpoint is not None:
+            if self._pool.checkpoint is not None and not self._entered:
                 self._pool.checkpoint.close()
 
     async def __aenter__(self) -> Self:
@@ -325,7 +330,6 @@ class Batch(Generic[R]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._entered = False
         await self.aclose()
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -101,6 +102,8 @@ class SQLiteCheckpoint:
         self._limiter: anyio.CapacityLimiter | None = None
         self._connection: sqlite3.Connection | None = None
         self._lock: _PidLock | None = None
+        # A thread may still work for a caller that was cancelled.
+        self._mutex = threading.Lock()
 
     async def open(self) -> None:
         """Lock the file, and create or check it.
@@ -132,18 +135,23 @@ class SQLiteCheckpoint:
 
     def close(self) -> None:
         """Release the file; a second call does nothing."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
+        with self._mutex:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                lock.release()
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._limiter is None:
             message = "the checkpoint is not open"
             raise StoreUnavailableError(message, advice=_ADVICE)
-        return await to_thread.run_sync(_translated, work, limiter=self._limiter)
+        return await to_thread.run_sync(self._guarded, work, limiter=self._limiter)
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        with self._mutex:
+            return _translated(work)
 
     # ── In the worker thread ────────────────────────────────────────────────────
 

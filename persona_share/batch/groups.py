@@ -90,6 +90,11 @@ class Planner(Protocol):
         ...
 
     @property
+    def linger(self) -> float:
+        """The seconds that a chunk waits for more ids of a slow source."""
+        ...
+
+    @property
     def max_ahead(self) -> int:
         """The number of chunks that are prepared ahead at most."""
         ...
@@ -153,6 +158,7 @@ class DirectPlanner:
     retrieve: Retrieve
     size: int = CHUNK
     max_ahead: int = 1
+    linger: float = 0.0
 
     async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
         """Iterate over the objects as they are."""
@@ -183,6 +189,7 @@ class GroupPlanner:
     clock: Clock
     free: bool = False
     max_ahead: int = MAX_AHEAD
+    linger: float = 1.0
     _source_failures: int = attrs.field(default=0, init=False)
 
     async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:

@@ -6,6 +6,7 @@ slow consumer slows the others down, and memory does not grow with the number of
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import anyio
@@ -105,7 +106,7 @@ class WorkerPool:
         try:
             error = await self._run()
         except BaseExceptionGroup as group:
-            error = _first(group)
+            error = first_error(group)
         except Exception as failure:  # noqa: BLE001  # raised to the consumer
             error = failure
         if isinstance(error, asyncio.CancelledError):
@@ -173,9 +174,14 @@ class WorkerPool:
 
     async def _chunks(self) -> AsyncIterator[list[str]]:
         """Iterate over the ids in chunks, without those acknowledged before."""
-        chunk: list[str] = []
         ids = self.ids
-        async for each in ids if isinstance(ids, AsyncIterable) else _stepped(ids):
+        if isinstance(ids, AsyncIterable):
+            async for chunk in self._streamed(ids):
+                if unknown := await self._unknown(chunk):
+                    yield unknown
+            return
+        chunk = []
+        for each in ids:
             chunk.append(each)
             if len(chunk) >= self.planner.size:
                 if unknown := await self._unknown(chunk):
@@ -183,6 +189,47 @@ class WorkerPool:
                 chunk = []
         if chunk and (unknown := await self._unknown(chunk)):
             yield unknown
+
+    async def _streamed(self, ids: AsyncIterable[str]) -> AsyncIterator[list[str]]:
+        """Collect chunks from an async source; none waits long for a slow one."""
+        size = self.planner.size
+        sender, receiver = anyio.create_memory_object_stream[str](size)
+        failure: Exception | None = None
+
+        async def pump() -> None:
+            nonlocal failure
+            async with sender:
+                try:
+                    async for each in ids:
+                        await sender.send(each)
+                except Exception as error:  # noqa: BLE001  # raised after its ids
+                    failure = error
+
+        pumping = asyncio.create_task(pump())
+        try:
+            async for each in receiver:
+                yield await self._collected([each], receiver)
+        finally:
+            receiver.close()
+            pumping.cancel()
+            await asyncio.wait([pumping])
+        if failure is not None:
+            raise failure
+
+    async def _collected(
+        self, chunk: list[str], ids: MemoryObjectReceiveStream[str]
+    ) -> list[str]:
+        """Fill a chunk with ids that are there, or come within a moment."""
+        linger = self.planner.linger
+        with suppress(anyio.EndOfStream), anyio.move_on_after(linger):
+            while len(chunk) < self.planner.size:
+                try:
+                    chunk.append(ids.receive_nowait())
+                except anyio.WouldBlock:
+                    if not linger:
+                        break
+                    chunk.append(await ids.receive())
+        return chunk
 
     async def _unknown(self, chunk: list[str]) -> list[str]:
         """Return those ids that are neither acknowledged nor on their way."""
@@ -323,12 +370,7 @@ def _is_id(given: object) -> bool:
     return isinstance(given, str) and given.isascii()
 
 
-async def _stepped(ids: Iterable[str]) -> AsyncIterator[str]:
-    for each in ids:
-        yield each
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first exception that is not a cancellation."""
     leaves: list[BaseException] = []
     pending: list[BaseException] = [group]

@@ -18,12 +18,15 @@ _COMMANDS: Final = {
     "fetch": "fetch",
     "get": "fetch",
     "limits": "limits",
+    "list": "listing",
     "partner": "partner",
     "sandbox": "sandbox",
     "share-tokens": "connect",
     "tokens": "tokens",
     "webhook": "webhook",
 }
+#: Commands whose function cannot have their name.
+_ATTRIBUTES: Final = {"list": "list_"}
 
 
 class Program(click.RichGroup):
@@ -34,11 +37,13 @@ class Program(click.RichGroup):
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002  # click's signature
-        """Answer a command, imported now, or None."""
+        """Return a command, imported now, or None."""
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"persona_share.cli.{_COMMANDS[cmd_name]}")
-        command: Command = getattr(module, cmd_name.replace("-", "_"))
+        command: Command = getattr(
+            module, _ATTRIBUTES.get(cmd_name, cmd_name.replace("-", "_"))
+        )
         return command
 
 
@@ -48,7 +53,7 @@ class Program(click.RichGroup):
     epilog=(
         "Exit codes: 0 done, 1 anything else, 2 usage, 3 authentication, 4 permission or "
         "scope, 5 not found, 6 conflict, 7 limit or quota, 8 network or deadline, "
-        "9 signature, 10 partly failed, 130 interrupted, 141 nobody reads the output."
+        "9 signature, 10 partly failed, 130 interrupted, 141 output closed, 143 terminated."
     ),
 )
 @click.version_option(package_name="persona-share")

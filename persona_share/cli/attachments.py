@@ -1,18 +1,20 @@
-"""What lies beside the lines on request: an object's PDF, and its files.
+"""The PDF and the files of an object, saved beside its row on request.
 
-Names are made of ids and attribute names, never of what the service calls a file.
+Names are made of ids and attribute names, never of names that the service sent.
 """
 
-import contextlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from persona_share import PersonaClient, ScopedSession
-from persona_share.cli.jsonl import is_address
+from persona_share.batch.output import Disk
+from persona_share.batch.saving import Persistent, save_download, suffix_of
 from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource
+from persona_share.model.secret import Secret
 
 
 _PRINTED: Final = {
@@ -20,49 +22,64 @@ _PRINTED: Final = {
     "report": "reports",
     "verification": "verifications",
 }
-_ODD: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-async def save_pdf(
-    surface: PersonaClient | ScopedSession, object_id: str, folder: Path
-) -> None:
-    """Save an object as a PDF, where the API prints its kind."""
-    name = _PRINTED.get(resource_of(object_id) or "")
-    if name is not None:
-        await _save(getattr(surface, name).print(object_id), folder, f"{object_id}.pdf")
+@attrs.frozen(kw_only=True)
+class Attachments:
+    """Saves the PDF and the files of objects in folders."""
+
+    client: PersonaClient
+    accessors_for: Callable[[str], PersonaClient | ScopedSession]
+    retrieve: Callable[[str], Any]
+    persistent: Persistent
+    pdf: Path | None
+    files: Path | None
+    disk: Disk = attrs.field(factory=Disk)
+
+    async def save(self, found: Resource) -> list[Path]:
+        """Save what was asked for, synced, and return the paths."""
+        saved: list[Path] = []
+        folders: set[Path] = set()
+        if self.pdf is not None and (name := _PRINTED.get(_family(found))):
+            accessors = self.accessors_for(found.id)
+            download = getattr(accessors, name).print(found.id)
+            saved.append(await self._save(download, self.pdf, found.id, ".pdf"))
+            folders.add(self.pdf)
+        if self.files is not None:
+            for each in found.files():
+                url = each.file.url
+                assert url is not None  # noqa: S101  # `files()` has only those
+                download = self.client.files.download(
+                    url, renew=self._renewal(found.id, each.attribute)
+                )
+                name, suffix = f"{found.id}-{each.attribute}", suffix_of(url.reveal())
+                saved.append(await self._save(download, self.files, name, suffix))
+                folders.add(self.files)
+        for folder in folders:
+            self.disk.sync_folder(folder)
+        return saved
+
+    async def _save(self, download: Any, folder: Path, name: str, suffix: str) -> Path:
+        async def work() -> Path:
+            saved = await save_download(download, folder, name, suffix, self.disk)
+            return saved.path
+
+        path: Path = await self.persistent.run(work)
+        return path
+
+    def _renewal(self, object_id: str, attribute: str) -> Any:
+        """Return what retrieves a file's new address when the old one has expired."""
+
+        async def renew() -> Secret | None:
+            found = await self.retrieve(object_id)
+            for each in found.files():
+                if each.attribute == attribute:
+                    url: Secret | None = each.file.url
+                    return url
+            return None
+
+        return renew
 
 
-async def save_files(client: PersonaClient, found: Resource, folder: Path) -> None:
-    """Save every file that an object names."""
-    for place, address in _addresses(found.attributes, ()):
-        name = _ODD.sub("_", "-".join((found.id, *place)))
-        await _save(client.files.download(address), folder, name)
-
-
-async def _save(download: Any, folder: Path, name: str) -> None:
-    """Save under a name that only a whole file gets."""
-    part = _cleared(folder, f"{name}.part")
-    await download.save(part)
-    part.replace(folder / name)
-
-
-def _cleared(folder: Path, name: str) -> Path:
-    """Answer a place for a new file, without what a killed run left there."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        (folder / name).unlink()
-    return folder / name
-
-
-def _addresses(
-    value: Any, place: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            if is_address(key, each):
-                yield (*place, key), each
-            else:
-                yield from _addresses(each, (*place, key))
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from _addresses(each, (*place, str(number)))
+def _family(found: Resource) -> str:
+    return resource_of(found.id) or ""

@@ -1,4 +1,4 @@
-"""Who calls: the options that every command on the service shares."""
+"""The options of every command that calls the service."""
 
 import functools
 import os
@@ -9,6 +9,7 @@ import attrs
 import rich_click as click
 
 from persona_share import PersonaClient, Secret
+from persona_share.cli.exit_codes import fail
 from persona_share.cli.secret_input import read_secret
 
 
@@ -19,23 +20,26 @@ KEY: Final = "PERSONA_API_KEY"
 
 @attrs.frozen(kw_only=True)
 class ClientOptions:
-    """Where the service is, and the files of the key."""
+    """The address of the service, and the file of the API key."""
 
     key_file: str | None
     base_url: str | None
     insecure_local: bool
+    proxy: str | None
     timeout: float
     as_json: bool
 
     def key(self) -> Secret:
-        """Answer the API key of this organization."""
+        """Return the API key of this organization."""
         return read_secret("API key", self.key_file, KEY)
 
     def client(self, key: Secret | None = None) -> PersonaClient:
-        """Answer a client under this key, or under the organization's own."""
+        """Return a client with this key, or with the organization's own."""
         options: dict[str, Any] = {"api_key": key or self.key()}
         if self.base_url:
             options["base_url"] = self.base_url
+        if self.proxy:
+            options["proxy"] = Secret(self.proxy)
         return PersonaClient.from_env(
             timeout=self.timeout, insecure_local=self.insecure_local, **options
         )
@@ -49,7 +53,7 @@ def with_json(command: F) -> F:
 
 
 def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `ClientOptions`, and hand them over as one value."""
+    """Add the options of `ClientOptions`, and pass them as one value."""
 
     @functools.wraps(command)
     def wrapped(
@@ -57,39 +61,52 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         api_key_file: str | None,
         base_url: str | None,
         insecure_local: bool,
+        proxy: str | None,
         timeout: float,
         as_json: bool,
         **rest: Any,
     ) -> Any:
+        _require_no_password(proxy)
         options = ClientOptions(
             key_file=api_key_file,
             base_url=base_url,
             insecure_local=insecure_local,
+            proxy=proxy,
             timeout=timeout,
             as_json=as_json,
         )
         return command(options, *arguments, **rest)
 
-    local = "PERSONA_INSECURE_LOCAL" in os.environ
     for option in (
         click.option(
             "--api-key-file",
             metavar="FILE",
+            envvar="PERSONA_API_KEY_FILE",
             help=f"File of the API key, - for stdin; else {KEY} is read.",
         ),
         click.option(
-            "--base-url", metavar="URL", help="Else PERSONA_BASE_URL is read."
+            "--base-url",
+            metavar="URL",
+            envvar="PERSONA_BASE_URL",
+            help="Address of the API; else PERSONA_BASE_URL is read.",
         ),
         click.option(
             "--insecure-local",
             is_flag=True,
-            default=local,
+            envvar="PERSONA_INSECURE_LOCAL",
             help="Allow plain http to this machine, for a sandbox.",
+        ),
+        click.option(
+            "--proxy",
+            metavar="URL",
+            envvar="PERSONA_PROXY",
+            help="Proxy; one with a password is read from PERSONA_PROXY only.",
         ),
         click.option(
             "--timeout",
             default=100.0,
             show_default=True,
+            envvar="PERSONA_TIMEOUT",
             type=click.FloatRange(min=0, min_open=True),
             help="Longest time of one call, in s.",
         ),
@@ -97,3 +114,8 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _require_no_password(proxy: str | None) -> None:
+    if proxy and "@" in proxy and proxy != os.environ.get("PERSONA_PROXY"):
+        fail("A proxy with a password comes from PERSONA_PROXY, never from an option.")

@@ -1,10 +1,13 @@
-"""How a command ends: what it prints when something failed, and its exit code."""
+"""Exit codes, and the messages of a command that fails."""
 
 import asyncio
+import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import rich_click as click
@@ -19,9 +22,10 @@ USAGE: Final = 2
 AUTHENTICATION: Final = 3
 PARTLY: Final = 10
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 BROKEN_PIPE: Final = 141
 
-#: The first line that fits says the exit code.
+#: The first line that fits an error has its exit code.
 _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
     (9, (errors.SignatureError,)),
     (
@@ -79,7 +83,7 @@ _CODES: Final[Sequence[tuple[int, tuple[type[Exception], ...]]]] = (
 
 
 class CliError(click.ClickException):
-    """A reason of the command's own to stop, with its exit code."""
+    """A refusal of the command line itself, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -87,38 +91,109 @@ class CliError(click.ClickException):
 
 
 def fail(message: str, exit_code: int = USAGE) -> NoReturn:
-    """End the command with a message, before anything was sent."""
+    """Stop the command with a message."""
     raise CliError(message, exit_code)
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Answer the exit code that an error ends with."""
+    """Return the exit code of an error."""
     if isinstance(error, TimeoutError):  # also of our own errors that are one
         return 8
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), OTHER)
 
 
+#: What the library advises in terms of Python, in terms of options.
+_IN_OPTIONS: Final = (
+    ("pass another checkpoint", "name another --checkpoint"),
+    ("use another checkpoint", "name another --checkpoint"),
+    ("insecure_local=True", "--insecure-local"),
+    ("``max_outage``", "--max-outage"),
+    ("file_hosts=", "--file-host"),
+    ("allowed_hosts=", "--base-url"),
+    ("permission=", "--permission"),
+    ("proxy=", "--proxy"),
+    ("with a checkpoint it continues", "it continues where it stopped"),
+)
+_ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (
+    (
+        errors.AuthorizationCodeRequiredError,
+        "Name a --code-file, a --code-command or a --client-id that covers the ids.",
+    ),
+    (errors.CodeSourceError, "Run the --code-command by hand, with a scope on stdin."),
+    (errors.NotOpenError, ""),
+)
+
+
+def advice_of(error: PersonaError) -> str:
+    """Return the advice of an error in terms of the command line."""
+    for kind, advice in _ADVICE:
+        if isinstance(error, kind):
+            return advice
+    return _in_options(error.advice)
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error as one line for a terminal."""
+    if isinstance(error, PersonaError):
+        text = str(error)
+        if error.advice and text.endswith(error.advice):
+            text = text[: -len(error.advice)] + advice_of(error)
+    elif isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        reason = error.strerror if isinstance(error, OSError) else None
+        text = reason or str(error)
+    return printable(_in_options(text))
+
+
+def _in_options(text: str) -> str:
+    for python, option in _IN_OPTIONS:
+        text = text.replace(python, option)
+    return text
+
+
 def facts_of(error: BaseException) -> dict[str, Any]:
-    """Answer an error as ``--json`` shows it; the keys are always the same."""
+    """Return an error as ``--json`` shows it; the keys are always the same."""
     known = error if isinstance(error, PersonaError) else None
     return {
         "type": type(error).__name__,
-        "message": known.what if known else str(error),
+        "message": _in_options(known.what) if known else message_of(error),
         "operation": known.operation if known else None,
         "phase": known.phase.name.lower() if known else None,
         "status": known.status if known else None,
         "request_id": known.request_id if known else None,
         "retry_after": known.retry_after if known else None,
         "retryable": known.retryable if known else False,
-        "advice": known.advice if known else "",
+        "advice": advice_of(known) if known else "",
     }
 
 
 def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
-    """Run a command to its end, say what went wrong, and exit."""
+    """Run a command to its end, print what went wrong, and exit."""
+    terminated = False
+
+    async def until_terminated() -> int | None:
+        nonlocal terminated
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # it runs in one
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        with suppress(NotImplementedError, RuntimeError):  # where signals are unknown
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        return await work
+
     try:
-        code = asyncio.run(work) or OK
+        code = asyncio.run(until_terminated()) or OK
         sys.stdout.flush()
+    except asyncio.CancelledError:
+        if not terminated:
+            raise
+        click.echo("Terminated.", err=True)
+        code = TERMINATED
     except BrokenPipeError:
         # Nobody reads any more; what is left in the buffer must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,7 +203,7 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
         if as_json:
             print_json({"error": facts_of(error), "exit_code": code}, err=True)
         else:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {message_of(error)}", err=True)
     raise SystemExit(code)
 
 
@@ -138,12 +213,16 @@ def print_json(value: object, *, err: bool = False) -> None:
 
 
 def printable(value: object) -> str:
-    """Answer a text of the service's as a terminal may have it (T30)."""
+    """Return a text without characters that a terminal would interpret."""
     return "".join(each if each.isprintable() else "?" for each in str(value))
 
 
 def run_app(app: click.RichCommand) -> int:
-    """Run the program and answer its exit code, whatever ends it."""
+    """Run the program and return its exit code, whatever ends it."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or a pipe with a narrow encoding shows escapes, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except SystemExit as done:

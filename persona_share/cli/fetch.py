@@ -1,17 +1,27 @@
 """``get`` and ``fetch``: a few objects to look at, and any number into a file."""
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import attrs
 import rich_click as click
 from rich.console import Console
 
-from persona_share import Failed
+from persona_share import Failed, Fetched
 from persona_share.batch import Batch
-from persona_share.cli.attachments import save_files, save_pdf
+from persona_share.batch.batch import MAX_OUTAGE
+from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.output import (
+    OutputFile,
+    OutputStream,
+    row_format,
+    without_urls,
+)
+from persona_share.batch.saving import Persistent, Saver
+from persona_share.cli.attachments import Attachments
 from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import (
     OK,
@@ -20,44 +30,67 @@ from persona_share.cli.exit_codes import (
     facts_of,
     fail,
     print_json,
+    printable,
     run,
 )
-from persona_share.cli.jsonl import JsonLines, without_urls
-from persona_share.cli.progress import progress_bar
+from persona_share.cli.id_input import IdStream, ids_from
+from persona_share.cli.progress import progress_shown
 from persona_share.cli.token_options import (
     ObjectReader,
     TokenOptions,
     opened,
     with_token_options,
 )
-from persona_share.errors import PersonaError
-from persona_share.model.resource import Resource
 
 
-#: More reasons than that are counted, and not told one by one.
-_MOST_TOLD: Final = 100
+#: More failures than these are counted, and written to --failures only.
+_MAX_SHOWN: Final = 100
 
 
 @attrs.define
 class Failures:
-    """What did not come, for the report and the exit code."""
+    """The objects that failed, for the report, the exit code and ``--failures``."""
 
-    told: list[dict[str, Any]] = attrs.field(factory=list)
+    path: Path | None = None
+    shown: list[dict[str, Any]] = attrs.field(factory=list)
     codes: set[int] = attrs.field(factory=set)
     count: int = 0
+    _file: BinaryIO | None = attrs.field(default=None, init=False)
 
-    def note(self, object_id: str, error: BaseException) -> None:
-        """Keep what went wrong with an object."""
+    def open(self) -> None:
+        """Create the file, or empty the one of an earlier run."""
+        if self.path is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+            descriptor = os.open(self.path, flags, 0o600)
+            self._file = os.fdopen(descriptor, "wb")
+
+    def add(self, object_id: str, error: BaseException) -> None:
+        """Record what went wrong with an object."""
         self.count += 1
         self.codes.add(exit_code_of(error))
-        if len(self.told) < _MOST_TOLD:
-            self.told.append({"id": object_id, "error": facts_of(error)})
+        entry = {"id": object_id, "error": facts_of(error)}
+        if len(self.shown) < _MAX_SHOWN:
+            self.shown.append(entry)
+        if self._file is not None:
+            self._file.write(_json_line(entry))
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
 
     def code(self, fetched: int) -> int:
-        """Answer the exit code: that of the failures if nothing else came."""
+        """Return the exit code: that of the failures if nothing else was fetched."""
         if not self.count:
             return OK
         return PARTLY if fetched or len(self.codes) > 1 else next(iter(self.codes))
+
+
+def _json_line(value: object) -> bytes:
+    from orjson import OPT_NON_STR_KEYS, dumps  # noqa: PLC0415  # only if something fails
+
+    return dumps(value, default=str, option=OPT_NON_STR_KEYS) + b"\n"
 
 
 @click.command(epilog="Example: persona-share get inq_… --token-file token")
@@ -73,20 +106,36 @@ async def _get(
     options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]
 ) -> int:
     failures, found = Failures(), []
-    async with opened(options, tokens) as shared:
-        async for each in shared.fetch(_wanted(ids or shared.ids), concurrency=8):
-            if isinstance(each, Failed):
-                failures.note(each.id, each.error)
-            else:
-                found.append(without_urls(each.resource.raw))
+    async with opened(options, tokens) as reader:
+        wanted = ids or reader.ids
+        if not wanted:
+            fail("Name the ids of objects.")
+        async with reader.fetch(wanted, concurrency=8) as batch:
+            async for each in batch:
+                if isinstance(each, Failed):
+                    failures.add(each.id, each.error)
+                else:
+                    found.append(without_urls(each.resource.raw))
     if options.as_json:
-        print_json({"objects": found, "failed": failures.told})
+        print_json({"objects": found, "failed": failures.shown})
     else:
         console = Console(soft_wrap=True, highlight=False)
+        narrow = (console.encoding or "").lower().replace("-", "") != "utf8"
         for each in found:
-            console.print_json(data=each, default=str)
-        _tell(failures)
+            console.print_json(data=_escaped(each), default=str, ensure_ascii=narrow)
+        _show_failures(failures)
     return failures.code(len(found))
+
+
+def _escaped(value: Any) -> Any:
+    """Return a JSON value whose texts a terminal cannot interpret."""
+    if isinstance(value, str):
+        return "".join(
+            c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in value
+        )
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list) else value
 
 
 @click.command(
@@ -97,7 +146,22 @@ async def _get(
 @click.option(
     "--ids", "ids_file", metavar="FILE", help="File of ids, one a line, - for stdin."
 )
-@click.option("--output", metavar="FILE", help="JSON lines go there; else to stdout.")
+@click.option("--output", metavar="FILE", help="Rows go there; else to stdout.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv"]),
+    default="ndjson",
+    show_default=True,
+    help="One JSON object per line, as it was sent, or one CSV row per object.",
+)
+@click.option("--fields", metavar="NAMES", help="Only these values: a,b,c.")
+@click.option(
+    "--failures",
+    "failures_file",
+    metavar="FILE",
+    help="Every failed id with its error, one JSON object per line.",
+)
 @click.option(
     "--checkpoint",
     metavar="FILE",
@@ -105,124 +169,177 @@ async def _get(
 )
 @click.option("--concurrency", default=32, show_default=True, help="Calls at once.")
 @click.option(
+    "--file-concurrency", default=16, show_default=True, help="Files at once."
+)
+@click.option(
     "--objects-per-token",
     default=100,
     show_default=True,
     help="Objects that share a code.",
 )
+@click.option(
+    "--max-outage",
+    default=MAX_OUTAGE,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop, to be continued, when nothing works for so many s.",
+)
 @click.option("--pdf", metavar="FOLDER", help="Save a PDF of each object there.")
 @click.option("--files", metavar="FOLDER", help="Save the files of each object there.")
-@click.option("--plan", is_flag=True, help="Say what it takes, and fetch nothing.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--plan", is_flag=True, help="Show what it takes, and fetch nothing.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 @with_token_options
 @with_client_options
 def fetch(options: ClientOptions, tokens: TokenOptions, **given: Any) -> None:
-    """Fetch any number of objects as JSON lines, at the rate that the limit allows.
+    """Fetch any number of objects as fast as the rate limit allows.
 
-    The same command once more goes on where it was interrupted, killed or partly
-    failed. The addresses of files are left out of the lines; --files fetches them.
+    Run the same command again to continue after an interruption, a kill or partial
+    failures. Addresses of files are left out of the rows; --files saves the files.
     """
-    run(_fetch(options, tokens, **given), as_json=options.as_json)
+    wanted = FetchCommand(**given)
+    run(_fetch(options, tokens, wanted), as_json=options.as_json)
+
+
+@attrs.frozen(kw_only=True)
+class FetchCommand:
+    """The options of ``fetch``."""
+
+    ids: tuple[str, ...]
+    ids_file: str | None
+    output: str | None
+    form: str
+    fields: str | None
+    failures_file: str | None
+    checkpoint: str | None
+    concurrency: int
+    file_concurrency: int
+    objects_per_token: int
+    max_outage: float
+    pdf: str | None
+    files: str | None
+    plan: bool
+    quiet: bool
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if self.file_concurrency < 1:
+            fail("--file-concurrency must be above 0.")
+
+    @property
+    def checkpoint_path(self) -> str | None:
+        """The checkpoint that was named, or the one beside the output."""
+        if self.checkpoint is None and self.output is not None:
+            return f"{self.output}.checkpoint"
+        return self.checkpoint
+
+    def batch_options(self, tokens: TokenOptions) -> dict[str, Any]:
+        """Return the arguments of the library's ``fetch``."""
+        options: dict[str, Any] = {
+            "concurrency": self.concurrency,
+            "checkpoint": self.checkpoint_path,
+            "acknowledge": "explicit",
+            "max_outage": self.max_outage,
+        }
+        if tokens.scoped:
+            options["objects_per_token"] = self.objects_per_token
+        return options
+
+    def writer(self) -> OutputFile | OutputStream:
+        """Return where the rows go."""
+        names = [each.strip() for each in (self.fields or "").split(",")]
+        form = row_format(self.form, [each for each in names if each])
+        if self.output is None:
+            return OutputStream(sys.stdout.buffer, form)
+        return OutputFile(self.output, form)
 
 
 async def _fetch(
-    options: ClientOptions,
-    tokens: TokenOptions,
-    *,
-    ids: tuple[str, ...],
-    ids_file: str | None,
-    output: str | None,
-    checkpoint: str | None,
-    concurrency: int,
-    objects_per_token: int,
-    pdf: str | None,
-    files: str | None,
-    plan: bool,
-    quiet: bool,
+    options: ClientOptions, tokens: TokenOptions, wanted: FetchCommand
 ) -> int:
-    if checkpoint is None and output is not None:
-        checkpoint = f"{output}.checkpoint"
-    async with opened(options, tokens) as shared:
-        wanted = _ids(ids, ids_file, shared)
-        batching: dict[str, Any] = {
-            "concurrency": concurrency,
-            "checkpoint": checkpoint,
-        }
-        if tokens.scoped:
-            batching["objects_per_token"] = objects_per_token
-        batch = shared.fetch(wanted, **batching)
-        if plan:
-            await shared.client.rate_limits.list()  # its answer tells the limit
+    failures = Failures(
+        None if wanted.failures_file is None else Path(wanted.failures_file)
+    )
+    async with opened(options, tokens) as reader:
+        ids = _ids(wanted.ids, wanted.ids_file, reader)
+        batch = reader.fetch(ids, **wanted.batch_options(tokens))
+        if wanted.plan:
+            await reader.client.rate_limits.list()  # the response shows the limit
             _show_plan(batch, options)
             return OK
-        lines = JsonLines(output, checkpoint)
-        failures = Failures()
-        try:
-            if lines.last is not None:
-                await batch.acknowledge(lines.last)
-            async with progress_bar(batch, quiet=quiet):
-                async for each in batch:
-                    if isinstance(each, Failed):
-                        failures.note(each.id, each.error)
-                    else:
-                        await _beside(each.resource, shared, pdf, files, failures)
-                        lines.write(each.resource)
-        finally:
-            lines.close()
-            await batch.aclose()
-    _show_report(batch, failures, options, to_file=output is not None)
-    return failures.code(batch.report().fetched)
+        writer = wanted.writer()
+        saver = Saver(
+            batch=batch,
+            output=writer,
+            attach=_attachments(reader, wanted),
+            concurrency=wanted.file_concurrency,
+            on_failed=failures.add,
+        )
+        async with batch:  # locks the checkpoint, before anything else is touched
+            if isinstance(writer, OutputFile):
+                await _open_output(batch, writer)
+            failures.open()
+            try:
+                async with progress_shown(batch.progress, quiet=wanted.quiet):
+                    await saver.run()
+            finally:
+                failures.close()
+                if not isinstance(sys.exc_info()[1], BrokenPipeError):
+                    _show_report(batch, saver, failures, options)
+    return failures.code(saver.saved)
 
 
-async def _beside(
-    found: Resource,
-    shared: ObjectReader,
-    pdf: str | None,
-    files: str | None,
-    failures: Failures,
-) -> None:
-    """Save what lies beside a line; what cannot be saved is told, the line is kept."""
+async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
+    """Check the output against the checkpoint, and only then open it."""
+    position = await batch.output_position()
     try:
-        if pdf is not None:
-            await save_pdf(shared.surface_for(found.id), found.id, Path(pdf))
-        if files is not None:
-            await save_files(shared.client, found, Path(files))
-    except (PersonaError, OSError) as error:
-        failures.note(found.id, error)
+        writer.check(position)
+    except FileExistsError as error:
+        fail(f"{error.strerror}: it is not overwritten.")
+    if position is None:
+        position = writer.start()
+        await batch.acknowledge(output=position)
+    await writer.open(position)
 
 
-@attrs.frozen
-class _IdFile:
-    """The ids in a file, which is read as they are needed."""
+def _attachments(reader: ObjectReader, wanted: FetchCommand) -> Any:
+    if wanted.pdf is None and wanted.files is None:
+        return None
+    clock = reader.client.context.runtime.clock
+    outages = OutageMonitor(
+        clock,
+        threshold=min(wanted.file_concurrency, 4),
+        max_outage=wanted.max_outage,
+    )
 
-    path: Path
+    async def retrieve(object_id: str) -> Any:
+        async with reader.fetch([object_id], concurrency=1) as again:
+            async for each in again:
+                if isinstance(each, Fetched):
+                    return each.resource
+                raise each.error
+        raise AssertionError  # one id has one outcome
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __iter__(self) -> Iterator[str]:
-        with self.path.open(encoding="utf-8") as file:
-            yield from _words(file)
-
-
-def _words(lines: Iterable[str]) -> Iterator[str]:
-    return (line.strip() for line in lines if line.strip())
+    return Attachments(
+        client=reader.client,
+        accessors_for=reader.accessors_for,
+        retrieve=retrieve,
+        persistent=Persistent(clock=clock, outages=outages),
+        pdf=None if wanted.pdf is None else Path(wanted.pdf),
+        files=None if wanted.files is None else Path(wanted.files),
+    ).save
 
 
-def _ids(ids: tuple[str, ...], file: str | None, shared: ObjectReader) -> Iterable[str]:
+def _ids(
+    ids: tuple[str, ...], file: str | None, reader: ObjectReader
+) -> Iterable[str] | IdStream:
     if file is None:
-        return _wanted(ids or shared.ids)
+        named = ids or reader.ids
+        if not named:
+            fail("Name the ids of objects, or a file of them with --ids.")
+        return named
     if ids:
-        message = "Name ids, or a file of ids, not both."
-        fail(message)
-    return _words(sys.stdin) if file == "-" else _IdFile(Path(file))
-
-
-def _wanted(ids: tuple[str, ...]) -> tuple[str, ...]:
-    if not ids:
-        message = "Name the ids of objects, or a file of them with --ids."
-        fail(message)
-    return ids
+        fail("Name ids, or a file of ids, not both.")
+    return ids_from(file)
 
 
 def _show_plan(batch: Batch[Any], options: ClientOptions) -> None:
@@ -248,24 +365,28 @@ def _shown(value: object) -> object:
 
 
 def _show_report(
-    batch: Batch[Any], failures: Failures, options: ClientOptions, *, to_file: bool
+    batch: Batch[Any], saver: Saver, failures: Failures, options: ClientOptions
 ) -> None:
-    report = batch.report()
+    report = attrs.asdict(batch.report())
+    report |= {"fetched": saver.saved, "failed": failures.count}
     if options.as_json:
-        facts = attrs.asdict(report) | {"failures": failures.told}
-        print_json(facts, err=not to_file)
+        to_file = isinstance(saver.output, OutputFile)
+        print_json(report | {"failures": failures.shown}, err=not to_file)
         return
     click.echo(
-        f"fetched {report.fetched}, failed {report.failed}, skipped {report.skipped} "
-        f"in {report.seconds:.1f} s; {report.tokens} tokens, {report.retries} retries",
+        f"fetched {saver.saved}, failed {failures.count}, skipped "
+        f"{report['skipped']} in {report['seconds']:.1f} s; {report['tokens']} tokens, "
+        f"{report['retries']} retries",
         err=True,
     )
-    _tell(failures)
+    _show_failures(failures)
 
 
-def _tell(failures: Failures) -> None:
-    for each in failures.told[:10]:
+def _show_failures(failures: Failures) -> None:
+    for each in failures.shown[:10]:
         error = each["error"]
-        click.echo(f"failed {each['id']}: {error['message']}", err=True)
+        shown_id = printable(each["id"])
+        click.echo(f"failed {shown_id}: {printable(error['message'])}", err=True)
     if failures.count > 10:  # noqa: PLR2004  # as many as fit on a screen
-        click.echo(f"… and {failures.count - 10} more", err=True)
+        where = f"; all are in {failures.path}" if failures.path else ""
+        click.echo(f"… and {failures.count - 10} more{where}", err=True)

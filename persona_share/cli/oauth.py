@@ -1,6 +1,8 @@
 """``authorize`` and ``exchange``: a code for a partner, and a token for a code."""
 
 import asyncio
+import sys
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
@@ -30,23 +32,53 @@ def _showing(command: Any) -> Any:
 @click.option("--client-id", required=True, help="The partner's organization, org_….")
 @click.option("--scope", "text", help="permission:id pairs, instead of ids to read.")
 @click.option(
+    "--scope-file", metavar="FILE", help="File of the scope, - for standard input."
+)
+@click.option(
+    "--print",
+    "bare",
+    type=click.Choice(["code"]),
+    help="Print the code and nothing else, for --code-command of the partner.",
+)
+@click.option(
     "--code-file", metavar="FILE", help="New file for the code, of mode 0600."
 )
 @_showing
 @with_client_options
 def authorize(options: ClientOptions, **given: Any) -> None:
     """Make an authorization code for a partner: allow it to read these objects."""
-    _require_place(given["code_file"], "--code-file", given)
+    if given["bare"]:
+        if sys.stdout.isatty() and not given["force"]:
+            fail("--print code is for a program; on a terminal use --reveal.")
+    else:
+        _require_place(given["code_file"], "--code-file", given)
+    if given["scope_file"] is not None and not given["text"]:
+        given["text"] = _scope_text(given["scope_file"])
     if bool(given["ids"]) == bool(given["text"]):
-        message = "Name the ids to read, or a --scope."
-        fail(message)
+        fail("Name the ids to read, a --scope, or a --scope-file.")
     run(_authorize(options, **given), as_json=options.as_json)
+
+
+def _scope_text(file: str) -> str:
+    try:
+        if file == "-":
+            return sys.stdin.read()
+        return Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}.")
+    except UnicodeDecodeError:
+        fail(f"{file} is not UTF-8.")
 
 
 async def _authorize(options: ClientOptions, **given: Any) -> None:
     scope = Scope.parse(given["text"]) if given["text"] else Scope.read(*given["ids"])
     async with options.client() as source:
         code = await source.oauth.authorize(client_id=given["client_id"], scope=scope)
+    if given["bare"]:
+        if given["code_file"] is not None:
+            write_secret(given["code_file"], Secret(code.reveal()))
+        click.echo(code.reveal())
+        return
     facts = {
         "scope": str(scope),
         "expires_at": code.expires_at.isoformat() if code.expires_at else None,

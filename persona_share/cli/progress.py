@@ -1,11 +1,12 @@
-"""The progress bar: how many, how fast, how long, and what the limit says."""
+"""Progress: a bar on a terminal, and a line a minute everywhere else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
+import rich_click as click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,50 +15,87 @@ from rich.progress import (
     TextColumn,
 )
 
-from persona_share.batch import Batch
 from persona_share.model.batch import Progress
 
 
 _TICK: Final = 0.2  # s
+_LINE: Final = 60.0  # s
+_WAITING: Final = {
+    "rate limit": "waiting for the rate limit",
+    "partner": "waiting for the partner",
+    "service": "the service is down: waiting",
+}
+
+ProgressOf = Callable[[], Progress]
 
 
 @asynccontextmanager
-async def progress_bar(batch: Batch[Any], *, quiet: bool) -> AsyncIterator[None]:
-    """Show a bar on a terminal, and nothing anywhere else."""
+async def progress_shown(
+    progress_of: ProgressOf, *, quiet: bool
+) -> AsyncIterator[None]:
+    """Show the progress until the block is left."""
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet:
         yield
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
-    with Bar(*columns, console=console) as bar:
-        task = bar.add_task("", total=batch.progress().total, facts="")
+    elif console.is_terminal:
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+        )
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task("", total=progress_of().total, facts="")
 
-        def update() -> None:
-            """Show how far it is now."""
-            progress = batch.progress()
-            bar.update(task, completed=progress.done, facts=facts_of(progress))
+            def update() -> None:
+                """Show the progress as it is now."""
+                progress = progress_of()
+                bar.update(task, completed=progress.done, facts=facts_of(progress))
 
-        ended = asyncio.Event()
-        ticking = asyncio.create_task(_ticked(update, ended))
-        try:
-            yield
-        finally:
-            ended.set()
-            await ticking
+            async with _every(_TICK, update):
+                yield
             update()
+    else:
+
+        def write() -> None:
+            """Write one line."""
+            click.echo(line_of(progress_of()), err=True)
+
+        async with _every(_LINE, write, at_start=False):
+            yield
 
 
-async def _ticked(update: Callable[[], None], ended: asyncio.Event) -> None:
-    """Update a few times a second: nothing arrives while a window is spent."""
-    while not ended.is_set():
-        update()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_TICK):
-                await ended.wait()
+@asynccontextmanager
+async def _every(
+    seconds: float, work: Callable[[], None], *, at_start: bool = True
+) -> AsyncIterator[None]:
+    ended = asyncio.Event()
+
+    async def tick() -> None:
+        if at_start:
+            work()
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await ended.wait()
+            if not ended.is_set():
+                work()
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        ended.set()
+        await ticking
+
+
+def line_of(progress: Progress) -> str:
+    """Return the progress as one line of a log."""
+    total = "" if progress.total is None else f" of {progress.total}"
+    return f"{progress.done}{total} · {facts_of(progress)}"
 
 
 def facts_of(progress: Progress) -> str:
-    """Answer rate, remaining time and window in a few words."""
+    """Return rate, remaining time, rate limit and what the batch waits for."""
     words = [f"{progress.rate:.1f}/s"]
     if progress.left_for is not None:
         words.append(f"{_whole(progress.left_for)} left")
@@ -67,6 +105,8 @@ def facts_of(progress: Progress) -> str:
         )
     if progress.failed:
         words.append(f"{progress.failed} failed")
+    if progress.waiting_for is not None:
+        words.append(_WAITING[progress.waiting_for])
     return " · ".join(words)
 
 

@@ -1,6 +1,6 @@
-"""Where secrets come from: environment, a file for this user alone, standard input.
+"""Secrets from the environment, from a file, or from standard input.
 
-Never from an argument: everybody on the machine can read those (T11).
+They never come from an argument: every user of the machine can read those.
 """
 
 import os
@@ -20,9 +20,9 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0
 
 
 def read_secret(what: str, file: str | None, variable: str) -> Secret:
-    """Answer a secret from its file, ``-`` for standard input, or its variable.
+    """Return a secret from its file, ``-`` for standard input, or its variable.
 
-    On a terminal it is asked for, without an echo, where there is neither.
+    If there is neither, a terminal asks for it, without an echo.
     """
     if file is not None:
         return Secret(read_secret_lines(what, file)[0])
@@ -34,7 +34,7 @@ def read_secret(what: str, file: str | None, variable: str) -> Secret:
 
 
 def read_secret_lines(what: str, file: str) -> list[str]:
-    """Answer the lines of a secret file, at least one."""
+    """Return the lines of a secret file, at least one."""
     text = sys.stdin.read(_MOST_BYTES) if file == "-" else _read(what, Path(file))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -55,31 +55,47 @@ def write_secret(path: str, secret: Secret) -> None:
 
 
 def require_terminal(*, reveal: bool, force: bool) -> None:
-    """Refuse to print a secret where it would end in a file or a log by accident."""
+    """Refuse to print a secret into a file or a log by accident."""
     if reveal and not force and not sys.stdout.isatty():
         message = "--reveal prints a secret to something that is no terminal; "
         fail(message + "add --force if that is meant.")
 
 
 def _read(what: str, path: Path) -> str:
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    """Read a file that nobody but its owner and root can write.
+
+    Links are followed, as Kubernetes mounts secrets as links. A pipe is refused: it
+    would wait for its writer.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path.expanduser(), flags)
     except OSError as error:
         message = f"The {what} in {path} cannot be read: {error.strerror}."
         fail(message, AUTHENTICATION)
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+    with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISFIFO(found.st_mode):
+        if stat.S_ISFIFO(found.st_mode) and not str(path).startswith("/dev/fd/"):
+            fail(f"{path} is a pipe; use - for standard input.", AUTHENTICATION)
+        if stat.S_ISFIFO(found.st_mode):
+            os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
+        elif not stat.S_ISREG(found.st_mode):
             fail(f"{path} is not a file.", AUTHENTICATION)
-        if hasattr(os, "geteuid") and stat.S_ISREG(found.st_mode):
-            _require_private(path, found)
-        return file.read(_MOST_BYTES)
+        elif hasattr(os, "geteuid"):
+            _require_protected(path, found)
+        return file.read(_MOST_BYTES).decode(errors="replace").removeprefix("\ufeff")
 
 
-def _require_private(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
+def _require_protected(path: Path, found: os.stat_result) -> None:
+    """Refuse a file that others may change, or may read without need.
+
+    A file of root, or one without any write permission, was mounted by an operator
+    (Kubernetes and Docker secrets), who decides who reads it.
+    """
+    if found.st_uid not in {os.geteuid(), 0}:
         fail(f"{path} belongs to another user.", AUTHENTICATION)
-    if found.st_mode & 0o077:
+    mounted = found.st_uid == 0 != os.geteuid() or not found.st_mode & 0o222
+    forbidden = 0o022 if mounted else 0o077
+    if found.st_mode & forbidden:
         message = f"Others may read or write {path}: chmod 600 {path}"
         fail(message, AUTHENTICATION)

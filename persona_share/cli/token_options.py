@@ -1,11 +1,11 @@
-"""Under whose credential objects are read: a key, a token, or codes for tokens."""
+"""The options that say which credential reads objects: a key, a token, or codes."""
 
 import asyncio
 import functools
 import os
 import shlex
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import attrs
@@ -21,26 +21,30 @@ from persona_share import (
 )
 from persona_share.batch import Batch, Ids
 from persona_share.cli.client_options import ClientOptions
-from persona_share.cli.exit_codes import fail
+from persona_share.cli.exit_codes import fail, message_of
 from persona_share.cli.secret_input import read_secret, read_secret_lines
+from persona_share.errors import CodeRefusedError, PersonaError
 
 
 SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
+#: The exit codes of a code command: a refusal is permanent, anything else is not.
+REFUSED_EXIT: Final = 4
+OTHER_EXIT: Final = 127
 
 
 @attrs.frozen(kw_only=True)
 class ObjectReader:
-    """Fetches objects, and answers what reads one of them again, for its files."""
+    """Fetches objects, and has the accessors that read one of them again."""
 
     fetch: Callable[..., Batch[Any]]
-    surface_for: Callable[[str], PersonaClient | ScopedSession]
+    accessors_for: Callable[[str], PersonaClient | ScopedSession]
     client: PersonaClient
-    #: What can be fetched where no ids are named.
+    #: The objects to fetch if no ids are named.
     ids: tuple[str, ...] = ()
 
 
 def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where tokens come from, and hand them over as one."""
+    """Add the options of `TokenOptions`, and pass them as one value."""
     names = [field.name for field in attrs.fields(TokenOptions)]
 
     @functools.wraps(command)
@@ -60,7 +64,8 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--code-command",
             metavar="COMMAND",
-            help="Is given a scope on stdin and prints a code for it.",
+            help="Reads a scope from stdin and prints a code for it, such as: persona-share "
+            "authorize --client-id org_… --scope-file - --print code",
         ),
         click.option(
             "--client-id",
@@ -81,7 +86,7 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @attrs.frozen(kw_only=True)
 class TokenOptions:
-    """Where tokens come from, as the options say."""
+    """The origin of tokens, as the options say."""
 
     token_file: str | None
     code_file: str | None
@@ -105,19 +110,19 @@ class TokenOptions:
         return any(each is not None for each in ways)
 
     def key(self) -> Secret | None:
-        """Answer the access token that takes the place of the API key."""
+        """Return the access token that is used instead of the API key."""
         if self.token_file is None:
             return None
         return Secret(read_secret_lines("access token", self.token_file)[0])
 
     def delivered(self) -> list[Secret]:
-        """Answer the codes that were delivered."""
+        """Return the delivered codes."""
         if self.code_file is None:
             return []
         return [Secret(each) for each in read_secret_lines("code", self.code_file)]
 
     def scope(self, object_id: str) -> Scope:
-        """Answer what reads one object."""
+        """Return the scope that reads one object."""
         if self.permission is not None:
             return Scope.of(self.permission, object_id)
         return Scope.read(object_id)
@@ -127,18 +132,18 @@ class TokenOptions:
 async def opened(
     options: ClientOptions, tokens: TokenOptions
 ) -> AsyncIterator[ObjectReader]:
-    """Open what the options say."""
+    """Open the client, and the manager if there are codes."""
     delivered = tokens.delivered()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(options.client(tokens.key()))
         if not tokens.scoped:
             yield ObjectReader(
-                fetch=client.fetch, surface_for=lambda _: client, client=client
+                fetch=client.fetch, accessors_for=lambda _: client, client=client
             )
             return
         codes = None
         if tokens.code_command is not None:
-            codes = _code_command(tokens.code_command)
+            codes = CodeCommand(tokens.code_command)
         elif tokens.client_id is not None:
             file = tokens.source_key_file
             source_key = read_secret("source's API key", file, SOURCE_KEY)
@@ -147,7 +152,7 @@ async def opened(
         manager = await stack.enter_async_context(
             ScopedTokenManager(client, codes=codes)
         )
-        granted = [await manager.exchange(each) for each in delivered]
+        granted = await _exchanged(manager, delivered)
 
         def fetch(ids: Ids, **options: Any) -> Batch[Any]:
             """Fetch with a token for every group."""
@@ -155,10 +160,28 @@ async def opened(
 
         yield ObjectReader(
             fetch=fetch,
-            surface_for=lambda object_id: manager.session(tokens.scope(object_id)),
+            accessors_for=lambda object_id: manager.session(tokens.scope(object_id)),
             client=client,
             ids=tuple(each for scope in granted for each in scope.object_ids()),
         )
+
+
+async def _exchanged(
+    manager: ScopedTokenManager, delivered: list[Secret]
+) -> list[Scope]:
+    """Exchange delivered codes; a bad one is reported, and the others are used."""
+    granted: list[Scope] = []
+    failure: PersonaError | None = None
+    for number, code in enumerate(delivered, 1):
+        try:
+            granted.append(await manager.exchange(code))
+        except PersonaError as error:
+            failure = error
+            text = f"code {number} of --code-file is not used: {message_of(error)}"
+            click.echo(text, err=True)
+    if failure is not None and not granted:
+        raise failure
+    return granted
 
 
 def _authorize_with(source: PersonaClient, client_id: str) -> Any:
@@ -168,32 +191,68 @@ def _authorize_with(source: PersonaClient, client_id: str) -> Any:
     return authorize
 
 
-def _code_command(command: str) -> Any:
-    """Answer a code source that runs a command: scope on stdin, code on stdout."""
-    words = shlex.split(command)
-    if not words:
-        message = "--code-command is empty."
-        fail(message)
-    # The command speaks for the partner; our own keys are none of its business.
-    ours = {"PERSONA_API_KEY", SOURCE_KEY, "PERSONA_CODE", "PERSONA_WEBHOOK_SECRET"}
-    environment = {k: v for k, v in os.environ.items() if k not in ours}
+class CodeCommand:
+    """A code source that runs a command: scope on stdin, code on stdout."""
 
-    async def ask(scope: Scope) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=environment,
-        )
+    def __init__(self, command: str) -> None:
+        self._words = shlex.split(command)
+        if not self._words:
+            fail("--code-command is empty.")
+        # The command speaks for the partner; our own keys are not its business.
+        ours = {"PERSONA_API_KEY", SOURCE_KEY, "PERSONA_CODE", "PERSONA_WEBHOOK_SECRET"}
+        self._environment = {k: v for k, v in os.environ.items() if k not in ours}
+        self._shown: set[str] = set()
+
+    async def __call__(self, scope: Scope) -> str:
+        """Return the code that the command prints."""
+        code, output = await self._run(f"{scope}\n".encode())
+        if code == REFUSED_EXIT:
+            # `authorize` ends like this if the source does not permit the scope.
+            message = f"--code-command refused (exit code {REFUSED_EXIT})"
+            raise CodeRefusedError(message)
+        if code:
+            message = f"--code-command ended with exit code {code}"
+            raise self._failure(message, code)
+        found = output.decode(errors="replace").split()
+        if len(found) != 1 or not found[0].isascii():
+            message = (
+                "--code-command must print the code and nothing else, and it printed "
+                f"{len(found)} words"
+            )
+            raise self._failure(message, 0)
+        return found[0]
+
+    async def _run(self, text: bytes) -> tuple[int, bytes]:
         try:
-            output, _ = await process.communicate(f"{scope}\n".encode())
+            process = await asyncio.create_subprocess_exec(
+                *self._words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=self._environment,
+            )
+        except OSError as error:
+            message = f"--code-command cannot be started: {error.strerror}"
+            raise self._failure(message, OTHER_EXIT) from None
+        try:
+            output, _ = await process.communicate(text)
         except asyncio.CancelledError:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
             raise
-        if process.returncode:
-            message = f"--code-command ended with exit code {process.returncode}"
-            raise ChildProcessError(message)
-        return output.decode().strip()
+        return process.returncode or 0, output
 
-    return ask
+    def _failure(self, message: str, exit_code: int) -> "CommandError":
+        """Return an error; the manager hides its text, so it is shown here, once."""
+        if message not in self._shown:
+            self._shown.add(message)
+            click.echo(f"{message}.", err=True)
+        return CommandError(message, exit_code)
+
+
+class CommandError(Exception):
+    """The code command failed; ``exit_code`` is its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -20,6 +20,7 @@ from persona_share.model.attribute import (
     Spelling,
     value_of,
 )
+from persona_share.model.file import AttachedFile, attached_files
 from persona_share.model.plain import json_schema_of, to_plain, without_secrets
 from persona_share.model.secret import Secret
 
@@ -229,6 +230,10 @@ class Resource:
         """
         wanted = self.references(name)
         return tuple(self.included[each] for each in wanted if each in self.included)
+
+    def files(self) -> "tuple[AttachedFile, ...]":
+        """Return the files of the object, each with the attribute that names it."""
+        return attached_files(self.attributes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object as JSON types, by the names of its Python attributes.

@@ -36,6 +36,7 @@ class Ended:
 class Cli:
     box: Sandbox
     env: dict
+    command: str = COMMAND
 
     def start(self, *arguments, env=None, **options):
         """Start the command; whoever calls ends it."""

@@ -1,0 +1,282 @@
+"""`fetch` writes rows and files, and acknowledges what is on the disk."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from tests.cli.test_exit_codes import until
+
+
+def lines_in(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_object_whose_file_fails_is_fetched_again(cli, box, as_source, tmp_path):
+    ids = [
+        box.add_verification(inquiry=each, kind="government-id").id
+        for each in cli.inquiries(6)
+    ]
+    out, failures = tmp_path / "out", tmp_path / "failures"
+    command = (
+        *("fetch", *ids, "--output", str(out), "--files", str(tmp_path / "files")),
+        *("--pdf", str(tmp_path / "pdf"), "--failures", str(failures), "--json"),
+    )
+    operation = "GET /verifications/{verification-id}/print"
+    box.faults.answer(operation, 422, times=2)
+    first = cli(*command, env=as_source)
+    box.faults.clear()
+    second = cli(*command, env=as_source)
+
+    assert (first.code, second.code) == (10, 0), first.err + second.err
+    assert (first.value["fetched"], first.value["failed"]) == (4, 2)
+    assert (second.value["fetched"], second.value["skipped"]) == (2, 4)
+    assert failures.read_text() == ""  # of the second run
+    assert sorted(each["id"] for each in lines_in(out)) == sorted(ids)
+    assert {each.name for each in (tmp_path / "pdf").iterdir()} == {
+        f"{each}.pdf" for each in ids
+    }
+    saved = [*(tmp_path / "files").iterdir()]
+    assert len(saved) == 12
+    assert {each.suffix for each in saved} == {".png"}
+
+
+def test_every_failed_id_is_in_the_failures_file(cli, as_source, tmp_path):
+    ids = [f"inq_unknown{number}" for number in range(150)]
+    failures = tmp_path / "failures"
+    ended = cli("fetch", *ids, "--failures", str(failures), env=as_source)
+
+    assert ended.code == 5
+    found = lines_in(failures)
+    assert sorted(each["id"] for each in found) == sorted(ids)
+    assert all(each["error"]["advice"] for each in found)
+    assert failures.stat().st_mode & 0o777 == 0o600
+    assert f"140 more; all are in {failures}" in ended.err
+
+
+def test_rows_of_csv_have_the_documented_columns(cli, as_source, tmp_path):
+    ids, out = cli.inquiries(3), tmp_path / "people.csv"
+    ended = cli("fetch", *ids, "--output", str(out), "--format", "csv", env=as_source)
+    with out.open(newline="") as file:
+        rows = [*csv.DictReader(file)]
+
+    assert ended.code == 0, ended.err
+    assert sorted(each["id"] for each in rows) == sorted(ids)
+    assert all(each["name_first"] and each["status"] for each in rows)
+
+
+def test_a_rerun_in_another_format_is_refused(cli, as_source, tmp_path):
+    ids, out = cli.inquiries(2), tmp_path / "out"
+    cli("fetch", *ids, "--output", str(out), env=as_source)
+    before = out.read_bytes()
+    ended = cli("fetch", *ids, "--output", str(out), "--format", "csv", env=as_source)
+
+    assert ended.code == 2
+    assert "another format" in ended.err
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["shorter", "another", "missing"])
+def test_an_output_that_does_not_fit_is_refused(cli, as_source, tmp_path, damage):
+    ids, out = cli.inquiries(3), tmp_path / "out"
+    cli("fetch", *ids, "--output", str(out), env=as_source)
+    content = out.read_bytes()
+    if damage == "missing":
+        out.unlink()
+    else:
+        out.write_bytes(content[:-9] if damage == "shorter" else content[::-1])
+    ended = cli("fetch", *ids, "--output", str(out), env=as_source)
+
+    assert ended.code == 2
+    assert "remove both" in ended.err
+    assert {"shorter": "shorter", "another": "not the file", "missing": "missing"}[
+        damage
+    ] in ended.err
+
+
+def test_a_file_of_somebody_else_is_left_alone(cli, as_source, tmp_path):
+    out = tmp_path / "out"
+    out.write_bytes(b"my only copy\n")
+    ended = cli("fetch", *cli.inquiries(1), "--output", str(out), env=as_source)
+
+    assert ended.code == 2
+    assert "not overwritten" in ended.err
+    assert out.read_bytes() == b"my only copy\n"
+
+
+def test_a_second_run_is_refused_and_the_first_is_not_disturbed(
+    cli, box, as_source, tmp_path
+):
+    ids, out = cli.inquiries(40), tmp_path / "out"
+    box.latency = 0.4
+    command = ("fetch", *ids, "--output", str(out), "--concurrency", "2")
+    first = cli.start(*command, env=as_source, stderr=subprocess.PIPE)
+    until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
+    second = cli(*command, env=as_source)
+    _, err = first.communicate(timeout=60)
+
+    assert second.code == 8
+    assert f"in use by another fetch (pid {first.pid})" in second.err
+    assert "--checkpoint" in second.err
+    assert first.returncode == 0, err
+    assert sorted(each["id"] for each in lines_in(out)) == sorted(ids)
+
+
+def test_a_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "out.checkpoint").symlink_to(tmp_path / "elsewhere")
+    command = ("fetch", *cli.inquiries(1), "--output", str(out))
+    refused = cli(*command, env=as_source)
+    (tmp_path / "out.checkpoint").unlink()
+
+    assert refused.code == 3
+    assert not out.exists()
+    assert cli(*command, env=as_source).code == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_an_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, code):
+    out, box = tmp_path / "out", cli.box
+    box.latency = 0.2
+    process = cli.start(
+        *("fetch", *cli.inquiries(60), "--output", str(out), "--concurrency", "4"),
+        env=as_source,
+        stderr=subprocess.PIPE,
+    )
+    until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == code
+    assert b"fetched " in err
+    assert b"Traceback" not in err
+
+
+def test_a_full_disk_stops_the_run_with_8_and_its_counts(cli, as_source, tmp_path):
+    ids = cli.inquiries(5)
+    with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
+        process = cli.start(
+            "fetch", *ids, env=as_source, stdout=full, stderr=subprocess.PIPE
+        )
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 8
+    assert b"No space left" in err
+    assert b"fetched 0" in err
+    assert b"Traceback" not in err
+
+
+# ── Ids ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_ids_are_read_as_windows_programs_write_them(cli, as_source, tmp_path, coding):
+    ids, file = cli.inquiries(3), tmp_path / "ids"
+    file.write_bytes(("\r\n".join(ids) + "\r\n").encode(coding))
+    ended = cli("fetch", "--ids", str(file), env=as_source)
+
+    if coding == "utf-16-le":  # without a mark nobody can know
+        assert ended.code == 2
+        assert "not a text file of ids" in ended.err
+        return
+    assert ended.code == 0, ended.err
+    assert len(ended.out.splitlines()) == 3
+
+
+def test_ids_come_through_pipes_once(cli, as_source, tmp_path):
+    ids, pipe = cli.inquiries(4), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("\n".join(ids),))
+    writer.start()
+    named = cli("fetch", "--ids", str(pipe), env=as_source)
+    writer.join()
+    stdin = cli("fetch", "--ids", "-", stdin="\n".join(ids), env=as_source)
+    device = cli("fetch", "--ids", "/dev/stdin", stdin="\n".join(ids), env=as_source)
+
+    for ended in (named, stdin, device):
+        assert ended.code == 0, ended.err
+        assert len(ended.out.splitlines()) == 4
+
+
+@pytest.mark.parametrize("coding", ["cp1252", "ascii"])
+def test_a_narrow_terminal_shows_escapes(cli, as_source, coding):
+    (inquiry,) = cli.inquiries(1)
+    ended = cli("get", inquiry, env={**as_source, "PYTHONIOENCODING": coding})
+
+    assert ended.code == 0, ended.err
+
+
+def test_list_prints_ids_that_fetch_reads(cli, as_source, tmp_path):
+    created = set(cli.inquiries(3))
+    listed = cli("list", "inquiries", "--limit", "3", env=as_source)
+    (tmp_path / "ids").write_text(listed.out)
+    ended = cli("fetch", "--ids", str(tmp_path / "ids"), env=as_source)
+
+    assert listed.code == ended.code == 0, listed.err + ended.err
+    assert set(listed.out.split()) == created
+    assert {json.loads(line)["id"] for line in ended.out.splitlines()} == created
+
+
+# ── Codes ───────────────────────────────────────────────────────────────────────
+
+
+def test_authorize_is_a_code_command(cli, box, tmp_path):
+    ids = cli.inquiries(3)
+    partner = tmp_path / "key"
+    partner.write_text(box.source.api_key)
+    partner.chmod(0o600)
+    command = (
+        f"{cli.command} authorize --client-id {box.destination.id} "
+        f"--api-key-file {partner} --scope-file - --print code"
+    )
+    ended = cli("fetch", *ids, "--code-command", command)
+
+    assert ended.code == 0, ended.err
+    assert len(ended.out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 3", "exit code 3"), ("echo two words", "printed 2 words")],
+)
+def test_a_broken_code_command_says_why(cli, tmp_path, script, message):
+    command = tmp_path / "ask"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o700)
+    ended = cli(
+        *("fetch", *cli.inquiries(1), "--code-command", str(command)),
+        *("--max-outage", "1"),
+    )
+
+    assert ended.code == 8
+    assert message in ended.err
+
+
+# ── Files of keys ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o444])
+def test_a_mounted_secret_is_read(cli, box, tmp_path, mode):
+    folder = tmp_path / "..2026"
+    folder.mkdir()
+    (tmp_path / "..data").symlink_to("..2026")
+    (folder / "key").write_text(box.source.api_key)
+    (folder / "key").chmod(mode)
+    (tmp_path / "key").symlink_to("..data/key")
+    ended = cli("get", *cli.inquiries(1), "--api-key-file", str(tmp_path / "key"))
+
+    assert ended.code == 0, ended.err
+
+
+def test_a_pipe_as_key_file_is_refused(cli, tmp_path):
+    os.mkfifo(tmp_path / "key")
+    ended = cli("limits", "--api-key-file", str(tmp_path / "key"))
+
+    assert ended.code == 3
+    assert "is a pipe" in ended.err
