@@ -62,14 +62,16 @@ class Authenticated:
         """Send once, and return the credential that was used with the response."""
         limiter = self._limiter
         if limiter is None:
-            bearing = request.with_authorization(authorization.header)
+            bearing = request.with_authorization(
+                MaskedText(authorization.header.reveal())
+            )
             return authorization, await self._inner.send(bearing)
         slot = limiter.try_acquire(priority=self._priority)
         if slot is None:
             authorization, slot = await self._wait(limiter, request, authorization)
         try:
             response = await self._inner.send(
-                request.with_authorization(authorization.header)
+                request.with_authorization(MaskedText(authorization.header.reveal()))
             )
         except BaseException as error:
             limiter.release(slot, sent=not was_unsent(error))
@@ -130,7 +132,7 @@ class ApiKeyCredential:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             message = "api_key is empty or has characters that no key has"
             raise ConfigurationError(message)
-        self._lease = _Fixed(MaskedText(f"Bearer {key}"))
+        self._lease = _Fixed(Secret(f"Bearer {key}"))
 
     def cached(self) -> Authorization:
         """Return the key."""
@@ -148,4 +150,4 @@ class ApiKeyCredential:
 
 @attrs.frozen
 class _Fixed:
-    header: MaskedText
+    header: Secret

@@ -122,7 +122,7 @@ def granted(body: bytes, expected: Scope | None = None) -> Grant:
         scope = expected
     else:
         try:
-            scope = Scope.parse(answer.text("scope"))
+            scope = Scope.from_text(answer.text("scope"))
         except InvalidScopeError as error:
             answer.refuse(f"'scope' cannot be read: {error.what}")
         if expected is not None and scope == expected:

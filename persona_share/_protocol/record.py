@@ -97,7 +97,10 @@ def read_token(name: str, blob: bytes) -> TokenRecord | None:
         } if lifetime > 0 and token:
             with suppress(InvalidScopeError):
                 return TokenRecord(
-                    Secret(token), Scope.parse(scope), Scope.parse(asked), lifetime
+                    Secret(token),
+                    Scope.from_text(scope),
+                    Scope.from_text(asked),
+                    lifetime,
                 )
         case _:
             pass
@@ -123,7 +126,7 @@ def read_code(name: str, blob: bytes) -> CodeRecord | None:
             "machine": bool(machine),
         } if life > 0:
             with suppress(InvalidScopeError):
-                known = None if hint is None else Scope.parse(hint)
+                known = None if hint is None else Scope.from_text(hint)
                 return CodeRecord(Secret(code), known, life, machine)
         case _:
             pass

@@ -7,6 +7,7 @@ from aiohttp.payload import BytesPayload
 
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
+from persona_share.model.secret import MaskedText
 
 
 _UNAUTHORIZED: Final = 401
@@ -34,7 +35,9 @@ class ScopedTokens:
         authorization = await self._lender.lend()
         refusals = 0
         while True:
-            request.headers[hdrs.AUTHORIZATION] = authorization.header
+            request.headers[hdrs.AUTHORIZATION] = MaskedText(
+                authorization.header.reveal()
+            )
             response = await handler(request)
             if response.status != _UNAUTHORIZED or not _repeatable(request):
                 return response

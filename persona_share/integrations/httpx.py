@@ -8,6 +8,7 @@ import httpx
 from persona_share.errors import UsageError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
+from persona_share.model.secret import MaskedText
 
 
 _UNAUTHORIZED: Final = 401
@@ -35,7 +36,7 @@ class ScopedAuth(httpx.Auth):
         authorization = await self._lender.lend()
         refusals = 0
         while True:
-            request.headers["Authorization"] = authorization.header
+            request.headers["Authorization"] = MaskedText(authorization.header.reveal())
             response = yield request
             if not self._was_refused(response) or not _repeatable(request):
                 return

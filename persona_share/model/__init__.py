@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from persona_share.model.report import Report, ReportAction, ReportStatus
     from persona_share.model.resource import Headers, Reference, Resource, ResponseInfo
     from persona_share.model.response import ApiResponse
-    from persona_share.model.scope import Scope
+    from persona_share.model.scope import Scope, ScopeWarning
     from persona_share.model.secret import Secret
     from persona_share.model.share_token import (
         Direction,
@@ -133,6 +133,7 @@ __all__ = [
     "ResourceWithSchema",
     "ResponseInfo",
     "Scope",
+    "ScopeWarning",
     "Secret",
     "SelfieVerification",
     "ShareToken",
@@ -206,6 +207,7 @@ _MODULES = {
     "ResourceWithSchema": "template",
     "ResponseInfo": "resource",
     "Scope": "scope",
+    "ScopeWarning": "scope",
     "Secret": "secret",
     "SelfieVerification": "verification_types",
     "ShareToken": "share_token",

@@ -1,4 +1,4 @@
-"""An account: a person or a business, as one organization knows it."""
+"""Accounts: people and businesses, as one organization knows them."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from persona_share.model.fields import ResourceWithFields
 
 
 class Account(ResourceWithFields):
-    """An account; its status is a name that its organization chose."""
+    """An account; the organization defines the names of its status."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A case: a review by people, with whatever it is about."""
+"""Cases: manual reviews of other objects."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from persona_share.model.file import File
 
 
 class Case(ResourceWithFields):
-    """A case; its status is a name that its organization chose."""
+    """A case; the organization defines the names of its status."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A connection: the standing agreement of two organizations to share."""
+"""Connections: the agreements of two organizations to share data."""
 
 from datetime import datetime
 
@@ -8,11 +8,12 @@ from persona_share.model.resource import Resource
 
 
 class ConnectionStatus(OpenEnum):
-    """Where a connection stands; share tokens are redeemed over an active one only."""
+    """The status of a connection; share tokens need an active one."""
 
     PENDING = "pending"
     ACTIVE = "active"
     INACTIVE = "inactive"
+    ARCHIVED = "archived"
 
 
 class Connection(Resource):

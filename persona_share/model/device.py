@@ -1,11 +1,11 @@
-"""A device on which somebody went through an inquiry."""
+"""Devices: the phones and computers of inquiries."""
 
 from persona_share.model.attribute import Attribute
 from persona_share.model.resource import Resource
 
 
 class Device(Resource):
-    """A device, by the marks that it can be told by."""
+    """A device, with its fingerprints."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A document: a paper or a card, with its files and what was read from them."""
+"""Documents: papers and cards, with their files and the data read from them."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from persona_share.model.resource import Resource
 
 
 class DocumentStatus(OpenEnum):
-    """Where a document stands; the service may add more."""
+    """The status of a document; the service may add more."""
 
     INITIATED = "initiated"
     SUBMITTED = "submitted"
@@ -51,7 +51,7 @@ class GenericDocument(Document):
 
 
 class GovernmentIdDocument(Document):
-    """A government's document: ``document/government-id``."""
+    """A government ID: ``document/government-id``."""
 
     __slots__ = ()
 

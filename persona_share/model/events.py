@@ -1,7 +1,7 @@
-"""What hooks are told: frozen values without secrets, object ids or personal data.
+"""The events that hooks receive, without secrets, object ids or personal data.
 
-Instants (``at``) are of the clock that counts suspension. ``scope_size`` is the number
-of permissions; the scope itself, which names objects, is never told.
+``at`` is a reading of the clock that counts suspension. ``scope_size`` is the number of
+permissions; the scope itself contains object ids and is never part of an event.
 """
 
 import attrs
@@ -11,14 +11,14 @@ from persona_share.errors import Phase
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """Something that happened."""
+    """The base class of all events."""
 
     at: float
 
 
 @attrs.frozen(kw_only=True)
 class CallEnded(Event):
-    """A call ended: answered with ``status``, or by an error of the type ``error``."""
+    """A call ended with a ``status``, or with an error of the type ``error``."""
 
     operation: str
     seconds: float
@@ -32,7 +32,7 @@ class CallEnded(Event):
 class AttemptFailed(Event):
     """An attempt failed and another follows after ``delay`` seconds.
 
-    ``budget`` is what retries may still cost before they stop.
+    ``budget`` is what remains of the retry budget.
     """
 
     operation: str
@@ -67,45 +67,45 @@ class RateLimitReached(Event):
 
 @attrs.frozen(kw_only=True)
 class TokenEvent(Event):
-    """Something in the life of a token."""
+    """The base class of events about a token."""
 
     scope_size: int
 
 
 @attrs.frozen(kw_only=True)
 class RenewalStarted(TokenEvent):
-    """An exchange began while an older token was still held."""
+    """An exchange started while an older token is still cached."""
 
     background: bool
 
 
 @attrs.frozen(kw_only=True)
 class CodeRequested(TokenEvent):
-    """The code source was asked for a code."""
+    """The code source was called."""
 
 
 @attrs.frozen(kw_only=True)
 class CodeQueued(TokenEvent):
-    """A delivered code waits until it serves best."""
+    """A pushed code was queued."""
 
 
 @attrs.frozen(kw_only=True)
 class CodeSent(TokenEvent):
-    """A code leaves for the first time under a key; ``epoch`` counts its keys from 0."""
+    """A code is sent for the first time under a key; ``epoch`` counts the keys from 0."""
 
     epoch: int
 
 
 @attrs.frozen(kw_only=True)
 class CodeClaimed(TokenEvent):
-    """A code was taken for an exchange; ``pushed``: it had been handed to us."""
+    """A code was taken for an exchange; ``pushed`` if it was not from the code source."""
 
     pushed: bool
 
 
 @attrs.frozen(kw_only=True)
 class TokenMinted(TokenEvent):
-    """A token was taken into use; ``renewal``: it took an older one's place."""
+    """A token was issued; ``renewal`` if it replaces an older one."""
 
     generation: int
     lifetime: float
@@ -119,7 +119,7 @@ class TokenMinted(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class TokenAdopted(TokenEvent):
-    """A token that another manager brought was taken from the store.
+    """A token of another manager was taken from the store.
 
     ``remaining`` is what it had left, in seconds.
     """
@@ -130,7 +130,7 @@ class TokenAdopted(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class ExchangeFailed(TokenEvent):
-    """No token came; ``served_stale``: the older token is still good."""
+    """An exchange failed; ``served_stale`` if the older token is still valid."""
 
     error: str
     cooldown: float
@@ -146,38 +146,38 @@ class CodeRejected(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class CodeInDoubt(TokenEvent):
-    """Nobody knows what became of a code."""
+    """A code was sent, and it is unknown whether it was used."""
 
 
 @attrs.frozen(kw_only=True)
 class CodeExpiredUnused(TokenEvent):
-    """A code that waited ended without being used."""
+    """A queued code expired unused."""
 
 
 @attrs.frozen(kw_only=True)
 class TokenStruck(TokenEvent):
-    """The service answered 401 to the current token for the first time."""
+    """The service refused the current token (401) for the first time."""
 
     generation: int
 
 
 @attrs.frozen(kw_only=True)
 class TokenRevoked(TokenEvent):
-    """A token is never used again, by a second 401 or by a complaint."""
+    """A token was discarded, because of a second 401 or of `invalidate`."""
 
     generation: int
 
 
 @attrs.frozen(kw_only=True)
 class TokensEvicted(Event):
-    """Tokens were dropped because there were too many."""
+    """Tokens were dropped because the cache was full."""
 
     count: int
 
 
 @attrs.frozen(kw_only=True)
 class StoreDown(Event):
-    """The token store cannot be reached; this manager goes on alone."""
+    """The token store cannot be reached; the manager works without it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""A file of the service: where it lies, under which name, and how long it is."""
+"""Files of objects: name, size and download URL."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -13,10 +13,10 @@ _MAX_DEPTH: Final = 64
 
 @attrs.frozen
 class File:
-    """A file that can be fetched for a few hours.
+    """A file that can be downloaded for a few hours.
 
-    ``url`` is a secret: it carries its own access. A new one comes with every
-    retrieval of the object that has the file. Source: page "Downloading files".
+    ``url`` is a secret, as it contains an access token. Every retrieval of the object
+    returns a new one. Source: page "Downloading files".
     """
 
     filename: str | None = attrs.field(default=None, repr=False)

@@ -91,11 +91,11 @@ def require_prefix(object_id: str, parameter: str) -> None:
     if found is None or found == wanted or wanted not in _KINDS:
         return
     prefix = object_id.partition("_")[0]
-    message = f"{parameter} has the prefix '{prefix}_', which is the id of {a(found)}"
-    raise InvalidIdError(message, advice=f"Pass the id of {a(wanted)}.")
+    message = f"{parameter} has the prefix '{prefix}_', which is the id of {with_article(found)}"
+    raise InvalidIdError(message, advice=f"Pass the id of {with_article(wanted)}.")
 
 
-def a(noun: str) -> str:
+def with_article(noun: str) -> str:
     """Return a noun with its indefinite article."""
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 

@@ -1,4 +1,4 @@
-"""An inquiry: one person's run through an identity flow."""
+"""Inquiries: one person each, on the way through an identity flow."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from persona_share.model.secret import Secret
 
 
 class InquiryStatus(OpenEnum):
-    """Where an inquiry stands; the service may add more."""
+    """The status of an inquiry; the service may add more."""
 
     CREATED = "created"
     PENDING = "pending"
@@ -22,9 +22,10 @@ class InquiryStatus(OpenEnum):
 
 
 class Inquiry(ResourceWithFields):
-    """An inquiry as its owner, or a partner with a scoped token, may read it.
+    """An inquiry.
 
-    The session token and the one-time links come only with the answers that make them.
+    The session token and the one-time links are only part of the responses that create
+    them.
     """
 
     __slots__ = ()

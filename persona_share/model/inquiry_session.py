@@ -1,4 +1,4 @@
-"""An inquiry session: one device on which somebody went through an inquiry."""
+"""Inquiry sessions: the use of an inquiry on one device."""
 
 from datetime import datetime
 
@@ -9,13 +9,13 @@ from persona_share.model.secret import Secret
 
 
 class InquirySessionStatus(OpenEnum):
-    """Where a session stands; the service may add more."""
+    """The status of a session; the service may add more."""
 
     EXPIRED = "expired"
 
 
 class InquirySession(Resource):
-    """A session, with what the device and its network told."""
+    """A session, with data of the device and its network."""
 
     __slots__ = ()
 

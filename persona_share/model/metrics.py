@@ -1,4 +1,4 @@
-"""What a token manager has done and holds, as one value without secrets."""
+"""Metrics of a token manager, without secrets."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class TokenMetrics:
-    """Counters since the manager was made, and gauges of this moment.
+    """Counters since the manager was created, and current gauges.
 
-    ``tokens`` counts held tokens by state (fresh, advisory, mandatory, expired),
-    ``nearest_end`` is in seconds, ``exchange_level`` is how many exchanges may go now
-    (None while no limit is known), ``store_up`` whether the token store answers (None
-    where there is none).
+    ``tokens`` counts cached tokens by state (fresh, advisory, mandatory, expired).
+    ``nearest_end`` is in seconds. ``exchange_level`` is the number of exchanges that
+    may start now, or None while no limit is known. ``store_up`` says whether the token
+    store responds, or None without a store.
     """
 
     minted: int = 0
@@ -36,5 +36,5 @@ class TokenMetrics:
 
     @property
     def codes_per_token(self) -> float | None:
-        """How many codes each token cost; 1.00 is the aim, None before the first."""
+        """The codes used per token: 1.00 is ideal, None before the first token."""
         return self.codes_claimed / self.minted if self.minted else None

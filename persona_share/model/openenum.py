@@ -1,4 +1,4 @@
-"""Sets of names that the service may extend: an unknown one is kept as it came."""
+"""Enums that the service may extend: an unknown value is kept as it was sent."""
 
 import enum
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ _NO_OTHERS: Final[Mapping[str, str]] = {}
 
 
 class OpenEnum(enum.StrEnum):
-    """A set of names that the service may extend: unknown ones are kept as they are.
+    """An enum that the service may extend: an unknown value is kept as it was sent.
 
-    Compare by value, never by identity: an unknown name is a new member each time.
+    Compare by equality, not by identity: an unknown value is a new member each time.
     """
 
     @property
     def known(self) -> bool:
-        """Whether this library has a name for it."""
+        """Whether this library knows the value."""
         return self._name_ in type(self).__members__
 
     @classmethod
     def older(cls) -> Mapping[str, str]:
-        """Answer which member each name of an older API version stands for."""
+        """Return the member for each value of an older API version."""
         return _NO_OTHERS
 
     @classmethod

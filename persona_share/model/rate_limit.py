@@ -1,11 +1,11 @@
-"""A rate limit: how many requests are still allowed in this window."""
+"""Rate limits: the requests that remain in the current window."""
 
 from persona_share.model.attribute import Attribute
 from persona_share.model.resource import Resource
 
 
 class RateLimit(Resource):
-    """One limit, as it stands at the moment; it has no id."""
+    """One limit at this moment; it has no id."""
 
     __slots__ = ()
     _id_optional = True

@@ -1,4 +1,4 @@
-"""A report: what some list or register says about a name, an address, a number."""
+"""Reports: results of watchlists, registers and other data sources."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from persona_share.model.resource import Resource
 
 
 class ReportStatus(OpenEnum):
-    """Where a report stands; the service may add more."""
+    """The status of a report; the service may add more."""
 
     PENDING = "pending"
     READY = "ready"
@@ -16,7 +16,7 @@ class ReportStatus(OpenEnum):
 
 
 class Report(Resource):
-    """A report of any type; what only one type has is in ``attributes``."""
+    """A report of any type; attributes of one type only are in ``attributes``."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class Report(Resource):
 
 
 class ReportAction(Resource):
-    """Something that was done with a report: ``type`` says what, such as ``run``."""
+    """An action on a report; ``type`` is the action, such as ``run``."""
 
     __slots__ = ()
     _flat = True

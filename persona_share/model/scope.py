@@ -1,18 +1,27 @@
-"""Scope: a set of permissions on named objects, as one frozen value.
+"""Scopes: sets of permissions on named objects.
 
-The grammar is Persona's: ``permission:object_id`` pairs separated by spaces, or bare
+A scope is written as ``permission:object_id`` pairs separated by spaces, or as bare
 permissions for the client-credentials grant. Names are case-sensitive, order and
-repetition mean nothing (RFC 6749 §3.3), and no permission implies another.
+repetition have no meaning (RFC 6749 §3.3), and no permission implies another.
 """
 
+import difflib
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Final, Self
 
 import attrs
 
 from persona_share.errors import InvalidScopeError
-from persona_share.model.ids import checked_id, is_id, resource_of
+from persona_share.model.ids import (
+    MAX_ID_LENGTH,
+    checked_id,
+    is_id,
+    kind_of_id,
+    resource_of,
+    with_article,
+)
 
 
 MAX_ATOMS: Final = 256
@@ -23,18 +32,70 @@ _PERMISSION: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 
 def atom(permission: str, object_id: str | None = None) -> str:
-    """Answer the text of one permission, on one object where an id is given."""
+    """Return the text of one permission, on an object if an id is given."""
     return permission if object_id is None else f"{permission}:{object_id}"
 
 
 def split_atom(text: str) -> tuple[str, str | None]:
-    """Answer the permission and the object id of one atom."""
+    """Return the permission and the object id of one atom."""
     permission, colon, object_id = text.partition(":")
     return permission, object_id if colon else None
 
 
+#: The permissions that Persona documents; it may add more at any time.
+KNOWN_PERMISSIONS: Final = frozenset(
+    {
+        *(
+            f"{family}.{verb}"
+            for verb in ("read", "write")
+            for family in (
+                "account",
+                "api_key",
+                "case",
+                "document",
+                "importer",
+                "inquiry",
+                "list",
+                "report",
+                "txn",
+                "verification",
+                "webhook",
+            )
+        ),
+        "account_type.read",
+        "api_key.scim",
+        "api_log.read",
+        "case_template.read",
+        "device.read",
+        "event.read",
+        "filing.write",
+        "privacy_pass.write",
+        "user_audit_log.read",
+        "workflow.trigger",
+    }
+)
+
+
+class ScopeWarning(UserWarning):
+    """A scope can be sent, but looks like a mistake."""
+
+
+def _doubt_about(text: str) -> str | None:
+    """Return what looks like a mistake in a valid atom."""
+    permission, object_id = split_atom(text)
+    if permission not in KNOWN_PERMISSIONS:
+        close = difflib.get_close_matches(permission, KNOWN_PERMISSIONS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{permission!r} is not a permission that persona_share knows{hint}"
+    family = resource_of(object_id or "")
+    if family is None or family == permission.partition(".")[0]:
+        return None
+    kind = with_article(kind_of_id(object_id or "") or family)
+    return f"{permission!r} is used with the id of {kind}"
+
+
 def _complaint(text: str) -> str | None:
-    """Say what is wrong with an atom without repeating it: it may be a secret."""
+    """Return what is wrong with an atom, without quoting it: it may be a secret."""
     permission, object_id = split_atom(text)
     if object_id is None and "." not in permission:
         return "has no ':' between permission and object id"
@@ -43,7 +104,7 @@ def _complaint(text: str) -> str | None:
     if object_id == "":
         return "has no object id after ':'"
     if object_id is not None and not is_id(object_id):
-        return "has an object id with characters that ids never have, or over 128"
+        return f"has an object id that is not 1 to {MAX_ID_LENGTH} letters, digits, _ and -"
     return None
 
 
@@ -54,30 +115,46 @@ class Scope:
     ``text`` is all of them in canonical order, with one space between two.
     """
 
-    # A third of the memory of a tuple, and its hash is reckoned once.
+    # One text takes a third of the memory of a tuple, and caches its hash.
     text: str
 
     def __init__(self, atoms: Iterable[str] = ()) -> None:
-        """Build from single atoms; `Scope.parse` reads text."""
+        """Create a scope from single atoms; `parse` reads text."""
         canonical = tuple(sorted(set(atoms)))
         for index, text in enumerate(canonical):
             if complaint := _complaint(text):
                 message = f"atom {index + 1} {complaint}"
                 raise InvalidScopeError(message, index=index)
         if len(canonical) > MAX_ATOMS:
-            message = f"a scope of {len(canonical)} atoms; {MAX_ATOMS} are the most"
+            message = (
+                f"a scope has {MAX_ATOMS} permissions at most, not {len(canonical)}"
+            )
             raise InvalidScopeError(message)
         if sum(map(len, canonical)) + len(canonical) > MAX_BYTES + 1:
-            message = f"a scope over {MAX_BYTES} bytes"
+            message = f"a scope has {MAX_BYTES} bytes at most"
             raise InvalidScopeError(message)
         self.__attrs_init__(" ".join(canonical))
 
     @classmethod
     def parse(cls, text: "str | Scope") -> Self:
-        """Read a scope from text.
+        """Parse a scope, and warn about permissions that look like mistakes.
 
-        Raises `InvalidScopeError` with the ``index`` (from 0) and ``position`` of the
-        first atom that cannot be read; the atom itself is not repeated.
+        Warns of a permission that Persona does not document, and of one that does not
+        fit the prefix of its object id. Raises `InvalidScopeError` with the ``index``
+        (from 0) and ``position`` of the first atom that cannot be parsed.
+        """
+        scope = cls.from_text(text)
+        if not isinstance(text, Scope):
+            for doubt in map(_doubt_about, scope.atoms):
+                if doubt is not None:
+                    warnings.warn(doubt, ScopeWarning, stacklevel=2)
+        return scope
+
+    @classmethod
+    def from_text(cls, text: "str | Scope") -> Self:
+        """Parse a scope of the service or of a store, without warnings.
+
+        Raises the same error as `parse`.
         """
         if isinstance(text, Scope):
             return cls(text.atoms) if type(text) is not cls else text
@@ -86,7 +163,7 @@ class Scope:
             message = f"a scope must be a str or a Scope, not {type(given).__name__}"
             raise InvalidScopeError(message)
         if len(text) > 4 * MAX_BYTES:
-            message = f"a scope text of {len(text)} characters"
+            message = f"a scope text has {len(text)} characters, which is too many"
             raise InvalidScopeError(message)
         words = list(_WORD.finditer(text))
         for index, word in enumerate(words):
@@ -97,19 +174,19 @@ class Scope:
 
     @classmethod
     def of(cls, permission: str, *object_ids: str) -> Self:
-        """Answer one permission on each of these objects, or bare when none is given."""
+        """Return one permission on each of these objects, or a bare one without any."""
         if not object_ids:
             return cls((permission,))
         return cls(atom(permission, checked_id(each)) for each in object_ids)
 
     @classmethod
     def read(cls, *object_ids: str) -> Self:
-        """Answer the read permission of each object, found by its id's prefix."""
+        """Return the read permission of each object, by the prefix of its id."""
         return cls._by_prefix("read", object_ids)
 
     @classmethod
     def write(cls, *object_ids: str) -> Self:
-        """Answer the write permission of each object, found by its id's prefix."""
+        """Return the write permission of each object, by the prefix of its id."""
         return cls._by_prefix("write", object_ids)
 
     @classmethod
@@ -119,8 +196,8 @@ class Scope:
             family = resource_of(checked_id(object_id))
             if family is None:
                 message = (
-                    f"id {index + 1} has a prefix whose permission is not known here; "
-                    f"name it with Scope.of('….{verb}', id)"
+                    f"the prefix of id {index + 1} has no known permission; "
+                    f"pass it as Scope.of('….{verb}', id)"
                 )
                 raise InvalidScopeError(message, index=index)
             atoms.append(atom(f"{family}.{verb}", object_id))
@@ -132,15 +209,15 @@ class Scope:
         return tuple(self.text.split())
 
     def covers(self, permission: str, object_id: str) -> bool:
-        """Answer whether exactly this permission on exactly this object is in it."""
+        """Return whether the scope has exactly this permission on this object."""
         return atom(permission, object_id) in self
 
     def pairs(self) -> Iterator[tuple[str, str | None]]:
-        """Go through the atoms as (permission, object id) in canonical order."""
+        """Iterate over the atoms as (permission, object id) in canonical order."""
         return map(split_atom, self.atoms)
 
     def object_ids(self) -> tuple[str, ...]:
-        """Answer each object once, in canonical order."""
+        """Return each object id once, in canonical order."""
         named = (object_id for _, object_id in self.pairs() if object_id is not None)
         return tuple(dict.fromkeys(named))
 
@@ -165,7 +242,7 @@ class Scope:
         if not isinstance(other, Scope):
             return NotImplemented
         if len(self.text) >= len(other.text):
-            return self.text == other.text  # a true part is shorter
+            return self.text == other.text  # a proper subset is shorter
         return set(other.atoms).issuperset(self.atoms)
 
     def __ge__(self, other: "Scope") -> bool:
@@ -192,7 +269,7 @@ class Scope:
         return hash(self.text)
 
     def __contains__(self, text: object) -> bool:
-        """Answer for one atom as text, or for a whole scope."""
+        """Return whether one atom, as text, or a whole scope is in it."""
         if isinstance(text, Scope):
             return self >= text
         if not isinstance(text, str) or not text or " " in text:
@@ -212,5 +289,5 @@ class Scope:
         return f"Scope({str(self)!r})"
 
     def __reduce__(self) -> tuple[type["Scope"], tuple[tuple[str, ...]]]:
-        """Pickle by atoms, so that they are checked on the way back."""
+        """Pickle the atoms, so that they are validated when they are loaded."""
         return Scope, (self.atoms,)

@@ -1,6 +1,6 @@
-"""A share token: an offer to redeem one object; its id is all that is handed over.
+"""Share tokens: offers to redeem one object. The id is what the destination gets.
 
-It reads what older versions of the API wrote, too: another relationship's name, ids as
+The forms of older API versions are read as well: another name of a relationship, ids as
 attributes, and the statuses ``new`` and ``completed``.
 """
 
@@ -16,7 +16,7 @@ from persona_share.model.resource import Resource
 
 
 class ShareTokenStatus(OpenEnum):
-    """Where a share token stands; the service may add more."""
+    """The status of a share token; the service may add more."""
 
     CREATED = "created"
     PENDING = "pending"
@@ -26,32 +26,32 @@ class ShareTokenStatus(OpenEnum):
 
     @classmethod
     def older(cls) -> Mapping[str, str]:
-        """Answer which member each name of an older API version stands for."""
+        """Return the member for each value of an older API version."""
         return {"new": "CREATED", "completed": "REDEEMED"}
 
 
-#: Nothing more happens to a token in one of these.
+#: The statuses that never change again.
 FINAL_STATUSES: Final = frozenset(
     {ShareTokenStatus.REDEEMED, ShareTokenStatus.EXPIRED, ShareTokenStatus.FAILED}
 )
 
 
 class Direction(OpenEnum):
-    """Which side of a share token its reader is on: ``outbound`` is the source."""
+    """The side of the caller: ``outbound`` for the source organization."""
 
     OUTBOUND = "outbound"
     INBOUND = "inbound"
 
 
 class RedeemMode(OpenEnum):
-    """Whether a redemption makes a new object or fills one that is there."""
+    """Whether a redemption creates a new object or fills an existing one."""
 
     CLONE = "clone"
     HYDRATE = "hydrate"
 
 
 class FailureReason(OpenEnum):
-    """Why a redemption failed; the service may add more."""
+    """The reason of a failed redemption; the service may add more."""
 
     SOURCE_NOT_FOUND = "source_not_found"
     SOURCE_REDACTED = "source_redacted"
@@ -60,7 +60,7 @@ class FailureReason(OpenEnum):
 
 
 class Visibility(OpenEnum):
-    """What a peek shows of a value: all of it, or only whether there is one."""
+    """Whether a peek shows a value, or only its presence."""
 
     FULL = "full"
     PRESENCE = "presence"
@@ -68,9 +68,9 @@ class Visibility(OpenEnum):
 
 @attrs.frozen
 class Peeked:
-    """One value of a source that may be peeked at.
+    """One value of a source object.
 
-    With `Visibility.PRESENCE` the value says whether there is one.
+    With `Visibility.PRESENCE` the value is True if the source has one.
     """
 
     visibility: Visibility | None = None
@@ -79,9 +79,9 @@ class Peeked:
 
 @attrs.frozen
 class SourceData:
-    """What the destination may see of a source before it redeems.
+    """The part of a source object that the destination sees before a redemption.
 
-    Source: page "Peek source data"; only with the capability of that name.
+    Source: page "Peek source data"; the organization needs the capability.
     """
 
     type: str | None = None
@@ -91,14 +91,14 @@ class SourceData:
 
     @property
     def attributes(self) -> Mapping[str, Peeked]:
-        """The attributes that may be peeked at, in the casing that came."""
+        """The visible attributes, by their names as they were sent."""
         return _peeked(
             {k: v for k, v in self.peekable_attributes.items() if k != "fields"}
         )
 
     @property
     def fields(self) -> Mapping[str, Peeked]:
-        """The fields that may be peeked at, under their own names."""
+        """The visible fields, by their own names."""
         return _peeked(self.peekable_attributes.get("fields"))
 
 
@@ -141,19 +141,19 @@ class ShareToken(Resource):
 
     @property
     def source_id(self) -> str | None:
-        """The id of what is shared; only its source is told."""
+        """The id of the source object; only the source organization sees it."""
         return self.source.id if self.source else self.read("source_id", str)
 
     @property
     def destination_id(self) -> str | None:
-        """The id of what it becomes; for a clone only when that is done."""
+        """The id of the destination object; for a clone once it exists."""
         if self.destination:
             return self.destination.id
         return self.read("destination_id", str)
 
     @property
     def connection_id(self) -> str | None:
-        """The id of the connection, or of the bridge that came before connections."""
+        """The id of the connection, or of a bridge in older API versions."""
         if self.connection:
             return self.connection.id
         return self.read("connection_id", str) or self.read("bridge_id", str)
@@ -161,21 +161,21 @@ class ShareToken(Resource):
 
 @attrs.frozen(kw_only=True)
 class Redemption:
-    """A share token that was redeemed, and what became of it."""
+    """A redeemed share token, and the object that has the data now."""
 
     token: ShareToken
 
     @property
     def mode(self) -> RedeemMode | None:
-        """Whether a new object was made or an existing one filled."""
+        """Whether a new object was created or an existing one filled."""
         return self.token.redeem_mode
 
     @property
     def destination_id(self) -> str | None:
-        """The id of the object that now holds the data; only its owner is told."""
+        """The id of the object that has the data; only the destination sees it."""
         return self.token.destination_id
 
     @property
     def redeemed_at(self) -> datetime | None:
-        """When it was done."""
+        """The time of the redemption."""
         return self.token.redeemed_at

@@ -1,4 +1,4 @@
-"""The two secrets that travel: the authorization code and the access token."""
+"""Authorization codes and access tokens."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -8,24 +8,24 @@ from persona_share.model.secret import MaskedText, Secret
 
 
 class Clock(Protocol):
-    """What a token asks for the time; a part of the house's clock."""
+    """The part of a clock that a token needs."""
 
     def now(self) -> float:
-        """Answer seconds that never step back and that count suspension."""
+        """Return seconds of a clock that never steps back and counts suspension."""
         ...
 
     def wall(self) -> datetime:
-        """Answer the date and time in UTC."""
+        """Return the date and time in UTC."""
         ...
 
 
 class AuthorizationCode(Secret):
-    """A code from ``POST /oauth/authorize``, to be handed to the partner.
+    """A code from ``POST /oauth/authorize``, to be sent to the partner.
 
     It works once, for about ten minutes, and only for the organization that it was
-    made for. ``scope`` is what was asked for and ``expires_at`` when it ends, where
-    they are known; both are facts to hand over beside ``reveal()``. ``request_id`` is
-    the service's id of the request that made it, for an audit log.
+    issued to. ``scope`` is the requested scope and ``expires_at`` the expiry, if they
+    are known; send both with ``reveal()``. ``request_id`` is the service's id of the
+    request that created the code, for an audit log.
     """
 
     __slots__ = ("expires_at", "request_id", "scope")
@@ -45,10 +45,10 @@ class AuthorizationCode(Secret):
 
 
 class AccessToken(Secret):
-    """A scoped access token: what it opens, which generation it is, and for how long.
+    """A scoped access token, with its scope, generation and expiry.
 
-    What decides is a clock that counts suspension and does not follow the wall clock;
-    ``expires_at`` is for display.
+    Expiry is decided by a clock that counts suspension and does not follow the wall
+    clock. ``expires_at`` is for display.
     """
 
     __slots__ = ("_clock", "ends", "generation", "lifetime", "scope")
@@ -71,22 +71,22 @@ class AccessToken(Secret):
         self._clock = clock
 
     def reveal(self) -> str:
-        """Answer the token itself."""
+        """Return the token."""
         return str(self._value[len("Bearer ") :])
 
     @property
-    def header(self) -> MaskedText:
-        """The value of the Authorization header."""
-        return self._value  # type: ignore[return-value]  # made in __init__
+    def header(self) -> Secret:
+        """The value of the Authorization header, as a secret of its own."""
+        return Secret(self._value)
 
     @property
     def expires_in(self) -> timedelta:
-        """The life it has left, never negative."""
+        """The remaining lifetime, never negative."""
         return timedelta(seconds=max(0.0, self.ends - self._clock.now()))
 
     @property
     def expires_at(self) -> datetime:
-        """When it ends, by the wall clock as it stands now."""
+        """The expiry by the current wall clock."""
         return self._clock.wall() + self.expires_in
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A transaction: something that happened, with fields of its own."""
+"""Transactions: business events with fields of their own."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from persona_share.model.fields import ResourceWithFields
 
 
 class Transaction(ResourceWithFields):
-    """A transaction; its status is a name that its organization chose."""
+    """A transaction; the organization defines the names of its status."""
 
     __slots__ = ()
 

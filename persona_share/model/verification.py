@@ -1,4 +1,4 @@
-"""A verification: one check of one piece of evidence, of some ``verification/…`` type."""
+"""Verifications: checks of one piece of evidence each."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from persona_share.model.resource import Resource
 
 
 class VerificationStatus(OpenEnum):
-    """Where a verification stands; the service may add more."""
+    """The status of a verification; the service may add more."""
 
     INITIATED = "initiated"
     SUBMITTED = "submitted"
@@ -25,7 +25,7 @@ class VerificationStatus(OpenEnum):
 
 
 class CheckStatus(OpenEnum):
-    """How one check of a verification came out; the service may add more."""
+    """The result of one check; the service may add more."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -34,17 +34,18 @@ class CheckStatus(OpenEnum):
 
 @attrs.frozen
 class Check:
-    """One check of a verification; ``metadata`` differs from check to check."""
+    """One check of a verification; ``metadata`` depends on the check."""
 
     name: str | None = None
     status: CheckStatus | None = None
     reasons: tuple[str, ...] = ()
     requirement: str | None = None
+    category: str | None = None
     metadata: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 class Verification(Resource):
-    """A verification of any type; ``type`` says which."""
+    """A verification of any type; ``type`` says which one."""
 
     __slots__ = ()
 
@@ -67,7 +68,7 @@ class Verification(Resource):
 
 
 class PersonVerification(Verification):
-    """A verification that names a person."""
+    """A verification with data of a person."""
 
     __slots__ = ()
 

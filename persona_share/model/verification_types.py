@@ -1,4 +1,4 @@
-"""The types of verification that have attributes of their own."""
+"""The types of verifications that have attributes of their own."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +11,7 @@ from persona_share.model.verification import PersonVerification, Verification
 
 
 class DatabaseVerification(PersonVerification):
-    """Data compared with a register: ``verification/database…`` and ``…/aamva``."""
+    """A comparison with a register: ``verification/database…`` and ``…/aamva``."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class DocumentVerification(Verification):
 
 
 class EmailAddressVerification(Verification):
-    """An e-mail address that was confirmed: ``verification/email-address``."""
+    """The confirmation of an email address: ``verification/email-address``."""
 
     __slots__ = ()
 
@@ -59,7 +59,7 @@ class EmailAddressVerification(Verification):
 
 
 class PhoneNumberVerification(Verification):
-    """A phone number that was confirmed: ``verification/phone-number``."""
+    """The confirmation of a phone number: ``verification/phone-number``."""
 
     __slots__ = ()
 
@@ -68,7 +68,7 @@ class PhoneNumberVerification(Verification):
 
 
 class GovernmentIdVerification(PersonVerification):
-    """A government's document, photographed or read by NFC."""
+    """A government ID, photographed or read by NFC."""
 
     __slots__ = ()
 
@@ -101,7 +101,7 @@ class GovernmentIdVerification(PersonVerification):
 
 
 class SelfieVerification(Verification):
-    """A face compared with itself and with a document: ``verification/selfie``."""
+    """A selfie, compared with other photos: ``verification/selfie``."""
 
     __slots__ = ()
 

@@ -252,7 +252,7 @@ class PartnerCodeSource:
         answer = _json_of(response)
         try:
             code = checked_code(answer.get("code"))
-            granted = Scope.parse(str(answer.get("scope", str(scope))))
+            granted = Scope.from_text(str(answer.get("scope", str(scope))))
         except InvalidArgumentError as error:
             message = f"the partner's answer is not a code: {error.what}"
             raise self._failure(message, scope, reason="unusable answer") from None
@@ -298,7 +298,7 @@ def read_problem(response: Response, scope: Scope) -> PartnerProblem:
     refused = None
     if isinstance(named, str):
         try:
-            refused = Scope.parse(named) & scope or None
+            refused = Scope.from_text(named) & scope or None
         except InvalidScopeError:
             refused = None
     known = error if isinstance(error, str) and error in _ERROR_WORDS else None

@@ -153,7 +153,7 @@ def read_scope(text: str | None) -> Scope | Reply:
         description = "scope must be permission:object_id pairs with single spaces"
         return refusal("invalid_scope", description)
     try:
-        scope = Scope.parse(text)
+        scope = Scope.from_text(text)
     except InvalidScopeError as error:
         return refusal("invalid_scope", error.what)
     if any(object_id is None for _, object_id in scope.pairs()):

@@ -11,7 +11,7 @@ from persona_share._protocol.http import Request, Response
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.events import Event
 from persona_share.model.scope import Scope
-from persona_share.model.secret import MaskedText
+from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
 
 
@@ -71,7 +71,7 @@ class Authorization(Protocol):
     """The right to use one credential for one request."""
 
     @property
-    def header(self) -> MaskedText:
+    def header(self) -> Secret:
         """The value of the Authorization header."""
         ...
 

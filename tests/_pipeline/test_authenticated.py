@@ -14,7 +14,7 @@ from persona_share.errors import (
     ConnectionLostError,
     Phase,
 )
-from persona_share.model.secret import MaskedText, Secret
+from persona_share.model.secret import Secret
 from persona_share.testing import ScriptedSender
 
 
@@ -33,14 +33,14 @@ REQUEST = Request(
 
 @attrs.frozen
 class Grip:
-    header: MaskedText
+    header: Secret
 
 
 class Source:
     """A source with a list of credentials."""
 
     def __init__(self, *words, held=True):
-        self._left = [Grip(MaskedText(f"Bearer {word}")) for word in words]
+        self._left = [Grip(Secret(f"Bearer {word}")) for word in words]
         self._held = held
         self.asked = []
 
@@ -52,7 +52,7 @@ class Source:
         return self._left.pop(0)
 
     async def on_unauthorized(self, authorization, refusals, deadline):
-        self.asked.append((str(authorization.header), refusals, deadline))
+        self.asked.append((authorization.header.reveal(), refusals, deadline))
         return self._left.pop(0) if self._left else None
 
 

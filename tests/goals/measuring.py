@@ -31,7 +31,9 @@ async def bomb(url):
     async with PersonaClient("key", base_url=url, insecure_local=True) as client:
         calls = {
             "JSON": lambda: client.inquiries.retrieve("inq_1"),
-            "a code": lambda: client.oauth.authorize(client_id="o", scope="a.read:i"),
+            "a code": lambda: client.oauth.authorize(
+                client_id="o", scope="inquiry.read:inq_1"
+            ),
             "a PDF": lambda: client.inquiries.print("inq_1"),
             "an error": lambda: client.request("GET", "/failing", retries=0),
         }

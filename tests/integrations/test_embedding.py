@@ -8,7 +8,7 @@ import aiohttp
 import httpx
 import pytest
 
-from persona_share import Scope
+from persona_share import Scope, Secret
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     ManagerClosedError,
@@ -183,7 +183,7 @@ def test_a_synchronous_client_is_refused():
 class HandedOut:
     """A manager that always lends the same, to see what is done with it."""
 
-    header = "Bearer lent"
+    header = Secret("Bearer lent")
 
     def __init__(self, url, *, error=None):
         self._url = url

@@ -5,8 +5,8 @@ import pickle
 import pytest
 from hypothesis import given, strategies as st
 
-from persona_share import Scope
 from persona_share.errors import InvalidIdError, InvalidScopeError
+from persona_share.model.scope import Scope, ScopeWarning
 
 
 ids = st.text("abcXYZ019_-", min_size=1, max_size=12)
@@ -130,7 +130,7 @@ def test_a_refusal_does_not_repeat_the_text_because_it_may_be_a_secret():
 
 def test_256_atoms_are_the_most():
     assert len(Scope.read(*(f"inq_{number}" for number in range(256)))) == 256
-    with pytest.raises(InvalidScopeError, match="256 are the most"):
+    with pytest.raises(InvalidScopeError, match="256 permissions at most"):
         Scope.read(*(f"inq_{number}" for number in range(257)))
 
 
@@ -170,3 +170,22 @@ def test_its_text_is_canonical_and_the_same_as_its_str():
 def test_only_a_whole_atom_is_in_it(text):
     assert text not in Scope(["a.read:x_1", "b.read:x_2"])
     assert text not in Scope()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("inquiry.reed:inq_1", "did you mean 'inquiry.read'"),
+        ("brand_new.read:x_1", "not a permission that persona_share knows"),
+        ("verification.read:inq_1", "used with the id of an inquiry"),
+    ],
+)
+def test_parse_warns_about_a_likely_mistake(text, words):
+    with pytest.warns(ScopeWarning, match=words):
+        assert Scope.parse(text).text == text
+
+    assert Scope.from_text(text).text == text
+
+
+def test_an_unknown_prefix_causes_no_warning():
+    assert Scope.parse("inquiry.read:new_1 inquiry.read").atoms

@@ -12,6 +12,7 @@ import pytest
 from persona_share import AuthorizationCode, Secret
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.secret import MaskedText
+from persona_share.testing.factories import access_token
 
 
 CANARY = "canary-secret"
@@ -81,3 +82,10 @@ def test_text_for_a_header_masks_its_repr_and_every_copy():
     assert CANARY not in repr({"Authorization": text})
     copies = copy.copy(text), copy.deepcopy([text])[0], pickle.loads(pickle.dumps(text))  # noqa: S301 - our own
     assert copies == ("<masked>",) * 3
+
+
+def test_the_header_of_a_token_is_a_secret():
+    header = access_token("inquiry.read:inq_1", "CANARY").header
+
+    assert "CANARY" not in f"{header} {header!s} {header!r}"
+    assert header.reveal() == "Bearer CANARY"

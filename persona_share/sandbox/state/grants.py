@@ -124,7 +124,7 @@ class Grants:
         elif text.startswith("localbox_"):
             doomed = []
         else:
-            atoms = frozenset(Scope.parse(text).atoms)
+            atoms = frozenset(Scope.from_text(text).atoms)
             doomed = [each for each in self._tokens.values() if each.atoms == atoms]
         alive = [each for each in doomed if not each.revoked]
         for token in alive:
