@@ -19,6 +19,8 @@ _ALONE: Final = 5.0
 _SOON: Final = 0.02
 #: No more slots are taken at once; the other processes need some, too.
 _MAX_SLOTS: Final = 64
+#: So many slots are taken at once while this process's own demand is not known.
+_FIRST_SLOTS: Final = 4
 
 
 class SharedLimitTracker(LimitTracker):
@@ -32,6 +34,7 @@ class SharedLimitTracker(LimitTracker):
         "_clock",
         "_closed",
         "_closed_until",
+        "_demand",
         "_ends",
         "_name",
         "_on_change",
@@ -41,6 +44,7 @@ class SharedLimitTracker(LimitTracker):
         "_shared",
         "_slots",
         "_taking",
+        "_used",
     )
 
     def __init__(
@@ -51,6 +55,8 @@ class SharedLimitTracker(LimitTracker):
         self._name = name
         self._clock = clock
         self._slots = 0
+        # The calls of this process in the last window, and so far in this one.
+        self._demand, self._used = _FIRST_SLOTS, 0
         self._closed = False
         self._ends = self._closed_until = self._alone_until = -math.inf
         self._seen: Seen | None = None
@@ -75,6 +81,7 @@ class SharedLimitTracker(LimitTracker):
     def entered(self) -> Slot:
         """Count a call that begins, and return its slot."""
         slot = super().entered()
+        self._used += 1
         if not self._alone:
             self._slots = max(self._slots - 1, 0)
         return slot
@@ -92,11 +99,15 @@ class SharedLimitTracker(LimitTracker):
     def wanted(self, calls: int, on_change: Callable[[], None]) -> None:
         """Take slots for calls that wait; ``on_change`` is called when they are there."""
         now = self._clock.now()
-        if now >= self._ends:
+        if now >= self._ends and self._ends > -math.inf:
             self._slots = 0  # they were of a window that has ended
+            if self._used:
+                self._demand, self._used = self._used, 0
         self._on_change = on_change
         if not self._alone and not self._slots and now >= self._closed_until:
-            self._take(min(calls, _MAX_SLOTS))
+            # As many as will be needed, so that the store is not asked for each call.
+            expected = self._demand - self._used
+            self._take(min(max(calls, expected, _FIRST_SLOTS), _MAX_SLOTS))
 
     @property
     def spent(self) -> bool:

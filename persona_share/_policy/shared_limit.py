@@ -21,8 +21,9 @@ LONGEST_WINDOW: Final = 900.0
 PROBE: Final = 1.0
 #: The longest wait before another process may be asked again whether it found out.
 _PROBE_POLL: Final = 0.05
-#: Ends of windows that differ by less than this are of the same window, in seconds.
-_SAME_WINDOW: Final = 1.0
+#: Ends of windows that differ by less than this are of the same window, in seconds:
+#: resets are rounded to whole seconds, and answers travel.
+_SAME_WINDOW: Final = 3.0
 _PART: Final = 8
 _MOST_SLOTS: Final = 1_000_000
 #: So many reservations are remembered, to recognize a write whose answer was lost.

@@ -50,7 +50,7 @@ async def test_what_was_taken_lets_calls_in_at_once():
     await limiter.close()
 
     assert [slot is not None for slot in slots] == [True, True, False, False]
-    assert shared.asked == [(1, None)]
+    assert shared.asked == [(4, None)]  # some more than the one that waits
 
 
 @pytest.mark.asyncio

@@ -1,0 +1,67 @@
+"""Several processes spend one window together, on virtual time."""
+
+import asyncio
+import math
+
+import pytest
+
+from benchmarks.fleet import SHARING, together
+from benchmarks.pacing import CALLS, Service
+from benchmarks.virtual import run
+from persona_share import PersonaClient
+from persona_share._stores_next import MemoryStore, SharedRateLimit
+from persona_share.sandbox import Sandbox
+
+
+@pytest.mark.parametrize("rounded", [math.ceil, math.floor])
+def test_processes_that_share_a_window_spend_it_and_are_hardly_refused(rounded):
+    service, writes = run(together(Service(rounded)))
+    assert SHARING == 4
+    assert service.refused <= 2
+    assert service.unused <= 0.02
+    assert writes <= CALLS / 2
+
+
+@pytest.mark.asyncio
+async def test_two_clients_over_one_store_are_never_refused_in_a_nearly_spent_window():
+    store = MemoryStore()
+    async with Sandbox(rate_limit=30) as box:
+        here = {"base_url": box.url, "insecure_local": True}
+        inquiry = box.add_inquiry(organization=box.source)
+        async with (
+            PersonaClient(
+                box.source.api_key, rate_limit=SharedRateLimit(store), **here
+            ) as one,
+            PersonaClient(
+                box.source.api_key, rate_limit=SharedRateLimit(store), **here
+            ) as other,
+        ):
+            calls = [
+                client.inquiries.retrieve(inquiry.id, timeout=5)
+                for _ in range(20)
+                for client in (one, other)
+            ]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        assert box.log.count(status=429) == 0
+        served = [each for each in results if not isinstance(each, Exception)]
+        assert 20 <= len(served) <= 30
+
+
+@pytest.mark.asyncio
+async def test_one_absurd_answer_does_not_stop_other_processes_for_long():
+    store = MemoryStore()
+    async with Sandbox(rate_limit=300) as box:
+        here = {"base_url": box.url, "insecure_local": True}
+        inquiry = box.add_inquiry(organization=box.source)
+        box.faults.answer(
+            "GET /inquiries/{inquiry-id}",
+            429,
+            headers={"Retry-After": "999999999"},
+            times=1,
+        )
+        async with PersonaClient(
+            box.source.api_key, rate_limit=SharedRateLimit(store), **here
+        ) as client:
+            with pytest.raises(Exception, match="429") as caught:
+                await client.inquiries.retrieve(inquiry.id)
+        assert caught.value.retry_after == 3600
