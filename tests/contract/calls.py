@@ -378,7 +378,7 @@ CALLS = {
         **SHAPE,
     ),
     "batch_jobs.retrieve": lambda r: r.retrieve("mprtpr_1", **SHAPE),
-    "batch_jobs.errors": lambda r: r.errors("mprtpr_1", **PAGE),
+    "batch_jobs.errors": lambda r: r.errors("mprtpr_1", page_size=50, after="10"),
     # API keys and logs
     "api_keys.create": lambda r: r.create(**API_KEY, **SHAPE),
     "api_keys.retrieve": lambda r: r.retrieve("api_1", **SHAPE),

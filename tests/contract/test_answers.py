@@ -166,6 +166,16 @@ UNTOUCHED = {
     "context",
     "extraction-responses",
     "center-photo-face-coordinates",
+    "config",
+    "included-allowlist",
+    "inputs",
+    "outputs",
+    "payload-filter",
+    "relationship-allowlist",
+    "request",
+    "response",
+    "row",
+    "run-data",
 }
 
 

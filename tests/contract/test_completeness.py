@@ -23,7 +23,18 @@ pytestmark = needs_description
 JSON = "application/json"
 #: Parts of an answer's shape, of a page and of a search, which go through one function
 #: each for all operations, and mappings whose keys are the caller's.
-SHARED = ("fields", "page", "query", "data.attributes.fields", "data.attributes.query")
+SHARED = (
+    "fields",
+    "page",
+    "query",
+    "data.attributes.custom-http-headers",
+    "data.attributes.fields",
+    "data.attributes.included-allowlist",
+    "data.attributes.payload-filter",
+    "data.attributes.query",
+    "data.attributes.relationship-allowlist",
+    "data.attributes.rows",
+)
 #: The meta of a transaction is empty, and nothing can be included with a share token.
 LEFT_OUT = {
     "POST /transactions meta",
