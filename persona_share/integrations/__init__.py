@@ -1,7 +1,6 @@
-"""Glue for other people's programs; each file needs what it is named after.
+"""Integrations with other libraries; each module needs the library of its name.
 
-`starlette` (FastAPI, too) and `aiohttp` keep one manager for a web application,
-`aiohttp_client` and `httpx` add scoped tokens to requests of other clients, and `otel`
-tells what happens as spans and metrics. Nothing here is imported unless it is asked
-for by its full name.
+`starlette` (also for FastAPI) and `aiohttp` keep one manager for a web application,
+`aiohttp_client` and `httpx` add scoped tokens to the requests of other clients, and
+`otel` emits spans and metrics. Each is imported only by its full name.
 """

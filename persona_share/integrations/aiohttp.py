@@ -1,6 +1,6 @@
 """aiohttp.web: one manager for an application, sessions for its requests.
 
-`persona_share.integrations.application` says what an opening (``sharing``) is::
+`persona_share.integrations.application` explains the lifespan ``sharing``::
 
     setup(app, sharing)
 
@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from persona_share.errors import PersonaError
-from persona_share.integrations.application import Holder, Opening, filled
+from persona_share.integrations.application import Lifespan, ManagerHolder, scope_from
 from persona_share.integrations.health import Health, health_of
 from persona_share.integrations.refusal import REFUSED_DELIVERIES, noted
 from persona_share.manager import ScopedTokenManager
@@ -33,12 +33,12 @@ MANAGER: Final = web.AppKey("persona_share.manager", ScopedTokenManager)
 _RESPONSE: Final = web.RequestKey("persona_share.response", web.StreamResponse)
 
 
-def setup(app: web.Application, opening: Opening) -> None:
+def setup(app: web.Application, lifespan: Lifespan) -> None:
     """Open and close with this application, and turn our errors into responses.
 
     That includes the applications below it.
     """
-    holder = Holder(opening)
+    holder = ManagerHolder(lifespan)
 
     async def opened(app: web.Application) -> AsyncIterator[None]:
         """Keep the manager open while the application runs."""
@@ -62,7 +62,7 @@ def session_of(request: web.Request, scope: Scope | str) -> ScopedSession:
     It may name parameters of the path, ``inquiry.read:{inquiry_id}``; each must be a
     single id.
     """
-    return manager_of(request).session(filled(scope, request.match_info))
+    return manager_of(request).session(scope_from(scope, request.match_info))
 
 
 def health_for(request: web.Request) -> Health:

@@ -1,6 +1,6 @@
 """Starlette and FastAPI: one manager for an application, sessions for its requests.
 
-`persona_share.integrations.application` says what an opening (``sharing``) is::
+`persona_share.integrations.application` explains the lifespan ``sharing``::
 
     persona = Persona(sharing)
     app = FastAPI(lifespan=own)  # its own lifespan goes on as it is
@@ -28,7 +28,11 @@ from starlette.routing import Mount
 from starlette.websockets import WebSocket, WebSocketState
 
 from persona_share.errors import PersonaError
-from persona_share.integrations.application import Holder, Opening, filled
+from persona_share.integrations.application import (
+    Lifespan as ManagerLifespan,
+    ManagerHolder,
+    scope_from,
+)
 from persona_share.integrations.health import Health, health_of
 from persona_share.integrations.refusal import (
     REFUSED_DELIVERIES,
@@ -51,8 +55,8 @@ class Persona:
     starts, and everything is closed when it ends.
     """
 
-    def __init__(self, opening: Opening) -> None:
-        self._holder = Holder(opening)
+    def __init__(self, lifespan: ManagerLifespan) -> None:
+        self._holder = ManagerHolder(lifespan)
 
     def install(self, app: Starlette) -> None:
         """Open and close with this application, and turn our errors into responses.
@@ -96,7 +100,7 @@ class Persona:
 
         async def session_of(connection: HTTPConnection) -> ScopedSession:
             """Return the session of one request."""
-            asked = filled(scope, connection.path_params)
+            asked = scope_from(scope, connection.path_params)
             return self._holder.manager().session(asked)
 
         return session_of

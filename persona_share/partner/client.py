@@ -1,5 +1,6 @@
 """PartnerCodeSource: the destination's side, which asks a partner for codes."""
 
+import os
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +19,7 @@ from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     CodeRefusedError,
     CodeSourceError,
+    ConfigurationError,
     InvalidArgumentError,
     InvalidScopeError,
     PersonaError,
@@ -162,6 +164,23 @@ class PartnerCodeSource:
             ssl_context=ssl_context,
         )
 
+    @classmethod
+    def from_env(cls, *, timeout: float = 30.0) -> Self:
+        """Create a code source from environment variables.
+
+        ``PERSONA_PARTNER_URL`` is the partner's address, ``PERSONA_ORGANIZATION_ID``
+        this organization's id, and ``PERSONA_PARTNER_KEY_FILE`` its private key's file.
+
+        Raises:
+            ConfigurationError: one of them is not set, or cannot be used.
+        """
+        return cls(
+            _variable("PERSONA_PARTNER_URL"),
+            client_id=_variable("PERSONA_ORGANIZATION_ID"),
+            key=Path(_variable("PERSONA_PARTNER_KEY_FILE")),
+            timeout=timeout,
+        )
+
     async def __call__(self, scope: Scope, /) -> AuthorizationCode:
         """Return a new code for this scope."""
         clock = self._runtime.clock
@@ -289,6 +308,13 @@ class PartnerCodeSource:
 
     def __repr__(self) -> str:
         return f"<PartnerCodeSource at {self._post.origin}>"
+
+
+def _variable(name: str) -> str:
+    if value := os.environ.get(name):
+        return value
+    message = f"{name} is not set"
+    raise ConfigurationError(message)
 
 
 def read_problem(response: Response, scope: Scope) -> PartnerProblem:

@@ -52,8 +52,9 @@ async def test_a_destination_of_the_page_reads_what_the_source_shares(reader, tm
     inquiry, other = box.add_inquiry(status="approved"), box.add_inquiry()
     reader.monkeypatch.chdir(tmp_path)
     files_of_the_source(tmp_path, box.destination.id)
-    reader.monkeypatch.setenv("PARTNER_URL", url)
-    reader.monkeypatch.setenv("PERSONA_ORGANIZATION", box.destination.id)
+    reader.monkeypatch.setenv("PERSONA_PARTNER_URL", url)
+    reader.monkeypatch.setenv("PERSONA_ORGANIZATION_ID", box.destination.id)
+    reader.monkeypatch.setenv("PERSONA_PARTNER_KEY_FILE", "partner.key")
     reader.is_the("source")
     names = page_names(**{"https://share.example/codes": url})
     await names["agreed"](box.destination.id, inquiry.id, "form-1")
@@ -116,7 +117,7 @@ def test_the_agreement_of_the_page_can_be_read(tmp_path):
 
 
 def test_each_side_takes_fifteen_lines_at_most():
-    for mark in ("CodeIssuer(\n", "PartnerCodeSource("):
+    for mark in ("CodeIssuer(\n", "PartnerCodeSource.from_env"):
         [block] = [each for each in blocks_of(PAGE) if mark in each]
         assert len([line for line in block.splitlines() if line.strip()]) <= 15
 

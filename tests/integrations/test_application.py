@@ -9,17 +9,17 @@ from persona_share.errors import (
     NotOpenError,
     UsageError,
 )
-from persona_share.integrations.application import Holder, filled
+from persona_share.integrations.application import ManagerHolder, scope_from
 
 
 def test_a_scope_takes_an_id_from_the_path():
     template = "inquiry.read:{inquiry_id} verification.read:{inquiry_id}"
-    found = filled(template, {"inquiry_id": "inq_1", "other": "ver_1"})
+    found = scope_from(template, {"inquiry_id": "inq_1", "other": "ver_1"})
     assert found == Scope.parse("inquiry.read:inq_1 verification.read:inq_1")
 
 
 def test_a_ready_scope_is_taken_as_it_is():
-    assert filled(Scope.read("inq_1"), {}) == Scope.read("inq_1")
+    assert scope_from(Scope.read("inq_1"), {}) == Scope.read("inq_1")
 
 
 @pytest.mark.parametrize(
@@ -27,25 +27,25 @@ def test_a_ready_scope_is_taken_as_it_is():
 )
 def test_no_request_can_widen_a_scope(value):
     with pytest.raises(InvalidIdError) as caught:
-        filled("inquiry.read:{inquiry_id}", {"inquiry_id": value})
+        scope_from("inquiry.read:{inquiry_id}", {"inquiry_id": value})
     assert not value or value not in str(caught.value)
 
 
 @pytest.mark.parametrize("template", ["inquiry.read:{missing}", "inquiry.read:{}"])
 def test_a_parameter_that_the_path_lacks_is_told(template):
     with pytest.raises(InvalidArgumentError, match="which the path does not have"):
-        filled(template, {"inquiry_id": "inq_1"})
+        scope_from(template, {"inquiry_id": "inq_1"})
 
 
 @pytest.mark.parametrize("template", ["{id.__class__}", "{id[0]}"])
 def test_a_template_reaches_nothing_but_the_value(template):
     with pytest.raises(InvalidArgumentError):
-        filled(f"inquiry.read:{template}", {"id": "inq_1"})
+        scope_from(f"inquiry.read:{template}", {"id": "inq_1"})
 
 
 @pytest.mark.asyncio
 async def test_the_manager_is_there_between_start_and_end(stage):
-    holder = Holder(stage.opening)
+    holder = ManagerHolder(stage.opening)
     with pytest.raises(NotOpenError):
         holder.manager()
     for _ in range(2):  # an application may be started again, as tests do
@@ -59,7 +59,7 @@ async def test_the_manager_is_there_between_start_and_end(stage):
 
 @pytest.mark.asyncio
 async def test_one_application_is_started_once_at_a_time(stage):
-    holder = Holder(stage.opening)
+    holder = ManagerHolder(stage.opening)
     async with holder.opened():
         with pytest.raises(UsageError):
             await holder.opened().__aenter__()

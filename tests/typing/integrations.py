@@ -5,12 +5,12 @@ from typing import assert_type
 
 import httpx
 from aiohttp import ClientSession, web
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from persona_share import PersonaClient, ScopedSession, ScopedTokenManager
 from persona_share.integrations import aiohttp as ours
 from persona_share.integrations.aiohttp_client import ScopedTokens
-from persona_share.integrations.application import Opening
+from persona_share.integrations.application import Lifespan
 from persona_share.integrations.health import Health
 from persona_share.integrations.httpx import ScopedAuth
 from persona_share.integrations.otel import Telemetry
@@ -18,14 +18,14 @@ from persona_share.integrations.starlette import Persona, verified
 from persona_share.webhooks import Delivery, Verifier
 
 
-async def starlette_hands_out_what_it_says(opening: Opening) -> None:
+async def starlette_hands_out_what_it_says(lifespan: Lifespan) -> None:
     """A dependency answers what a handler is annotated with."""
-    persona = Persona(opening)
+    persona = Persona(lifespan)
     assert_type(await persona.manager(), ScopedTokenManager)
     assert_type(await persona.health(), Health)
     assert_type(
         persona.session("inquiry.read:{id}"),
-        Callable[[Request], Awaitable[ScopedSession]],
+        Callable[[HTTPConnection], Awaitable[ScopedSession]],
     )
     assert_type(verified(Verifier("x")), Callable[[Request], AsyncIterator[Delivery]])
 
