@@ -20,20 +20,34 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "persona_sandbox(**options): what the sandbox of persona_sandbox is made with, "
+        "persona_sandbox(**options): the options of the sandbox of persona_sandbox, "
         "such as token_lifetime=5 or rate_limit=None",
     )
 
 
 @pytest.fixture
 def persona_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
-    """Open a local Persona for one asynchronous test.
+    """Open a local Persona for one test.
 
-    With ``persona_clock`` in the same test it goes by that clock.
+    It runs in the event loop of an asynchronous test, and in a thread for a test without
+    one. With ``persona_clock`` in the same test it uses that clock.
     """
     from persona_share.testing.fixtures import sandbox_for
 
     return sandbox_for(request)
+
+
+@pytest.fixture(scope="session")
+def persona_sandbox_session() -> "Generator[Sandbox]":
+    """Open a local Persona for the whole session, in a thread of its own.
+
+    Its methods can be called from synchronous tests and session-scoped fixtures, such as
+    those with ``fastapi.TestClient``. It has no rate limit. ``reset()`` returns to the
+    state after the start.
+    """
+    from persona_share.testing.fixtures import session_sandbox
+
+    yield from session_sandbox()
 
 
 @pytest.fixture

@@ -103,8 +103,80 @@ class TestInOneLoop:
             assert (await client.inquiries.retrieve(inquiry.id)).id == inquiry.id
 
 
-def test_in_no_loop(persona_sandbox):
+async def test_that_no_plugin_runs(persona_sandbox):
     pass
+"""
+
+IN_THREADS = """
+import asyncio
+import json
+import urllib.request
+import warnings
+import pytest
+from fastapi import FastAPI
+from persona_share import PersonaClient
+
+with warnings.catch_warnings(action="ignore"):  # it announces a successor of httpx
+    from fastapi.testclient import TestClient
+
+
+def get(box, path):
+    headers = {"Authorization": f"Bearer {box.source.api_key}"}
+    request = urllib.request.Request(box.url + path, headers=headers)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
+@pytest.fixture(scope="session")
+def known(persona_sandbox_session):
+    return persona_sandbox_session.add_inquiry().id
+
+
+@pytest.mark.persona_sandbox(rate_limit=None)
+def test_a_synchronous_test(persona_sandbox):
+    inquiry = persona_sandbox.add_inquiry().id
+    assert get(persona_sandbox, f"/inquiries/{inquiry}")["data"]["id"] == inquiry
+    assert persona_sandbox.log.count(status=200) == 1
+    assert persona_sandbox.deliver_webhooks() == 0
+
+
+def test_with_a_clock(persona_sandbox, persona_clock):
+    persona_sandbox.switches.accepts_after = 60
+    before = persona_sandbox.now()
+    persona_clock.advance(3600)
+    assert persona_sandbox.now() - before >= 3600
+
+
+def test_the_session_has_one(persona_sandbox_session, known):
+    assert get(persona_sandbox_session, f"/inquiries/{known}")["data"]["id"] == known
+
+
+def test_in_a_web_application(persona_sandbox_session, known):
+    application = FastAPI()
+    box = persona_sandbox_session
+
+    @application.get("/status")
+    async def status():
+        options = {"base_url": box.url, "insecure_local": True}
+        async with PersonaClient(box.source.api_key, **options) as client:
+            return {"status": (await client.inquiries.retrieve(known)).status}
+
+    with TestClient(application) as browser:
+        assert browser.get("/status").json() == {"status": "completed"}
+    box.reset()
+    assert get(box, "/inquiries")["data"] == []
+"""
+
+MARKED_FOR_ANYIO = """
+import pytest
+from persona_share import PersonaClient
+
+
+@pytest.mark.anyio
+async def test_it(persona_sandbox):
+    options = {"base_url": persona_sandbox.url, "insecure_local": True, "timeout": 5}
+    async with PersonaClient(persona_sandbox.source.api_key, **options) as client:
+        assert (await client.inquiries.list()).items == []
 """
 
 LEAKS = """
@@ -194,10 +266,22 @@ def test_the_fixtures_work_under_each_runner_of_coroutines(project, runner):
     result.assert_outcomes(passed=5)
 
 
-def test_a_sandbox_is_in_the_loop_of_its_test_and_who_has_none_is_told(project):
+def test_a_sandbox_runs_in_the_loop_of_its_test(project):
     result = run(project, LOOPS)
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*needs a test that runs in an event loop*"])
+    result.stdout.fnmatch_lines(["*needs a runner for this asynchronous test*"])
+
+
+def test_a_sandbox_runs_in_a_thread_for_tests_without_a_loop(project):
+    result = run(project, IN_THREADS)
+    result.assert_outcomes(passed=4)
+
+
+def test_a_mark_for_anyio_fails_at_once_when_pytest_asyncio_is_in_auto_mode(project):
+    both = ("-p", RUNNERS["anyio"], "-o", "asyncio_mode=auto")
+    result = run(project, MARKED_FOR_ANYIO, *both)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*Remove the anyio mark, or set asyncio_mode*"])
 
 
 def test_a_test_fails_when_a_planted_secret_shows_and_does_not_show_it_again(project):

@@ -1,12 +1,14 @@
-"""The fixtures of the pytest plugin, for pytest-asyncio and for anyio's plugin.
+"""The sandbox fixtures of the pytest plugin, for each runner of tests.
 
-A sandbox lives in the event loop of the test that uses it. So it is opened by whichever
-plugin runs the test: pytest-asyncio, in the loop scope of that test, or anyio's.
+A sandbox runs in the event loop of the test that uses it, which the plugin that runs the
+test owns: pytest-asyncio, in the loop scope of that test, or anyio. The sandbox of a
+test without an event loop runs in a thread.
 """
 
+import inspect
 import sys
-from collections.abc import AsyncIterator
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, nullcontext
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
@@ -14,43 +16,85 @@ from typing import Any, Final
 import pytest
 
 from persona_share.sandbox import Sandbox
+from persona_share.testing.background import background_sandbox
 from persona_share.testing.moving import MovingClock
 
 
 _ANYIO: Final = "_persona_sandbox_under_anyio"
 _ASYNCIO: Final = "_persona_sandbox_under_asyncio_{}"
+#: With both plugins the test and its fixtures would run in two event loops.
+_BOTH_PLUGINS: Final = (
+    "this test is marked for anyio, but pytest-asyncio runs it as well: its mode is auto. "
+    "Remove the anyio mark, or set asyncio_mode = strict"
+)
 _LOOP_SCOPES: Final = ("function", "class", "module", "package", "session")
 _REGISTERED: Final = "persona_share.testing.fixtures of {}"
 
 
 def sandbox_for(request: pytest.FixtureRequest) -> Sandbox:
-    """Return a sandbox that is open while the requesting test runs."""
+    """Return a sandbox that is open while the test of this request runs."""
+    if _runs_in_pytest_asyncio(request):
+        if "anyio_backend" in request.fixturenames:
+            pytest.fail(_BOTH_PLUGINS, pytrace=False)
+        _register(request, "asyncio", _for_asyncio)
+        return _value(request, _ASYNCIO.format(_loop_scope(request)))
     if "anyio_backend" in request.fixturenames:
         if request.getfixturevalue("anyio_backend_name") != "asyncio":
             pytest.fail("persona_sandbox needs anyio's asyncio backend", pytrace=False)
         _register(request, "anyio", _for_anyio)
         return _value(request, _ANYIO)
-    # A plugin's name depends on how it was loaded, its module's does not.
-    running = "pytest_asyncio.plugin" in sys.modules
-    if running and request.node.get_closest_marker("asyncio"):
-        _register(request, "asyncio", _for_asyncio)
-        return _value(request, _ASYNCIO.format(_loop_scope(request)))
+    if not inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        return _in_background(request)
     pytest.fail(
-        "persona_sandbox needs a test that runs in an event loop: mark it for "
+        "persona_sandbox needs a runner for this asynchronous test: mark it for "
         "pytest-asyncio or for anyio's plugin",
         pytrace=False,
     )
 
 
-async def _opened(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+def _runs_in_pytest_asyncio(request: pytest.FixtureRequest) -> bool:
+    """Return whether pytest-asyncio runs the test, by its mark or in auto mode."""
+    # The name of a plugin depends on how it was loaded, the name of its module does not.
+    plugin = sys.modules.get("pytest_asyncio.plugin")
+    if plugin is None:
+        return False
+    item = getattr(plugin, "PytestAsyncioFunction", ())
+    marked = request.node.get_closest_marker("asyncio") is not None
+    return marked or isinstance(request.node, item)
+
+
+def _in_background(request: pytest.FixtureRequest) -> Sandbox:
+    options, clock = _options(request)
+    stack = ExitStack()
+    request.addfinalizer(stack.close)
+    box = stack.enter_context(background_sandbox(**options))
+    if clock is not None:
+        stack.enter_context(clock.followed_by(lambda: box.advance(0)))
+    return box
+
+
+def session_sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox without a rate limit for the whole session, in a thread."""
+    with background_sandbox(rate_limit=None) as box:
+        yield box
+
+
+def _options(
+    request: pytest.FixtureRequest,
+) -> tuple[dict[str, Any], MovingClock | None]:
     marker = request.node.get_closest_marker("persona_sandbox")
     options = {} if marker is None else dict(marker.kwargs)
     clock: MovingClock | None = None
     if "persona_clock" in request.fixturenames:
         clock = request.getfixturevalue("persona_clock")
         options["_clock"] = clock.epoch
+    return options, clock
+
+
+async def _opened(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+    options, clock = _options(request)
     async with Sandbox(**options) as box:
-        # Moved by nothing, it still does what has fallen due by the clock.
+        # A move of the test's clock runs what is due by then.
         with clock.followed_by(lambda: box.advance(0)) if clock else nullcontext():
             yield box
 
@@ -68,7 +112,7 @@ def _for_anyio() -> ModuleType:
 
 
 def _for_asyncio() -> ModuleType:
-    """Return a module with a fixture for each loop scope."""
+    """Return a plugin with a fixture for each loop scope that a test may have."""
     fixture = import_module("pytest_asyncio").fixture
     found = ModuleType(_ASYNCIO)
     for scope in _LOOP_SCOPES:
