@@ -1,6 +1,13 @@
 """Sphinx configuration; `make docs` builds the documentation."""
 
 from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import get_type_hints
+
+from sphinx.application import Sphinx
+
+from persona_share import PersonaClient
+from persona_share.resources import api
 
 
 project = "persona_share"
@@ -16,7 +23,7 @@ extensions = [
     "sphinx_llms_txt",
 ]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_generated"]
 
 # Signatures state the types already; types have no pages of their own to link to.
 autodoc_typehints = "signature"
@@ -33,3 +40,34 @@ llms_txt_summary = (
 
 html_theme = "furo"
 html_title = f"persona_share {release}"
+
+
+def method_table() -> str:
+    """Return the table of what can be called, from the resource classes."""
+    properties = {
+        name: get_type_hints(value.fget, vars(api))["return"]
+        for owner in (PersonaClient, api.ResourceAccessors)
+        for name, value in vars(owner).items()
+        if isinstance(value, property) and not name.startswith("_")
+    }
+    lines = ["| Property | Methods |", "|---|---|"]
+    for name, kind in properties.items():
+        if kind.__module__.startswith("persona_share.resources."):
+            words = sorted(word for word in dir(kind) if not word.startswith("_"))
+            only = "" if hasattr(api.ResourceAccessors, name) else " (client only)"
+            lines.append(
+                f"| `{name}`{only} | {' '.join(f'`{each}`' for each in words)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write the parts of pages that are made from the code."""
+    folder = Path(app.srcdir, "_generated")
+    folder.mkdir(exist_ok=True)
+    (folder / "methods.md").write_text(method_table(), "utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Tell Sphinx what to do before it reads the pages."""
+    app.connect("builder-inited", write_pages)
