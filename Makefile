@@ -34,6 +34,7 @@ lint: .venv/.dev
 types: .venv/.dev
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes persona_share --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright tests/typing/mistakes.py
 
 contracts: .venv/.dev  ## the import contracts, and that each can break
 	$(BIN)/lint-imports --no-logo --no-cache  # a cache misses new packages

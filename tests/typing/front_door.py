@@ -55,14 +55,15 @@ async def a_batch_has_two_kinds_of_outcomes(
     client: PersonaClient, manager: ScopedTokenManager, session: ScopedSession
 ) -> None:
     """Whatever fetches, its outcomes are told apart by their class."""
-    assert_type(client.fetch(["inq_1"]), Batch)
-    assert_type(manager.fetch(["inq_1"], permission="inquiry.read"), Batch)
+    assert_type(client.fetch(["inq_1"]), Batch[Resource])
+    assert_type(client.fetch(["inq_1"], Inquiry), Batch[Inquiry])
+    assert_type(manager.fetch(["inq_1"], permission="inquiry.read"), Batch[Resource])
     async with session.fetch(concurrency=8, checkpoint="done") as batch:
         async for each in batch:
             if isinstance(each, Failed):
                 assert_type(each.error, PersonaError)
             else:
-                assert_type(each, Fetched)
+                assert_type(each, Fetched[Resource])
                 assert_type(each.resource, Resource)
     assert_type(batch.plan(), Plan)
     assert_type(batch.progress(), Progress)
