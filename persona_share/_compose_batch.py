@@ -1,18 +1,23 @@
 """Composes batches for a client, a session and a manager."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from typing import Any, Final, cast
+import os
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypedDict, cast
 
 import attrs
 
 from persona_share._pipeline.observed import EventEmitter
 from persona_share.batch.batch import (
+    MAX_OUTAGE,
     Batch,
     BatchContext,
     FetchOptions,
     require_number,
 )
 from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.copy import FOLLOW, Copy, CopyContext
 from persona_share.batch.groups import (
     CHUNK,
     DirectPlanner,
@@ -21,6 +26,7 @@ from persona_share.batch.groups import (
     Retrieve,
 )
 from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.saving import Persistent
 from persona_share.batch.stats import BatchStats, Measured
 from persona_share.batch.workers import WorkerPool
 from persona_share.errors import InvalidArgumentError, InvalidIdError
@@ -28,21 +34,39 @@ from persona_share.model.account import Account
 from persona_share.model.case import Case
 from persona_share.model.document import Document
 from persona_share.model.event import Event
+from persona_share.model.file import attached_files
 from persona_share.model.ids import checked_id, resource_of
 from persona_share.model.inquiry import Inquiry
+from persona_share.model.policy import CONCURRENCY
 from persona_share.model.report import Report
 from persona_share.model.resource import Resource
 from persona_share.model.scope import MAX_ATOMS, Scope
+from persona_share.model.secret import Secret
 from persona_share.model.transaction import Transaction
 from persona_share.model.verification import Verification
 from persona_share.ports import ClientContext, Hook
-from persona_share.resources.api import family_of, retriever
+from persona_share.resources.api import (
+    ResourceAccessors,
+    family_of,
+    retriever,
+)
 from persona_share.resources.base import Caller
 
 
 #: Failures of distinct objects in a row that start a pause.
 _THRESHOLD: Final = 4
 
+#: The accessor of each permission family.
+_ACCESSORS: Final[Mapping[str, str]] = {
+    "account": "accounts",
+    "case": "cases",
+    "document": "documents",
+    "event": "events",
+    "inquiry": "inquiries",
+    "report": "reports",
+    "txn": "transactions",
+    "verification": "verifications",
+}
 _FAMILIES: Final[Mapping[type[Resource], str]] = {
     Account: "account",
     Case: "case",
@@ -170,7 +194,10 @@ class BatchComposer:
             partner_outages=partner,
             stats=self._stats,
             concurrency=options.concurrency,
-            checkpoint=None if path is None else SQLiteCheckpoint(path),
+            checkpoint=SQLiteCheckpoint(path)
+            if isinstance(path, str | os.PathLike)
+            else path,
+            keep_tokens=options.acknowledge == "explicit",
         )
         emit = None
         if on_progress is not None:
@@ -184,3 +211,124 @@ class BatchComposer:
             acknowledge=options.acknowledge,
         )
         return Batch(pool, context)
+
+
+class CopyArguments(TypedDict, total=False):
+    """The keyword arguments of every ``copy``.
+
+    ``into`` is the folder in which every person gets a folder. ``follow`` names the
+    relationships whose objects are copied, ``files`` and ``pdf`` whether their files
+    and PDFs are. ``refresh`` copies again what has changed since the last copy.
+    ``file_concurrency`` is the number of files in flight; the other options are those
+    of ``fetch``.
+    """
+
+    into: str | os.PathLike[str] | None
+    follow: Sequence[str]
+    files: bool
+    pdf: bool
+    refresh: bool
+    concurrency: int
+    file_concurrency: int
+    max_outage: float | timedelta
+
+
+class ManagerCopyArguments(CopyArguments, total=False):
+    """The keyword arguments of `ScopedTokenManager.copy`."""
+
+    permission: str | None
+    objects_per_token: int
+
+
+def compose_copy(
+    fetch: Callable[..., Batch[Any]],
+    context: ClientContext,
+    accessors: Callable[[Scope | None], ResourceAccessors],
+    ids: Any,
+    *,
+    into: str | os.PathLike[str] | None = None,
+    follow: Sequence[str] = FOLLOW,
+    files: bool = True,
+    pdf: bool = False,
+    refresh: bool = False,
+    concurrency: int = CONCURRENCY,
+    file_concurrency: int = 16,
+    max_outage: float | timedelta = MAX_OUTAGE,
+    permission: str | None = None,
+    **grouping: Any,
+) -> Copy:
+    """Return a copy; raises `InvalidArgumentError`."""
+    require_number("file_concurrency", file_concurrency)
+    if isinstance(follow, str):
+        message = "follow must be a sequence of names of relationships"
+        raise InvalidArgumentError(message)
+    if into is None and (files or pdf):
+        files = pdf = False  # files need a folder
+    if refresh and into is None:
+        message = "refresh=True needs into=, the folder of the copy"
+        raise InvalidArgumentError(message)
+    options: dict[str, Any] = {
+        "concurrency": concurrency,
+        "max_outage": max_outage,
+        "acknowledge": "explicit",
+        **grouping,
+    }
+    named = {} if permission is None else {"permission": permission}
+    stage = _CopyStage(accessors)
+    clock = context.runtime.clock
+    checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
+    outages = OutageMonitor(
+        clock,
+        threshold=min(file_concurrency, _THRESHOLD),
+        max_outage=checked.outage_seconds,
+    )
+    return Copy(
+        context=CopyContext(
+            roots=lambda checkpoint: fetch(
+                ids, checkpoint=checkpoint, **options, **named
+            ),
+            related=lambda related: fetch(related, **options),
+            download=stage.download,
+            print_pdf=stage.print_pdf,
+            persistent=Persistent(clock=clock, outages=outages),
+            wall=clock.wall,
+        ),
+        follow=tuple(follow),
+        into=None if into is None else Path(into).expanduser(),
+        files=files,
+        pdf=pdf,
+        refresh=refresh,
+        file_concurrency=file_concurrency,
+    )
+
+
+@attrs.frozen
+class _CopyStage:
+    """Downloads of the objects of a copy, under the token that they came with."""
+
+    accessors: Callable[[Scope | None], ResourceAccessors]
+
+    def download(
+        self, object_id: str, attribute: str, url: Secret, batch: Batch[Any]
+    ) -> Any:
+        """Return the download of a file, whose expired address is renewed."""
+        accessors = self.accessors(batch.scope_of(object_id))
+
+        async def renew() -> Secret | None:
+            family = resource_of(object_id) or ""
+            found = await getattr(accessors, _ACCESSORS[family]).retrieve(object_id)
+            for each in attached_files(found.attributes):
+                if each.attribute == attribute:
+                    url: Secret | None = each.file.url
+                    return url
+            return None
+
+        return accessors.files.download(url, renew=renew)
+
+    def print_pdf(self, object_id: str, batch: Batch[Any]) -> Any:
+        """Return the download of an object's PDF, or None if it has none."""
+        family = resource_of(object_id)
+        if family not in {"inquiry", "report", "verification"}:
+            return None
+        accessors = self.accessors(batch.scope_of(object_id))
+        return getattr(accessors, _ACCESSORS[family]).print(object_id)

@@ -44,8 +44,10 @@ from persona_share.resources.api import ResourceAccessors
 
 
 if TYPE_CHECKING:
+    from persona_share._compose_batch import CopyArguments
     from persona_share.batch import Batch
     from persona_share.batch.batch import FetchArguments
+    from persona_share.batch.copy import Copy
     from persona_share.batch.workers import Ids
 
 R = TypeVar("R", bound=Resource)
@@ -202,6 +204,15 @@ class PersonaClient(ResourceAccessors):
 
         wanted = FetchOptions(ids=ids, kind=kind, **options)
         return BatchComposer(self._core, wanted).direct(self._caller)
+
+    def copy(self, ids: "Ids", **options: "Unpack[CopyArguments]") -> "Copy":
+        """Copy the organization's own inquiries with related objects and files.
+
+        The options are those of `ScopedTokenManager.copy`.
+        """
+        from persona_share._compose_batch import compose_copy  # noqa: PLC0415  # few need it
+
+        return compose_copy(self.fetch, self.context, lambda _: self, ids, **options)
 
     async def aclose(self) -> None:
         """Close the connections; a second time does nothing."""

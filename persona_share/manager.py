@@ -54,8 +54,10 @@ from persona_share.session import ScopedSession
 
 
 if TYPE_CHECKING:
+    from persona_share._compose_batch import ManagerCopyArguments
     from persona_share.batch import Batch
     from persona_share.batch.batch import FetchOptions, ManagerFetchArguments
+    from persona_share.batch.copy import Copy
     from persona_share.batch.workers import Ids
 
 R = TypeVar("R", bound=Resource)
@@ -155,6 +157,26 @@ class ScopedTokenManager:
             permission=permission,
             objects_per_token=objects_per_token,
             free=self._broker.codes.sourceless,
+        )
+
+    def copy(self, ids: "Ids", **options: "Unpack[ManagerCopyArguments]") -> "Copy":
+        """Copy whole people: inquiries with their related objects and files.
+
+        ``into`` is the folder in which every person gets a folder; a person is
+        acknowledged when all of it is on the disk, and the next run continues.
+        ``follow`` names the relationships whose objects are copied. ``files`` and
+        ``pdf`` say whether files and PDFs are saved, which needs a folder. ``refresh``
+        copies again what has changed. The other options are those of `fetch`. Raises
+        `InvalidArgumentError`.
+        """
+        from persona_share._compose_batch import compose_copy  # noqa: PLC0415  # few need it
+
+        return compose_copy(
+            self.fetch,
+            self._context,
+            lambda scope: self.session(scope or Scope()),
+            ids,
+            **options,
         )
 
     def lender(self, scope: Scope | str) -> Lender:

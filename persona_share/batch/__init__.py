@@ -5,6 +5,14 @@ decides which object is asked for next, and when to pause.
 """
 
 from persona_share.batch.batch import Batch, FetchOptions
+from persona_share.batch.copy import (
+    Copy,
+    CopyReport,
+    Person,
+    Relationship,
+    VerifyReport,
+    verify_copy,
+)
 from persona_share.batch.workers import Ids
 from persona_share.model.batch import (
     Failed,
@@ -18,12 +26,18 @@ from persona_share.model.batch import (
 
 __all__ = [
     "Batch",
+    "Copy",
+    "CopyReport",
     "Failed",
     "FetchOptions",
     "Fetched",
     "Ids",
+    "Person",
     "Plan",
     "Progress",
     "RateLimitStatus",
+    "Relationship",
     "Report",
+    "VerifyReport",
+    "verify_copy",
 ]

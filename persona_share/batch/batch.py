@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
 import attrs
 
 from persona_share._policy.forecast import shortest
-from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.checkpoint import Checkpoint, OutputPosition
 from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool
 from persona_share.errors import InvalidArgumentError, UsageError
 from persona_share.model.batch import (
@@ -25,6 +25,7 @@ from persona_share.model.batch import (
 )
 from persona_share.model.policy import CONCURRENCY
 from persona_share.model.resource import Resource
+from persona_share.model.scope import Scope
 
 
 R = TypeVar("R", bound=Resource)
@@ -76,7 +77,7 @@ class FetchOptions:
     ids: Ids = attrs.field(repr=False)
     kind: type[Resource] = Resource
     concurrency: int = CONCURRENCY
-    checkpoint: PathLike | None = None
+    checkpoint: PathLike | Checkpoint | None = None
     acknowledge: Acknowledge = "next"
     max_outage: float | timedelta = MAX_OUTAGE
     on_progress: OnProgress | None = None
@@ -217,6 +218,7 @@ class Batch(Generic[R]):
         Use it with ``acknowledge="explicit"``, or for the last object before a loop is
         left on purpose. ``output`` is recorded with them.
         """
+        await self.release(*object_ids)
         checkpoint = self._pool.checkpoint
         if checkpoint is None:
             return
@@ -228,6 +230,22 @@ class Batch(Generic[R]):
         finally:
             if not was_open and not self._entered:
                 checkpoint.close()
+
+    async def release(self, *object_ids: str) -> None:
+        """Record that these objects need their tokens no more.
+
+        `acknowledge` does so as well. It is needed with ``acknowledge="explicit"``, for
+        objects that are not acknowledged.
+        """
+        await self._pool.release(object_ids)
+
+    def scope_of(self, object_id: str) -> Scope | None:
+        """Return the scope that an object was fetched under, for its PDF or files.
+
+        It is known with ``acknowledge="explicit"``, until the object is acknowledged
+        or released, and None without a manager.
+        """
+        return self._pool.scope_of(object_id)
 
     async def output_position(self) -> OutputPosition | None:
         """Return the position of the output that the checkpoint knows."""

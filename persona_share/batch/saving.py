@@ -251,9 +251,10 @@ class Saver:
             paths = await self.attach(each.resource)
             await self._put(each, [str(path) for path in paths])
         except PersonaError as error:
-            if _stops(error):
+            if stops(error):
                 raise
             self.on_failed(each.id, error)
+            await self.batch.release(each.id)
         finally:
             limiter.release()
 
@@ -282,5 +283,6 @@ class Saver:
                 return
 
 
-def _stops(error: PersonaError) -> bool:
+def stops(error: PersonaError) -> bool:
+    """Return whether an error stops a run, as every other object would meet it."""
     return isinstance(error, OutageError) or is_fatal(error)

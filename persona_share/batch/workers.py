@@ -31,6 +31,7 @@ from persona_share.errors import (
     WrongEventLoopError,
 )
 from persona_share.model.batch import Failed, Fetched, WaitingFor
+from persona_share.model.scope import Scope
 from persona_share.ports import Clock
 
 
@@ -77,6 +78,8 @@ class WorkerPool:
     stats: BatchStats
     concurrency: int
     checkpoint: Checkpoint | None = None
+    #: Whether objects keep their token until they are acknowledged or released.
+    keep_tokens: bool = False
     outcomes: asyncio.Queue[AnyOutcome | End] = attrs.field(init=False)
     _retries: list[Job] = attrs.field(factory=list, init=False)
     _regroup: list[str] = attrs.field(factory=list, init=False)
@@ -86,6 +89,7 @@ class WorkerPool:
     #: With a checkpoint: ids that were read and are neither acknowledged nor failed.
     _pending: set[str] = attrs.field(factory=set, init=False)
     _stop: StopAfter = attrs.field(init=False)
+    _held: dict[str, Job] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the queue of outcomes."""
@@ -251,6 +255,17 @@ class WorkerPool:
         """Forget ids that the checkpoint knows from now on."""
         self._pending.difference_update(object_ids)
 
+    async def release(self, object_ids: Iterable[str]) -> None:
+        """Record that these objects need their tokens no more."""
+        for each in object_ids:
+            if (job := self._held.pop(each, None)) is not None:
+                await self.planner.done(job)
+
+    def scope_of(self, object_id: str) -> Scope | None:
+        """Return the scope that an object was fetched under, until it is released."""
+        job = self._held.get(object_id)
+        return None if job is None or job.group is None else job.group.scope
+
     async def _plan(
         self,
         chunks: MemoryObjectReceiveStream[tuple[list[str], bool]],
@@ -292,7 +307,9 @@ class WorkerPool:
             except anyio.WouldBlock:
                 job = await jobs.receive()
             outcome = await self._retrieve(job)
-            if outcome is not None or job.leaves_group:
+            if self.keep_tokens and isinstance(outcome, Fetched):
+                self._held[job.id] = job
+            elif outcome is not None or job.leaves_group:
                 await self.planner.done(job)
             if outcome is not None:
                 await self._finish(outcome)

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "authorize": "oauth",
     "completion": "completion",
     "connections": "connect",
+    "copy": "copy",
     "demo": "demo",
     "doctor": "doctor",
     "exchange": "oauth",

@@ -12,6 +12,7 @@ import attrs
 from persona_share import PersonaClient, ScopedSession
 from persona_share.batch.output import Disk
 from persona_share.batch.saving import Persistent, save_download, suffix_of
+from persona_share.model.file import attached_files
 from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret
@@ -46,7 +47,7 @@ class Attachments:
             saved.append(await self._save(download, self.pdf, found.id, ".pdf"))
             folders.add(self.pdf)
         if self.files is not None:
-            for each in found.files():
+            for each in attached_files(found.attributes):
                 url = each.file.url
                 assert url is not None  # noqa: S101  # `files()` has only those
                 download = self.client.files.download(
@@ -72,7 +73,7 @@ class Attachments:
 
         async def renew() -> Secret | None:
             found = await self.retrieve(object_id)
-            for each in found.files():
+            for each in attached_files(found.attributes):
                 if each.attribute == attribute:
                     url: Secret | None = each.file.url
                     return url

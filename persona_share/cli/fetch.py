@@ -123,7 +123,7 @@ async def _get(
         narrow = (console.encoding or "").lower().replace("-", "") != "utf8"
         for each in found:
             console.print_json(data=_escaped(each), default=str, ensure_ascii=narrow)
-        _show_failures(failures)
+        show_failures(failures)
     return failures.code(len(found))
 
 
@@ -260,7 +260,7 @@ async def _fetch(
         None if wanted.failures_file is None else Path(wanted.failures_file)
     )
     async with opened(options, tokens) as reader:
-        ids = _ids(wanted.ids, wanted.ids_file, reader)
+        ids = ids_of(wanted.ids, wanted.ids_file, reader)
         batch = reader.fetch(ids, **wanted.batch_options(tokens))
         if wanted.plan:
             await reader.client.rate_limits.list()  # the response shows the limit
@@ -270,7 +270,7 @@ async def _fetch(
         saver = Saver(
             batch=batch,
             output=writer,
-            attach=_attachments(reader, wanted),
+            attach=_attachments(reader, batch, wanted),
             concurrency=wanted.file_concurrency,
             on_failed=failures.add,
         )
@@ -301,7 +301,7 @@ async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
     await writer.open(position)
 
 
-def _attachments(reader: ObjectReader, wanted: FetchCommand) -> Any:
+def _attachments(reader: ObjectReader, batch: Batch[Any], wanted: FetchCommand) -> Any:
     if wanted.pdf is None and wanted.files is None:
         return None
     clock = reader.client.context.runtime.clock
@@ -321,7 +321,7 @@ def _attachments(reader: ObjectReader, wanted: FetchCommand) -> Any:
 
     return Attachments(
         client=reader.client,
-        accessors_for=reader.accessors_for,
+        accessors_for=lambda x: reader.accessors_under(batch.scope_of(x)),
         retrieve=retrieve,
         persistent=Persistent(clock=clock, outages=outages),
         pdf=None if wanted.pdf is None else Path(wanted.pdf),
@@ -329,9 +329,10 @@ def _attachments(reader: ObjectReader, wanted: FetchCommand) -> Any:
     ).save
 
 
-def _ids(
+def ids_of(
     ids: tuple[str, ...], file: str | None, reader: ObjectReader
 ) -> Iterable[str] | IdStream:
+    """Return the ids that the arguments name, or a file of them."""
     if file is None:
         named = ids or reader.ids
         if not named:
@@ -379,10 +380,11 @@ def _show_report(
         f"{report['retries']} retries",
         err=True,
     )
-    _show_failures(failures)
+    show_failures(failures)
 
 
-def _show_failures(failures: Failures) -> None:
+def show_failures(failures: Failures) -> None:
+    """Print the first failures."""
     for each in failures.shown[:10]:
         error = each["error"]
         shown_id = printable(each["id"])

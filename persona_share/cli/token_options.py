@@ -37,8 +37,9 @@ class ObjectReader:
     """Fetches objects, and has the accessors that read one of them again."""
 
     fetch: Callable[..., Batch[Any]]
-    accessors_for: Callable[[str], PersonaClient | ScopedSession]
+    accessors_under: Callable[[Scope | None], PersonaClient | ScopedSession]
     client: PersonaClient
+    manager: ScopedTokenManager | None = None
     #: The objects to fetch if no ids are named.
     ids: tuple[str, ...] = ()
 
@@ -121,12 +122,6 @@ class TokenOptions:
             return []
         return [Secret(each) for each in read_secret_lines("code", self.code_file)]
 
-    def scope(self, object_id: str) -> Scope:
-        """Return the scope that reads one object."""
-        if self.permission is not None:
-            return Scope.of(self.permission, object_id)
-        return Scope.read(object_id)
-
 
 @asynccontextmanager
 async def opened(
@@ -138,7 +133,7 @@ async def opened(
         client = await stack.enter_async_context(options.client(tokens.key()))
         if not tokens.scoped:
             yield ObjectReader(
-                fetch=client.fetch, accessors_for=lambda _: client, client=client
+                fetch=client.fetch, accessors_under=lambda _: client, client=client
             )
             return
         codes = None
@@ -160,7 +155,8 @@ async def opened(
 
         yield ObjectReader(
             fetch=fetch,
-            accessors_for=lambda object_id: manager.session(tokens.scope(object_id)),
+            accessors_under=lambda scope: manager.session(scope) if scope else client,
+            manager=manager,
             client=client,
             ids=tuple(each for scope in granted for each in scope.object_ids()),
         )

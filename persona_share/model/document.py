@@ -42,7 +42,6 @@ class GenericDocument(Document):
 
     kind: Attribute[str] = Attribute(str)
     document_type: Attribute[str] = Attribute(str)
-    files: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
     files_normalized: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
     fields: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
     extraction_responses: Attribute[tuple[Mapping[str, Any], ...]] = Attribute(

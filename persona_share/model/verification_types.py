@@ -40,7 +40,6 @@ class DocumentVerification(Verification):
 
     document_type: Attribute[str] = Attribute(str)
     fields: Attribute[Mapping[str, Any]] = Attribute(Mapping[str, Any])
-    files: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
     files_normalized: Attribute[tuple[File, ...]] = Attribute(tuple[File, ...])
     extraction_responses: Attribute[tuple[Mapping[str, Any], ...]] = Attribute(
         tuple[Mapping[str, Any], ...]

@@ -202,6 +202,7 @@ def test_completion_shows_what_a_user_needs(inquiry):
     assert others == {
         "answer",
         "attributes",
+        "files",
         "get",
         "included",
         "keys",

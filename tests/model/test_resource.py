@@ -200,7 +200,10 @@ def test_checks_of_a_verification_are_values():
 def test_the_address_of_a_file_is_a_secret_in_any_casing(size):
     file = {"filename": "a.png", "url": "https://files.withpersona.com/a?t=1", size: 7}
 
-    (found,) = made("document/generic", {"files": [file]}).files
+    ((_, found),) = (
+        (each.attribute, each.file)
+        for each in made("document/generic", {"files": [file]}).files()
+    )
 
     assert found.url == Secret("https://files.withpersona.com/a?t=1")
     assert found.byte_size == 7
@@ -248,3 +251,20 @@ def test_completed_was_the_older_word_for_redeemed():
 
 def test_a_transaction_may_be_called_txn():
     assert type(made("txn")).__name__ == "Transaction"
+
+
+def test_files_lists_every_file_once_with_its_attribute():
+    base = "https://files.withpersona.com/"
+    attributes = {
+        "front-photo-url": f"{base}a.png?access_token=1",
+        "photo-urls": [
+            {"page": "front", "url": f"{base}a.png?access_token=2", "byte-size": 71}
+        ],
+        "extra": {"videoURL": f"{base}b.mp4?access_token=3"},
+        "website-url": "https://example.com/",
+        "note": f"{base}c.png?access_token=4",
+    }
+    found = made("verification/selfie", attributes).files()
+
+    assert [each.attribute for each in found] == ["front-photo-url", "extra-videoURL"]
+    assert [each.file.byte_size for each in found] == [71, None]

@@ -231,7 +231,8 @@ async def test_t26_the_object_is_retrieved_again_for_a_new_address(stage):
     client = there.client
 
     body = await client.files.download_of(
-        lambda: client.documents.retrieve_generic("doc_1"), lambda found: found.files[0]
+        lambda: client.documents.retrieve_generic("doc_1"),
+        lambda found: found.files()[0].file,
     )
 
     assert body == b"ab"

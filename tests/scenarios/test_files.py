@@ -25,7 +25,7 @@ def document(journey):
 
 async def file_of(journey, document):
     found = await journey.source.documents.retrieve_generic(document)
-    return found.files[0]
+    return found.files()[0].file
 
 
 @pytest.mark.asyncio
@@ -84,7 +84,7 @@ async def test_t26_an_object_can_be_asked_for_its_file(journey, document, tmp_pa
     journey.box.switches.file_lifetime = 0  # each address ends before it is used
     download = journey.source.files.download_of(
         lambda: journey.source.documents.retrieve_generic(document),
-        lambda found: found.files[0],
+        lambda found: found.files()[0].file,
     )
 
     with pytest.raises(PermissionDeniedError):

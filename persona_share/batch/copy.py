@@ -1,0 +1,697 @@
+"""Copies: whole people, with their related objects and files, one folder each.
+
+A person is an inquiry (or any other object) with the objects that it is related to. A
+person is complete when every object and file is on the disk; a manifest in the folder
+says what belongs to it.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import anyio
+import attrs
+import orjson
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectSendStream
+
+from persona_share._protocol.json import dump_json
+from persona_share.batch.batch import Batch
+from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.output import Disk, without_urls
+from persona_share.batch.saving import (
+    Download,
+    Persistent,
+    save_download,
+    stops,
+    suffix_of,
+)
+from persona_share.batch.workers import End, first_error
+from persona_share.errors import (
+    CodeRefusedError,
+    CodeSourceError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    PersonaError,
+    ScopeNotCoveredError,
+    ScopeNotGrantedError,
+)
+from persona_share.model.batch import Failed, Fetched
+from persona_share.model.file import attached_files
+from persona_share.model.ids import is_id, resource_of
+from persona_share.model.resource import Reference, Resource
+
+
+#: The relationships that are followed unless others are named.
+FOLLOW: Final = ("verifications", "documents", "account", "reports", "transaction")
+#: The checkpoint of a copy, inside its folder.
+CHECKPOINT: Final = ".checkpoint"
+MANIFEST: Final = "manifest.json"
+_VERSION: Final = 1
+#: People whose related objects are on their way, at most.
+_MAX_OPEN: Final = 256
+_NOT_COVERED = (
+    CodeRefusedError,
+    CodeSourceError,
+    PermissionDeniedError,
+    ScopeNotCoveredError,
+    ScopeNotGrantedError,
+)
+
+Status = Literal["copied", "none", "not covered", "not found", "not in the response"]
+
+
+@attrs.frozen(kw_only=True)
+class Relationship:
+    """What became of one relationship of a person.
+
+    ``missing`` are the references that were not copied, with the reason: "not covered"
+    by what the partner shares, or "not found".
+    """
+
+    status: Status
+    objects: tuple[Resource, ...] = ()
+    missing: Mapping[Reference, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Person:
+    """A complete person.
+
+    ``folder`` is where it was written, if it was. ``unchanged`` is set if an earlier
+    copy is still right.
+    """
+
+    id: str
+    resource: Resource
+    relationships: Mapping[str, Relationship] = attrs.field(factory=dict)
+    folder: Path | None = None
+    files: tuple[Path, ...] = ()
+    unchanged: bool = False
+
+    def related(self, name: str) -> tuple[Resource, ...]:
+        """Return the copied objects of a relationship."""
+        found = self.relationships.get(name)
+        return () if found is None else found.objects
+
+
+@attrs.frozen(kw_only=True)
+class CopyReport:
+    """What a copy has done so far."""
+
+    copied: int
+    unchanged: int
+    failed: int
+    skipped: int
+    objects: int
+    files: int
+    tokens: int
+    seconds: float
+
+
+class FolderCheckpoint(SQLiteCheckpoint):
+    """The checkpoint of a copy: a person whose folder is gone is not known."""
+
+    def __init__(self, into: Path) -> None:
+        super().__init__(into / CHECKPOINT)
+        self._into = into
+
+    def _known(self, object_ids: Sequence[str]) -> frozenset[str]:
+        known = super()._known(object_ids)
+        return frozenset(x for x in known if (self._into / x / MANIFEST).is_file())
+
+
+@attrs.define(eq=False)
+class _Open:
+    """A person whose related objects are on their way."""
+
+    root: Fetched[Any]
+    wanted: dict[str, tuple[Reference, ...]]
+    absent: tuple[str, ...]
+    found: dict[str, Resource] = attrs.field(factory=dict)
+    missing: dict[str, str] = attrs.field(factory=dict)
+    waiting: set[str] = attrs.field(factory=set)
+    failure: PersonaError | None = None
+
+    def take(self, outcome: Fetched[Any] | Failed) -> None:
+        """Record what became of a related object."""
+        self.waiting.discard(outcome.id)
+        if isinstance(outcome, Fetched):
+            self.found[outcome.id] = outcome.resource
+        elif (reason := _reason(outcome.error)) is not None:
+            self.missing[outcome.id] = reason
+        else:
+            self.failure = outcome.error
+
+    def relationships(self) -> dict[str, Relationship]:
+        """Return what became of each relationship."""
+        result: dict[str, Relationship] = {
+            name: Relationship(status="not in the response") for name in self.absent
+        }
+        for name, references in self.wanted.items():
+            objects = [self.found[x.id] for x in references if x.id in self.found]
+            missing = {
+                x: self.missing[x.id] for x in references if x.id in self.missing
+            }
+            status: Any = "copied" if objects else "none"
+            if missing:
+                status = next(iter(missing.values()))
+                if "not covered" in missing.values():
+                    status = "not covered"
+            result[name] = Relationship(
+                status=status, objects=tuple(objects), missing=missing
+            )
+        return result
+
+
+@attrs.frozen(kw_only=True)
+class CopyContext:
+    """The functions that a copy needs of its manager.
+
+    ``roots`` and ``related`` make the batches of the two stages, ``download`` and
+    ``print_pdf`` the downloads of a file and of a PDF.
+    """
+
+    roots: Callable[[Any], Batch[Any]]
+    related: Callable[[AsyncIterator[str]], Batch[Any]]
+    download: Callable[[str, str, Any, Batch[Any]], Download]
+    print_pdf: Callable[[str, Batch[Any]], Download | None]
+    persistent: Persistent
+    wall: Callable[[], datetime]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Copy:
+    """An async iterator of `Person` and `Failed`.
+
+    With ``into`` every person is written to a folder, and acknowledged when it is on
+    the disk. Use it as ``async with manager.copy(...) as copy``.
+    """
+
+    context: CopyContext
+    follow: tuple[str, ...]
+    into: Path | None
+    files: bool
+    pdf: bool
+    refresh: bool
+    file_concurrency: int
+    disk: Disk = attrs.field(factory=Disk)
+    _outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
+    _people: dict[str, _Open] = attrs.field(factory=dict, init=False)
+    _waiting: dict[str, list[_Open]] = attrs.field(factory=dict, init=False)
+    _task: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
+    _roots: Batch[Any] = attrs.field(init=False)
+    _related: Batch[Any] | None = attrs.field(default=None, init=False)
+    _limiter: anyio.Semaphore = attrs.field(init=False)
+    _room: anyio.Semaphore = attrs.field(init=False)
+    _lock: SQLiteCheckpoint | None = attrs.field(default=None, init=False)
+    _counts: dict[str, int] = attrs.field(init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Create the batch of the first stage; nothing is sent."""
+        self._outcomes = asyncio.Queue(16)
+        self._limiter = anyio.Semaphore(self.file_concurrency)
+        self._room = anyio.Semaphore(_MAX_OPEN)
+        self._counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
+        self._counts |= {"objects": 0, "files": 0}
+        checkpoint = None
+        if self.into is not None:
+            checkpoint = FolderCheckpoint(self.into)
+        if self.refresh:
+            self._lock, checkpoint = checkpoint, None
+        self._roots = self.context.roots(checkpoint)
+
+    # ── For the consumer ────────────────────────────────────────────────────────
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Person | Failed:
+        if self._closed:
+            raise StopAsyncIteration
+        await self._start()
+        outcome = await self._outcomes.get()
+        # From here on nothing is awaited but the end, so that no outcome is lost.
+        if isinstance(outcome, End):
+            await self.aclose()
+            if outcome.error is not None:
+                raise outcome.error
+            raise StopAsyncIteration
+        return outcome
+
+    def report(self) -> CopyReport:
+        """Return what was done so far."""
+        roots = self._roots.report()
+        related = None if self._related is None else self._related.report()
+        return CopyReport(
+            copied=self._counts["copied"],
+            unchanged=self._counts["unchanged"],
+            failed=self._counts["failed"],
+            skipped=roots.skipped,
+            objects=self._counts["objects"],
+            files=self._counts["files"],
+            tokens=max(roots.tokens, 0 if related is None else related.tokens),
+            seconds=roots.seconds,
+        )
+
+    def progress(self) -> Any:
+        """Return the progress: people that are complete, of those that were named."""
+        progress = self._roots.progress()
+        waiting_for = progress.waiting_for
+        if waiting_for is None and self._related is not None:
+            waiting_for = self._related.progress().waiting_for
+        done = self._counts["copied"] + self._counts["unchanged"]
+        return attrs.evolve(
+            progress,
+            fetched=done,
+            failed=self._counts["failed"],
+            waiting_for=waiting_for,
+        )
+
+    async def open(self) -> None:
+        """Lock the folder, before anything else is touched."""
+        if self._lock is not None:
+            await self._lock.open()
+        await self._roots.open()
+
+    async def aclose(self) -> None:
+        """End it: people that are complete stay so."""
+        self._closed = True
+        try:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            await self._roots.aclose()
+            if self._lock is not None:
+                self._lock.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # ── Two stages ──────────────────────────────────────────────────────────────
+
+    async def _start(self) -> None:
+        if self._task is None:
+            await self.open()
+            self._task = asyncio.create_task(self._run())
+            weakref.finalize(self, self._task.cancel).atexit = False
+
+    async def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            await self._copy()
+        except BaseExceptionGroup as group:
+            error = first_error(group)
+        except Exception as failure:  # noqa: BLE001  # raised to the consumer
+            error = failure
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        await self._outcomes.put(End(error))
+
+    async def _copy(self) -> None:
+        if self.into is not None:
+            await to_thread.run_sync(_clean, self.into)
+        sender, receiver = anyio.create_memory_object_stream[str](_MAX_OPEN * 8)
+        async with self._roots, receiver, anyio.create_task_group() as tasks:
+            self._related = self.context.related(receiver)
+            tasks.start_soon(self._take_related, self._related, tasks)
+            async with sender:
+                async for each in self._roots:
+                    if isinstance(each, Failed):
+                        await self._fail(each)
+                        continue
+                    await self._room.acquire()
+                    await self._add(each, sender, tasks)
+
+    async def _add(
+        self,
+        root: Fetched[Any],
+        sender: MemoryObjectSendStream[str],
+        tasks: Any,
+    ) -> None:
+        """Ask for the related objects of a person, unless its copy is still right."""
+        if self.refresh and await self._is_unchanged(root):
+            self._counts["unchanged"] += 1
+            await self._roots.release(root.id)
+            self._room.release()
+            assert self.into is not None  # noqa: S101  # refresh needs a folder
+            folder = self.into / root.id
+            await self._outcomes.put(
+                Person(
+                    id=root.id, resource=root.resource, folder=folder, unchanged=True
+                )
+            )
+            return
+        person = self._opened(root)
+        fresh = []
+        for each in sorted(person.waiting):
+            fresh += [] if each in self._waiting else [each]
+            self._waiting.setdefault(each, []).append(person)
+        if not person.waiting:
+            tasks.start_soon(self._finish, person)
+        for each in fresh:
+            await sender.send(each)
+
+    def _opened(self, root: Fetched[Any]) -> _Open:
+        relationships = root.resource.relationships
+        names = {name.replace("-", "_"): name for name in relationships}
+        snake = {_snake(name): name for name in names}
+        wanted: dict[str, tuple[Reference, ...]] = {}
+        absent = []
+        for name in self.follow:
+            if name not in snake:
+                absent.append(name)
+                continue
+            wanted[name] = tuple(
+                x for x in root.resource.references(name) if resource_of(x.id)
+            )
+        person = _Open(root, wanted, tuple(absent))
+        person.waiting = {x.id for found in wanted.values() for x in found}
+        person.waiting.discard(root.id)
+        return person
+
+    async def _take_related(self, related: Batch[Any], tasks: Any) -> None:
+        async with related:
+            async for each in related:
+                people = self._waiting.pop(each.id, [])
+                if not people:
+                    await related.release(each.id)
+                for person in people:
+                    person.take(each)
+                    if not person.waiting:
+                        tasks.start_soon(self._finish, person)
+
+    async def _finish(self, person: _Open) -> None:
+        root = person.root
+        try:
+            if person.failure is not None:
+                await self._fail(Failed(root.id, person.failure.fresh()))
+                return
+            copied = await self._write(person)
+        except PersonaError as error:
+            if stops(error):
+                raise
+            await self._fail(Failed(root.id, error))
+        else:
+            if self.into is not None:
+                await self._acknowledge(root.id)
+            self._counts["copied"] += 1
+            self._counts["objects"] += 1 + len(person.found)
+            self._counts["files"] += len(copied.files)
+            await self._outcomes.put(copied)
+        finally:
+            await self._roots.release(root.id)
+            if self._related is not None:
+                await self._related.release(*person.found)
+            self._room.release()
+
+    async def _acknowledge(self, object_id: str) -> None:
+        with anyio.CancelScope(shield=True):
+            if self._lock is not None:
+                await self._lock.note((object_id,))
+            else:
+                await self._roots.acknowledge(object_id)
+
+    async def _fail(self, failed: Failed) -> None:
+        self._counts["failed"] += 1
+        await self._outcomes.put(failed)
+
+    # ── On the disk ─────────────────────────────────────────────────────────────
+
+    async def _write(self, person: _Open) -> Person:
+        relationships = person.relationships()
+        root = person.root.resource
+        if self.into is None:
+            return Person(id=root.id, resource=root, relationships=relationships)
+        if not is_id(root.id):
+            message = "the id cannot be the name of a folder"
+            raise InvalidArgumentError(message)
+        part = self.into / f".{root.id}.part"
+        await to_thread.run_sync(_make_empty, part)
+        entries: list[dict[str, Any]] = []
+        objects = [(f"{_name_of(root)}.json", root)]
+        for name, found in relationships.items():
+            objects += [(f"{name}/{each.id}.json", each) for each in found.objects]
+        for path, resource in objects:
+            entries.append(await self._write_object(part, path, resource))
+        saved: list[dict[str, Any]] = []
+        if self.files or self.pdf:
+            async with anyio.create_task_group() as tasks:
+                for _, resource in objects:
+                    tasks.start_soon(self._save_files, part, resource, saved)
+        manifest = {
+            "version": _VERSION,
+            "id": root.id,
+            "type": root.type,
+            "updated_at": root.get("updated_at"),
+            "copied_at": self.context.wall().isoformat(),
+            "relationships": {
+                name: {
+                    "status": each.status,
+                    "copied": [x.id for x in each.objects],
+                    "missing": {x.id: reason for x, reason in each.missing.items()},
+                }
+                for name, each in relationships.items()
+            },
+            "files": [*entries, *sorted(saved, key=lambda x: str(x["path"]))],
+        }
+        await to_thread.run_sync(self._complete, part, self.into / root.id, manifest)
+        folder = self.into / root.id
+        paths = tuple(folder / each["path"] for each in saved)
+        return Person(
+            id=root.id,
+            resource=root,
+            relationships=relationships,
+            folder=folder,
+            files=paths,
+        )
+
+    async def _write_object(
+        self, part: Path, path: str, resource: Resource
+    ) -> dict[str, Any]:
+        content = dump_json(without_urls(resource.raw)) + b"\n"
+        await to_thread.run_sync(_write_synced, part / path, content, self.disk)
+        return {
+            "object": resource.id,
+            "attribute": None,
+            "path": path,
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "content_type": "application/json",
+            "saved_at": self.context.wall().isoformat(),
+            "request_id": resource.answer.request_id,
+        }
+
+    async def _save_files(
+        self, part: Path, resource: Resource, saved: list[dict[str, Any]]
+    ) -> None:
+        batch = self._batch_of(resource.id)
+        if self.files:
+            for each in attached_files(resource.attributes):
+                url = each.file.url
+                assert url is not None  # noqa: S101  # `files()` has only those
+                download = self.context.download(
+                    resource.id, each.attribute, url, batch
+                )
+                name, suffix = (
+                    f"{resource.id}-{each.attribute}",
+                    suffix_of(url.reveal()),
+                )
+                saved.append(
+                    await self._save(
+                        download, part, resource.id, each.attribute, name, suffix
+                    )
+                )
+        if self.pdf:
+            printed = self.context.print_pdf(resource.id, batch)
+            if printed is not None:
+                saved.append(
+                    await self._save(
+                        printed, part, resource.id, "print", resource.id, ".pdf"
+                    )
+                )
+
+    async def _save(  # noqa: PLR0917  # one file and its place
+        self,
+        download: Download,
+        part: Path,
+        object_id: str,
+        attribute: str,
+        name: str,
+        suffix: str,
+    ) -> dict[str, Any]:
+        async def work() -> Any:
+            return await save_download(
+                download, part / "files", name, suffix, self.disk
+            )
+
+        async with self._limiter:
+            found = await self.context.persistent.run(work)
+        return {
+            "object": object_id,
+            "attribute": attribute,
+            "path": f"files/{found.path.name}",
+            "size": found.size,
+            "sha256": found.sha256,
+            "content_type": found.content_type,
+            "saved_at": self.context.wall().isoformat(),
+            "request_id": found.request_id,
+        }
+
+    def _batch_of(self, object_id: str) -> Batch[Any]:
+        related = self._related
+        if related is not None and self._roots.scope_of(object_id) is None:
+            return related
+        return self._roots
+
+    def _complete(self, part: Path, folder: Path, manifest: dict[str, Any]) -> None:
+        """Write the manifest, sync the folder, and give it its final name."""
+        content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n"
+        _write_synced(part / MANIFEST, content, self.disk)
+        for each in (*(x for x in part.iterdir() if x.is_dir()), part):
+            self.disk.sync_folder(each)
+        old = folder.with_name(f".{folder.name}.old")
+        if folder.exists():
+            _remove(old)
+            folder.rename(old)
+        self.disk.replace(part, folder)
+        self.disk.sync_folder(folder.parent)
+        _remove(old)
+
+    async def _is_unchanged(self, root: Fetched[Any]) -> bool:
+        assert self.into is not None  # noqa: S101  # refresh needs a folder
+        found = await to_thread.run_sync(read_manifest, self.into / root.id)
+        updated = root.resource.get("updated_at")
+        return found is not None and updated and found.get("updated_at") == updated
+
+
+def _reason(error: PersonaError) -> str | None:
+    """Return why a related object is missing, or None if the person failed."""
+    if isinstance(error, _NOT_COVERED):
+        return "not covered"
+    return "not found" if isinstance(error, NotFoundError) else None
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+
+
+def _name_of(resource: Resource) -> str:
+    name = resource.type.partition("/")[0]
+    return name if is_id(name) else "object"
+
+
+def _write_synced(path: Path, content: bytes, disk: Disk) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        disk.write(descriptor, content)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_empty(folder: Path) -> None:
+    _remove(folder)
+    folder.mkdir(mode=0o700, parents=True)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def _clean(into: Path) -> None:
+    """Remove what a killed run left half written, or restore what it moved aside."""
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in into.iterdir():
+        if each.name.startswith(".") and each.name.endswith(".part"):
+            _remove(each)
+        elif each.name.startswith(".") and each.name.endswith(".old"):
+            folder = into / each.name[1:-4]
+            if folder.exists():
+                _remove(each)
+            else:
+                each.rename(folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a person's folder, or None if there is none."""
+    try:
+        found = orjson.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return (
+        found if isinstance(found, dict) and found.get("version") == _VERSION else None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class VerifyReport:
+    """The result of comparing a copy with its manifests."""
+
+    people: int
+    files: int
+    problems: tuple[str, ...]
+
+
+def verify_copy(into: str | os.PathLike[str]) -> VerifyReport:
+    """Compare every file of a copy with the manifests; nothing is sent or changed."""
+    people, files = 0, 0
+    problems: list[str] = []
+    for folder in sorted(Path(into).iterdir()):
+        if folder.name.startswith("."):
+            continue
+        if not folder.is_dir():
+            problems.append(f"{folder.name}: not a folder of this copy")
+            continue
+        people += 1
+        manifest = read_manifest(folder)
+        if manifest is None:
+            problems.append(f"{folder.name}: the manifest is missing or damaged")
+            continue
+        files += len(manifest["files"])
+        problems += [f"{folder.name}/{x}" for x in _problems(folder, manifest)]
+    return VerifyReport(people=people, files=files, problems=tuple(problems))
+
+
+def _problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    expected = {MANIFEST}
+    for each in manifest["files"]:
+        expected.add(each["path"])
+        path = folder / each["path"]
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+        except OSError:
+            yield f"{each['path']}: missing"
+            continue
+        if size != each["size"]:
+            yield f"{each['path']}: {size} bytes instead of {each['size']}"
+        elif digest != each["sha256"]:
+            yield f"{each['path']}: the content has changed"
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in expected:
+            yield f"{path.relative_to(folder).as_posix()}: not in the manifest"

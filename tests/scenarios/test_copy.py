@@ -1,0 +1,179 @@
+"""Copies of whole people: complete on the disk or not done, against the sandbox."""
+
+import json
+
+import pytest
+
+from persona_share import Failed, Scope
+from persona_share.batch import verify_copy
+from persona_share.errors import (
+    CheckpointInUseError,
+    CodeRefusedError,
+    InvalidArgumentError,
+)
+
+
+pytestmark = pytest.mark.asyncio
+
+
+def person(box):
+    """A person with an account, two verifications, a report and a document."""
+    inquiry = box.add_inquiry(account=box.add_account().id).id
+    for kind in ("government-id", "selfie"):
+        box.add_verification(inquiry=inquiry, kind=kind)
+    box.add_report(inquiry=inquiry)
+    box.add_document(inquiry=inquiry)
+    return inquiry
+
+
+async def copied(manager, ids, folder, **options):
+    async with manager.copy(ids, into=folder, **options) as copy:
+        outcomes = [each async for each in copy]
+    return outcomes, copy.report()
+
+
+async def test_a_person_is_complete_in_a_folder_of_its_own(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(5)]
+    async with journey.manager() as manager:
+        outcomes, report = await copied(manager, ids, tmp_path / "copy")
+    folder = tmp_path / "copy" / ids[0]
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    assert {each.id for each in outcomes} == {*ids}
+    assert (report.copied, report.failed, report.objects) == (5, 0, 5 * 6)
+    assert json.loads((folder / "inquiry.json").read_text())["id"] == ids[0]
+    assert len([*(folder / "verifications").iterdir()]) == 2
+    assert {each["status"] for each in manifest["relationships"].values()} == {
+        "copied",
+        "none",
+    }
+    for each in manifest["files"]:
+        assert (folder / each["path"]).stat().st_size == each["size"]
+        assert each["sha256"]
+    suffixes = {each.suffix for each in (folder / "files").iterdir()}
+    assert suffixes == {".png", ".pdf"}
+    assert "access_token" not in (folder / "manifest.json").read_text()
+    assert verify_copy(tmp_path / "copy").problems == ()
+    assert report.files == sum(len(each.files) for each in outcomes)
+
+
+async def test_few_codes_are_asked_for(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(20)]
+    async with journey.manager() as manager:
+        await copied(manager, ids, tmp_path / "copy")
+
+    # 20 inquiries share one code, and their 100 related objects one or two.
+    assert journey.authorized <= 4
+
+
+async def test_a_relationship_that_is_not_shared_is_reported_as_such(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(3)]
+    journey.box.switches.grants = lambda scope: " ".join(
+        each for each in scope.split() if not each.startswith("account")
+    )
+    async with journey.manager() as manager:
+        outcomes, report = await copied(
+            manager, ids, tmp_path / "copy", follow=("verifications", "account", "odd")
+        )
+
+    assert report.copied == 3
+    for each in outcomes:
+        assert each.relationships["account"].status == "not covered"
+        assert each.relationships["odd"].status == "not in the response"
+        assert len(each.related("verifications")) == 2
+
+
+async def test_a_second_run_copies_nothing_again(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(4)]
+    async with journey.manager() as manager:
+        await copied(manager, ids[:3], tmp_path / "copy")
+        journey.box.log.clear()
+        outcomes, report = await copied(manager, ids, tmp_path / "copy")
+
+    assert [each.id for each in outcomes] == ids[3:]
+    assert (report.copied, report.skipped) == (1, 3)
+
+
+async def test_a_person_whose_folder_is_gone_is_copied_again(journey, tmp_path):
+    (inquiry,) = [person(journey.box)]
+    async with journey.manager() as manager:
+        await copied(manager, [inquiry], tmp_path / "copy")
+        (tmp_path / "copy" / inquiry / "manifest.json").unlink()
+        _, report = await copied(manager, [inquiry], tmp_path / "copy")
+
+    assert report.copied == 1
+    assert verify_copy(tmp_path / "copy").problems == ()
+
+
+async def test_refresh_copies_what_has_changed(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(3)]
+    async with journey.manager() as manager:
+        await copied(manager, ids, tmp_path / "copy", files=False)
+        journey.clock.advance(60)
+        await journey.source.inquiries.update(ids[1], note="changed")
+        outcomes, report = await copied(
+            manager, ids, tmp_path / "copy", files=False, refresh=True
+        )
+
+    assert (report.copied, report.unchanged) == (1, 2)
+    assert [each.id for each in outcomes if not each.unchanged] == [ids[1]]
+
+
+async def test_verify_finds_every_damage(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(3)]
+    folder = tmp_path / "copy"
+    async with journey.manager() as manager:
+        await copied(manager, ids, folder)
+    (folder / ids[0] / "inquiry.json").write_bytes(b"{}")
+    file = next((folder / ids[1] / "files").iterdir())
+    content = file.read_bytes()
+    file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    (folder / ids[1] / "added").touch()
+    (folder / ids[2] / "manifest.json").unlink()
+    problems = verify_copy(folder).problems
+
+    assert len(problems) == 4
+    for word in ("bytes instead of", "content has changed", "not in the", "missing"):
+        assert any(word in each for each in problems)
+
+
+async def test_a_person_fails_whose_inquiry_is_refused(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(3)]
+
+    async def codes(scope):
+        refused = Scope.read(ids[1])
+        if refused <= scope:
+            raise CodeRefusedError("not this one", refused=refused)
+        return await journey.ask_partner(scope)
+
+    async with journey.manager(codes=codes) as manager:
+        outcomes, report = await copied(manager, ids, tmp_path / "copy", files=False)
+
+    assert [each.id for each in outcomes if isinstance(each, Failed)] == [ids[1]]
+    assert (report.copied, report.failed) == (2, 1)
+
+
+async def test_a_second_copy_into_a_folder_is_refused(journey, tmp_path):
+    async with (
+        journey.manager() as manager,
+        manager.copy([person(journey.box)], into=tmp_path / "copy") as copy,
+    ):
+        with pytest.raises(CheckpointInUseError, match="in use by another"):
+            await copied(manager, ["inq_1"], tmp_path / "copy")
+        assert [each.id async for each in copy]
+
+
+async def test_people_come_without_a_folder(journey):
+    inquiry = person(journey.box)
+    async with journey.manager() as manager:
+        (found,) = [each async for each in manager.copy([inquiry])]
+
+    assert found.folder is None
+    assert len(found.related("reports")) == 1
+
+
+async def test_an_argument_that_makes_no_sense_is_refused(journey):
+    async with journey.manager() as manager:
+        for options in ({"follow": "verifications"}, {"refresh": True}):
+            with pytest.raises(InvalidArgumentError):
+                manager.copy(["inq_1"], **options)
