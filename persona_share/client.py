@@ -22,6 +22,7 @@ from persona_share._compose import ClientCore, Connection
 from persona_share._pipeline.observed import log_to_stderr
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
+from persona_share.model.batch import RateLimitStatus
 from persona_share.model.policy import (
     Pool,
     RateLimitPolicy,
@@ -174,6 +175,10 @@ class PersonaClient(ResourceAccessors):
     def context(self) -> ClientContext:
         """What a token manager, or anything else built on a client, stands on."""
         return self._core
+
+    def rate_limit_status(self) -> RateLimitStatus | None:
+        """Return the rate limit as the last responses told it, without any I/O."""
+        return self._core.rate_limit_status()
 
     @property
     def oauth(self) -> "resources.OAuth":

@@ -26,6 +26,7 @@ class ClientOptions:
     base_url: str | None
     insecure_local: bool
     proxy: str | None
+    trust_env: bool
     timeout: float
     as_json: bool
 
@@ -40,8 +41,10 @@ class ClientOptions:
             options["base_url"] = self.base_url
         if self.proxy:
             options["proxy"] = Secret(self.proxy)
+        if self.insecure_local:
+            options["insecure_local"] = True
         return PersonaClient.from_env(
-            timeout=self.timeout, insecure_local=self.insecure_local, **options
+            timeout=self.timeout, trust_env=self.trust_env, **options
         )
 
 
@@ -62,6 +65,7 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         base_url: str | None,
         insecure_local: bool,
         proxy: str | None,
+        trust_env: bool,
         timeout: float,
         as_json: bool,
         **rest: Any,
@@ -72,6 +76,7 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
             base_url=base_url,
             insecure_local=insecure_local,
             proxy=proxy,
+            trust_env=trust_env,
             timeout=timeout,
             as_json=as_json,
         )
@@ -93,14 +98,19 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--insecure-local",
             is_flag=True,
-            envvar="PERSONA_INSECURE_LOCAL",
-            help="Allow plain http to this machine, for a sandbox.",
+            help="Allow plain http to this machine, for a sandbox; also with"
+            " PERSONA_INSECURE_LOCAL=1, or for the hosts that it names.",
         ),
         click.option(
             "--proxy",
             metavar="URL",
             envvar="PERSONA_PROXY",
             help="Proxy; one with a password is read from PERSONA_PROXY only.",
+        ),
+        click.option(
+            "--trust-env",
+            is_flag=True,
+            help="Use the proxy of HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         ),
         click.option(
             "--timeout",

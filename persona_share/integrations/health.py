@@ -6,6 +6,7 @@ from typing import Any, Final
 import attrs
 
 from persona_share.manager import ScopedTokenManager
+from persona_share.model.batch import RateLimitStatus
 
 
 _OK: Final = 200
@@ -29,7 +30,8 @@ class Health:
     ``nearest_end`` is when the first token expires, in seconds. ``failures`` counts
     failed exchanges by the type of their error since the manager was made, ``failing``
     those since the last token. ``store_up`` is None without a store, or before its
-    first use. ``problems`` says in words what is wrong. No scope, id or secret is in it.
+    first use. ``problems`` says in words what is wrong.
+    ``rate_limit`` is the limit of the service, and how many calls wait for it. No scope, id or secret is in it.
     """
 
     tokens: Mapping[str, int]
@@ -40,6 +42,7 @@ class Health:
     store_up: bool | None
     failing: Mapping[str, int] = attrs.field(factory=dict)
     problems: tuple[str, ...] = ()
+    rate_limit: RateLimitStatus | None = None
 
     @property
     def ok(self) -> bool:
@@ -67,6 +70,7 @@ def health_of(manager: ScopedTokenManager) -> Health:
         codes_per_token=metrics.codes_per_token,
         failures=metrics.failures,
         store_up=metrics.store_up,
+        rate_limit=manager.context.rate_limit_status(),
         failing=failing,
         problems=_problems_of(failing, store_up=metrics.store_up),
     )

@@ -1,0 +1,49 @@
+"""docs/howto/network.md: its examples run, and its defaults are the real ones."""
+
+import re
+import ssl
+from pathlib import Path
+
+import attrs
+import pytest
+
+from persona_share import PersonaClient, RateLimitPolicy, RetryPolicy, Timeouts
+from tests.docs.blocks import page_names
+
+
+PAGE = "docs/howto/network.md"
+TEXT = (Path(__file__).parents[2] / PAGE).read_text("utf-8")
+
+
+@pytest.fixture
+def names(monkeypatch):
+    monkeypatch.setenv("PERSONA_API_KEY", "persona_sandbox_x")
+    for name in ("PERSONA_BASE_URL", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return page_names(PAGE)
+
+
+def test_the_examples_create_clients(names):
+    authority = ssl.get_default_verify_paths().cafile
+    clients = [
+        names["client"](),
+        names["through_a_proxy"](),
+        names["through_the_proxy_of_the_environment"](),
+        *([names["with_an_authority"](authority)] if authority else []),
+    ]
+    assert all(isinstance(client, PersonaClient) for client in clients)
+
+
+@pytest.mark.parametrize("field", ["connect", "read", "attempt", "call"])
+def test_the_timeouts_are_the_defaults(field):
+    [seconds] = re.findall(rf"^\| `{field}` \| (\d+) s \|", TEXT, re.MULTILINE)
+    assert float(seconds) == getattr(Timeouts(), field)
+
+
+def test_the_policies_are_described_as_they_are():
+    assert f'| `"{RateLimitPolicy().mode}"` |' in TEXT
+    assert RetryPolicy().attempts == 3
+    assert "three times at most" in TEXT
+    fields = attrs.fields_dict(RateLimitPolicy)
+    named = re.findall(r"^\| `(mode|max_wait)` \|", TEXT, re.MULTILINE)
+    assert set(named) <= set(fields)
