@@ -19,10 +19,10 @@ from benchmarks.virtual import run
 from persona_share import Scope
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
-from persona_share._stores_next import MemoryStore, SharedRateLimit
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports.store import Versioned
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore, SharedRateLimit
 from persona_share.testing import fake_runtime
 from tests.fleet.crew import Crew, Place
 from tests.redis_server import RedisServer

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from persona_share._policy.election import Carried, Lead
+
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import Stand, one_scope
 from persona_share import Scope
-from persona_share._policy.election import Carried, Lead
 from persona_share._protocol.record import TokenRecord, token_blob
 from persona_share._transport.runtime import system_runtime
 from persona_share.model.secret import Secret

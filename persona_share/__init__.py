@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share import errors, sandbox, stores, testing, webhooks
-    from persona_share._tokens.assertions import ClientCredentials
+    from persona_share._tokens.client_credentials import ClientCredentials
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
@@ -54,7 +54,7 @@ __all__ = [
 _MODULE_OF = {
     "AccessToken": "model.token",
     "AuthorizationCode": "model.token",
-    "ClientCredentials": "_tokens.assertions",
+    "ClientCredentials": "_tokens.client_credentials",
     "Failed": "model.batch",
     "Fetched": "model.batch",
     "PersonaClient": "client",

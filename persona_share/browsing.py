@@ -1,29 +1,31 @@
-"""What a store holds, for whoever looks after it."""
+"""Shows what a store holds, to the people who look after it."""
 
 from types import TracebackType
 from typing import Self
 
 import attrs
 
-from persona_share._policy.election import Look
-from persona_share._protocol.record import token_in
-from persona_share._transport.runtime import system_runtime
+from persona_share._tokens import record as records
+from persona_share._tokens.record import SCOPES, ScopeRecord, UnreadableRecordError
+from persona_share.errors import StoreCorruptError
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
-from persona_share.ports import BrowsableStore
+from persona_share.ports.store import Store
+
+
+_KIND = "scope/"
 
 
 @attrs.frozen
 class Stored:
-    """What a store keeps under one name.
+    """What a store keeps for one scope.
 
-    ``scope`` and ``token`` are None where nothing is held, or where it is sealed;
-    ``seconds`` is what the token has left. ``exchanging``: somebody brings a token now;
-    ``paused``: how long nobody tries, in seconds; ``codes``: how many codes wait.
+    ``scope`` and ``token`` are None if no token is held, or the record is sealed;
+    ``seconds`` is what the token has left. ``exchanging``: a manager acquires a token
+    now; ``paused``: for how long none tries, in seconds; ``codes``: how many codes wait.
     """
 
     name: str
-    generation: int | None
     seconds: float | None
     scope: Scope | None
     sealed: bool
@@ -34,32 +36,49 @@ class Stored:
 
 
 class Browser:
-    """An opened store, for whoever looks after it and needs no API key for that.
+    """An opened store, for people who look after it; no API key is needed.
 
     Use it with ``async with``; it raises what opening the store raises.
     """
 
-    def __init__(self, store: BrowsableStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     async def list(self) -> list[Stored]:
-        """Answer everything that the store holds, the first to end first.
+        """Return everything that the store holds, the first to expire first.
 
         Nothing in it is changed. Raises `StoreUnavailableError`.
         """
-        look = self._store.look
-        found = [_stored(name, await look(name)) for name in await self._store.names()]
+        found = []
+        async for key in self._store.keys(_KIND):
+            stored = await self._look(key)
+            if stored is not None:
+                found.append(stored)
         return sorted(found, key=lambda each: (each.seconds is None, each.seconds or 0))
 
     async def drop(self, name: str) -> None:
-        """Drop everything of a name; whoever needs its token brings a new one.
+        """Drop the token and the waiting codes of a name.
 
-        Raises `StoreUnavailableError`.
+        A manager that needs the token acquires a new one. A record that cannot be read
+        is deleted. Raises `StoreUnavailableError`.
         """
-        await self._store.drop(name)
+        key, done = _KIND + name, False
+        while not done:
+            found = await self._store.read(key)
+            if found.value is None:
+                return
+            try:
+                record, _ = records.forget(SCOPES.decode(key, found.value))
+            except UnreadableRecordError:
+                record = ScopeRecord()
+            ttl = records.scope_ttl(record, found.now)
+            value = SCOPES.encode(key, record) if ttl > 0 else None
+            done = await self._store.write(
+                key, value, if_etag=found.etag, ttl=max(ttl, 1.0)
+            )
 
     async def __aenter__(self) -> Self:
-        await self._store.open(system_runtime())
+        await self._store.open()
         return self
 
     async def __aexit__(
@@ -68,20 +87,25 @@ class Browser:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._store.close()
+        await self._store.aclose()
 
-
-def _stored(name: str, look: Look) -> Stored:
-    held = look.held
-    record = None if held is None else token_in(held.blob)
-    return Stored(
-        name=name,
-        generation=None if held is None else held.generation,
-        seconds=None if held is None else held.remaining,
-        scope=None if record is None else record.scope,
-        sealed=held is not None and record is None,
-        exchanging=look.leading > 0,
-        paused=look.refused,
-        codes=look.codes,
-        token=None if record is None else record.token,
-    )
+    async def _look(self, key: str) -> Stored | None:
+        name = key.removeprefix(_KIND)
+        try:
+            found = await self._store.read(key)
+            if found.value is None:
+                return None
+            record = SCOPES.decode(key, found.value)
+        except (StoreCorruptError, UnreadableRecordError):
+            return Stored(name, None, None, True, False, 0.0, 0, None)
+        now, token, backoff = found.now, record.token, record.backoff
+        return Stored(
+            name=name,
+            seconds=None if token is None else token.expires - now,
+            scope=None if token is None else Scope.parse(token.scope),
+            sealed=False,
+            exchanging=record.lease is not None and record.lease.until > now,
+            paused=0.0 if backoff is None else max(0.0, backoff.until - now),
+            codes=sum(each.deadline > now for each in record.codes),
+            token=None if token is None else token.secret,
+        )

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from threading import get_ident
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
+    Final,
     Literal,
     NoReturn,
     Self,
@@ -16,15 +18,15 @@ from typing import (
     overload,
 )
 
+import attrs
+
 from persona_share._compose import require_loop
 from persona_share._pipeline.observed import EventEmitter
-from persona_share._policy.lifetime import Standing
-from persona_share._tokens.bearer import TokenBearer
-from persona_share._tokens.broker import Broker
-from persona_share._tokens.entries import Entry
-from persona_share._tokens.lending import TokenLender
-from persona_share._tokens.renewal import Renewal
+from persona_share._policy.token_lifetime import TokenState
+from persona_share._tokens.credential import ScopedCredential
+from persona_share._tokens.provider import TokenProvider
 from persona_share.errors import (
+    ConfigurationError,
     InvalidArgumentError,
     InvalidScopeError,
     ManagerClosedError,
@@ -41,16 +43,12 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import (
-    ClientContext,
-    CodeSource,
-    HasClientContext,
-    Hook,
-    Lender,
-    TokenStore,
-)
+from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hook
+from persona_share.ports.store import Store
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
+from persona_share.stores.guarded import guarded, require_store
+from persona_share.stores.memory import MemoryStore
 
 
 if TYPE_CHECKING:
@@ -62,16 +60,21 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Resource)
 
+#: So many spellings of scopes are remembered beside their canonical form.
+_MAX_SPELLINGS: Final = 10_000
+
 
 class ScopedTokenManager:
-    """Exchanges codes, holds the tokens, renews them, and hands out sessions.
+    """Exchanges codes, holds tokens, renews them, and hands out sessions.
 
-    ``codes`` is asked for a code whenever a token has to be brought or renewed; without
-    it only delivered codes are used (`exchange`). Managers that share a ``store`` share
-    its tokens and codes: one of them exchanges, the others take what it brought. When the
-    store is down each goes on alone, or, with ``on_store_failure="fail"``, raises
-    `StoreUnavailableError` where a token has to be brought. A manager belongs to the event
-    loop that entered it; nothing in it outlives `aclose()`.
+    ``codes`` is asked for a code whenever a token has to be acquired or renewed; without
+    it only delivered codes are used (`exchange`, `offer`). Managers that share a
+    ``store`` share tokens and codes: one of them exchanges, the others adopt its token.
+    While the store is down each goes on alone, or, with ``on_store_failure="fail"``,
+    raises `StoreUnavailableError` where a token has to be acquired. A manager belongs to
+    the event loop that entered it; nothing in it outlives `aclose()`.
+
+    Raises `ConfigurationError` for arguments that cannot be used.
     """
 
     def __init__(
@@ -79,31 +82,33 @@ class ScopedTokenManager:
         client: HasClientContext,
         *,
         codes: CodeSource | None = None,
-        store: TokenStore | None = None,
+        store: Store | None = None,
         renewal: RenewalPolicy | None = None,
         on_store_failure: Literal["local", "fail"] = "local",
         hooks: Iterable[Hook] = (),
     ) -> None:
+        _require_usable(client, codes, store, on_store_failure)
         self._context = client.context
         self._policy = renewal or RenewalPolicy()
-        self._broker = Broker(
+        runtime = self._context.runtime
+        self._provider = TokenProvider(
             self._context,
             codes,
             self._policy,
-            EventEmitter(hooks),
-            store=store,
+            EventEmitter(_checked_hooks(hooks)),
+            store=None if store is None else guarded(store, runtime),
+            new_private=lambda: MemoryStore(runtime=runtime),
             on_store_failure=on_store_failure,
         )
-        self._renewal = Renewal(self._broker)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._closed = False
-        self._now = self._context.runtime.clock.now
-        self._named = self._broker.vault.entries.named
-        # What serves a text that names no granted scope to the letter.
-        self._found: dict[str, Entry] = {}
+        self._now = runtime.clock.now
+        self._cached = self._provider.cache.get
+        # The canonical form of scopes that were given otherwise.
+        self._spellings: dict[str, Scope] = {}
         self._forked = False
-        self._context.runtime.after_fork(self._after_fork)
+        runtime.after_fork(self._after_fork)
 
     @property
     def context(self) -> ClientContext:
@@ -111,14 +116,25 @@ class ScopedTokenManager:
         return self._context
 
     def session(self, scope: Scope | str) -> ScopedSession:
-        """Answer a session for this scope; there is no I/O in this.
+        """Return a session for exactly this scope; there is no I/O in this.
 
         Raises `InvalidScopeError` for a scope that cannot be read or is empty.
         """
-        asked = _asked(scope)
-        return ScopedSession(
-            asked, self._caller(asked), self.session, self._describe, self._fetching
-        )
+        asked = _checked(scope)
+        return self._session(asked, asked)
+
+    def covering(self, part: Scope | str) -> ScopedSession | None:
+        """Return a narrowed session of a held token that covers this part, or None.
+
+        It is the one way to use a wider token than the scope that is named; see
+        `ScopedSession.narrow` for what such a session refuses.
+        """
+        self._require_open()
+        asked = _checked(part)
+        entry = self._provider.cache.covering(asked)
+        if entry is None:
+            return None
+        return self._session(entry.scope, entry.scope).narrow(asked)
 
     @overload
     def fetch(
@@ -134,13 +150,14 @@ class ScopedTokenManager:
         kind: type[Resource] = Resource,
         **options: "Unpack[ManagerFetchArguments]",
     ) -> "Batch[Any]":
-        """Fetch any number of objects, with a token for every group of them.
+        """Fetch any number of objects, with one token for each group of them.
 
         ``kind`` is the class of the objects, if it is known. ``permission`` is
         requested if the prefixes of the ids do not show it; ``objects_per_token`` is
         the size of a group. The other options are those of `ScopedSession.fetch`. A
         group that the partner refuses is divided until the objects at fault are found.
-        Raises `InvalidArgumentError`.
+        Without a code source, each object is fetched under a held token that covers
+        it. Raises `InvalidArgumentError`.
         """
         from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
         from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few need it
@@ -149,14 +166,17 @@ class ScopedTokenManager:
         permission = given.pop("permission", None)
         objects_per_token = given.pop("objects_per_token", OBJECTS_PER_TOKEN)
         wanted = FetchOptions(ids=ids, kind=kind, **given)
-        return BatchComposer(self._context, wanted, self._minted).scoped(
-            self._caller,
-            self.token,
+        pulled = self._provider.has_source
+        return BatchComposer(self._context, wanted, self._tokens_issued).scoped(
+            self._caller if pulled else self._covering_caller,
+            self.token if pulled else self._covering_token,
             self.forget,
-            lambda scope: self.peek(scope) is not None,
+            (lambda scope: self.peek(scope) is not None)
+            if pulled
+            else lambda scope: self._provider.cache.covering(scope) is not None,
             permission=permission,
             objects_per_token=objects_per_token,
-            free=self._broker.codes.sourceless,
+            free=not self._provider.has_source,
         )
 
     def copy(self, ids: "Ids", **options: "Unpack[ManagerCopyArguments]") -> "Copy":
@@ -179,33 +199,31 @@ class ScopedTokenManager:
             **options,
         )
 
-    def lender(self, scope: Scope | str) -> Lender:
-        """Answer what lends this scope's token to other clients; there is no I/O in this.
+    def credential(self, scope: Scope | str) -> ScopedCredential:
+        """Return the credential of a scope for other clients; there is no I/O in this.
 
         `persona_share.integrations` has the parts that fit it into aiohttp and httpx.
         """
-        return TokenLender(
-            _asked(scope), self._broker, self._context, self._require_open
-        )
+        return ScopedCredential(_checked(scope), self._provider, self._require_open)
 
     async def token(
         self,
         scope: Scope | str,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  # a deadline that every waiter has for itself
+        timeout: float | None = None,  # noqa: ASYNC109  # each waiter has its own deadline
     ) -> AccessToken:
-        """Answer the current token of a scope, exchanging a code if there is none.
+        """Return the current token of a scope, exchanging a code if there is none.
 
         ``timeout`` is in seconds. Raises a `TokenError`, or `DeadlineExceededError`
-        (a `TimeoutError`) when none came in time; a token that is held is never
-        withheld because its renewal failed.
+        (a `TimeoutError`) if none came in time; a token that is held is never withheld
+        because its renewal failed.
         """
-        text = scope.text if type(scope) is Scope else str(scope)
+        text = scope.text if type(scope) is Scope else scope
         loop = self._loop
         # Our loop, running in this thread, is the running loop; to ask for that one
         # costs a system call (it compares process ids).
         if loop is not None and self._thread == get_ident() and loop.is_running():
-            entry = self._named(text) or self._found.get(text)
+            entry = self._cached(text)  # type: ignore[arg-type]  # checked below
             if entry is not None and (now := self._now()) < entry.refresh_at:
                 entry.last_used = now
                 return entry.token
@@ -213,11 +231,7 @@ class ScopedTokenManager:
         else:
             self._require_open()
         seconds = self._context.timeout if timeout is None else timeout
-        entry = await self._broker.obtain(_asked(scope), self._now() + seconds)
-        if text != entry.token.scope.text:
-            if len(self._found) > self._policy.most_tokens:
-                self._found.clear()
-            self._found[text] = entry
+        entry = await self._provider.get(self._canonical(scope), self._now() + seconds)
         return entry.token
 
     async def exchange(
@@ -227,67 +241,66 @@ class ScopedTokenManager:
         scope: Scope | str | None = None,
         expires_at: datetime | None = None,
     ) -> Scope:
-        """Exchange a delivered code now, keep its token, and answer what it granted.
+        """Exchange a delivered code now, keep its token, and return what it granted.
 
         ``scope`` is what the code is expected to grant and ``expires_at`` when it
-        ends, where they are known. Raises `CodeRejectedError`, `ScopeNotGrantedError`
-        and any other `TokenError`. Source: POST /oauth/token; RFC 6749 §4.1.3.
+        expires, where they are known. A code that is delivered twice returns the same
+        scope twice. Raises `CodeRejectedError`, `ScopeNotGrantedError` and any other
+        `TokenError`. Source: POST /oauth/token; RFC 6749 §4.1.3.
         """
         self._require_open()
-        ticket = self._broker.codes.ticket(
-            code,
-            _hint_of(code, scope),
-            expires_at or getattr(code, "expires_at", None),
-            at_once=True,
-        )
-        deadline = self._context.runtime.clock.now() + self._context.timeout
-        return await self._broker.exchange(ticket, deadline)
+        expected = _expected_scope(code, scope)
+        received = self._provider.received(code, expires_at)
+        del code  # no error report that captures locals shows it
+        deadline = self._now() + self._context.timeout
+        return await self._provider.exchange(received, expected, deadline)
 
-    def offer(
+    async def offer(
         self,
         code: str | Secret,
         scope: Scope | str | None = None,
         *,
         expires_at: datetime | None = None,
     ) -> None:
-        """Put a delivered code by; it is exchanged when it serves best.
+        """Put a delivered code by; on return it is safe in the record of its scope.
 
-        That is at once when somebody waits for its scope or a token in use is due,
-        else at its last safe moment if that adds cover; a code that nobody needs ends
-        unused. A code that is known already is ignored. Raises `InvalidArgumentError`
-        for what cannot be a code, and when too many wait (8 a scope, 1,024 in all).
+        It is exchanged at once if a token in use is due, else at its last safe moment
+        if that adds to the token's life; a code that nobody needs expires unused. A
+        known code is ignored. Raises `InvalidArgumentError` for anything that cannot be
+        a code, for a code without a scope, and if eight codes wait for the scope.
         """
         self._require_open()
-        ticket = self._broker.codes.ticket(
-            code, _hint_of(code, scope), expires_at or getattr(code, "expires_at", None)
-        )
-        at = self._broker.offer(ticket)
-        if at is not None:
-            self._renewal.watch_code(ticket, at)
+        expected = _expected_scope(code, scope)
+        if expected is None:
+            message = "offer() needs the scope that the code was authorized for"
+            raise InvalidArgumentError(message)
+        received = self._provider.received(code, expires_at)
+        del code  # no error report that captures locals shows it
+        await self._provider.offer(received, expected)
 
     def peek(self, scope: Scope | str) -> AccessToken | None:
-        """Answer the usable token that is held for this scope, without waiting."""
+        """Return the usable token that is held for exactly this scope, without waiting."""
         self._require_open()
-        entry = self._broker.vault.held(_asked(scope))
+        entry = self._provider.cache.usable(_checked(scope).text)
         return None if entry is None else entry.token
 
     def metrics(self) -> TokenMetrics:
-        """Answer what was done so far and what is held now, without any secret."""
-        return self._broker.metrics()
+        """Return what was done so far and what is held now, without any secret."""
+        return self._provider.metrics()
 
     async def warm(self, *scopes: Scope | str) -> None:
-        """Bring the tokens of these scopes now and keep them ready until forgotten.
+        """Acquire the tokens of these scopes now and keep them ready until forgotten.
 
         Raises the first `TokenError`, after all of them have ended.
         """
         self._require_open()
+        checked = [_checked(scope) for scope in scopes]
         results = await asyncio.gather(
-            *(self.token(scope) for scope in scopes), return_exceptions=True
+            *(self.token(scope) for scope in checked), return_exceptions=True
         )
-        for scope in scopes:
-            entry = self._broker.vault.held(_asked(scope))
-            if entry is not None:
-                entry.pinned = True
+        for scope, result in zip(checked, results, strict=True):
+            if not isinstance(result, BaseException):
+                self._provider.pin(scope)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -295,28 +308,24 @@ class ScopedTokenManager:
     async def forget(self, scope: Scope | str) -> None:
         """Drop the token and the waiting codes of exactly this scope."""
         self._require_open()
-        dropped = _asked(scope)
-        for key, entry in tuple(self._found.items()):
-            if entry.token.scope == dropped:
-                del self._found[key]
-        await self._broker.forget(dropped)
+        await self._provider.forget(_checked(scope))
 
     def invalidate(self, token: AccessToken) -> None:
-        """Complain about exactly this token: it is never used again, a newer one is."""
+        """Reject exactly this token: it is never used again, a newer one is untouched."""
         given: object = token
         if not isinstance(given, AccessToken):
-            message = "invalidate() takes the AccessToken that token() answered"
+            message = "invalidate() takes the AccessToken that token() returned"
             raise InvalidArgumentError(message)
         self._require_open()
-        self._broker.vault.revoke(given)
+        self._provider.invalidate(given)
 
     def tokens(self) -> tuple[AccessToken, ...]:
-        """Answer every token that is held and usable, each masked."""
-        now = self._context.runtime.clock.now()
+        """Return every token that is held and usable, each masked."""
+        now = self._now()
         return tuple(
             entry.token
-            for entry in self._broker.vault.entries
-            if entry.standing(now, self._policy) is not Standing.EXPIRED
+            for entry in self._provider.cache
+            if entry.state(now, self._policy) is not TokenState.EXPIRED
         )
 
     async def aclose(self) -> None:
@@ -326,14 +335,10 @@ class ScopedTokenManager:
         if self._loop is not None:
             require_loop(self._loop, "the manager")
         self._closed = True
-        self._loop = None
-        self._found.clear()
-        if self._forked:
-            return
-        try:
-            await self._broker.close()
-        finally:
-            await self._renewal.stop()
+        opened, self._loop = self._loop is not None, None
+        self._spellings.clear()
+        if opened and not self._forked:
+            await self._provider.aclose()
 
     async def __aenter__(self) -> Self:
         if self._loop is not None or self._closed or self._forked:
@@ -341,11 +346,9 @@ class ScopedTokenManager:
             message = "the manager was entered already"
             raise UsageError(message)
         self._context.require_open()
-        if self._broker.fleet is not None:
-            await self._broker.fleet.open()
+        await self._provider.open()
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
-        self._renewal.start()
         return self
 
     async def __aexit__(
@@ -359,14 +362,19 @@ class ScopedTokenManager:
     def __repr__(self) -> str:
         state = "open" if self._loop and not self._closed else "not entered"
         shown = "closed" if self._closed else state
-        return f"<ScopedTokenManager {shown}, {len(self._broker.vault.entries)} tokens>"
+        return f"<ScopedTokenManager {shown}, {len(self._provider.cache)} tokens>"
+
+    def _session(self, scope: Scope, allowed: Scope) -> ScopedSession:
+        caller = attrs.evolve(self._caller(scope), scope=allowed)
+        return ScopedSession(
+            allowed, caller, partial(self._describe, scope), self._fetching
+        )
 
     def _caller(self, scope: Scope) -> Caller:
         context = self._context
+        credential = ScopedCredential(scope, self._provider, self._require_open)
         return Caller(
-            sender=context.sender_for(
-                TokenBearer(scope, self._broker, context.runtime)
-            ),
+            sender=context.sender_for(credential),
             runtime=context.runtime,
             headers=context.headers,
             base_url=context.origin,
@@ -374,30 +382,62 @@ class ScopedTokenManager:
             timeout=context.timeout,
             require_open=self._require_open,
             scope=scope,
+            restricted=partial(self._is_broader, scope),
         )
+
+    async def _is_broader(self, scope: Scope) -> bool:
+        """Return whether more was granted than was asked for, and that matters."""
+        if self._policy.accept_broader:
+            return False
+        deadline = self._now() + self._context.timeout
+        return (await self._provider.get(scope, deadline)).broader
+
+    def _covering_caller(self, scope: Scope) -> Caller:
+        """Return what calls under a held token that covers the scope, narrowed to it."""
+        entry = self._provider.cache.covering(scope)
+        held = scope if entry is None else entry.scope
+        return attrs.evolve(self._caller(held), scope=scope)
+
+    async def _covering_token(self, scope: Scope) -> AccessToken:
+        """Return a held token that covers the scope, or acquire one of exactly it."""
+        entry = self._provider.cache.covering(scope)
+        return await self.token(scope if entry is None else entry.scope)
 
     def _fetching(self, caller: Caller, options: "FetchOptions") -> "Batch[Any]":
         from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
 
-        return BatchComposer(self._context, options, self._minted).direct(caller)
+        return BatchComposer(self._context, options, self._tokens_issued).direct(caller)
 
-    def _minted(self) -> int:
-        return self._broker.metrics().minted
+    def _tokens_issued(self) -> int:
+        return self._provider.metrics().minted
 
     def _describe(self, scope: Scope) -> str:
-        entry = self._broker.vault.held(scope)
+        entry = self._provider.cache.usable(scope.text)
         if entry is None:
             return "no token"
-        now = self._context.runtime.clock.now()
-        state = entry.standing(now, self._policy).value
+        now = self._now()
+        state = entry.state(now, self._policy).value
         return f"{state}, {entry.token.ends - now:.0f} s left"
 
+    def _canonical(self, scope: Scope | str) -> Scope:
+        if type(scope) is Scope and scope.text:
+            return scope
+        if not isinstance(scope, str):
+            return _checked(scope)
+        known = self._spellings.get(scope)
+        if known is None:
+            known = _checked(scope)
+            if len(self._spellings) >= _MAX_SPELLINGS:
+                self._spellings.clear()
+            self._spellings[scope] = known
+        return known
+
     def _after_fork(self) -> None:
-        """Drop what the parent still has; tokens stay, but nobody may use them here."""
+        """Drop what the parent still has; nobody may use this manager here."""
         self._forked = True
         self._loop = None
-        self._found.clear()
-        self._broker.after_fork()
+        self._spellings.clear()
+        self._provider.after_fork()
 
     def __reduce__(self) -> NoReturn:
         message = "a manager is never pickled: each process makes its own"
@@ -417,14 +457,44 @@ class ScopedTokenManager:
         self._context.require_open()
 
 
-def _hint_of(code: object, scope: Scope | str | None) -> Scope | None:
-    """Answer what a code is expected to grant: what we are told, or what it says."""
+def _require_usable(
+    client: object, codes: object, store: object, on_store_failure: object
+) -> None:
+    """Raise `ConfigurationError` for arguments of the wrong kind."""
+    if not hasattr(client, "context"):
+        message = f"client must be a PersonaClient, not a {type(client).__name__}"
+        raise ConfigurationError(message)
+    if codes is not None and not callable(codes):
+        message = f"codes must be an async callable, not a {type(codes).__name__}"
+        raise ConfigurationError(message)
+    if store is not None:
+        require_store(store, secrets=True)
+    if on_store_failure not in ("local", "fail"):
+        message = "on_store_failure must be 'local' or 'fail'"
+        raise ConfigurationError(message)
+
+
+def _checked_hooks(hooks: object) -> tuple[Hook, ...]:
+    """Return the hooks; raises `ConfigurationError` for anything else."""
+    if callable(hooks) or not isinstance(hooks, Iterable):
+        message = "hooks must be a list of callables"
+        raise ConfigurationError(message)
+    checked = tuple(hooks)
+    for hook in checked:
+        if not callable(hook):
+            message = f"a hook must be callable; a {type(hook).__name__} is not"
+            raise ConfigurationError(message)
+    return checked
+
+
+def _expected_scope(code: object, scope: Scope | str | None) -> Scope | None:
+    """Return what a code is expected to grant: as the caller or the code says."""
     if scope is not None:
-        return _asked(scope)
+        return _checked(scope)
     return code.scope if isinstance(code, AuthorizationCode) else None
 
 
-def _asked(scope: Scope | str) -> Scope:
+def _checked(scope: Scope | str) -> Scope:
     asked = Scope.parse(scope)
     if not asked.text:
         message = "the scope is empty"

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+import attrs
+
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
-from persona_share.model.scope import Scope
+from persona_share.model.scope import Scope, split_atom
 from persona_share.resources.api import ResourceAccessors, readable
 from persona_share.resources.base import Caller, covers
 
@@ -18,44 +20,50 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Resource)
 
 
-class ScopedSession(ResourceAccessors):
-    """Acts under the scoped token of one scope; made by a manager, without any I/O.
+async def _always() -> bool:
+    return True
 
-    Keep it or drop it as you like: it holds nothing that needs closing. What its scope
-    does not cover is refused here, before any byte is sent (`ScopeNotCoveredError`).
+
+class ScopedSession(ResourceAccessors):
+    """Acts under the token of one scope; a manager makes it, without any I/O.
+
+    Keep it or drop it as you like: it holds nothing that needs closing. A call that its
+    scope does not cover is refused here, before any byte is sent
+    (`ScopeNotCoveredError`).
     """
 
-    __slots__ = ("_describe", "_fetching", "_open", "scope")
+    __slots__ = ("_describe", "_fetching", "scope")
 
     def __init__(
         self,
         scope: Scope,
         caller: Caller,
-        open_session: "Callable[[Scope], ScopedSession]",
-        describe: Callable[[Scope], str],
+        describe: Callable[[], str],
         fetching: "Callable[[Caller, FetchOptions], Batch[Any]]",
     ) -> None:
         super().__init__(caller)
         self.scope: Scope = scope
-        self._open = open_session
         self._describe = describe
         self._fetching = fetching
 
     def covers(self, permission: str, object_id: str) -> bool:
-        """Answer whether this session allows exactly this on exactly this object."""
+        """Return whether this session allows exactly this on exactly this object."""
         return covers(self.scope, permission, object_id)
 
     def narrow(self, scope: Scope | str) -> "ScopedSession":
-        """Answer a session for a part of this one's scope.
+        """Return a session of the same token that is restricted to a part of its scope.
 
-        Raises `ScopeNotCoveredError` for what this session does not cover itself.
+        It refuses calls that name no object (list, search, create) and ``include=``:
+        the service would answer them for the whole token. Raises
+        `ScopeNotCoveredError` for a scope that this session does not cover.
         """
-        smaller = Scope.parse(scope)
-        if not smaller <= self.scope:
-            missing = str(smaller - self.scope)
+        part = Scope.parse(scope)
+        missing = [each for each in part if not _allows(self.scope, each)]
+        if missing:
             message = "a session can only be narrowed"
-            raise ScopeNotCoveredError(message, missing=missing)
-        return self._open(smaller)
+            raise ScopeNotCoveredError(message, missing=" ".join(missing))
+        caller = attrs.evolve(self._caller, scope=part, restricted=_always)
+        return ScopedSession(part, caller, self._describe, self._fetching)
 
     @overload
     def fetch(
@@ -95,4 +103,10 @@ class ScopedSession(ResourceAccessors):
 
     def __repr__(self) -> str:
         size = len(self.scope)
-        return f"<ScopedSession of {size} permissions, {self._describe(self.scope)}>"
+        return f"<ScopedSession of {size} permissions, {self._describe()}>"
+
+
+def _allows(scope: Scope, text: str) -> bool:
+    """Return whether a scope holds an atom, or its bare permission."""
+    permission, object_id = split_atom(text)
+    return text in scope or (object_id is not None and permission in scope)

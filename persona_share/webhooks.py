@@ -16,12 +16,9 @@ from typing import Any, Final, Literal
 import attrs
 
 from persona_share._policy import replay
-from persona_share._policy.election import Carried
 from persona_share._protocol import codec, signature as wire
 from persona_share._protocol.objects import CODEC
 from persona_share._protocol.signature import LARGEST_BODY, Refusal
-from persona_share._stores_next.changing import Change, ContentionError, change
-from persona_share._stores_next.guarded import guarded, require_store
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.errors import (
     ConfigurationError,
@@ -37,9 +34,10 @@ from persona_share.ports import (
     Clock,
     ReplayGuard as AnyReplayGuard,
     Runtime,
-    TokenStore,
 )
 from persona_share.ports.store import Store, Versioned
+from persona_share.stores.changing import Change, ContentionError, change
+from persona_share.stores.guarded import guarded, require_store
 
 
 __all__ = [
@@ -397,31 +395,36 @@ class StoreReplayGuard:
     and it comes again.
     """
 
-    def __init__(self, store: TokenStore, *, _runtime: Runtime | None = None) -> None:
-        self._store = store
-        self._runtime = _runtime or default_runtime()
+    def __init__(self, store: Store) -> None:
+        self._store = guarded(require_store(store, secrets=False))
         self._opened = False
 
     async def is_new(self, event_id: str, lifetime: float) -> bool:
         """Note an id for so many seconds; answer whether it was not noted before."""
         await self._open()
         key = _key(event_id)
-        # Of all who queue one thing under one key at once, a store lets one do it.
-        return await self._store.offer(key, Carried(key, lifetime, b""))
+        found = await self._store.read(key)
+        # Of all that write a record that was absent, the store lets one succeed.
+        return found.value is None and await self._store.write(
+            key, b"seen", if_etag=found.etag, ttl=lifetime
+        )
 
     async def forget(self, event_id: str) -> None:
         """Drop an id, so that it is new the next time."""
         await self._open()
-        await self._store.forget(_key(event_id))
+        key = _key(event_id)
+        found = await self._store.read(key)
+        if found.value is not None:
+            await self._store.write(key, None, if_etag=found.etag, ttl=1.0)
 
     async def _open(self) -> None:
         if not self._opened:
-            await self._store.open(self._runtime)
+            await self._store.open()
             self._opened = True
 
 
 def _key(event_id: str) -> str:
-    return f"event-{hashlib.sha256(event_id.encode()).hexdigest()}"
+    return f"event/{hashlib.sha256(event_id.encode()).hexdigest()}"
 
 
 def _is_clean(secret: str) -> bool:

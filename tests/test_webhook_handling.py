@@ -5,15 +5,15 @@ import asyncio
 import orjson
 import pytest
 
-from persona_share._stores_next.memory import MemoryStore
-from persona_share._stores_next.redis import RedisStore
-from persona_share._stores_next.sqlite import SQLiteStore
 from persona_share.errors import (
     ConfigurationError,
     DeliveryInProgressError,
     SignatureError,
     StoreUnavailableError,
 )
+from persona_share.stores.memory import MemoryStore
+from persona_share.stores.redis import RedisStore
+from persona_share.stores.sqlite import SQLiteStore
 from persona_share.testing.clock import FakeClock, fake_runtime
 from persona_share.webhooks import ReplayGuard, Verifier, sign
 from tests.redis_server import one_redis, own_redis, redis_server

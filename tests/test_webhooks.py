@@ -207,7 +207,7 @@ async def test_an_event_that_could_not_be_handled_is_new_when_it_comes_again(
     guard = (
         MemoryReplayGuard(clock=clock)
         if guard == "memory"
-        else StoreReplayGuard(MemoryStore(), _runtime=fake_runtime(clock))
+        else StoreReplayGuard(MemoryStore(runtime=fake_runtime(clock)))
     )
     verifier = Verifier(SECRET, guard=guard, clock=clock)
     body = delivery()
@@ -223,7 +223,7 @@ async def test_an_event_that_could_not_be_handled_is_new_when_it_comes_again(
 
 @pytest.mark.asyncio
 async def test_f144_a_store_remembers_for_as_long_as_a_delivery_is_repeated(clock):
-    guard = StoreReplayGuard(MemoryStore(), _runtime=fake_runtime(clock))
+    guard = StoreReplayGuard(MemoryStore(runtime=fake_runtime(clock)))
 
     first = await guard.is_new("evt_1", 100)
     clock.advance(99)

@@ -53,6 +53,8 @@ class Authenticated:
             authorization = await self._source.get(request.deadline)
         authorization, response = await self._send(request, authorization)
         if response.status != _UNAUTHORIZED:
+            if response.ok:
+                self._source.on_success(authorization, request.route)
             return response
         return await self._replayed(request, authorization, response)
 
@@ -105,7 +107,7 @@ class Authenticated:
         for refusals in range(1, _MAX_REPLAYS + 1):
             trail.extend(attempts_of(request, response))
             another = await self._source.on_unauthorized(
-                authorization, refusals, deadline
+                authorization, refusals, deadline, request.route
             )
             if another is None:
                 return response
@@ -115,6 +117,8 @@ class Authenticated:
                 error.attempts = (*trail, *error.attempts)
                 raise
             if response.status != _UNAUTHORIZED:
+                if response.ok:
+                    self._source.on_success(authorization, request.route)
                 break
         attempts = (*trail, *attempts_of(request, response))
         return attrs.evolve(response, attempts=attempts)
@@ -142,8 +146,11 @@ class ApiKeyCredential:
         """Return the key."""
         return self._lease
 
+    def on_success(self, authorization: Authorization, route: str) -> None:
+        """Do nothing: there is nothing to learn about a key."""
+
     async def on_unauthorized(
-        self, authorization: Authorization, refusals: int, deadline: float
+        self, authorization: Authorization, refusals: int, deadline: float, route: str
     ) -> None:
         """Return None: the same key would be refused again."""
 

@@ -1,13 +1,14 @@
-"""What one answer to an exchange means: a pure decision.
+"""The meaning of one response to an exchange: a pure decision.
 
 A code works once, so the question is never "try again?" alone, but "with which code,
-under which key, and what became of the code?".
+under which key, and is the code consumed?".
 """
 
 from typing import Any, Final
 
 import attrs
 
+from persona_share._policy.bounds import RETRY_AFTER, bounded
 from persona_share._protocol import oauth
 from persona_share._protocol.http import Response
 from persona_share._protocol.limits import wish_of
@@ -28,18 +29,35 @@ from persona_share.errors import (
     TokenError,
     TransportError,
 )
-from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 
 
-_TRANSIENT: Final = frozenset({408, 502, 503, 504})
+OPERATION: Final = "POST /oauth/token"
+#: Attempts of one exchange, apart from waits that the service asks for.
+MAX_ATTEMPTS: Final = 4
+#: Full jitter between the attempts of one exchange, in seconds.
+BACKOFF_BASE: Final = 0.25
+BACKOFF_CAP: Final = 2.0
+MIN_DELAY: Final = 0.1
+#: A 409 means that the same code is being exchanged elsewhere; that may take this long.
+CONFLICT_PATIENCE: Final = 5.0
+_CONFLICT_DELAY: Final = 1.0
+#: After a 429: if no header tells the reset, and if it says "now".
+RESET_UNKNOWN: Final = 5.0
+RESET_MINIMUM: Final = 1.0
+#: A refused API key and a closed API do not heal by themselves, in seconds.
+COOLDOWN_401: Final = 60.0
+COOLDOWN_403: Final = 300.0
+COOLDOWN_UNKNOWN: Final = 60.0
+
+_TRANSIENT: Final = frozenset({408, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 _STORED: Final = 500
 _REJECTED: Final = frozenset({400, 404, 410, 422})
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _LIMITED: Final = 429
-# Answers that are given before the code is looked at.
+# Responses that are given before the code is looked at.
 _HARMLESS: Final = frozenset({401, 403, 429})
 _LONGEST_WORD: Final = 16
 _MISMATCH: Final = "idempotency error"
@@ -50,28 +68,29 @@ class Tries:
     """What has been tried for one code: under which key, how often, until when.
 
     ``deadline`` ends the exchange; waits that the service asks for move it, but never
-    past ``last_moment``, when the code itself ends. A signed assertion goes with one
-    key only (``single_key``): a new key must carry a new one. ``in_doubt``: an earlier
-    exchange of this code may have used it up.
+    past ``last_moment``. A signed assertion is sent under one key only
+    (``single_key``): a new key needs a new one. ``in_doubt``: an earlier exchange of
+    this code may have consumed it.
     """
 
     deadline: float
     last_moment: float
     epoch: int = 0
     attempts: tuple[Attempt, ...] = ()
+    failures: int = 0
     stored_failure: bytes | None = attrs.field(default=None, repr=False)
     single_key: bool = False
     in_doubt: bool = False
     conflicted_since: float | None = None
 
-    def put_off(self, seconds: float) -> "Tries":
-        """Answer the same with so much more time, as far as the code lives."""
-        later = min(self.last_moment, self.deadline + seconds)
+    def postponed(self, seconds: float) -> "Tries":
+        """Return the same with more time, as far as the code lives."""
+        later = max(self.deadline, min(self.last_moment, self.deadline + seconds))
         return attrs.evolve(self, deadline=later)
 
     @property
-    def may_have_landed(self) -> bool:
-        """Whether any attempt may have used the code up."""
+    def may_be_consumed(self) -> bool:
+        """Whether any attempt may have consumed the code."""
         return self.in_doubt or any(
             attempt.phase is Phase.AMBIGUOUS
             or (attempt.phase is Phase.ANSWERED and attempt.status not in _HARMLESS)
@@ -88,8 +107,8 @@ class Tries:
 
 
 @attrs.frozen
-class Minted:
-    """A token came; ``replayed``: an attempt before may have brought it about."""
+class Issued:
+    """A token came; ``replayed``: an earlier attempt may have brought it about."""
 
     grant: oauth.Grant
     attempts: int = 1
@@ -98,7 +117,7 @@ class Minted:
 
 @attrs.frozen
 class Again:
-    """Ask again after ``delay`` seconds: same code, same form, the key of ``epoch``."""
+    """Send again after ``delay`` seconds: same code, same form, the key of ``epoch``."""
 
     delay: float
     tries: Tries
@@ -106,100 +125,100 @@ class Again:
 
 
 @attrs.frozen
-class Rejected:
-    """The service refused this code; another one may do."""
+class Refused:
+    """The code is of no use any more; another one may work."""
 
     error: TokenError
 
 
 @attrs.frozen
-class Blocked:
-    """The exchange cannot go on, but the code is still good."""
+class SetAside:
+    """The code is not consumed, but must not block others.
+
+    ``credential_pause`` is for how long this manager's own credential is not tried.
+    """
 
     error: TokenError
-    cooldown: float
+    credential_pause: float = 0.0
+    in_doubt: bool = False
+
+
+@attrs.frozen
+class Limited:
+    """The rate limit resets too late for this exchange; the code is still good."""
+
+    error: TokenError
+    pause: float
+    in_doubt: bool = False
 
 
 @attrs.frozen
 class InDoubt:
-    """Nobody knows what became of the code; it is never sent under another key.
+    """No usable response came within the budget.
 
-    ``replayable``: the same question under the same key may still bring its answer.
+    The same request under the same key may still bring one; ``unsent``: nothing left.
     """
 
     error: TokenError
-    replayable: bool = False
-    cooldown: float | None = None
+    unsent: bool = False
 
 
-Ending = Minted | Rejected | Blocked | InDoubt
+Ending = Issued | Refused | SetAside | Limited | InDoubt
 Verdict = Again | Ending
 
-
-@attrs.frozen
-class Dice:
-    """The instant and the roll that a decision is made with."""
-
-    now: float
-    random: float
-
-
-#: How an attempt ended; a `RateLimitedError` is our own gate's, and nothing was sent.
+#: How an attempt ended; a `RateLimitedError` is our own limiter's: nothing was sent.
 Outcome = Response | TransportError | RateLimitedError
 
 
 def judge(
     outcome: Outcome,
     tries: Tries,
-    dice: Dice,
-    policy: RenewalPolicy,
+    now: float,
+    random: float,
     expected: Scope | None = None,
 ) -> Verdict:
-    """Answer what one outcome of ``POST /oauth/token`` means for code and caller."""
+    """Return what one outcome of ``POST /oauth/token`` means for code and caller."""
     tries = attrs.evolve(tries, attempts=(*tries.attempts, attempt_of(outcome)))
-    verdict = _verdict(outcome, tries, dice, policy, expected)
-    if isinstance(verdict, Blocked) and tries.may_have_landed:
-        return InDoubt(verdict.error, replayable=True, cooldown=verdict.cooldown)
+    verdict = _verdict(outcome, tries, now, random, expected)
+    if isinstance(verdict, SetAside | Limited) and tries.may_be_consumed:
+        return attrs.evolve(verdict, in_doubt=True)
     return verdict
 
 
 def _verdict(
-    outcome: Outcome,
-    tries: Tries,
-    dice: Dice,
-    policy: RenewalPolicy,
-    expected: Scope | None,
+    outcome: Outcome, tries: Tries, now: float, random: float, expected: Scope | None
 ) -> Verdict:
     if isinstance(outcome, TransportError):
-        return _after_silence(outcome, tries, dice, policy)
+        if not outcome.retryable:
+            return _gave_up(outcome.what, tries)
+        return _again(outcome.what, tries, now, random)
     if isinstance(outcome, RateLimitedError):
         unsent = {"attempts": tries.attempts, "phase": tries.phase}
-        return _after_limit(outcome.retry_after, unsent, tries, dice, policy)
+        return _after_limit(outcome.retry_after, unsent, tries, now, random)
     facts = _facts(outcome, tries)
     if outcome.ok:
         return _after_success(outcome, tries, expected, facts)
     if outcome.status == _LIMITED:
-        return _after_limit(wish_of(outcome), facts, tries, dice, policy)
-    refusal = _refusal(outcome, tries, facts, policy)
-    return refusal or _after_failure(outcome, tries, dice, policy, facts)
+        return _after_limit(wish_of(outcome), facts, tries, now, random)
+    refusal = _refusal(outcome, tries, facts)
+    return refusal or _after_failure(outcome, tries, now, random, facts)
 
 
 def _refusal(
-    response: Response, tries: Tries, facts: dict[str, Any], policy: RenewalPolicy
-) -> Ending | None:
-    """Answer what a refusal means, or None where it is no refusal."""
+    response: Response, tries: Tries, facts: dict[str, Any]
+) -> Refused | SetAside | None:
     status, title = response.status, title_of(response)
     if title.lower() == _MISMATCH:
-        what = "the service takes the code's key for another request's"
-        return InDoubt(ExchangeProtocolError(what, **facts))
+        what = "the service takes the code's idempotency key for another request's"
+        return Refused(ExchangeProtocolError(what, **facts))
     if status in _REJECTED:
         what = f"the service refused the code ({status} {title})".rstrip()
-        return Rejected(CodeRejectedError(what, title=title, **facts))
+        return Refused(CodeRejectedError(what, title=title, **facts))
     if status == _UNAUTHORIZED:
-        return Blocked(_unauthorized(tries, facts), policy.cooldown_of_401)
+        return SetAside(_unauthorized(tries, facts), COOLDOWN_401)
     if status == _FORBIDDEN:
-        forbidden = ExchangeForbiddenError(f"forbidden ({title})", title=title, **facts)
-        return Blocked(forbidden, policy.cooldown_of_403)
+        error = ExchangeForbiddenError(f"forbidden ({title})", title=title, **facts)
+        return SetAside(error, COOLDOWN_403)
     return None
 
 
@@ -211,7 +230,7 @@ def _unauthorized(tries: Tries, facts: dict[str, Any]) -> ExchangeAuthentication
 
 
 def attempt_of(outcome: Outcome) -> Attempt:
-    """Answer the record of one outcome."""
+    """Return the record of one outcome."""
     if isinstance(outcome, PersonaError):
         return Attempt(outcome.phase, type(outcome).__name__)
     request_id = shown_id(outcome.headers.get("request-id"))
@@ -219,19 +238,19 @@ def attempt_of(outcome: Outcome) -> Attempt:
 
 
 def title_of(response: Response) -> str:
-    """Answer the title of the first error, as far as it is a short plain text."""
+    """Return the title of the first error, as far as it is a short plain text."""
     try:
         title = oauth.first_title(response.body)
     except ValueError:
         return ""
-    # A word this long is no English: it may be what we sent, echoed.
+    # A word this long is no English: it may be a secret that was sent, echoed.
     words = (word for word in title.split() if len(word) <= _LONGEST_WORD)
     return "".join(c for c in " ".join(words)[:80] if c.isascii() and c.isprintable())
 
 
 def _facts(response: Response, tries: Tries) -> dict[str, Any]:
     return {
-        "operation": "POST /oauth/token",
+        "operation": OPERATION,
         "status": response.status,
         "request_id": shown_id(response.headers.get("request-id")),
         "attempts": tries.attempts,
@@ -240,104 +259,94 @@ def _facts(response: Response, tries: Tries) -> dict[str, Any]:
 
 def _after_success(
     response: Response, tries: Tries, expected: Scope | None, facts: dict[str, Any]
-) -> Verdict:
+) -> Issued | Refused:
     earlier = attrs.evolve(tries, attempts=tries.attempts[:-1])
     kind = response.headers.get("content-type")
-    if kind is not None and not is_json(kind):  # whatever it looks like (T17)
-        return InDoubt(ExchangeProtocolError("the answer is not JSON", **facts))
+    if kind is not None and not is_json(kind):  # whatever it looks like
+        return Refused(ExchangeProtocolError("the response is not JSON", **facts))
     try:
         grant = oauth.granted(response.body, expected)
-        return Minted(grant, len(tries.attempts), replayed=earlier.may_have_landed)
     except ExchangeProtocolError as error:
-        return InDoubt(type(error)(error.what, **facts))
-
-
-def _after_silence(
-    error: TransportError, tries: Tries, dice: Dice, policy: RenewalPolicy
-) -> Verdict:
-    if not error.retryable:
-        return _gave_up(error.what, tries)
-    return _again(error.what, tries, dice, policy)
+        return Refused(type(error)(error.what, **facts))
+    return Issued(grant, len(tries.attempts), replayed=earlier.may_be_consumed)
 
 
 def _after_limit(
     wish: float | None,
     facts: dict[str, Any],
     tries: Tries,
-    dice: Dice,
-    policy: RenewalPolicy,
-) -> Verdict:
-    reset = policy.reset_unknown if wish is None else max(wish, policy.reset_shortest)
-    if dice.now + reset >= tries.last_moment:
+    now: float,
+    random: float,
+) -> Again | Limited:
+    reset = RESET_UNKNOWN if wish is None else bounded(wish, RETRY_AFTER).value
+    reset = max(reset, RESET_MINIMUM)
+    if now + reset >= tries.last_moment:
         what = "too many requests, for longer than this exchange may wait"
-        return Blocked(
-            ExchangeRateLimitedError(what, retry_after=reset, **facts), reset
-        )
-    delay = reset + policy.backoff_base * dice.random
-    return Again(delay, tries.put_off(delay), closed_for=reset)
+        error = ExchangeRateLimitedError(what, retry_after=reset, **facts)
+        return Limited(error, reset)
+    delay = reset + BACKOFF_BASE * random
+    return Again(delay, tries.postponed(delay), closed_for=reset)
 
 
 def _after_failure(
     response: Response,
     tries: Tries,
-    dice: Dice,
-    policy: RenewalPolicy,
+    now: float,
+    random: float,
     facts: dict[str, Any],
 ) -> Verdict:
     status = response.status
-    what = f"the service answered {status}"
+    what = f"the service responded {status}"
     if status in _TRANSIENT:
-        return _again(what, tries, dice, policy)
+        return _again(what, tries, now, random)
     if status == _CONFLICT:
-        since = dice.now if tries.conflicted_since is None else tries.conflicted_since
-        if dice.now - since > policy.conflict_patience:
-            return Rejected(CodeRejectedError("another request holds it", **facts))
-        return _again(what, attrs.evolve(tries, conflicted_since=since), dice, policy)
+        since = now if tries.conflicted_since is None else tries.conflicted_since
+        tries = attrs.evolve(tries, conflicted_since=since)
+        if now - since >= CONFLICT_PATIENCE:
+            return SetAside(CodeRejectedError("another request holds it", **facts))
+        delay = _CONFLICT_DELAY * (0.5 + random / 2)
+        return Again(delay, tries.postponed(delay))
     if status == _STORED:
-        return _after_stored_failure(response, tries, dice, policy)
+        return _after_stored_failure(response, tries, now, random, facts)
     if status > _STORED:
         return _gave_up(what, tries)
-    return Blocked(
-        ExchangeProtocolError(f"unexpected {what}", **facts), policy.cooldown_cap
-    )
+    error = ExchangeProtocolError(f"unexpected {what}", **facts)
+    return SetAside(error, COOLDOWN_UNKNOWN)
 
 
 def _after_stored_failure(
-    response: Response, tries: Tries, dice: Dice, policy: RenewalPolicy
+    response: Response, tries: Tries, now: float, random: float, facts: dict[str, Any]
 ) -> Verdict:
-    """Probe once under the same key, then once under the key of the next epoch.
+    """Ask once more under the same key, then under the key of the next epoch.
 
-    A 500 that reached the idempotency layer is stored and comes back for a day, to the
-    letter; another one says nothing about what this key holds.
+    A 500 that reached the idempotency layer is stored and repeated for a day, byte by
+    byte; a different one says nothing about what this key holds.
     """
-    what = f"the service answered {_STORED}"
-    if tries.epoch > 0:
-        return _gave_up(what, tries)
+    what = f"the service responded {_STORED}"
     if response.body != tries.stored_failure:
         tries = attrs.evolve(tries, stored_failure=response.body)
-        return _again(what, tries, dice, policy)
-    if tries.single_key:
-        failed = CodeRejectedError("the service stored a failure", status=_STORED)
-        return Rejected(failed)
-    return _again(what, attrs.evolve(tries, epoch=1), dice, policy)
+        return _again(what, tries, now, random)
+    if tries.epoch > 0 or tries.single_key:
+        return Refused(CodeRejectedError("the service stored a failure", **facts))
+    tries = attrs.evolve(tries, epoch=1, stored_failure=None, failures=1)
+    return _again(what, tries, now, random)
 
 
-def _again(what: str, tries: Tries, dice: Dice, policy: RenewalPolicy) -> Verdict:
-    tried = len(tries.attempts)
-    highest = min(policy.backoff_cap, policy.backoff_base * 2 ** (tried - 1))
-    delay = max(highest * dice.random, policy.strike_gap)
-    if tried >= policy.exchange_attempts or dice.now + delay >= tries.deadline:
+def _again(what: str, tries: Tries, now: float, random: float) -> Again | InDoubt:
+    failures = tries.failures + 1
+    tries = attrs.evolve(tries, failures=failures)
+    highest = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** (failures - 1))
+    delay = max(highest * random, MIN_DELAY)
+    if failures >= MAX_ATTEMPTS or now + delay >= tries.deadline:
         return _gave_up(what, tries)
     return Again(delay, tries)
 
 
-def _gave_up(what: str, tries: Tries) -> Verdict:
+def _gave_up(what: str, tries: Tries) -> InDoubt:
     error = ExchangeUnavailableError(
-        f"no usable answer ({what})",
-        operation="POST /oauth/token",
+        f"no usable response ({what})",
+        operation=OPERATION,
         phase=tries.phase,
         attempts=tries.attempts,
     )
-    if tries.phase is Phase.NOT_SENT:
-        return Blocked(error, 0.0)
-    return InDoubt(error, replayable=True)
+    return InDoubt(error, unsent=not tries.may_be_consumed)

@@ -1,6 +1,4 @@
-"""Having a token: one flight for all who wait, the broker, and renewal in time.
+"""The life of scoped tokens: acquire, keep, renew, share and reject them.
 
-What to do next is decided by pure functions of `_protocol`; this room carries it out. A
-flight is a task that the manager owns, so that no caller that is cancelled takes it
-along, and no lock is held across an await.
+The parts are documented in ``docs/architecture.md``; `provider` is where to start.
 """

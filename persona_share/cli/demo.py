@@ -30,7 +30,7 @@ from persona_share import (
     Scope,
     ScopedSession,
     ScopedTokenManager,
-    _stores_next as stores,
+    stores,
 )
 from persona_share.errors import CodeRefusedError, PersonaError, ScopeNotCoveredError
 from persona_share.model.events import CodeClaimed, Event

@@ -19,7 +19,7 @@ from persona_share.errors import (
     PersonaError,
     TokenError,
 )
-from persona_share.ports import TokenStore
+from persona_share.ports.store import Store
 
 
 #: Signatures of webhooks and assertions are refused beyond a few minutes.
@@ -164,7 +164,7 @@ async def _store(client: PersonaClient, url: str) -> Finding:
     return Finding("store", "ok", "it can be reached")
 
 
-def _opened(url: str) -> TokenStore:
+def _opened(url: str) -> Store:
     if url.startswith(("redis:", "rediss:", "unix:")):
         return stores.RedisStore(url, plaintext=True)
     return stores.SQLiteStore(url.removeprefix("sqlite:"))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import rich_click as click
 
-from persona_share import Scope, _stores_next as stores
+from persona_share import Scope, stores
 from persona_share.cli.client_options import (
     ClientOptions,
     with_client_options,

@@ -88,13 +88,12 @@ async def _list(browser: Browser, *, as_json: bool) -> None:
     if as_json:
         print_json({"tokens": [_facts(each) for each in found]})
         return
-    table = Table("name", "scope", "ends in", "generation", "codes", "state")
+    table = Table("name", "scope", "expires in", "codes", "state")
     for each in found:
         table.add_row(
             each.name[:_SHOWN],
             "(sealed)" if each.sealed else str(each.scope or ""),
             "" if each.seconds is None else f"{each.seconds:.0f} s",
-            str(each.generation or ""),
             str(each.codes),
             _state(each),
         )

@@ -69,7 +69,9 @@ credential or personal data. All errors can be pickled. The tree::
         ├── ExchangeUnavailableError    no usable response; the code may be used
         ├── ExchangeProtocolError       the response is invalid
         │   └── UnsupportedTokenTypeError  the token is not a bearer token
-        └── ScopeNotGrantedError        the token covers less than requested
+        ├── ScopeNotGrantedError        the token covers less than requested
+        ├── TokenRejectedError          the service keeps refusing new tokens
+        └── TooManyWaitersError         too many callers wait for one scope
 """
 
 from persona_share.errors.api import (
@@ -129,6 +131,8 @@ from persona_share.errors.tokens import (
     ExchangeUnavailableError,
     ScopeNotGrantedError,
     TokenError,
+    TokenRejectedError,
+    TooManyWaitersError,
     UnsupportedTokenTypeError,
 )
 from persona_share.errors.transport import (
@@ -220,6 +224,8 @@ __all__ = [
     "StoreUnavailableError",
     "TLSVerificationError",
     "TokenError",
+    "TokenRejectedError",
+    "TooManyWaitersError",
     "TransportError",
     "UnexpectedContentTypeError",
     "UnexpectedRedirectError",

@@ -152,3 +152,18 @@ class ScopeNotGrantedError(TokenError):
     def __init__(self, what: str, /, *, missing: str, **facts: Any) -> None:
         super().__init__(what, **facts)
         self.missing = missing
+
+
+class TokenRejectedError(TokenError):
+    """The service keeps refusing new tokens of this scope, so no more codes are spent."""
+
+    advice = "Ask the source organization whether it still shares these objects."
+    retryable = True
+    _default_phase = Phase.ANSWERED
+
+
+class TooManyWaitersError(TokenError):
+    """Too many callers wait for one scope already."""
+
+    advice = "Limit how many calls run at once."
+    retryable = True

@@ -24,25 +24,29 @@ class ScopedTokens:
     """
 
     def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
-        self._lender = manager.lender(scope)
+        self._credential = manager.credential(scope)
 
     async def __call__(
         self, request: ClientRequest, handler: ClientHandlerType
     ) -> ClientResponse:
         """Send a request with a token, and again where a 401 calls for it."""
-        if not self._lender.serves(str(request.url)):
+        if not self._credential.serves(str(request.url)):
             return await handler(request)
-        authorization = await self._lender.lend()
+        authorization = await self._credential.get()
         refusals = 0
         while True:
             request.headers[hdrs.AUTHORIZATION] = MaskedText(
                 authorization.header.reveal()
             )
             response = await handler(request)
-            if response.status != _UNAUTHORIZED or not _repeatable(request):
+            if response.status != _UNAUTHORIZED:
+                if response.ok:
+                    self._credential.on_success(authorization)
+                return response
+            if not _repeatable(request):
                 return response
             refusals += 1
-            another = await self._lender.lend_again(authorization, refusals)
+            another = await self._credential.on_unauthorized(authorization, refusals)
             if another is None:
                 return response
             authorization = another

@@ -24,24 +24,26 @@ class ScopedAuth(httpx.Auth):
     """
 
     def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
-        self._lender = manager.lender(scope)
+        self._credential = manager.credential(scope)
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send a request with a token, and again where a 401 calls for it."""
-        if not self._lender.serves(str(request.url)):
+        if not self._credential.serves(str(request.url)):
             yield request
             return
-        authorization = await self._lender.lend()
+        authorization = await self._credential.get()
         refusals = 0
         while True:
             request.headers["Authorization"] = MaskedText(authorization.header.reveal())
             response = yield request
+            if response.is_success:
+                self._credential.on_success(authorization)
             if not self._was_refused(response) or not _repeatable(request):
                 return
             refusals += 1
-            another = await self._lender.lend_again(authorization, refusals)
+            another = await self._credential.on_unauthorized(authorization, refusals)
             if another is None:
                 return
             authorization = another
@@ -49,7 +51,7 @@ class ScopedAuth(httpx.Auth):
     def _was_refused(self, response: httpx.Response) -> bool:
         # After a redirect the answer may be somebody else's, who got no token.
         refused = response.status_code == _UNAUTHORIZED
-        return refused and self._lender.serves(str(response.url))
+        return refused and self._credential.serves(str(response.url))
 
     def sync_auth_flow(
         self, request: httpx.Request

@@ -169,6 +169,21 @@ class TokenRevoked(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
+class TokenWaiting(TokenEvent):
+    """Callers have waited ``seconds`` for a token; ``reason`` says what holds it up."""
+
+    reason: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class NumberClamped(Event):
+    """A number from outside was beyond what it can be; ``name`` says which one."""
+
+    name: str
+
+
+@attrs.frozen(kw_only=True)
 class TokensEvicted(Event):
     """Tokens were dropped because the cache was full."""
 

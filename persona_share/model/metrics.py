@@ -10,9 +10,10 @@ class TokenMetrics:
     """Counters since the manager was created, and current gauges.
 
     ``tokens`` counts cached tokens by state (fresh, advisory, mandatory, expired).
-    ``nearest_end`` is in seconds. ``exchange_level`` is the number of exchanges that
-    may start now, or None while no limit is known. ``store_up`` says whether the token
-    store responds, or None without a store.
+    ``acquiring`` is the number of acquisitions under way. ``nearest_end`` is in
+    seconds. ``exchange_level`` is the number of exchanges that may start now, or None
+    while no limit is known. ``store_up`` says whether the token store responds, or None
+    without a store.
     """
 
     minted: int = 0
@@ -25,11 +26,14 @@ class TokenMetrics:
     codes_in_doubt: int = 0
     codes_expired_unused: int = 0
     failures: Mapping[str, int] = attrs.field(factory=dict)
+    waits: Mapping[str, int] = attrs.field(factory=dict)
+    numbers_clamped: int = 0
     strikes: int = 0
     revoked: int = 0
     evicted: int = 0
     tokens: Mapping[str, int] = attrs.field(factory=dict)
     codes_waiting: int = 0
+    acquiring: int = 0
     nearest_end: float | None = None
     exchange_level: float | None = None
     store_up: bool | None = None

@@ -83,6 +83,12 @@ class RenewalPolicy:
     tick: float = 15.0
     # Closing waits this long for exchanges that were sent.
     drain: float = 5.0
+    # The fields of the new token core; the others above go with the old one.
+    code_lifetime: float = 599.0
+    exchange_share: float = 0.2
+    max_tokens: int = 10_000
+    close_timeout: float = 5.0
+    accept_broader: bool = False
     # Serve only a token of exactly the session's scope, never a wider one.
     exact_only: bool = False
 

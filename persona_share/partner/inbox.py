@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from persona_share._protocol.oauth import LONGEST_LIFETIME, checked_code
-from persona_share._stores_next import MemoryStore
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     ConfigurationError,
@@ -34,6 +33,7 @@ from persona_share.partner.keys import InvalidAssertion, Jwk, PublicKey, public_
 from persona_share.partner.records import Change, change, digest
 from persona_share.ports import Runtime
 from persona_share.ports.store import Store, Versioned
+from persona_share.stores import MemoryStore
 
 
 if TYPE_CHECKING:

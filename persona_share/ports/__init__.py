@@ -10,22 +10,18 @@ from persona_share.ports.calls import (
     FileAccess,
     HasClientContext,
     Hook,
-    Lender,
     NewFile,
     ReplayGuard,
     Runtime,
     Sender,
 )
 from persona_share.ports.stores import (
-    BrowsableStore,
     SharedWindow,
-    TokenStore,
 )
 
 
 __all__ = [
     "Authorization",
-    "BrowsableStore",
     "ClientContext",
     "Clock",
     "CodeSource",
@@ -33,12 +29,10 @@ __all__ = [
     "FileAccess",
     "HasClientContext",
     "Hook",
-    "Lender",
     "NewFile",
     "ReplayGuard",
     "Runtime",
     "Sender",
     "Share",
     "SharedWindow",
-    "TokenStore",
 ]

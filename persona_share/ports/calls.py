@@ -151,40 +151,25 @@ class CredentialSource(Protocol):
         """Answer a credential, waiting until the deadline at most."""
         ...
 
+    def on_success(self, authorization: Authorization, route: str) -> None:
+        """Note that the service accepted a credential for an operation."""
+        ...
+
     async def on_unauthorized(
-        self, authorization: Authorization, refusals: int, deadline: float
+        self, authorization: Authorization, refusals: int, deadline: float, route: str
     ) -> Authorization | None:
-        """Answer what to repeat a request with after a 401, or None to give up."""
-        ...
-
-
-class Lender(Protocol):
-    """Lends the token of one scope to requests that another client sends."""
-
-    def serves(self, url: str) -> bool:
-        """Answer whether a request to this address may carry a token."""
-        ...
-
-    async def lend(self) -> Authorization:
-        """Answer a usable token.
-
-        Raises a `TokenError`, or `DeadlineExceededError` when none came in the time
-        that a call of the client may take.
-        """
-        ...
-
-    async def lend_again(
-        self, refused: Authorization, refusals: int
-    ) -> Authorization | None:
-        """Answer what to repeat a request with after so many 401, or None to give up."""
+        """Return what to repeat a request with after a 401, or None to give up."""
         ...
 
 
 class CodeSource(Protocol):
     """Any async callable that asks the source organization for a code."""
 
-    def __call__(self, scope: Scope, /) -> Awaitable[str | AuthorizationCode]:
-        """Answer a new code for this scope."""
+    def __call__(self, scope: Scope, /) -> Awaitable[str | AuthorizationCode | None]:
+        """Return a new code for this scope, or None if the partner refuses one.
+
+        `CodeRefusedError` says the same with a reason.
+        """
         ...
 
 

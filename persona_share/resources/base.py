@@ -1,6 +1,6 @@
 """The caller: sends one request and turns its response into a value or an error."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -50,6 +50,9 @@ class Caller:
     base_url: str = DEFAULT_BASE_URL
     file_access: FileAccess | None = None
     check_identity: bool = True
+    #: Returns whether the token may cover more than the scope; calls that name no
+    #: object are refused then.
+    restricted: Callable[[], Awaitable[bool]] | None = None
 
     def with_options(self, options: CallOptions) -> "Caller":
         """Return a caller with other defaults and the same connections."""
@@ -95,6 +98,8 @@ class Caller:
     ) -> tuple[Request, Response]:
         """Send to a target whose path and scope were checked before."""
         self.require_open()
+        if self.restricted is not None and _is_open_ended(route, target):
+            await self._require_unrestricted(route, self.restricted)
         request = Request(
             method=route.method,
             route=route.template,
@@ -181,6 +186,20 @@ class Caller:
         if missing:
             raise ScopeNotCoveredError.of(missing, operation=route.operation)
 
+    async def _require_unrestricted(
+        self, route: Route, restricted: Callable[[], Awaitable[bool]]
+    ) -> None:
+        if await restricted():
+            message = (
+                "the session's token covers more than the session's scope, so calls that"
+                " name no object, and include=, are refused"
+            )
+            raise ScopeNotCoveredError(
+                message,
+                missing=route.permission or route.operation,
+                operation=route.operation,
+            )
+
     def _idempotency_key(self, route: Route, options: CallOptions) -> Secret | None:
         """Return the idempotency key: every POST has one, other methods never."""
         given = options.get("idempotency_key")
@@ -213,3 +232,9 @@ class Caller:
         if version := options.get("persona_version"):
             headers["Persona-Version"] = version
         return headers
+
+
+def _is_open_ended(route: Route, target: str) -> bool:
+    """Return whether the service decides which objects a response holds."""
+    _, _, query = target.partition("?")
+    return "{" not in route.template or "include=" in query

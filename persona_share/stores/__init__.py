@@ -1,7 +1,8 @@
-"""Where tokens are kept between uses, behind one protocol (`ports.TokenStore`).
+"""Stores: where managers, processes and guards share small records.
 
-One file, or one folder, per place. No store knows another, and none decides anything:
-who exchanges, and what a kept token is still good for, is decided in `_protocol`.
+Every store implements `ports.Store`: five operations on small records, with
+compare-and-swap as the only way to change one. What a record means is decided by the
+package that writes it.
 """
 
 from importlib import import_module
@@ -9,41 +10,57 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
+    from persona_share.ports.store import Store, Versioned
     from persona_share.stores.encrypted import Encrypted
     from persona_share.stores.memory import MemoryStore
-    from persona_share.stores.redis.store import RedisStore
-    from persona_share.stores.redis.window import Shared
-    from persona_share.stores.sqlite.store import SQLiteStore
+    from persona_share.stores.postgres import PostgresStore
+    from persona_share.stores.rate_limit import SharedRateLimit
+    from persona_share.stores.redis import RedisStore
+    from persona_share.stores.sqlite import SQLiteStore
 
 __all__ = [
     "Encrypted",
     "MemoryStore",
+    "PostgresStore",
     "RedisStore",
     "SQLiteStore",
-    "Shared",
+    "SharedRateLimit",
+    "Store",
+    "Versioned",
 ]
 
-_FILE_OF = {
-    "Encrypted": "encrypted",
-    "MemoryStore": "memory",
-    "RedisStore": "redis.store",
-    "SQLiteStore": "sqlite.store",
-    "Shared": "redis.window",
+_MODULES = {
+    "Encrypted": f"{__name__}.encrypted",
+    "MemoryStore": f"{__name__}.memory",
+    "PostgresStore": f"{__name__}.postgres",
+    "RedisStore": f"{__name__}.redis",
+    "SQLiteStore": f"{__name__}.sqlite",
+    "SharedRateLimit": f"{__name__}.rate_limit",
+    "Store": "persona_share.ports.store",
+    "Versioned": "persona_share.ports.store",
 }
+_EXTRAS = {"Encrypted": "crypto", "PostgresStore": "postgres", "RedisStore": "redis"}
 
 
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
 
     def __getattr__(name: str) -> object:
-        """Fetch a store from its file when it is first asked for."""
-        if name not in _FILE_OF:
+        """Import a store when it is first used."""
+        if name not in _MODULES:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
+        try:
+            value = getattr(import_module(_MODULES[name]), name)
+        except ModuleNotFoundError as error:
+            if name not in _EXTRAS or str(error.name).startswith("persona_share"):
+                raise
+            extra = _EXTRAS[name]
+            message = f"{name} needs {error.name}: install persona-share[{extra}]"
+            raise ImportError(message) from None
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    """List what can be fetched."""
+    """List the names that can be imported."""
     return sorted({*globals(), *__all__})

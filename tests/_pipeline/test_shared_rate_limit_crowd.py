@@ -9,8 +9,8 @@ from benchmarks.fleet import SHARING, together
 from benchmarks.pacing import CALLS, Service
 from benchmarks.virtual import run
 from persona_share import PersonaClient
-from persona_share._stores_next import MemoryStore, SharedRateLimit
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore, SharedRateLimit
 
 
 @pytest.mark.parametrize("rounded", [math.ceil, math.floor])

@@ -11,7 +11,6 @@ from persona_share import Scope, ScopedTokenManager
 from persona_share._protocol.http import Response
 from persona_share.errors import ConnectionLostError
 from persona_share.testing.clock import FakeClock, fake_runtime
-from tests._tokens.sharing import Unreliable
 
 
 @attrs.define
@@ -169,12 +168,6 @@ def new_house():
     service = Service(clock)
     context = ClientContext(fake_runtime(clock), service)
     return House(clock, service, Partner(clock), context)
-
-
-@pytest.fixture
-def store():
-    """Answer a store that can be down."""
-    return Unreliable()
 
 
 @pytest.fixture

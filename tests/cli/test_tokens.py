@@ -10,8 +10,12 @@ import sys
 import pytest
 
 from persona_share import Scope
-from persona_share._protocol.record import TokenRecord, token_blob
-from persona_share._transport.runtime import system_runtime
+from persona_share._tokens.record import (
+    SCOPES,
+    ScopeRecord,
+    StoredToken,
+    fingerprint,
+)
 from persona_share.model.secret import Secret
 from persona_share.stores import Encrypted, SQLiteStore
 
@@ -28,11 +32,15 @@ def filled(path, *, sealed=False):
         store = SQLiteStore(path)
         if sealed:
             store = Encrypted(store, keys=[KEY])
-        await store.open(system_runtime())
-        record = TokenRecord(Secret(CANARY), SCOPE, SCOPE, 3_599.0)
-        blob = token_blob("ab" * 20, record)
-        await store.adopt("ab" * 20, remaining=3_000.0, blob=blob)
-        await store.close()
+        await store.open()
+        key, secret = "scope/" + "ab" * 20, Secret(CANARY)
+        now = (await store.read(key)).now
+        token = StoredToken(
+            fingerprint(secret), secret, SCOPE.text, "", now + 3_000, 3_599.0, now
+        )
+        value = SCOPES.encode(key, ScopeRecord(token=token))
+        assert await store.write(key, value, if_etag="", ttl=3_000.0)
+        await store.aclose()
 
     asyncio.run(fill())
     return str(path)
@@ -62,8 +70,7 @@ def test_it_lists_what_is_held_and_no_secret(place):
 
     assert done.returncode == 0
     assert set(token) == {
-        "name", "generation", "seconds", "scope", "sealed", "exchanging", "paused",
-        "codes", "state",
+        "name", "seconds", "scope", "sealed", "exchanging", "paused", "codes", "state",
     }  # fmt: skip
     assert (token["scope"], token["state"]) == (str(SCOPE), "held")
     assert CANARY not in done.stdout + done.stderr
@@ -104,7 +111,7 @@ def test_what_is_forgotten_is_gone(place):
     after = said("list", "--store", place, "--json")
 
     assert json.loads(done.stdout) == {"forgotten": "ab" * 20}
-    assert [each["seconds"] for each in json.loads(after.stdout)["tokens"]] == [None]
+    assert json.loads(after.stdout)["tokens"] == []
 
 
 def test_a_sealed_store_is_opened_by_its_keys(tmp_path):

@@ -24,7 +24,7 @@ def page_names(**replaced):
     """Return what the page defines, with some of its addresses replaced."""
     code = "\n".join(blocks_of(PAGE))
     replaced |= {"from_env()": "from_env(insecure_local=True)"}
-    replaced |= {"persona_share.stores": "persona_share._stores_next"}
+    replaced |= {"persona_share.stores": "persona_share.stores"}
     for old, new in replaced.items():
         code = code.replace(old, new)
     names = {}

@@ -37,7 +37,7 @@ async def child(told, number, manager, session, scope):
     await refused(
         lambda: manager.token(scope),
         lambda: manager.exchange("code"),
-        lambda: manager.offer("code"),
+        lambda: manager.offer("code", scope),
         lambda: manager.peek(scope),
         lambda: session.inquiries.retrieve(inquiry),
         manager.__aenter__,
@@ -94,7 +94,7 @@ async def parent(told):
         async with ScopedTokenManager(destination, codes=gated) as manager:
             session = manager.session(first)
             await session.inquiries.retrieve(first.object_ids()[0])
-            manager.offer(await ask(third), third)
+            await manager.offer(await ask(third), third)
             waiting = asyncio.ensure_future(manager.token(second))
             await asyncio.sleep(0)  # noqa: TID251  # a turn: the flight begins
             pids = [

@@ -7,9 +7,8 @@ import pytest
 from persona_share import Scope
 from persona_share._protocol.http import Response
 from persona_share.errors import (
-    AuthorizationCodeRequiredError,
     CodeAlreadyUsedError,
-    CodeExpiredError,
+    CodeRefusedError,
     CodeRejectedError,
     CodeSourceError,
 )
@@ -118,7 +117,7 @@ async def test_f78_a_source_that_has_none_says_so_and_rests(house):
     asked = []
     manager = await house.manager(codes=none)
     for _ in range(3):
-        with pytest.raises(AuthorizationCodeRequiredError):
+        with pytest.raises(CodeRefusedError):
             await manager.token(SCOPE)
     assert len(asked) == 1
 
@@ -128,7 +127,7 @@ async def test_f78_a_source_that_has_none_says_so_and_rests(house):
 async def test_f78_a_source_that_answers_no_code_is_told_without_it(house, code):
     house.partner.script = [code]
     manager = await house.manager()
-    with pytest.raises(CodeSourceError, match="answered no code"):
+    with pytest.raises(CodeSourceError, match="returned no code"):
         await manager.token(SCOPE)
     assert house.service.requests == []
 
@@ -157,15 +156,19 @@ async def test_f78_a_source_that_answers_only_a_used_code_is_told(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_an_expired_code_is_not_sent_and_the_source_rests(house):
+async def test_f78_codes_that_seem_expired_are_tried_and_then_the_source_rests(house):
     ended = house.clock.wall() - timedelta(seconds=1)
-    house.partner.script = [AuthorizationCode("ended", expires_at=ended)] * 3
+    codes = [AuthorizationCode(f"ended{n}", expires_at=ended) for n in range(3)]
+    house.partner.script = codes
+    house.service.script = [Response(status=404)] * 3
     manager = await house.manager()
+    with pytest.raises(CodeRejectedError, match="clock"):
+        await manager.token(SCOPE)
     for _ in range(3):
-        with pytest.raises(CodeExpiredError):
+        with pytest.raises(CodeRejectedError):
             await manager.token(SCOPE)
-    assert house.service.requests == []
-    assert len(house.partner.asked) == 1
+    assert house.service.codes == ["ended0", "ended1"]
+    assert len(house.partner.asked) == 2
 
 
 @pytest.mark.asyncio

@@ -13,11 +13,6 @@ from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.errors import ExchangeUnavailableError
 from persona_share.model.policy import RetryPolicy
 from persona_share.stores import RedisStore, SQLiteStore
-from persona_share.stores.redis import line
-
-
-# What a store imports when it is made, children are not to import one by one.
-IMPORTED = (line,)
 
 
 #: A process that hangs is a failure, not a wait.

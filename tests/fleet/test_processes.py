@@ -3,14 +3,13 @@
 import asyncio
 import os
 import signal
-from datetime import UTC, datetime
 
 import attrs
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._policy.election import LEASE
-from persona_share.testing import FakeClock, fake_runtime
+from persona_share._tokens.record import LEASE
+from persona_share.testing.moving import moving_clock
 from tests.fleet.crew import Crew, mark
 
 
@@ -99,11 +98,12 @@ async def test_f83_f115_f121_ten_codes_of_a_frozen_leader_bring_ten_tokens(
 
 async def taken_over(place, wanted):
     """Answer what a successor gets when the leader's lease has ended."""
-    clock = FakeClock(datetime.now(UTC))  # noqa: TID251  # that of the other process
-    clock.advance(LEASE + 1)
-    async with place.client(place.api_key, _runtime=fake_runtime(clock)) as client:
-        store = place.new_store()
-        async with ScopedTokenManager(client, store=store) as manager:
+    with moving_clock() as clock:
+        clock.advance(LEASE + 1)
+        async with (
+            place.client(place.api_key) as client,
+            ScopedTokenManager(client, store=place.new_store()) as manager,
+        ):
             return {
                 scope: mark(await manager.token(scope, timeout=60.0))
                 for scope in wanted

@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import Depends, FastAPI
 
-from persona_share._stores_next.memory import MemoryStore
 from persona_share.integrations import (
     aiohttp as for_aiohttp,
     starlette as for_starlette,
 )
+from persona_share.stores.memory import MemoryStore
 from persona_share.testing.clock import FakeClock, fake_runtime
 from persona_share.webhooks import LARGEST_BODY, Delivery, ReplayGuard, Verifier, sign
 

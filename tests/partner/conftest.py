@@ -12,7 +12,6 @@ import pytest_asyncio
 from joserfc import jwt
 
 from persona_share import PersonaClient
-from persona_share._stores_next import MemoryStore
 from persona_share.partner import (
     Agreement,
     AuditLog,
@@ -23,6 +22,7 @@ from persona_share.partner import (
 )
 from persona_share.partner.keys import ASSERTION_TYPE
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore
 from persona_share.testing import FakeClock, fake_runtime
 
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from persona_share._stores_next import MemoryStore
 from persona_share.errors import (
     ConfigurationError,
     InvalidArgumentError,
@@ -12,6 +11,7 @@ from persona_share.errors import (
 )
 from persona_share.model.scope import Scope
 from persona_share.partner import Consents
+from persona_share.stores import MemoryStore
 from persona_share.testing import FakeClock, fake_runtime
 from tests.partner.conftest import START
 

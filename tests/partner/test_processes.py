@@ -17,12 +17,12 @@ import pytest
 import pytest_asyncio
 
 from persona_share import Secret
-from persona_share._stores_next import SQLiteStore
 from persona_share._transport.runtime import system_runtime
 from persona_share.partner import Consents, SigningKey, read_audit
 from persona_share.partner.audit import fingerprint
 from persona_share.partner.keys import ASSERTION_TYPE
 from persona_share.sandbox import Sandbox
+from persona_share.stores import SQLiteStore
 
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

@@ -4,7 +4,7 @@ import pytest
 from joserfc import jwk
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._tokens.assertions import ClientCredentials
+from persona_share._tokens.client_credentials import ClientCredentials
 from persona_share.errors import (
     CodeRejectedError,
     ExchangeAuthenticationError,

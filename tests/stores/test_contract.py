@@ -1,32 +1,58 @@
 """Every store keeps the contract, bare and encrypted."""
 
+import itertools
+
 import pytest
 
-from persona_share.stores import Encrypted, MemoryStore, SQLiteStore
+from persona_share.stores.base import LARGEST_VALUE
+from persona_share.stores.encrypted import Encrypted
+from persona_share.stores.guarded import GuardedStore
+from persona_share.stores.memory import MemoryStore
+from persona_share.stores.sqlite import SQLiteStore
 from persona_share.testing.store_contract import StoreContract
-from tests.stores.movable import movable_store, move
+from tests.stores.movable import (
+    MovableRedisStore,
+    movable_postgres_store,
+    move_postgres,
+    move_redis,
+    prepare_postgres,
+)
 
 
-RING = [b"\x01" * 32, b"\x02" * 32]
+_NUMBERS = itertools.count(1)
+KEYS = [b"\x01" * 32, b"\x02" * 32]
+
+
+@pytest.fixture(scope="module")
+def movable_postgres(one_postgres):
+    """Return a server whose clock can be moved."""
+    prepare_postgres(one_postgres)
+    return one_postgres
 
 
 @pytest.mark.asyncio
 class TestMemoryStore(StoreContract):
     def new_store(self):
-        return MemoryStore()
+        return MemoryStore(runtime=self.runtime)
+
+
+@pytest.mark.asyncio
+class TestGuardedStore(StoreContract):
+    def new_store(self):
+        return GuardedStore(MemoryStore(runtime=self.runtime), self.runtime)
 
 
 @pytest.mark.asyncio
 class TestSQLiteStore(StoreContract):
     @pytest.fixture(autouse=True)
     def place(self, tmp_path):
-        self.path = tmp_path / "tokens.db"
+        self.path = tmp_path / "records.db"
 
     def new_store(self):
-        return SQLiteStore(self.path)
+        return SQLiteStore(self.path, runtime=self.runtime)
 
     def another(self, store):
-        return SQLiteStore(self.path)
+        return SQLiteStore(self.path, runtime=self.runtime)
 
 
 @pytest.mark.asyncio
@@ -36,32 +62,44 @@ class TestRedisStore(StoreContract):
         self.server = redis_server
 
     def new_store(self):
-        return movable_store(self.server, plaintext=True)
+        return MovableRedisStore(self.server.url)
 
     def another(self, store):
-        return movable_store(self.server, plaintext=True)
+        return MovableRedisStore(self.server.url)
 
-    async def passes(self, seconds):
-        self.clock.advance(seconds)
-        move(self.server, seconds)
+    async def advance(self, seconds):
+        move_redis(self.server, seconds)
+
+
+@pytest.mark.asyncio
+class TestPostgresStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def place(self, movable_postgres):
+        self.server = movable_postgres
+        self.table = f"table_{next(_NUMBERS)}"
+
+    def new_store(self):
+        return movable_postgres_store(self.server, table=self.table)
+
+    def another(self, store):
+        return self.new_store()
+
+    async def advance(self, seconds):
+        move_postgres(self.server, seconds)
 
 
 class TestEncryptedMemoryStore(TestMemoryStore):
+    largest = LARGEST_VALUE
+
     def new_store(self):
-        return Encrypted(MemoryStore(), keys=RING)
+        return Encrypted(MemoryStore(runtime=self.runtime), KEYS, runtime=self.runtime)
 
 
 class TestEncryptedSQLiteStore(TestSQLiteStore):
+    largest = LARGEST_VALUE
+
     def new_store(self):
-        return Encrypted(SQLiteStore(self.path), keys=RING)
+        return Encrypted(SQLiteStore(self.path, runtime=self.runtime), KEYS)
 
     def another(self, store):
-        return Encrypted(SQLiteStore(self.path), keys=RING)
-
-
-class TestEncryptedRedisStore(TestRedisStore):
-    def new_store(self):
-        return Encrypted(movable_store(self.server), keys=RING)
-
-    def another(self, store):
-        return Encrypted(movable_store(self.server), keys=RING)
+        return self.new_store()

@@ -1,290 +1,172 @@
-"""Sealed records: nobody reads, moves, lengthens or brings them back."""
+"""Encrypted: what a store gets, and what happens when keys are rotated."""
 
-import asyncio
-import logging
-import secrets
+import base64
 
-import attrs
 import pytest
 
-from persona_share._policy.election import Carried, Follow, Held, Lead
-from persona_share._protocol.stored import Record
-from persona_share.errors import ConfigurationError, StoreUnavailableError
-from persona_share.stores import Encrypted, MemoryStore, SQLiteStore
-from persona_share.testing import FakeClock, fake_runtime
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    StoreCorruptError,
+    StoreRefusedError,
+)
+from persona_share.model.secret import Secret
+from persona_share.stores.encrypted import Encrypted
+from persona_share.stores.memory import MemoryStore
+from persona_share.stores.redis import RedisStore
 
 
-OLD, NEW, OTHER = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
-TOKEN, CODE, ID = b"CANARY-token", b"CANARY-code", "CANARY-id"
+KEY = "scope/5d41402abc4b2a76b9719d911017c592"
+OLD, NEW = b"\xfb" * 32, b"\xff\xfe" * 16
 
 
-@pytest.fixture
-def memory():
-    return MemoryStore()
+async def create(store, value=b"value", *, key=KEY):
+    return await store.write(key, value, if_etag="", ttl=60)
 
 
-async def opened(store, *keys, names=None):
-    sealed = Encrypted(store, keys=keys or [OLD], names=names)
-    await sealed.open(fake_runtime())
-    return sealed
-
-
-async def elect(store, key="key", owner="a", newer_than=0):
-    return await store.elect(key, owner, newer_than=newer_than, at_least=0.0)
-
-
-async def minted(store, key="key"):
-    leader = await elect(store, key)
-    await store.publish(key, "a", leader.fence, remaining=3_599.0, blob=TOKEN)
-    return leader.fence
-
-
-def change(memory, **fields):
-    """Change the only record of a store, as somebody with access to it may."""
-    ((name, (record, *rest)),) = memory._records.items()
-    memory._records[name] = attrs.evolve(record, **fields), *rest
-
-
-def record(memory) -> Record:
-    ((_, (found, *_)),) = memory._records.items()
-    return found
-
-
-@pytest.mark.parametrize("keys", [[], [b"short"]])
-def test_a_ring_needs_a_key_of_the_right_size(memory, keys):
-    with pytest.raises(ConfigurationError):
-        Encrypted(memory, keys=keys)
+async def replace(store, value):
+    found = await store.read(KEY)
+    return await store.write(KEY, value, if_etag=found.etag, ttl=60)
 
 
 @pytest.mark.asyncio
-async def test_the_store_sees_neither_names_nor_ids_nor_what_is_kept(memory):
-    store = await opened(memory)
-    await store.offer("CANARY-scope", Carried(ID, 600.0, CODE))
-    leader = await elect(store, "CANARY-scope")
-    await store.attach("CANARY-scope", "a", leader.fence, Carried(ID, 600.0, CODE))
-    seen = repr(memory._records) + str(
-        [(each.blob, each.id) for each in record(memory).queue]
-    )
-    await store.publish("CANARY-scope", "a", leader.fence, remaining=9.0, blob=TOKEN)
-    seen += str(record(memory).token.blob)
+async def test_store_sees_the_key_and_nothing_else():
+    inner = MemoryStore()
+    await create(Encrypted(inner, [OLD]), b"CANARY" * 10)
+    stored = (await inner.read(KEY)).value
 
-    assert "CANARY" not in seen
+    assert b"CANARY" not in stored
+    assert [key async for key in inner.keys("")] == [KEY]
 
 
 @pytest.mark.asyncio
-async def test_no_two_sealed_texts_are_alike(memory):
-    store = Encrypted(memory, keys=[OLD])
-    await store.open(attrs.evolve(fake_runtime(), new_bytes=secrets.token_bytes))
-    seen = set()
-    for _ in range(50):
-        await store.adopt("key", remaining=60.0, blob=TOKEN)
-        seen.add(record(memory).token.blob)
-        await store.forget("key")
+async def test_same_value_is_sealed_differently_each_time():
+    inner = MemoryStore()
+    store = Encrypted(inner, [OLD])
+    await create(store, key="scope/one")
+    await create(store, key="scope/two")
+    values = {(await inner.read(f"scope/{name}")).value for name in ("one", "two")}
 
-    assert len(seen) == 50
+    assert len(values) == 2
+
+
+@pytest.mark.parametrize("order", [[OLD, NEW], [NEW, OLD]], ids=["add", "move"])
+@pytest.mark.asyncio
+async def test_a16_processes_of_a_rolling_restart_read_one_another(order):
+    inner = MemoryStore()
+    before, after = Encrypted(inner, [OLD, NEW]), Encrypted(inner, order)
+    await create(before, b"one")
+    assert (await after.read(KEY)).value == b"one"
+    assert await replace(after, b"two")
+    assert (await before.read(KEY)).value == b"two"
 
 
 @pytest.mark.asyncio
-async def test_f105_after_a_renewal_of_keys_the_old_one_still_opens(memory):
-    fence = await minted(await opened(memory, OLD))
-    both = await opened(memory, NEW, OLD)
-    found = await elect(both)
-    await both.invalidate("key", fence)
-    await minted(both)
-    answer = await elect(await opened(memory, OLD))
-
-    assert found == Held(fence, 3_599.0, TOKEN)
-    assert isinstance(answer, Lead)  # what the new key sealed, the old one never opens
+async def test_a16_record_of_an_unknown_key_is_not_absent_and_never_overwritten():
+    inner = MemoryStore()
+    old, new = Encrypted(inner, [OLD]), Encrypted(inner, [NEW])
+    await create(new, b"new")
+    with pytest.raises(StoreCorruptError, match="not among the keys here"):
+        await old.read(KEY)
+    assert await create(old, b"old") is False
+    assert (await new.read(KEY)).value == b"new"
 
 
 @pytest.mark.asyncio
-async def test_names_of_their_own_outlive_every_key(memory):
-    fence = await minted(await opened(memory, OLD, names=OTHER))
-    found = await elect(await opened(memory, OLD, NEW, names=OTHER))
+async def test_f105_altered_truncated_or_moved_record_does_not_open():
+    inner = MemoryStore()
+    store = Encrypted(inner, [OLD])
+    await create(store, key="scope/one")
+    sealed = (await inner.read("scope/one")).value
+    altered = [
+        bytes([*sealed[:place], sealed[place] ^ 1, *sealed[place + 1 :]])
+        for place in range(len(sealed))
+    ]
+    for value in [sealed, b"", sealed[:5], sealed[:20], sealed[:-1], *altered]:
+        etag = (await inner.read("scope/two")).etag
+        await inner.write("scope/two", value, if_etag=etag, ttl=60)
+        with pytest.raises(StoreCorruptError):
+            await store.read("scope/two")
 
-    assert found == Held(fence, 3_599.0, TOKEN)
+
+SPELLINGS = {
+    "raw": OLD,
+    "hex": OLD.hex(),
+    "upper-case hex": OLD.hex().upper(),
+    "line of hex": f"{OLD.hex()}\n",
+    "bytes of hex": OLD.hex().encode(),
+    "base64": base64.b64encode(OLD).decode(),
+    "bytes of base64": base64.b64encode(OLD),
+    "url-safe": base64.urlsafe_b64encode(OLD).decode(),
+    "unpadded": base64.urlsafe_b64encode(OLD).decode().rstrip("="),
+    "secret hex": Secret(OLD.hex()),
+    "secret base64": Secret(base64.b64encode(OLD).decode()),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.asyncio
+async def test_key_is_taken_raw_and_in_base64_and_in_hex(spelling):
+    inner = MemoryStore()
+    await create(Encrypted(inner, [OLD]))
+
+    assert (await Encrypted(inner, [SPELLINGS[spelling]]).read(KEY)).value == b"value"
+
+
+def test_single_key_need_not_be_in_a_list():
+    assert repr(Encrypted(MemoryStore(), OLD)).startswith("<Encrypted <MemoryStore")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"short", "short", "", OLD.hex()[:-2], b"\xff" * 33, None, 7, Secret("CANARY")],
+    ids=repr,
+)
+def test_key_that_is_none_is_refused_and_not_shown(wrong):
+    with pytest.raises(ConfigurationError, match="32 random bytes") as caught:
+        Encrypted(MemoryStore(), [wrong])
+    assert "CANARY" not in str(caught.value)
+
+
+def test_no_key_at_all_is_refused():
+    with pytest.raises(ConfigurationError, match="at least one key"):
+        Encrypted(MemoryStore(), [])
+
+
+def test_something_else_than_a_store_is_refused():
+    with pytest.raises(ConfigurationError, match="a store is needed"):
+        Encrypted("tokens.db", [OLD])
+
+
+def test_it_accepts_secrets_for_a_store_that_does_not():
+    inner = RedisStore("redis://localhost")
+
+    assert inner.accepts_secrets is False
+    assert Encrypted(inner, [OLD]).accepts_secrets is True
 
 
 @pytest.mark.asyncio
-async def test_f105_with_a_wrong_key_there_is_nothing_and_no_error(memory):
-    await minted(await opened(memory, OLD))
-    answer = await elect(await opened(memory, OTHER))
-
-    assert answer == Lead(1, None)
+async def test_too_long_value_is_refused_before_it_is_sealed():
+    with pytest.raises(InvalidArgumentError):
+        await create(Encrypted(MemoryStore(), [OLD]), b"v" * (256 * 1024 + 1))
 
 
-@pytest.mark.asyncio
-async def test_f105_a_flipped_bit_is_a_miss_that_is_told_once(memory, caplog):
-    store = await opened(memory)
-    fence = await minted(store)
-    found = record(memory).token
-    for place in range(len(found.blob)):
-        torn = bytearray(found.blob)
-        torn[place] ^= 1
-        change(memory, token=attrs.evolve(found, blob=bytes(torn)), leader=None)
-        answer = await elect(store)
-        assert isinstance(answer, Lead)
-        assert answer.fence > fence
-
-    (told,) = caplog.records
-    assert told.levelno == logging.WARNING
-    assert "CANARY" not in told.getMessage()
+def test_no_frame_of_a_refusal_shows_a_key():
+    try:
+        Encrypted(MemoryStore(), [OLD, b"CANARY"])
+    except ConfigurationError as error:
+        frame, shown = error.__traceback__.tb_next, []
+        while frame is not None:
+            shown.append(repr(frame.tb_frame.f_locals))
+            frame = frame.tb_next
+    assert "CANARY" not in "".join(shown)
 
 
 @pytest.mark.asyncio
-async def test_t13_two_swapped_tokens_are_two_misses(memory):
-    store = await opened(memory)
-    for key in ("one", "other"):
-        await minted(store, key)
-    (one, first), (other, second) = memory._records.items()
-    memory._records.update({one: second, other: first})
+async def test_refusal_of_the_inner_store_stays_one():
+    class Refusing(MemoryStore):
+        async def open(self):
+            raise StoreRefusedError("others could read it")
 
-    for key in ("one", "other"):
-        assert isinstance(await elect(store, key), Lead)
-
-
-@pytest.mark.asyncio
-async def test_t13_an_older_token_does_not_come_back_as_a_newer_one(memory):
-    store = await opened(memory)
-    await minted(store)
-    old = record(memory).token
-    leader = await elect(store, newer_than=1)
-    await store.publish("key", "a", leader.fence, remaining=3_599.0, blob=b"newer")
-    change(memory, token=attrs.evolve(record(memory).token, blob=old.blob))
-
-    assert isinstance(await elect(store), Lead)
-
-
-@pytest.mark.asyncio
-async def test_t13_the_engine_may_shorten_a_token_and_never_lengthen_it(memory):
-    store = await opened(memory)
-    await minted(store)
-    found = record(memory).token
-    later = attrs.evolve(found, ends=found.ends + 9_999, lifetime=99_999.0)
-    change(memory, token=later)
-    longer = await elect(store)
-    change(memory, token=attrs.evolve(found, ends=found.ends - 3_000))
-    shorter = await elect(store)
-
-    assert longer.remaining == 3_599.0
-    assert shorter.remaining == 599.0
-
-
-@pytest.mark.asyncio
-async def test_t13_a_code_is_not_found_as_a_token_nor_under_another_id(memory):
-    store = await opened(memory)
-    leader = await elect(store)
-    await store.attach("key", "a", leader.fence, Carried(ID, 600.0, CODE))
-    ticket = record(memory).ticket
-    change(memory, ticket=attrs.evolve(ticket, id="another"), leader=None)
-    heir = await elect(store, owner="b")
-
-    assert heir.ticket is None
-
-
-@pytest.mark.asyncio
-async def test_a_code_that_cannot_be_opened_stands_in_nobodys_way(memory):
-    store = await opened(memory)
-    leader = await elect(store)
-    await store.attach("key", "a", leader.fence, Carried(ID, 600.0, CODE))
-    broken = attrs.evolve(record(memory).ticket, blob=b"rubbish")
-    change(memory, ticket=broken, leader=None)
-    heir = await elect(store, owner="b")
-    mine = Carried("mine", 600.0, CODE)
-    used = await store.attach("key", "b", heir.fence, mine)
-
-    assert isinstance(heir, Lead)
-    assert heir.ticket is None
-    assert used == mine
-    assert isinstance(await elect(store, owner="c"), Follow)
-
-
-@pytest.mark.asyncio
-async def test_codes_that_cannot_be_opened_are_passed_over(memory):
-    store = await opened(memory)
-    for number in range(3):
-        await store.offer("key", Carried(f"{number}", 100.0 + number, CODE))
-    first, second, third = record(memory).queue
-    broken = [attrs.evolve(each, blob=b"rubbish") for each in (first, second)]
-    change(memory, queue=(*broken, third))
-
-    taken = await store.take("key")
-    assert (taken.id, taken.blob) == ("2", CODE)
-    assert await store.take("key") is None
-
-
-@pytest.mark.asyncio
-async def test_a_taken_code_has_the_id_that_it_was_offered_with(memory):
-    store = await opened(memory)
-    await store.offer("key", Carried(ID, 600.0, CODE, 1, 2.0))
-
-    assert await store.take("key") == Carried(ID, 600.0, CODE, 1, 2.0)
-
-
-@pytest.mark.asyncio
-async def test_f105_a_file_holds_no_canary(tmp_path):
-    path = tmp_path / "tokens.db"
-    store = Encrypted(SQLiteStore(path), keys=[OLD])
-    await store.open(fake_runtime(FakeClock()))
-    await store.offer("CANARY-scope", Carried(ID, 600.0, CODE))
-    leader = await elect(store, "CANARY-scope")
-    ticket = await store.take("CANARY-scope")
-    await store.attach("CANARY-scope", "a", leader.fence, ticket)
-    during = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-    await store.publish("CANARY-scope", "a", leader.fence, remaining=60.0, blob=TOKEN)
-    await store.close()
-    after = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-
-    assert b"CANARY" not in during
-    assert b"CANARY" not in after
-
-
-@pytest.mark.asyncio
-async def test_nothing_that_is_gone_stays_in_a_bare_file(tmp_path):
-    path = tmp_path / "tokens.db"
-    store = SQLiteStore(path)
-    await store.open(fake_runtime(FakeClock()))
-    blob = secrets.token_bytes(300)
-    await store.adopt("key", remaining=60.0, blob=blob)
-    held = path.read_bytes()
-    await store.forget("key")
-    await store.close()
-    left = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-
-    from base64 import b64encode  # noqa: PLC0415
-
-    assert b64encode(blob)[:100] in held
-    assert b64encode(blob)[:100] not in left
-
-
-class Stubborn(MemoryStore):
-    """A store that gives the same broken code whatever is done."""
-
-    async def elect(self, key, owner, *, newer_than, at_least):
-        return Lead(1, Carried("id", 600.0, b"rubbish"))
-
-
-@pytest.mark.asyncio
-async def test_a_store_that_goes_on_giving_rubbish_is_given_up():
-    store = await opened(Stubborn())
-    with pytest.raises(StoreUnavailableError, match="cannot be opened"):
-        await elect(store)
-
-
-@pytest.mark.asyncio
-async def test_f105_with_the_same_names_a_wrong_key_passes_over_all(memory, caplog):
-    right = await opened(memory, OLD, names=OTHER)
-    fence = await minted(right)
-    await right.offer("key", Carried(ID, 600.0, CODE))
-    wrong = await opened(memory, NEW, names=OTHER)
-
-    assert await elect(wrong) == Lead(fence + 1, None)
-    assert await wrong.take("key") is None
-    assert {each.getMessage()[:7] for each in caplog.records} == {"a token", "a code "}
-
-
-@pytest.mark.asyncio
-async def test_unopened_it_seals_nothing(memory):
-    with pytest.raises(RuntimeError, match="not opened"):
-        await Encrypted(memory, keys=[OLD]).adopt("key", remaining=1.0, blob=TOKEN)
-    await asyncio.sleep(0)  # noqa: TID251 - a turn, not a time
+    with pytest.raises(StoreRefusedError):
+        await Encrypted(Refusing(), [OLD]).open()

@@ -1,316 +1,593 @@
-"""The store in Redis: what it refuses, what the server sees, and its connections."""
+"""RedisStore: a Redis that is away, frozen, full, foreign, behind TLS or in a cluster."""
 
 import asyncio
-import gc
-import logging
-import threading
+import datetime as dt
+import ipaddress
+import pickle
 import time
+from contextlib import suppress
 
-import attrs
 import pytest
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from persona_share._policy.election import Carried, Held, Lead
 from persona_share._transport.runtime import system_runtime
-from persona_share.errors import StoreRefusedError, StoreUnavailableError
-from persona_share.stores import Encrypted, RedisStore
-from persona_share.testing import fake_runtime
-from tests.redis_server import open_files
-
-
-TOKEN, CODE, ID = b"CANARY-token", b"CANARY-code", "CANARY-id"
-
-
-async def opened(server, **options):
-    store = RedisStore(server.url, plaintext=True, **options)
-    await store.open(fake_runtime())
-    return store
-
-
-async def elect(store, key="key", owner="a", newer_than=0):
-    return await store.elect(key, owner, newer_than=newer_than, at_least=0.0)
-
-
-# ── What is refused ─────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1",
-        "127.0.0.1:6379",
-        "redis://[::1",
-        "rediss://host?ssl_cert_reqs=none",
-        "rediss://host?ssl_check_hostname=false",
-        "redis://127.0.0.1?socket_timeout=99",
-    ],
+from persona_share.errors import (
+    ConfigurationError,
+    StoreCorruptError,
+    StoreRefusedError,
+    StoreUnavailableError,
 )
-def test_t23_a_url_that_is_none_or_weakens_is_refused(url):
-    with pytest.raises(StoreRefusedError):
-        RedisStore(url)
+from persona_share.model.secret import Secret
+from persona_share.stores.redis import RedisStore
+from tests.redis_server import free_port
 
 
-@pytest.mark.parametrize(
-    "url", ["redis://redis.example", "redis://192.0.2.1", "redis://127.0.0.1.example"]
-)
-@pytest.mark.asyncio
-async def test_t23_a_connection_that_others_hear_needs_tls(url):
-    store = RedisStore(url, plaintext=True)
-    with pytest.raises(StoreRefusedError, match="others could read"):
-        await store.open(fake_runtime())
+KEY = "scope/5d41402abc4b2a76b9719d911017c592"
+STORED = f"persona_share:{KEY}"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "rediss://redis.example?ssl_ca_certs=/ca.pem",
-        "redis://127.0.0.2",
-        "redis://[::1]",
-        "redis://localhost",
-        "unix:///run/redis.sock?db=1",
-    ],
-)
-def test_t23_tls_loopback_and_unix_sockets_are_private(url):
-    assert RedisStore(url)._address.private
+async def create(store, value=b"value", *, key=KEY, ttl=3_600):
+    return await store.write(key, value, if_etag="", ttl=ttl)
 
 
-@pytest.mark.asyncio
-async def test_t23_an_open_connection_is_allowed_aloud(caplog):
-    store = RedisStore("redis://127.0.0.1:1", plaintext=True, allow_insecure=True)
-    store._address = attrs.evolve(store._address, private=False)
+async def refused(store):
+    """Return how long a refusal took, in seconds."""
+    began = time.monotonic()  # noqa: TID251 - the server is a real one
     with pytest.raises(StoreUnavailableError):
-        await store.open(fake_runtime())
-    await store.close()
-
-    assert "not encrypted" in caplog.text
+        await store.read(KEY)
+    return time.monotonic() - began  # noqa: TID251 - as above
 
 
-@pytest.mark.asyncio
-async def test_t23_a_bare_store_is_refused_unless_it_may_hold_plain_text(redis_server):
-    bare = RedisStore(redis_server.url)
-    with pytest.raises(StoreRefusedError, match="in clear"):
-        await bare.open(fake_runtime())
-    sealed = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await sealed.open(fake_runtime())
-    await sealed.close()
-    await (await opened(redis_server)).close()
-
-
-def test_its_url_is_not_shown():
-    store = RedisStore("rediss://user:CANARY@host/0")
-    assert "CANARY" not in repr(store) + repr(vars(store))
+# ── A server that is away ───────────────────────────────────────────────────────────
 
 
 @pytest.mark.asyncio
-async def test_using_it_unopened_says_so(redis_server):
-    with pytest.raises(RuntimeError, match="not opened"):
-        await elect(RedisStore(redis_server.url))
-
-
-# ── What the server sees ────────────────────────────────────────────────────────
+async def test_f109_server_that_is_down_is_reported_at_once_and_found_again(own_redis):
+    server = own_redis()
+    store = RedisStore(server.url)
+    server.stop()
+    with pytest.raises(StoreUnavailableError):
+        await store.open()
+    assert max([await refused(store) for _ in range(3)]) <= 0.5
+    server.start()
+    assert (await store.read(KEY)).value is None
+    await store.aclose()
 
 
 @pytest.mark.asyncio
-async def test_g13_t23_monitor_sees_no_canary(redis_server):
-    seen = []
-    listening = threading.Event()
-    client = redis.Redis(port=redis_server.port, protocol=2)
-
-    def watch():
-        with client.monitor() as monitor:
-            listening.set()
-            for command in monitor.listen():
-                seen.append(command["command"])
-                if "the end" in command["command"]:
-                    return
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    listening.wait(5)
-    store = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await store.open(fake_runtime())
-    await store.offer("CANARY-scope", Carried(ID, 600.0, CODE))
-    leader = await elect(store, "CANARY-scope")
-    ticket = await store.take("CANARY-scope")
-    await store.attach("CANARY-scope", "a", leader.fence, ticket)
-    await store.mark_sent("CANARY-scope", "a", leader.fence, 0)
-    await store.publish("CANARY-scope", "a", leader.fence, remaining=60.0, blob=TOKEN)
-    held = await elect(store, "CANARY-scope")
-    await store.close()
-    redis_server.client.echo("the end")
-    watching.join(5)
-    client.close()
-    kept = b"".join(
-        redis_server.client.dump(name) + name
-        for name in redis_server.client.scan_iter()
+async def test_f110_frozen_server_costs_two_seconds_once_for_all(own_redis):
+    server = own_redis()
+    store = RedisStore(server.url)
+    await store.open()
+    server.freeze()
+    began = time.monotonic()  # noqa: TID251 - the server is a real one
+    answers = await asyncio.gather(
+        *(store.read(f"scope/{number}") for number in range(200)),
+        return_exceptions=True,
     )
+    took = time.monotonic() - began  # noqa: TID251 - as above
+    server.thaw()
+    after = await store.read(KEY)
+    await store.aclose()
 
-    assert held.blob == TOKEN
-    assert len(seen) > 8
-    assert "CANARY" not in "".join(seen)
-    assert b"CANARY" not in kept
-
-
-@pytest.mark.asyncio
-async def test_t23_every_key_ends_by_itself_and_has_the_prefix(redis_server):
-    store = await opened(redis_server, prefix="mine")
-    await store.adopt("key", remaining=60.0, blob=TOKEN)
-    await store.offer("other", Carried(ID, 600.0, CODE))
-    await store.close()
-    names = list(redis_server.client.scan_iter())
-
-    assert sorted(names) == [
-        b"mine:{key}:g",
-        b"mine:{key}:r",
-        b"mine:{other}:g",
-        b"mine:{other}:r",
-    ]
-    assert all(redis_server.client.pttl(name) > 0 for name in names)
+    assert {type(each) for each in answers} == {StoreUnavailableError}
+    assert took <= 2.5
+    assert after.value is None
 
 
 @pytest.mark.asyncio
-async def test_a_scope_takes_less_than_a_kibibyte(redis_server):
-    store = Encrypted(RedisStore(redis_server.url), keys=[b"\x01" * 32])
-    await store.open(fake_runtime())
-    for number in range(200):
-        await store.adopt(f"{number:040}", remaining=3_599.0, blob=b"t" * 216)
-    await store.close()
-    used = sum(
-        redis_server.client.memory_usage(name)
-        for name in redis_server.client.scan_iter()
+async def test_f110_late_answer_is_read_by_nobody(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store, b"one", key="scope/one")
+    await create(store, b"two", key="scope/two")
+    redis_server.client.execute_command("CLIENT PAUSE", 1_300)
+    # The first try is too late, the second is answered when the pause is over.
+    found = await store.read("scope/one")
+    other = await store.read("scope/two")
+    await store.aclose()
+
+    assert (found.value, other.value) == (b"one", b"two")
+
+
+@pytest.mark.asyncio
+async def test_idle_connections_that_were_cut_are_not_noticed(redis_server):
+    store = RedisStore(redis_server.url)
+    await asyncio.gather(*(store.read(KEY) for _ in range(10)))
+    redis_server.client.execute_command(
+        "CLIENT KILL", "TYPE", "normal", "SKIPME", "yes"
     )
+    answers = await asyncio.gather(*(create(store) for _ in range(10)))
+    await store.aclose()
 
-    assert used / 200 <= 1_024
+    assert sorted(answers) == [False] * 9 + [True]
 
 
-# ── Connections ─────────────────────────────────────────────────────────────────
+class Proxy:
+    """Passes bytes on to a server, or swallows them, or answers in its place."""
+
+    def __init__(self, port):
+        self._port = port
+        self.reply = None
+        self.swallow_answers = 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"redis://127.0.0.1:{port}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await asyncio.wait_for(self._server.wait_closed(), 5)
+
+    async def _serve(self, reader, writer):
+        there, to = await asyncio.open_connection("127.0.0.1", self._port)
+        back = asyncio.ensure_future(self._back(there, writer))
+        try:
+            while data := await reader.read(65_536):
+                if self.reply is not None:
+                    writer.write(self.reply)
+                    await writer.drain()
+                else:
+                    to.write(data)
+                    await to.drain()
+        except ConnectionError:
+            pass
+        finally:
+            back.cancel()
+            for each in (writer, to):
+                each.close()
+
+    async def _back(self, there, writer):
+        while data := await there.read(65_536):
+            if self.swallow_answers:
+                self.swallow_answers -= 1
+                writer.transport.abort()
+                return
+            writer.write(data)
 
 
 @pytest.mark.asyncio
-async def test_f113_a_server_that_forgot_the_script_is_told_again(redis_server):
-    store = await opened(redis_server)
-    leader = await elect(store)
+async def test_write_whose_answer_is_lost_counts_as_written(redis_server):
+    async with Proxy(redis_server.port) as proxy:
+        store = RedisStore(proxy.url)
+        await store.read(KEY)
+        proxy.swallow_answers = 1
+        written = await create(store)
+        found = await store.read(KEY)
+        await store.aclose()
+
+    assert written is True
+    assert found.value == b"value"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b":1\r\n",
+        b"+OK\r\n",
+        b"$-1\r\n",
+        b"*-1\r\n",
+        b"*0\r\n",
+        b"*1\r\n:1\r\n",
+        b"*4\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n$-1\r\n",
+        b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
+        b"-ERR CANARY\r\n",
+        b"-NOSCRIPT CANARY\r\n",
+        b"-LOADING CANARY\r\n",
+        b"-MOVED 1 127.0.0.1:1\r\n",
+        b"-BUSY CANARY\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x00\xff\x00",
+    ],
+    ids=repr,
+)
+@pytest.mark.asyncio
+async def test_unexpected_reply_counts_as_unavailable(redis_server, reply):
+    async with Proxy(redis_server.port) as proxy:
+        proxy.reply = reply
+        store = RedisStore(proxy.url)
+        for operation in (
+            store.open,
+            lambda: store.read(KEY),
+            lambda: create(store),
+            lambda: anext(store.keys("")),
+        ):
+            with pytest.raises((StoreUnavailableError, StopAsyncIteration)) as caught:
+                await operation()
+            assert "CANARY" not in str(caught.value)
+        proxy.reply = None
+        assert (await store.read(KEY)).value is None
+        await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_f113_replica_full_server_and_stranger_are_told_apart(own_redis):
+    server = own_redis()
+    store = RedisStore(server.url)
+    await store.open()
+
+    async def said():
+        with pytest.raises(StoreUnavailableError) as caught:
+            await create(store)
+        return str(caught.value)
+
+    server.client.replicaof("127.0.0.1", "1")
+    assert "replica" in await said()
+    server.client.replicaof("NO", "ONE")
+    server.client.config_set("maxmemory", "1")
+    assert "OutOfMemory" in await said()
+    server.client.config_set("maxmemory", "0")
+    server.client.config_set("requirepass", "CANARY-password")
+    await store.aclose()
+    assert "refused the user or the password" in await said()
+    assert "CANARY" not in await said()
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_f113_wrong_password_is_refused_when_the_store_is_opened(own_redis):
+    server = own_redis("--requirepass", "secret")
+    for url in (server.url, server.url.replace("//", "//:CANARY@")):
+        store = RedisStore(url)
+        with pytest.raises(StoreRefusedError, match="user or the password") as caught:
+            await store.open()
+        assert "CANARY" not in str(caught.value)
+        await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_f113_forgotten_script_is_loaded_again(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store)
     redis_server.client.script_flush()
 
-    assert await store.renew("key", "a", leader.fence)
-    await store.close()
+    assert (await store.read(KEY)).value == b"value"
+    await store.aclose()
 
 
 @pytest.mark.asyncio
-async def test_an_answer_to_another_question_is_not_believed(redis_server):
-    store = await opened(redis_server)
-    store._script = store._script.replace("return {PROOF,", "return {'1:elect:other',")
-    await store.close()
-    with pytest.raises(StoreUnavailableError, match="another question"):
-        await elect(store)
-    await store.close()
+async def test_f114_of_cancelled_operations_no_answer_reaches_another(redis_server):
+    store = RedisStore(redis_server.url)
+    keys = [f"scope/{number}" for number in range(50)]
+    await asyncio.gather(*(create(store, key.encode(), key=key) for key in keys))
+    wrong, cancelled = [], 0
+
+    async def ask(key):
+        found = await store.read(key)
+        if found.value != key.encode():
+            wrong.append((key, found))
+
+    random = system_runtime().random
+    for _ in range(40):
+        tasks = [asyncio.ensure_future(ask(key)) for key in keys]
+        await asyncio.sleep(0.004 * random())  # noqa: TID251 - the server is a real one
+        for task in tasks[::2]:
+            cancelled += task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await store.aclose()
+
+    assert wrong == []
+    assert cancelled > 300
 
 
-@pytest.mark.asyncio
-async def test_announcements_come_without_asking(redis_server):
-    store = await opened(redis_server)
-    runtime = system_runtime()
-    store._runtime = attrs.evolve(runtime, random=lambda: 0.5)
-    leader = await elect(store)
-    await elect(store, owner="b")
-    waiting = asyncio.ensure_future(store.news("key", 15.0))
-    while not redis_server.client.pubsub_numsub("ptm1:e")[0][1]:
-        await runtime.clock.sleep(0.01)
-    await runtime.clock.sleep(0.4)  # by now it looks only every 0.4 s and more
-    before = runtime.clock.now()
-    await store.publish("key", "a", leader.fence, remaining=60.0, blob=TOKEN)
-    await waiting
-    after = runtime.clock.now()
-    await store.close()
-
-    assert after - before < 0.15
-
-
-@pytest.mark.asyncio
-async def test_without_announcements_looking_now_and_then_is_enough(redis_server):
-    store = await opened(redis_server)
-    store._runtime = system_runtime()
-    leader = await elect(store)
-    await elect(store, owner="b")
-    waiting = asyncio.ensure_future(store.news("key", 15.0))
-    await store._runtime.clock.sleep(0.02)
-    store._line()._listening.cancel()
-    await store.publish("key", "a", leader.fence, remaining=60.0, blob=TOKEN)
-    await asyncio.wait_for(waiting, 3)
-    await store.close()
-
-
-def test_two_loops_share_one_store_one_after_the_other_and_at_once(redis_server):
-    store = RedisStore(redis_server.url, plaintext=True)
-    answers = []
-
-    async def use(owner):
-        await store.open(fake_runtime())
-        answers.append(await elect(store, owner=owner))
-        await store.close()
-
-    asyncio.run(use("a"))
-    threads = [
-        threading.Thread(target=asyncio.run, args=(use(owner),)) for owner in "bcd"
-    ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join(10)
-
-    assert [type(each) for each in answers].count(Lead) == 1
-    assert len(answers) == 4
-
-
-@pytest.mark.asyncio
-async def test_closing_leaves_no_task_no_thread_and_no_connection(redis_server):
-    await (await opened(redis_server)).close()
-    gc.collect()
-    before = open_files(), threading.active_count(), len(asyncio.all_tasks())
-    for _ in range(3):
-        store = await opened(redis_server)
-        await elect(store)
-        await elect(store, owner="b")
-        waiting = asyncio.ensure_future(store.news("key", 15.0))
-        await asyncio.sleep(0.02)  # noqa: TID251 - the socket is a real one
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await store.close()
-    after = open_files(), threading.active_count(), len(asyncio.all_tasks())
-
-    assert after == before
-
-
-@pytest.mark.asyncio
-async def test_it_works_in_a_cluster(own_redis, tmp_path):
-    server = own_redis("--cluster-enabled", "yes", "--dir", str(tmp_path))
-    server.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)
-    for _ in range(200):
-        if server.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok":
-            break
-        time.sleep(0.02)  # noqa: ASYNC251 - the server takes its time, we have it
-    store = await opened(server, cluster=True)
-    generations = [
-        await store.adopt(f"key {number}", remaining=60.0, blob=TOKEN)
-        for number in range(20)
-    ]
-    answers = [await elect(store, f"key {number}") for number in range(20)]
-    await store.close()
-
-    assert generations == [1] * 20
-    assert all(isinstance(each, Held) for each in answers)
+# ── What stands under our keys ──────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("policy", "warned"), [("allkeys-lru", True), ("noeviction", False)]
+    "foreign",
+    [b"plain text", b"", pickle.dumps({"n": "key"}), b"\xff" * 60, b"x" * 5_000_000],
+    ids=["text", "empty", "pickle", "bytes", "huge"],
 )
 @pytest.mark.asyncio
-async def test_f111_a_server_that_evicts_is_mentioned(
-    redis_server, caplog, policy, warned
+async def test_f116_foreign_value_is_corrupt_and_never_overwritten(
+    redis_server, foreign
 ):
-    redis_server.client.config_set("maxmemory-policy", policy)
-    with caplog.at_level(logging.WARNING):
-        await (await opened(redis_server)).close()
-    redis_server.client.config_set("maxmemory-policy", "noeviction")
+    store = RedisStore(redis_server.url)
+    redis_server.client.set(STORED, foreign)
+    with pytest.raises(StoreCorruptError):
+        await store.read(KEY)
+    if foreign:
+        assert await create(store) is False
+        assert redis_server.client.get(STORED) == foreign
+    await store.aclose()
 
-    assert ("evicts" in caplog.text) is warned
+
+@pytest.mark.asyncio
+async def test_f116_value_of_another_type_counts_as_unavailable(redis_server):
+    store = RedisStore(redis_server.url)
+    redis_server.client.hset(STORED, "n", "key")
+    with pytest.raises(StoreUnavailableError):
+        await store.read(KEY)
+    with pytest.raises(StoreUnavailableError):
+        await create(store)
+    assert redis_server.client.type(STORED) == b"hash"
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_t14_f116_record_under_another_key_is_corrupt(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store)
+    redis_server.client.copy(STORED, "persona_share:scope/other")
+    with pytest.raises(StoreCorruptError):
+        await store.read("scope/other")
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_flipped_bit_in_a_record_is_noticed(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store)
+    sound = redis_server.client.get(STORED)
+    for place in range(len(sound)):
+        flipped = bytearray(sound)
+        flipped[place] ^= 1 << place % 8
+        redis_server.client.set(STORED, bytes(flipped))
+        with pytest.raises(StoreCorruptError):
+            await store.read(KEY)
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_f111_evicted_record_is_absent_and_never_a_wrong_one(own_redis, caplog):
+    server = own_redis("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
+    store = RedisStore(server.url)
+    await store.open()
+    written = {
+        f"scope/{number}": bytes([number % 256]) * 9_000 for number in range(600)
+    }
+    for key, value in written.items():
+        await create(store, value, key=key)
+    found = {key: (await store.read(key)).value for key in written}
+    await store.aclose()
+
+    assert "evicts records" in caplog.text
+    assert 0 < sum(value is None for value in found.values()) < 600
+    assert all(value in {None, written[key]} for key, value in found.items())
+
+
+@pytest.mark.asyncio
+async def test_records_of_0_1_are_ignored_with_one_line(redis_server, caplog):
+    redis_server.client.hset("ptm1:{5d41402a}:r", "n", "key")
+    store = RedisStore(redis_server.url, prefix="ptm1")
+    await store.open()
+    keys = [key async for key in store.keys("scope/")]
+    await store.aclose()
+
+    assert keys == []
+    assert caplog.text.count("records of persona_share 0.1: ignored") == 1
+
+
+@pytest.mark.asyncio
+async def test_prefixes_keep_two_environments_apart(redis_server):
+    stores = [RedisStore(redis_server.url, prefix=name) for name in ("one*", "two")]
+    await create(stores[0])
+    keys = [[key async for key in store.keys("")] for store in stores]
+    found = await stores[1].read(KEY)
+    for store in stores:
+        await store.aclose()
+
+    assert keys == [[KEY], []]
+    assert found.value is None
+
+
+# ── Users, TLS, clusters, sentinels ─────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_user_without_channels_and_with_few_commands_is_enough(own_redis):
+    server = own_redis()
+    commands = "+evalsha +script|load +time +get +set +del +scan"
+    server.client.acl_setuser(
+        "app",
+        enabled=True,
+        passwords=["+pw"],
+        keys=["persona_share:*"],
+        commands=commands.split(),
+    )
+    store = RedisStore(server.url.replace("//", "//app:pw@"))
+    await store.open()
+    await create(store)
+    assert [key async for key in store.keys("")] == [KEY]
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_user_without_our_keys_is_refused_when_the_store_is_opened(own_redis):
+    server = own_redis()
+    server.client.acl_setuser(
+        "app", enabled=True, passwords=["+pw"], keys=["other:*"], categories=["+@all"]
+    )
+    store = RedisStore(server.url.replace("//", "//app:pw@"))
+    with pytest.raises(StoreRefusedError, match="NoPermission"):
+        await store.open()
+    await store.aclose()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Make a key and a certificate for 127.0.0.1 that nobody signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return tmp_path
+
+
+@pytest.mark.asyncio
+async def test_t23_only_a_certificate_that_is_trusted_will_do(own_redis, certificate):
+    port = free_port()
+    own_redis(
+        *("--tls-port", str(port), "--tls-auth-clients", "no"),
+        *("--tls-cert-file", str(certificate / "cert.pem")),
+        *("--tls-key-file", str(certificate / "key.pem")),
+    )
+    address = f"rediss://127.0.0.1:{port}"
+    stranger = RedisStore(address)
+    with pytest.raises(StoreUnavailableError):
+        await stranger.open()
+    await stranger.aclose()
+    store = RedisStore(f"{address}?ssl_ca_certs={certificate / 'cert.pem'}")
+    await store.open()
+    assert await create(store) is True
+    await store.aclose()
+
+
+async def eventually(condition):
+    """Wait until a server has done what it does by itself."""
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)  # noqa: TID251 - the server is a real one
+    raise AssertionError("the servers did not get ready")
+
+
+@pytest.mark.asyncio
+async def test_cluster_of_two_shards_holds_records_on_both(own_redis, tmp_path):
+    servers = []
+    for name, slots in (("one", (0, 8_191)), ("two", (8_192, 16_383))):
+        (tmp_path / name).mkdir()
+        servers.append(
+            own_redis("--cluster-enabled", "yes", "--dir", str(tmp_path / name))
+        )
+        servers[-1].client.execute_command("CLUSTER ADDSLOTSRANGE", *slots)
+    one, two = servers
+    one.client.execute_command("CLUSTER MEET", "127.0.0.1", two.port)
+    await eventually(
+        lambda: all(
+            each.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok"
+            for each in servers
+        )
+    )
+    store = RedisStore(one.url, cluster=True)
+    await store.open()
+    keys = {f"scope/{number}" for number in range(40)}
+    for key in keys:
+        assert await create(store, key.encode(), key=key)
+    found = {key async for key in store.keys("scope/")}
+    values = [(await store.read(key)).value == key.encode() for key in keys]
+    sizes = [each.client.dbsize() for each in servers]
+    await store.aclose()
+    alone = RedisStore(two.url)
+    reading = (alone.read(key) for key in keys)
+    errors = await asyncio.gather(*reading, return_exceptions=True)
+    await alone.aclose()
+
+    assert found == keys
+    assert all(values)
+    assert min(sizes) > 5
+    assert any("cluster=True" in str(each) for each in errors)
+
+
+@pytest.mark.asyncio
+async def test_sentinel_leads_to_the_primary_and_to_its_successor(own_redis, tmp_path):
+    primary = own_redis("--requirepass", "pw", "--masterauth", "pw")
+    replica = own_redis(
+        *("--replicaof", "127.0.0.1", str(primary.port)),
+        *("--requirepass", "pw", "--masterauth", "pw"),
+    )
+    replica_client = redis.Redis(port=replica.port, password="pw", protocol=2)
+    settings = tmp_path / "sentinel.conf"
+    settings.write_text(
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        "sentinel auth-pass main pw\n"
+        "sentinel down-after-milliseconds main 300\n"
+        "sentinel failover-timeout main 3000\n"
+    )
+    sentinel = own_redis(str(settings), "--sentinel")
+    await eventually(
+        lambda: (
+            sentinel.client.execute_command("SENTINEL", "REPLICAS", "main")
+            and replica_client.info("replication")["master_link_status"] == "up"
+        )
+    )
+    store = RedisStore(
+        f"redis://:pw@127.0.0.1:{sentinel.port},127.0.0.1:1/0", sentinel="main"
+    )
+    await store.open()
+    assert await create(store) is True
+    await eventually(lambda: replica_client.dbsize() == 1)
+
+    def fails_over():
+        with suppress(redis.ResponseError):  # it does not know enough yet
+            return sentinel.client.sentinel_failover("main")
+
+    await eventually(fails_over)
+    await eventually(
+        lambda: str(replica.port) in str(sentinel.client.sentinel_master("main"))
+    )
+    primary.stop()
+    found = await store.read(KEY)
+    written = await store.write(KEY, b"new", if_etag=found.etag, ttl=60)
+    await store.aclose()
+    replica_client.close()
+
+    assert found.value == b"value"
+    assert written is True
+
+
+# ── The URL ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("", {}),
+        ("localhost:6379", {}),
+        ("http://localhost", {}),
+        ("redis://localhost:port", {}),
+        ("redis://localhost?socket_timeout=60", {}),
+        ("rediss://localhost?ssl_cert_reqs=none", {}),
+        ("redis://one:1,two:2", {}),
+        ("redis://localhost", {"cluster": True, "sentinel": "main"}),
+    ],
+    ids=repr,
+)
+def test_url_that_cannot_be_used_is_refused_at_once(url, options):
+    with pytest.raises(ConfigurationError):
+        RedisStore(url, **options)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "redis.internal", "[2001:db8::1]"])
+def test_t23_connection_that_others_could_read_is_refused_at_once(host, caplog):
+    with pytest.raises(StoreRefusedError, match="rediss://"):
+        RedisStore(f"redis://{host}:6379")
+    RedisStore(f"rediss://{host}:6379")
+    RedisStore(f"redis://{host}:6379", allow_insecure=True)
+
+    assert caplog.text.count("not encrypted") == 1
+
+
+def test_bare_store_accepts_secrets_only_in_plaintext():
+    assert RedisStore("redis://localhost").accepts_secrets is False
+    assert RedisStore("redis://localhost", plaintext=True).accepts_secrets is True
+
+
+def test_no_text_of_it_shows_the_url():
+    store = RedisStore(Secret("redis://app:CANARY@localhost"))
+
+    assert "CANARY" not in repr(store)

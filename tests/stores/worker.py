@@ -1,15 +1,16 @@
 """A process that uses a store: what a test does to it happens to a real one.
 
-``python -m tests.stores.worker MODE PLACE [WORD]``; a place is a path or a Redis URL.
+``python -m tests.stores.worker MODE PLACE [WORD]``; a place is a path or a URL.
 """
 
 import asyncio
 import os
 import sys
 
-from persona_share._policy.election import Carried, Lead
-from persona_share._transport.runtime import system_runtime
-from persona_share.stores import RedisStore, SQLiteStore
+from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
+
+
+KEY = "scope/5d41402abc4b2a76b9719d911017c592"
 
 
 def tell(*words):
@@ -19,82 +20,76 @@ def tell(*words):
 
 
 def store_at(place):
-    """Answer the store at a place."""
+    """Return the store at a place."""
     if place.startswith("redis://"):
-        return RedisStore(place, plaintext=True)
+        return RedisStore(place)
+    if place.startswith("postgresql://"):
+        return PostgresStore(place, create=True)
     return SQLiteStore(place)
 
 
-async def elect(store, key, owner):
-    return await store.elect(key, owner, newer_than=0, at_least=0.0)
-
-
-async def race(store, owner):
-    """Ask for 50 keys and tell which of them we lead."""
+async def count(store, word):
+    """Add one to a shared number, so many times, and tell when it is done."""
     tell("ready")
     sys.stdin.readline()
-    for number in range(50):
-        if isinstance(await elect(store, f"key {number}", owner), Lead):
-            tell(number)
-
-
-async def claim(store, word):
-    """Lead a key, put a code under it, perhaps send it, and then do nothing."""
-    leader = await elect(store, "key", "the first")
-    await store.attach("key", "the first", leader.fence, Carried("id", 600.0, b"code"))
-    if word == "sent":
-        await store.mark_sent("key", "the first", leader.fence, 0)
-    tell("ready")
-    sys.stdin.readline()
+    left = int(word)
+    while left:
+        found = await store.read(KEY)
+        value = b"%d" % (int(found.value or b"0") + 1)
+        left -= await store.write(KEY, value, if_etag=found.etag, ttl=60)
+    tell("done")
 
 
 async def write(store, word):
-    """Keep one token after the other and tell each that was kept."""
+    """Write one record after the other and tell each that was acknowledged."""
     number = int(word)
     while True:
-        await store.adopt(f"key {number}", remaining=3_600.0, blob=b"%d" % number)
-        tell(number)
+        value = b"%d" % number
+        if await store.write(f"scope/{number}", value, if_etag="", ttl=600):
+            tell(number)
         number += 1
 
 
 async def keep(store, key):
-    await store.open(system_runtime())
-    await store.adopt(key, remaining=3_600.0, blob=b"token")
-    answer = await elect(store, key, "owner")
-    assert answer.blob == b"token"
+    """Write a record and read it back."""
+    await store.open()
+    assert await store.write(key, key.encode(), if_etag="", ttl=60)
+    assert (await store.read(key)).value == key.encode()
+
+
+async def read_all(store):
+    """Return whether each child's record is there."""
+    found = [await store.read(f"scope/child{number}") for number in range(8)]
+    await store.aclose()
+    return all(each.value for each in found)
 
 
 def fork(store):
     """Fork with an open store, use it on both sides, and tell whether all went well."""
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(keep(store, "parent"))
+    loop.run_until_complete(keep(store, "scope/parent"))
     children = []
     for number in range(8):
         child = os.fork()
         if child == 0:
             failed = 1
             try:
-                asyncio.run(keep(store, f"child {number}"))
+                asyncio.run(keep(store, f"scope/child{number}"))
                 failed = 0
             finally:
                 os._exit(failed)
         children.append(child)
-    loop.run_until_complete(keep(store, "parent again"))
+    loop.run_until_complete(keep(store, "scope/again"))
     failures = sum(os.waitpid(child, 0)[1] for child in children)
-    answers = [
-        loop.run_until_complete(elect(store, f"child {number}", "parent"))
-        for number in range(8)
-    ]
-    loop.run_until_complete(store.close())
+    tell(failures, loop.run_until_complete(read_all(store)))
     loop.close()
-    tell(failures, [each.blob for each in answers] == [b"token"] * 8)
 
 
 async def main(mode, place, word):
     store = store_at(place)
-    await store.open(system_runtime())
-    await {"race": race, "claim": claim, "write": write}[mode](store, word)
-    await store.close()
+    await store.open()
+    await {"count": count, "write": write}[mode](store, word)
+    await store.aclose()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""The credential of one scope: supplies requests with its token and hears of every 401.
+
+A report concerns exactly the token that was refused. A new token gets a moment to
+become known; one stray 401 changes nothing; the second one rejects the token, unless
+the token works elsewhere and only this operation refuses it: for some operations the
+service responds 401 where it means 403.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from persona_share._policy.token_lifetime import (
+    REJECTION_DELAY,
+    REJECTION_GAP,
+    REPLICATION_GRACE,
+    scaled,
+)
+from persona_share._protocol.urls import origin_of
+from persona_share._tokens.cache import CachedToken
+from persona_share._tokens.provider import TokenProvider
+from persona_share.model.scope import Scope
+from persona_share.model.token import AccessToken
+from persona_share.ports import Authorization
+
+
+_MAX_REPLAYS: Final = 2
+
+
+class ScopedCredential:
+    """The credential source of one scope."""
+
+    __slots__ = ("_entry", "_now", "_provider", "_require_open", "scope")
+
+    def __init__(
+        self, scope: Scope, provider: TokenProvider, require_open: Callable[[], None]
+    ) -> None:
+        self.scope = scope
+        self._provider = provider
+        self._require_open = require_open
+        self._now = provider.clock.now
+        self._entry: CachedToken | None = None
+
+    def serves(self, url: str) -> bool:
+        """Return whether a request to this address may carry the token."""
+        origin = origin_of(self._provider.origin)
+        return origin is not None and origin_of(url) == origin
+
+    def cached(self) -> AccessToken | None:
+        """Return the token if it is usable and nobody need wait for its renewal.
+
+        Nothing is awaited; a renewal that is due starts in the background.
+        """
+        entry = self._entry
+        if entry is None:
+            return None
+        now = self._now()
+        if now < entry.refresh_at:
+            entry.last_used = now
+            return entry.token
+        return self._provider.usable(entry, now)
+
+    async def get(self, deadline: float | None = None) -> AccessToken:
+        """Return a usable token, waiting until the deadline at most.
+
+        Without a deadline: for as long as a call of the client may take. Raises a
+        `TokenError`, or `DeadlineExceededError`.
+        """
+        provider = self._provider
+        if deadline is None:
+            self._require_open()
+            deadline = self._now() + provider.timeout
+        self._entry = await provider.get(self.scope, deadline)
+        return self._entry.token
+
+    def on_success(self, authorization: Authorization, route: str = "") -> None:
+        """Note that the service accepted the token for an operation."""
+        entry = self._entry
+        if entry is not None and entry.token is authorization:
+            entry.proved = True
+            entry.rejected_once_at = None
+            self._provider.unauthorized.proved(self.scope.text, route)
+
+    async def on_unauthorized(  # noqa: C901, PLR0911  # one branch for each case
+        self,
+        authorization: Authorization,
+        refusals: int,
+        deadline: float | None = None,
+        route: str = "",
+    ) -> AccessToken | None:
+        """Return what to repeat a request with after a 401, or None to give up."""
+        provider = self._provider
+        if deadline is None:
+            deadline = self._now() + provider.timeout
+        if refusals > _MAX_REPLAYS or provider.closed:
+            return None
+        if not isinstance(authorization, AccessToken):
+            return None
+        entry = provider.cache.usable(self.scope.text)
+        if entry is None or entry.token is not authorization:
+            return await self.get(deadline)
+        lifetime, now = authorization.lifetime, self._now()
+        known = provider.unauthorized
+        if known.always(self.scope.text, route, now):
+            return None
+        if now - (authorization.ends - lifetime) < scaled(REPLICATION_GRACE, lifetime):
+            if refusals == _MAX_REPLAYS:
+                known.refused_new_token(self.scope.text, route, now)
+            return await self._later(scaled(float(refusals), lifetime), deadline)
+        since = entry.rejected_once_at
+        if since is None or now - since < scaled(REJECTION_GAP, lifetime):
+            if since is None:
+                entry.rejected_once_at = now
+                provider.noted_rejection(entry)
+            shortest, longest = REJECTION_DELAY
+            delay = shortest + (longest - shortest) * provider.random()
+            return await self._later(scaled(delay, lifetime), deadline)
+        if entry.proved and not known.is_proved(route):
+            # The token works: it is this operation that refuses it.
+            entry.proved, entry.rejected_once_at = False, None
+            known.refused_new_token(self.scope.text, route, now)
+            return None
+        known.blamed(self.scope.text, route)
+        provider.reject(entry)
+        return await self.get(deadline)
+
+    async def _later(self, delay: float, deadline: float) -> AccessToken | None:
+        if self._now() + delay >= deadline:
+            return None
+        await self._provider.clock.sleep(delay)
+        return await self.get(deadline)
+
+    def __repr__(self) -> str:
+        return f"<ScopedCredential of {len(self.scope)} permissions>"

@@ -1,0 +1,80 @@
+"""GuardedStore: what a manager puts around a store that is not of this package."""
+
+import math
+from collections.abc import AsyncIterator
+
+from persona_share.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.ports import Runtime
+from persona_share.ports.store import Store, Versioned
+from persona_share.stores.base import BaseStore
+from persona_share.stores.memory import MemoryStore
+
+
+class GuardedStore(BaseStore):
+    """Another's store, with the checks, the time limit and the errors of ours."""
+
+    def __init__(self, store: Store, runtime: Runtime | None = None) -> None:
+        super().__init__(runtime)
+        self._store = store
+        self.accepts_secrets = getattr(store, "accepts_secrets", True)
+
+    async def _open(self) -> None:
+        await self._store.open()
+
+    async def _read(self, key: str) -> Versioned:
+        found: object = await self._store.read(key)
+        match found:
+            case Versioned(bytes() | None, str(), float() | int()) if math.isfinite(
+                found.now
+            ) and (found.value is None) == (not found.etag):
+                return found
+        message = f"{self!r} returned something that is not a record"
+        raise StoreUnavailableError(message)
+
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        written: object = await self._store.write(key, value, if_etag=if_etag, ttl=ttl)
+        if isinstance(written, bool):
+            return written
+        message = f"{self!r} did not say whether a record was written"
+        raise StoreUnavailableError(message)
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        async for key in self._store.keys(prefix):
+            yield [key]
+
+    async def _aclose(self) -> None:
+        await self._store.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self._store).__name__}>"
+
+
+def guarded(store: Store, runtime: Runtime | None = None) -> Store:
+    """Return a store that raises store errors only and never hangs."""
+    if isinstance(store, BaseStore | MemoryStore):
+        return store
+    return GuardedStore(store, runtime)
+
+
+def require_store(store: object, *, secrets: bool) -> Store:
+    """Return the store if it is one, and may hold secrets if it will get some.
+
+    Raises:
+        ConfigurationError: this is not a store.
+        StoreRefusedError: others could read what it holds.
+    """
+    if isinstance(store, type) or not isinstance(store, Store):
+        message = f"a store is needed, not {type(store).__name__}"
+        advice = "Pass an object such as SQLiteStore('tokens.db')."
+        raise ConfigurationError(message, advice=advice)
+    if secrets and not getattr(store, "accepts_secrets", True):
+        message = f"{type(store).__name__} would get tokens in clear text"
+        advice = "Wrap it in Encrypted(…), or make it with plaintext=True."
+        raise StoreRefusedError(message, advice=advice)
+    return store

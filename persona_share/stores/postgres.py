@@ -1,0 +1,279 @@
+"""PostgresStore: records in a table of PostgreSQL."""
+
+import asyncio
+import ipaddress
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, LiteralString
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg import conninfo, errors, sql
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from persona_share.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.model.secret import Secret, as_secret
+from persona_share.ports import Runtime
+from persona_share.ports.store import Versioned
+from persona_share.stores import frame
+from persona_share.stores.base import TIMEOUT, BaseStore
+
+
+_LOG: Final = logging.getLogger("persona_share")
+_NOW: Final = sql.SQL("extract(epoch from clock_timestamp())::float8")
+_CREATE: Final[tuple[LiteralString, ...]] = (
+    "SELECT pg_advisory_xact_lock(hashtext('persona_share'))",  # one after the other
+    (
+        'CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,'
+        " value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL)"
+    ),
+    "CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)",
+)
+_READ: Final[LiteralString] = (
+    "SELECT found.value, found.etag, found.expires, {now} FROM (SELECT 1) AS one"
+    " LEFT JOIN {table} AS found ON found.key = %(key)s"
+)
+_INSERT: Final[LiteralString] = (
+    "INSERT INTO {table} AS old (key, value, etag, expires)"
+    " VALUES (%(key)s, %(value)s, %(etag)s, {now} + %(ttl)s)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
+    " expires = excluded.expires WHERE old.expires <= {now}"
+)
+_UPDATE: Final[LiteralString] = (
+    "UPDATE {table} SET value = %(value)s, etag = %(etag)s, expires = {now} + %(ttl)s"
+    " WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}"
+)
+_DELETE: Final[LiteralString] = (
+    "DELETE FROM {table} WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}"
+)
+_PURGE: Final[LiteralString] = (
+    "DELETE FROM {table} WHERE key IN (SELECT key FROM {table}"
+    " WHERE expires <= {now} LIMIT 100 FOR UPDATE SKIP LOCKED)"
+)
+_PAGE: Final[LiteralString] = (
+    "SELECT key FROM {table} WHERE key > %(last)s AND starts_with(key, %(prefix)s)"
+    " AND expires > {now} ORDER BY key LIMIT 1000"
+)
+_TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
+#: After how many writes expired records are purged.
+_PURGE_EVERY: Final = 50
+#: A refused connection has no code of its own, only these words.
+_REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
+#: Nobody can read along or answer in the server's place.
+_SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
+_INHERITED: Final[list[object]] = []
+
+
+class PostgresStore(BaseStore):
+    """Shares records between processes through a table of PostgreSQL.
+
+    ``dsn`` is a URL or a connection string. ``persona-share store init`` makes the
+    table, or ``create=True`` when the store is opened. It works behind pgbouncer in
+    transaction mode. ``plaintext=True`` allows to keep tokens without `Encrypted`,
+    ``allow_insecure=True`` a connection whose certificate is not verified.
+
+    Raises:
+        ConfigurationError: the connection string cannot be used.
+        StoreRefusedError: others could read what is sent.
+    """
+
+    _concurrency = 8
+
+    def __init__(
+        self,
+        dsn: str | Secret,
+        *,
+        table: str = "persona_share_records",
+        create: bool = False,
+        plaintext: bool = False,
+        allow_insecure: bool = False,
+        runtime: Runtime | None = None,
+    ) -> None:
+        dsn = as_secret(dsn)
+        super().__init__(runtime)
+        if not _TABLE.fullmatch(table):
+            message = "the name of a table may have letters, digits and underscores"
+            raise ConfigurationError(message)
+        if not allow_insecure and not _is_private(_options(dsn)):
+            message = "others could read what is sent to this PostgreSQL"
+            advice = "Use sslmode=verify-full, or say allow_insecure=True."
+            raise StoreRefusedError(message, advice=advice)
+        self.accepts_secrets = plaintext
+        self._dsn = dsn
+        self._create = create
+        self._table = sql.Identifier(*table.split("."))
+        self._index = sql.Identifier(f"{table.rpartition('.')[2]}_expires")
+        self._pools: _Pools = WeakKeyDictionary()
+        self._process = os.getpid()
+        self._writes = 0
+
+    async def _open(self) -> None:
+        # A connection of its own: the pool would wait, and not say what is wrong.
+        refusal = advice = ""
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self._dsn.reveal(), **_CONNECTION
+            ) as connection:
+                if self._create:
+                    async with connection.transaction():
+                        for statement in _CREATE:
+                            await connection.execute(self._query(statement))
+                await connection.execute(self._query(_READ), {"key": "open/check"})
+        except errors.UndefinedTable:
+            refusal = "this database has no table for records"
+            advice = "Run 'persona-share store init', or say create=True."
+        except (errors.InsufficientPrivilege, errors.UndefinedColumn) as error:
+            refusal = f"the table cannot be used ({type(error).__name__})"
+            advice = "Check what the user may do, and which table it is."
+        except psycopg.OperationalError as error:
+            if not any(words in str(error) for words in _REFUSALS):
+                raise
+            refusal = "PostgreSQL refused the user, the password or the database"
+            advice = "Check the connection string."
+        if refusal:
+            raise StoreRefusedError(refusal, advice=advice)
+
+    async def _read(self, key: str) -> Versioned:
+        value, etag, expires, now = (await self._rows(_READ, key=key))[0]
+        if value is None:
+            return Versioned(None, "", now)
+        value = frame.unpack(bytes(value), key, etag)
+        if expires <= now:
+            return Versioned(None, "", now)
+        return Versioned(value, etag, now)
+
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        if value is None and not if_etag:
+            return (await self._read(key)).value is None
+        etag = self._new_etag()
+        stored = None if value is None else frame.pack(value, key, etag)
+        statement = _DELETE if value is None else _UPDATE if if_etag else _INSERT
+        values = {"value": stored, "etag": etag, "if_etag": if_etag, "ttl": ttl}
+        try:
+            (count, tries) = await self._execute(statement, key=key, **values)
+        except (errors.SerializationFailure, errors.DeadlockDetected):
+            return False
+        if not count and tries > 1 and value is not None:
+            # The first try may have been the one that changed it.
+            return (await self._read(key)).etag == etag
+        self._writes += 1
+        if self._writes % _PURGE_EVERY == 0:
+            await self._execute(_PURGE)
+        return count == 1
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        last = ""
+        while rows := await self._rows(_PAGE, prefix=prefix, last=last):
+            yield [str(key) for (key,) in rows]
+            last = rows[-1][0]
+
+    async def _aclose(self) -> None:
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None and self._process == os.getpid():
+            await pool.close(timeout=TIMEOUT / 2)
+
+    async def _rows(self, statement: LiteralString, **values: object) -> list[Any]:
+        rows, _ = await self._run(statement, values, fetch=True)
+        return list(rows)
+
+    async def _execute(
+        self, statement: LiteralString, **values: object
+    ) -> tuple[int, int]:
+        count, tries = await self._run(statement, values, fetch=False)
+        return int(count), tries
+
+    async def _run(
+        self, statement: LiteralString, values: Mapping[str, object], *, fetch: bool
+    ) -> tuple[Any, int]:
+        """Run a statement, once more on a fresh connection if that one is broken."""
+        pool = await self._pool()
+        tries = 1
+        while True:
+            try:
+                async with pool.connection() as connection:
+                    cursor = await connection.execute(self._query(statement), values)
+                    rows = await cursor.fetchall() if fetch else cursor.rowcount
+                    return rows, tries
+            except (errors.SerializationFailure, errors.DeadlockDetected, PoolTimeout):
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if tries > 1:
+                    raise
+            tries += 1
+            await pool.check()  # drops the connections that are broken, too
+
+    def _query(self, statement: LiteralString) -> sql.Composed:
+        return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
+
+    async def _pool(self) -> "AsyncConnectionPool[Any]":
+        if self._process != os.getpid():
+            _INHERITED.append(self._pools)
+            self._pools, self._process = WeakKeyDictionary(), os.getpid()
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = AsyncConnectionPool(
+                self._dsn.reveal(),
+                kwargs=_CONNECTION,
+                min_size=0,
+                max_size=self._concurrency,
+                open=False,
+                timeout=TIMEOUT,
+                reconnect_timeout=TIMEOUT,
+                name="persona_share",
+            )
+            await pool.open(wait=False)
+        return pool
+
+    def _error(self, error: Exception) -> StoreError:
+        # The text of an error may hold what was sent.
+        if isinstance(error, PoolTimeout):
+            return StoreUnavailableError("PostgreSQL cannot be reached")
+        if isinstance(error, errors.UndefinedTable):
+            return StoreUnavailableError("this database has no table for records")
+        return StoreUnavailableError(f"PostgreSQL failed ({type(error).__name__})")
+
+    def __repr__(self) -> str:
+        return "<PostgresStore>"
+
+
+_Pools = WeakKeyDictionary[asyncio.AbstractEventLoop, "AsyncConnectionPool[Any]"]
+_CONNECTION: Final[dict[str, Any]] = {
+    "autocommit": True,
+    "prepare_threshold": None,  # pgbouncer gives each statement another connection
+    "connect_timeout": 2,
+    "keepalives_idle": 30,
+    "application_name": "persona_share",
+}
+
+
+def _options(dsn: Secret) -> Mapping[str, Any]:
+    try:
+        return conninfo.conninfo_to_dict(dsn.reveal())
+    except psycopg.Error:
+        message = "the connection string of PostgreSQL cannot be read"
+    raise ConfigurationError(message)
+
+
+def _is_private(options: Mapping[str, Any]) -> bool:
+    mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
+    hosts = options.get("hostaddr") or options.get("host") or os.environ.get("PGHOST")
+    return mode in _SAFE_MODES or all(map(_is_here, str(hosts or "").split(",")))
+
+
+def _is_here(host: str) -> bool:
+    if host in {"", "localhost"} or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,90 @@
+"""SharedRateLimit: one rate-limit window for all processes that share a store."""
+
+import asyncio
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from persona_share._policy import shared_limit
+from persona_share._policy.shared_limit import Share
+from persona_share._protocol.limits import Seen
+from persona_share._transport.runtime import default_runtime
+from persona_share.ports import Runtime
+from persona_share.ports.store import Store, Versioned
+from persona_share.stores.changing import Change, ContentionError, change
+from persona_share.stores.guarded import guarded, require_store
+
+
+#: When a caller may come again after too many lost races, in seconds.
+_COME_AGAIN: Final = 0.1
+
+
+class SharedRateLimit:
+    """Lets all processes of one environment spend one rate-limit window together.
+
+    Pass it to every client as ``rate_limit=SharedRateLimit(store)``. What any process
+    learns from the ``RateLimit-*`` headers counts for all; the store holds counts and
+    nothing secret. While the store is down each process limits itself, by what it sees.
+
+    Raises:
+        ConfigurationError: this is not a store.
+    """
+
+    def __init__(self, store: Store, *, runtime: Runtime | None = None) -> None:
+        self._runtime = runtime or default_runtime()
+        self._store = guarded(require_store(store, secrets=False), runtime)
+        self._locks: _Locks = WeakKeyDictionary()
+
+    async def open(self, _runtime: Runtime | None = None) -> None:
+        """Open the store.
+
+        Raises:
+            StoreRefusedError: the store is unsafe, or refuses these credentials.
+            StoreUnavailableError: the store does not answer now.
+        """
+        await self._store.open()
+
+    async def close(self) -> None:
+        """Close the connections of the store; whoever else uses it connects again."""
+        await self._store.aclose()
+
+    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+        """Take slots, and pass on what an answer of the service said.
+
+        ``name`` identifies an API key without revealing it.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        key = f"limit/{name}"
+        reservation = self._runtime.new_bytes(8).hex()
+
+        def decide(found: Versioned) -> tuple[Change | None, Share]:
+            limit = shared_limit.from_bytes(found.value)
+            changed, share = shared_limit.take(
+                limit,
+                now=found.now,
+                wanted=wanted,
+                seen=seen,
+                reservation=reservation,
+            )
+            if changed == limit:
+                return None, share
+            ttl = shared_limit.ttl(changed, found.now)
+            return Change(shared_limit.to_bytes(changed), ttl), share
+
+        async with self._lock(key):
+            try:
+                return await change(self._store, key, decide, self._runtime)
+            except ContentionError:
+                return Share(0, _COME_AGAIN)
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        """Return the lock that lets one task of this process write at a time."""
+        locks = self._locks.setdefault(asyncio.get_running_loop(), {})
+        return locks.setdefault(key, asyncio.Lock())
+
+    def __repr__(self) -> str:
+        return f"<SharedRateLimit on {self._store!r}>"
+
+
+_Locks = WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]]

@@ -1,0 +1,356 @@
+"""RedisStore: records in Redis or Valkey, for processes on several machines."""
+
+import asyncio
+import ipaddress
+import itertools
+import logging
+import math
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from weakref import WeakKeyDictionary
+
+from redis import asyncio as aioredis, exceptions
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from persona_share.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.model.secret import Secret, as_secret
+from persona_share.ports import Runtime
+from persona_share.ports.store import Versioned
+from persona_share.stores import frame
+from persona_share.stores.base import BaseStore
+
+
+_LOG: Final = logging.getLogger("persona_share")
+#: Reads, or writes if the etag is still ARGV[3]. A value begins with its etag.
+_SCRIPT: Final = """
+local time, held = redis.call('TIME'), redis.call('GET', KEYS[1])
+if ARGV[2] == 'read' then return {ARGV[1], time[1], time[2], held} end
+if (held and string.sub(held, 1, 32) or '') ~= ARGV[3] then
+  return {ARGV[1], time[1], time[2], 'changed'} end
+if ARGV[4] == '' then redis.call('DEL', KEYS[1])
+elseif ARGV[5] == '' then redis.call('SET', KEYS[1], ARGV[4])
+else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
+return {ARGV[1], time[1], time[2], 'written'}
+"""
+_ETAG: Final = 32
+#: Connecting and answering may each take this long, in seconds; after that a fresh
+#: connection is tried, as a firewall may have dropped the old one silently.
+_SOCKET_TIMEOUT: Final = 0.9
+_TRIES: Final = 2
+_PAGE: Final = 1_000
+#: A longer lifetime than this is for ever, in seconds.
+_FOREVER: Final = 100 * 365 * 86_400
+#: What may follow the question mark of the URL. Time limits, retries and the checks of
+#: certificates are set here.
+_URL_OPTIONS: Final = frozenset(
+    {"db", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
+)
+_REFUSALS: Final = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+)
+#: Clients that a child inherited through a fork: neither used nor closed there.
+_INHERITED: Final[list[object]] = []
+
+
+class RedisStore(BaseStore):
+    """Shares records between processes on several machines.
+
+    ``url`` begins with ``rediss://``, ``redis://`` or ``unix://``. For a cluster say
+    ``cluster=True``. For Sentinel name the service in ``sentinel``; the hosts of the URL
+    are then those of the sentinels, separated by commas. ``plaintext=True`` allows to
+    keep tokens without `Encrypted`, ``allow_insecure=True`` a ``redis://`` URL to
+    another machine.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+        StoreRefusedError: others could read what is sent.
+    """
+
+    _script = _SCRIPT
+
+    def __init__(
+        self,
+        url: str | Secret,
+        *,
+        prefix: str = "persona_share",
+        cluster: bool = False,
+        sentinel: str | None = None,
+        sentinel_password: str | Secret | None = None,
+        plaintext: bool = False,
+        allow_insecure: bool = False,
+        runtime: Runtime | None = None,
+    ) -> None:
+        url = as_secret(url)
+        if sentinel_password is not None:
+            sentinel_password = as_secret(sentinel_password)
+        super().__init__(runtime)
+        self._address = _Address(url, cluster, sentinel, sentinel_password)
+        if not self._address.is_private:
+            if not allow_insecure:
+                message = "others could read what is sent to this Redis"
+                advice = "Use a rediss:// URL, or say allow_insecure=True."
+                raise StoreRefusedError(message, advice=advice)
+            _LOG.warning("the connection to Redis is not encrypted")
+        self.accepts_secrets = plaintext
+        self._prefix = prefix
+        self._count = itertools.count(1)
+        self._clients: _Clients = WeakKeyDictionary()
+        self._process = os.getpid()
+
+    async def _open(self) -> None:
+        try:
+            await self._evaluate("open/check", "read")
+        except _REFUSALS as error:
+            failure = StoreRefusedError(
+                f"Redis refused the user or the password ({type(error).__name__})",
+                advice="Check the URL, and what the user may do.",
+            )
+        else:
+            await self._warn_about_server()
+            return
+        raise failure
+
+    async def _read(self, key: str) -> Versioned:
+        now, held, _ = await self._evaluate(key, "read")
+        if held is None:
+            return Versioned(None, "", now)
+        etag = held[:_ETAG].decode("ascii", "replace")
+        return Versioned(frame.unpack(held[_ETAG:], key, etag), etag, now)
+
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        etag = self._new_etag()
+        new = b"" if value is None else etag.encode() + frame.pack(value, key, etag)
+        lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
+        _, answer, tries = await self._evaluate(key, "write", if_etag, new, lifetime)
+        if answer == b"changed" and tries > 1 and value is not None:
+            # The first try may have been the one that changed it.
+            return (await self._read(key)).etag == etag
+        if answer not in {b"written", b"changed"}:
+            raise _unexpected()
+        return answer == b"written"
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        start = f"{self._prefix}:"
+        client = self._client()[0]
+        pattern = f"{_escaped(start + prefix)}*"
+        page: list[str] = []
+        async for key in client.scan_iter(pattern, count=_PAGE):
+            page.append(key.decode("ascii", "replace")[len(start) :])
+            if len(page) >= _PAGE:
+                yield page
+                page = []
+        yield sorted(set(page))
+
+    async def _aclose(self) -> None:
+        client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))
+        if client is not None and self._process == os.getpid():
+            await client.aclose()
+            pool = getattr(client, "connection_pool", None)
+            manager = getattr(pool, "sentinel_manager", None)
+            for sentinel in getattr(manager, "sentinels", ()):
+                await sentinel.aclose()
+
+    async def _evaluate(
+        self, key: str, *arguments: Any
+    ) -> tuple[float, bytes | None, int]:
+        """Run the script, once more on fresh connections if these are broken.
+
+        Return the store's time, the script's answer, and the number of tries.
+        """
+        client, script = self._client()
+        proof = f"{next(self._count)}:{key}".encode()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                answer = await script(
+                    keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
+                )
+                match answer:
+                    case [bytes(found), bytes(seconds), bytes(micros), held] if (
+                        found == proof and isinstance(held, bytes | None)
+                    ):
+                        return int(seconds) + int(micros) / 1e6, held, tries
+                # The answer to another command: nothing on this connection is right.
+                error: Exception = _unexpected()
+            except _REFUSALS:
+                raise
+            except (
+                exceptions.ConnectionError,
+                exceptions.TimeoutError,
+                exceptions.ReadOnlyError,
+                exceptions.InvalidResponse,
+                OSError,
+            ) as broken:
+                error = broken
+            with suppress(exceptions.RedisError, OSError):
+                await _drop(client)
+            if tries == _TRIES:
+                raise error
+
+    def _client(self) -> tuple[Any, Any]:
+        """Return the client of this event loop, and the script on it."""
+        if self._process != os.getpid():
+            _INHERITED.append(self._clients)
+            self._clients, self._process = WeakKeyDictionary(), os.getpid()
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            client = self._address.client()
+            self._clients[loop] = client, client.register_script(self._script)
+        return self._clients[loop]
+
+    async def _warn_about_server(self) -> None:
+        client, _ = self._client()
+        with suppress(exceptions.RedisError, OSError, AttributeError):
+            policy = (await client.info("memory")).get("maxmemory_policy")
+            if policy not in {None, "noeviction"}:
+                _LOG.warning("this Redis evicts records when it is full (%s)", policy)
+            _, found = await client.scan(0, match="ptm1:*", count=_PAGE)
+            if found:
+                _LOG.warning("this Redis has records of persona_share 0.1: ignored")
+
+    def _error(self, error: Exception) -> StoreError:
+        # The text of an error may hold what was sent.
+        if isinstance(error, _REFUSALS) or "unauthenticated" in str(error):
+            return StoreUnavailableError("Redis refused the user or the password")
+        if isinstance(error, exceptions.TimeoutError):
+            return StoreUnavailableError("Redis did not answer in time")
+        if isinstance(error, exceptions.ReadOnlyError):
+            return StoreUnavailableError("this Redis is a replica and read-only")
+        if isinstance(error, exceptions.MovedError):
+            message = "this Redis is part of a cluster"
+            return StoreUnavailableError(message, advice="Say cluster=True.")
+        return StoreUnavailableError(f"Redis failed ({type(error).__name__})")
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._prefix}>"
+
+
+_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Any]]
+
+
+class _Address:
+    """Where a Redis is, and how to connect to it."""
+
+    def __init__(
+        self,
+        url: Secret,
+        cluster: bool,  # noqa: FBT001 - internal
+        sentinel: str | None,
+        sentinel_password: Secret | None,
+    ) -> None:
+        self._url = url
+        self._cluster = cluster
+        self._sentinel = sentinel
+        self._sentinel_password = sentinel_password
+        if cluster and sentinel:
+            message = "a Redis is either in a cluster or behind sentinels"
+            raise ConfigurationError(message)
+        try:
+            parts = urlsplit(url.reveal())
+            options = {name for name, _ in parse_qsl(parts.query)}
+            self._hosts = _hosts(parts)
+        except ValueError:
+            options, parts = set(), None
+        if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
+            message = "the URL of Redis must begin with rediss://, redis:// or unix://"
+            raise ConfigurationError(message)
+        if options - _URL_OPTIONS:
+            message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
+            raise ConfigurationError(message)
+        if len(self._hosts) > 1 and not sentinel:
+            message = "several hosts in the URL of Redis need sentinel='service name'"
+            raise ConfigurationError(message)
+        self.is_private = parts.scheme != "redis" or all(
+            _is_loopback(host) for host, _ in self._hosts
+        )
+
+    def client(self) -> Any:
+        """Return a new client."""
+        options: dict[str, Any] = {
+            "socket_timeout": _SOCKET_TIMEOUT,
+            "socket_connect_timeout": _SOCKET_TIMEOUT,
+            "socket_keepalive": True,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,  # no greeting: one round trip less at each connection
+            "driver_info": None,  # nor an introduction
+        }
+        url: str = self._url.reveal()
+        if self._sentinel:
+            return self._behind_sentinels(url, options)
+        one: Any = aioredis.Redis
+        many: Any = RedisCluster
+        return (many if self._cluster else one).from_url(url, **options)
+
+    def _behind_sentinels(self, url: str, options: dict[str, Any]) -> Any:
+        parts = urlsplit(url)
+        user, _, _ = parts.netloc.rpartition("@")
+        name, _, password = user.partition(":")
+        query = dict(parse_qsl(parts.query))
+        tls = {key: value for key, value in query.items() if key.startswith("ssl_")}
+        if parts.scheme == "rediss":
+            tls["ssl"] = "yes"
+        make: Any = Sentinel  # it has no types
+        sentinels = make(
+            self._hosts,
+            sentinel_kwargs={
+                **options,
+                **tls,
+                "password": self._sentinel_password
+                and self._sentinel_password.reveal(),
+            },
+            **options,
+            **tls,
+        )
+        return sentinels.master_for(
+            self._sentinel,
+            db=int(query.get("db") or parts.path.strip("/") or 0),
+            username=unquote(name) or None,
+            password=unquote(password) or None,
+        )
+
+
+async def _drop(client: Any) -> None:
+    """Close every connection of a client; new ones are made when they are needed."""
+    if isinstance(client, RedisCluster):
+        await client.aclose()
+    else:
+        await client.connection_pool.disconnect()
+
+
+def _hosts(parts: SplitResult) -> Sequence[tuple[str, int]]:
+    _, _, hosts = parts.netloc.rpartition("@")
+    found = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    return [(each.hostname or "", each.port or 26_379) for each in found]
+
+
+def _is_loopback(host: str) -> bool:
+    if host in {"localhost", ""}:  # redis-py takes no host for localhost
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{each}" if each in r"*?[]\^" else each for each in text)
+
+
+def _unexpected() -> StoreUnavailableError:
+    return StoreUnavailableError("Redis gave an unexpected answer")

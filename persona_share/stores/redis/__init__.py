@@ -1,1 +1,0 @@
-"""Tokens in Redis or Valkey, for all processes of all machines."""

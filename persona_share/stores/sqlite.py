@@ -1,0 +1,333 @@
+"""SQLiteStore: records in a file, for all processes of one machine."""
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from persona_share.errors import StoreError, StoreRefusedError, StoreUnavailableError
+from persona_share.ports import Runtime
+from persona_share.ports.store import Versioned
+from persona_share.stores import files, frame
+from persona_share.stores.base import TIMEOUT, BaseStore
+
+
+T = TypeVar("T")
+_LOG: Final = logging.getLogger("persona_share")
+
+#: How long a lock of another process is waited for, in seconds.
+PATIENCE: Final = 1.0
+#: The mean pause between two attempts to lock the file, in seconds. SQLite's own pauses
+#: grow, so whoever has waited longest looks least often.
+_PAUSE: Final = 0.002
+#: "PSTS" marks a file of ours; version 1 of the schema was that of 0.1.
+_APPLICATION: Final = 0x50535453
+_VERSION: Final = 2
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB NOT NULL,"
+    " etag TEXT NOT NULL, expires REAL NOT NULL, written REAL NOT NULL) WITHOUT ROWID"
+)
+_SETTINGS: Final = (
+    # One journal for every release of SQLite: the write-ahead log loses pages in some.
+    "PRAGMA journal_mode = TRUNCATE",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+)
+_READ: Final = "SELECT value, etag, expires FROM records WHERE key = ?"
+_WRITE: Final = (
+    "INSERT INTO records SELECT :key, :value, :etag, :expires, :now"
+    " WHERE :if_etag = '' OR EXISTS"
+    " (SELECT 1 FROM records WHERE key = :key AND etag = :if_etag AND expires > :now)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
+    " expires = excluded.expires, written = excluded.written"
+    " WHERE records.etag = :if_etag OR records.expires <= :now"
+)
+_DELETE: Final = "DELETE FROM records WHERE key = ? AND etag = ? AND expires > ?"
+_PURGE: Final = (
+    "DELETE FROM records WHERE key IN"
+    " (SELECT key FROM records WHERE expires <= ? LIMIT 100)"
+)
+_PAGE: Final = (
+    "SELECT key FROM records WHERE key > ? AND substr(key, 1, ?) = ?"
+    " AND expires > ? AND substr(key, 1, 1) <> '.' ORDER BY key LIMIT 1000"
+)
+#: After how many writes expired records are purged.
+_PURGE_EVERY: Final = 50
+#: What a child inherited through a fork. Closing it there would drop locks that are
+#: still its parent's.
+_INHERITED: Final[list[object]] = []
+
+
+class SQLiteStore(BaseStore):
+    """Shares records between the processes of one machine, and keeps them over restarts.
+
+    The file is made with mode 0600 and holds tokens in clear text unless `Encrypted`
+    wraps the store. Its clock is the machine's boot clock, which a change of the wall
+    clock does not move; after a reboot it goes on from the wall time, never backwards.
+
+    Raises:
+        ConfigurationError: this is not a path.
+    """
+
+    _concurrency = 1
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, runtime: Runtime | None = None
+    ) -> None:
+        super().__init__(runtime)
+        self._path = files.path_of(path)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._database = _Database(self._path, self._runtime)
+
+    async def _open(self) -> None:
+        await self._run(lambda database: database.connect())
+
+    async def _read(self, key: str) -> Versioned:
+        return await self._run(lambda database: database.read(key))
+
+    async def _write(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        etag = self._new_etag()
+        return await self._run(
+            lambda database: database.write(key, value, etag, if_etag, ttl)
+        )
+
+    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        last = ""
+        while page := await self._run(lambda each: each.page(prefix, last)):  # noqa: B023
+            yield page
+            last = page[-1]
+
+    async def _aclose(self) -> None:
+        await self._run(lambda database: database.close())
+
+    async def _run(self, work: Callable[["_Database"], T]) -> T:
+        if self._process != os.getpid():
+            _INHERITED.append((self._database, self._lock))
+            self._reset()
+        # A limiter of its own: threads that the application keeps busy delay nothing.
+        return await to_thread.run_sync(
+            self._locked, work, abandon_on_cancel=True, limiter=CapacityLimiter(1)
+        )
+
+    def _locked(self, work: Callable[["_Database"], T]) -> T:
+        if not self._lock.acquire(timeout=TIMEOUT):
+            message = f"{self!r} is still busy with an earlier operation"
+            raise StoreUnavailableError(message)
+        try:
+            return work(self._database)
+        finally:
+            self._lock.release()
+
+    def _error(self, error: Exception) -> StoreError:
+        if isinstance(error, OSError):
+            return files.unavailable(error, self._path)
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        advice = None
+        if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+            advice = f"Move {self._path} away; a new file is made in its place."
+        message = f"the file {self._path} cannot be used ({name})"
+        return StoreUnavailableError(message, advice=advice)
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {self._path.name}>"
+
+
+class _Database:
+    """The connection to the file; used by one thread at a time, and it blocks."""
+
+    def __init__(self, path: Path, runtime: Runtime) -> None:
+        self._path = path
+        self._beside = [path.with_name(path.name + word) for word in _BESIDE]
+        self._clock = runtime.clock
+        self._random = runtime.random
+        self._boot_id = runtime.boot_id
+        self._connection: sqlite3.Connection | None = None
+        self._identity: files.FileIdentity | None = None
+        self._ahead = 0.0
+        self._writes = 0
+
+    def read(self, key: str) -> Versioned:
+        """Return a record."""
+        connection = self.connect()
+        row = self._patiently(lambda: connection.execute(_READ, (key,)).fetchone())
+        now = self._now()
+        if row is None:
+            return Versioned(None, "", now)
+        value, etag, expires = row
+        # Checked first: a damaged expiry must not make a record look expired.
+        value = frame.unpack(value, key, str(etag), repr(expires))
+        return (
+            Versioned(value, etag, now) if expires > now else Versioned(None, "", now)
+        )
+
+    def write(
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
+    ) -> bool:
+        """Replace or delete a record; False if it has changed or stays locked."""
+        connection, now = self.connect(), self._now()
+        expires = now + ttl
+        row = {"key": key, "etag": etag, "if_etag": if_etag, "now": now}
+
+        def write() -> bool:
+            if value is not None:
+                stored = frame.pack(value, key, etag, repr(expires))
+                values = {**row, "value": stored, "expires": expires}
+                return connection.execute(_WRITE, values).rowcount == 1
+            if if_etag:
+                return connection.execute(_DELETE, (key, if_etag, now)).rowcount == 1
+            found = connection.execute(_READ, (key,)).fetchone()
+            return found is None or found[2] <= now
+
+        try:
+            written = self._patiently(write)
+            self._writes += 1
+            if self._writes % _PURGE_EVERY == 0:
+                connection.execute(_PURGE, (now,))
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            return False
+        return written
+
+    def page(self, prefix: str, last: str) -> list[str]:
+        """Return the next keys with this prefix."""
+        connection = self.connect()
+        values = last, len(prefix), prefix, self._now()
+        rows = self._patiently(lambda: connection.execute(_PAGE, values).fetchall())
+        return [str(key) for (key,) in rows]
+
+    def connect(self) -> sqlite3.Connection:
+        """Return the connection; make it if the file is another one by now."""
+        if self._connection is not None:
+            if files.identity(self._path) == self._identity:
+                return self._connection
+            _LOG.warning("the store %s was deleted or replaced", self._path)
+            self.close()
+        self._identity = files.private_file(self._path, self._beside)
+        if (kind := files.network_file_system(self._path.parent)) is not None:
+            _LOG.warning("locks are unreliable on %s: %s", kind, self._path)
+        connection = sqlite3.connect(
+            self._path, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._set_up(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close the connection; the next operation makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        if files.identity(self._path) != self._identity:
+            message = f"{self._path} was replaced while it was opened"
+            raise StoreUnavailableError(message)
+        for setting in _SETTINGS:
+            self._patiently(lambda: connection.execute(setting).fetchall())  # noqa: B023
+        self._patiently(lambda: _prepare(connection, self._path))
+        self._ahead = self._patiently(lambda: self._set_clock(connection))
+
+    def _set_clock(self, connection: sqlite3.Connection) -> float:
+        """Return how far the store's clock is ahead of the boot clock.
+
+        Whoever opens the file first after a boot decides that, for all. Time never
+        steps back, so nothing lives longer than it would have without the reboot.
+        """
+        boot, wall = self._clock.now(), self._clock.wall().timestamp()
+        key = f".clock/{self._boot_id}"
+        with _transaction(connection):
+            if self._boot_id:
+                row = connection.execute(_READ, (key,)).fetchone()
+                if row is not None:
+                    return float(frame.unpack(row[0], key))
+            (last,) = connection.execute("SELECT max(written) FROM records").fetchone()
+            ahead = max(wall, last or wall) - boot
+            if self._boot_id:
+                connection.execute("DELETE FROM records WHERE key GLOB '.clock/*'")
+                value = frame.pack(repr(ahead).encode(), key)
+                row = key, value, "", float("inf"), boot + ahead
+                connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+        return ahead
+
+    def _now(self) -> float:
+        return self._clock.now() + self._ahead
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Do work that may find the file locked; try again for a second."""
+        waited = 0.0
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or waited >= PATIENCE:
+                    raise
+            pause = _PAUSE * (0.5 + self._random())
+            threading.Event().wait(pause)
+            waited += pause
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the table in a new file, or check that this file is a store."""
+    with _transaction(connection):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        columns = connection.execute("PRAGMA table_info(records)").fetchall()
+        (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not (application or version or things):
+            connection.execute(_TABLE)
+            connection.execute("CREATE INDEX records_expiry ON records (expires)")
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            return
+        names = [str(column[1]) for column in columns]
+    if (application, version) == (_APPLICATION, 1):
+        message = f"{path} was written by persona_share 0.1"
+        advice = "Delete it, or choose another path; tokens are acquired again."
+        raise StoreRefusedError(message, advice=advice)
+    if application != _APPLICATION and "etag" not in names:
+        message = f"{path} is the database of another program"
+        raise StoreRefusedError(message, advice="Choose another path.")
+    if (application, version) != (_APPLICATION, _VERSION) or "etag" not in names:
+        message = f"{path} is damaged, or was written by a later version"
+        advice = f"Update persona_share, or move {path} away."
+        raise StoreUnavailableError(message, advice=advice)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    # IMMEDIATE: a transaction that only later wants to write may be refused.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # it may have ended by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

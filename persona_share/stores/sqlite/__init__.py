@@ -1,1 +1,0 @@
-"""Tokens in a file of SQLite, for all processes of one machine."""

@@ -1,0 +1,351 @@
+"""The edge of a store: checks, a time limit, and store errors only."""
+
+import asyncio
+import math
+import traceback
+from contextlib import suppress
+
+import attrs
+import pytest
+
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    StoreCorruptError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.ports.store import Versioned
+from persona_share.stores.base import LARGEST_STORED, TIMEOUT, BaseStore
+from persona_share.stores.guarded import GuardedStore, guarded, require_store
+from persona_share.stores.memory import MemoryStore
+from persona_share.testing import FakeClock, fake_runtime
+
+
+KEY = "scope/5d41402abc4b2a76b9719d911017c592"
+FOUND = Versioned(b"value", "etag", 1.0)
+
+
+class ScriptedStore(BaseStore):
+    """Does in each operation what a test says."""
+
+    def __init__(self, runtime, do):
+        super().__init__(runtime)
+        self.do = do
+        self.calls = 0
+
+    async def _any(self):
+        self.calls += 1
+        return await self.do()
+
+    async def _open(self):
+        await self._any()
+
+    async def _read(self, key):
+        return await self._any()
+
+    async def _write(self, key, value, if_etag, ttl):
+        return await self._any()
+
+    async def _pages(self, prefix):
+        yield await self._any()
+
+    async def _aclose(self):
+        await self._any()
+
+
+async def listed(store):
+    return [key async for key in store.keys("scope/")]
+
+
+OPERATIONS = {
+    "open": lambda store: store.open(),
+    "read": lambda store: store.read(KEY),
+    "write": lambda store: store.write(KEY, b"value", if_etag="", ttl=60),
+    "keys": listed,
+}
+ERRORS = [
+    OSError("CANARY"),
+    PermissionError(13, "CANARY"),
+    TimeoutError("CANARY"),
+    ValueError("CANARY"),
+    AttributeError("CANARY"),
+    KeyError("CANARY"),
+    RuntimeError("CANARY"),
+    MemoryError("CANARY"),
+    UnicodeDecodeError("utf-8", b"CANARY", 0, 1, "CANARY"),
+    asyncio.CancelledError("CANARY"),
+    ExceptionGroup("CANARY", [ValueError("CANARY")]),
+]
+
+
+def raising(error):
+    async def do():
+        raise error
+
+    return do
+
+
+async def hang():
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def runtime(clock):
+    return fake_runtime(clock)
+
+
+async def turns(number=10):
+    for _ in range(number):
+        await FakeClock().sleep(0)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.asyncio
+async def test_any_error_becomes_a_store_error_without_its_text(
+    runtime, operation, error
+):
+    store = ScriptedStore(runtime, raising(error))
+    with pytest.raises(StoreUnavailableError) as caught:
+        await OPERATIONS[operation](store)
+
+    assert caught.value.__context__ is None
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("operation", ["read", "write", "keys"])
+@pytest.mark.asyncio
+async def test_refusal_after_opening_counts_as_unavailable(runtime, operation):
+    store = ScriptedStore(runtime, raising(StoreRefusedError("others could read it")))
+    with pytest.raises(StoreUnavailableError, match="others could read it"):
+        await OPERATIONS[operation](store)
+
+
+@pytest.mark.asyncio
+async def test_refusal_while_opening_stays_one(runtime):
+    store = ScriptedStore(runtime, raising(StoreRefusedError("others could read it")))
+    with pytest.raises(StoreRefusedError):
+        await store.open()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.asyncio
+async def test_hang_ends_after_two_seconds(clock, runtime, operation):
+    store = ScriptedStore(runtime, hang)
+    task = asyncio.ensure_future(OPERATIONS[operation](store))
+    await turns()
+    clock.advance(TIMEOUT - 0.1)
+    await turns()
+    assert not task.done()
+    clock.advance(0.1)
+    with pytest.raises(StoreUnavailableError, match="did not answer"):
+        await task
+
+
+@pytest.mark.asyncio
+async def test_those_who_queue_behind_a_hang_fail_with_it(clock, runtime):
+    store = ScriptedStore(runtime, hang)
+    tasks = [asyncio.ensure_future(store.read(KEY)) for _ in range(100)]
+    await turns()
+    clock.advance(TIMEOUT)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    store.do = lambda: asyncio.sleep(0, FOUND)  # noqa: TID251 - a turn, not a time
+    found = await store.read(KEY)
+
+    assert {type(each) for each in ended} == {StoreUnavailableError}
+    assert store.calls < 50
+    assert found == FOUND
+
+
+@pytest.mark.asyncio
+async def test_cancelled_caller_leaves_no_task(runtime):
+    store = ScriptedStore(runtime, hang)
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(store.read(KEY))
+    await turns()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await turns()
+
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.asyncio
+async def test_aclose_ends_although_an_operation_ignores_its_cancellation(
+    clock, runtime
+):
+    released = asyncio.Event()
+
+    async def stubborn():
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+
+    store = ScriptedStore(runtime, stubborn)
+    reading = asyncio.ensure_future(store.read(KEY))
+    await turns()
+    closing = asyncio.ensure_future(store.aclose())
+    for _ in range(5):
+        await turns()
+        clock.advance(TIMEOUT)
+    await closing
+    with pytest.raises(StoreUnavailableError):
+        await reading
+    released.set()
+    await turns()
+
+
+@pytest.mark.asyncio
+async def test_operation_of_another_user_ends_before_the_store_closes(runtime):
+    order, goes_on = [], asyncio.Event()
+
+    async def slow():
+        await goes_on.wait()
+        order.append("read")
+        return FOUND
+
+    class Closing(ScriptedStore):
+        async def _aclose(self):
+            order.append("closed")
+
+    store = Closing(runtime, slow)
+    reading = asyncio.ensure_future(store.read(KEY))
+    await turns()
+    closing = asyncio.ensure_future(store.aclose())
+    await turns()
+    goes_on.set()
+    await closing
+
+    assert await reading == FOUND
+    assert order == ["read", "closed"]
+
+
+# ── Arguments ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "scope", "scope/", "/name", "Scope/name", "scope/na me", "scope/a/b"),
+        *("a/ü", "scope/" + "n" * 129, "k" * 33 + "/n", "scope/n\n", None, b"scope/n"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "store", [MemoryStore(), ScriptedStore(None, hang)], ids=["memory", "base"]
+)
+@pytest.mark.asyncio
+async def test_key_that_is_not_kind_and_name_is_refused(store, key):
+    with pytest.raises(InvalidArgumentError, match="kind/name"):
+        await store.read(key)
+    with pytest.raises(InvalidArgumentError, match="kind/name"):
+        await store.write(key, b"", if_etag="", ttl=60)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, math.nan, -math.inf, True], ids=repr)
+@pytest.mark.parametrize(
+    "store", [MemoryStore(), ScriptedStore(None, hang)], ids=["memory", "base"]
+)
+@pytest.mark.asyncio
+async def test_ttl_that_is_no_time_is_refused(store, ttl):
+    with pytest.raises(InvalidArgumentError, match="ttl"):
+        await store.write(KEY, b"", if_etag="", ttl=ttl)
+
+
+@pytest.mark.parametrize(
+    "store", [MemoryStore(), ScriptedStore(None, hang)], ids=["memory", "base"]
+)
+@pytest.mark.asyncio
+async def test_value_that_is_too_long_is_refused_before_it_is_written(store):
+    with pytest.raises(InvalidArgumentError, match="262144 are the most"):
+        await store.write(KEY, b"v" * (LARGEST_STORED + 1), if_etag="", ttl=60)
+
+
+@pytest.mark.asyncio
+async def test_prefix_that_no_key_has_is_refused(runtime):
+    with pytest.raises(InvalidArgumentError, match="prefix"):
+        await anext(ScriptedStore(runtime, hang).keys("*"))
+
+
+# ── Another's store ─────────────────────────────────────────────────────────────────
+
+
+class Answering(MemoryStore):
+    """Returns one answer to everything."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    async def read(self, key):
+        return self.answer
+
+    async def write(self, key, value, *, if_etag, ttl):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"value",
+        (b"value", "etag", 1.0),
+        Versioned("text", "etag", 1.0),
+        Versioned(b"value", None, 1.0),
+        Versioned(b"value", "", 1.0),
+        Versioned(None, "etag", 1.0),
+        Versioned(b"value", "etag", math.nan),
+        Versioned(b"value", "etag", "now"),
+    ],
+    ids=lambda answer: repr(
+        attrs.astuple(answer) if attrs.has(type(answer)) else answer
+    ),
+)
+@pytest.mark.asyncio
+async def test_answer_that_is_no_record_counts_as_unavailable(answer):
+    with pytest.raises(StoreUnavailableError):
+        await GuardedStore(Answering(answer)).read(KEY)
+
+
+@pytest.mark.parametrize("answer", [None, 1, "written"], ids=repr)
+@pytest.mark.asyncio
+async def test_write_that_does_not_say_what_it_did_counts_as_unavailable(answer):
+    with pytest.raises(StoreUnavailableError):
+        await GuardedStore(Answering(answer)).write(KEY, b"", if_etag="", ttl=60)
+
+
+def test_our_own_stores_are_not_wrapped_and_others_are(runtime):
+    class Other:
+        read = write = keys = open = aclose = None
+
+    own = ScriptedStore(runtime, hang)
+
+    assert guarded(own) is own
+    assert isinstance(guarded(Other()), GuardedStore)
+    assert repr(guarded(Other())) == "<Other>"
+
+
+@pytest.mark.parametrize("wrong", ["tokens.db", None, MemoryStore, {}, 7], ids=repr)
+def test_something_else_than_a_store_is_refused_with_words(wrong):
+    with pytest.raises(ConfigurationError, match=r"a store is needed.*SQLiteStore"):
+        require_store(wrong, secrets=True)
+
+
+def test_store_in_clear_text_is_refused_for_secrets_only():
+    store = MemoryStore()
+    store.accepts_secrets = False
+
+    assert require_store(store, secrets=False) is store
+    with pytest.raises(StoreRefusedError, match=r"clear text.*Encrypted"):
+        require_store(store, secrets=True)
+
+
+def test_corrupt_record_is_a_kind_of_unavailable():
+    assert issubclass(StoreCorruptError, StoreUnavailableError)

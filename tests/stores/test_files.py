@@ -1,0 +1,162 @@
+"""Files are private; volumes of Kubernetes are tightened, not refused."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from persona_share.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.stores.files import (
+    identity,
+    network_file_system,
+    path_of,
+    private_file,
+)
+
+
+ROOT = pytest.mark.needs("root")
+NOBODY = 65_534
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+def test_t12_new_file_and_folders_are_for_this_user_alone(tmp_path):
+    path = tmp_path / "new" / "folder" / "store.db"
+    before = os.umask(0)
+    try:
+        private_file(path)
+    finally:
+        os.umask(before)
+
+    assert mode(path) == 0o600
+    assert mode(path.parent) == mode(path.parent.parent) == 0o700
+
+
+@pytest.mark.parametrize("given", [0o660, 0o640, 0o664, 0o604], ids=oct)
+def test_file_that_a_volume_made_readable_is_tightened(path, caplog, given):
+    private_file(path)
+    path.chmod(given)
+    journal = path.with_name("store.db-journal")
+    journal.touch()
+    journal.chmod(given)
+    private_file(path, [journal])
+
+    assert mode(path) == mode(journal) == 0o600
+    assert "its mode is 0600 now" in caplog.text
+
+
+@pytest.mark.parametrize("given", [0o606, 0o666], ids=oct)
+def test_file_that_anybody_could_have_written_is_refused(path, given):
+    private_file(path)
+    path.chmod(given)
+
+    with pytest.raises(StoreRefusedError, match="anybody may write"):
+        private_file(path)
+
+
+def test_directory_of_ours_that_anybody_may_write_to_is_tightened(path, caplog):
+    path.parent.chmod(0o2777)
+    private_file(path)
+
+    assert not mode(path.parent) & 0o027
+    assert "not any more" in caplog.text
+
+
+def test_directory_with_a_sticky_bit_is_accepted_as_it_is(path, caplog):
+    path.parent.chmod(0o1777)
+    private_file(path)
+
+    assert mode(path.parent) == 0o1777
+    assert caplog.text == ""
+
+
+@ROOT
+def test_empty_dir_of_another_user_is_accepted_with_a_warning(path, caplog):
+    path.parent.chmod(0o777)
+    os.chown(path.parent, NOBODY, NOBODY)
+    private_file(path)
+
+    assert mode(path.parent) == 0o777
+    assert "anybody may write to the directory" in caplog.text
+
+
+@ROOT
+def test_file_of_another_user_is_refused(path):
+    private_file(path)
+    os.chown(path, NOBODY, NOBODY)
+
+    with pytest.raises(StoreRefusedError, match="another user"):
+        private_file(path)
+
+
+def test_symbolic_link_and_folder_are_refused(path, tmp_path):
+    target = tmp_path / "target"
+    target.touch(0o600)
+    path.symlink_to(target)
+    with pytest.raises(StoreRefusedError, match="symbolic link"):
+        private_file(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreRefusedError, match="not a file"):
+        private_file(path)
+
+
+def test_system_that_does_not_allow_it_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreUnavailableError, match="ENOTDIR"):
+        private_file(tmp_path / "file" / "store.db")
+
+
+def test_same_file_has_the_same_identity(path):
+    made = private_file(path)
+
+    assert private_file(path) == identity(path) == made
+    assert identity(path.with_name("other")) is None
+
+
+def test_home_directory_is_expanded():
+    assert path_of("~/store.db") == Path.home() / "store.db"
+    assert path_of(Path("~/store.db")) == Path.home() / "store.db"
+    assert path_of("store.db") == Path.cwd() / "store.db"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (None, "a text or a pathlib.Path"),
+        (b"store.db", "a text or a pathlib.Path"),
+        ("", "a text or a pathlib.Path"),
+        ("a\0b", "a text or a pathlib.Path"),
+        (":memory:", r"Use MemoryStore\(\)"),
+        ("~no-such-user-at-all/store.db", "home directory"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_path_is_refused(wrong, words):
+    with pytest.raises(ConfigurationError, match=words):
+        path_of(wrong)
+
+
+def test_f106_network_file_system_is_recognized(tmp_path):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"30 22 0:40 / {tmp_path} rw shared:1 - nfs4 server:/ rw\n"
+    )
+
+    assert network_file_system(tmp_path / "store.db", mounts) == "nfs4"
+    assert network_file_system(Path("/"), mounts) is None
+    assert network_file_system(Path("/"), tmp_path / "missing") is None

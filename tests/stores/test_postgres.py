@@ -1,0 +1,290 @@
+"""PostgresStore: a server that is away, frozen, without a table, or set up otherwise."""
+
+import asyncio
+import time
+
+import pytest
+
+from persona_share.errors import (
+    ConfigurationError,
+    StoreCorruptError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from persona_share.model.secret import Secret
+from persona_share.stores.postgres import PostgresStore
+
+
+KEY = "scope/5d41402abc4b2a76b9719d911017c592"
+
+
+async def create(store, value=b"value", *, key=KEY, ttl=3_600):
+    return await store.write(key, value, if_etag="", ttl=ttl)
+
+
+async def opened(server, **options):
+    store = PostgresStore(server.url, create=True, **options)
+    await store.open()
+    return store
+
+
+async def refused(store):
+    """Return how long a refusal took, in seconds."""
+    began = time.monotonic()  # noqa: TID251 - the server is a real one
+    with pytest.raises(StoreUnavailableError):
+        await store.read(KEY)
+    return time.monotonic() - began  # noqa: TID251 - as above
+
+
+# ── A server that is away ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_server_that_is_down_is_reported_and_found_again(own_postgres):
+    server = own_postgres("synchronous_commit=on")
+    store = await opened(server)
+    await create(store)
+    server.stop()
+    with pytest.raises(StoreUnavailableError):
+        await store.open()
+    assert max([await refused(store) for _ in range(2)]) <= 2.5
+    server.start()
+    assert (await store.read(KEY)).value == b"value"
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_frozen_server_costs_two_seconds_once_for_all(own_postgres):
+    server = own_postgres()
+    store = await opened(server)
+    await create(store)
+    server.freeze()
+    began = time.monotonic()  # noqa: TID251 - the server is a real one
+    answers = await asyncio.gather(
+        *(store.read(f"scope/{number}") for number in range(100)),
+        return_exceptions=True,
+    )
+    took = time.monotonic() - began  # noqa: TID251 - as above
+    server.thaw()
+    after = await store.read(KEY)
+    await store.aclose()
+
+    assert {type(each) for each in answers} == {StoreUnavailableError}
+    assert took <= 3
+    assert after.value == b"value"
+
+
+@pytest.mark.asyncio
+async def test_idle_connections_that_were_cut_are_not_noticed(postgres_server):
+    store = await opened(postgres_server)
+    await asyncio.gather(*(store.read(KEY) for _ in range(10)))
+    postgres_server.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'persona_share'"
+    )
+    answers = await asyncio.gather(*(create(store) for _ in range(10)))
+    await store.aclose()
+
+    assert sorted(answers) == [False] * 9 + [True]
+
+
+@pytest.mark.asyncio
+async def test_cancelled_operations_harm_nobody(postgres_server):
+    store = await opened(postgres_server)
+    keys = [f"scope/{number}" for number in range(20)]
+    await asyncio.gather(*(create(store, key.encode(), key=key) for key in keys))
+    wrong = []
+
+    async def ask(key):
+        found = await store.read(key)
+        if found.value != key.encode():
+            wrong.append((key, found))
+
+    for number in range(20):
+        tasks = [asyncio.ensure_future(ask(key)) for key in keys]
+        await asyncio.sleep(0.0005 * number)  # noqa: TID251 - the server is a real one
+        for task in tasks[::2]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await store.aclose()
+
+    assert wrong == []
+
+
+# ── What is in the database ─────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_database_without_a_table_is_refused_with_advice(postgres_server):
+    store = PostgresStore(postgres_server.url)
+    with pytest.raises(StoreRefusedError, match="store init"):
+        await store.open()
+    with pytest.raises(StoreUnavailableError, match="no table"):
+        await store.read(KEY)
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_table_is_made_once_when_many_open_it_at_once(postgres_server):
+    stores = [PostgresStore(postgres_server.url, create=True) for _ in range(8)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await create(stores[0])
+    found = await stores[7].read(KEY)
+    for store in stores:
+        await store.aclose()
+
+    assert found.value == b"value"
+
+
+@pytest.mark.asyncio
+async def test_table_of_another_program_is_refused(postgres_server):
+    postgres_server.sql("CREATE TABLE persona_share_records (id integer)")
+    store = PostgresStore(postgres_server.url)
+    with pytest.raises(StoreRefusedError, match="UndefinedColumn"):
+        await store.open()
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_user_without_rights_is_refused_when_the_store_is_opened(postgres_server):
+    store = await opened(postgres_server)
+    await store.aclose()
+    postgres_server.sql("CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA public TO app;")
+    url = postgres_server.url.replace("//postgres@", "//app@")
+    with pytest.raises(StoreRefusedError, match="InsufficientPrivilege"):
+        await PostgresStore(url).open()
+    postgres_server.sql(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON persona_share_records TO app"
+    )
+    store = PostgresStore(url)
+    await store.open()
+    assert await create(store) is True
+    await store.aclose()
+    postgres_server.sql("DROP OWNED BY app; DROP ROLE app;")
+
+
+@pytest.mark.parametrize("change", ["//CANARY@", "//postgres:CANARY@"])
+@pytest.mark.asyncio
+async def test_unknown_user_is_refused_and_no_message_shows_the_url(
+    postgres_server, change
+):
+    url = postgres_server.url.replace("//postgres@", change)
+    store = PostgresStore(Secret(url.replace("/postgres", "/no_such_database")))
+    with pytest.raises(StoreRefusedError, match="refused the user") as caught:
+        await store.open()
+
+    assert "CANARY" not in str(caught.value)
+    assert "CANARY" not in repr(store)
+
+
+@pytest.mark.asyncio
+async def test_strictest_isolation_makes_a_lost_race_and_no_outage(postgres_server):
+    url = (
+        f"{postgres_server.url}?options=-cdefault_transaction_isolation%3Dserializable"
+    )
+    stores = [PostgresStore(url, create=True) for _ in range(2)]
+    await stores[0].open()
+
+    async def count(store):
+        while True:
+            found = await store.read(KEY)
+            value = b"%d" % (int(found.value or b"0") + 1)
+            if await store.write(KEY, value, if_etag=found.etag, ttl=60):
+                return
+
+    await asyncio.gather(*(count(stores[number % 2]) for number in range(20)))
+    found = await stores[0].read(KEY)
+    for store in stores:
+        await store.aclose()
+
+    assert found.value == b"20"
+
+
+@pytest.mark.asyncio
+async def test_read_only_server_counts_as_unavailable(postgres_server):
+    store = await opened(postgres_server)
+    await store.aclose()
+    url = f"{postgres_server.url}?options=-cdefault_transaction_read_only%3Don"
+    standby = PostgresStore(url)
+    await standby.open()
+    assert (await standby.read(KEY)).value is None
+    with pytest.raises(StoreUnavailableError, match="ReadOnly"):
+        await create(standby)
+    await standby.aclose()
+
+
+@pytest.mark.asyncio
+async def test_altered_or_moved_record_is_corrupt_and_stays(postgres_server):
+    store = await opened(postgres_server)
+    await create(store, key="scope/one")
+    await create(store, key="scope/two")
+    await create(store, key="scope/three")
+    postgres_server.sql(
+        "UPDATE persona_share_records SET value = set_byte(value, 20, 7)"
+        " WHERE key = 'scope/one';"
+        "UPDATE persona_share_records SET (value, etag) = (SELECT value, etag"
+        " FROM persona_share_records WHERE key = 'scope/three')"
+        " WHERE key = 'scope/two'"
+    )
+    for key in ("scope/one", "scope/two"):
+        with pytest.raises(StoreCorruptError):
+            await store.read(key)
+        assert await create(store, key=key) is False
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_expired_records_are_purged(postgres_server):
+    store = await opened(postgres_server)
+    for number in range(30):
+        await create(store, key=f"scope/{number}", ttl=0.001)
+    for number in range(30, 50):
+        await create(store, key=f"scope/{number}")
+    count = postgres_server.sql("SELECT count(*) FROM persona_share_records")
+    await store.aclose()
+
+    assert count == "20"
+
+
+# ── The connection string ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://[", "nonsense", "hostt=localhost"])
+def test_connection_string_that_cannot_be_read_is_refused_at_once(dsn):
+    with pytest.raises(ConfigurationError, match="connection string"):
+        PostgresStore(dsn)
+
+
+@pytest.mark.parametrize("table", ["", "a b", "a;b", "a.b.c", 'a"b', "A"])
+def test_name_that_no_table_should_have_is_refused_at_once(table):
+    with pytest.raises(ConfigurationError, match="name of a table"):
+        PostgresStore("postgresql://localhost/app", table=table)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://db.internal/app",
+        "postgresql://db.internal/app?sslmode=require",
+        "postgresql://localhost,10.0.0.5/app",
+        "host=db.internal dbname=app",
+    ],
+)
+def test_t23_connection_that_others_could_read_is_refused_at_once(dsn):
+    with pytest.raises(StoreRefusedError, match="verify-full"):
+        PostgresStore(dsn)
+    PostgresStore(dsn, allow_insecure=True)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://db.internal/app?sslmode=verify-full",
+        "postgresql:///app?host=/var/run/postgresql",
+        "postgresql://127.0.0.1,[::1]/app",
+        "dbname=app",
+    ],
+)
+def test_private_connection_is_accepted(dsn):
+    assert PostgresStore(dsn).accepts_secrets is False
+    assert PostgresStore(dsn, plaintext=True).accepts_secrets is True
