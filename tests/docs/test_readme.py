@@ -15,7 +15,7 @@ BLOCKS = blocks_of(PAGE)
 def test_the_readme_has_an_example_for_each_side_and_one_to_try():
     defined = [re.findall(r"^async def (\w+)", block, re.MULTILINE) for block in BLOCKS]
 
-    assert defined == [["share"], ["ask_partner", "fetch"], ["try_it"]]
+    assert defined == [["read"], ["share"], ["try_it"]]
 
 
 @pytest.mark.parametrize("block", BLOCKS[:2])
@@ -26,18 +26,21 @@ def test_an_example_of_one_side_fits_in_ten_lines_of_code(block):
 
 
 @pytest.mark.asyncio
-async def test_the_two_sides_share_what_the_destination_asks_for():
-    source_block, destination_block, _ = BLOCKS
+async def test_the_destination_reads_a_name_with_a_code_of_the_source():
+    destination_block, source_block, _ = BLOCKS
     async with Sandbox() as box:
-        inquiries = [box.add_inquiry().id for _ in range(3)]
+        inquiry = box.add_inquiry(
+            fields={"name-first": "Ada", "birthdate": "1815-12-10"}
+        )
         source = names_of(source_block, PAGE, box, box.source)
 
-        async def share(_partner, *ids):
-            return await source["share"](box.destination.id, *ids)
+        async def ask_partner(scope):
+            return await source["share"](box.destination.id, *scope.object_ids())
 
-        names = names_of(destination_block, PAGE, box, box.destination, share=share)
+        names = names_of(destination_block, PAGE, box, box.destination)
 
-        assert len(await names["fetch"](*inquiries)) == len(inquiries)
+        found = await names["read"](inquiry.id, ask_partner)
+        assert found == ("Ada", "1815-12-10")
 
 
 @pytest.mark.asyncio
