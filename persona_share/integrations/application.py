@@ -12,12 +12,17 @@ The application brings a *lifespan*: a function that opens its client and its ma
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from string import Formatter
+from typing import Final
 
 from persona_share.errors import InvalidArgumentError, NotOpenError, UsageError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 
+
+#: A web request waits this long for Persona's rate limit, in seconds, unless the client
+#: was given a `RateLimitPolicy` with a ``max_wait`` of its own. Then it is answered 503.
+RATE_LIMIT_WAIT: Final = 2.0
 
 Lifespan = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]
 
@@ -40,6 +45,7 @@ class ManagerHolder:
             raise UsageError(message)
         async with self._lifespan() as manager:
             self._manager = manager
+            manager.context.wait_at_most(RATE_LIMIT_WAIT)
             try:
                 yield manager
             finally:
@@ -68,4 +74,4 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
         message = f"the scope needs {missing[0]!r}, which the path does not have"
         raise InvalidArgumentError(message)
     ids = {name: checked_id(values[name], name) for name in wanted}
-    return Scope.parse(template.format_map(ids))
+    return Scope.from_text(template.format_map(ids))  # ids of a request warn nobody

@@ -462,7 +462,7 @@ class CodeIssuer:
                 allowed = Scope(atom for each in found for atom in each.scope)
                 return allowed, [each.id for each in found]
             allowed = await self._consents(partner, scope)
-            return Scope.parse(allowed) & scope, None
+            return Scope.from_text(allowed) & scope, None
         except PersonaError as error:
             return Refused(Reason.STORE_UNAVAILABLE, error=error)
         except Exception as error:  # noqa: BLE001 — the rule is the application's own
