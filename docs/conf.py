@@ -1,10 +1,16 @@
 """Sphinx configuration; `make docs` builds the documentation."""
 
+import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import get_type_hints
 
 from sphinx.application import Sphinx
+
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import reference_pages
 
 from persona_share import PersonaClient
 from persona_share.resources import api
@@ -66,6 +72,7 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir, "_generated")
     folder.mkdir(exist_ok=True)
     (folder / "methods.md").write_text(method_table(), "utf-8")
+    reference_pages.write_pages(Path(app.srcdir))
 
 
 def setup(app: Sphinx) -> None:

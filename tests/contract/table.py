@@ -36,3 +36,27 @@ def lines():
         f"{len(found)} operations: {typed} typed, {len(found) - typed} generic, "
         f"{served} served by the sandbox"
     )
+
+
+def page():
+    """Return the documentation page that lists every operation."""
+    found = rows()
+    typed = sum(kind == "typed" for _, _, kind, _ in found)
+    summary = (
+        f"Persona describes {len(found)} operations (versions 2025-12-08 and 2026-09-29). "
+        f"{typed} of them have a method, listed under [Resources](resources/index.md). "
+        "The others are called with `client.request(method, path)`, over the same "
+        "connections, limits and retries."
+    )
+    lines = [
+        "# Every operation",
+        "",
+        summary,
+        "",
+        "| Operation | In this library | In the sandbox |",
+        "|---|---|---|",
+    ]
+    for operation, _, kind, served in found:
+        how = "method" if kind == "typed" else "`request()`"
+        lines.append(f"| `{operation}` | {how} | {'yes' if served else ''} |")
+    return "\n".join(lines) + "\n"
