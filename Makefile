@@ -28,7 +28,7 @@ check: lint types contracts docs  ## everything a machine can say without runnin
 
 lint: .venv/.dev
 	$(BIN)/ruff check && $(BIN)/ruff format --check
-	$(BIN)/interrogate --quiet persona_share && $(BIN)/codespell
+	$(BIN)/codespell
 	$(BIN)/zizmor --offline --quiet .github
 
 types: .venv/.dev

@@ -16,14 +16,14 @@ from persona_share.errors import (
 )
 from persona_share.model.events import CallDelayed, RateLimitReached
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
-from persona_share.model.secret import MaskedText
+from persona_share.model.secret import Secret
 from persona_share.testing import FakeClock
 
 
 class Source:
     """Holds a credential, or not, and counts how often it is asked for one."""
 
-    header = MaskedText("Bearer x")
+    header = Secret("Bearer x")
 
     def __init__(self):
         self.has = True

@@ -23,7 +23,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.model.policy import RateLimitPolicy
-from persona_share.model.secret import MaskedText
+from persona_share.model.secret import Secret
 from persona_share.ports import Share
 
 
@@ -96,7 +96,7 @@ class Token:
 
     clock: JumpingClock
     random: object
-    header = MaskedText("Bearer x")
+    header = Secret("Bearer x")
 
     def cached(self):
         return None if self.random() < 0.3 else self

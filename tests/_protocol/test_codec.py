@@ -22,7 +22,7 @@ class Colour(OpenEnum):
 
     @classmethod
     def older(cls):
-        return {"rouge": "RED"}
+        return {"crimson": "RED"}
 
 
 @attrs.frozen
@@ -55,7 +55,7 @@ class Outer:
         (tuple[int, ...], [1, None, 2], (1, 2)),
         (Mapping[str, int], {"a": 1, "b": None}, {"a": 1}),
         (Colour, "red", Colour.RED),
-        (Colour, "rouge", Colour.RED),
+        (Colour, "crimson", Colour.RED),
         (Colour, "green", "green"),
         (dict[str, int], {"a": 1}, {"a": 1}),
     ],

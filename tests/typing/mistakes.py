@@ -41,7 +41,7 @@ async def managers(client: PersonaClient) -> None:
 
 async def calls(client: PersonaClient, session: ScopedSession) -> None:
     """Arguments and options of calls."""
-    _ = client.inquiries.list(status="complted")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    _ = client.inquiries.list(status="done")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     _ = client.share_tokens.list(direction="in")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.inquiries.retrieve("inq_1", fields=["status"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await client.inquiries.retrieve("inq_1", includes=["account"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -68,7 +68,7 @@ async def values_have_names(client: PersonaClient) -> None:
     """What can be said of an object is checked by name and type."""
     made = await client.inquiries.create(inquiry_template_id="itmpl_1", note=None)
     assert_type(made, Inquiry)
-    await client.inquiries.create(nmae="x")  # type: ignore[call-arg]  # the point of it
+    await client.inquiries.create(unknown="x")  # type: ignore[call-arg]  # the point of it
     assert_type(await client.inquiries.redact("inq_1"), Inquiry | None)
 
 

@@ -260,12 +260,15 @@ def relates_to(name: str) -> Test:
 
 
 def has_id(record: Record, value: str) -> bool:
+    """Return whether the value names the record."""
     return record.id in value.split(",")
 
 
 def created_since(record: Record, value: str) -> bool:
+    """Return whether the record was created at that time or later."""
     return read_date(record.attributes["created-at"]) >= read_date(value)
 
 
 def created_until(record: Record, value: str) -> bool:
+    """Return whether the record was created at that time or before."""
     return read_date(record.attributes["created-at"]) <= read_date(value)
