@@ -15,7 +15,8 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
-from persona_share.ports import CredentialSource, Runtime, TokenStore
+from persona_share.ports import CredentialSource, Runtime
+from persona_share.ports.store import Store
 
 
 LIFETIME = 3599
@@ -111,7 +112,7 @@ class Stand:
         self,
         runtime: Runtime,
         policy: RenewalPolicy | None = None,
-        store: TokenStore | None = None,
+        store: Store | None = None,
     ) -> None:
         self.runtime = runtime
         self.service = Service(runtime)

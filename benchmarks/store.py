@@ -1,159 +1,176 @@
-"""Stores: what it costs to look for a token, to bring one, and to hold it."""
+"""Stores: what a token costs in codes, operations, time and bytes."""
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from persona_share._policy.election import Carried, Lead
-
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import Stand, one_scope
-from persona_share import Scope
-from persona_share._protocol.record import TokenRecord, token_blob
 from persona_share._transport.runtime import system_runtime
-from persona_share.model.secret import Secret
-from persona_share.ports import TokenStore
-from persona_share.stores import Encrypted, MemoryStore, RedisStore, SQLiteStore
+from persona_share.ports.store import Store, Versioned
+from persona_share.stores import (
+    Encrypted,
+    MemoryStore,
+    PostgresStore,
+    RedisStore,
+    SQLiteStore,
+)
+from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 
 
-RING = [b"\x01" * 32]
-LOOKS = 500
-MINTS = 100
-SCOPES = 500
-LIFETIME = 3_599.0
-#: Of one scope in Redis, in bytes.
-MOST_BYTES = 1_024
+KEYS = [b"\x01" * 32]
+SCOPES = 50
+MANAGERS = 4
+#: What one scope takes in Redis, in bytes: its token, and the code that brought it.
+MOST_BYTES = 2_048
 
 
-def name_of(number: int) -> str:
-    """Answer a name as long as real ones."""
-    return f"{number:040x}"
+class CountingStore:
+    """Another store, whose operations are counted."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reads = self.writes = self.lost = 0
+
+    async def open(self) -> None:
+        """Open the store."""
+        await self._store.open()
+
+    async def read(self, key: str) -> Versioned:
+        """Read a record."""
+        self.reads += 1
+        return await self._store.read(key)
+
+    async def write(
+        self, key: str, value: bytes | None, *, if_etag: str, ttl: float
+    ) -> bool:
+        """Write a record."""
+        self.writes += 1
+        written = await self._store.write(key, value, if_etag=if_etag, ttl=ttl)
+        self.lost += not written
+        return written
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """List keys."""
+        return self._store.keys(prefix)
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self._store.aclose()
 
 
-def blob_of(name: str) -> bytes:
-    """Answer the record of a token for two objects."""
-    scope = Scope.read("inq_ABA6hSLYBEiW9YcyuqtbKLm4", "ver_uqWAdmj4zQbFpYBbxs9qfM3D")
-    token = Secret("t" * 64)
-    return token_blob(name, TokenRecord(token, scope, scope, LIFETIME))
+async def tokens_of_all(store: CountingStore) -> tuple[float, float, int]:
+    """Let managers need the same scopes at once.
 
-
-async def mint(store: TokenStore, number: int) -> None:
-    """Lead, attach a code, note that it is sent, and publish a token."""
-    name = name_of(number)
-    lead = await store.elect(name, "owner", newer_than=0, at_least=0.0)
-    assert isinstance(lead, Lead)
-    await store.attach(name, "owner", lead.fence, Carried("id", 594.0, b"c" * 150))
-    await store.mark_sent(name, "owner", lead.fence, 0)
-    await store.publish(
-        name, "owner", lead.fence, remaining=LIFETIME, blob=blob_of(name)
-    )
-
-
-async def rate(work: Callable[[int], Awaitable[object]], count: int) -> float:
-    """Answer how often a second something can be done, one after the other."""
+    Return the codes and the seconds of a token, and the operations of 1,000 hits.
+    """
+    runtime = system_runtime()
+    stands = [Stand(runtime, store=store) for _ in range(MANAGERS)]
+    for stand in stands:
+        await stand.manager.__aenter__()
     started = perf_counter()
-    for number in range(count):
-        await work(number)
-    return count / (perf_counter() - started)
-
-
-async def measured(store: TokenStore) -> tuple[float, float]:
-    """Answer mints and looks a second."""
-    await store.open(system_runtime())
-    try:
-        mints = await rate(lambda number: mint(store, number), MINTS)
-        looks = await rate(
-            lambda number: store.elect(
-                name_of(number % MINTS), "other", newer_than=0, at_least=0.0
-            ),
-            LOOKS,
+    await asyncio.gather(
+        *(
+            stand.manager.token(one_scope(number))
+            for stand in stands
+            for number in range(SCOPES)
         )
-    finally:
-        await store.close()
-    return mints, looks
-
-
-async def bytes_a_scope(server: RedisServer, store: TokenStore) -> float:
-    """Answer what one scope takes in Redis, all its keys together."""
-    server.client.flushall()
-    await store.open(system_runtime())
-    try:
-        for number in range(SCOPES):
-            await mint(store, number)
-    finally:
-        await store.close()
-    usage = (server.client.memory_usage(key) or 0 for key in server.client.scan_iter())
-    return sum(usage) / SCOPES
-
-
-class Counting(MemoryStore):
-    """A store that counts its operations."""
-
-    operations = 0
-
-    async def change(self, *arguments: object, **options: object) -> object:
-        """Count one operation."""
-        self.operations += 1
-        return await super().change(*arguments, **options)
-
-
-async def operations_of_hits() -> int:
-    """Answer how many operations a thousand hits cost."""
-    store, scope = Counting(), one_scope(1)
-    async with Stand(system_runtime(), store=store).manager as manager:
-        await manager.token(scope)
-        before = store.operations
-        for _ in range(1_000):
-            await manager.token(scope)
-        return store.operations - before
+    )
+    seconds = perf_counter() - started
+    before = store.reads + store.writes
+    for _ in range(1_000):
+        await stands[0].manager.token(one_scope(1))
+    hits = store.reads + store.writes - before
+    for stand in stands:
+        await stand.manager.aclose()
+    return sum(stand.codes for stand in stands) / SCOPES, seconds / SCOPES, hits
 
 
 @contextmanager
-def stores(server: RedisServer) -> Iterator[dict[str, TokenStore]]:
-    """Answer every store by its name."""
+def places(
+    redis: RedisServer, postgres: PostgresServer
+) -> Iterator[dict[str, tuple[Store, Callable[[], int]]]]:
+    """Yield each store by its name, empty, with a function that says how large it is."""
+    postgres.clear()
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "tokens.db"
+
+        def in_redis() -> int:
+            keys = list(redis.client.scan_iter())
+            return sum(redis.client.memory_usage(key) or 0 for key in keys)
+
+        def in_postgres() -> int:
+            size = "SELECT pg_total_relation_size('persona_share_records')"
+            return int(postgres.sql(size))
+
         yield {
-            "memory": MemoryStore(),
-            "SQLite": SQLiteStore(file),
-            "Redis": RedisStore(server.url, plaintext=True),
-            "Redis, encrypted": Encrypted(RedisStore(server.url), keys=RING),
+            "memory": (MemoryStore(), lambda: 0),
+            "SQLite": (SQLiteStore(file), lambda: file.stat().st_size),
+            "Redis": (RedisStore(redis.url, plaintext=True), in_redis),
+            "Redis, encrypted": (Encrypted(RedisStore(redis.url), KEYS), in_redis),
+            "Postgres": (
+                PostgresStore(postgres.url, create=True, plaintext=True),
+                in_postgres,
+            ),
         }
 
 
 def figures() -> Figures:
-    """Answer the figures of every store; rates have no goal, they are the machine's."""
-    server = RedisServer()
+    """Yield the figures of every store; times have no goal, they are the machine's."""
+    redis, postgres = RedisServer(), PostgresServer()
     try:
-        with stores(server) as every:
-            for name, store in every.items():
-                server.client.flushall()
-                mints, looks = asyncio.run(measured(store))
-                yield Figure(name=f"{name}: mints", unit="1/s", ours=round(mints))
-                yield Figure(
-                    name=f"{name}: read-or-elect", unit="1/s", ours=round(looks)
-                )
-            for name in ("Redis", "Redis, encrypted"):
-                yield Figure(
-                    name=f"{name}: memory of one scope",
-                    unit="B",
-                    ours=round(asyncio.run(bytes_a_scope(server, every[name]))),
-                    at_most=MOST_BYTES,
-                    absolute=True,
-                )
-        yield Figure(
-            name="store operations of 1,000 hits",
-            unit="1",
-            ours=asyncio.run(operations_of_hits()),
-            at_most=0,
-            absolute=True,
-        )
+        with places(redis, postgres) as every:
+            for name, (inner, size) in every.items():
+                redis.client.flushall()
+                store = CountingStore(inner)
+                codes, seconds, hits = asyncio.run(tokens_of_all(store))
+                yield from of_one(name, store, codes, seconds, hits)
+                if size():
+                    yield Figure(
+                        name=f"{name}: bytes of one scope",
+                        unit="B",
+                        ours=round(size() / SCOPES),
+                        at_most=MOST_BYTES if "Redis" in name else None,
+                        absolute=True,
+                    )
     finally:
-        server.stop()
+        redis.stop()
+        postgres.remove()
+
+
+def of_one(
+    name: str, store: CountingStore, codes: float, seconds: float, hits: int
+) -> Figures:
+    """Yield the figures of one store."""
+    yield Figure(
+        name=f"{name}: codes per token, {MANAGERS} managers",
+        unit="codes",
+        ours=codes,
+        at_most=1.0,
+        absolute=True,
+    )
+    yield Figure(
+        name=f"{name}: store operations of 1,000 hits",
+        unit="1",
+        ours=hits,
+        at_most=0,
+        absolute=True,
+    )
+    for what, count in (("reads", store.reads), ("writes", store.writes)):
+        yield Figure(
+            name=f"{name}: {what} per token of {MANAGERS} managers",
+            unit="1",
+            ours=round(count / SCOPES, 1),
+        )
+    yield Figure(
+        name=f"{name}: time of a token for {MANAGERS} managers",
+        unit="ms",
+        ours=round(seconds * 1_000, 1),
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ A delivery is verified before anything in it is read. It may come twice and out 
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -30,11 +29,7 @@ from persona_share.errors import (
 from persona_share.model.event import Event, EventName
 from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import (
-    Clock,
-    ReplayGuard as AnyReplayGuard,
-    Runtime,
-)
+from persona_share.ports import Clock, Runtime
 from persona_share.ports.store import Store, Versioned
 from persona_share.stores.changing import Change, ContentionError, change
 from persona_share.stores.guarded import guarded, require_store
@@ -45,10 +40,8 @@ __all__ = [
     "Delivery",
     "Event",
     "EventName",
-    "MemoryReplayGuard",
     "ReplayGuard",
     "Signature",
-    "StoreReplayGuard",
     "Verifier",
     "sign",
 ]
@@ -102,7 +95,7 @@ class Verifier:
         secrets: str | Secret | Iterable[str | Secret],
         tolerance: float = TOLERANCE,
         *,
-        guard: "ReplayGuard | AnyReplayGuard | None" = None,
+        guard: "ReplayGuard | None" = None,
         clock: Clock | None = None,
     ) -> None:
         given = [secrets] if isinstance(secrets, str | Secret) else list(secrets)
@@ -181,33 +174,12 @@ class Verifier:
         except SignatureError as error:
             _LOG.warning("a webhook was refused: %s", error.reason)
             raise
-        guard = guard or (self._guard if isinstance(self._guard, ReplayGuard) else None)
+        guard = guard or self._guard
         if guard is None:
             yield Delivery(event, held)
             return
         async with guard.claiming(event.id) as is_new:
             yield Delivery(event, held, is_new)
-
-    async def receive(self, body: bytes, signature: str | None) -> Delivery:
-        """Answer a delivery that is signed, and whether its event is a new one.
-
-        A repetition is told, not raised: the service is to be answered as if it were
-        new. Raises `SignatureError`.
-        """
-        held = self.check(body, signature)
-        event = _event(body)
-        if self._guard is None or isinstance(self._guard, ReplayGuard):
-            return Delivery(event, held)
-        lifetime = max(REMEMBERED_FOR.total_seconds(), 2 * self._tolerance)
-        return Delivery(event, held, await self._guard.is_new(event.id, lifetime))
-
-    async def forget(self, event: Event) -> None:
-        """Let an event count as new when it comes again: it could not be handled.
-
-        Answer its delivery with a 5xx then, so that it does come again.
-        """
-        if not (self._guard is None or isinstance(self._guard, ReplayGuard)):
-            await self._guard.forget(event.id)
 
     def __repr__(self) -> str:
         return f"<Verifier with {len(self._secrets)} secrets>"
@@ -357,78 +329,8 @@ class ReplayGuard:
         return f"<ReplayGuard on {self._store!r}>"
 
 
-class MemoryReplayGuard:
-    """Remembers the ids of events in this process, the newest of them if need be."""
-
-    def __init__(self, *, most: int = 100_000, clock: Clock | None = None) -> None:
-        self._clock = clock or default_clock()
-        self._most = most
-        self._ends: OrderedDict[str, float] = OrderedDict()
-
-    async def is_new(self, event_id: str, lifetime: float) -> bool:
-        """Note an id for so many seconds; answer whether it was not noted before."""
-        now = self._clock.now()
-        while self._ends:
-            oldest, end = next(iter(self._ends.items()))
-            if end > now and len(self._ends) < self._most:
-                break
-            del self._ends[oldest]
-        if event_id in self._ends:
-            return False
-        self._ends[event_id] = now + lifetime
-        return True
-
-    async def forget(self, event_id: str) -> None:
-        """Drop an id, so that it is new the next time."""
-        self._ends.pop(event_id, None)
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-
-class StoreReplayGuard:
-    """Remembers the ids of events in a store, for every process that shares it.
-
-    Any of `persona_share.stores` will do; it is opened by the first event, and closing
-    it is its owner's business. It holds hashes of ids. `is_new` raises
-    `StoreUnavailableError` when the store cannot say: answer such a delivery with a 5xx
-    and it comes again.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = guarded(require_store(store, secrets=False))
-        self._opened = False
-
-    async def is_new(self, event_id: str, lifetime: float) -> bool:
-        """Note an id for so many seconds; answer whether it was not noted before."""
-        await self._open()
-        key = _key(event_id)
-        found = await self._store.read(key)
-        # Of all that write a record that was absent, the store lets one succeed.
-        return found.value is None and await self._store.write(
-            key, b"seen", if_etag=found.etag, ttl=lifetime
-        )
-
-    async def forget(self, event_id: str) -> None:
-        """Drop an id, so that it is new the next time."""
-        await self._open()
-        key = _key(event_id)
-        found = await self._store.read(key)
-        if found.value is not None:
-            await self._store.write(key, None, if_etag=found.etag, ttl=1.0)
-
-    async def _open(self) -> None:
-        if not self._opened:
-            await self._store.open()
-            self._opened = True
-
-
-def _key(event_id: str) -> str:
-    return f"event/{hashlib.sha256(event_id.encode()).hexdigest()}"
-
-
-def _is_clean(secret: str) -> bool:
-    return secret == secret.strip() and not set(secret) & set("\r\n\0")
+def _is_clean(text: str) -> bool:
+    return text == text.strip() and not set(text) & set("\r\n\0")
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "partner": "partner",
     "sandbox": "sandbox",
     "share-tokens": "connect",
+    "store": "store",
     "tokens": "tokens",
     "webhook": "webhook",
 }

@@ -1,8 +1,6 @@
 """``persona-share tokens``: what a token store holds."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -14,28 +12,28 @@ from persona_share.browsing import Browser, Stored
 from persona_share.cli.client_options import with_json
 from persona_share.cli.exit_codes import fail, print_json, run
 from persona_share.cli.secret_input import read_secret_lines, require_terminal
-from persona_share.stores import Encrypted, RedisStore, SQLiteStore
+from persona_share.cli.store import STORE, place_of, store_at
+from persona_share.errors import ConfigurationError
+from persona_share.stores import Encrypted
 
 
-STORE: Final = "PERSONA_STORE"
 _NOT_FOUND: Final = 5
-_REDIS: Final = ("redis://", "rediss://", "unix://")
 #: So much of a name is enough to tell it from the others.
 _SHOWN: Final = 12
 
 
 def with_store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which store it is."""
-    store = click.option("--store", help=f"A file, or a URL of Redis; else {STORE}.")
+    store = click.option("--store", help=f"A file or a URL; else {STORE}.")
     keys = click.option(
-        "--keys-file", metavar="FILE", help="Keys of a sealed store: hex, one a line."
+        "--keys-file", metavar="FILE", help="Keys of a sealed store, one a line."
     )
     return store(keys(with_json(command)))
 
 
 @click.group()
 def tokens() -> None:
-    """Look after a token store: a file of SQLite, or Redis.
+    """Look after a token store: a file of SQLite, Redis, or PostgreSQL.
 
     This needs no API key and sends nothing to Persona. A sealed store shows when its
     tokens end; --keys-file opens it.
@@ -150,24 +148,11 @@ def _state(stored: Stored) -> str:
 
 
 def _opened(store: str | None, keys_file: str | None) -> Browser:
-    where = store or os.environ.get(STORE)
-    if not where:
-        fail(f"There is no store: name a file with --store, or set {STORE}.")
-    if store and "@" in store:
-        fail(f"A URL with a password comes from {STORE}, never from an argument.")
-    found = _store(where)
+    found = store_at(place_of(store))
     if keys_file is None:
         return Browser(found)
+    keys = read_secret_lines("keys", keys_file)
     try:
-        keys = [bytes.fromhex(line) for line in read_secret_lines("keys", keys_file)]
-    except ValueError:
-        fail("A key is no hexadecimal number.")
-    return Browser(Encrypted(found, keys=keys))
-
-
-def _store(where: str) -> RedisStore | SQLiteStore:
-    if where.startswith(_REDIS):
-        return RedisStore(where, plaintext=True)
-    if not Path(where).exists():
-        fail(f"There is no file {where}.", _NOT_FOUND)
-    return SQLiteStore(where)
+        return Browser(Encrypted(found, keys))
+    except ConfigurationError as error:
+        fail(f"{error.what[0].upper()}{error.what[1:]}.")

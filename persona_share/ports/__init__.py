@@ -11,7 +11,6 @@ from persona_share.ports.calls import (
     HasClientContext,
     Hook,
     NewFile,
-    ReplayGuard,
     Runtime,
     Sender,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "HasClientContext",
     "Hook",
     "NewFile",
-    "ReplayGuard",
     "Runtime",
     "Sender",
     "Share",

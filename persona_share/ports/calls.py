@@ -215,18 +215,3 @@ class FileAccess(Protocol):
     async def new_file(self, path: str | Path) -> NewFile:
         """Make a file; raises `FileExistsError` for anything that is there."""
         ...
-
-
-class ReplayGuard(Protocol):
-    """Remembers which events were delivered."""
-
-    async def is_new(self, event_id: str, lifetime: float) -> bool:
-        """Note an id for so many seconds; answer whether it was not noted before.
-
-        Of several who ask at the same time, exactly one is told that it is new.
-        """
-        ...
-
-    async def forget(self, event_id: str) -> None:
-        """Drop an id, so that it is new the next time."""
-        ...

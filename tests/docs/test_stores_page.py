@@ -4,14 +4,16 @@ import pytest
 
 from persona_share import PersonaClient
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore, RedisStore, SQLiteStore
 from tests.docs.blocks import blocks_of, names_of
+from tests.postgres_server import one_postgres, postgres_server
 from tests.redis_server import one_redis, redis_server
 
 
-__all__ = ["one_redis", "redis_server"]
+__all__ = ["one_postgres", "one_redis", "postgres_server", "redis_server"]
 
 PAGE = "docs/howto/stores.md"
-ONE_MACHINE, ALL_MACHINES, PACED = blocks_of(PAGE)
+ONE_MACHINE, ALL_MACHINES, POSTGRES, LIMITED = blocks_of(PAGE)
 
 
 async def both(box, run, *arguments):
@@ -55,11 +57,26 @@ async def test_two_workers_of_two_machines_burn_one_code(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_a_limit_can_be_shared(redis_server):
+async def test_store_of_the_page_makes_its_table(postgres_server):
+    store = names_of(POSTGRES, PAGE)["store_of"](postgres_server.url, [b"\x01" * 32])
+    await store.open()
+    written = await store.write("scope/1", b"value", if_etag="", ttl=60)
+    await store.aclose()
+
+    assert written is True
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+@pytest.mark.asyncio
+async def test_a_limit_can_be_shared(request, tmp_path, kind):
+    if kind == "redis":
+        store = RedisStore(request.getfixturevalue("redis_server").url)
+    else:
+        store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "x.db")
     async with Sandbox() as box:
-        block = PACED.replace(
-            "PersonaClient.from_env(rate_limit=Shared(url))",
-            "from_the_sandbox(rate_limit=Shared(url))",
+        block = LIMITED.replace(
+            "PersonaClient.from_env(rate_limit=limit)",
+            "from_the_sandbox(rate_limit=limit)",
         )
 
         def client(**options):
@@ -71,4 +88,4 @@ async def test_a_limit_can_be_shared(redis_server):
             )
 
         names = names_of(block, PAGE, from_the_sandbox=client)
-        assert await names["paced"](redis_server.url)
+        assert await names["limited"](store)

@@ -2,16 +2,20 @@
 
 import re
 
+import orjson
 import pytest
 from aiohttp import web
 
 from persona_share._protocol.signature import Refusal
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore
+from persona_share.testing import FakeClock
+from persona_share.webhooks import ReplayGuard, Verifier, sign
 from tests.docs.blocks import HOUSE, blocks_of, names_of
 
 
 PAGE = "docs/howto/webhooks.md"
-RECEIVE, ACT, DELIVER = (names_of(block, PAGE) for block in blocks_of(PAGE))
+RECEIVE, ANYWHERE, ACT, DELIVER = (names_of(block, PAGE) for block in blocks_of(PAGE))
 
 
 async def served(app):
@@ -51,6 +55,31 @@ async def test_an_event_is_delivered_until_it_was_handled_and_handled_once(
     assert [each.status for each in webhook.attempts] == [500, 200, 200]
     assert len(calls) == 2
     assert re.fullmatch(r"approved: inq_\w+\n", capsys.readouterr().out)
+
+
+@pytest.mark.asyncio
+async def test_receiver_for_any_framework_answers_each_delivery():
+    clock = FakeClock()
+    verifier = Verifier("wbhsec_one", clock=clock)
+    guard = ReplayGuard(MemoryStore())
+    body = orjson.dumps(
+        {"data": {"type": "event", "id": "evt_1", "attributes": {"name": "a.b"}}}
+    )
+    signature = sign(body, "wbhsec_one", at=clock.wall())
+    handled, statuses = [], []
+
+    async def act_on(event):
+        statuses.append(
+            await ANYWHERE["receive"](verifier, guard, body, signature, None)
+        )
+        handled.append(event.id)
+
+    first = await ANYWHERE["receive"](verifier, guard, body, signature, act_on)
+    again = await ANYWHERE["receive"](verifier, guard, body, signature, act_on)
+    forged = await ANYWHERE["receive"](verifier, guard, body, "t=1,v1=0", act_on)
+
+    assert [*statuses, first, again, forged] == [503, 200, 200, 400]
+    assert handled == ["evt_1"]
 
 
 @pytest.mark.asyncio

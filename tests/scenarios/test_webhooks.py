@@ -10,8 +10,9 @@ from aiohttp import web
 from persona_share.errors import SignatureError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.share_token import ShareToken
-from persona_share.testing.clock import FakeClock
-from persona_share.webhooks import EventName, MemoryReplayGuard, Verifier
+from persona_share.stores import MemoryStore
+from persona_share.testing.clock import FakeClock, fake_runtime
+from persona_share.webhooks import EventName, ReplayGuard, Verifier
 from tests.scenarios.sharing import offered, waited
 
 
@@ -29,24 +30,25 @@ class Application:
 
     async def handle(self, request):
         header = request.headers.get("Persona-Signature")
+        body = await request.read()
         try:
-            delivery = await self.verifier.receive(await request.read(), header)
+            async with self.verifier.handling(body, header) as delivery:
+                self.secrets.append(delivery.signature.secret)
+                if not delivery.is_new:
+                    self.repeated.append(delivery.event)
+                elif self.failures:
+                    self.failures -= 1
+                    raise web.HTTPServiceUnavailable
+                else:
+                    self.handled.append(delivery.event)
         except SignatureError as error:
             self.refused.append(error.reason)
             return web.Response(status=400)
-        self.secrets.append(delivery.signature.secret)
-        if not delivery.is_new:
-            self.repeated.append(delivery.event)
-        elif self.failures:
-            self.failures -= 1
-            await self.verifier.forget(delivery.event)
-            return web.Response(status=503)
-        else:
-            self.handled.append(delivery.event)
         return web.Response()
 
     def trusts(self, journey, *secrets):
-        guard = MemoryReplayGuard(clock=journey.clock)
+        runtime = fake_runtime(journey.clock)
+        guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
         self.verifier = Verifier(secrets, guard=guard, clock=journey.clock)
 
 
