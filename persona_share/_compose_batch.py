@@ -16,7 +16,7 @@ from persona_share.batch.batch import (
     FetchOptions,
     require_number,
 )
-from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
 from persona_share.batch.copy import FOLLOW, Copy, CopyContext
 from persona_share.batch.groups import (
     CHUNK,
@@ -219,6 +219,7 @@ class CopyArguments(TypedDict, total=False):
     ``into`` is the folder in which every person gets a folder. ``follow`` names the
     relationships whose objects are copied, ``files`` and ``pdf`` whether their files
     and PDFs are. ``refresh`` copies again what has changed since the last copy.
+    ``checkpoint`` takes the place of the one in the folder, if several copies share it.
     ``file_concurrency`` is the number of files in flight; the other options are those
     of ``fetch``.
     """
@@ -228,6 +229,7 @@ class CopyArguments(TypedDict, total=False):
     files: bool
     pdf: bool
     refresh: bool
+    checkpoint: Checkpoint | str | None
     concurrency: int
     file_concurrency: int
     max_outage: float | timedelta
@@ -255,6 +257,7 @@ def compose_copy(
     file_concurrency: int = 16,
     max_outage: float | timedelta = MAX_OUTAGE,
     permission: str | None = None,
+    checkpoint: Checkpoint | str | None = None,
     **grouping: Any,
 ) -> Copy:
     """Return a copy; raises `InvalidArgumentError`."""
@@ -299,6 +302,7 @@ def compose_copy(
         pdf=pdf,
         refresh=refresh,
         file_concurrency=file_concurrency,
+        checkpoint=checkpoint,
     )
 
 

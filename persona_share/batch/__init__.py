@@ -4,6 +4,9 @@ A batch sends nothing by itself and repeats no request; the layers below do both
 decides which object is asked for next, and when to pause.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from persona_share.batch.batch import Batch, FetchOptions
 from persona_share.batch.copy import (
     Copy,
@@ -13,6 +16,7 @@ from persona_share.batch.copy import (
     VerifyReport,
     verify_copy,
 )
+from persona_share.batch.shards import StoreCheckpoint, shard
 from persona_share.batch.workers import Ids
 from persona_share.model.batch import (
     Failed,
@@ -24,20 +28,41 @@ from persona_share.model.batch import (
 )
 
 
+if TYPE_CHECKING:
+    from persona_share._jobs import CopyJob, FetchJob, JobReport
+
 __all__ = [
     "Batch",
     "Copy",
+    "CopyJob",
     "CopyReport",
     "Failed",
+    "FetchJob",
     "FetchOptions",
     "Fetched",
     "Ids",
+    "JobReport",
     "Person",
     "Plan",
     "Progress",
     "RateLimitStatus",
     "Relationship",
     "Report",
+    "StoreCheckpoint",
     "VerifyReport",
+    "shard",
     "verify_copy",
 ]
+
+# Jobs stand on the manager, which stands on this package: they are imported late.
+_JOBS = {"CopyJob", "FetchJob", "JobReport"}
+
+
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
+
+    def __getattr__(name: str) -> object:
+        """Import a class of jobs when it is first used."""
+        if name not in _JOBS:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        return getattr(import_module("persona_share._jobs"), name)

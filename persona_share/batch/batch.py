@@ -49,7 +49,7 @@ class FetchArguments(TypedDict, total=False):
     """
 
     concurrency: int
-    checkpoint: PathLike | None
+    checkpoint: PathLike | Checkpoint | None
     acknowledge: Acknowledge
     max_outage: float | timedelta
     on_progress: OnProgress | None

@@ -25,7 +25,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
 from persona_share.batch.output import Disk, without_urls
 from persona_share.batch.saving import (
     Download,
@@ -121,8 +121,8 @@ class CopyReport:
 class FolderCheckpoint(SQLiteCheckpoint):
     """The checkpoint of a copy: a person whose folder is gone is not known."""
 
-    def __init__(self, into: Path) -> None:
-        super().__init__(into / CHECKPOINT)
+    def __init__(self, into: Path, name: str = "") -> None:
+        super().__init__(into / (CHECKPOINT + name))
         self._into = into
 
     def _known(self, object_ids: Sequence[str]) -> frozenset[str]:
@@ -204,6 +204,7 @@ class Copy:
     pdf: bool
     refresh: bool
     file_concurrency: int
+    checkpoint: Checkpoint | str | None = None
     disk: Disk = attrs.field(factory=Disk)
     _outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
     _people: dict[str, _Open] = attrs.field(factory=dict, init=False)
@@ -213,7 +214,7 @@ class Copy:
     _related: Batch[Any] | None = attrs.field(default=None, init=False)
     _limiter: anyio.Semaphore = attrs.field(init=False)
     _room: anyio.Semaphore = attrs.field(init=False)
-    _lock: SQLiteCheckpoint | None = attrs.field(default=None, init=False)
+    _lock: Checkpoint | None = attrs.field(default=None, init=False)
     _counts: dict[str, int] = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
@@ -224,8 +225,12 @@ class Copy:
         self._room = anyio.Semaphore(_MAX_OPEN)
         self._counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
         self._counts |= {"objects": 0, "files": 0}
-        checkpoint = None
-        if self.into is not None:
+        checkpoint: Checkpoint | None = None
+        if isinstance(self.checkpoint, str) and self.into is not None:
+            checkpoint = FolderCheckpoint(self.into, f"-{self.checkpoint}")
+        elif self.checkpoint is not None and not isinstance(self.checkpoint, str):
+            checkpoint = self.checkpoint
+        elif self.into is not None:
             checkpoint = FolderCheckpoint(self.into)
         if self.refresh:
             self._lock, checkpoint = checkpoint, None
@@ -329,7 +334,7 @@ class Copy:
         await self._outcomes.put(End(error))
 
     async def _copy(self) -> None:
-        if self.into is not None:
+        if self.into is not None and self.checkpoint is None:
             await to_thread.run_sync(_clean, self.into)
         sender, receiver = anyio.create_memory_object_stream[str](_MAX_OPEN * 8)
         async with self._roots, receiver, anyio.create_task_group() as tasks:

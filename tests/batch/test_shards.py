@@ -1,0 +1,102 @@
+"""Shards: the same parts for the same ids, and one record for each of them."""
+
+import pickle
+
+import pytest
+
+from persona_share.batch import CopyJob, FetchJob, StoreCheckpoint, shard
+from persona_share.errors import (
+    CheckpointInUseError,
+    CheckpointMismatchError,
+    InvalidArgumentError,
+)
+from persona_share.stores import MemoryStore
+
+
+IDS = [f"inq_{number}" for number in range(103)]
+
+
+def open_manager():
+    raise NotImplementedError
+
+
+def handle(fetched):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 103, 500])
+def test_every_id_is_in_one_shard(count):
+    parts = shard(IDS, count)
+
+    assert [each for part in parts for each in part] == IDS
+    assert len(parts) == min(count, 103)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert shard(iter([*IDS, *IDS]), count) == parts
+
+
+def test_a_number_of_shards_that_makes_no_sense_is_refused():
+    for count in (0, -1, 2.5, True):
+        with pytest.raises(InvalidArgumentError):
+            shard(IDS, count)
+
+
+@pytest.mark.asyncio
+async def test_a_record_knows_what_was_acknowledged():
+    store = MemoryStore()
+    first = StoreCheckpoint(store, "one", IDS)
+    await first.open()
+    await first.note(IDS[:40])
+    await first.note([*IDS[30:50], "inq_elsewhere"])
+    second = StoreCheckpoint(store, "one", IDS)
+    await second.open()
+
+    assert await second.known([*IDS, "inq_elsewhere"]) == {*IDS[:50]}
+    assert second.acknowledged == 50
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_was_replaced_acknowledges_nothing_more():
+    store = MemoryStore()
+    first = StoreCheckpoint(store, "one", IDS)
+    second = StoreCheckpoint(store, "one", IDS)
+    await first.open()
+    await first.note(IDS[:1])
+    await second.open()
+    with pytest.raises(CheckpointInUseError, match="took this shard over"):
+        await first.note(IDS[1:2])
+    await second.note(IDS[2:3])
+
+    assert second.acknowledged == 2
+    assert not await first.known(IDS[1:2])
+
+
+@pytest.mark.asyncio
+async def test_a_record_of_other_ids_is_refused():
+    store = MemoryStore()
+    await StoreCheckpoint(store, "one", IDS).open()
+    with pytest.raises(CheckpointMismatchError, match="other ids"):
+        await StoreCheckpoint(store, "one", IDS[1:]).open()
+
+
+@pytest.mark.asyncio
+async def test_a_hundred_thousand_objects_fit_in_a_record():
+    ids = [f"inq_{number}" for number in range(100_000)]
+    checkpoint = StoreCheckpoint(MemoryStore(), "one", ids)
+    await checkpoint.open()
+    await checkpoint.note(ids)
+
+    assert checkpoint.acknowledged == 100_000
+
+
+def test_a_job_can_be_pickled_and_holds_no_function_that_cannot():
+    job = FetchJob(ids=IDS, open_manager=open_manager, handle=handle)
+    copy = CopyJob(ids=IDS, open_manager=open_manager, into="people")
+
+    assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301
+    assert pickle.loads(pickle.dumps(copy)) == copy  # noqa: S301
+    assert job.name == FetchJob(ids=IDS, open_manager=open_manager, handle=handle).name
+    assert "inq_1" not in repr(job)
+    with pytest.raises(InvalidArgumentError, match="not a lambda"):
+        FetchJob(ids=IDS, open_manager=open_manager, handle=lambda _: None)
+    with pytest.raises(InvalidArgumentError, match="sequence"):
+        FetchJob(ids="inq_1", open_manager=open_manager, handle=handle)
