@@ -55,8 +55,8 @@ soak-short: soak  ## the same, within minutes
 soak-%: .venv/.dev
 	@SOAK_MINUTES=$(or $(SOAK),20) $(BIN)/python -m tests.soak $*
 
-pictures: .venv/.dev  ## the pictures of the inspector, in docs/_static (needs chromium)
-	$(BIN)/python -m tests.browser.pictures docs/_static
+pictures: .venv/.dev  ## the pictures of the inspector, in docs/images (needs chromium)
+	$(BIN)/python -m tests.browser.pictures docs/images
 
 contract: .venv/.dev  ## all that the official description says (prism needs npx)
 	$(BIN)/python -m pytest -q tests/contract

@@ -82,22 +82,22 @@ def document():
 
 def _fill_gaps(whole):
     """Let a reference to a piece that is not held match nothing."""
-    for reference in set(_references(whole)):
+    for reference in set(references(whole)):
         if not _resolves(whole, reference):
             kind, name = reference.removeprefix("#/components/").split("/")
             whole["components"][kind][name] = {"not": {}} if kind == "schemas" else {}
 
 
-def _references(part):
+def references(part):
     if isinstance(part, dict):
         for name, each in part.items():
             if name == "$ref" and isinstance(each, str):
                 yield each
             else:
-                yield from _references(each)
+                yield from references(each)
     elif isinstance(part, list):
         for each in part:
-            yield from _references(each)
+            yield from references(each)
 
 
 def _resolves(whole, reference):
