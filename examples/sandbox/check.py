@@ -6,6 +6,7 @@ from persona_share import PersonaClient
 
 
 async def main() -> None:
+    """Print the id and the status of each connection."""
     async with PersonaClient.from_env() as client:
         async for connection in client.connections.list():
             print(connection.id, connection.status)
