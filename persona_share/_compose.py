@@ -1,4 +1,4 @@
-"""The fuse box: real parts are plugged together here, and only here."""
+"""The composition root: the only module that chooses classes and stacks senders."""
 
 import asyncio
 import ssl
@@ -98,10 +98,10 @@ class Connection:
 
 
 class ClientCore:
-    """One client's line to the service: a socket, and the stacks that use it.
+    """The parts of one client: its HTTP sender, and the stacks that use it.
 
-    It is the `ClientContext` that a token manager stands on. Nothing in it is bound to an
-    event loop until it is opened.
+    It is the `ClientContext` of token managers. Nothing in it is bound to an event loop
+    until it is opened.
     """
 
     def __init__(
@@ -143,11 +143,11 @@ class ClientCore:
 
     @property
     def naming_secret(self) -> bytes:
-        """What the names in a token store are made with."""
+        """The secret from which the keys of a token store are derived."""
         return naming_secret(self._secret)
 
     def sender_for(self, source: CredentialSource) -> Sender:
-        """Answer the whole stack with its credential from this source."""
+        """Return the whole stack of senders with its credential from this source."""
         return self._observed(
             Retrying(
                 self._authenticated(source),
@@ -160,7 +160,7 @@ class ClientCore:
         )
 
     def caller(self) -> Caller:
-        """Answer what makes calls with the API key."""
+        """Return what makes calls with the API key."""
         return Caller(
             sender=self.sender_for(self._key),
             runtime=self.runtime,
@@ -191,7 +191,7 @@ class ClientCore:
         require_loop(self._loop, "the client")
 
     async def open(self) -> None:
-        """Open the socket in the running event loop."""
+        """Open the connections in the running event loop."""
         if self._closed:
             message = "the client was closed"
             raise ClientClosedError(message)
@@ -201,7 +201,7 @@ class ClientCore:
         await self._http.open()
 
     async def close(self) -> None:
-        """Close the socket; a second time does nothing."""
+        """Close the connections; a second call does nothing."""
         self._closed = True
         if self._limiter is not None:
             await self._limiter.close()
@@ -235,7 +235,7 @@ class ClientCore:
         return Observed(sender, self.runtime.clock.now, self._emit)
 
     def _file_stack(self, base_url: BaseURL) -> tuple[AiohttpSender, Sender]:
-        """Answer a socket to a host of files and its stack, which holds no credential."""
+        """Return a sender to a host of files, and its stack, which has no credential."""
         sender = self._connection.sender(base_url, self.runtime.clock.now)
         retrying = Retrying(
             sender, self.runtime, self._retry, budget=self._budget, emit=self._emit
@@ -244,7 +244,7 @@ class ClientCore:
 
 
 class FileHosts:
-    """What lies beside the API, for one line: hosts of files, and the local disk."""
+    """Access to hosts of files and to the local disk, for one client."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class FileHosts:
         self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
-        """Answer what sends to the host of a file, and the file's path and query."""
+        """Return what sends to the host of a file, and the file's path and query."""
         file = parse_file_url(
             url,
             hosts=self._connection.file_hosts,
@@ -265,18 +265,18 @@ class FileHosts:
         origin = file.base_url.origin
         if origin not in self._stacks:
             self._stacks[origin] = self._stack(file.base_url)
-        socket, sender = self._stacks[origin]
-        await socket.open()  # does nothing where it is open
+        http, sender = self._stacks[origin]
+        await http.open()  # does nothing where it is open
         return sender, file.target
 
     async def new_file(self, path: str | Path) -> NewFile:
-        """Make a file; raises `FileExistsError` for anything that is there."""
+        """Create a file; raises `FileExistsError` if anything is there."""
         return await NewFile.create(path)
 
     async def close(self) -> None:
-        """Close every socket that was opened."""
-        for socket, _ in self._stacks.values():
-            await socket.close()
+        """Close every connection that was opened."""
+        for http, _ in self._stacks.values():
+            await http.close()
 
 
 def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:

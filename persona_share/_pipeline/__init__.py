@@ -1,6 +1,5 @@
-"""Senders that wrap a Sender: each adds one behaviour around a request.
+"""Senders that wrap a Sender: each adds one behavior to a request.
 
-An answer of any status is a value here and travels on as a `Response`; an exception
-means that no answer came. A wrapper is named with a participle, holds what it wraps,
-and knows neither sockets nor the order of the stack, which is written in `_compose`.
+A response of any status is a value here; an exception means that there is no response.
+`_compose` decides in which order the senders are stacked.
 """

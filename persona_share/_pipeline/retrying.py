@@ -1,4 +1,4 @@
-"""Retrying: the one layer that repeats a call (R1)."""
+"""Retrying: the only layer that repeats a call."""
 
 from collections.abc import Callable
 from typing import Final
@@ -43,10 +43,9 @@ _BROKE: Final = "retry_quota_reached"
 
 
 class Retrying:
-    """Repeats what may be repeated, within the call's deadline and a shared budget.
+    """Repeats requests that may be repeated, within the deadline and a shared budget.
 
-    A call that ends without anybody knowing whether it took effect raises
-    `OutcomeUnknownError`.
+    If nobody knows whether a call took effect, it raises `OutcomeUnknownError`.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Retrying:
         self._limiter = limiter
 
     async def send(self, request: Request) -> Response:
-        """Send, as often as it needs to be and may be."""
+        """Send, and repeat the request as long as that helps and is safe."""
         started = self._now()
         ended: Response | PersonaError
         try:
@@ -147,7 +146,7 @@ class Retrying:
 
 
 class _Call:
-    """One call whose first attempt failed: what was tried, and what it came to."""
+    """One call whose first attempt failed, with its attempts so far."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -157,7 +156,7 @@ class _Call:
         self._acted_at: float | None = None
 
     def note(self, ended: Response | PersonaError, started: float) -> Outcome:
-        """Take in how an attempt ended, and answer that as a plain value."""
+        """Record how an attempt ended, and return that as a plain value."""
         outcome = ended if isinstance(ended, Response) else _failed(ended)
         self.past = self.past.after(outcome)
         if self._acted_at is None and may_have_acted(outcome):
@@ -185,7 +184,7 @@ class _Call:
         self._acted_at = None
 
     def result(self, ended: Response | PersonaError, outcome: Outcome) -> Response:
-        """Answer the last response, or raise what the attempts came to."""
+        """Return the last response, or raise the error of the attempts."""
         attempts = tuple(self.trail)
         if is_unknown(self.request, outcome, self.past):
             raise self._unknown()
@@ -201,7 +200,7 @@ class _Call:
         return ended
 
     def _is_done(self, response: Response) -> bool:
-        """Answer whether an earlier attempt to delete had done it already (R4)."""
+        """Return whether an earlier attempt had deleted the object already."""
         return (
             response.status == _NOT_FOUND
             and self.past.was_in_doubt
@@ -210,7 +209,7 @@ class _Call:
 
     def _unknown(self) -> OutcomeUnknownError:
         request, key = self.request, self.request.idempotency_key
-        if request.expects is Expects.OAUTH:  # there it is a secret (R16)
+        if request.expects is Expects.OAUTH:  # there it is a secret
             key = None
         last = self.trail[-1]
         return OutcomeUnknownError(

@@ -11,7 +11,7 @@ WINDOW: Final = 60.0
 
 
 def shortest(calls: int, allowance: RateLimitStatus) -> timedelta:
-    """Answer the time before the last of so many calls can be sent."""
+    """Return the time before the last of so many calls can be sent."""
     beyond = calls - allowance.remaining
     if beyond <= 0:
         return timedelta()

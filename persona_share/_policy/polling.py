@@ -1,4 +1,4 @@
-"""How long to wait before asking again whether something is done (F147)."""
+"""How long to wait before asking again whether something is done ."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _JITTER: Final = 0.25
 
 
 def pause(asked: int, random: float, left: float) -> float:
-    """Answer how many seconds to wait after having asked so many times.
+    """Return how many seconds to wait after so many requests.
 
     From one to thirty seconds, and a little of jitter on top of it; ``left`` is what
     remains of the caller's time, so that the last question is asked at its end.

@@ -25,7 +25,7 @@ class Trace(enum.Enum):
 
 
 def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
-    """Answer what became of a redeem call with this destination (F148).
+    """Return what became of a redeem call with this destination.
 
     Mode and destination are compared where the service tells them: for a clone there is
     no destination until it is done.
@@ -44,5 +44,5 @@ def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
 
 
 def is_final(token: ShareToken) -> bool:
-    """Answer whether nothing more happens to it; an unknown state may go on (F55)."""
+    """Return whether nothing more happens to it; an unknown state may go on."""
     return token.status in FINAL_STATUSES

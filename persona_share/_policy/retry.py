@@ -1,7 +1,7 @@
-"""Whether a call is repeated, when, and under which key: every cell of R4 and R6 to R8.
+"""Whether a call is repeated, when, and with which idempotency key.
 
-The service stores the answer to a POST under its Idempotency-Key, failures and 5xx
-included. So the same key asks again what happened, and a new key does it again.
+The service stores the response to a POST under its Idempotency-Key, failures and 5xx
+included. So the same key asks what happened, and a new key does it again.
 """
 
 import enum
@@ -15,7 +15,7 @@ from persona_share.errors import Phase
 from persona_share.model.policy import RetryPolicy
 
 
-#: The reason of an attempt that found no such host: worth one more try, not two (F3).
+#: The reason of an attempt that found no such host: worth one more try, not two.
 NO_SUCH_NAME: Final = "no such name"
 
 _TOO_LONG: Final = "the service asks for a longer wait"
@@ -79,7 +79,7 @@ class Past:
     was_in_doubt: bool = False
 
     def after(self, outcome: Outcome) -> "Past":
-        """Answer the past with one more attempt in it."""
+        """Return the history with one more attempt in it."""
         status = outcome.status if isinstance(outcome, Response) else None
         failed = status is not None and status in _FAILURES
         limited = status == _LIMITED
@@ -94,7 +94,7 @@ class Past:
         )
 
     def under_new_key(self) -> "Past":
-        """Answer the past as it counts for a new key; the doubt remains."""
+        """Return the history as it counts for a new key; the doubt remains."""
         return attrs.evolve(self, failures_of_key=0, renewed=True)
 
 
@@ -116,7 +116,7 @@ class _Step(enum.Enum):
 
 
 def kind_of(request: Request) -> Kind:
-    """Answer what repeating this request may do."""
+    """Return what repeating this request may do."""
     if request.method in ("GET", "HEAD"):
         return Kind.READ
     if request.method == "DELETE":
@@ -127,7 +127,7 @@ def kind_of(request: Request) -> Kind:
 
 
 def may_have_acted(outcome: Outcome) -> bool:
-    """Answer whether an attempt may have taken effect although nobody said so."""
+    """Return whether an attempt may have taken effect without a response that says so."""
     if isinstance(outcome, Failed):
         return outcome.phase is Phase.AMBIGUOUS
     return outcome.status in _FAILURES or outcome.status == _TIMEOUT
@@ -143,7 +143,7 @@ def decide(
     left: float,
     rate_limited: bool = False,
 ) -> Decision:
-    """Answer what follows an attempt that was no success.
+    """Return what follows an attempt that failed.
 
     ``past`` includes the attempt, ``random`` lies in [0, 1), and ``left`` is how many
     seconds the call still has. ``rate_limited`` says that a
@@ -178,7 +178,7 @@ def _attempts(request: Request, policy: RetryPolicy) -> int:
 
 
 def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:
-    """Answer whether a call that ends like this may have taken effect, unseen (R8)."""
+    """Return whether a call that ends like this may have taken effect."""
     if kind_of(request) in (Kind.READ, Kind.DELETE) or request.repeatable:
         return False
     if isinstance(outcome, Failed):
@@ -186,7 +186,7 @@ def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:
     return past.was_in_doubt and outcome.status in _SAYING_NOTHING
 
 
-# R4, for answers; what is not in here is not repeated.
+# What follows a response, by kind of request; anything else is not repeated.
 _AFTER_ANSWER: Final = {
     Kind.READ: {
         _TIMEOUT: _Step.SOON,
@@ -224,7 +224,7 @@ def _step_after_failure(kind: Kind, failed: Failed, past: Past) -> _Step:
 
 
 def _step_after_stored(request: Request, past: Past) -> _Step:
-    """Answer what follows a 5xx to a POST, whose answer may be stored (R8)."""
+    """Return what follows a 5xx to a POST, whose response may be stored."""
     if past.renewed:
         return _Step.STOP
     if past.failures_of_key == 1:
@@ -235,7 +235,7 @@ def _step_after_stored(request: Request, past: Past) -> _Step:
 def _delay(
     step: _Step, past: Past, wish: float | None, policy: RetryPolicy, random: float
 ) -> float:
-    """Answer how many seconds to wait: our own choice (R6) or the service's (R7)."""
+    """Return how many seconds to wait: our own choice, or the service's."""
     own = _own_delay(step, past, policy, random)
     if wish is None:
         return own

@@ -55,13 +55,13 @@ _PUBLIC_FIELDS: Final = frozenset(
 
 
 def error_in(request: Request, response: Response) -> ApiError | None:
-    """Answer what is wrong with a response, or None if its body can be read."""
+    """Return the error that a response is, or None if its body can be read."""
     if not response.ok:
         return error_of(request, response)
     if not response.body or _as_expected(request.expects, response):
         return None
     excerpt = None
-    if request.expects is not Expects.OAUTH:  # there it might be a token (T17)
+    if request.expects is not Expects.OAUTH:  # there it might be a token
         # Enough to find a secret that the end of the excerpt would cut in two.
         text = response.body[: _EXCERPT + _LONGEST_SECRET].decode(errors="replace")
         excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
@@ -76,7 +76,7 @@ def error_in(request: Request, response: Response) -> ApiError | None:
 
 
 def error_of(request: Request, response: Response) -> ApiError:
-    """Answer the error that a response without success is (API page "Errors")."""
+    """Return the error for an unsuccessful response (API page "Errors")."""
     status = response.status
     if status in _REDIRECTS:
         what = f"the service answered {status}, a redirect to {_target(response)}"
@@ -91,7 +91,7 @@ def error_of(request: Request, response: Response) -> ApiError:
 
 
 def malformed(request: Request, response: Response, why: str) -> MalformedResponseError:
-    """Answer the error of a success whose body does not say what it must.
+    """Return the error for a successful response with an unusable body.
 
     ``why`` is our own words, never the body's.
     """
@@ -99,7 +99,7 @@ def malformed(request: Request, response: Response, why: str) -> MalformedRespon
 
 
 def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
-    """Answer what a request carried that no error may repeat.
+    """Return the values of a request that no error may repeat.
 
     The credential is added further down, so that only the response knows it.
     """
@@ -179,7 +179,7 @@ def _wanted(expects: Expects) -> str:
 
 
 def _target(response: Response) -> str:
-    """Answer the origin that a redirect names; its path may hold anything (T1)."""
+    """Return the origin that a redirect names; its path may hold anything."""
     headers = response.headers
     location = headers.get("location") or headers.get("uri") or ""
     try:

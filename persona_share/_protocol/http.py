@@ -1,6 +1,6 @@
 """A request before it is sent and a response after it was read: plain values.
 
-A response is a value until the last room: a 401 or a 429 travels as a `Response`.
+A response is a value until the last step: a 401 or a 429 is a `Response`, too.
 """
 
 import enum
@@ -17,7 +17,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Expects(enum.Enum):
-    """What kind of answer a request waits for, with its cap in bytes (T18)."""
+    """The kind of response that a request expects, with its cap in bytes."""
 
     JSON = 16 * 1024 * 1024
     OAUTH = 64 * 1024
@@ -32,7 +32,7 @@ class Expects(enum.Enum):
 class Sink(Protocol):
     """Takes the body of a success as it comes, in place of the response.
 
-    What it raises ends the call; whoever made it knows why.
+    An exception of it ends the call; its creator keeps the reason.
     """
 
     @property
@@ -51,10 +51,10 @@ class Sink(Protocol):
 
 @attrs.frozen(kw_only=True, slots=False)  # quicker to fill than slots, twice a call
 class Request:
-    """One call, ready to be sent and to be repeated to the letter.
+    """One call, ready to be sent and to be repeated exactly.
 
     ``route`` is the path as documented, with its placeholders; it is what logs and
-    errors show. ``target`` is the path and query that really travel. ``deadline`` is
+    errors show. ``target`` is the path and query that are sent. ``deadline`` is
     an instant of the clock that counts suspension. ``retries`` is how many further
     attempts there may be, where that was said.
     """
@@ -80,7 +80,7 @@ class Request:
         return f"{self.method} {self.route}"
 
     def with_authorization(self, authorization: MaskedText) -> "Request":
-        """Answer the same request with a credential.
+        """Return the same request with a credential.
 
         It does what `attrs.evolve` does, at a tenth of the cost, for every call.
         """
@@ -96,10 +96,10 @@ _NEW: Final = object.__new__
 
 @attrs.frozen(kw_only=True, slots=False)  # for the same reason
 class Response:
-    """One complete answer. ``headers`` has lower-case names.
+    """One complete response. ``headers`` has lower-case names.
 
     ``first_sent_at`` is when the first byte of the first attempt left, by the clock
-    that counts suspension: an answer may be a replay, and its age counts from there.
+    that counts suspension: a response may be a replay, and its age counts from there.
     ``credential`` is what the request carried, so that no error repeats an echo of it.
     ``advice`` is what an error should advise in place of its usual words.
     """

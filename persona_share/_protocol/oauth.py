@@ -54,19 +54,19 @@ class Authorization:
 
 
 def authorize_form(client_id: str, scope: Scope) -> bytes:
-    """Answer the body of ``POST /oauth/authorize``, in kebab-case as documented."""
+    """Return the body of ``POST /oauth/authorize``, in kebab-case as documented."""
     form = {"client-id": client_id, "response-type": "code", "scope": str(scope)}
     return urlencode(form).encode()
 
 
 def code_form(code: Secret) -> bytes:
-    """Answer the body that exchanges a code: the same bytes for the same code."""
+    """Return the body that exchanges a code: the same bytes for the same code."""
     form = {"code": code.reveal(), "grant-type": "authorization_code"}
     return urlencode(form).encode()
 
 
 def assertion_form(assertion: Secret, scope: Scope) -> bytes:
-    """Answer the body of the machine grant, in snake_case as documented (RFC 7523)."""
+    """Return the body of the machine grant, in snake_case as documented (RFC 7523)."""
     form = {
         "grant_type": "client_credentials",
         "client_assertion_type": (
@@ -79,7 +79,7 @@ def assertion_form(assertion: Secret, scope: Scope) -> bytes:
 
 
 def exchange_key(origin: str, code: Secret, epoch: int) -> Secret:
-    """Answer the idempotency key of a code's exchange, the same in every process.
+    """Return the idempotency key of a code's exchange, the same in every process.
 
     160 bits of SHA-256 in base 32; it reveals nothing of the code.
     """
@@ -89,7 +89,7 @@ def exchange_key(origin: str, code: Secret, epoch: int) -> Secret:
 
 
 def checked_code(code: object) -> Secret:
-    """Answer the code as a secret, or raise `InvalidArgumentError` if it is none."""
+    """Return the code as a secret, or raise `InvalidArgumentError` if it is none."""
     secret = Secret(code) if isinstance(code, str) else code
     if not isinstance(secret, Secret):
         message = f"a code must be a str or an AuthorizationCode, not {type(code)}"
@@ -142,7 +142,7 @@ def authorized(body: bytes) -> Authorization:
 
 
 def first_title(body: bytes) -> str:
-    """Answer the title of the first error of an error body; raises `ValueError`."""
+    """Return the title of the first error of an error body; raises `ValueError`."""
     text = body.decode("utf-8-sig")
     if _too_deep(text):
         return ""

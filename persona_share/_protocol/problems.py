@@ -1,4 +1,4 @@
-"""What the body of an error says: its first error, raw, as the service wrote it."""
+"""The body of an error response: its first error, as the service wrote it."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -37,13 +37,13 @@ _SILENT: Final = Problem()
 
 @lru_cache(maxsize=64)  # it is asked of every answer
 def is_json(content_type: str) -> bool:
-    """Answer whether a Content-Type is JSON, whatever its parameters and case (T17)."""
+    """Return whether a Content-Type is JSON, whatever its parameters and case."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == "application/json" or essence.endswith("+json")
 
 
 def problem_of(response: Response) -> Problem:
-    """Answer the first error of a response; one without words if it has none."""
+    """Return the first error of a response, or an empty one if it has none."""
     if response.status < _FIRST_ERROR_STATUS or not response.body:
         return _SILENT
     if not is_json(response.headers.get("content-type", "")):

@@ -6,11 +6,11 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 
-#: Server text is cut to this many characters (T30).
+#: Server text is cut to this many characters.
 LIMIT: Final = 500
 MASK: Final = "<masked>"
 
-#: The headers whose values may be logged (T9); of all others only the name.
+#: The headers whose values may be logged; of all others only the name.
 SHOWN_HEADERS: Final = frozenset(
     {
         "content-length",
@@ -34,7 +34,7 @@ _SHOWN_OF_ID: Final = 4
 
 
 def escaped(text: str, limit: int = LIMIT) -> str:
-    """Answer text without anything that moves a cursor, cut to so many characters."""
+    """Return text without control characters, cut to so many characters."""
     head = text[:limit]
     if not head.isprintable():
         head = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in head)
@@ -42,7 +42,7 @@ def escaped(text: str, limit: int = LIMIT) -> str:
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """Answer text in which none of these secrets stands, plain or percent-encoded."""
+    """Return text without these secrets, plain or percent-encoded."""
     spellings = {
         spelling
         for secret in secrets
@@ -55,7 +55,7 @@ def scrubbed(text: str, secrets: Iterable[str]) -> str:
 
 
 def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Answer headers as they may be logged; ``headers`` has lower-case names."""
+    """Return headers as they may be logged; ``headers`` has lower-case names."""
     return {
         name: escaped(value) if name in SHOWN_HEADERS else MASK
         for name, value in headers.items()
@@ -63,12 +63,12 @@ def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown_id(text: str | None) -> str | None:
-    """Answer an id from a response's header as it may be shown in full."""
+    """Return an id from a response's header as it may be shown in full."""
     return escaped(text, 64) if text else None
 
 
 def shortened(object_id: str) -> str:
-    """Answer an object's id as it may be logged: enough to recognize, not to use."""
+    """Return an object's id as it may be logged: enough to recognize, not to use."""
     prefix, mark, rest = object_id.partition("_")
     if not mark:
         prefix, rest = "", object_id
@@ -78,5 +78,5 @@ def shortened(object_id: str) -> str:
 
 
 def fingerprint(key: bytes, secret: str) -> str:
-    """Answer six hexadecimal digits that tell two secrets apart within one process."""
+    """Return six hexadecimal digits that distinguish secrets within one process."""
     return hmac.digest(key, secret.encode(errors="surrogatepass"), "sha256").hex()[:6]

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 
-#: More than any header, any rotation and any event of the service (T21).
+#: More than any header, any rotation and any event of the service.
 LONGEST_HEADER: Final = 4 * 1024
 MOST_SETS: Final = 8
 LARGEST_BODY: Final = 5 * 1024 * 1024

@@ -28,12 +28,12 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def is_date(version: object) -> bool:
-    """Answer whether it has the form of a version; only those can be sent."""
+    """Return whether it has the form of a version; only those can be sent."""
     return isinstance(version, str) and _DATE.fullmatch(version) is not None
 
 
 def doubt_about(version: str) -> str | None:
-    """Answer what to warn of, where no document names the version; it may be newer."""
+    """Return a warning if no document names the version, which may be newer."""
     if version in KNOWN:
         return None
     return f"persona_version {version} is none that persona_share knows; it is sent"

@@ -1,4 +1,4 @@
-"""New files for what was downloaded: nobody else can read them, none is overwritten."""
+"""New files for downloads: only the owner can read them, and none is overwritten."""
 
 import os
 import stat
@@ -29,13 +29,13 @@ class NewFile:
 
     @classmethod
     async def create(cls, path: str | Path) -> "NewFile":
-        """Make the file; raises `FileExistsError` for anything that is there, a link too."""
+        """Create the file; raises `FileExistsError` if anything is there, a link too."""
         place = Path(path)
         descriptor = await to_thread.run_sync(os.open, place, _NEW, _OWNER_ONLY)
         return cls(place, descriptor)
 
     async def restart(self) -> None:
-        """Forget what was written."""
+        """Remove everything that was written."""
         await to_thread.run_sync(os.ftruncate, self._descriptor, 0)
         await to_thread.run_sync(os.lseek, self._descriptor, 0, os.SEEK_SET)
 
@@ -44,7 +44,7 @@ class NewFile:
         await to_thread.run_sync(_write_all, self._descriptor, piece)
 
     def close(self, *, keep: bool) -> None:
-        """Close the file, and take it away again unless it is to be kept."""
+        """Close the file, and delete it unless it is to be kept."""
         os.close(self._descriptor)
         if not keep:
             self.path.unlink(missing_ok=True)

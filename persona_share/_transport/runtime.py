@@ -1,4 +1,4 @@
-"""The real runtime: the one place that asks for the time, dice and new keys."""
+"""The real runtime: the only module that asks for the time, random numbers and keys."""
 
 import asyncio
 import os
@@ -21,9 +21,9 @@ from persona_share.ports import Clock, Runtime
 class Progress:
     """Seconds on a machine whose monotonic clock may stop while it sleeps.
 
-    Each reading moves on by whichever of the two clocks moved further: a suspension
-    shows on the wall clock alone. A token may so end early after the wall clock was
-    set forward, but never late.
+    Each reading advances by whichever of the two clocks advanced more, because a
+    suspension shows on the wall clock alone. So a token may expire early after the wall
+    clock was set forward, but never late.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Progress:
         self._total = 0.0
 
     def __call__(self) -> float:
-        """Answer the seconds since this was made; they never step back."""
+        """Return the seconds since this was created; they never step back."""
         last, self._last = self._last, (self._monotonic(), self._wall())
         steps = (new - old for new, old in zip(self._last, last, strict=True))
         self._total += max(0.0, *steps)
@@ -43,7 +43,7 @@ class Progress:
 
 
 def boot_time() -> Callable[[], float]:
-    """Answer the best clock of this system that never steps and counts suspension."""
+    """Return the best clock of this system that never steps and counts suspension."""
     if hasattr(time, "CLOCK_BOOTTIME"):  # Linux
         return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     if sys.platform == "darwin":  # time.monotonic() stops in sleep there, this does not
@@ -70,7 +70,7 @@ class SystemClock:
         self.now: Callable[[], float] = boot_time()
 
     def wall(self) -> datetime:
-        """Answer the date and time in UTC."""
+        """Return the date and time in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
@@ -79,27 +79,27 @@ class SystemClock:
 
 
 def seeded_random(seed: int) -> Callable[[], float]:
-    """Answer dice that fall the same way for the same seed."""
+    """Return a function whose random numbers repeat for the same seed."""
     return random.Random(seed).random
 
 
 def seeded_bytes(seed: int) -> Callable[[int], bytes]:
-    """Answer a source of bytes that gives the same ones for the same seed."""
+    """Return a function whose random bytes repeat for the same seed."""
     return random.Random(seed).randbytes
 
 
-#: Whom to tell in a forked child; they leave by themselves when they die.
+#: What is called in a forked child; entries go when their objects do.
 _LISTENERS: Final[set[weakref.WeakMethod[Callable[[], None]]]] = set()
 
 
-def _tell_in_child() -> None:
+def _call_in_child() -> None:
     for reference in tuple(_LISTENERS):
         if (call := reference()) is not None:
             call()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_tell_in_child)
+    os.register_at_fork(after_in_child=_call_in_child)
 
 
 def after_fork(call: Callable[[], None]) -> None:
@@ -107,13 +107,13 @@ def after_fork(call: Callable[[], None]) -> None:
     _LISTENERS.add(weakref.WeakMethod(call, _LISTENERS.discard))
 
 
-#: What takes the real runtime's place while a test moves time; `testing` alone adds.
+#: What replaces the real runtime while a test moves time; only `testing` adds to it.
 _OVERRIDES: Final[list[Runtime]] = []
 
 
 @contextmanager
 def override_runtime(runtime: Runtime) -> Iterator[None]:
-    """Let whatever is made meanwhile, and is not told otherwise, live in this runtime."""
+    """Use this runtime for every client, manager and verifier that is created meanwhile."""
     _OVERRIDES.append(runtime)
     try:
         yield
@@ -122,19 +122,19 @@ def override_runtime(runtime: Runtime) -> Iterator[None]:
 
 
 def default_runtime() -> Runtime:
-    """Answer the runtime of whatever is not told otherwise: the real one."""
+    """Return the runtime to use by default: the real one."""
     return _OVERRIDES[-1] if _OVERRIDES else system_runtime()
 
 
 def default_clock() -> Clock:
-    """Answer the clock of whatever is not told otherwise: this machine's."""
+    """Return the clock to use by default: this machine's."""
     return _OVERRIDES[-1].clock if _OVERRIDES else SystemClock()
 
 
 def system_runtime() -> Runtime:
-    """Answer the runtime as it is; its dice and keys come from the operating system.
+    """Return the real runtime; its random numbers come from the operating system.
 
-    So a forked child never repeats what its parent drew.
+    So a forked child never repeats the numbers of its parent.
     """
     return Runtime(
         clock=SystemClock(),

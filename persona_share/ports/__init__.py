@@ -1,4 +1,4 @@
-"""The sockets of the house: what the rooms ask of each other, and nothing else."""
+"""Protocols: what the layers need of each other."""
 
 from persona_share._policy.shared_limit import Share
 from persona_share.ports.calls import (

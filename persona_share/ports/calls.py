@@ -1,4 +1,4 @@
-"""The plugs between rooms: what calls, accounts and code sources need."""
+"""Protocols of senders, clocks, credentials and code sources."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ from persona_share.model.token import AuthorizationCode
 
 
 class Sender(Protocol):
-    """Whatever sends: a request in, an answer out.
+    """Sends a request and returns its response.
 
-    An exception means that no answer came; it is a `TransportError`, or one of our own
-    refusals before a byte left.
+    An exception means that there is no response: a `TransportError`, or an error of our
+    own before anything was sent.
     """
 
     async def send(self, request: Request) -> Response:
-        """Send and answer with whatever status came."""
+        """Send, and return the response whatever its status is."""
         ...
 
 
@@ -31,11 +31,11 @@ class Clock(Protocol):
     """The only source of time."""
 
     def wall(self) -> datetime:
-        """Answer the date and time in UTC, for display and for storage."""
+        """Return the date and time in UTC, for display and for storage."""
         ...
 
     def now(self) -> float:
-        """Answer seconds that never step back and that count suspension."""
+        """Return seconds that never step back and that count suspension."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Clock(Protocol):
 
 @attrs.frozen
 class Runtime:
-    """Time, dice, new keys and nonces, to be passed to whoever must ask for them.
+    """The clock, random numbers, new keys and nonces of a client.
 
     ``after_fork`` takes a bound method that is called in every forked child, for as
     long as its object lives. ``boot_id`` tells the boots of a machine apart; it is empty
@@ -77,11 +77,11 @@ class Authorization(Protocol):
 
 
 class ClientContext(Protocol):
-    """What a token manager needs of the client that it stands on."""
+    """What a token manager needs of its client."""
 
     @property
     def runtime(self) -> Runtime:
-        """The clock, the dice and the keys of the client."""
+        """The clock, random numbers and new keys of the client."""
         ...
 
     @property
@@ -91,7 +91,7 @@ class ClientContext(Protocol):
 
     @property
     def naming_secret(self) -> bytes:
-        """What the names in a token store are made with: it follows from the API key."""
+        """The secret of the keys in a token store; it is derived from the API key."""
         ...
 
     @property
@@ -105,7 +105,7 @@ class ClientContext(Protocol):
         ...
 
     def sender_for(self, source: "CredentialSource") -> Sender:
-        """Answer a whole stack that takes its credential from this source."""
+        """Return a stack of senders that takes its credential from this source."""
         ...
 
     @property
@@ -119,7 +119,7 @@ class ClientContext(Protocol):
         ...
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Answer the rate limit as it stands, or None while it is not known."""
+        """Return the rate limit as it is now, or None while it is not known."""
         ...
 
     def wait_at_most(self, seconds: float) -> None:
@@ -132,23 +132,23 @@ class ClientContext(Protocol):
 
 
 class HasClientContext(Protocol):
-    """Whatever has an context; a `PersonaClient` is one."""
+    """Anything with a client context, such as a `PersonaClient`."""
 
     @property
     def context(self) -> ClientContext:
-        """The context itself."""
+        """The client context."""
         ...
 
 
 class CredentialSource(Protocol):
-    """Supplies the credential of a request and hears when it was refused."""
+    """Supplies credentials, and decides what follows when one was refused."""
 
     def cached(self) -> Authorization | None:
-        """Answer a credential that is at hand and fresh, without waiting."""
+        """Return a fresh credential that is held already, else None."""
         ...
 
     async def get(self, deadline: float) -> Authorization:
-        """Answer a credential, waiting until the deadline at most."""
+        """Return a credential, waiting until the deadline at most."""
         ...
 
     def on_success(self, authorization: Authorization, route: str) -> None:
@@ -174,10 +174,10 @@ class CodeSource(Protocol):
 
 
 class Hook(Protocol):
-    """Any callable that is told what happens; it gets values without secrets."""
+    """A callable that gets an event, without secrets, for what happens."""
 
     def __call__(self, event: Event, /) -> object:
-        """Take note of an event; what it returns or raises changes nothing."""
+        """Take an event; the return value and exceptions are ignored."""
         ...
 
 
@@ -190,7 +190,7 @@ class NewFile(Protocol):
         ...
 
     async def restart(self) -> None:
-        """Forget what was written."""
+        """Remove everything that was written."""
         ...
 
     async def write(self, piece: bytes) -> None:
@@ -198,20 +198,20 @@ class NewFile(Protocol):
         ...
 
     def close(self, *, keep: bool) -> None:
-        """Close it, and take it away again unless it is to be kept."""
+        """Close it, and delete it unless it is to be kept."""
         ...
 
 
 class FileAccess(Protocol):
-    """What lies beside the API: the hosts of its files, and the local disk."""
+    """Access to the hosts of files and to the local disk."""
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
-        """Answer what sends to the host of a file, and the file's path and query.
+        """Return what sends to the host of a file, and the file's path and query.
 
         It sends no credential. Raises `InvalidArgumentError` for any other host.
         """
         ...
 
     async def new_file(self, path: str | Path) -> NewFile:
-        """Make a file; raises `FileExistsError` for anything that is there."""
+        """Create a file; raises `FileExistsError` if anything is there."""
         ...
