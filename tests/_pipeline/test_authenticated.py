@@ -51,7 +51,10 @@ class Source:
         self.asked.append(("obtain", deadline))
         return self._left.pop(0)
 
-    async def on_unauthorized(self, authorization, refusals, deadline):
+    def on_success(self, authorization, route):
+        pass
+
+    async def on_unauthorized(self, authorization, refusals, deadline, route):
         self.asked.append((authorization.header.reveal(), refusals, deadline))
         return self._left.pop(0) if self._left else None
 

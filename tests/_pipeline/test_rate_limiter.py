@@ -34,6 +34,9 @@ class Source:
     def cached(self):
         return self if self.has else None
 
+    def on_success(self, authorization, route):
+        pass
+
     async def get(self, deadline):
         self.asked += 1
         await self.brings.wait()
@@ -516,7 +519,7 @@ async def test_no_slot_is_held_while_a_refused_token_is_replaced():
     stage = Stage()
     replaced = asyncio.Event()
 
-    async def on_unauthorized(authorization, refusals, deadline):
+    async def on_unauthorized(authorization, refusals, deadline, route):
         await replaced.wait()
         return stage.source
 

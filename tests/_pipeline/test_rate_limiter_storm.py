@@ -108,7 +108,10 @@ class Token:
             await self.clock.sleep(self.random())
         return self
 
-    async def on_unauthorized(self, authorization, refusals, deadline):
+    def on_success(self, authorization, route):
+        pass
+
+    async def on_unauthorized(self, authorization, refusals, deadline, route):
         await self.clock.sleep(self.random() / 10)
         return self if refusals < 2 else None
 
@@ -219,7 +222,10 @@ class Storm:
         self.service.lies = 0
         for _ in range(20):
             try:
-                return await self.plain.send(self.request(9e3))
+                response = await self.plain.send(self.request(9e3))
+                if response.ok:
+                    return response
+                await self.clock.sleep(60)
             except RateLimitedError as error:
                 await self.clock.sleep(error.retry_after)
         raise AssertionError
