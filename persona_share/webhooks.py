@@ -61,7 +61,7 @@ _LOG: Final = logging.getLogger("persona_share")
 
 @attrs.frozen
 class Signature:
-    """A signature that holds: which of the secrets made it, and when."""
+    """A valid signature: the index of the secret that made it, and when."""
 
     secret: int
     signed_at: datetime
@@ -84,7 +84,8 @@ class Verifier:
     """Checks deliveries against the secrets of a webhook; it holds no connection.
 
     ``secrets`` is one or several, as there are two while one is being rotated;
-    ``tolerance`` is in seconds, for both sides. Nothing that is refused was read.
+    ``tolerance`` is how far the time of a signature may be off, in seconds. Nothing of a
+    refused delivery was read.
 
     Raises:
         ConfigurationError: there is no secret, an empty one, or no tolerance.
@@ -98,8 +99,10 @@ class Verifier:
         guard: "ReplayGuard | None" = None,
         clock: Clock | None = None,
     ) -> None:
-        given = [secrets] if isinstance(secrets, str | Secret) else list(secrets)
-        self._secrets = tuple(map(as_secret, given))
+        # Wrapped first, so that no frame of an error report shows a secret.
+        secrets = [secrets] if isinstance(secrets, str | Secret) else secrets
+        self._secrets = tuple(map(as_secret, secrets))
+        del secrets
         if not self._secrets or not all(self._secrets):
             message = "a webhook needs at least one secret, and none that is empty"
             raise ConfigurationError(message)
@@ -115,22 +118,24 @@ class Verifier:
         if isinstance(tolerance, bool) or not 0 < tolerance < float("inf"):
             message = "tolerance must be a number of seconds above 0"
             raise ConfigurationError(message)
+        if not isinstance(guard, ReplayGuard | None):
+            message = f"guard must be a ReplayGuard, not {type(guard).__name__}"
+            raise ConfigurationError(message, advice="Pass ReplayGuard(store).")
         self._tolerance = float(tolerance)
         self._guard = guard
         self._clock = clock or default_clock()
 
     def verify(self, body: bytes, signature: str | None) -> Event:
-        """Answer the event in a delivery that is signed.
+        """Return the event in a signed delivery.
 
         ``body`` is what came, byte for byte; ``signature`` is the header
-        ``Persona-Signature``. Raises `SignatureError` with the ``reason``, and then the
-        sender is to be answered with 400.
+        ``Persona-Signature``. Raises `SignatureError` with the ``reason``; respond 400.
         """
         self.check(body, signature)
         return _event(body)
 
     def check(self, body: bytes, signature: str | None) -> Signature:
-        """Answer which secret a body is signed with, and when, whatever is in it.
+        """Return which secret signed a body, and when; the body may be anything.
 
         Workflow steps sign their requests in the same way. Raises `SignatureError`.
         """
@@ -164,9 +169,9 @@ class Verifier:
         the verifier.
 
         Raises:
-            SignatureError: answer 400.
-            DeliveryInProgressError: another request handles the event now; answer 503.
-            StoreUnavailableError: nobody knows whether the event is new; answer 503.
+            SignatureError: the delivery is forged; respond 400.
+            DeliveryInProgressError: another request handles the event now; respond 503.
+            StoreUnavailableError: nobody knows whether the event is new; respond 503.
         """
         try:
             held = self.check(body, signature)
@@ -334,7 +339,7 @@ def _is_clean(text: str) -> bool:
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:
-    """Answer the header with which the service would sign this body, for tests."""
+    """Return the header with which the service would sign this body, for tests."""
     key = as_secret(secret).reveal().encode()
     return wire.signed(key, int(at.timestamp()), body)
 

@@ -327,6 +327,20 @@ def test_something_else_than_a_store_is_refused():
         ReplayGuard("redis://localhost")
 
 
+def test_store_instead_of_a_guard_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match=r"ReplayGuard\(store\)"):
+        Verifier(SECRET, guard=MemoryStore())
+
+
+def test_no_frame_of_a_refusal_shows_a_secret():
+    with pytest.raises(ConfigurationError) as caught:
+        Verifier(["CANARY", "CANARY\n"])
+    frames = [each.frame for each in caught.traceback if each.name == "__init__"]
+
+    assert frames
+    assert "CANARY" not in "".join(repr(each.f_locals) for each in frames)
+
+
 @pytest.mark.parametrize("secret", ["wbhsec_one\n", " wbhsec_one", "wbhsec\none"])
 def test_secret_with_a_line_break_or_a_space_is_refused_at_once(secret):
     with pytest.raises(ConfigurationError, match="Strip it"):

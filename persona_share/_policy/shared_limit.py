@@ -61,7 +61,7 @@ def take(
     seen: Seen | None,
     reservation: str,
 ) -> tuple[SharedLimit, Share]:
-    """Take slots for a process, and take in what an answer of the service said.
+    """Take slots for a process, and apply what a response of the service said.
 
     ``reservation`` is a new random id; the same id gets the same slots again.
     """
@@ -124,7 +124,7 @@ def _updated(limit: SharedLimit, now: float, seen: Seen) -> SharedLimit:
     if now >= limit.ends or ends > limit.ends + _SAME_WINDOW:
         return SharedLimit(ends=ends, left=left)
     if ends < limit.ends - _SAME_WINDOW:
-        return limit  # an answer of an older window
+        return limit  # a response of an older window
     # Rounding alone is no reason to write: another process says the same in a moment.
     return attrs.evolve(limit, left=min(limit.left, left))
 
@@ -132,7 +132,7 @@ def _updated(limit: SharedLimit, now: float, seen: Seen) -> SharedLimit:
 def _probe(
     limit: SharedLimit, now: float, wanted: int, reservation: str
 ) -> tuple[SharedLimit, Share]:
-    """Let one process send one call, whose answer says how the window stands."""
+    """Let one process send one call, whose response describes the window."""
     if now < limit.probe_until:
         return limit, Share(0, min(limit.probe_until - now, _PROBE_POLL))
     if wanted <= 0:

@@ -14,9 +14,7 @@ from persona_share.ports.calls import (
     Runtime,
     Sender,
 )
-from persona_share.ports.stores import (
-    SharedWindow,
-)
+from persona_share.ports.store import SharedWindow, Store, Versioned
 
 
 __all__ = [
@@ -33,4 +31,6 @@ __all__ = [
     "Sender",
     "Share",
     "SharedWindow",
+    "Store",
+    "Versioned",
 ]

@@ -1,9 +1,13 @@
-"""The protocol of a store: small records, changed by compare-and-swap."""
+"""The protocols of a store, and of a rate limit that processes share."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
 import attrs
+
+from persona_share._policy.shared_limit import Share
+from persona_share._protocol.limits import Seen
+from persona_share.ports.calls import Runtime
 
 
 @attrs.frozen
@@ -56,4 +60,24 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection; records stay."""
+        ...
+
+
+class SharedWindow(Protocol):
+    """A rate-limit window that several processes spend together."""
+
+    async def open(self, runtime: Runtime) -> None:
+        """Get ready, in the running event loop; a second call does nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Close everything that was opened."""
+        ...
+
+    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+        """Take some slots of the window, and report what a response said of it.
+
+        ``name`` identifies an API key without revealing it. Raises
+        `StoreUnavailableError` if the window cannot be reached.
+        """
         ...

@@ -66,7 +66,7 @@ _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 _PURGE_EVERY: Final = 50
 #: A refused connection has no code of its own, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
-#: Nobody can read along or answer in the server's place.
+#: With these the server is authenticated and the connection encrypted.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
 _INHERITED: Final[list[object]] = []
 

@@ -44,11 +44,11 @@ class SharedRateLimit:
         await self._store.open()
 
     async def close(self) -> None:
-        """Close the connections of the store; whoever else uses it connects again."""
+        """Close the connections of the store; other users of it connect again."""
         await self._store.aclose()
 
     async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
-        """Take slots, and pass on what an answer of the service said.
+        """Take slots, and report what a response of the service said.
 
         ``name`` identifies an API key without revealing it.
 

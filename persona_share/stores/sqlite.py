@@ -24,7 +24,7 @@ _LOG: Final = logging.getLogger("persona_share")
 #: How long a lock of another process is waited for, in seconds.
 PATIENCE: Final = 1.0
 #: The mean pause between two attempts to lock the file, in seconds. SQLite's own pauses
-#: grow, so whoever has waited longest looks least often.
+#: grow, so the process that has waited longest would try least often.
 _PAUSE: Final = 0.002
 #: "PSTS" marks a file of ours; version 1 of the schema was that of 0.1.
 _APPLICATION: Final = 0x50535453
@@ -252,8 +252,8 @@ class _Database:
     def _set_clock(self, connection: sqlite3.Connection) -> float:
         """Return how far the store's clock is ahead of the boot clock.
 
-        Whoever opens the file first after a boot decides that, for all. Time never
-        steps back, so nothing lives longer than it would have without the reboot.
+        The process that opens the file first after a boot decides that, for all. Time
+        never steps back, so nothing lives longer than it would have without the reboot.
         """
         boot, wall = self._clock.now(), self._clock.wall().timestamp()
         key = f".clock/{self._boot_id}"

@@ -18,7 +18,6 @@ DROPPED = re.compile(
 ANSWER = re.compile(r"\AAnswers? ")
 #: Packages and pages that still wait for their new words.
 PENDING = {
-    "persona_share/stores",
     "persona_share/_compose.py",
     "persona_share/_pipeline",
     "persona_share/_policy",
@@ -35,7 +34,6 @@ PENDING = {
     "persona_share/sandbox",
     "persona_share/session.py",
     "persona_share/testing",
-    "persona_share/webhooks.py",
 }
 PACKAGES = sorted(
     path.relative_to(CHECKOUT).as_posix()

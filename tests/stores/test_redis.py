@@ -23,6 +23,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret
 from persona_share.stores.redis import RedisStore
+from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import free_port
 
 
@@ -349,6 +350,41 @@ async def test_f111_evicted_record_is_absent_and_never_a_wrong_one(own_redis, ca
     assert "evicts records" in caplog.text
     assert 0 < sum(value is None for value in found.values()) < 600
     assert all(value in {None, written[key]} for key, value in found.items())
+
+
+@pytest.mark.asyncio
+async def test_f112_writer_of_before_a_flush_overwrites_nothing_of_after(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store, b"before")
+    before = await store.read(KEY)
+    redis_server.client.flushall()
+    await create(store, b"after")
+    late = await store.write(KEY, b"late", if_etag=before.etag, ttl=60)
+    found = await store.read(KEY)
+    await store.aclose()
+
+    assert late is False
+    assert found.value == b"after"
+
+
+@pytest.mark.asyncio
+async def test_f117_clock_of_the_process_does_not_matter(redis_server):
+    clocks = [FakeClock(), FakeClock()]
+    clocks[0].step_wall(86_400)
+    clocks[1].suspend(50_000)
+    stores = [
+        RedisStore(redis_server.url, runtime=fake_runtime(each)) for each in clocks
+    ]
+    await create(stores[0], ttl=60)
+    found = [await each.read(KEY) for each in stores]
+    seconds, micros = redis_server.client.time()
+    for each in stores:
+        await each.aclose()
+
+    assert [each.value for each in found] == [b"value"] * 2
+    assert [each.now for each in found] == pytest.approx(
+        [seconds + micros / 1e6] * 2, abs=5
+    )
 
 
 @pytest.mark.asyncio
