@@ -23,8 +23,7 @@ TEXT = (HOUSE / PAGE).read_text("utf-8")
 def page_names(**replaced):
     """Return what the page defines, with some of its addresses replaced."""
     code = "\n".join(blocks_of(PAGE))
-    replaced |= {"from_env()": "from_env(insecure_local=True)"}
-    replaced |= {"persona_share.stores": "persona_share.stores"}
+    replaced |= {"Client.from_env()": "Client.from_env(insecure_local=True)"}
     for old, new in replaced.items():
         code = code.replace(old, new)
     names = {}

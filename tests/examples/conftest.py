@@ -1,11 +1,12 @@
-"""A sandbox, the partner's service of the examples, and what runs a program there."""
+"""A sandbox, the partner service of the examples, and processes for the programs."""
 
 import asyncio
 import importlib.util
+import json
 import os
-import socket
 import sys
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -13,67 +14,94 @@ import attrs
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
+from persona_share.partner import Consents, SigningKey
+from persona_share.partner.aiohttp import free_port
 from persona_share.sandbox import Sandbox
+from persona_share.stores import SQLiteStore
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+#: So short that tokens expire and are renewed while a test runs.
+SHORT = {"token_lifetime": 6}
+AGREEMENT = """
+[[agreement]]
+partner = "{partner}"
+keys_file = "partner.json"
+permissions = ["inquiry.read"]
+valid_from = 2020-01-01
+valid_until = 2120-01-01
+"""
 
 
 @attrs.define
 class Programs:
-    """The programs of the examples, each a process of its own."""
+    """The examples, each in a process of its own, in a folder of their own."""
 
     box: Sandbox
-    partner_url: str
     folder: Path
+    partner_url: str = ""
 
-    def environment(self, side):
+    def environment(self, side=None):
+        side = side or self.box.destination
         return os.environ | {
             "PERSONA_API_KEY": side.api_key,
             "PERSONA_BASE_URL": self.box.url,
-            "PARTNER": self.box.destination.id,
-            "PARTNER_SECRET": "a password of both sides",
-            "PARTNER_URL": self.partner_url,
-            "TOKENS": str(self.folder / "tokens.sqlite"),
+            "PERSONA_INSECURE_LOCAL": "1",
+            "PERSONA_ORGANIZATION_ID": self.box.destination.id,
+            "PERSONA_PARTNER_KEY_FILE": "partner.key",
+            "PERSONA_PARTNER_URL": self.partner_url,
             "PYTHONUNBUFFERED": "1",
         }
 
-    async def run(self, *command, side=None, stdin=""):
-        """Run a program to its end; answer its code and what it printed."""
-        process = await asyncio.create_subprocess_exec(
+    def prepare(self):
+        """Write the files that both organizations have exchanged."""
+        key = SigningKey.generate()
+        path = self.folder / "partner.key"
+        path.touch(0o600)
+        path.write_text(key.private_jwk().reveal(), "utf-8")
+        (self.folder / "partner.json").write_text(json.dumps(key.public_jwk), "utf-8")
+        table = AGREEMENT.format(partner=self.box.destination.id)
+        (self.folder / "agreements.toml").write_text(table, "utf-8")
+
+    async def shared(self, count=1):
+        """Return the ids of inquiries that the partner may read."""
+        ids = [self.box.add_inquiry(status="approved").id for _ in range(count)]
+        until = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251 — as a program does
+        async with Consents(SQLiteStore(self.folder / "partner.db")) as consents:
+            for each in ids:
+                scope = f"inquiry.read:{each}"
+                await consents.grant(
+                    self.box.destination.id, scope, until=until, by="form-1"
+                )
+        return ids
+
+    async def start(self, *command, side=None, **environment):
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
-            cwd=EXAMPLES,
-            env=self.environment(side or self.box.destination),
+            cwd=self.folder,
+            env=self.environment(side) | environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+
+    async def run(self, name, *arguments, side=None, stdin=""):
+        """Run a program to its end; return its exit code and what it printed."""
+        process = await self.start(str(EXAMPLES / name), *arguments, side=side)
         out, told = await process.communicate(stdin.encode())
         return process.returncode, out.decode(), told.decode()
 
     @asynccontextmanager
-    async def serving(self, *command, port, side=None):
-        """Run a server until the block ends; answer its URL once it listens."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *command,
-            cwd=EXAMPLES,
-            env=self.environment(side or self.box.destination),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+    async def serving(self, *command, port, **environment):
+        """Run a server until the block ends; yield its URL once it listens."""
+        process = await self.start(*command, **environment)
         url = f"http://127.0.0.1:{port}"
         try:
             async with asyncio.timeout(60):
                 while not await listens(url):
                     assert process.returncode is None, await process.stderr.read()
-                    # There is no clock here that could be moved: it is a process.
+                    # It is a process, so there is no clock that a test could move.
                     await asyncio.sleep(0.05)  # noqa: TID251
             yield url
         finally:
@@ -91,12 +119,8 @@ async def listens(url):
             return False
 
 
-#: So short that tokens end and are renewed while a test looks.
-SHORT = {"token_lifetime": 6}
-
-
 def program(name):
-    """Answer an example as a module."""
+    """Return an example as a module."""
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -106,10 +130,16 @@ def program(name):
 @pytest_asyncio.fixture
 async def programs(tmp_path, monkeypatch):
     async with Sandbox(rate_limit=None, **SHORT) as box:
-        programs = Programs(box, "", tmp_path)
+        port = free_port()
+        programs = Programs(box, tmp_path, f"http://127.0.0.1:{port}/codes")
+        programs.prepare()
+        monkeypatch.chdir(tmp_path)
         for name, value in programs.environment(box.source).items():
             monkeypatch.setenv(name, value)
-        partner = TestServer(program("partner").application())
-        async with partner:
-            programs.partner_url = str(partner.make_url("")).rstrip("/")
+        # The address that partners sign is the only thing that differs in a test.
+        source = (EXAMPLES / "partner.py").read_text("utf-8")
+        names = {}
+        code = source.replace("http://127.0.0.1:8081/codes", programs.partner_url)
+        exec(compile(code, "partner.py", "exec"), names)  # noqa: S102 — our own
+        async with TestServer(names["issuer"].aiohttp(), port=port):
             yield programs

@@ -1,44 +1,109 @@
-"""The other examples do what their first line says."""
+"""Each example does what its first line says."""
 
 import json
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
 
+from persona_share.model.inquiry import Inquiry
+from persona_share.partner import read_audit
+from persona_share.partner.aiohttp import free_port
+from persona_share.testing import delivery, resource
+from tests.examples.conftest import EXAMPLES
 
-@pytest.mark.asyncio
+
+pytestmark = pytest.mark.asyncio
+SECRET = "wbhsec_of-the-example"
+
+
+def names_of_examples():
+    return sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+async def test_there_are_ten_and_each_takes_under_forty_lines():
+    assert len(names_of_examples()) == 10
+    listed = (EXAMPLES / "README.md").read_text("utf-8")
+    for name in names_of_examples():
+        lines = (EXAMPLES / name).read_text("utf-8").splitlines()
+        assert len(lines) < 40
+        assert f"({name})" in listed
+
+
+async def test_a_shared_inquiry_is_read_and_another_is_not(programs):
+    [shared] = await programs.shared()
+    code, out, told = await programs.run("read_inquiry.py", shared)
+    assert code == 0, told
+    status, first, last = out.split()
+    assert status == "approved"
+    assert first != "None"
+    assert last != "None"
+    other = programs.box.add_inquiry().id
+    code, out, told = await programs.run("read_inquiry.py", other)
+    assert (code, out) == (1, "")
+    assert told == "The partner does not share this inquiry.\n"
+    decisions = [
+        each["decision"] for each in read_audit(programs.folder / "audit.jsonl")
+    ]
+    assert decisions == ["issued", "refused"]
+
+
 async def test_a_batch_prints_a_line_for_each_inquiry(programs):
-    ids = [programs.box.add_inquiry().id for _ in range(20)]
+    ids = await programs.shared(20)
     code, out, told = await programs.run("fetch_many.py", stdin="\n".join(ids))
     assert code == 0, told
     assert {json.loads(line)["id"] for line in out.splitlines()} == set(ids)
     assert programs.box.log.tokens_minted == 1
 
 
-@pytest.mark.asyncio
 async def test_a_foreign_client_prints_an_inquiry(programs):
-    inquiry = programs.box.add_inquiry()
-    code, out, told = await programs.run("embedding.py", inquiry.id)
+    [shared] = await programs.shared()
+    code, out, told = await programs.run("embedding.py", shared)
     assert code == 0, told
-    assert json.loads(out)["data"]["id"] == inquiry.id
+    assert json.loads(out)["data"]["id"] == shared
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("password", "scope", "status"),
-    [
-        ("a password of both sides", "inquiry.read:{}", 200),
-        ("a password of both sides", "inquiry.write:{}", 403),
-        ("a password of both sides", "nonsense", 400),
-        ("another", "inquiry.read:{}", 401),
-    ],
-)
-async def test_the_partner_decides_who_gets_what(programs, password, scope, status):
-    asked = {"scope": scope.format(programs.box.add_inquiry().id)}
-    headers = {"Authorization": f"Bearer {password}"}
-    url = f"{programs.partner_url}/codes"
-    async with (
-        aiohttp.ClientSession(headers=headers) as http,
-        http.post(url, json=asked) as answer,
-    ):
-        assert answer.status == status
+async def test_a_code_is_made_by_hand(programs):
+    box = programs.box
+    inquiry = box.add_inquiry().id
+    command = ("authorize.py", box.destination.id, inquiry)
+    code, out, told = await programs.run(*command, side=box.source)
+    assert code == 0, told
+    assert len(out.split()) == 1
+    assert f"inquiry.read:{inquiry}" in told
+    assert box.log.codes_issued == 1
+
+
+async def test_files_are_saved(programs):
+    box = programs.box
+    inquiry = box.add_inquiry().id
+    document = box.add_document(inquiry=inquiry, kind="generic").id
+    code, out, told = await programs.run("files.py", inquiry, document, side=box.source)
+    assert code == 0, told
+    paths = [programs.folder / line for line in out.splitlines()]
+    assert paths[0].read_bytes().startswith(b"%PDF")
+    assert len(paths) > 1
+    assert all(path.stat().st_size for path in paths)
+
+
+async def test_events_are_received_once(programs):
+    port = free_port()
+    command = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", str(port))
+    server = programs.serving(
+        *command, "webhook:app", port=port, PERSONA_WEBHOOK_SECRET=SECRET
+    )
+    now = datetime.now(UTC)  # noqa: TID251 — as a sender does
+    body, signature = delivery(
+        "inquiry.completed", resource(Inquiry, "inq_1"), SECRET, at=now
+    )
+    async with server as url, aiohttp.ClientSession() as http:
+        answers = []
+        for given in (signature, "t=1,v1=0", signature):
+            headers = {"Persona-Signature": given}
+            async with http.post(
+                f"{url}/webhook", data=body, headers=headers
+            ) as answer:
+                answers.append(answer.status)
+    assert answers[:2] == [200, 400]
+    assert answers[2] in {200, 503}  # the first may not be confirmed yet
+    assert (programs.folder / "webhooks.db").exists()

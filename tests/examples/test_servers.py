@@ -6,7 +6,8 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from tests.examples.conftest import free_port
+from persona_share.partner.aiohttp import free_port
+from tests.examples.conftest import EXAMPLES
 
 
 REQUESTS = 2_000
@@ -38,8 +39,9 @@ async def load(programs, url, ids, *, seconds):
 @pytest.mark.asyncio
 async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
     box, port = programs.box, free_port()
-    ids = [box.add_inquiry().id for _ in range(3)]
-    command = ["-m", "uvicorn", "--workers", "2", "--port", str(port), "--log-level"]
+    ids = await programs.shared(3)
+    command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES), "--workers", "2"]
+    command += ["--port", str(port), "--log-level"]
     server = programs.serving(*command, "warning", "web_fastapi:app", port=port)
     async with server as url:
         begun = box.now()
@@ -61,8 +63,8 @@ async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
 @pytest.mark.asyncio
 async def test_aiohttp_serves_the_same_under_the_same_load(programs):
     box, port = programs.box, free_port()
-    ids = [box.add_inquiry().id for _ in range(3)]
-    server = programs.serving("web_aiohttp.py", str(port), port=port)
+    ids = await programs.shared(3)
+    server = programs.serving(str(EXAMPLES / "web_aiohttp.py"), str(port), port=port)
     async with server as url:
         begun = box.now()
         statuses = await load(programs, url, ids, seconds=6)

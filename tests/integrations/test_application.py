@@ -15,7 +15,7 @@ from persona_share.integrations.application import ManagerHolder, scope_from
 def test_a_scope_takes_an_id_from_the_path():
     template = "inquiry.read:{inquiry_id} verification.read:{inquiry_id}"
     found = scope_from(template, {"inquiry_id": "inq_1", "other": "ver_1"})
-    assert found == Scope.parse("inquiry.read:inq_1 verification.read:inq_1")
+    assert found == Scope.from_text("inquiry.read:inq_1 verification.read:inq_1")
 
 
 def test_a_ready_scope_is_taken_as_it_is():
