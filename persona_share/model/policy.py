@@ -14,85 +14,6 @@ CONCURRENCY: Final = 32
 OBJECTS_PER_TOKEN: Final = 100
 
 
-@attrs.frozen(kw_only=True)
-class RenewalPolicy:
-    """When a token is renewed and how an exchange behaves. All in seconds.
-
-    Every window shrinks with the lifetime, so that a token of three seconds lives as
-    well as one of an hour.
-    """
-
-    # A token is not handed out in its last moments: skew plus a request's transit.
-    guard: float = 10.0
-    # From here on callers wait for the renewal: one whole exchange fits in.
-    mandatory: float = 60.0
-    mandatory_of_short: float = 30.0
-    short_lifetime: float = 1800.0
-    # The partner's system may be slow: one exchange may take this long, in all.
-    exchange_budget: float = 30.0
-    exchange_attempts: int = 4
-    attempt_timeout: float = 10.0
-    # Full jitter between the attempts of one exchange.
-    backoff_base: float = 0.25
-    backoff_cap: float = 2.0
-    # A 409 means that the same code is at work elsewhere; that may take this long.
-    conflict_patience: float = 5.0
-    # After a 429: where no header tells the reset, and where it says "now".
-    reset_unknown: float = 5.0
-    reset_shortest: float = 1.0
-    # A code is not sent in its last moments: its answer would come too late.
-    code_minimum_life: float = 40.0
-    code_margin: float = 5.0
-    # What the documentation shows, where nobody told how long a code lives.
-    assumed_code_lifetime: float = 599.0
-    # A pushed code is kept until its last safe moment, if that adds this much cover.
-    last_moment: float = 60.0
-    last_moment_jitter: float = 30.0
-    worthwhile_cover: float = 300.0
-    # After a failure: full jitter that doubles, never longer than callers can bear.
-    cooldown_base: float = 1.0
-    cooldown_cap: float = 60.0
-    # A refused API key and a closed API do not heal by themselves.
-    cooldown_of_401: float = 60.0
-    cooldown_of_403: float = 300.0
-    # Several codes refused in a row: the fault is not in the codes; keep the rest.
-    breaker_codes: int = 3
-    breaker_window: float = 60.0
-    breaker_pause: float = 30.0
-    # One flight may ask the code source this often: a bad code may be followed by one.
-    fresh_codes: int = 2
-    source_timeout: float = 60.0
-    source_backoff_base: float = 2.0
-    source_backoff_cap: float = 300.0
-    # A new token may not be known everywhere at once.
-    replication_grace: float = 5.0
-    # One stray 401 must not cost a code: the second, this much later, decides.
-    strike_gap: float = 0.1
-    strike_delay: tuple[float, float] = (0.2, 0.5)
-    # A token that keeps being refused is not bought anew for ever.
-    revocations: int = 2
-    revocation_window: float = 600.0
-    # The share of the request limit that exchanges may use, and what renewals leave.
-    pacing_share: float = 0.2
-    pacing_reserve: float = 0.3
-    # Memory.
-    most_tokens: int = 10_000
-    most_codes: int = 1024
-    most_codes_a_scope: int = 8
-    # The background looks at least this often, so that a suspension is noticed.
-    tick: float = 15.0
-    # Closing waits this long for exchanges that were sent.
-    drain: float = 5.0
-    # The fields of the new token core; the others above go with the old one.
-    code_lifetime: float = 599.0
-    exchange_share: float = 0.2
-    max_tokens: int = 10_000
-    close_timeout: float = 5.0
-    accept_broader: bool = False
-    # Serve only a token of exactly the session's scope, never a wider one.
-    exact_only: bool = False
-
-
 def _above_0(_: object, field: "attrs.Attribute[Any]", value: Any) -> None:
     if not is_number(value) or not value > 0:
         message = f"{field.name} must be a number above 0, not {_shown(value)}"
@@ -128,6 +49,36 @@ def _shown(value: object) -> str:
 
 def _seconds(default: float) -> float:
     return attrs.field(default=default, validator=_above_0)
+
+
+@attrs.frozen(kw_only=True)
+class RenewalPolicy:
+    """When a token is renewed and how an exchange behaves. Times are in seconds.
+
+    Every window shrinks with the lifetime, so that a token of three seconds works as
+    well as one of an hour. Raises `ConfigurationError` for numbers that cannot be.
+    """
+
+    # A token is not handed out in its last moments: clock skew plus a request's transit.
+    guard: float = attrs.field(default=10.0, validator=_not_negative)
+    # From this long before the end callers wait for the renewal.
+    mandatory: float = _seconds(60.0)
+    # One exchange with all its attempts.
+    exchange_budget: float = _seconds(30.0)
+    # One attempt of an exchange.
+    attempt_timeout: float = _seconds(10.0)
+    # The partner's system may be slow: a request to the code source may take this long.
+    source_timeout: float = _seconds(60.0)
+    # How long a code lives if nobody says so: the lifetime in the documentation.
+    code_lifetime: float = _seconds(599.0)
+    # The share of the request limit that exchanges may use.
+    exchange_share: float = _seconds(0.2)
+    # More tokens are not held; expired and idle ones are dropped first.
+    max_tokens: int = attrs.field(default=10_000, validator=_count)
+    # Closing waits this long for exchanges that were sent.
+    close_timeout: float = attrs.field(default=5.0, validator=_not_negative)
+    # Whether a token that covers more than was asked for is used without restriction.
+    accept_broader: bool = False
 
 
 @attrs.frozen(kw_only=True)
