@@ -723,7 +723,7 @@ def scope_ttl(record: ScopeRecord, now: float) -> float:
         ends.append(record.lease.until)
     if record.backoff is not None:
         ends.append(record.backoff.until + _COUNT_WINDOW)
-    return max(0.0, max(ends, default=0.0) - now)
+    return max(0.0, max((end - now for end in ends), default=0.0))
 
 
 def ttl(record: ScopeRecord | CodeRecord, now: float) -> float:
