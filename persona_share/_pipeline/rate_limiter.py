@@ -144,7 +144,7 @@ class RateLimiter:
                 self._emit(event)
 
     def answered(self, slot: Slot, response: Response) -> None:
-        """Take in an answer, and admit the calls that it made room for."""
+        """Note a response, and admit the calls that may go now."""
         self.tracker.answered(slot, response, self.now())
         if self._others or self._first:
             self._advance()

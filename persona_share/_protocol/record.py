@@ -18,7 +18,7 @@ def naming_secret(api_key: Secret) -> bytes:
 
 
 def name_of(secret: bytes, *parts: str) -> str:
-    """Answer the name of a key: the same in every process, and telling nothing.
+    """Return the name of a key: the same in every process, and without information.
 
     The parts are joined with their lengths, so that no two lists of parts are alike.
     """

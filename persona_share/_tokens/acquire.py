@@ -609,7 +609,7 @@ class Acquirer:
         raise CodeAlreadyUsedError(what)
 
     async def _keep_code(self, code: StoredCode, expected: Scope | None) -> None:
-        """Keep a code that is not consumed, or in doubt, for whoever acquires its scope."""
+        """Keep a code that is unconsumed or in doubt for the next caller of its scope."""
         if expected is not None and not code.machine:
             await self._coordinator.hold(
                 self._coordinator.scope_key(expected.text), "", code

@@ -371,7 +371,7 @@ class TokenExchanger:
         epoch: int,
         inherited: bool,
     ) -> tuple[object, View[CodeRecord]]:
-        """Take the right to send the code, waiting for whoever sends it now."""
+        """Take the right to send the code, waiting for the caller that sends it now."""
         coordinator, polls = self._coordinator, 0
         key = ("send", code.id)
 

@@ -58,7 +58,7 @@ def shard_name(ids: Sequence[str]) -> str:
 class StoreCheckpoint:
     """The `Checkpoint` of one shard, in one record of a store.
 
-    Whoever opens it takes it over. A worker that another one has replaced cannot
+    Opening it takes it over. A worker that another one has replaced cannot
     acknowledge anything more: every change is a compare-and-swap.
     """
 

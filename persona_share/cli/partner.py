@@ -130,7 +130,7 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @with_client_options
 def serve(options: ClientOptions, **given: Any) -> None:
-    """Answer partners until interrupted: POST …/codes.
+    """Serve partners until interrupted: POST …/codes.
 
     It speaks plain http: put a proxy with TLS before it. Several processes may share
     one store and one audit log.

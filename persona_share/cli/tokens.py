@@ -73,7 +73,7 @@ def show(  # click passes options by name
 def forget(
     name: str, store: str | None, keys_file: str | None, *, as_json: bool
 ) -> None:
-    """Drop a token and its codes; whoever needs it exchanges a new code.
+    """Drop a token and its codes; the next caller exchanges a new code.
 
     A process that holds the token already goes on using it until it ends.
     """

@@ -22,7 +22,7 @@ def aiohttp_application(endpoint: Endpoint) -> web.Application:
     """
 
     async def handle(request: web.Request) -> web.Response:
-        """Answer one request."""
+        """Respond to one request."""
 
         async def read() -> bytes:
             body = bytearray()

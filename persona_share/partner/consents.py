@@ -39,7 +39,7 @@ _ID_BYTES: Final = 9
 class Consent:
     """One agreed sharing: a permission on an object, for one partner.
 
-    ``by`` is the application's reference to whoever agreed, such as the id of a form.
+    ``by`` is the application's reference to the person who agreed, such as a form's ID.
     """
 
     id: str

@@ -95,7 +95,7 @@ class Endpoint(Protocol):
         ...
 
     async def post(self, content_type: str | None, body: bytes) -> Reply:
-        """Answer one request; nothing is raised."""
+        """Respond to one request; nothing is raised."""
         ...
 
 
@@ -110,7 +110,7 @@ async def respond(
     content_type: str | None,
     read: Callable[[], Awaitable[bytes]],
 ) -> Reply:
-    """Answer one HTTP request, whatever it is."""
+    """Respond to one HTTP request, whatever it is."""
     if not path.rstrip("/").endswith(endpoint.path):
         description = f"the path of this service ends in {endpoint.path}"
         return refusal("invalid_request", description, status=404)

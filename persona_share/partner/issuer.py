@@ -555,7 +555,7 @@ class CodesEndpoint:
         self.lifespan: Lifespan = issuer.lifespan
 
     async def post(self, content_type: str | None, body: bytes) -> Reply:
-        """Answer one request; nothing is raised."""
+        """Respond to one request; nothing is raised."""
         try:
             return await self._post(content_type, body)
         except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner

@@ -16,17 +16,6 @@ DROPPED = re.compile(
     re.IGNORECASE,
 )
 ANSWER = re.compile(r"\AAnswers? ")
-#: Packages and pages that still wait for their new words.
-PENDING = {
-    "persona_share/_pipeline",
-    "persona_share/_protocol",
-    "persona_share/_tokens",
-    "persona_share/batch",
-    "persona_share/cli",
-    "persona_share/integrations",
-    "persona_share/partner",
-    "persona_share/sandbox",
-}
 PACKAGES = sorted(
     path.relative_to(CHECKOUT).as_posix()
     for path in (CHECKOUT / "persona_share").iterdir()
@@ -56,7 +45,7 @@ def faults_in(name):
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in PACKAGES if name not in PENDING])
+@pytest.mark.parametrize("name", PACKAGES)
 def test_docstrings_use_standard_terms(name):
     assert faults_in(name) == []
 

@@ -51,12 +51,12 @@ class Observed:
                 self._loop.call_soon_threadsafe(self.look)
 
     def found(self) -> TokenMetrics:
-        """Answer what was found last, and see to it that it does not grow old."""
+        """Return the last metrics, and refresh them soon."""
         self.look_soon()
         return self._found
 
     def nearest_end(self) -> float | None:
-        """Answer the seconds to the nearest end, as of now."""
+        """Return the seconds until the next token expires."""
         end = self.found().nearest_end
         return None if end is None else max(0.0, end - (self._now() - self._looked_at))
 

@@ -112,7 +112,7 @@ class Spans:
         span.add_event("attempt failed", _present(facts), self._nanoseconds(ago))
 
     def _exchange(self, started: int | None = None) -> Span:
-        """Answer the span of the exchange that this task is at, a new one if need be."""
+        """Return the span of this task's exchange; start one if there is none."""
         doing = self._here()
         if doing.exchange is None:
             at = self._nanoseconds() if started is None else started

@@ -73,7 +73,7 @@ class HttpServer(web.Server):
     def connection_made(
         self, handler: web.RequestHandler, transport: asyncio.Transport
     ) -> None:
-        """Count a new connection, and make room where there are too many."""
+        """Count a new connection, and close an idle one if there are too many."""
         super().connection_made(handler, transport)
         self._idle[handler] = None
         if len(self._connections) > MAXIMUM:

@@ -1,4 +1,4 @@
-"""People who do not exist, made from dice and lists of our own."""
+"""People who do not exist, made from random numbers and our own lists."""
 
 import struct
 import zlib

@@ -95,7 +95,7 @@ class Grants:
         return self._codes.get(value)
 
     def keep(self, token: Token) -> None:
-        """Store a token that was minted."""
+        """Store an issued token."""
         self._tokens[token.value] = token
         drop_oldest(self._tokens, self._limit)
 

@@ -134,7 +134,7 @@ class Records:
         return iter(self._by_id.values())
 
     def get(self, object_id: str) -> Record | None:
-        """Return the object of this id, whoever owns it."""
+        """Return the object with this ID, of any owner."""
         return self._by_id.get(object_id)
 
     def of_family(self, family: str) -> Collection[Record]:
