@@ -45,6 +45,7 @@ llms_txt_summary = (
 )
 
 html_theme = "furo"
+html_use_index = False
 html_title = f"persona_share {release}"
 
 
@@ -72,6 +73,7 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir, "_generated")
     folder.mkdir(exist_ok=True)
     (folder / "methods.md").write_text(method_table(), "utf-8")
+    (folder / "errors.md").write_text(reference_pages.error_table(), "utf-8")
     reference_pages.write_pages(Path(app.srcdir))
 
 

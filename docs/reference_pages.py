@@ -10,7 +10,7 @@ from typing import Any, Final, Unpack, get_args, get_origin, get_type_hints
 
 import attrs
 
-from persona_share import PersonaClient, model
+from persona_share import PersonaClient, errors, model
 from persona_share._protocol.routes.route import Route
 from persona_share.model.attribute import Attribute, Link, Links
 from persona_share.model.resource import Resource
@@ -116,6 +116,22 @@ def _operations(method: Any, kind: type) -> list[str]:
     routes = method.__globals__.get("routes") or getattr(kind, "_routes", None)
     found = (getattr(routes, name, None) for name in names)
     return [each.operation for each in found if isinstance(each, Route)]
+
+
+def error_table() -> str:
+    """Return the table of all errors, with what to do about each."""
+    rows = []
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if not issubclass(kind, errors.PersonaError):
+            continue
+        (base, *_) = kind.__bases__
+        cells = (_text(kind.__doc__).partition("\n\n")[0], kind.advice)
+        meaning, advice = (cell.replace("\n", " ") for cell in cells)
+        retry = "yes" if kind.retryable else ""
+        rows.append((f"`{name}`", f"`{base.__name__}`", meaning, advice, retry))
+    head = ("Error", "Base", "Meaning", "What to do", "Retryable")
+    return _table(head, rows) + "\n"
 
 
 # ── Models ───────────────────────────────────────────────────────────────────────

@@ -7,7 +7,15 @@ A delivery is verified before anything in it is read. It may come twice and out 
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -23,6 +31,7 @@ from persona_share.errors import (
     ConfigurationError,
     DeliveryInProgressError,
     InvalidArgumentError,
+    NotFoundError,
     SignatureError,
     StoreError,
 )
@@ -31,6 +40,7 @@ from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Clock, Runtime
 from persona_share.ports.store import Store, Versioned
+from persona_share.resources.api import ResourceAccessors
 from persona_share.stores.changing import Change, ContentionError, change
 from persona_share.stores.guarded import guarded, require_store
 
@@ -40,9 +50,11 @@ __all__ = [
     "Delivery",
     "Event",
     "EventName",
+    "Recovery",
     "ReplayGuard",
     "Signature",
     "Verifier",
+    "recover",
     "sign",
 ]
 
@@ -336,6 +348,116 @@ class ReplayGuard:
 
 def _is_clean(text: str) -> bool:
     return text == text.strip() and not set(text) & set("\r\n\0")
+
+
+@attrs.frozen(kw_only=True)
+class Recovery:
+    """The result of `recover`, by event id.
+
+    ``handled`` events were new. ``known`` events were handled before, or are being
+    handled now. ``missing`` events are older than the service keeps them. ``failed``
+    has the error of the handler for each event; call `recover` again for those.
+    """
+
+    handled: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    failed: Mapping[str, Exception] = attrs.field(factory=dict)
+
+
+async def recover(
+    client: ResourceAccessors,
+    handler: Callable[[Event], Awaitable[object]],
+    *,
+    since: datetime | timedelta,
+    guard: ReplayGuard,
+    webhook_id: str | None = None,
+    statuses: Sequence[str] = ("failed",),
+) -> Recovery:
+    """Handle the events of deliveries that were missed, oldest first.
+
+    The deliveries are those with one of the ``statuses`` ("failed", "pending") whose
+    last attempt was after ``since``, a time or a duration until now. The service's
+    index is about a minute behind. Each event is retrieved, claimed with ``guard``, and
+    passed to ``handler``, so an event that the web application handles at the same time
+    is handled once. An error of the handler is recorded, and the others go on. The API
+    key needs permission for webhooks and events.
+
+    Raises:
+        InvalidArgumentError: ``since`` has no time zone; nothing was sent.
+        ApiError: The search or the retrieval of an event was refused.
+        StoreUnavailableError: The store of the guard is down.
+    """
+    start = default_clock().wall() - since if isinstance(since, timedelta) else since
+    if start.tzinfo is None:
+        message = "since needs a datetime with a time zone"
+        raise InvalidArgumentError(message)
+    conditions = {"webhook_id": webhook_id} if webhook_id is not None else {}
+    event_ids: dict[str, None] = {}
+    for status in statuses:
+        query = _missed(start, {**conditions, "status": status})
+        sort = {"attribute": "updated_at", "direction": "asc"}
+        async for each in client.webhook_events.search(query, sort=sort, page_size=100):
+            if each.event_id is not None:
+                event_ids[each.event_id] = None
+    outcomes: dict[str, str] = {}
+    failed: dict[str, Exception] = {}
+    for event_id in event_ids:
+        try:
+            outcomes[event_id] = await _recovered(client, handler, guard, event_id)
+        except _HandlerError as error:
+            failed[event_id] = error.cause
+    by_outcome = {
+        outcome: tuple(each for each, found in outcomes.items() if found == outcome)
+        for outcome in ("handled", "known", "missing")
+    }
+    return Recovery(**by_outcome, failed=failed)
+
+
+async def _recovered(
+    client: ResourceAccessors,
+    handler: Callable[[Event], Awaitable[object]],
+    guard: ReplayGuard,
+    event_id: str,
+) -> str:
+    try:
+        event = await client.events.retrieve(event_id)
+    except NotFoundError:
+        return "missing"
+    try:
+        async with guard.claiming(event.id) as is_new:
+            if is_new is False:
+                return "known"
+            try:
+                await handler(event)
+            except Exception as error:
+                raise _HandlerError(error) from error
+    except DeliveryInProgressError:
+        return "known"
+    return "handled"
+
+
+class _HandlerError(Exception):
+    """An error of the caller's handler, on its way through the claim."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _missed(start: datetime, equal: Mapping[str, str]) -> dict[str, Any]:
+    clauses = [
+        {"attribute": name, "operator": "eq", "value": value}
+        for name, value in equal.items()
+    ]
+    moment = start.astimezone(UTC).isoformat(timespec="milliseconds")
+    value = moment.replace("+00:00", "Z")
+    return {
+        "and": [
+            {"attribute": "updated_at", "operator": "gte", "value": value},
+            *clauses,
+        ]
+    }
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:

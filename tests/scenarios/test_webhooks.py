@@ -7,12 +7,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from persona_share.errors import SignatureError
+from persona_share.errors import InvalidArgumentError, SignatureError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.share_token import ShareToken
 from persona_share.stores import MemoryStore
 from persona_share.testing.clock import FakeClock, fake_runtime
-from persona_share.webhooks import EventName, ReplayGuard, Verifier
+from persona_share.webhooks import EventName, ReplayGuard, Verifier, recover
 from tests.scenarios.sharing import offered, waited
 
 
@@ -171,3 +171,49 @@ async def test_f141_a_delivery_of_another_secret_or_time_is_refused(
 
     assert application.refused == ["mismatch", "too_old"]
     assert application.handled == []
+
+
+@pytest.mark.asyncio
+async def test_recover_handles_what_was_missed_exactly_once(journey, application):
+    webhook = journey.box.add_webhook(application.url)
+    application.trusts(journey, webhook.secret)
+    runtime = fake_runtime(journey.clock)
+    guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
+    application.verifier = Verifier(webhook.secret, guard=guard, clock=journey.clock)
+    start = journey.clock.wall()
+    delivered = journey.box.add_event(object=journey.box.add_inquiry().id).id
+    await journey.box.deliver_webhooks()
+    application.failures = 100
+    missed = [
+        journey.box.add_event(object=journey.box.add_inquiry().id).id for _ in range(2)
+    ]
+    for _ in range(8):
+        await journey.box.deliver_webhooks()
+        journey.box.advance(200_000)
+    seen = []
+
+    async def handler(event):
+        if event.id == missed[1] and event.id not in seen:
+            seen.append(event.id)
+            raise ValueError(event.id)
+        seen.append(event.id)
+
+    first = await recover(journey.source, handler, since=start, guard=guard)
+    second = await recover(journey.source, handler, since=start, guard=guard)
+
+    assert first.handled == (missed[0],)
+    assert set(first.failed) == {missed[1]}
+    assert second.handled == (missed[1],)
+    assert second.known == (missed[0],)
+    assert delivered not in seen
+    assert seen.count(missed[0]) == 1
+
+
+@pytest.mark.asyncio
+async def test_recover_refuses_a_time_without_a_zone(journey):
+    runtime = fake_runtime(journey.clock)
+    guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
+    naive = journey.clock.wall().replace(tzinfo=None)
+
+    with pytest.raises(InvalidArgumentError, match="time zone"):
+        await recover(journey.source, print, since=naive, guard=guard)
