@@ -42,6 +42,6 @@ async def test_the_example_fetches_what_the_partner_shares_and_tells_the_rest(
     assert "inq_gone" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["fetching.md", "failing.md", "cli.md"])
+@pytest.mark.parametrize("name", ["fetching.md", "failing.md"])
 def test_the_readme_leads_to_the_page(name):
     assert f"(docs/howto/{name})" in (HOUSE / "README.md").read_text("utf-8")
