@@ -130,8 +130,9 @@ class Verifier:
         if isinstance(tolerance, bool) or not 0 < tolerance < float("inf"):
             message = "tolerance must be a number of seconds above 0"
             raise ConfigurationError(message)
-        if not isinstance(guard, ReplayGuard | None):
-            message = f"guard must be a ReplayGuard, not {type(guard).__name__}"
+        unchecked: object = guard
+        if not isinstance(unchecked, ReplayGuard | None):
+            message = f"guard must be a ReplayGuard, not {type(unchecked).__name__}"
             raise ConfigurationError(message, advice="Pass ReplayGuard(store).")
         self._tolerance = float(tolerance)
         self._guard = guard

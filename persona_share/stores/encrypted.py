@@ -9,9 +9,9 @@ import hashlib
 import hmac
 from base64 import b64decode
 from binascii import Error as EncodingError
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +23,8 @@ from persona_share.ports.store import Store, Versioned
 from persona_share.stores.base import LARGEST_VALUE, BaseStore
 from persona_share.stores.guarded import guarded, require_store
 
+
+T = TypeVar("T")
 
 #: Format 2: 0.1 sealed single fields.
 _FORMAT: Final = b"\x02"
@@ -66,6 +68,13 @@ class Encrypted(BaseStore):
             name: AESGCM(_derived(key, b"seal")) for name, key in ring.items()
         }
         self._first = next(iter(ring))
+
+    async def _call(
+        self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
+    ) -> T:
+        """Run an operation; the wrapped store limits its time and queues it."""
+        del may_refuse
+        return await work()
 
     async def _open(self) -> None:
         await self._store.open()

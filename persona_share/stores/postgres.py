@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, LiteralString
 from weakref import WeakKeyDictionary
 
@@ -167,7 +168,8 @@ class PostgresStore(BaseStore):
             return (await self._read(key)).etag == etag
         self._writes += 1
         if self._writes % _PURGE_EVERY == 0:
-            await self._execute(_PURGE)
+            with suppress(psycopg.Error):  # the record is written all the same
+                await self._execute(_PURGE)
         return count == 1
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:

@@ -148,13 +148,17 @@ class RedisStore(BaseStore):
         start = f"{self._prefix}:"
         client = self._client()[0]
         pattern = f"{_escaped(start + prefix)}*"
+        seen: set[bytes] = set()  # SCAN may return a key twice
         page: list[str] = []
         async for key in client.scan_iter(pattern, count=_PAGE):
+            if key in seen:
+                continue
+            seen.add(key)
             page.append(key.decode("ascii", "replace")[len(start) :])
             if len(page) >= _PAGE:
                 yield page
                 page = []
-        yield sorted(set(page))
+        yield page
 
     async def _aclose(self) -> None:
         client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))

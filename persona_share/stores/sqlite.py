@@ -196,13 +196,14 @@ class _Database:
 
         try:
             written = self._patiently(write)
-            self._writes += 1
-            if self._writes % _PURGE_EVERY == 0:
-                connection.execute(_PURGE, (now,))
         except sqlite3.OperationalError as error:
             if not _is_busy(error):
                 raise
             return False
+        self._writes += 1
+        if self._writes % _PURGE_EVERY == 0:
+            with suppress(sqlite3.Error):  # the record is written all the same
+                connection.execute(_PURGE, (now,))
         return written
 
     def page(self, prefix: str, last: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Encrypted: what a store gets, and what happens when keys are rotated."""
 
+import asyncio
 import base64
 
 import pytest
@@ -11,9 +12,12 @@ from persona_share.errors import (
     StoreRefusedError,
 )
 from persona_share.model.secret import Secret
+from persona_share.ports.store import Versioned
+from persona_share.stores.base import BaseStore
 from persona_share.stores.encrypted import Encrypted
 from persona_share.stores.memory import MemoryStore
 from persona_share.stores.redis import RedisStore
+from persona_share.testing import FakeClock, fake_runtime
 
 
 KEY = "scope/5d41402abc4b2a76b9719d911017c592"
@@ -160,6 +164,31 @@ def test_no_frame_of_a_refusal_shows_a_key():
             shown.append(repr(frame.tb_frame.f_locals))
             frame = frame.tb_next
     assert "CANARY" not in "".join(shown)
+
+
+@pytest.mark.asyncio
+async def test_operations_that_wait_for_their_turn_are_not_timed_out():
+    clock = FakeClock()
+    runtime = fake_runtime(clock)
+
+    class Slow(BaseStore):
+        _concurrency = 1
+
+        async def _read(self, key):
+            await clock.sleep(1.5)
+            return Versioned(None, "", clock.now())
+
+        _open = _write = _pages = _aclose = None
+
+    store = Encrypted(Slow(runtime), [OLD], runtime=runtime)
+    tasks = [asyncio.ensure_future(store.read(KEY)) for _ in range(4)]
+    for _ in range(4):
+        for _ in range(10):
+            await clock.sleep(0)
+        clock.advance(1.5)
+    found = await asyncio.gather(*tasks)
+
+    assert [each.value for each in found] == [None] * 4
 
 
 @pytest.mark.asyncio
