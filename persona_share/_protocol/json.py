@@ -13,13 +13,14 @@ import orjson
 
 
 _BOM: Final = b"\xef\xbb\xbf"
-# An integer over 64 bits has at least 20 digits, or 19 and a minus sign, so among every
-# fifth byte of the body there are four of these in a row. A regular expression over the
-# whole body would cost ten times the parsing.
+# An integer over 64 bits has at least 19 digits, so among every fifth byte of the body
+# there are three digits in a row, and digits alone between these. A regular expression
+# over the whole body would cost ten times the parsing.
 _STEP: Final = 5
-_IN_A_ROW: Final = b"0000"
+_IN_A_ROW: Final = b"000"
+_SPAN: Final = 2 * _STEP + 1
 _DIGITS_ARE_ZERO: Final = bytes(
-    ord("0") if byte in b"-0123456789" else byte for byte in range(256)
+    ord("0") if byte in b"0123456789" else byte for byte in range(256)
 )
 
 
@@ -36,7 +37,7 @@ def parse_json(body: bytes) -> object:
     text = body.removeprefix(_BOM)
     try:
         value = orjson.loads(text)
-        if _IN_A_ROW in text[::_STEP].translate(_DIGITS_ARE_ZERO):
+        if _has_long_number(text):
             value = json.loads(text)
     except (ValueError, RecursionError, MemoryError):
         pass  # orjson's exception holds the whole body, so it must not go further
@@ -44,6 +45,18 @@ def parse_json(body: bytes) -> object:
         return value
     message = "it is not JSON" if text else "it is empty"
     raise NotJsonError(message)
+
+
+def _has_long_number(text: bytes) -> bool:
+    """Return whether there may be an integer over 64 bits."""
+    sample = text[::_STEP].translate(_DIGITS_ARE_ZERO)
+    found = sample.find(_IN_A_ROW)
+    while found >= 0:
+        start = found * _STEP
+        if text[start : start + _SPAN].isdigit():
+            return True
+        found = sample.find(_IN_A_ROW, found + 1)
+    return False
 
 
 def dump_json(value: object) -> bytes:
