@@ -29,6 +29,7 @@ PARTS = {
     ),
     "fuzz": ("tests.fuzz", "--n=50000"),
     "simulation": ("tests.simulation", "--seeds=500"),
+    "transport": ("tests.transport_soak",),
     "webhooks": ("tests.webhook_mutations", "--headers=50000"),
 }
 
