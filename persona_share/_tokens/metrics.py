@@ -14,6 +14,7 @@ class MetricsRecorder:
         self._emit = emit
         self._counts: Counter[type[events.Event]] = Counter()
         self._failures: Counter[str] = Counter()
+        self._failing: Counter[str] = Counter()
         self._waits: Counter[str] = Counter()
         self._renewals = 0
         self._followers = 0
@@ -23,11 +24,15 @@ class MetricsRecorder:
         """Count an event and pass it on; no hook can do harm here."""
         self._counts[type(event)] += 1
         match event:
+            case events.TokenAdopted():
+                self._failing.clear()
             case events.TokenMinted():
+                self._failing.clear()
                 self._renewals += event.renewal
                 self._followers += event.followers
             case events.ExchangeFailed():
                 self._failures[event.error] += 1
+                self._failing[event.error] += 1
             case events.TokenWaiting():
                 self._waits[event.reason] += 1
             case events.TokensEvicted():
@@ -50,6 +55,7 @@ class MetricsRecorder:
             codes_in_doubt=counts[events.CodeInDoubt],
             codes_expired_unused=counts[events.CodeExpiredUnused],
             failures=dict(self._failures),
+            failing=dict(self._failing),
             waits=dict(self._waits),
             numbers_clamped=counts[events.NumberClamped],
             strikes=counts[events.TokenStruck],

@@ -62,7 +62,6 @@ class Health:
 def health_of(manager: ScopedTokenManager) -> Health:
     """Return the state of a manager, without any I/O."""
     metrics = manager.metrics()
-    failing = getattr(metrics, "failing", {})
     return Health(
         tokens=metrics.tokens,
         nearest_end=metrics.nearest_end,
@@ -71,8 +70,8 @@ def health_of(manager: ScopedTokenManager) -> Health:
         failures=metrics.failures,
         store_up=metrics.store_up,
         rate_limit=manager.context.rate_limit_status(),
-        failing=failing,
-        problems=_problems_of(failing, store_up=metrics.store_up),
+        failing=metrics.failing,
+        problems=_problems_of(metrics.failing, store_up=metrics.store_up),
     )
 
 

@@ -9,6 +9,7 @@ import attrs
 class TokenMetrics:
     """Counters since the manager was created, and current gauges.
 
+    ``failing`` holds the failures since the last token, by the type of their error.
     ``tokens`` counts cached tokens by state (fresh, advisory, mandatory, expired).
     ``acquiring`` is the number of acquisitions under way. ``nearest_end`` is in
     seconds. ``exchange_level`` is the number of exchanges that may start now, or None
@@ -26,6 +27,7 @@ class TokenMetrics:
     codes_in_doubt: int = 0
     codes_expired_unused: int = 0
     failures: Mapping[str, int] = attrs.field(factory=dict)
+    failing: Mapping[str, int] = attrs.field(factory=dict)
     waits: Mapping[str, int] = attrs.field(factory=dict)
     numbers_clamped: int = 0
     strikes: int = 0

@@ -76,6 +76,11 @@ class Encrypted(BaseStore):
         del may_refuse
         return await work()
 
+    async def evicts(self) -> bool:
+        """Return whether the store inside drops records when it is full."""
+        evicts = getattr(self._store, "evicts", None)
+        return evicts is not None and bool(await evicts())
+
     async def _open(self) -> None:
         await self._store.open()
 

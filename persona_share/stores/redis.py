@@ -218,12 +218,22 @@ class RedisStore(BaseStore):
             self._clients[loop] = client, client.register_script(self._script)
         return self._clients[loop]
 
-    async def _warn_about_server(self) -> None:
+    async def evicts(self) -> bool:
+        """Return whether this Redis drops records when its memory is full.
+
+        False also if the user may not ask; then a warning cannot be given either.
+        """
         client, _ = self._client()
         with suppress(exceptions.RedisError, OSError, AttributeError):
             policy = (await client.info("memory")).get("maxmemory_policy")
-            if policy not in {None, "noeviction"}:
-                _LOG.warning("this Redis evicts records when it is full (%s)", policy)
+            return policy not in {None, "noeviction"}
+        return False
+
+    async def _warn_about_server(self) -> None:
+        client, _ = self._client()
+        if await self.evicts():
+            _LOG.warning("this Redis evicts records when it is full")
+        with suppress(exceptions.RedisError, OSError, AttributeError):
             _, found = await client.scan(0, match="ptm1:*", count=_PAGE)
             if found:
                 _LOG.warning("this Redis has records of persona_share 0.1: ignored")

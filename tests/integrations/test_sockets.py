@@ -1,5 +1,6 @@
 """WebSocket routes and mounted applications get the same sessions and error responses."""
 
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 import aiohttp
@@ -12,7 +13,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 
 from persona_share import ScopedSession
-from persona_share.errors import NotFoundError, PersonaError, ServerError
+from persona_share.errors import (
+    CodeRefusedError,
+    NotFoundError,
+    PersonaError,
+    ServerError,
+    TokenError,
+)
 from persona_share.integrations.aiohttp import health_endpoint, session_of, setup
 from persona_share.integrations.starlette import Persona
 from tests.integrations.conftest import CANARY
@@ -199,17 +206,48 @@ async def test_health_is_200_while_nothing_is_wrong(stage, framework):
     assert (status, found["ok"], found["problems"]) == (200, True, [])
 
 
-async def health_page(stage, framework, **options):
-    """Return the status and the body of a health page."""
+@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
+async def test_health_is_503_while_the_code_source_fails(stage, framework):
+    async def broken(_scope):
+        raise OSError("no route to the partner")
+
+    scope = f"inquiry.read:{stage.box.add_inquiry().id}"
+    status, found = await health_page(stage, framework, scope, codes=broken)
+    assert (status, found["ok"]) == (503, False)
+    assert found["problems"] == ["the code source fails"]
+    assert found["failing"] == {"CodeSourceError": 1}
+
+
+async def test_a_partner_that_refuses_is_no_problem(stage):
+    async def refuses(_scope):
+        raise CodeRefusedError
+
+    scope = f"inquiry.read:{stage.box.add_inquiry().id}"
+    status, found = await health_page(stage, "fastapi", scope, codes=refuses)
+    assert (status, found["problems"]) == (200, [])
+    assert found["failing"] == {"CodeRefusedError": 1}
+
+
+async def health_page(stage, framework, scope=None, **options):
+    """Return the status and the body of a health page, after asking for a token."""
+
+    @asynccontextmanager
+    async def sharing():
+        async with stage.opening(**options) as manager:
+            if scope is not None:
+                with suppress(TokenError):
+                    await manager.token(scope)
+            yield manager
+
     if framework == "fastapi":
-        persona, app = Persona(lambda: stage.opening(**options)), FastAPI()
+        persona, app = Persona(sharing), FastAPI()
         persona.install(app)
         app.add_route("/health", persona.health_endpoint)
         async with started(app) as client:
             answer = await client.get("/health")
             return answer.status_code, answer.json()
     app = web.Application()
-    setup(app, lambda: stage.opening(**options))
+    setup(app, sharing)
     app.router.add_get("/health", health_endpoint)
     async with TestClient(TestServer(app)) as client, client.get("/health") as answer:
         return answer.status, await answer.json()

@@ -339,6 +339,7 @@ async def test_f111_evicted_record_is_absent_and_never_a_wrong_one(own_redis, ca
     server = own_redis("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
     store = RedisStore(server.url)
     await store.open()
+    assert await store.evicts()
     written = {
         f"scope/{number}": bytes([number % 256]) * 9_000 for number in range(600)
     }
