@@ -209,8 +209,11 @@ class CodeSupplier:
             reason = type(error).__name__
             detail = f"failed: {error}" if isinstance(error, PersonaError) else ""
             detail = detail or f"raised {reason}{where(error)}"
-            what = f"the code source {detail}"
-            failure = CodeSourceError(what, reason=reason, scope=text)
+            status = _status_of(error)
+            what = f"the code source {detail}" + (
+                f" with status {status}" if status else ""
+            )
+            failure = CodeSourceError(what, reason=reason, scope=text, status=status)
             if isinstance(error, PersonaError):  # any other one may show the code
                 failure.__cause__ = error.with_traceback(None)
             return SourceFailure(failure)
@@ -226,6 +229,16 @@ class CodeSupplier:
             what = f"the code source returned no code: {error.what}"
             reason = type(given).__name__
             return SourceFailure(CodeSourceError(what, reason=reason, scope=scope.text))
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the HTTP status that an error of the user's HTTP library holds."""
+    holders = (error, getattr(error, "response", None))
+    for holder, name in zip(holders, ("status", "status_code"), strict=True):
+        status = getattr(holder, name, None)
+        if isinstance(status, int) and not isinstance(status, bool):
+            return status
+    return None
 
 
 def _refusal(refusal: CodeRefusedError, scope: Scope) -> SourceFailure:

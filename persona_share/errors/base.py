@@ -99,4 +99,5 @@ class PersonaError(Exception):
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
         twin.args = self.args
+        twin.__cause__ = self.__cause__
         return twin

@@ -97,8 +97,32 @@ async def test_f78_a_source_that_raises_is_told_without_what_it_said(house):
     assert error.reason == "ValueError"
     assert "conftest.py:" in str(error)
     assert "canary" not in f"{error}{error!r}{error.__dict__}"
-    assert error.__cause__ is None
+    assert error.__cause__ is None  # its text could hold the code
     assert error.__context__ is None or error.__suppress_context__
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_failed_over_http_is_named_with_its_status(house):
+    class FailedError(Exception):
+        status = 503
+
+    house.partner.script = [FailedError("private")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="with status 503") as caught:
+        await manager.token(SCOPE)
+    assert caught.value.status == 503
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_keeps_the_cause_that_its_source_gave_it(house):
+    refusal = CodeRefusedError("no")
+    refusal.__cause__ = PermissionError("of the application")
+    house.partner.script = [refusal]
+    manager = await house.manager()
+    with pytest.raises(CodeRefusedError) as caught:
+        await manager.token(SCOPE)
+    assert isinstance(caught.value.__cause__, PermissionError)
+    assert not caught.value.retryable
 
 
 @pytest.mark.asyncio
