@@ -111,6 +111,13 @@ def add_sessions(version: str, path: str) -> None:
 for each in PYTHONS.items():
     add_sessions(*each)
 
+if not PYTHONS.keys() - {RUNNING}:
+
+    @nox.session(name="no-other-python", python=False, tags=["others"])
+    def no_other_python(session: nox.Session) -> None:
+        """Say that there is nothing to do."""
+        session.log("this machine has no other Python that the classifiers name")
+
 
 if __name__ == "__main__":
     absent = [version for version in VERSIONS if version not in PYTHONS]

@@ -63,9 +63,9 @@ class MovingClock:
     def advance(self, seconds: float, *, interrupt: bool = False) -> None:
         """Let that much time pass at once, for every user of this clock.
 
-        While a request is under way, such as a token refresh in the background, the move
-        waits until it has its response; await `settle` to be sure of the move. With
-        ``interrupt=True`` the clock moves at once and the request loses that time.
+        While a request is under way, the move waits until it has its response. A token
+        refresh in the background takes several requests: await `settle` before the next
+        move. With ``interrupt=True`` the clock moves at once.
         """
         if seconds < 0:
             message = "time does not run backwards"
