@@ -58,9 +58,9 @@ soak-%: .venv/.dev
 pictures: .venv/.dev  ## the pictures of the inspector, in docs/images (needs chromium)
 	$(BIN)/python -m tests.browser.pictures docs/images
 
-contract: .venv/.dev  ## all that the official description says (prism needs npx)
+contract: .venv/.dev  ## all that the official description says (prism needs npx; clients need Java)
 	$(BIN)/python -m pytest -q tests/contract
-	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.fuzzing && $(BIN)/python -m tests.contract.prism
+	$(BIN)/python -m tests.contract && $(BIN)/python -m tests.contract.fuzzing && $(BIN)/python -m tests.contract.prism && $(BIN)/python -m tests.contract.clients
 
 pythons: .venv/.dev  ## what differs between Pythons, on each other one of this machine
 	@$(BIN)/python noxfile.py

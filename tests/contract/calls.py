@@ -352,7 +352,7 @@ CALLS = {
     ),
     "webhook_events.search": lambda r: r.search(
         {"attribute": "status", "operator": "eq", "value": "failed"},
-        sort=SORT,
+        sort={"attribute": "updated-at", "direction": "desc"},
         **PAGE,
         **FIELDS,
     ),

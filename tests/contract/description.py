@@ -81,11 +81,26 @@ def document():
 
 
 def _fill_gaps(whole):
-    """Let a reference to a piece that is not held match nothing."""
+    """Drop alternatives that refer to a piece that is not held; other gaps are empty."""
+    _drop_alternatives(whole, whole)
     for reference in set(references(whole)):
         if not _resolves(whole, reference):
             kind, name = reference.removeprefix("#/components/").split("/")
-            whole["components"][kind][name] = {"not": {}} if kind == "schemas" else {}
+            whole["components"][kind][name] = {}
+
+
+def _drop_alternatives(whole, part):
+    for each in part.values() if isinstance(part, dict) else part:
+        if isinstance(each, dict | list):
+            _drop_alternatives(whole, each)
+    for name in ("oneOf", "anyOf"):
+        alternatives = part.get(name) if isinstance(part, dict) else None
+        if isinstance(alternatives, list):
+            part[name] = [
+                each
+                for each in alternatives
+                if "$ref" not in each or _resolves(whole, each["$ref"])
+            ]
 
 
 def references(part):

@@ -76,7 +76,7 @@ def _others(box):
 
     disabled = webhook()
     box.disable_webhook(disabled)
-    workflow = box.add_workflow(id="wfl_1", inputs={"amount": "number"}).id
+    workflow = box.add_workflow(inputs={"amount": "number"}).id
     account = {"reference-id": "bulk-1"}
     box.add_account(**account)
     return {

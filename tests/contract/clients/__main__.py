@@ -85,10 +85,12 @@ def part_of_the_description():
         found = components.setdefault(kind, {})
         if name not in found:
             found[name] = _generatable(name, whole["components"][kind][name])
-            pending += references(found[name])
+            pending += references(whole["components"][kind][name])
+    # A generator takes a schema of this name for the contents of a file.
+    components["schemas"]["stored-file"] = components["schemas"].pop("file")
     components["securitySchemes"] = whole["components"]["securitySchemes"]
     kept = {name: whole[name] for name in ("openapi", "info", "security", "servers")}
-    return kept | parts | {"components": components}
+    return kept | _generatable("", parts) | {"components": components}
 
 
 def _generatable(name, part):
@@ -103,6 +105,8 @@ def _generatable(name, part):
         return [_generatable("", each) for each in part]
     if not isinstance(part, dict):
         return part
+    if part.get("$ref") == "#/components/schemas/file":
+        return {"$ref": "#/components/schemas/stored-file"}
     found = {name: _generatable(name, each) for name, each in part.items()}
     if found.get("type") == "null" and "description" in found:
         found["type"] = ["string", "null"]
