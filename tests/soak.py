@@ -28,7 +28,7 @@ PARTS = {
         "tests/cli/test_killed.py",
     ),
     "fuzz": ("tests.fuzz", "--n=50000"),
-    "simulation": ("tests.simulation", "--seeds=500"),
+    "simulation": ("tests.simulation", "--seeds=2000"),
     "transport": ("tests.transport_soak",),
     "webhooks": ("tests.webhook_mutations", "--headers=50000"),
 }

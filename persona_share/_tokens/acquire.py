@@ -163,14 +163,13 @@ class Acquirer:
         coordinator = self._coordinator
 
         def change(view: View[ScopeRecord]) -> tuple[ScopeRecord, object]:
-            record = view.record
-            lease, backoff = record.lease, record.backoff
+            record, lease, backoff = view.record, view.raw.lease, view.raw.backoff
             if lease is not None and lease.owner == owner:
                 lease = None
             if backoff is not None and backoff.until <= view.now:
                 backoff = None
             seen = coordinator.unchanged_for((key, "lease"), lease)
-            void_lease = lease if seen >= LEASE else None
+            void_lease = record.lease if seen >= LEASE else None
             seen = coordinator.unchanged_for((key, "backoff"), backoff)
             bound = MAX_BACKOFF.get(backoff.reason, 0.0) if backoff else 0.0
             return records.acquire(
@@ -179,7 +178,7 @@ class Acquirer:
                 owner,
                 coordinator.stored_wish(wish, view),
                 void_lease=void_lease,
-                void_backoff=backoff if backoff and seen >= bound else None,
+                void_backoff=record.backoff if backoff and seen >= bound else None,
             )
 
         answer, view = await coordinator.scope(key, change)
@@ -652,7 +651,7 @@ class Acquirer:
 
         def change(view: View[CodeRecord]) -> tuple[CodeRecord, object]:
             record = view.record
-            void = coordinator.unchanged_for(key, record.sender(owner)) >= LEASE
+            void = coordinator.unchanged_for(key, view.raw.sender(owner)) >= LEASE
             return records.spend_code(
                 record,
                 view.now,

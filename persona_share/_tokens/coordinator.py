@@ -110,10 +110,12 @@ def _take_exception(future: asyncio.Future[Any]) -> None:
 class View(Generic[_R]):
     """One reading of a record: what it was, the store's time, and the offset to ours.
 
+    ``raw`` is what was read, ``record`` the same with its times within bounds.
     Both conversions round down: nothing looks younger than it is on the way.
     """
 
     record: _R
+    raw: _R
     now: float
     before: float
     after: float
@@ -267,8 +269,9 @@ class Coordinator:
                     message = "the store's clock gives no number"
                     raise StoreUnavailableError(message)
                 record = absent if value is None else codec.decode(key, value)
-                view = View(codec.bounded(record, now), now, before, after, shared)
-                record = view.record
+                view = View(
+                    codec.bounded(record, now), record, now, before, after, shared
+                )
                 new, answer = change(view)
                 if new == record or await self._write(
                     store, key, codec, new, etag=found.etag, now=now, shared=shared

@@ -387,7 +387,7 @@ class TokenExchanger:
             unsure = coordinator.shares and not view.shared
             if unsure or coordinator.ever_down:
                 received = min(received, code.deadline - _ASSUMED_CODE_LIFE)
-            void = coordinator.unchanged_for(key, record.sender(lease.owner)) >= LEASE
+            void = coordinator.unchanged_for(key, view.raw.sender(lease.owner)) >= LEASE
             return records.begin_send(
                 record,
                 view.now,

@@ -1,0 +1,330 @@
+"""Several managers over one store, in one deterministic loop, with faults and cancels.
+
+A seed decides everything: who asks for what, which operations of the store fail, hang
+or lose their answer, when callers are cancelled, how clocks step, and which manager
+stands still with a lease in its hands.
+"""
+
+import asyncio
+import random  # noqa: TID251  # a seed decides everything
+from contextlib import suppress
+
+import attrs
+
+from persona_share import Scope, ScopedTokenManager
+from persona_share.errors import PersonaError, StoreUnavailableError
+from persona_share.stores import MemoryStore
+from persona_share.testing.clock import FakeClock, fake_runtime
+from tests.simulation.service import CODE_LIFE, Service
+
+
+SCOPES = [Scope.read("inq_1"), Scope.read("ver_2")]
+MANAGERS = 3
+ACTIONS = 25
+MAX_TURNS = 100_000
+#: Every rejected token may cost one code more; so may every refused one.
+GUARD = 10.0
+
+
+class FaultyStore:
+    """One manager's way to the common store; it can fail, hang, lag and lose answers."""
+
+    accepts_secrets = True
+
+    def __init__(self, store, fleet):
+        self._store = store
+        self._fleet = fleet
+        self.frozen_until = 0.0
+        self.down_until = 0.0
+
+    async def open(self):
+        pass
+
+    async def aclose(self):
+        pass
+
+    async def _trouble(self):
+        """Stand still while frozen, and fail by lot; return whether to lose the answer."""
+        clock, dice = self._fleet.clock, self._fleet.dice
+        if self.frozen_until > clock.now():
+            await clock.sleep(self.frozen_until - clock.now())
+        await clock.sleep(dice.choice([0.0, 0.0, 0.01]))
+        if not self._fleet.faulty:
+            return False
+        fault = dice.random()
+        if self.down_until > clock.now() or fault < 0.01:
+            raise dice.choice([OSError, StoreUnavailableError, ValueError])("down")
+        if fault < 0.015:
+            await clock.sleep(10_000.0)
+        return fault < 0.03
+
+    async def read(self, key):
+        await self._trouble()
+        found = await self._store.read(key)
+        return attrs.evolve(found, now=found.now + self._fleet.step)
+
+    async def write(self, key, value, *, if_etag, ttl):
+        lost = await self._trouble()
+        written = await self._store.write(key, value, if_etag=if_etag, ttl=ttl)
+        return False if lost else written
+
+    async def keys(self, prefix):
+        async for key in self._store.keys(prefix):
+            yield key
+
+
+@attrs.define
+class Context:
+    """What a manager needs of its client."""
+
+    runtime: object
+    exchanger: object
+    origin: str = "https://api.withpersona.com/api/v1"
+    headers: dict = attrs.field(factory=dict)
+    timeout: float = 60.0
+    naming_secret: bytes = b"names"
+
+    @property
+    def context(self):
+        return self
+
+    def require_open(self):
+        pass
+
+
+class Fleet:
+    """The managers, their common store, the service and the partner of one seed."""
+
+    def __init__(self, seed, *, eager=False):
+        self.dice = random.Random(seed)  # noqa: S311  # dice, no secrets
+        self.clock = FakeClock()
+        self.faulty = self.dice.random() < 0.8
+        self.step = 0.0
+        self.stepped = False
+        self.loop = asyncio.SelectorEventLoop()
+        if eager:
+            self.loop.set_task_factory(asyncio.eager_task_factory)
+        self.service = Service(self.clock, self.dice)
+        self.service.faulty = self.faulty
+        runtime = fake_runtime(self.clock, seed=seed)
+        self.context = Context(runtime, self.service)
+        self.common = MemoryStore(runtime=runtime)
+        self.stores = [FaultyStore(self.common, self) for _ in range(MANAGERS)]
+        self.managers = [
+            ScopedTokenManager(self.context, codes=self._codes, store=store)
+            for store in self.stores
+        ]
+        self.rejected = [set() for _ in self.managers]
+        self.rejections = 0
+        self.offered = {}
+        self.tasks = []
+        self.broken = self.service.broken
+
+    async def _codes(self, scope):
+        await self.clock.sleep(self.dice.choice([0.0, 1.0, 20.0, 45.0]))
+        if self.faulty and self.dice.random() < 0.05:
+            message = "the partner fails"
+            raise ValueError(message)
+        return self.service.new_code(scope)
+
+    # ── Time ────────────────────────────────────────────────────────────────────
+
+    def run(self, seconds, until=lambda: False):
+        """Let time pass, and everything happen at its own instant."""
+        end = self.clock._timer + seconds
+        while not until():
+            self._settle()
+            sleepers = self.clock._sleepers
+            due = min(sleepers[0][0], end) if sleepers else end
+            if until() or due >= end:
+                break
+            self.clock.advance(max(due - self.clock._timer, 0.0))
+        if not until():
+            self.clock.advance(max(end - self.clock._timer, 0.0))
+            self._settle()
+
+    def _settle(self):
+        async def turns():
+            for _ in range(MAX_TURNS):
+                if not self.loop._ready:
+                    return
+                await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
+            self.broken.append("the loop never comes to rest")
+
+        self.loop.run_until_complete(turns())
+
+    # ── Actions ─────────────────────────────────────────────────────────────────
+
+    async def _get(self, number, scope, seconds):
+        manager = self.managers[number]
+        with suppress(PersonaError):
+            token = await manager.token(scope, timeout=seconds)
+            self._check(number, token, scope)
+            return token
+        return None
+
+    def _check(self, number, token, scope):
+        if token.scope != scope:
+            self.broken.append("a token of another scope was handed out")
+        value, now = token.reveal(), self.clock.now()
+        if value in self.rejected[number]:
+            self.broken.append("a rejected token was handed out")
+        if now >= self.service.ends[value]:
+            self.broken.append("a token was handed out after its end")
+        if token.ends > self.service.ends[value] + 0.001 and not self.stepped:
+            self.broken.append("a token is believed to live longer than it does")
+        if token.ends - now < GUARD - 0.001:
+            self.broken.append("a token was handed out in its last moments")
+
+    async def _reject(self, number, scope):
+        token = await self._get(number, scope, 30.0)
+        if token is not None and not self.stepped:
+            self.managers[number].invalidate(token)
+            self.rejected[number].add(token.reveal())
+            self.rejections += 1
+
+    async def _offer(self, number, scope):
+        code = self.service.new_code(scope)
+        with suppress(PersonaError):
+            await self.managers[number].offer(code, scope)
+            self.offered[code] = self.clock.now()
+
+    async def _exchange(self, numbers, scope):
+        code = self.service.new_code(scope)
+        for number in numbers:
+            with suppress(PersonaError):
+                got = await self.managers[number].exchange(code, scope=scope)
+                if got != scope:
+                    self.broken.append("an exchange returned another scope")
+
+    def act(self):
+        """Do one thing by lot."""
+        dice, number = self.dice, self.dice.randrange(MANAGERS)
+        scope, kind = dice.choice(SCOPES), dice.random()
+        if kind < 0.55:
+            self._start(self._get(number, scope, dice.choice([5.0, 30.0, 60.0])))
+        elif kind < 0.62:
+            self._start(self._offer(number, scope))
+        elif kind < 0.70:
+            numbers = dice.sample(range(MANAGERS), 2)
+            self._start(self._exchange(numbers, scope))
+        elif kind < 0.75:
+            self._start(self._reject(number, scope))
+        elif kind < 0.85 and self.tasks:
+            dice.choice(self.tasks).cancel()
+        elif self.faulty:
+            self._disturb(number)
+        self.run(dice.choice([0.0, 0.5, 4.0, 20.0, 300.0, 900.0]))
+
+    def _disturb(self, number):
+        kind, until = self.dice.random(), self.clock.now()
+        until += self.dice.choice([4.0, 18.0, 40.0])
+        if kind < 0.4:
+            self.stores[number].down_until = until
+        elif kind < 0.8:
+            self.stores[number].frozen_until = until
+        elif kind < 0.9:
+            self.step += self.dice.choice([-300.0, 300.0])
+            self.stepped = True
+        else:
+            self.clock.step_wall(self.dice.choice([-7_200.0, 7_200.0]))
+
+    def _start(self, work):
+        self.tasks = [task for task in self.tasks if not task.done()]
+        self.tasks.append(self.loop.create_task(work))
+
+    # ── The whole ───────────────────────────────────────────────────────────────
+
+    def check(self):
+        """Run everything and return what broke."""
+        try:
+            for manager in self.managers:
+                self._await(manager.__aenter__(), 60.0)
+            for _ in range(ACTIONS):
+                self.act()
+            self._recover()
+            self._end()
+        finally:
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            with suppress(Exception):
+                self._settle()
+            self.loop.close()
+        return self.broken
+
+    def _await(self, work, seconds):
+        task = self.loop.create_task(work)
+        self.run(seconds, task.done)
+        return task.result() if task.done() and not task.cancelled() else None
+
+    def _recover(self):
+        """With everything healthy again, every manager has a token of each scope."""
+        self.faulty = self.service.faulty = False
+        for store in self.stores:
+            store.frozen_until = store.down_until = 0.0
+        self.run(120.0)
+        overdue = [task for task in self.tasks if not task.done()]
+        if overdue:
+            self.broken.append(f"{len(overdue)} callers hang")
+        for scope in SCOPES:
+            for number in range(MANAGERS):
+                got = None
+                for _ in range(14):
+                    got = self._await(self._get(number, scope, 60.0), 61.0)
+                    if got is not None:
+                        break
+                    self.run(60.0)
+                if got is None:
+                    self.broken.append("a manager gets no token after the faults")
+        self._check_codes()
+        self._renew()
+
+    def _check_codes(self):
+        """No code that was acknowledged is neither used nor in a record nor expired."""
+        now, records = self.clock.now(), 0
+        for name, at in self.offered.items():
+            code = self.service.codes[name]
+            fresh = now < at + CODE_LIFE - 60 and code.token is None
+            if fresh and not code.refused:
+                records += 1
+        waiting = sum(manager.metrics().codes_waiting for manager in self.managers)
+        if records > waiting:
+            self.broken.append("a code that was offered is lost")
+
+    def _renew(self):
+        """In health one renewal costs one code for all managers."""
+        if self.stepped or self.broken:
+            return
+        before = len(self.service.codes)
+        used = sum(code.token is not None for code in self.service.codes.values())
+        for _ in range(12):
+            self.run(300.0)
+            for number in range(MANAGERS):
+                for scope in SCOPES:
+                    self._start(self._get(number, scope, 60.0))
+        self.run(70.0)
+        pulled = len(self.service.codes) - before
+        now_used = sum(code.token is not None for code in self.service.codes.values())
+        if pulled > now_used - used:
+            self.broken.append("a renewal cost more than one code a token")
+        if now_used - used > 2 * len(SCOPES):
+            self.broken.append("tokens are renewed too often")
+
+    def _end(self):
+        for manager in self.managers:
+            closing = self.loop.create_task(manager.aclose())
+            self.run(8.0, closing.done)
+            if not closing.done():
+                self.broken.append("closing takes longer than its grace")
+        self.run(1.0)
+        left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+        if left:
+            self.broken.append(f"{len(left)} tasks are left behind")
+
+
+def broken_by(seed, *, eager=False):
+    """Return what breaks under a seed; an error of ours counts as broken."""
+    try:
+        return Fleet(seed, eager=eager).check()
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return [f"{type(error).__name__}: {error}"]

@@ -1,0 +1,94 @@
+"""A model of ``POST /oauth/token`` that knows what really happened.
+
+It follows the documented rules of idempotency: the first result of a key is stored and
+repeated, 500 included; a code works once.
+"""
+
+import json
+from urllib.parse import parse_qs
+
+import attrs
+
+from persona_share import Scope
+from persona_share._protocol.http import Response
+from persona_share.errors import ConnectionLostError
+
+
+LIFETIME = 3_599.0
+CODE_LIFE = 600.0
+
+
+@attrs.define
+class Code:
+    """One code: its scope, its end, and the token that it brought."""
+
+    scope: str
+    ends: float
+    token: str | None = None
+    keys: list = attrs.field(factory=list)
+    refused: bool = False
+
+
+class Service:
+    """The service: codes, tokens and stored results, with faults by lot."""
+
+    def __init__(self, clock, dice):
+        self.clock = clock
+        self.dice = dice
+        self.faulty = True
+        self.codes = {}
+        self.ends = {}
+        self.stored = {}
+        self.broken = []
+
+    def new_code(self, scope):
+        name = f"code-{len(self.codes) + 1}"
+        self.codes[name] = Code(str(scope), self.clock.now() + CODE_LIFE)
+        return name
+
+    async def send(self, request):
+        """Respond as the service would, or lose the request or its response."""
+        clock, dice = self.clock, self.dice
+        name = parse_qs(request.body.decode())["code"][0]
+        key, code = request.idempotency_key.reveal(), self.codes[name]
+        if key not in code.keys:
+            code.keys.append(key)
+        if len(code.keys) > 2:
+            self.broken.append(f"{name} was sent under {len(code.keys)} keys")
+        await clock.sleep(dice.choice([0.0, 0.1, 3.0]))
+        fault = dice.random() if self.faulty else 1.0
+        if fault < 0.05:
+            await self._lost(request)
+        if fault < 0.08:
+            return Response(status=503, body=b"")
+        response = self._result(key, name, code, stored_500=fault < 0.10)
+        if 0.10 < fault < 0.18:
+            await self._lost(request)
+        return response
+
+    async def _lost(self, request):
+        await self.clock.sleep(max(0.0, request.deadline - self.clock.now()))
+        message = "no response"
+        raise ConnectionLostError(message)
+
+    def _result(self, key, name, code, *, stored_500):
+        if key in self.stored:
+            return self.stored[key]
+        now = self.clock.now()
+        if stored_500:
+            response = Response(status=500, body=b"")
+        elif code.token is not None or now >= code.ends:
+            code.refused = True
+            response = Response(status=400, body=b"{}")
+        else:
+            code.token = f"token.{name}"
+            self.ends[code.token] = now + LIFETIME
+            body = {
+                "access-token": code.token,
+                "token-type": "bearer",
+                "expires-in": int(LIFETIME),
+                "scope": str(Scope.from_text(code.scope)),
+            }
+            response = Response(status=201, body=json.dumps(body).encode())
+        self.stored[key] = response
+        return response
