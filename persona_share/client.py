@@ -144,18 +144,19 @@ class PersonaClient(ResourceAccessors):
             ConfigurationError: ``PERSONA_API_KEY`` is not set, or an option cannot be
                 used.
         """
-        environ = os.environ
-        if value := environ.get("PERSONA_BASE_URL"):
+        if value := os.environ.get("PERSONA_BASE_URL"):
             options.setdefault("base_url", value)
-        if value := environ.get("PERSONA_VERSION"):
+        if value := os.environ.get("PERSONA_VERSION"):
             options.setdefault("persona_version", value)
-        if value := environ.get("PERSONA_INSECURE_LOCAL"):
+        if value := os.environ.get("PERSONA_INSECURE_LOCAL"):
             options.setdefault("insecure_local", _insecure_local(value))
-        api_key = options.pop("api_key", None) or environ.get("PERSONA_API_KEY")
+        api_key = options.pop("api_key", None) or os.environ.get("PERSONA_API_KEY")
         if not api_key:
             message = "PERSONA_API_KEY is not set"
             raise ConfigurationError(message)
         api_key = _as_secret(api_key)
+        # Wrapped here, too: the frame of this method must not hold the text.
+        options["proxy"] = _as_proxy(options.get("proxy"))
         return cls(api_key, **cast("ClientOptions", options))
 
     def __copy__(self) -> Self:

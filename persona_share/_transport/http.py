@@ -32,9 +32,10 @@ from persona_share._transport.failures import (
     failure_of,
     too_large,
 )
-from persona_share._transport.tls import checked_context, proxy_for
+from persona_share._transport.tls import checked_context, proxy_for, unused_proxy
 from persona_share.errors import (
     ClientClosedError,
+    ConnectError,
     NotOpenError,
     WrongEventLoopError,
 )
@@ -118,6 +119,7 @@ class AiohttpSender:
         self._timer = AttemptTimer(self._timeouts)
         chosen = proxy_for(base_url, proxy, trust_env=trust_env)
         self._proxy_peer = chosen.peer
+        self._proxy_advice = unused_proxy(base_url, chosen)
         self._user_agent = user_agent() + (f" {app_info}" if app_info else "")
         self._fixed: dict[str, Any] = {"allow_redirects": False, "ssl": True}
         if base_url.secure:
@@ -173,7 +175,10 @@ class AiohttpSender:
             raise
         if isinstance(outcome, Response):
             return outcome
-        raise outcome.as_error(request.operation)
+        error = outcome.as_error(request.operation)
+        if self._proxy_advice and isinstance(error, ConnectError):
+            error.advice += self._proxy_advice
+        raise error
 
     def _require_usable(self) -> None:
         if self._loop is None:

@@ -107,6 +107,7 @@ def proxy_for(
     except (TypeError, ValueError):
         url = URL()
     if url.scheme not in _HTTP or not url.host:
+        url = URL()  # its password must not stand in this frame
         message = f"{source} must look like http://host:port"
         raise ConfigurationError(message) from None
     if url.user is None:
@@ -114,6 +115,15 @@ def proxy_for(
     login = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
     headers: dict[str, str] = {"Proxy-Authorization": MaskedText(f"Basic {login}")}
     return Proxy(url.with_user(None), headers)
+
+
+def unused_proxy(base_url: BaseURL, chosen: Proxy) -> str:
+    """Return advice if the environment names a proxy that is not used, else nothing."""
+    if chosen.url is not None or base_url.local or not base_url.secure:
+        return ""
+    if _proxy_of_environment(base_url.host) is None:
+        return ""
+    return " HTTPS_PROXY is set and not used: pass trust_env=True (--trust-env) for it."
 
 
 def _proxy_of_environment(host: str) -> Secret | None:

@@ -118,10 +118,10 @@ async def test_a_refused_connection_is_told_with_its_host_and_port(sender_to):
     async with RawServer(silence) as server:
         url, port = server.url, server.port
     async with sender_to(url) as sender:
-        with pytest.raises(ConnectError, match=f"refused by 127.0.0.1:{port} "):
+        with pytest.raises(ConnectError, match=rf"refused by 127\.0\.0\.1:{port}\."):
             await sender.send(a_request())
     async with sender_to("https://127.0.0.1:1", proxy=url) as sender:
-        with pytest.raises(ConnectError, match=f"by the proxy 127.0.0.1:{port} "):
+        with pytest.raises(ConnectError, match=rf"by the proxy 127\.0\.0\.1:{port}\."):
             await sender.send(a_request())
 
 

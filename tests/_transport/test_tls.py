@@ -18,6 +18,7 @@ from persona_share._transport.tls import (
     checked_context,
     default_context,
     proxy_for,
+    unused_proxy,
 )
 from persona_share.errors import (
     ConfigurationError,
@@ -208,6 +209,15 @@ def test_no_proxy_names_hosts_that_are_reached_directly(environment):
     assert proxy_for(OFFICIAL, trust_env=True).peer == "proxy.example:3128"
     environment("NO_PROXY", "withpersona.com")
     assert proxy_for(OFFICIAL, trust_env=True) == Proxy()
+
+
+def test_a_proxy_of_the_environment_that_is_not_used_is_mentioned(environment):
+    assert unused_proxy(OFFICIAL, Proxy()) == ""
+    environment("HTTPS_PROXY", f"http://user:{PASSWORD}@proxy.example:3128")
+    assert "trust_env=True" in unused_proxy(OFFICIAL, Proxy())
+    assert PASSWORD not in unused_proxy(OFFICIAL, Proxy())
+    assert unused_proxy(OFFICIAL, proxy_for(OFFICIAL, trust_env=True)) == ""
+    assert unused_proxy(LOCAL, Proxy()) == ""
 
 
 def test_a_given_proxy_wins_over_the_environment(environment):
