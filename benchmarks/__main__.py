@@ -18,6 +18,7 @@ MODULES = [
     "store",
     "fleet",
     "batch",
+    "batch_files",
 ]
 
 

@@ -33,6 +33,8 @@ from persona_share.ports import Clock
 #: No file of the service is larger.
 MAX_FILE: Final = 100 * 1024 * 1024
 _MAX_ROWS: Final = 1_000
+#: Pieces of a file are written together from this size on.
+_BUFFER: Final = 1024 * 1024
 _MAX_TRIES: Final = 3
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,5}")
@@ -79,13 +81,19 @@ class Download(Protocol):
 
 
 class _FileSink:
-    """Writes a body to a file, and knows its size, digest and content type."""
+    """Writes a body to a file, and knows its size, digest and content type.
+
+    Pieces are collected, as every trip to a worker thread costs time.
+    """
 
     cap = MAX_FILE
 
     def __init__(self, descriptor: int, disk: Disk) -> None:
         self._descriptor = descriptor
         self._disk = disk
+        self._pieces: list[bytes] = []
+        self._collected = 0
+        self._written = False
         self.size = 0
         self.headers: Mapping[str, str] = {}
         self.digest = hashlib.sha256()
@@ -95,22 +103,49 @@ class _FileSink:
         """Forget what came before."""
         self.headers = dict(headers)
         self.size, self.digest = 0, hashlib.sha256()
-        await to_thread.run_sync(os.ftruncate, self._descriptor, 0)
-        await to_thread.run_sync(os.lseek, self._descriptor, 0, os.SEEK_SET)
+        self._pieces, self._collected = [], 0
+        if self._written:
+            await to_thread.run_sync(self._restart)
 
     async def write(self, piece: bytes) -> None:
-        """Write the next piece."""
-        try:
-            await to_thread.run_sync(self._disk.write, self._descriptor, piece)
-        except OSError as error:
-            self.failure = error
-            raise
+        """Take the next piece."""
+        self._pieces.append(piece)
+        self._collected += len(piece)
         self.size += len(piece)
         self.digest.update(piece)
         if self.size > MAX_FILE:
             message = f"the file is larger than {MAX_FILE} bytes"
             self.failure = ResponseTooLargeError(message)
             raise self.failure
+        if self._collected >= _BUFFER:
+            try:
+                await to_thread.run_sync(self.flush)
+            except OSError as error:
+                self.failure = error
+                raise
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        content, self._pieces = b"".join(self._pieces), []
+        self._collected, self._written = 0, True
+        self._disk.write(self._descriptor, content)
+
+    def _restart(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+
+    def finish(self, part: Path, folder: Path, name: str, suffix: str) -> Path:
+        """Write the rest, sync the file, and give it its final name."""
+        self.flush()
+        self._disk.sync(self._descriptor)
+        path = folder / (name + _EXTENSIONS.get(self.content_type.lower(), suffix))
+        self._disk.replace(part, path)
+        return path
+
+    @property
+    def content_type(self) -> str:
+        """The content type without its parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip()
 
 
 async def save_download(
@@ -123,9 +158,8 @@ async def save_download(
     replaced: only whole files have it.
     """
     name = _UNSAFE.sub("_", name)[:200]
-    await to_thread.run_sync(_make_folder, folder)
     part = folder / f".{name}.part"
-    descriptor = await to_thread.run_sync(os.open, part, _NEW, 0o600)
+    descriptor = await to_thread.run_sync(_create, part)
     try:
         sink = _FileSink(descriptor, disk)
         try:
@@ -134,22 +168,27 @@ async def save_download(
             if sink.failure is not None:
                 raise sink.failure from None
             raise
-        await to_thread.run_sync(disk.sync, descriptor)
+        path = await to_thread.run_sync(sink.finish, part, folder, name, suffix)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
-    content_type = sink.headers.get("content-type", "").partition(";")[0].strip()
-    path = folder / (name + _EXTENSIONS.get(content_type.lower(), suffix))
-    await to_thread.run_sync(disk.replace, part, path)
     return SavedFile(
         path=path,
         size=sink.size,
         sha256=sink.digest.hexdigest(),
-        content_type=content_type,
+        content_type=sink.content_type,
         request_id=sink.headers.get("request-id"),
     )
+
+
+def _create(path: Path) -> int:
+    try:
+        return os.open(path, _NEW, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, _NEW, 0o600)
 
 
 def suffix_of(url: str) -> str:
@@ -157,10 +196,6 @@ def suffix_of(url: str) -> str:
     path = url.partition("?")[0].rpartition("/")[2]
     found = _SUFFIX.fullmatch(os.path.splitext(path)[1])  # noqa: PTH122  # not a path
     return found[0].lower() if found else ".bin"
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -8,7 +8,7 @@ import rich_click as click
 
 from persona_share import PersonaClient
 from persona_share.cli.client_options import ClientOptions, with_client_options
-from persona_share.cli.exit_codes import print_json, printable, run
+from persona_share.cli.exit_codes import print_json, printable, run, show_table
 from persona_share.model.connection import Connection
 from persona_share.model.resource import Resource
 from persona_share.model.share_token import ShareToken
@@ -171,5 +171,16 @@ def _show(found: list[dict[str, Any]], options: ClientOptions, *, one: bool) -> 
     if options.as_json:
         print_json(found[0] if one else {"items": found})
         return
-    for facts in found:
-        click.echo("  ".join(printable(value) for value in facts.values() if value))
+    if one:
+        for key, value in found[0].items():
+            click.echo(f"{key}: {'' if value is None else printable(value)}")
+        return
+    header = list(dict.fromkeys(key for facts in found for key in facts))
+    rows = [
+        ["" if facts.get(key) is None else facts[key] for key in header]
+        for facts in found
+    ]
+    if header:
+        show_table(header, rows)
+    else:
+        click.echo("none")

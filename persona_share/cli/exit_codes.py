@@ -212,6 +212,15 @@ def print_json(value: object, *, err: bool = False) -> None:
     click.echo(json.dumps(value, default=str), err=err)
 
 
+def show_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows below a header, one line each, in columns that line up."""
+    texts = [[printable(each) for each in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
 def printable(value: object) -> str:
     """Return a text without characters that a terminal would interpret."""
     return "".join(each if each.isprintable() else "?" for each in str(value))

@@ -1,17 +1,15 @@
 """``persona-share limits``: the rate limits as they stand."""
 
 import rich_click as click
-from rich.console import Console
-from rich.table import Table
 
 from persona_share.cli.client_options import ClientOptions, with_client_options
-from persona_share.cli.exit_codes import print_json, printable, run
+from persona_share.cli.exit_codes import print_json, run, show_table
 
 
 @click.command()
 @with_client_options
 def limits(options: ClientOptions) -> None:
-    """Show the rate limits that this API key counts against."""
+    """Show the rate limits of this API key."""
     run(_limits(options), as_json=options.as_json)
 
 
@@ -29,11 +27,9 @@ async def _limits(options: ClientOptions) -> None:
     if options.as_json:
         print_json({"limits": found})
         return
-    table = Table("limit", "a minute", "left", "resets in")
+    rows = []
     for each in found:
         seconds = each["seconds_to_reset"]
         reset = "-" if seconds is None else f"{seconds} s"
-        table.add_row(
-            printable(each["type"]), str(each["limit"]), str(each["remaining"]), reset
-        )
-    Console().print(table)
+        rows.append([each["type"], each["limit"], each["remaining"], reset])
+    show_table(("limit", "per minute", "left", "resets in"), rows)

@@ -5,15 +5,14 @@ from typing import Any, Final
 
 import attrs
 import rich_click as click
-from rich.console import Console
-from rich.table import Table
 
 from persona_share.browsing import Browser, Stored
 from persona_share.cli.client_options import with_json
-from persona_share.cli.exit_codes import fail, print_json, run
+from persona_share.cli.exit_codes import fail, print_json, run, show_table
 from persona_share.cli.secret_input import read_secret_lines, require_terminal
 from persona_share.cli.store import STORE, place_of, store_at
 from persona_share.errors import ConfigurationError
+from persona_share.model.scope import Scope
 from persona_share.stores import Encrypted
 
 
@@ -36,14 +35,14 @@ def tokens() -> None:
     """Look after a token store: a file of SQLite, Redis, or PostgreSQL.
 
     This needs no API key and sends nothing to Persona. A sealed store shows when its
-    tokens end; --keys-file opens it.
+    tokens expire; --keys-file opens it.
     """
 
 
 @tokens.command("list", epilog="Example: persona-share tokens list --store tokens.db")
 @with_store
 def list_(store: str | None, keys_file: str | None, *, as_json: bool) -> None:
-    """List what the store holds, the first to end first."""
+    """List what the store holds, the first to expire first."""
     run(_list(_opened(store, keys_file), as_json=as_json), as_json=as_json)
 
 
@@ -75,7 +74,7 @@ def forget(
 ) -> None:
     """Drop a token and its codes; the next caller exchanges a new code.
 
-    A process that holds the token already goes on using it until it ends.
+    A process that holds the token uses it until it expires.
     """
     run(_forget(_opened(store, keys_file), name, as_json=as_json), as_json=as_json)
 
@@ -86,16 +85,35 @@ async def _list(browser: Browser, *, as_json: bool) -> None:
     if as_json:
         print_json({"tokens": [_facts(each) for each in found]})
         return
-    table = Table("name", "scope", "expires in", "codes", "state")
-    for each in found:
-        table.add_row(
-            each.name[:_SHOWN],
-            "(sealed)" if each.sealed else str(each.scope or ""),
-            "" if each.seconds is None else f"{each.seconds:.0f} s",
-            str(each.codes),
-            _state(each),
-        )
-    Console().print(table)
+    shown = [each for each in found if _state(each) != "empty"]
+    show_table(
+        ("name", "scope", "expires in", "codes", "state"),
+        [
+            (
+                each.name[:_SHOWN],
+                "(sealed)" if each.sealed else _summary(each.scope),
+                "" if each.seconds is None else f"{each.seconds:.0f} s",
+                str(each.codes),
+                _state(each),
+            )
+            for each in shown
+        ],
+    )
+    empty = len(found) - len(shown)
+    rest = f", and {empty} without a token or a code" if empty else ""
+    click.echo(f"{len(shown)} tokens{rest}")
+
+
+def _summary(scope: Scope | None) -> str:
+    """Return a scope on one line: its permissions, its first object and a count."""
+    if scope is None:
+        return ""
+    pairs = list(scope.pairs())
+    if len(pairs) == 1:
+        return str(scope)
+    permissions = ",".join(dict.fromkeys(permission for permission, _ in pairs))
+    first = next((each for _, each in pairs if each is not None), "any object")
+    return f"{permissions} of {first} and {len(pairs) - 1} more"
 
 
 async def _show(browser: Browser, name: str, *, reveal: bool, as_json: bool) -> None:

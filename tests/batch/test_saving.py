@@ -230,11 +230,10 @@ async def test_files_are_saved_side_by_side(kit, tmp_path):
     saver = Saver(
         batch=batch, output=output, attach=attach, concurrency=16, on_failed=failed
     )
-    began = kit.clock.now()
     await kit.until(saver.run(), step=0.1)
 
     assert most == 16
-    assert kit.clock.now() - began <= 3.0
+    assert saver.saved == 300
     shutil.rmtree(tmp_path)
 
 

@@ -16,6 +16,7 @@ def lines_in(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_an_object_whose_file_fails_is_fetched_again(cli, box, as_source, tmp_path):
     ids = [
         box.add_verification(inquiry=each, kind="government-id").id
@@ -108,6 +109,7 @@ def test_a_file_of_somebody_else_is_left_alone(cli, as_source, tmp_path):
     assert out.read_bytes() == b"my only copy\n"
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_and_the_first_is_not_disturbed(
     cli, box, as_source, tmp_path
 ):
@@ -138,6 +140,7 @@ def test_a_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
     assert cli(*command, env=as_source).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
@@ -189,6 +192,7 @@ def test_ids_are_read_as_windows_programs_write_them(cli, as_source, tmp_path, c
     assert len(ended.out.splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_ids_come_through_pipes_once(cli, as_source, tmp_path):
     ids, pipe = cli.inquiries(4), tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -1,0 +1,177 @@
+"""Files beside a batch, and the memory of a long one.
+
+Files take 0.1 s each, as from a slow host, and no limit holds them back: a pool of 16
+against `asyncio.gather` with a semaphore of 16. The memory is that of 50,000 objects,
+measured at 25,000 and at the end.
+"""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from benchmarks.figure import Figure, Figures, show
+from persona_share._transport.runtime import default_runtime
+from persona_share.batch.batch import Batch, BatchContext
+from persona_share.batch.groups import DirectPlanner
+from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.output import Disk, Ndjson, OutputFile
+from persona_share.batch.saving import Saver, save_download
+from persona_share.batch.stats import BatchStats
+from persona_share.batch.workers import WorkerPool
+
+
+FILES = 300
+AT_ONCE = 16
+SECONDS = 0.1
+OBJECTS = 50_000
+CONTENT = b"x" * 50_000
+
+
+@attrs.define
+class Item:
+    """An object as far as a row needs it."""
+
+    id: str
+    type: str = "inquiry"
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The object as it was sent."""
+        return {"type": self.type, "id": self.id, "attributes": {"text": "x" * 2_000}}
+
+
+class SlowFile:
+    """A file that takes its time."""
+
+    async def into(self, sink: Any) -> None:
+        """Fetch it."""
+        await asyncio.sleep(SECONDS)  # noqa: TID251  # the file's host is slow
+        await sink.begin({"content-type": "image/png"})
+        await sink.write(CONTENT)
+
+
+async def retrieve(object_id: str) -> Item:
+    """Return an object without a network."""
+    return Item(object_id)
+
+
+def saver_of(ids: Any, folder: Path, attach: Any) -> Saver:
+    """Return what saves these objects in a folder."""
+    clock = default_runtime().clock
+    pool = WorkerPool(
+        ids=ids,
+        planner=DirectPlanner(retrieve),
+        clock=clock,
+        outages=OutageMonitor(clock, threshold=4, max_outage=900),
+        stats=BatchStats(),
+        concurrency=32,
+    )
+    context = BatchContext(
+        total=None,
+        per_token=None,
+        allowance=lambda: None,
+        tokens=lambda: 0,
+        emit=None,
+        acknowledge="explicit",
+    )
+    batch: Batch[Any] = Batch(pool, context)
+    return Saver(
+        batch=batch,
+        output=OutputFile(folder / "out", Ndjson()),
+        attach=attach,
+        concurrency=AT_ONCE,
+        on_failed=lambda *_: None,
+    )
+
+
+async def run(saver: Saver) -> float:
+    """Return the seconds that saving takes."""
+    output = saver.output
+    assert isinstance(output, OutputFile)
+    await output.open(output.start())
+    started = time.perf_counter()
+    await saver.run()
+    return time.perf_counter() - started
+
+
+async def with_pool() -> float:
+    """Return the seconds of the pool."""
+    disk = Disk()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        async def attach(found: Any) -> list[Path]:
+            saved = await save_download(SlowFile(), folder, found.id, ".png", disk)
+            return [saved.path]
+
+        ids = [f"inq_{number}" for number in range(FILES)]
+        return await run(saver_of(ids, folder, attach))
+
+
+async def by_hand() -> float:
+    """Return the seconds of a semaphore and gather, with one file each."""
+    semaphore = asyncio.Semaphore(AT_ONCE)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+
+        async def one(number: int) -> None:
+            async with semaphore:
+                await asyncio.sleep(SECONDS)  # noqa: TID251  # the file's host is slow
+                await asyncio.to_thread((Path(name) / str(number)).write_bytes, CONTENT)
+
+        await asyncio.gather(*(one(number) for number in range(FILES)))
+    return time.perf_counter() - started
+
+
+def resident() -> int:
+    """Return the resident memory of this process, in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4_096
+
+
+async def memory() -> tuple[int, int]:
+    """Return the resident memory after 25,000 and after 50,000 objects."""
+    before = 0
+
+    def ids() -> Any:
+        nonlocal before
+        for number in range(OBJECTS):
+            if number == OBJECTS // 2:
+                before = resident()
+            yield f"inq_{number}"
+
+    with tempfile.TemporaryDirectory() as name:
+        saver = saver_of(ids(), Path(name), None)
+        await run(saver)
+        assert saver.saved == OBJECTS
+    return before, resident()
+
+
+def figures() -> Figures:
+    """Return the files per second, and the memory of 50,000 objects."""
+    ours, theirs = asyncio.run(with_pool()), asyncio.run(by_hand())
+    yield Figure(
+        name=f"{FILES} files of {SECONDS} s each, {AT_ONCE} at once",
+        unit="files/s",
+        ours=round(FILES / ours, 1),
+        yardstick=round(FILES / theirs, 1),
+        compared_with="semaphore and gather",
+        at_least=0.9,
+    )
+    before, after = asyncio.run(memory())
+    yield Figure(
+        name=f"resident memory after {OBJECTS} objects",
+        unit="MB",
+        ours=round(after / 1e6, 1),
+        yardstick=round(before / 1e6, 1),
+        compared_with=f"itself after {OBJECTS // 2}",
+        at_most=1.1,
+    )
+
+
+if __name__ == "__main__":
+    show(figures)
