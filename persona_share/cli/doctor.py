@@ -1,43 +1,23 @@
 """``persona-share doctor``: what is wrong, and what to do about it."""
 
 import os
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 import rich_click as click
 from rich.console import Console
 
-from persona_share import PersonaClient, ScopedTokenManager, Secret, stores
+from persona_share import Secret, stores
 from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import OK, OTHER, exit_code_of, fail, print_json, run
-from persona_share.errors import (
-    ExchangeForbiddenError,
-    PersonaError,
-    TokenError,
-)
+from persona_share.integrations.health import Finding, diagnose
 from persona_share.ports.store import Store
 
 
-#: Signatures of webhooks and assertions are refused beyond a few minutes.
-_WORST_SKEW: Final = 30.0
 #: The first release that the tests of this library pass on.
 _UVLOOP: Final = (0, 23)
 _MARK: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
-
-
-@attrs.frozen
-class Finding:
-    """One thing that was looked at; ``code`` is what the command would end with."""
-
-    name: str
-    state: Literal["ok", "warning", "bad"]
-    what: str
-    advice: str = ""
-    code: int = OK
 
 
 @click.command()
@@ -64,13 +44,12 @@ async def _doctor(options: ClientOptions, store: str | None) -> int:
     key = options.key()
     findings = [_kind(key), _event_loop()]
     async with options.client(key) as client:
-        findings += [each async for each in _service(client)]
-        if store is not None:
-            findings.append(await _store(client, store))
-    worst = next((each.code for each in findings if each.state == "bad"), OK)
+        opened = None if store is None else _opened(store)
+        findings += await diagnose(client, store=opened)
+    worst = next((_exit_code(each) for each in findings if each.state == "bad"), OK)
     if options.as_json:
         shown = [
-            attrs.asdict(each, filter=lambda field, _: field.name != "code")
+            attrs.asdict(each, filter=lambda field, _: field.name != "error")
             for each in findings
         ]
         print_json({"healthy": worst == OK, "findings": shown, "exit_code": worst})
@@ -108,67 +87,11 @@ def _event_loop() -> Finding:
     return Finding("event loop", "ok", f"uvloop {found} is installed")
 
 
-async def _service(client: PersonaClient) -> AsyncIterator[Finding]:
-    try:
-        page = await client.rate_limits.list()
-    except PersonaError as error:
-        yield _bad("service", error)
-        return
-    yield Finding("service", "ok", "it answers and takes the key")
-    yield _clock(page.answer.date)
-    for each in page.items:
-        what = f"{each.remaining} of {each.limit} requests a minute are left"
-        low = bool(each.limit) and (each.remaining or 0) * 10 < (each.limit or 0)
-        yield Finding("limit", "warning" if low else "ok", what)
-    yield await _oauth(client)
-
-
-def _clock(date: str | None) -> Finding:
-    try:
-        theirs = parsedate_to_datetime(date or "")
-    except ValueError:
-        return Finding("clock", "warning", "the service does not tell its time")
-    skew = abs((datetime.now(UTC) - theirs).total_seconds())  # noqa: TID251  # it is this very clock that is looked at
-    if skew > _WORST_SKEW:
-        advice = "Set it (NTP): webhooks and assertions are judged by it."
-        return Finding("clock", "bad", f"off by {skew:.0f} s", advice, OTHER)
-    return Finding("clock", "ok", "agrees with the service's")
-
-
-async def _oauth(client: PersonaClient) -> Finding:
-    # Another one each time: the service would repeat what it answered to the last.
-    code = f"persona-share-doctor-{client.context.runtime.new_key()}"
-    try:
-        async with ScopedTokenManager(client) as manager:
-            await manager.exchange(code)
-    except ExchangeForbiddenError as error:
-        return Finding(
-            "oauth", "bad", "not enabled (403)", error.advice, exit_code_of(error)
-        )
-    except TokenError as error:
-        if error.status is not None and error.status >= 500:  # noqa: PLR2004  # a server's fault
-            return _bad("oauth", error)
-    except PersonaError as error:
-        return _bad("oauth", error)
-    return Finding("oauth", "ok", "enabled for this organization")
-
-
-async def _store(client: PersonaClient, url: str) -> Finding:
-    try:
-        async with ScopedTokenManager(
-            client, store=_opened(url), on_store_failure="fail"
-        ):
-            pass
-    except PersonaError as error:
-        return _bad("store", error)
-    return Finding("store", "ok", "it can be reached")
+def _exit_code(finding: Finding) -> int:
+    return OTHER if finding.error is None else exit_code_of(finding.error)
 
 
 def _opened(url: str) -> Store:
     if url.startswith(("redis:", "rediss:", "unix:")):
         return stores.RedisStore(url, plaintext=True)
     return stores.SQLiteStore(url.removeprefix("sqlite:"))
-
-
-def _bad(name: str, error: PersonaError) -> Finding:
-    return Finding(name, "bad", error.what, error.advice, exit_code_of(error))

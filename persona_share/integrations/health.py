@@ -1,12 +1,17 @@
 """The state of the tokens, for the health page of an application."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Literal, Protocol
 
 import attrs
 
+from persona_share.client import PersonaClient
+from persona_share.errors import ExchangeForbiddenError, PersonaError, TokenError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.batch import RateLimitStatus
+from persona_share.ports.store import Store
 
 
 _OK: Final = 200
@@ -83,3 +88,115 @@ def _problems_of(
     if store_up is False:
         found.append("the token store does not respond")
     return tuple(dict.fromkeys(found))
+
+
+# ── The active check ────────────────────────────────────────────────────────────
+
+#: Signatures of webhooks and assertions are refused beyond a few minutes, in seconds.
+_MAX_CLOCK_SKEW: Final = 30.0
+_SERVER_ERROR: Final = 500
+
+
+@attrs.frozen
+class Finding:
+    """The result of one check; ``error`` is the reason of one that failed."""
+
+    name: str
+    state: Literal["ok", "warning", "bad"]
+    what: str
+    advice: str = ""
+    error: PersonaError | None = attrs.field(default=None, repr=False)
+
+
+class Checkable(Protocol):
+    """Something that can check itself, such as a `PartnerCodeSource`."""
+
+    async def check(self) -> None:
+        """Raise a `PersonaError` unless everything is right."""
+        ...
+
+
+async def diagnose(
+    client: PersonaClient,
+    *,
+    store: Store | None = None,
+    partner: Checkable | None = None,
+) -> list[Finding]:
+    """Check the API key, the clock, the rate limit, OAuth, the store and the partner.
+
+    It sends two requests to Persona and one to the partner; no code is spent. The
+    command ``persona-share doctor`` does the same. Do not call it for every request of
+    a health page: `health_of` costs nothing.
+    """
+    findings = await _check_service(client)
+    if store is not None:
+        findings.append(await _check_store(store))
+    if partner is not None:
+        findings.append(await _check_partner(partner))
+    return findings
+
+
+async def _check_service(client: PersonaClient) -> list[Finding]:
+    try:
+        page = await client.rate_limits.list()
+    except PersonaError as error:
+        return [_failed("service", error)]
+    now = client.context.runtime.clock.wall()
+    findings = [
+        Finding("service", "ok", "it responds and accepts the key"),
+        _check_clock(page.answer.date, now),
+    ]
+    for each in page.items:
+        what = f"{each.remaining} of {each.limit} requests per minute are left"
+        low = bool(each.limit) and (each.remaining or 0) * 10 < (each.limit or 0)
+        findings.append(Finding("limit", "warning" if low else "ok", what))
+    return [*findings, await _check_oauth(client)]
+
+
+def _check_clock(date: str | None, now: datetime) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:
+        return Finding("clock", "warning", "the service does not send its time")
+    skew = abs((now - theirs).total_seconds())
+    if skew > _MAX_CLOCK_SKEW:
+        advice = "Set it (NTP): webhooks and assertions depend on it."
+        return Finding("clock", "bad", f"off by {skew:.0f} s", advice)
+    return Finding("clock", "ok", "agrees with the service's")
+
+
+async def _check_oauth(client: PersonaClient) -> Finding:
+    # A new one each time: the service would repeat its response to the last one.
+    code = f"persona-share-doctor-{client.context.runtime.new_key()}"
+    try:
+        async with ScopedTokenManager(client) as manager:
+            await manager.exchange(code)
+    except ExchangeForbiddenError as error:
+        return Finding("oauth", "bad", "not enabled (403)", error.advice, error)
+    except TokenError as error:
+        if error.status is not None and error.status >= _SERVER_ERROR:
+            return _failed("oauth", error)
+    except PersonaError as error:
+        return _failed("oauth", error)
+    return Finding("oauth", "ok", "enabled for this organization")
+
+
+async def _check_store(store: Store) -> Finding:
+    try:
+        await store.open()
+        await store.aclose()
+    except PersonaError as error:
+        return _failed("store", error)
+    return Finding("store", "ok", "it can be reached")
+
+
+async def _check_partner(partner: Checkable) -> Finding:
+    try:
+        await partner.check()
+    except PersonaError as error:
+        return _failed("partner", error)
+    return Finding("partner", "ok", "it accepts this organization's key")
+
+
+def _failed(name: str, error: PersonaError) -> Finding:
+    return Finding(name, "bad", error.what, error.advice, error)

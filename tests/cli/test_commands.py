@@ -171,13 +171,12 @@ def test_doctor_finds_nothing_wrong_with_what_is_right(cli, tmp_path):
 
 
 def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
-    loose = tmp_path / "tokens"
-    loose.touch()
-    loose.chmod(0o644)
+    broken = tmp_path / "tokens"
+    broken.write_bytes(b"this is no store")
     box.switches.oauth_enabled = False
     box.advance(3_600)
     try:
-        ended = cli("doctor", "--store", str(loose))
+        ended = cli("doctor", "--store", str(broken))
     finally:
         box.switches.oauth_enabled = True
         box.advance(-3_600)
@@ -185,7 +184,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
     assert ended.code != 0
     assert re.search(r"clock: off by 3[56]\d\d s", ended.out)
     assert "oauth: not enabled (403) — OAuth is a restricted API" in ended.out
-    assert "store: others may read" in ended.out
+    assert "✗ store: the file" in ended.out
 
 
 def test_doctor_takes_no_password_as_an_argument(cli):

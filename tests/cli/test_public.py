@@ -12,6 +12,7 @@ OPEN = {
     "browsing",
     "cli",
     "errors",
+    "integrations",
     "model",
     "partner",
     "ports",

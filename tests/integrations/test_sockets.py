@@ -15,13 +15,16 @@ from starlette.routing import Mount
 from persona_share import ScopedSession
 from persona_share.errors import (
     CodeRefusedError,
+    CodeSourceError,
     NotFoundError,
     PersonaError,
     ServerError,
     TokenError,
 )
 from persona_share.integrations.aiohttp import health_endpoint, session_of, setup
+from persona_share.integrations.health import diagnose
 from persona_share.integrations.starlette import Persona
+from persona_share.stores import MemoryStore
 from tests.integrations.conftest import CANARY
 from tests.integrations.test_starlette import started
 
@@ -251,3 +254,19 @@ async def health_page(stage, framework, scope=None, **options):
     app.router.add_get("/health", health_endpoint)
     async with TestClient(TestServer(app)) as client, client.get("/health") as answer:
         return answer.status, await answer.json()
+
+
+async def test_a_diagnosis_finds_what_is_wrong_and_spends_nothing(stage):
+    class Partner:
+        async def check(self):
+            raise CodeSourceError("it is down", reason="ConnectError")
+
+    async with stage.client(stage.box.destination) as client:
+        good = await diagnose(client, store=MemoryStore())
+        stage.clock.step_wall(100)
+        stage.box.switches.oauth_enabled = False
+        bad = await diagnose(client, partner=Partner())
+    assert {each.state for each in good} == {"ok"}
+    names = {each.name for each in bad if each.state == "bad"}
+    assert {"oauth", "partner"} <= names
+    assert stage.box.log.tokens_minted == 0
