@@ -46,6 +46,9 @@ _log: Final = logging.getLogger("persona_share")
 
 #: One store operation may take this long; the store's own limit is a little shorter.
 STORE_TIMEOUT: Final = 2.5
+#: The same with the time that an operation waits for its turn: a store that writes one
+#: record at a time is not down because many scopes need it at once.
+_QUEUE_TIMEOUT: Final = 20.0
 #: While a store is down it is tried again after pauses in this range, in seconds.
 _RETRY_FIRST: Final = 2.0
 _RETRY_MAX: Final = 30.0
@@ -312,7 +315,7 @@ class Coordinator:
         if not shared:
             return await work
         try:
-            return await within(self._clock, STORE_TIMEOUT, work, _take_exception)
+            return await within(self._clock, _QUEUE_TIMEOUT, work, _take_exception)
         except StoreCorruptError as error:
             raise UnreadableRecordError(error.what) from None
         except Exception as error:  # noqa: BLE001  # whatever it is, the store is down

@@ -17,6 +17,9 @@ from persona_share.stores.memory import MemoryStore
 class GuardedStore(BaseStore):
     """Another's store, with the checks, the time limit and the errors of ours."""
 
+    #: Few, as the time limit includes what the store itself makes an operation wait.
+    _concurrency = 8
+
     def __init__(self, store: Store, runtime: Runtime | None = None) -> None:
         super().__init__(runtime)
         self._store = store
