@@ -306,9 +306,12 @@ class TokenExchanger:
             if not await self.queue.slot(last_moment, lambda: operation.hurried):
                 what = "too many exchanges: no turn came while the code was good"
                 return Limited(ExchangeRateLimitedError(what), 0.0)
+            lease.sending = code.id  # from here on a cancellation ends the send
             answer, view = await self._begin(
                 code, lease, operation, epoch=epoch, inherited=inherited
             )
+            if not isinstance(answer, records.Send):
+                lease.sending = None
             match answer:
                 case records.Redeemed(scope, token):
                     if token is not None:
@@ -323,7 +326,7 @@ class TokenExchanger:
                 case _:
                     raise AssertionError(answer)
             operation.committed = True
-            lease.sending, lease.send_extended_at = code.id, view.before
+            lease.send_extended_at = view.before
             known = code.id in self._coordinator.first_sent
             anchor = self._coordinator.note_first_sent(
                 code.id, epoch, view.to_local(anchor_there)
@@ -332,6 +335,7 @@ class TokenExchanger:
             now = self._clock.now()
             if now > anchor + _ASSUMED_TOKEN_LIFE - self._policy.exchange_budget:
                 lease.sending = None
+                await self._end_send(code, lease, in_doubt=True)
                 return TooLate()
             if not known and not resent:
                 size = len(expected or ())

@@ -107,6 +107,7 @@ class ClientContext:
     headers: dict = attrs.field(factory=dict)
     timeout: float = 100.0
     naming_secret: bytes = b"names"
+    file_access: object = None
 
     @property
     def context(self):
