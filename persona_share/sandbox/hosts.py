@@ -1,4 +1,4 @@
-"""Which addresses the sandbox listens on, and which Host headers it answers."""
+"""The addresses that the sandbox listens on, and the Host headers that it serves."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit

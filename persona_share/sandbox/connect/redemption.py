@@ -45,7 +45,7 @@ _HYDRATING: Final = ("account", "inquiry", "transaction")
 
 
 def redeem(state: State, request: Request) -> Response:
-    """Begin to redeem a share token; the answer says pending."""
+    """Start to redeem a share token; the response has the status pending."""
     check_query(state, request, ONE)
     check_include(request, "connect")
     token = _redeemable_by(state, request)
@@ -74,7 +74,7 @@ def redeem(state: State, request: Request) -> Response:
 
 
 def _redeemable_by(state: State, request: Request) -> ShareToken:
-    """Return the token, which the destination sees in the wrong environment, too."""
+    """Return the share token, also for the destination's other environment."""
     token = state.sharing.share_tokens.get(request.object_id or "")
     if token is not None and token.is_destination(request.caller):
         if request.caller.environment.kind != token.owner.kind:

@@ -1,4 +1,4 @@
-"""How a share token looks to each of the two organizations."""
+"""Share tokens: created by the source, redeemed by the destination."""
 
 from typing import Any, Final
 
@@ -49,7 +49,7 @@ def view_of(
 def emit_share_token_events(
     state: State, token: ShareToken, what: str, at: float
 ) -> None:
-    """Tell both organizations what became of a share token."""
+    """Emit the event of a share token to both organizations."""
     source = token.owner
     partner = state.organizations[token.connection.destination_id]
     ends: dict[str, Environment] = {
@@ -145,7 +145,7 @@ _FAMILIES: Final = ("inquiry", "account", "transaction", "verification")
 
 
 def list_share_tokens(state: State, request: Request) -> Response:
-    """List the share tokens that the caller gives and gets."""
+    """List the share tokens of the caller, outbound and inbound."""
     require_connect_access(state, request.caller)
     check_query(state, request, MANY, FILTERS)
     tests = requested_filters(request, FILTERS)
@@ -155,7 +155,7 @@ def list_share_tokens(state: State, request: Request) -> Response:
 
 
 def create(state: State, request: Request) -> Response:
-    """Create a share token of one object for the partner of a connection."""
+    """Create a share token of one object for the destination of a connection."""
     require_connect_access(state, request.caller)
     check_query(state, request, ONE)
     check_include(request, "connect")
@@ -186,7 +186,7 @@ def create(state: State, request: Request) -> Response:
 
 
 def retrieve(state: State, request: Request) -> Response:
-    """Return one share token, with a look at its source where that is allowed."""
+    """Return one share token, with a preview of its source on request."""
     check_query(state, request, {*ONE, "peek-source-data"})
     check_include(request, "connect")
     token = requested_share_token(state, request)
@@ -198,7 +198,7 @@ def retrieve(state: State, request: Request) -> Response:
 
 
 def expire(state: State, request: Request) -> Response:
-    """End a share token before its time."""
+    """Expire a share token."""
     check_query(state, request, ONE)
     check_include(request, "connect")
     token = requested_share_token(state, request)
@@ -227,7 +227,7 @@ def requested_share_token(state: State, request: Request) -> ShareToken:
 
 
 def conflict(state: State, token: ShareToken) -> ApiError:
-    """Return the refusal of what the state of a share token does not allow."""
+    """Return the error for a change that the status does not allow."""
     status = state.switches.share_conflict_status
     return ApiError(status, f"the share token is {token.status}")
 

@@ -10,18 +10,18 @@ from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import State
 
 
-#: What a request without any credential is told.
+#: The title of the error for a request without a credential.
 UNAUTHENTICATED: Final = "Must be authenticated to access this endpoint"
 
 PRODUCTION_KEY_PREFIX: Final = "persona_production_"
 
 
 def authenticate(state: State, request: Request) -> None:
-    """Find the caller and note it in the call.
+    """Set the caller of a request.
 
     Raises:
-        ApiError: 401 for no or no good credential; what the switches say for a token
-            that is over.
+        ApiError: 401 without a valid credential; what the switches say for an expired
+            or revoked token.
     """
     scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
     credential = credential.strip()

@@ -30,7 +30,7 @@ _OK: Final = 200
 
 
 class FileServer:
-    """Listens on another address than the API, as Persona's file host does."""
+    """Serves files on another address than the API, as Persona does."""
 
     def __init__(self, state: State, access: Access) -> None:
         self._state = state
@@ -48,7 +48,7 @@ class FileServer:
         except ConfigurationError:
             if host != FILE_HOST:
                 raise
-            # Some systems answer on 127.0.0.1 alone; another port has to do there.
+            # Some systems have no other loopback address; there it is another port.
             return await self._listener.start("127.0.0.1", 0)
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""A cap on connections: where too many are open, the one idle the longest goes."""
+"""A listening socket with a limit of connections."""
 
 import asyncio
 import errno
@@ -13,7 +13,7 @@ from persona_share.sandbox.responses import ApiError
 
 #: The most connections at a time.
 MAXIMUM: Final = 800
-#: Seconds after which aiohttp closes a connection that says nothing.
+#: Seconds after which aiohttp closes an idle connection.
 KEEPALIVE_TIMEOUT: Final = 75.0
 #: Seconds for which the rest of a refused body is read and dropped.
 LINGERING_TIME: Final = 2.0
@@ -22,7 +22,7 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _NullLogger:
-    """A logger that says nothing: aiohttp's would print bytes of bad requests."""
+    """A logger that drops everything: aiohttp's prints bytes of bad requests."""
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return self._nothing
@@ -31,19 +31,19 @@ class _NullLogger:
 
 
 class _Handler(web.RequestHandler):
-    """aiohttp's handler, whose own refusals would repeat bytes of the request."""
+    """aiohttp's handler, whose own errors would repeat bytes of the request."""
 
     def handle_error(
         self,
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature
-        message: str | None = None,  # noqa: ARG002 - it holds those bytes
+        message: str | None = None,
     ) -> web.StreamResponse:
-        """Return what is no HTTP in the API's shape, and end the connection."""
+        """Return an error in Persona's format, and close the connection."""
         if request.writer.output_size > 0:
-            said = "an answer is on its way already"
-            raise ConnectionError(said)
+            message = "a response was started already"
+            raise ConnectionError(message)
         error = ApiError(status, "the request cannot be read")
         response = web.Response(
             status=status, body=error.response().body, content_type="application/json"
@@ -53,7 +53,7 @@ class _Handler(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """aiohttp's server, which knows who has been idle the longest."""
+    """aiohttp's server, which closes the connection that was idle longest."""
 
     def __init__(self, handle: Handle) -> None:
         super().__init__(
@@ -84,16 +84,16 @@ class HttpServer(web.Server):
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
-        """Forget a connection that is gone."""
+        """Drop a closed connection."""
         self._idle.pop(handler, None)
         super().connection_lost(handler, exc)
 
     def mark_busy(self, handler: web.RequestHandler) -> None:
-        """Note that a request is being answered."""
+        """Record that the connection handles a request."""
         self._idle.pop(handler, None)
 
     def mark_idle(self, handler: web.RequestHandler) -> None:
-        """Note that an answer is on its way."""
+        """Record that the connection is idle."""
         if handler in self._connections:
             self._idle[handler] = None
 
@@ -103,7 +103,7 @@ SHUTDOWN_TIMEOUT: Final = 0.5
 
 
 class Listener:
-    """A socket in front of a function that answers requests."""
+    """A listening socket in front of a request handler."""
 
     def __init__(self, handle: Handle, crashes: list[BaseException]) -> None:
         self._handle = handle
@@ -112,7 +112,7 @@ class Listener:
         self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen, and return the address and the port.
+        """Start to listen, and return the address and the port.
 
         Raises:
             ConfigurationError: where the address or the port cannot be had.
@@ -128,7 +128,7 @@ class Listener:
         return address, bound
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         if self._listener is not None:
             self._listener.close()
 
@@ -146,7 +146,7 @@ class Listener:
         try:
             return await self._handle(request)
         except OSError:
-            raise  # whoever asked has gone
+            raise  # the client has disconnected
         except Exception as crash:
             self._crashes.append(crash)
             raise

@@ -1,7 +1,7 @@
-"""The layers of an answer, in Persona's documented order.
+"""The steps of every request, in Persona's documented order.
 
 Authentication (401) and the limiter (429) come before the idempotency layer, so that
-what they refuse is never kept; the handlers come after it.
+a refused request is never stored; the handlers come after it.
 """
 
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ from persona_share.sandbox.state.state import State
 
 
 class ConnectionCut(Exception):  # noqa: N818 - it is an outcome, not an error of ours
-    """The connection ends here, without an answer."""
+    """The connection is closed without a response."""
 
 
 @attrs.frozen
 class EncodedResponse:
-    """What goes out: status, headers, body, and whether half of it is all."""
+    """Status, headers and body as they are sent, and whether only half of it is."""
 
     status: int
     headers: dict[str, str]
@@ -43,7 +43,7 @@ class EncodedResponse:
 
 
 class Pipeline:
-    """Takes a call through the layers."""
+    """Takes a request through all steps."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -51,7 +51,7 @@ class Pipeline:
             state.runtime, state.switches, state.limits.idempotency_keys
         )
 
-    async def answer(
+    async def respond(
         self, request: Request, handler: Handler | None
     ) -> EncodedResponse:
         """Return the response to a request.
@@ -126,7 +126,7 @@ class Pipeline:
             return (handler or not_found)(self._state, request)
         except ApiError as error:
             return self._error_response(error)
-        except Exception as crash:  # noqa: BLE001 - it is kept, and told as a 500
+        except Exception as crash:  # noqa: BLE001 - it becomes a 500
             self._state.log.crashes.append(crash)
             return self._error_response(
                 ApiError(500, type(crash).__name__, title="Sandbox crash")
@@ -148,7 +148,7 @@ class Pipeline:
         return count_request(windows, now, switches)
 
     def _apply_headers(self, request: Request) -> None:
-        """Decide casing and version: the header's, else the credential's."""
+        """Set inflection and version: the header's, else the credential's."""
         key = self._default_key(request)
         version = request.headers.get("Persona-Version")
         request.version = (
@@ -208,7 +208,7 @@ def response_headers(
 ) -> dict[str, str]:
     """Return the headers; a 401 names neither request nor limits (its schema has none).
 
-    What the reply itself names comes last; None takes a header away.
+    The headers of the response itself win; None removes a header.
     """
     now = state.runtime.now()
     first = response.replayed and state.switches.replay_date == "first"
@@ -232,7 +232,7 @@ def response_headers(
 
 
 def log_entry(state: State, request: Request, response: Response | None) -> Entry:
-    """Return what the log keeps of a call: hashes where there were secrets."""
+    """Return the log entry of a request, with hashes instead of secrets."""
     known, key = request.known_caller, request.headers.get("Idempotency-Key")
     request_id = (
         request.request_id
@@ -263,6 +263,6 @@ def _shown_on_401(state: State, window: Window | None) -> Window | None:
     if not state.switches.rate_limit_headers_on_401:
         return None
     if window is None:
-        # Nobody is known; the window of the first organization has to do.
+        # Without a caller it is the window of the first organization.
         window = next(iter(state.organizations.values())).environment.window
     return window

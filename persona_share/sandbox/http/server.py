@@ -1,4 +1,4 @@
-"""The API's socket: requests in, answers out.
+"""The HTTP server of the API.
 
 aiohttp is the whole of the HTTP here. Its access log stays off (it prints query
 strings) and its error log is silenced (it prints bytes of bad requests).
@@ -25,12 +25,12 @@ from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import PREFIX, State
 
 
-#: The most bytes of a body.
+#: The largest size of a body in bytes.
 BODY_CAP: Final = 1024 * 1024
 
 
 class Server:
-    """The API's socket, in front of a pipeline."""
+    """The HTTP server in front of the pipeline."""
 
     def __init__(
         self, state: State, routes: Router, control: Control, access: Access
@@ -69,7 +69,7 @@ class Server:
             return refused(error)
         try:
             handler = None if match is None else match.handler
-            encoded = await self._pipeline.answer(request, handler)
+            encoded = await self._pipeline.respond(request, handler)
         except ConnectionCut:
             return cut_connection(http_request)
         return await write(http_request, encoded)
@@ -106,7 +106,7 @@ async def _body(http_request: web.BaseRequest) -> bytes:
 
 
 def refused(error: ApiError) -> web.Response:
-    """Return what never gets to the layers, and end the connection."""
+    """Return an error for what does not reach the pipeline, and close the connection."""
     response = web.Response(
         status=error.status,
         body=error.response().body,
@@ -118,7 +118,7 @@ def refused(error: ApiError) -> web.Response:
 
 
 def cut_connection(http_request: web.BaseRequest) -> web.Response:
-    """Cut the connection without an answer."""
+    """Close the connection without a response."""
     if http_request.transport is not None:
         http_request.transport.abort()
     return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -127,7 +127,7 @@ def cut_connection(http_request: web.BaseRequest) -> web.Response:
 async def write(
     http_request: web.BaseRequest, encoded: EncodedResponse
 ) -> web.StreamResponse:
-    """Write what is to be sent, or the half of it."""
+    """Write a response, or half of it."""
     if not encoded.truncated:
         return web.Response(
             status=encoded.status, body=encoded.body, headers=encoded.headers

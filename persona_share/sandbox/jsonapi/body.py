@@ -169,16 +169,18 @@ def _object(
     return validated
 
 
-def _primitive(value: Any, leaf: Primitive, path: tuple[str, ...]) -> Any:
-    if value is None and leaf.nullable:
+def _primitive(value: Any, primitive: Primitive, path: tuple[str, ...]) -> Any:
+    if value is None and primitive.nullable:
         return None
-    if leaf.types == (int,) and isinstance(value, float) and value.is_integer():
+    if primitive.types == (int,) and isinstance(value, float) and value.is_integer():
         value = int(value)
     truth = isinstance(value, bool)
-    if not isinstance(value, leaf.types) or (truth and bool not in leaf.types):
-        raise _type_error(path, leaf.word)
-    if not leaf.fits(value):
-        raise _type_error(path, leaf.word)
+    if not isinstance(value, primitive.types) or (
+        truth and bool not in primitive.types
+    ):
+        raise _type_error(path, primitive.word)
+    if not primitive.fits(value):
+        raise _type_error(path, primitive.word)
     if isinstance(value, dict) and not _is_shallow(value, MAX_DEPTH):
         raise ApiError(400, f"{_dotted(path)} is nested too deeply")
     return value

@@ -1,4 +1,4 @@
-"""What the making of every kind of object has in common."""
+"""Timestamps, relationships and attributes of new objects."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def timestamp_in(state: State, seconds: float) -> str:
 
 
 def relationship(object_type: str, object_id: str) -> Json:
-    """Return a relationship to one object that is not kept here."""
+    """Return a relationship to one object by type and id."""
     return {"data": {"type": object_type, "id": object_id}}
 
 

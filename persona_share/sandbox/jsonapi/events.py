@@ -1,4 +1,4 @@
-"""Events: what happened to an object, kept as a snapshot and told to webhooks."""
+"""Events with a snapshot of their object, and their delivery to webhooks."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from persona_share.sandbox.state.webhooks import Delivery
 
 
 def emit(state: State, record: Record, name: str, at: float | None = None) -> ObjectRef:
-    """Make the event of this name about an object, for the object's owner."""
+    """Create an event about an object, for its owner."""
     resource = orjson.loads(orjson.dumps(resource_object(state, record)))
     return _made(state, record.owner, name, {"data": resource}, at)
 

@@ -1,4 +1,4 @@
-"""Which query parameters an operation knows."""
+"""Query parameters: filters, ``include``, ``fields`` and pages."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,12 +18,12 @@ Test = Callable[[Record, str], bool]
 #: The filters of a list by their name in the query.
 Filters = Mapping[str, Test]
 
-#: What an operation on one object knows.
+#: The parameters of an operation on one object.
 ONE: Final = frozenset({"include", "fields"})
-#: What a list knows; ``include`` is refused by name.
+#: The parameters of a list; ``include`` gets an error of its own.
 MANY: Final = frozenset({"include", "fields", "page", "filter"})
 
-#: The most ids of one filter.
+#: The largest number of ids in a filter.
 MOST_IDS: Final = 100
 _BRACKETS: Final = frozenset("[]")
 _PAGE_PARAMETERS: Final = frozenset({"page[after]", "page[before]", "page[size]"})
@@ -67,7 +67,7 @@ def _known(name: str, families: Collection[str], filters: Collection[str]) -> bo
 def requested_filters(
     request: Request, filters: Mapping[str, Test], required: Collection[str] = ()
 ) -> list[tuple[Test, str]]:
-    """Return the tests that the filters of a call ask for.
+    """Return the tests of the filters in a request.
 
     Raises:
         ApiError: 400 for an unknown filter, too many values, or a missing filter.
@@ -150,16 +150,16 @@ _MOST_STEPS: Final = 2
 
 
 def without_include(request: Request) -> Request:
-    """Return a call of a list, whose answers bring nothing along."""
+    """Return the request without ``include``, which lists do not take."""
     query = tuple(pair for pair in request.query if pair[0] != "include")
     return attrs.evolve(request, query=query, caller=request.caller)
 
 
 def check_include(request: Request, family: str) -> None:
-    """Refuse an ``include`` that names what there is not.
+    """Refuse an ``include`` with an unknown relationship.
 
     Raises:
-        ApiError: 400, before anything is done.
+        ApiError: 400.
     """
     for name, value in request.query:
         if name != "include":
@@ -187,7 +187,7 @@ def paginate(
 ) -> tuple[Sequence[Record], Json]:
     """Return one page of the records (in their order) and its links.
 
-    ``asked`` is what a body says of the page; the query comes first.
+    ``requested`` is the page in a body; the query comes first.
     """
     query = {**(requested or {}), **dict(request.query)}
     after, before = query.get("page[after]"), query.get("page[before]")

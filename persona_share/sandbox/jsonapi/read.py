@@ -1,4 +1,4 @@
-"""The retrieve and list operations, which are alike for every kind of object."""
+"""Handlers that retrieve, list and print objects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
@@ -28,7 +28,7 @@ Handler = Callable[[State, Request], Response]
 
 
 def retrieve_handler(family: str, object_type: str | None = None) -> Handler:
-    """Return the handler that reads one object of a family, or of one type only."""
+    """Return the handler that retrieves one object of a family, or of one type only."""
 
     def retrieve(state: State, request: Request) -> Response:
         check_query(state, request, ONE)

@@ -1,4 +1,4 @@
-"""Redaction: personal data go, the object stays."""
+"""Redaction: removes the personal data of an object."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -20,7 +20,7 @@ from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import State
 
 
-#: Attributes that say nothing about a person.
+#: Attributes without personal data.
 KEPT: Final = frozenset(
     {
         "account-status",
@@ -109,7 +109,7 @@ def _redact(state: State, record: Record) -> None:
 
 
 def _emptied(value: Any) -> Any:
-    """Return what stands where personal data stood."""
+    """Return the value that replaces personal data."""
     if isinstance(value, list):
         return []
     if isinstance(value, dict):
@@ -123,7 +123,7 @@ def _emptied(value: Any) -> Any:
 
 
 def _related_records(state: State, record: Record) -> Iterable[Record]:
-    """Yield what belongs to an object and to nobody else."""
+    """Yield the related objects that are redacted with an object."""
     for name in ("verifications", "documents", "reports", "sessions"):
         for relationship_to in record.related(name) or ():
             related_records = state.records.get(relationship_to["id"])

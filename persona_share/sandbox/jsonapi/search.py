@@ -22,7 +22,7 @@ from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import PREFIX, State
 
 
-#: Answers the value of an attribute that can be searched.
+#: Returns the value of an attribute that can be searched.
 Attribute = Callable[[Record], Any]
 
 SEARCH: Final[Shape] = {
@@ -157,9 +157,13 @@ def _clause(
 
 
 def _comparison(
-    leaf: Json, attributes: Mapping[str, Attribute]
+    predicate: Json, attributes: Mapping[str, Attribute]
 ) -> Callable[[Record], bool]:
-    name, word, value = leaf["attribute"], leaf["operator"], leaf["value"]
+    name, word, value = (
+        predicate["attribute"],
+        predicate["operator"],
+        predicate["value"],
+    )
     if not isinstance(name, str) or not isinstance(word, str):
         raise ApiError(400, "query.attribute and query.operator must be strings")
     read, compare = _reader(attributes, name), _OPERATORS.get(word)

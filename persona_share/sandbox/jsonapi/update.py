@@ -1,4 +1,4 @@
-"""The operations that change or make an object: what they all have in common."""
+"""Handlers that create and change objects."""
 
 from collections.abc import Callable
 
@@ -14,12 +14,12 @@ from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import State
 
 
-#: Changes an object as the body says, and answers the ``meta`` of the answer, if any.
+#: Changes an object as the body says; returns the ``meta`` of the response.
 Change = Callable[[State, Record, Json], Json | None]
-#: Makes an object as the body says, and answers it with the ``meta`` of the answer.
-Make = Callable[[State, Caller, Json], tuple[Record, Json | None]]
+#: Creates an object as the body says; returns it with the ``meta`` of the response.
+Create = Callable[[State, Caller, Json], tuple[Record, Json | None]]
 
-#: The body of an operation that takes none.
+#: The schema of an operation without a body.
 NOTHING: Shape = {}
 
 
@@ -34,7 +34,7 @@ def update_handler(
 ) -> Handler:
     """Return the handler that changes one object of a family."""
 
-    def updated(state: State, request: Request) -> Response:
+    def update_object(state: State, request: Request) -> Response:
         check_query(state, request, ONE)
         check_include(request, family)
         record = requested_record(
@@ -49,25 +49,25 @@ def update_handler(
         code = status(state) if callable(status) else status
         return render_one(state, record, request, status=code, meta=meta)
 
-    return updated
+    return update_object
 
 
 def create_handler(
-    family: str, make: Make, shape: Shape, *, event: str | None = None
+    family: str, create: Create, shape: Shape, *, event: str | None = None
 ) -> Handler:
-    """Return the handler that makes one object of a family."""
+    """Return the handler that creates an object of a family."""
 
-    def made(state: State, request: Request) -> Response:
+    def create_object(state: State, request: Request) -> Response:
         check_query(state, request, ONE)
         check_include(request, family)
         require_write_permission(state, request.caller, family)
         body = read_body(request, shape, state.switches)
-        record, meta = make(state, request.caller, body)
+        record, meta = create(state, request.caller, body)
         if event is not None:
             emit(state, record, event)
         return render_one(state, record, request, status=201, meta=meta)
 
-    return made
+    return create_object
 
 
 def require_write_permission(state: State, caller: Caller, family: str) -> None:
@@ -77,7 +77,7 @@ def require_write_permission(state: State, caller: Caller, family: str) -> None:
 
 
 def mark_updated(state: State, record: Record) -> None:
-    """Note that an object was changed just now."""
+    """Record that an object was changed just now."""
     record.changed_at = state.runtime.now()
     if "updated-at" in record.attributes:
         record.attributes["updated-at"] = timestamp(record.changed_at)
@@ -91,13 +91,13 @@ def is_redacted(record: Record) -> bool:
 
 
 def refuse_redacted(record: Record) -> None:
-    """Refuse with 409 to change what was redacted."""
+    """Refuse to change a redacted object, with 409."""
     if is_redacted(record):
         raise ApiError(409, title=f"{record.family.title()} already redacted")
 
 
 def conflict(state: State, details: str) -> ApiError:
-    """Return the refusal of a change that the object's state does not allow."""
+    """Return the error for a change that the object's status does not allow."""
     return ApiError(state.switches.state_conflict_status, details)
 
 

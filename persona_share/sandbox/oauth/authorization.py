@@ -48,8 +48,8 @@ def authorize(state: State, request: Request) -> Response:
     )
     state.grants.keep_code(code)
     state.log.codes_issued += 1
-    answer = {"code": code.value, "expires-in": announced(state.code_lifetime)}
-    return _answered(state, answer, request, quota)
+    document = {"code": code.value, "expires-in": announced(state.code_lifetime)}
+    return _response(state, document, request, quota)
 
 
 def exchange(state: State, request: Request) -> Response:
@@ -75,13 +75,13 @@ def exchange(state: State, request: Request) -> Response:
     if state.switches.second_token_revokes_first:
         for older in state.grants.equivalent(token):
             older.revoked = True
-    answer = {
+    document = {
         "access-token": token.value,
         "token-type": spelling,
         "expires-in": lifetime,
         "scope": token.scope,
     }
-    return _answered(state, answer, request, quota)
+    return _response(state, document, request, quota)
 
 
 def _count_request(state: State, request: Request, quota: str) -> dict[str, str]:
@@ -94,10 +94,13 @@ def _count_request(state: State, request: Request, quota: str) -> dict[str, str]
     return count_quota(window, quota, state.runtime.now(), state.switches)
 
 
-def _answered(
-    state: State, answer: dict[str, object], request: Request, quota: Mapping[str, str]
+def _response(
+    state: State,
+    document: dict[str, object],
+    request: Request,
+    quota: Mapping[str, str],
 ) -> Response:
-    response = json_response(answer, request, state.switches.success_status)
+    response = json_response(document, request, state.switches.success_status)
     return attrs.evolve(response, headers=dict(quota))
 
 

@@ -149,7 +149,7 @@ def _fields(known: Callable[[str], str | None]) -> Json:
 
 
 _PHOTO: Final[Shape] = {"data": STRING, "filename": STRING}
-#: Attributes that stand for a field, and for a part of it.
+#: Attributes that set a field, and the part of it.
 _FLAT: Final = {
     "birthdate": ("birthdate", None),
     "phone-number": ("phone_number", None),
@@ -164,7 +164,7 @@ _FLAT: Final = {
     "address-postal-code": ("address", "postal_code"),
     "country-code": ("address", "country_code"),
 }
-#: Attributes that stand for a field, or for a part of one.
+#: Attributes that set a field, or a part of one.
 FLAT_ATTRIBUTES: Final = frozenset(_FLAT)
 _SHARED: Final[dict[str, Shape]] = {
     "account-status": STRING,
@@ -263,7 +263,7 @@ def _update_attributes(state: State, record: Record, given: Json) -> None:
 
 
 def consolidate(state: State, record: Record, body: Json) -> None:
-    """Take over what belongs to other accounts, which are then archived."""
+    """Move the related objects of other accounts here, and archive those."""
     ids = meta_of(body)["source-account-ids"]
     if not 0 < len(ids) <= _MOST_SOURCES or record.id in ids:
         raise ApiError(422, "meta.source_account_ids must name other accounts")
@@ -282,7 +282,7 @@ def consolidate(state: State, record: Record, body: Json) -> None:
 
 
 def run_action(state: State, _record: Record, body: Json) -> Json:
-    """Return the workflow run that an action began."""
+    """Return the workflow run that an action started."""
     if not is_id(body["data"]["account-action-id"]):
         raise ApiError(400, "data.account_action_id is no id")
     return {"workflow-run-id": state.runtime.new_id("wfr")}

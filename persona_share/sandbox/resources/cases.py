@@ -1,4 +1,4 @@
-"""Cases: what somebody looks into, and the objects that belong to it."""
+"""Cases: investigations and their related objects."""
 
 from typing import Any, Final
 

@@ -89,7 +89,9 @@ def _relationships(state: State) -> dict[str, Json]:
 
 
 def _generic(state: State, person: Person, content: bytes | None) -> Json:
-    content = content or pdf_document(["persona_share sandbox", "a document of nobody"])
+    content = content or pdf_document(
+        ["persona_share sandbox", "a document without content"]
+    )
     file = state.files.add("document.pdf", content, "application/pdf")
     return {
         "kind": "utility-bill",

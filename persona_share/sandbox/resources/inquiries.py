@@ -84,7 +84,7 @@ from persona_share.sandbox.state.requests import Caller
 from persona_share.sandbox.state.state import State
 
 
-#: The statuses that come after completion, and the moment each one sets.
+#: The statuses and the timestamps that each one sets.
 MOMENTS: Final[dict[str, tuple[str, ...]]] = {
     "created": (),
     "pending": ("started-at",),
@@ -454,7 +454,7 @@ _UNFINISHED: Final = frozenset({"created", "pending", "expired"})
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
-    """Create an inquiry that nobody has begun."""
+    """Create an inquiry with the status created."""
     given, meta = unless_null(attributes_of(body)), unless_null(meta_of(body))
     template = _requested_template(state, caller.environment, given)
     fields = blank_fields() | field_values(
@@ -547,7 +547,7 @@ def decision(status: str) -> Change:
 
 
 def expire(state: State, record: Record, _body: Json) -> None:
-    """End an inquiry and all of its sessions; it can be resumed."""
+    """Expire an inquiry and its sessions; it can be resumed."""
     if record.attributes["status"] not in {"created", "pending"}:
         raise conflict(state, "the inquiry is neither created nor pending")
     set_status(state, record, "expired")
@@ -555,7 +555,7 @@ def expire(state: State, record: Record, _body: Json) -> None:
 
 
 def resume(state: State, record: Record, _body: Json) -> Json:
-    """Open an inquiry once more."""
+    """Resume an inquiry."""
     if record.attributes["status"] not in {"created", "pending", "expired"}:
         raise conflict(state, "the inquiry is neither created, pending nor expired")
     set_status(state, record, "pending")
@@ -594,7 +594,7 @@ SIMULATE: Final[Shape] = {
         ]
     }
 }
-#: The status that an action leads to, and the event that tells of it.
+#: The status after an action, and its event.
 _STATUSES: Final[Mapping[str, tuple[str, str]]] = {
     "start_inquiry": ("pending", "inquiry.started"),
     "complete_inquiry": ("completed", "inquiry.completed"),

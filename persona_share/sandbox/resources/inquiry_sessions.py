@@ -103,11 +103,11 @@ def add_device(
 
 
 def _device(state: State, session: Record, device_id: str | None = None) -> Record:
-    dice = state.runtime.stream("devices")
+    random = state.runtime.stream("devices")
     made: Json = {
         "device-vendor-id": None,
-        "device-fingerprint": f"{dice.getrandbits(64):016x}",
-        "browser-fingerprint": f"{dice.getrandbits(64):016x}",
+        "device-fingerprint": f"{random.getrandbits(64):016x}",
+        "browser-fingerprint": f"{random.getrandbits(64):016x}",
     }
     device = Record(
         device_id or state.runtime.new_id("dev"),
@@ -123,13 +123,13 @@ def _device(state: State, session: Record, device_id: str | None = None) -> Reco
 
 
 def _seen(state: State, status: str) -> Json:
-    dice = state.runtime.stream("sessions")
+    random = state.runtime.stream("sessions")
     return {
         "status": status,
         "created-at": timestamp(state.runtime.now()),
         **dict.fromkeys(_UNKNOWN),
         # An address of the range for documentation (RFC 5737).
-        "ip-address": f"192.0.2.{dice.randrange(1, 255)}",
+        "ip-address": f"192.0.2.{random.randrange(1, 255)}",
         "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Sandbox/1.0",
         "os-name": "Linux",
         "os-full-version": "6.1",
@@ -146,8 +146,8 @@ def _seen(state: State, status: str) -> Json:
         "country-name": "United States",
         "region-code": "OR",
         "region-name": "Oregon",
-        "latitude": round(dice.uniform(42, 46), 4),
-        "longitude": round(dice.uniform(-124, -117), 4),
+        "latitude": round(random.uniform(42, 46), 4),
+        "longitude": round(random.uniform(-124, -117), 4),
         "ip-connection-type": None,
         "ip-isp": None,
         "network-organization": None,

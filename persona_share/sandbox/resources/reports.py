@@ -127,7 +127,7 @@ def new_report(
 
 
 def run_of(state: State, completed_at: str | None, run_type: str = "initial") -> Json:
-    """Return a run as the history tells it."""
+    """Return the history entry of a run."""
     return {
         "id": state.runtime.new_id("rpr"),
         "type": "run",

@@ -139,7 +139,7 @@ def _relationships(state: State) -> dict[str, Json]:
 
 
 def lock(_state: State, record: Record, _body: Json) -> None:
-    """Store a verification from being redacted while somebody looks into it."""
+    """Protect a verification from redaction during an investigation."""
     record.internal["locked"] = True
 
 
@@ -220,7 +220,7 @@ def _page(file: StoredFile, page: str) -> Json:
 
 
 def _document(state: State, _who: Person) -> Json:
-    content = pdf_document(["persona_share sandbox", "a document of nobody"])
+    content = pdf_document(["persona_share sandbox", "a document without content"])
     return {
         "files": [state.files.add("document.pdf", content, "application/pdf")],
         "files-normalized": [],

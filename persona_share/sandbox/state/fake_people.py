@@ -91,26 +91,26 @@ _PARTS: Final = {
 }
 
 
-def fake_person(dice: Random) -> Person:
-    """Roll one person; the mail is at ``example.com``, the phone in the 555 range."""
-    first, last = dice.choice(_FIRST), dice.choice(_LAST)
-    town, region, postal_code = dice.choice(_TOWNS)
-    born = _BORN_FROM + timedelta(days=dice.randrange(_DAYS))
+def fake_person(random: Random) -> Person:
+    """Return a person; the address of the mail is at ``example.com``, the phone in the 555 range."""
+    first, last = random.choice(_FIRST), random.choice(_LAST)
+    town, region, postal_code = random.choice(_TOWNS)
+    born = _BORN_FROM + timedelta(days=random.randrange(_DAYS))
     return Person(
         first=first,
-        middle=dice.choice(_MIDDLE),
+        middle=random.choice(_MIDDLE),
         last=last,
         birthdate=born.isoformat(),
-        street=f"{dice.randrange(1, 9999)} {dice.choice(_STREETS)} Street",
-        unit=f"Unit {dice.randrange(1, 99)}",
+        street=f"{random.randrange(1, 9999)} {random.choice(_STREETS)} Street",
+        unit=f"Unit {random.randrange(1, 99)}",
         town=town,
         region=region,
         postal_code=postal_code,
-        email=f"{first}.{last}{dice.randrange(1000)}@example.com".lower(),
-        phone=f"+1202555{dice.randrange(100, 200):04d}",
-        number=f"000-{dice.randrange(10, 99)}-{dice.randrange(1000, 9999)}",
-        trade=dice.choice(_TRADES),
-        firm=f"{dice.choice(_FIRMS)} & {dice.choice(_LAST)}",
+        email=f"{first}.{last}{random.randrange(1000)}@example.com".lower(),
+        phone=f"+1202555{random.randrange(100, 200):04d}",
+        number=f"000-{random.randrange(10, 99)}-{random.randrange(1000, 9999)}",
+        trade=random.choice(_TRADES),
+        firm=f"{random.choice(_FIRMS)} & {random.choice(_LAST)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Files: what stands for one in an object, and URLs with access tokens of their own."""
+"""Files, and their URLs with access tokens."""
 
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ PREFIX: Final = "localbox_file_"
 
 @attrs.frozen(eq=False)
 class StoredFile:
-    """One file; in an object it stands where its name, URL and size are shown."""
+    """One file; responses show its name, URL and size."""
 
     id: str
     filename: str
@@ -25,7 +25,7 @@ class StoredFile:
 
 @attrs.frozen(eq=False)
 class FileUrl:
-    """Stands in an object where just the URL of a file is shown."""
+    """A value of an object that responses show as the URL of a file."""
 
     file: StoredFile
 
@@ -57,7 +57,7 @@ class Files:
         return self._by_path.get(path)
 
     def forget(self, value: Any) -> None:
-        """Drop every file that stands somewhere in this value."""
+        """Drop every file in this value."""
         if isinstance(value, FileUrl):
             value = value.file
         if isinstance(value, StoredFile):
@@ -67,7 +67,7 @@ class Files:
                 self.forget(each)
 
     def with_urls(self, value: Any) -> Any:
-        """Return a value with a fresh URL wherever a file stands in it."""
+        """Return a value with a new URL for every file in it."""
         if isinstance(value, dict):
             return {name: self.with_urls(each) for name, each in value.items()}
         if isinstance(value, list):
@@ -102,7 +102,7 @@ class Files:
 
 
 def contains_files(value: Any) -> bool:
-    """Return whether a file stands somewhere in this value."""
+    """Return whether there is a file in this value."""
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
         return any(contains_files(each) for each in inner)

@@ -1,4 +1,4 @@
-"""What became of every code and token that the sandbox issued."""
+"""Authorization codes and access tokens."""
 
 import math
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Token:
 
 
 def announced(lifetime: float) -> int:
-    """Return a lifetime as ``expires-in`` tells it: one second short, at least 1."""
+    """Return a lifetime as ``expires-in`` announces it: one second less, at least 1."""
     return max(1, math.floor(lifetime - 1))
 
 
@@ -100,7 +100,7 @@ class Grants:
         drop_oldest(self._tokens, self._limit)
 
     def token(self, value: str) -> Token | None:
-        """Return the token of this value, dead or alive."""
+        """Return the token of this value, expired ones included."""
         return self._tokens.get(value)
 
     def of_code(self, code: Code) -> Iterator[Token]:
@@ -115,7 +115,7 @@ class Grants:
                 yield other
 
     def revoke(self, token_or_scope: object) -> int:
-        """End one token, or each one of exactly this scope; return how many."""
+        """Revoke one token, or all tokens of exactly this scope; return how many."""
         # A masked token shows itself by `reveal` only.
         reveal = getattr(token_or_scope, "reveal", None)
         text = str(reveal() if callable(reveal) else token_or_scope)
@@ -132,7 +132,7 @@ class Grants:
         return len(alive)
 
     def expire_codes(self) -> int:
-        """End every code that is still unspent; return how many."""
+        """Expire every unused code; return how many."""
         now = self._runtime.now()
         alive = [c for c in self._codes.values() if not c.used and c.expires_at > now]
         for code in alive:

@@ -1,4 +1,4 @@
-"""What the sandbox saw, without one secret in it."""
+"""A log of all requests, without secrets."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import attrs
 
 @attrs.frozen
 class Entry:
-    """One request and how it was answered; ``status`` is None where it was cut off.
+    """One request and its response; ``status`` is None for a closed connection.
 
     ``idempotency_key`` and ``token`` are keyed hashes: compare them with each other or
     with `Log.digest`.
@@ -27,7 +27,7 @@ class Entry:
 
 
 class Log:
-    """Every request in the order of its answers, and what the OAuth operations did."""
+    """All requests in the order of their responses, and counts of OAuth operations."""
 
     def __init__(self, digest: Callable[[str], str], limit: int) -> None:
         self._digest = digest
@@ -35,9 +35,9 @@ class Log:
         self.codes_issued: int = 0
         self.codes_redeemed: int = 0
         self.tokens_issued: int = 0
-        #: Requests to the file host that carried an Authorization header.
+        #: Requests to the file server that had an Authorization header.
         self.authorizations_at_files: int = 0
-        #: Faults of the sandbox itself; a test may want to see that there are none.
+        #: Errors of the sandbox itself; a test can check that there are none.
         self.crashes: list[BaseException] = []
 
     def append(self, entry: Entry) -> None:
@@ -45,7 +45,7 @@ class Log:
         self._entries.append(entry)
 
     def clear(self) -> None:
-        """Forget the entries and begin to count again."""
+        """Remove all entries and reset the counts."""
         self._entries.clear()
         self.codes_issued = self.codes_redeemed = self.tokens_issued = 0
         self.authorizations_at_files = 0
@@ -56,7 +56,7 @@ class Log:
         return self.tokens_issued
 
     def digest(self, text: str) -> str:
-        """Return the hash under which a key or token stands in the entries."""
+        """Return the hash of a key or token as it is in the entries."""
         return self._digest(text)
 
     def find(
@@ -67,7 +67,7 @@ class Log:
         object_id: str | None = None,
         replayed: bool | None = None,
     ) -> list[Entry]:
-        """Return the entries that match everything that is given."""
+        """Return the entries that match all arguments."""
         wanted = {
             "operation": operation,
             "status": status,
@@ -89,7 +89,7 @@ class Log:
         object_id: str | None = None,
         replayed: bool | None = None,
     ) -> int:
-        """Return how many entries match everything that is given."""
+        """Return the number of entries that match all arguments."""
         found = self.find(
             operation, status=status, object_id=object_id, replayed=replayed
         )

@@ -11,7 +11,7 @@ from persona_share.sandbox.responses import ApiError, rate_limit_details
 
 
 WINDOW: Final = 60.0
-#: What is announced where there is no limit.
+#: The announced limit if there is none.
 UNLIMITED: Final = 100_000
 
 
@@ -69,7 +69,7 @@ def count_request(windows: Sequence[Window], now: float, switches: Switches) -> 
 
 
 def rate_limit_error(window: Window, now: float, switches: Switches) -> ApiError:
-    """Return the refusal of one request too many."""
+    """Return the error for one request too many."""
     headers = rate_headers(window, now, switches)
     headers["RateLimit-Remaining"] = "0"
     if switches.retry_after_on_429:
@@ -80,7 +80,7 @@ def rate_limit_error(window: Window, now: float, switches: Switches) -> ApiError
 def count_quota(
     window: Window, what: str, now: float, switches: Switches
 ) -> dict[str, str]:
-    """Count one call against a product quota and return the headers that tell so."""
+    """Count one request against a product quota and return the quota headers."""
     window.limit = switches.oauth_quota
     if window.limit is None:
         return {}

@@ -10,7 +10,7 @@ Callback = Callable[[float], None]
 
 
 class Scheduler:
-    """Runs callbacks when their time has come and somebody looks at the clock."""
+    """Runs callbacks that are due whenever the clock is checked."""
 
     def __init__(self) -> None:
         self._callbacks: list[tuple[float, int, Callback]] = []

@@ -26,7 +26,7 @@ class Connection:
     created_at: float
     updated_at: float
     status: str = "pending"
-    #: Tells one offer from the next, so that a late acceptance finds its own only.
+    #: Counts offers, so that a late acceptance applies only to its own offer.
     offer_number: int = 0
 
     def concerns(self, caller: Caller) -> bool:
@@ -51,7 +51,7 @@ class ShareToken:
     failed_at: float | None = None
     failure_reason: str | None = None
     redeem_mode: str | None = None
-    #: Who redeems: the environment that the new objects belong to.
+    #: The environment that redeems and owns the new objects.
     redeemer: Environment | None = None
     destination: Json | None = None
     mappings: tuple[tuple[str, str], ...] = ()
@@ -66,11 +66,11 @@ class ShareToken:
         return caller.environment is self.owner
 
     def is_destination(self, caller: Caller) -> bool:
-        """Return whether the caller is the destination, in whatever environment."""
+        """Return whether the caller is the destination, in any environment."""
         return caller.organization_id == self.connection.destination_id
 
     def visible_to(self, caller: Caller) -> bool:
-        """Return whether the caller may know of this share token."""
+        """Return whether the caller can see this share token."""
         same_kind = caller.environment.kind == self.owner.kind
         return self.is_source(caller) or (self.is_destination(caller) and same_kind)
 

@@ -13,7 +13,7 @@ from persona_share.sandbox.state.records import Record
 
 #: Seconds between a failed attempt and the next one.
 RETRIES: Final = (3, 64, 729, 4096, 15625, 46656, 117649)
-#: The event name that stands for all events.
+#: The name of all events.
 ALL_EVENTS: Final = "*"
 
 

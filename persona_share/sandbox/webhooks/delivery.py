@@ -1,4 +1,4 @@
-"""Delivering webhooks: the one file here that sends requests."""
+"""Webhook deliveries; no other module of the sandbox sends requests."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ class WebhookDispatcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Begin to deliver in the background."""
+        """Start to deliver in the background."""
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
@@ -48,7 +48,7 @@ class WebhookDispatcher:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End; what is not delivered stays so."""
+        """Stop; pending deliveries are dropped."""
         self._state.webhooks.wake = self._wake.clear
         if self._task is not None:
             self._task.cancel()
