@@ -26,6 +26,8 @@ PARTS = {
         "-q",
         "tests/scenarios/test_ten_thousand.py",
         "tests/cli/test_killed.py",
+        "tests/batch/test_saving.py",
+        "tests/batch/test_dask.py",
     ),
     "fuzz": ("tests.fuzz", "--n=50000"),
     "simulation": ("tests.simulation", "--seeds=2000"),

@@ -13,7 +13,8 @@ from tests.batch import dask_jobs
 from tests.cli.conftest import running_box  # noqa: F401  # the fixture
 
 
-OBJECTS = 20_000 if "SOAK_MINUTES" in os.environ else 1_200
+LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
+OBJECTS = 20_000 if LONG else 1_200
 GROUP = 100
 
 pytestmark = [

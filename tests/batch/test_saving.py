@@ -20,7 +20,8 @@ from persona_share.batch.saving import Saver, save_download
 from persona_share.errors import CheckpointInUseError
 
 
-RUNS = 500 if "SOAK_MINUTES" in os.environ else 20
+LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
+RUNS = 500 if LONG else 20
 IDS = [f"inq_{number:03}" for number in range(40)]
 
 
