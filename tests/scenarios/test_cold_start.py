@@ -1,0 +1,29 @@
+"""A client that starts in a window that others have nearly spent."""
+
+import asyncio
+
+import pytest
+
+from persona_share import PersonaClient
+from persona_share.errors import RateLimitedError
+from persona_share.sandbox import Sandbox
+
+
+@pytest.mark.asyncio
+async def test_a_cold_start_in_a_nearly_spent_window_is_never_refused():
+    async with Sandbox(rate_limit=60) as box:
+        inquiry = box.add_inquiry(organization=box.source)
+        here = {"base_url": box.url, "insecure_local": True}
+        async with PersonaClient(box.source.api_key, **here) as earlier:
+            for _ in range(50):
+                await earlier.inquiries.retrieve(inquiry.id)
+        async with PersonaClient(box.source.api_key, **here) as client:
+            results = await asyncio.gather(
+                *(client.inquiries.retrieve(inquiry.id, timeout=5) for _ in range(100)),
+                return_exceptions=True,
+            )
+        assert box.log.count(status=429) == 0
+    refused = [each for each in results if isinstance(each, Exception)]
+    assert {type(each) for each in refused} == {RateLimitedError}
+    assert len(results) - len(refused) >= 8
+    assert all("waited" in str(each) for each in refused)
