@@ -73,7 +73,15 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir, "_generated")
     folder.mkdir(exist_ok=True)
     (folder / "methods.md").write_text(method_table(), "utf-8")
-    (folder / "errors.md").write_text(reference_pages.error_table(), "utf-8")
+    parts = {
+        "errors": reference_pages.error_table(),
+        "sandbox_control": reference_pages.sandbox_control(),
+        "sandbox_methods": reference_pages.sandbox_methods(),
+        "sandbox_objects": reference_pages.sandbox_objects(),
+        "switches": reference_pages.switch_table(),
+    }
+    for name, text in parts.items():
+        (folder / f"{name}.md").write_text(text, "utf-8")
     reference_pages.write_pages(Path(app.srcdir))
 
 

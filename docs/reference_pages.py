@@ -4,13 +4,14 @@ import enum
 import inspect
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Unpack, get_args, get_origin, get_type_hints
 
 import attrs
+from sphinx.pycode import ModuleAnalyzer
 
-from persona_share import PersonaClient, errors, model
+from persona_share import PersonaClient, errors, model, sandbox
 from persona_share._protocol.routes.route import Route
 from persona_share.model.attribute import Attribute, Link, Links
 from persona_share.model.resource import Resource
@@ -19,6 +20,21 @@ from persona_share.resources.query_options import CallOptions
 
 
 COMMON: Final = CallOptions.__optional_keys__
+# What the control API of a sandbox can do; it has a page of its own.
+_CONTROL: Final = frozenset(
+    {
+        "describe",
+        "disable_webhook",
+        "latency",
+        "plan_fault",
+        "register_oauth_client",
+        "resend_event",
+        "revoke",
+        "rotate_webhook_secret",
+        "set_switch",
+        "set_switches",
+    }
+)
 # Base classes whose parts are described with the classes that inherit them.
 _NO_PAGE: Final = frozenset({"Resource", "ResourceWithFields", "ResourceWithSchema"})
 
@@ -33,7 +49,9 @@ def write_pages(folder: Path) -> None:
         titles = []
         for title, text in pages:
             titles.append(title)
-            (target / f"{title}.md").write_text(text, "utf-8")
+            # They are many: listed in the sidebar, they would double every page.
+            orphan = f"---\norphan: true\n---\n\n{text}"
+            (target / f"{title}.md").write_text(orphan, "utf-8")
         (target / "index.md").write_text(_index(name, titles), "utf-8")
 
 
@@ -45,9 +63,8 @@ def _index(name: str, titles: list[str]) -> str:
         ),
         "models": "Each page lists the attributes of one kind of object.",
     }[name]
-    pages = "\n".join(titles)
-    toctree = f"```{{toctree}}\n:maxdepth: 1\n\n{pages}\n```"
-    return f"# {name.capitalize()}\n\n{what}\n\n{toctree}\n"
+    pages = "\n".join(f"- [{title}]({title}.md)" for title in titles)
+    return f"# {name.capitalize()}\n\n{what}\n\n{pages}\n"
 
 
 # ── Resources ────────────────────────────────────────────────────────────────────
@@ -132,6 +149,53 @@ def error_table() -> str:
         rows.append((f"`{name}`", f"`{base.__name__}`", meaning, advice, retry))
     head = ("Error", "Base", "Meaning", "What to do", "Retryable")
     return _table(head, rows) + "\n"
+
+
+def switch_table() -> str:
+    """Return the table of the sandbox's switches, from the comments beside them."""
+    module = ModuleAnalyzer.for_module(sandbox.Switches.__module__)
+    documented = module.find_attr_docs()
+    rows = []
+    for field in attrs.fields(sandbox.Switches):
+        lines = documented.get((sandbox.Switches.__name__, field.name), [])
+        default = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        meaning = " ".join(lines).strip()
+        rows.append((f"`{field.name}`", f"`{default!r}`", meaning))
+    return _table(("Switch", "Default", "Meaning"), rows) + "\n"
+
+
+def sandbox_objects() -> str:
+    """Return the directive for the methods that put objects into a sandbox."""
+    return _sandbox(_adds, "   :no-index:")
+
+
+def sandbox_control() -> str:
+    """Return the directive for the methods that the control API has as well."""
+    return _sandbox(_CONTROL.__contains__, "   :no-index:")
+
+
+def sandbox_methods() -> str:
+    """Return the directive for all other methods of a sandbox."""
+    return _sandbox(lambda name: not _adds(name) and name not in _CONTROL)
+
+
+def _adds(name: str) -> bool:
+    return name.startswith(("add_", "populate"))
+
+
+def _sandbox(wanted: Callable[[str], bool], *options: str) -> str:
+    names = (name for name in dir(sandbox.Sandbox) if not name.startswith("_"))
+    lines = [
+        "```{eval-rst}",
+        ".. autoclass:: persona_share.sandbox.Sandbox",
+        f"   :members: {', '.join(filter(wanted, names))}",
+        "   :inherited-members:",
+        *options,
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 # ── Models ───────────────────────────────────────────────────────────────────────
