@@ -57,7 +57,7 @@ async def test_an_hour_passes_for_both_sides(persona_sandbox, persona_clock):
             session = manager.session(scope)
             assert (await session.inquiries.retrieve(inquiry.id)).id == inquiry.id
             persona_clock.advance(3_600)
-    assert persona_sandbox.log.tokens_minted == 3
+    assert persona_sandbox.log.tokens_issued == 3
     assert persona_sandbox.log.count(status=401) == 0
 
 

@@ -359,7 +359,7 @@ def _print_audit(lines: Sequence[dict[str, Any]], console: Console) -> None:
 def _report(
     both: _Organizations, scopes: int, tally: _Tally, lines: int, seconds: float
 ) -> Report:
-    minted = both.box.log.tokens_minted
+    minted = both.box.log.tokens_issued
     return Report(
         objects=tally.fetched,
         exchanges=minted,

@@ -69,7 +69,7 @@ async def test_workers_of_the_page_share_one_file(reader, tmp_path):
     async with sharing() as one, sharing() as other:
         first, second = await one.token(scope), await other.token(scope)
         assert first == second
-    assert reader.box.log.tokens_minted == 1
+    assert reader.box.log.tokens_issued == 1
 
 
 # ── Testing ─────────────────────────────────────────────────────────────────────
@@ -115,4 +115,4 @@ async def test_foreign_clients_of_the_page_read(reader):
             assert answer.status == 200
         assert await names["counting"](client, reader.ask_partner, scope) == 1
     await names["observed"](box.destination.api_key, box.url, reader.ask_partner, scope)
-    assert box.log.tokens_minted == 3
+    assert box.log.tokens_issued == 3

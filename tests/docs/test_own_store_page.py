@@ -34,7 +34,7 @@ async def test_manager_uses_the_store_of_the_page(tmp_path):
             await names["serve"](ask_partner, str(tmp_path), keys, scope)
             for _ in range(2)
         ]
-        minted = box.log.tokens_minted
+        minted = box.log.tokens_issued
 
     assert got == [scope] * 2
     assert minted == 1

@@ -44,7 +44,7 @@ async def test_the_destination_watches_with_a_code_whenever_it_needs_one(reader)
     seen = [(await anext(watching)).id for _ in range(3)]
     await watching.aclose()
     assert seen == [inquiry.id] * 3
-    assert reader.box.log.tokens_minted == 1
+    assert reader.box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio

@@ -53,7 +53,7 @@ async def test_a_batch_prints_a_line_for_each_inquiry(programs):
     code, out, told = await programs.run("fetch_many.py", stdin="\n".join(ids))
     assert code == 0, told
     assert {json.loads(line)["id"] for line in out.splitlines()} == set(ids)
-    assert programs.box.log.tokens_minted == 1
+    assert programs.box.log.tokens_issued == 1
 
 
 async def test_a_foreign_client_prints_an_inquiry(programs):

@@ -195,7 +195,7 @@ async def test_f70_forked_children_are_refused_at_once_and_make_their_own(journe
     assert (process.returncode, err.decode()) == (0, "")
     assert json.loads(out) == {"children": [0] * 8, "parent": "went on"}
     # Three scopes of the parent, one of each child, and each code was used once.
-    assert box.log.tokens_minted == box.log.codes_redeemed == 3 + 8
+    assert box.log.tokens_issued == box.log.codes_redeemed == 3 + 8
 
 
 @pytest.mark.asyncio
@@ -221,7 +221,7 @@ async def test_f71_workers_that_are_given_one_code_end_with_one_token(journey, m
         )
     assert {granted for granted, _ in answers} == {scope}
     assert len({fingerprint for _, fingerprint in answers}) == 1
-    assert box.log.tokens_minted == 1
+    assert box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio

@@ -304,7 +304,7 @@ async def test_f11_a_lost_answer_to_an_exchange_brings_the_same_token(exchanges)
         asked = exchanges.entries("POST /oauth/token")
         assert len(asked) == 2
         assert len({entry.idempotency_key for entry in asked}) == 1
-        assert exchanges.box.log.tokens_minted == 1
+        assert exchanges.box.log.tokens_issued == 1
         # Its end counts from the first time that it was asked for.
         ends = manager.peek(scope).expires_at
         assert ends <= first_sent + timedelta(seconds=3599.5)

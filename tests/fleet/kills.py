@@ -61,11 +61,11 @@ class Kills:
 
     async def check(self):
         """Look for everything that was told, in one more process."""
-        minted = self.box.log.tokens_minted
+        minted = self.box.log.tokens_issued
         async with Crew(self.place, 1, "each", list(self.told)) as crew:
             [found] = await crew.results()
         lost = sum(found[scope] != token for scope, token in self.told.items())
-        if lost or self.box.log.tokens_minted != minted:
+        if lost or self.box.log.tokens_issued != minted:
             self.broken.append(f"{lost} tokens are lost")
         keys = {entry.idempotency_key for entry in self.box.log.find(TOKEN)}
         if len(keys) > self.box.log.codes_issued:
@@ -87,7 +87,7 @@ async def killed(kind, store, kills, seed):
         await run.check()
         print(  # noqa: T201  # this is a program
             f"kills: store={kind} kills={kills} told={len(run.told)}"
-            f" codes={box.log.codes_issued} tokens={box.log.tokens_minted}"
+            f" codes={box.log.codes_issued} tokens={box.log.tokens_issued}"
             f" broken={len(run.broken)}"
         )
         return run.broken

@@ -65,7 +65,7 @@ async def test_one_manager_serves_every_request(stage, client):
     for each in [*ids, *ids]:
         answer = await client.get(f"/inquiries/{each}")
         assert await answer.json() == each
-    assert stage.box.log.tokens_minted == 3
+    assert stage.box.log.tokens_issued == 3
 
 
 @pytest.mark.asyncio

@@ -269,4 +269,4 @@ async def test_a_diagnosis_finds_what_is_wrong_and_spends_nothing(stage):
     assert {each.state for each in good} == {"ok"}
     names = {each.name for each in bad if each.state == "bad"}
     assert {"oauth", "partner"} <= names
-    assert stage.box.log.tokens_minted == 0
+    assert stage.box.log.tokens_issued == 0

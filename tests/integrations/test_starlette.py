@@ -87,7 +87,7 @@ async def test_one_manager_serves_every_request(stage, web):
     for each in [*ids, *ids]:
         answer = await web.get(f"/inquiries/{each}")
         assert answer.json() == {"id": each, "scope": f"inquiry.read:{each}"}
-    assert stage.box.log.tokens_minted == 3
+    assert stage.box.log.tokens_issued == 3
     assert (await web.get("/tokens")).json() == 3
 
 

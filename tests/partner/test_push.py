@@ -75,7 +75,7 @@ async def test_a_pushed_code_becomes_a_token(stage):
         assert (await manager.token(scope)).scope.text == scope
     [line] = stage.audit()
     assert (line["via"], line["decision"]) == ("push", "issued")
-    assert stage.box.log.tokens_minted == 1
+    assert stage.box.log.tokens_issued == 1
 
 
 async def test_a_code_that_is_delivered_twice_is_offered_once(stage):

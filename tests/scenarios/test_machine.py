@@ -45,7 +45,7 @@ async def test_a_signed_assertion_opens_what_its_permission_names(
         with pytest.raises(ScopeNotCoveredError):
             await session.verifications.retrieve("ver_1")
         assert (await manager.token(READ)).lifetime == 900
-    assert journey.box.log.tokens_minted == 1
+    assert journey.box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
@@ -62,7 +62,7 @@ async def test_tokens_of_900_seconds_are_renewed_for_hours_without_one_failure(
     log = journey.box.log
     assert log.count(status=401) == log.count(status=403) == 0
     # 900 s that are renewed 100 to 300 s before their end: no loop without an end.
-    assert 21_600 / 900 <= log.tokens_minted <= 21_600 / 540
+    assert 21_600 / 900 <= log.tokens_issued <= 21_600 / 540
 
 
 @pytest.mark.asyncio
@@ -72,7 +72,7 @@ async def test_a_lost_answer_is_asked_again_with_the_same_assertion(journey, mac
     journey.box.faults.lose_answer(TOKEN, times=2)
     async with machine() as manager:
         await journey.until(manager.token(READ))
-    assert journey.box.log.tokens_minted == 1
+    assert journey.box.log.tokens_issued == 1
     assert journey.box.log.count(status=401) == 0
 
 
@@ -86,7 +86,7 @@ async def test_a_second_stored_500_leads_to_a_new_assertion_under_a_new_key(
     log = journey.box.log
     assert log.count(status=500) == 2
     assert log.count(status=401) == 0
-    assert log.tokens_minted == 1
+    assert log.tokens_issued == 1
 
 
 @pytest.mark.asyncio

@@ -33,8 +33,8 @@ async def test_a_day_of_renewals_without_one_failed_request(journey):
     log = journey.box.log
     assert log.count(status=401) == log.count(status=403) == log.count(status=404) == 0
     # 86,400 s of tokens that are renewed 300 to 900 s before the end of 3,599 s.
-    assert 24 <= log.tokens_minted <= 86_400 / 2_699 + 1
-    assert log.codes_redeemed == log.tokens_minted == journey.authorized
+    assert 24 <= log.tokens_issued <= 86_400 / 2_699 + 1
+    assert log.codes_redeemed == log.tokens_issued == journey.authorized
 
 
 @pytest.mark.asyncio
@@ -47,7 +47,7 @@ async def test_many_sessions_of_one_scope_share_one_token(journey):
                 for _ in range(100)
             )
         )
-    assert journey.box.log.tokens_minted == 1
+    assert journey.box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
@@ -61,7 +61,7 @@ async def test_each_request_carries_the_token_of_its_own_scope(journey):
             )
         )
     assert [each.id for each in fetched] == names
-    assert journey.box.log.tokens_minted == 20
+    assert journey.box.log.tokens_issued == 20
     assert journey.box.log.count(status=403) == 0
 
 
@@ -104,7 +104,7 @@ async def test_a_session_can_be_narrowed_and_never_widened(journey):
         assert (await narrow.inquiries.retrieve(two.id)).id == two.id
         with pytest.raises(ScopeNotCoveredError):
             narrow.narrow(wide.scope)
-    assert journey.box.log.tokens_minted == 1
+    assert journey.box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
@@ -135,7 +135,7 @@ async def test_f11_a_lost_answer_costs_neither_the_code_nor_the_token(journey):
         session = manager.session(Scope.read(inquiry.id))
         assert (await session.inquiries.retrieve(inquiry.id)).id
     assert token.lifetime == 3599
-    assert journey.authorized == journey.box.log.tokens_minted == 1
+    assert journey.authorized == journey.box.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
@@ -254,4 +254,4 @@ async def test_renewal_goes_on_under_tokens_of_five_seconds(journey):
                     assert (await session.inquiries.retrieve(inquiry.id)).id
                     journey.clock.advance(0.2)
         assert box.log.count(status=401) == 0
-        assert 20 / 4 <= box.log.tokens_minted <= 12
+        assert 20 / 4 <= box.log.tokens_issued <= 12

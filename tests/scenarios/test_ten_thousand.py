@@ -96,4 +96,4 @@ async def test_a_batch_of_ten_thousand(people, objects_per_token):
     if objects_per_token is None:  # one scope that outlives its token again and again
         assert metrics.renewals >= 3
     else:
-        assert box.log.tokens_minted <= 2 * (OBJECTS // objects_per_token)
+        assert box.log.tokens_issued <= 2 * (OBJECTS // objects_per_token)

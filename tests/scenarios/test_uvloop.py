@@ -45,7 +45,7 @@ async def main_job():
                     async with asyncio.timeout(0.05):
                         await session.inquiries.retrieve(inquiry.id)
                 await session.inquiries.retrieve(inquiry.id)
-        assert box.log.tokens_minted == 1
+        assert box.log.tokens_issued == 1
     return ours
 
 

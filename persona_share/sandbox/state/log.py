@@ -50,11 +50,6 @@ class Log:
         self.codes_issued = self.codes_redeemed = self.tokens_issued = 0
         self.authorizations_at_files = 0
 
-    @property
-    def tokens_minted(self) -> int:
-        """Return `tokens_issued`, which is the new name."""
-        return self.tokens_issued
-
     def digest(self, text: str) -> str:
         """Return the hash of a key or token as it is in the entries."""
         return self._digest(text)
