@@ -12,7 +12,7 @@ import attrs
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.errors import ExchangeUnavailableError
 from persona_share.model.policy import RetryPolicy
-from persona_share.stores import RedisStore, SQLiteStore
+from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
 
 
 #: A process that hangs is a failure, not a wait.
@@ -45,6 +45,8 @@ class Place:
             return None
         if self.store.startswith("redis://"):
             return RedisStore(self.store, plaintext=True)
+        if self.store.startswith("postgres"):
+            return PostgresStore(self.store, plaintext=True, create=True)
         return SQLiteStore(self.store)
 
 

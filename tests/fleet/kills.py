@@ -16,6 +16,7 @@ from persona_share import Scope
 from persona_share._transport.runtime import seeded_random
 from persona_share.sandbox import Sandbox
 from tests.fleet.crew import Crew, Place
+from tests.postgres_server import BINARIES, PostgresServer
 from tests.redis_server import BINARY, RedisServer
 
 
@@ -94,12 +95,13 @@ async def killed(kind, store, kills, seed):
 
 
 def main(arguments=None):
-    """Run over both stores and answer an exit code."""
+    """Run over every store, so many kills each, and return an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     server = RedisServer() if BINARY else None
+    postgres = PostgresServer() if BINARIES else None
     broken = []
     try:
         with tempfile.TemporaryDirectory() as directory:
@@ -108,12 +110,17 @@ def main(arguments=None):
                 print("kills: left out Redis; redis-server is not installed")  # noqa: T201  # as above
             else:
                 places["redis"] = server.url
+            if postgres is not None:
+                places["postgres"] = postgres.url
             for kind, store in places.items():
-                work = killed(kind, store, given.kills // 2, given.seed)
+                work = killed(kind, store, given.kills, given.seed)
                 broken += asyncio.run(work)
     finally:
         if server is not None:
             server.stop()
+        if postgres is not None:
+            postgres.stop()
+            postgres.remove()
     for what in broken:
         print(f"broken: {what}")  # noqa: T201  # as above
     return bool(broken)
