@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from persona_share import errors, sandbox, stores, testing, webhooks
+    from persona_share import errors, partner, sandbox, stores, testing, webhooks
     from persona_share._tokens.client_credentials import ClientCredentials
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
@@ -45,6 +45,7 @@ __all__ = [
     "Secret",
     "Timeouts",
     "errors",
+    "partner",
     "sandbox",
     "stores",
     "testing",

@@ -28,6 +28,7 @@ NAMES = [
     "Secret",
     "Timeouts",
     "errors",
+    "partner",
     "sandbox",
     "stores",
     "testing",

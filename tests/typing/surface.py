@@ -78,7 +78,7 @@ async def downloads_have_types(client: PersonaClient) -> None:
     assert_type(await client.inquiries.print("inq_1").save("a.pdf"), Path)
 
     def first(document: GenericDocument) -> Secret | None:
-        return document.files[0].url if document.files else None
+        return next((each.file.url for each in document.files()), None)
 
     await client.files.download_of(
         lambda: client.documents.retrieve_generic("doc_1"), first
