@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import sys
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -136,12 +135,9 @@ async def memory() -> Figure:
 
 def traced(stand: Stand) -> int:
     """Answer the bytes that are held, without those that do not count."""
-    broker = stand.manager._broker  # noqa: SLF001 - to leave out what does not count
-    broker.codes.pool.clear()
     stand.service.exchanges.clear()
     gc.collect()
-    index = broker.vault.entries._by_atom  # noqa: SLF001 - the same
-    return tracemalloc.get_traced_memory()[0] - sys.getsizeof(index)
+    return tracemalloc.get_traced_memory()[0]
 
 
 async def _figures() -> list[Figure]:

@@ -86,7 +86,7 @@ async def test_covering_returns_a_narrowed_session_of_a_held_token_or_none(house
 
 
 @pytest.mark.asyncio
-async def test_short_grant_is_shared_and_costs_the_fleet_one_code(house):
+async def test_f48_short_grant_is_shared_and_costs_the_fleet_one_code(house):
     store = shared(house)
     house.service.grants = A
     managers = [await house.manager(store=store) for _ in range(4)]
@@ -123,7 +123,7 @@ async def test_slow_source_is_asked_once_by_six_managers(house):
 
 
 @pytest.mark.asyncio
-async def test_cancelled_only_caller_leaves_no_lease_behind(house):
+async def test_f62_f63_cancelled_only_caller_leaves_no_lease_behind(house):
     store = shared(house)
     first, second = [await house.manager(store=store) for _ in range(2)]
     house.service.delay = 5
@@ -137,7 +137,7 @@ async def test_cancelled_only_caller_leaves_no_lease_behind(house):
 
 
 @pytest.mark.asyncio
-async def test_caller_that_leaves_the_source_early_does_not_waste_its_code(house):
+async def test_f64_caller_that_leaves_the_source_early_does_not_waste_its_code(house):
     house.partner.delay = 12
     manager = await house.manager()
     for _ in range(2):
@@ -163,7 +163,7 @@ async def test_failures_of_one_partner_slow_no_other_down(house):
 
 
 @pytest.mark.asyncio
-async def test_wide_code_for_two_narrow_scopes_serves_both(house):
+async def test_f49_wide_code_for_two_narrow_scopes_serves_both(house):
     async def one_code(_scope):
         return f"code1.{BOTH.text.encode().hex()}"
 
@@ -250,7 +250,7 @@ async def test_strict_manager_says_that_the_store_is_down_and_serves_what_it_hol
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("awaits", range(0, 60, 3))
-async def test_cancellation_at_any_await_loses_no_code_and_serves_the_next(
+async def test_f61_f73_cancellation_at_any_await_loses_no_code_and_serves_the_next(
     house, awaits
 ):
     store = shared(house)
@@ -331,3 +331,26 @@ async def test_arguments_of_the_wrong_kind_are_refused_at_construction(house, op
         ScopedTokenManager(house.context, **options)
     with pytest.raises(ConfigurationError):
         ScopedTokenManager("key")
+
+
+@pytest.mark.asyncio
+async def test_f60_ten_thousand_callers_cost_one_exchange(house):
+    house.service.delay = 1
+    manager = await house.manager()
+    work = asyncio.gather(*(manager.token(A) for _ in range(10_000)))
+    tokens = await house.soon(work, seconds=5)
+    assert len(set(map(id, tokens))) == 1
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f65_failure_is_given_to_all_that_wait_and_costs_one_exchange(house):
+    house.service.script = [Response(status=403)]
+    manager = await house.manager()
+    work = asyncio.gather(
+        *(manager.token(A) for _ in range(200)), return_exceptions=True
+    )
+    failed = await house.soon(work)
+    assert all(isinstance(each, ExchangeForbiddenError) for each in failed)
+    assert len(set(map(id, failed))) == 200
+    assert len(house.service.requests) == 1
