@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import free_port
+from tests.redis_server import dies_with_us, free_port
 
 
 USER = "postgres"
@@ -56,7 +56,8 @@ class PostgresServer:
 
     def start(self):
         """Start it, with what it held before, and return when it answers."""
-        command = [BINARIES / "postgres", "-D", self._data, "-p", str(self.port)]
+        command = [*dies_with_us("QUIT"), BINARIES / "postgres", "-D", self._data]
+        command += ["-p", str(self.port)]
         command += ["-h", "127.0.0.1", "-k", self.folder]
         command += [part for each in self._settings for part in ("-c", each)]
         self._process = subprocess.Popen(  # noqa: S603 - our own server

@@ -17,6 +17,12 @@ from redis.retry import Retry
 BINARY = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
+def dies_with_us(signal_name):
+    """Return the command that ends a server when the test run is killed, if any."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", signal_name, "--"] if setpriv else []
+
+
 class RedisServer:
     """A server without a disk, and the switches of its failures.
 
@@ -37,7 +43,8 @@ class RedisServer:
     def start(self):
         """Start it, empty, and return when it answers."""
         files = [each for each in self._options[:1] if not each.startswith("--")]
-        command = [BINARY, *files, "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = [*dies_with_us("KILL"), BINARY, *files]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no"]
         command += ["--enable-debug-command", "yes", *self._options[len(files) :]]
         self._process = subprocess.Popen(  # noqa: S603 - our own server
