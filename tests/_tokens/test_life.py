@@ -354,3 +354,65 @@ async def test_f65_failure_is_given_to_all_that_wait_and_costs_one_exchange(hous
     assert all(isinstance(each, ExchangeForbiddenError) for each in failed)
     assert len(set(map(id, failed))) == 200
     assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f74_caller_that_is_cancelled_again_and_again_harms_nobody(house):
+    house.service.delay = 5
+    manager = await house.manager()
+    for _ in range(20):
+        caller = asyncio.ensure_future(manager.token(A))
+        await house.settle()
+        for _ in range(3):
+            caller.cancel()
+        await house.settle()
+        assert caller.cancelled()
+    assert await house.soon(manager.token(A))
+    assert len(house.partner.asked) == len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_f89_f129_hosts_whose_clocks_differ_agree_on_what_a_token_has_left(
+    house, make_house
+):
+    other = make_house()
+    other.clock.advance(77_777)
+    store = shared(house)
+    first = await house.manager(store=store)
+    second = await other.manager(store=store)
+    token = await house.soon(first.token(A))
+    adopted = await second.token(A)
+    assert adopted == token
+    left = (token.expires_in - adopted.expires_in).total_seconds()
+    assert abs(left) < 1
+    assert other.service.requests == []
+    await second.aclose()
+
+
+@pytest.mark.asyncio
+async def test_operation_that_always_responds_401_costs_no_code(house):
+    manager = await house.manager()
+    credential = manager.credential(A)
+    token = await house.soon(credential.get())
+    await house.pass_time(60)
+    for _ in range(5):
+        credential.on_success(token, "/inquiries/{inquiry-id}")
+        refused = credential.on_unauthorized(token, 1, route="/print")
+        assert await house.soon(refused, step=0.1) is token
+        assert await credential.on_unauthorized(token, 2, route="/print") is None
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_token_that_is_refused_where_it_worked_is_replaced(house):
+    manager = await house.manager()
+    credential = manager.credential(A)
+    token = await house.soon(credential.get())
+    credential.on_success(token, "/inquiries/{inquiry-id}")
+    await house.pass_time(60)
+    route = "/inquiries/{inquiry-id}"
+    again = credential.on_unauthorized(token, 1, route=route)
+    assert await house.soon(again, step=0.1) is token
+    new = await house.soon(credential.on_unauthorized(token, 2, route=route))
+    assert new != token
+    assert len(house.service.requests) == 2
