@@ -46,14 +46,14 @@ class CachedToken:
     )
 
     def __init__(self, scope: Scope, token: AccessToken, refresh_at: float) -> None:
-        self.scope = scope
-        self.token = token
-        self.refresh_at = refresh_at
-        self.last_used = _NEVER
-        self.pinned = False
-        self.renewal = False
+        self.scope: Scope = scope
+        self.token: AccessToken = token
+        self.refresh_at: float = refresh_at
+        self.last_used: float = _NEVER
+        self.pinned: bool = False
+        self.renewal: bool = False
         # Whether the service accepted it, and when it was refused since, if it was.
-        self.proved = False
+        self.proved: bool = False
         self.rejected_once_at: float | None = None
 
     @property

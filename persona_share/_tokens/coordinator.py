@@ -166,7 +166,7 @@ class Coordinator:
         emit: Callable[[events.Event], None],
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
-        self.down = False
+        self.down: bool = False
         #: First sends of codes by this manager, by the local clock.
         self.first_sent: dict[str, tuple[float | None, float | None]] = {}
         self._store = store

@@ -34,7 +34,7 @@ class ScopedCredential:
     def __init__(
         self, scope: Scope, provider: TokenProvider, require_open: Callable[[], None]
     ) -> None:
-        self.scope = scope
+        self.scope: Scope = scope
         self._provider = provider
         self._require_open = require_open
         self._now = provider.clock.now

@@ -47,7 +47,7 @@ from persona_share.model.metrics import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import ClientContext, CodeSource
+from persona_share.ports import ClientContext, Clock, CodeSource
 from persona_share.ports.store import Store
 
 
@@ -114,21 +114,21 @@ class TokenProvider:
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
         runtime = context.runtime
-        self.clock = runtime.clock
-        self.random = runtime.random
-        self.origin = context.origin
-        self.timeout = context.timeout
-        self.closed = False
-        self.unauthorized = UnauthorizedOperations()
+        self.clock: Clock = runtime.clock
+        self.random: Callable[[], float] = runtime.random
+        self.origin: str = context.origin
+        self.timeout: float = context.timeout
+        self.closed: bool = False
+        self.unauthorized: UnauthorizedOperations = UnauthorizedOperations()
         self.policy = policy
         self._emit = MetricsRecorder(emit)
         self._tasks = Tasks()
         self._inflight = Inflight(runtime.clock)
         self._deliveries: dict[str, Operation] = {}
-        self.cache = TokenCache(runtime.clock, policy, runtime.random)
+        self.cache: TokenCache = TokenCache(runtime.clock, policy, runtime.random)
         self._backoff = LocalBackoff(runtime.clock.now, runtime.random)
         kind = "machine" if isinstance(source, ClientCredentials) else "code"
-        self.coordinator = Coordinator(
+        self.coordinator: Coordinator = Coordinator(
             store,
             new_private=new_private,
             runtime=runtime,

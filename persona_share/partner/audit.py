@@ -71,7 +71,7 @@ class AuditLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path: Path = Path(path).expanduser()
         self._waiting: list[tuple[bytes, bool, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 

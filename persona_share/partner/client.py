@@ -67,9 +67,9 @@ class SignedPost:
         **transport: Any,
     ) -> None:
         address = web_address(url, "url")
-        self.client_id = checked_id(client_id, "client_id")
-        self.audience = address.url
-        self.origin = address.origin
+        self.client_id: str = checked_id(client_id, "client_id")
+        self.audience: str = address.url
+        self.origin: str = address.origin
         self._key = SigningKey(key)
         self._runtime = runtime
         self._sender = partner_sender(address, runtime, **transport)

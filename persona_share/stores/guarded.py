@@ -23,7 +23,7 @@ class GuardedStore(BaseStore):
     def __init__(self, store: Store, runtime: Runtime | None = None) -> None:
         super().__init__(runtime)
         self._store = store
-        self.accepts_secrets = getattr(store, "accepts_secrets", True)
+        self.accepts_secrets: bool = getattr(store, "accepts_secrets", True)
 
     async def _open(self) -> None:
         await self._store.open()

@@ -31,7 +31,7 @@ class FakeClock:
         self._timer = 0.0
         self._sleepers: list[_Sleeper] = []
         self._order = itertools.count()
-        self.in_flight = InFlight()
+        self.in_flight: InFlight = InFlight()
 
     def wall(self) -> datetime:
         """Return the date and time in UTC."""

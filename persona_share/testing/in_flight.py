@@ -17,7 +17,7 @@ class InFlight:
     """Counts the requests of every client that uses one test clock."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self._started = 0
 
     def wrap(self, sender: Sender) -> Sender:

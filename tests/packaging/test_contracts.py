@@ -58,8 +58,8 @@ VIOLATIONS = {
         "from persona_share import _compose",
         {SANDBOX},
     ),
-    "an_integration_importing_the_command_line": (
-        "integrations/planted.py",
+    "a_testing_helper_importing_the_command_line": (
+        "testing/planted.py",
         "from persona_share import cli",
         {LAYERS},
     ),

@@ -201,9 +201,12 @@ def _described(field: "attrs.Attribute[Any]") -> Json | None:
 
 
 _SETTABLE: Final[dict[str, Json]] = {
-    field.name: described
-    for field in attrs.fields(attrs.resolve_types(Switches))
-    if (described := _described(field)) is not None
+    name: described
+    for name, described in (
+        (field.name, _described(field))
+        for field in attrs.fields(attrs.resolve_types(Switches))
+    )
+    if described is not None
 }
 
 
