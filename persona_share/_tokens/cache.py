@@ -134,7 +134,10 @@ class TokenCache:
         self._policy = policy
         self._random = random
         self._tokens: dict[str, CachedToken] = {}
-        self._generation = 0
+        # The last generation of every scope, the oldest entry first. What was dropped
+        # to bound it counts as `_dropped_generation`.
+        self._generations: dict[str, int] = {}
+        self._dropped_generation = 0
         # What was rejected, by fingerprint: the scope, and until when it is remembered.
         self._rejected: dict[str, tuple[str, float]] = {}
         self._renewed, self._required, self._guarded = _Gauge(), _Gauge(), _Gauge()
@@ -310,11 +313,14 @@ class TokenCache:
         self, scope: Scope, stored: StoredToken, held: CachedToken | None
     ) -> CachedToken:
         granted = scope if stored.scope == scope.text else Scope.parse(stored.scope)
-        self._generation += 1
+        # The same token comes again when its expiry is known better.
+        same = held if held and held.fingerprint == stored.fingerprint else None
         token = AccessToken(
             stored.secret.reveal(),
             scope=granted,
-            generation=self._generation,
+            generation=same.token.generation
+            if same
+            else self._next_generation(scope.text),
             ends=stored.expires,
             lifetime=stored.lifetime,
             clock=self._clock,
@@ -323,10 +329,22 @@ class TokenCache:
         jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
         entry = CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
         entry.pinned = scope.text in self._pinned
-        entry.renewal = held is not None or scope.text in self._vacant
+        if same is not None:
+            entry.renewal, entry.proved = same.renewal, same.proved
+            entry.rejected_once_at = same.rejected_once_at
+        else:
+            entry.renewal = held is not None or scope.text in self._vacant
         self._vacant.discard(scope.text)
         entry.last_used = self._clock.now() if held is None else held.last_used
         return entry
+
+    def _next_generation(self, text: str) -> int:
+        generation = self._generations.pop(text, self._dropped_generation) + 1
+        self._generations[text] = generation
+        if len(self._generations) > 2 * self._policy.max_tokens:
+            dropped = self._generations.pop(next(iter(self._generations)))
+            self._dropped_generation = max(self._dropped_generation, dropped)
+        return generation
 
     def _instants(self, entry: CachedToken) -> tuple[float, ...]:
         lifetime, ends = entry.token.lifetime, entry.token.ends

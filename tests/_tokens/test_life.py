@@ -416,3 +416,52 @@ async def test_token_that_is_refused_where_it_worked_is_replaced(house):
     new = await house.soon(credential.on_unauthorized(token, 2, route=route))
     assert new != token
     assert len(house.service.requests) == 2
+
+
+@pytest.mark.asyncio
+async def test_generations_start_at_one_and_increase_when_scopes_are_many(house):
+    manager = await house.manager()
+    first, other = await manager.token(A), await manager.token(B)
+    assert (first.generation, other.generation) == (1, 1)
+    await house.pass_time(3_600)
+    assert (await manager.token(A)).generation == 2
+    manager.invalidate(await manager.token(A))
+    assert (await manager.token(A)).generation == 3
+    await manager.forget(A)
+    assert (await manager.token(A)).generation == 4
+    assert (await manager.token(B)).generation == 2
+
+
+class Slow:
+    """A store whose responses take half a second."""
+
+    accepts_secrets = True
+
+    def __init__(self, inner, clock):
+        self._inner, self._clock = inner, clock
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def read(self, key):
+        found = await self._inner.read(key)
+        self._clock.advance(0.5)
+        return found
+
+    async def write(self, key, value, *, if_etag, ttl):
+        written = await self._inner.write(key, value, if_etag=if_etag, ttl=ttl)
+        self._clock.advance(0.5)
+        return written
+
+
+@pytest.mark.asyncio
+async def test_generation_stays_when_publishing_corrects_the_expiry(house):
+    store = Slow(MemoryStore(runtime=house.context.runtime), house.clock)
+    manager = await house.manager(store=store)
+    token = await manager.token(A)
+    await house.settle()
+    corrected = await manager.token(A)
+    assert corrected.reveal() == token.reveal()
+    assert corrected.ends < token.ends
+    assert (token.generation, corrected.generation) == (1, 1)
+    assert len(house.service.requests) == 1
