@@ -2,18 +2,20 @@
 
 Two processes at a time share a store and tell of each token that they hold; at some
 instant one is killed and another takes its place. Nothing that was told may be lost, no
-code may be sent under two keys, no store may break, and nobody may hang.
+code may be sent under two keys, no store may break, and nobody may hang. The stores share
+``SOAK_MINUTES``: the killing ends early when they are used up.
 """
 
 import argparse
 import asyncio
+import os
 import sqlite3
 import sys
 import tempfile
 from pathlib import Path
 
 from persona_share import Scope
-from persona_share._transport.runtime import seeded_random
+from persona_share._transport.runtime import SystemClock, seeded_random
 from persona_share.sandbox import Sandbox
 from tests.fleet.crew import Crew, Place
 from tests.postgres_server import BINARIES, PostgresServer
@@ -41,9 +43,13 @@ class Kills:
             store,
         )
 
-    async def run(self, kills):
-        """Kill so many, two at a time."""
-        for _ in range(kills // 2):
+    async def run(self, kills, seconds):
+        """Kill so many, two at a time, until the time is used up; return how many."""
+        now = SystemClock().now
+        end = now() + seconds
+        for pair in range(kills // 2):
+            if now() > end:
+                return 2 * pair
             wanted = [str(Scope.read(self.box.add_inquiry().id)) for _ in range(SCOPES)]
             async with Crew(self.place, 2, "keep_on", wanted) as crew:
                 for number, process in enumerate(crew.processes):
@@ -54,6 +60,7 @@ class Kills:
                     for kind, value in await crew.rest(number):
                         if kind == "token":
                             self.hear(*value)
+        return 2 * (kills // 2)
 
     def hear(self, scope, token):
         """Take note of a token that somebody holds."""
@@ -80,11 +87,11 @@ class Kills:
             connection.close()
 
 
-async def killed(kind, store, kills, seed):
+async def killed(kind, store, kills, seed, seconds=float("inf")):
     """Kill, check, and answer what broke."""
     async with Sandbox(rate_limit=None) as box:
         run = Kills(box, store, seeded_random(seed))
-        await run.run(kills)
+        kills = await run.run(kills, seconds)
         await run.check()
         print(  # noqa: T201  # this is a program
             f"kills: store={kind} kills={kills} told={len(run.told)}"
@@ -112,8 +119,10 @@ def main(arguments=None):
                 places["redis"] = server.url
             if postgres is not None:
                 places["postgres"] = postgres.url
+            minutes = float(os.environ.get("SOAK_MINUTES", "inf"))
+            seconds = 60 * minutes / len(places)
             for kind, store in places.items():
-                work = killed(kind, store, given.kills, given.seed)
+                work = killed(kind, store, given.kills, given.seed, seconds)
                 broken += asyncio.run(work)
     finally:
         if server is not None:

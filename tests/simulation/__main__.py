@@ -1,9 +1,15 @@
-"""Random schedules for the soak: ``python -m tests.simulation --seeds N``."""
+"""Random schedules for the soak: ``python -m tests.simulation --seeds N``.
+
+It runs so many seeds, or as many as there is time for in ``SOAK_MINUTES``. The mutants
+are planted first: a run that is short still shows that they are found.
+"""
 
 import argparse
 import logging
+import os
 import sys
 
+from persona_share._transport.runtime import SystemClock
 from tests.simulation.fleet import broken_by
 from tests.simulation.mutants import MUTANTS, planted
 
@@ -15,19 +21,25 @@ def main(arguments=None):
     parser.add_argument("--first", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
+    now = SystemClock().now
+    end = now() + 60 * float(os.environ.get("SOAK_MINUTES", "inf"))
     seeds = range(given.first, given.first + given.seeds)
-    broken = [(seed, what) for seed in seeds for what in broken_by(seed)]
-    for seed, what in broken:
-        print(f"broken: seed={seed} {what}")  # noqa: T201  # this is a program
     caught = 0
     for name in MUTANTS:
         with planted(name):
             found = next((seed for seed in seeds if broken_by(seed)), None)
         caught += found is not None
-        print(f"mutant: {name}: {'missed' if found is None else f'seed {found}'}")  # noqa: T201  # as above
+        print(f"mutant: {name}: {'missed' if found is None else f'seed {found}'}")  # noqa: T201  # this is a program
+    ran = broken = 0
+    for seed in seeds:
+        for what in broken_by(seed):
+            broken += 1
+            print(f"broken: seed={seed} {what}")  # noqa: T201  # as above
+        ran += 1
+        if now() > end:
+            break
     print(  # noqa: T201  # as above
-        f"simulation: seeds={given.seeds} broken={len(broken)}"
-        f" mutants={caught}/{len(MUTANTS)}"
+        f"simulation: seeds={ran} broken={broken} mutants={caught}/{len(MUTANTS)}"
     )
     return bool(broken) or caught < len(MUTANTS)
 
