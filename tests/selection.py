@@ -31,7 +31,6 @@ PARAMETERS = {"redis": "redis-server", "postgres": "postgresql"}
 #: Modules that import a library which does not exist for every Python and platform.
 LIBRARIES = {
     "scenarios/test_uvloop.py": "uvloop",
-    "cli/test_endings.py": "pty",
     "browser/test_inspector.py": "playwright",
 }
 TESTS = Path(__file__).parent
