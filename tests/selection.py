@@ -32,6 +32,9 @@ PARAMETERS = {"redis": "redis-server", "postgres": "postgresql"}
 LIBRARIES = {
     "scenarios/test_uvloop.py": "uvloop",
     "browser/test_inspector.py": "playwright",
+    "docs/test_reference_pages.py": "sphinx",
+    "docs/test_surface.py": "sphinx",
+    "packaging/test_contracts.py": "importlinter",
 }
 TESTS = Path(__file__).parent
 

@@ -245,6 +245,7 @@ RUNNERS = {"asyncio": "pytest_asyncio.plugin", "anyio": "anyio.pytest_plugin"}
 def project(pytester, monkeypatch):
     """Answer an empty project, in which only those plugins are that it names."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\n")  # the folder may be inside this checkout
     pytester.makeconftest(
         "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
     )
