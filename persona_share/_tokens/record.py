@@ -571,7 +571,8 @@ def begin_send(
     if epoch == 0 and first is None:
         first = code.received if inherited or from_receipt else now
     if epoch == 1 and second is None:
-        second = first if inherited and first is not None else now
+        unseen = inherited or from_receipt
+        second = first if unseen and first is not None else now
     record = attrs.evolve(
         record,
         state=CodeState.SENDING,

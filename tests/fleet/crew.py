@@ -11,7 +11,7 @@ import attrs
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.errors import ExchangeUnavailableError
-from persona_share.model.policy import RetryPolicy
+from persona_share.model.policy import RenewalPolicy, RetryPolicy
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
 
 
@@ -31,6 +31,7 @@ class Place:
     api_key: str
     client_id: str
     store: str | None = None
+    attempt_timeout: float = 10.0
 
     def client(self, key, **options):
         """Answer a client of one of the organizations."""
@@ -83,7 +84,11 @@ class Member:
                 )
 
             manager = ScopedTokenManager(
-                client, codes=codes, store=place.new_store(), on_store_failure="local"
+                client,
+                codes=codes,
+                store=place.new_store(),
+                on_store_failure="local",
+                renewal=RenewalPolicy(attempt_timeout=place.attempt_timeout),
             )
             async with manager:
                 await getattr(self, job)(manager, *arguments)

@@ -20,13 +20,14 @@ CODE_LIFE = 600.0
 
 @attrs.define
 class Code:
-    """One code: its scope, its end, and the token that it brought."""
+    """One code: its scope, its end, its last request, and the token that it brought."""
 
     scope: str
     ends: float
     token: str | None = None
     keys: list = attrs.field(factory=list)
     refused: bool = False
+    last_sent: float = 0.0
 
 
 class Service:
@@ -51,6 +52,7 @@ class Service:
         clock, dice = self.clock, self.dice
         name = parse_qs(request.body.decode())["code"][0]
         key, code = request.idempotency_key.reveal(), self.codes[name]
+        code.last_sent = clock.now()
         if key not in code.keys:
             code.keys.append(key)
         if len(code.keys) > 2:
