@@ -37,7 +37,6 @@ from persona_share.batch.saving import (
 from persona_share.batch.workers import End, first_error
 from persona_share.errors import (
     CodeRefusedError,
-    CodeSourceError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
@@ -61,7 +60,6 @@ _VERSION: Final = 1
 _MAX_OPEN: Final = 256
 _NOT_COVERED = (
     CodeRefusedError,
-    CodeSourceError,
     PermissionDeniedError,
     ScopeNotCoveredError,
     ScopeNotGrantedError,
