@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root, so root starts it as the user of Debian's package.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -95,12 +96,14 @@ class PostgresServer:
         """Stop all of its processes, with their connections open."""
         os.killpg(self._process.pid, signal.SIGSTOP)
         for each in self._backends():
-            os.kill(each, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # it may just have ended
+                os.kill(each, signal.SIGSTOP)
 
     def thaw(self):
         """Let it go on."""
         for each in self._backends():
-            os.kill(each, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it may just have ended
+                os.kill(each, signal.SIGCONT)
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def stop(self):

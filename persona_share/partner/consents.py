@@ -25,7 +25,7 @@ from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope, atom
 from persona_share.partner.records import Change, change, decoded, digest
 from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports.store import Store, Versioned, is_store
 
 
 #: An application's own rule: which part of a scope may be shared with a partner now.
@@ -74,7 +74,7 @@ class Consents:
 
     def __init__(self, store: Store, *, _runtime: Runtime | None = None) -> None:
         given: object = store
-        if not isinstance(given, Store):
+        if not is_store(given):
             message = f"consents need a store, not {type(given).__name__}"
             raise ConfigurationError(message)
         self.store = store

@@ -44,7 +44,7 @@ from persona_share.partner.endpoint import (
 )
 from persona_share.partner.keys import InvalidAssertion, PublicKey, SigningKey
 from persona_share.partner.records import CodesPerMinute
-from persona_share.ports.store import Store
+from persona_share.ports.store import Store, is_store
 
 
 if TYPE_CHECKING:
@@ -627,7 +627,7 @@ def _check_parts(
         (isinstance(client, PersonaClient), "client", "a PersonaClient"),
         (callable(consents) or isinstance(consents, Consents), "consents", "Consents"),
         (isinstance(audit, AuditLog), "audit", "an AuditLog"),
-        (isinstance(store, Store), "store", "a store"),
+        (is_store(store), "store", "a store"),
     )
     for fits, name, wanted in checks:
         if not fits:

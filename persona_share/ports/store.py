@@ -1,7 +1,7 @@
 """The protocols of a store, and of a rate limit that processes share."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import attrs
 
@@ -81,3 +81,15 @@ class SharedWindow(Protocol):
         `StoreUnavailableError` if the window cannot be reached.
         """
         ...
+
+
+def is_store(value: object) -> TypeGuard[Store]:
+    """Return whether an object has the operations of a store.
+
+    An object that forwards them with ``__getattr__`` has them too; ``isinstance`` with
+    a protocol does not see those since Python 3.12.
+    """
+    if isinstance(value, type):
+        return False
+    names = ("open", "read", "write", "keys", "aclose")
+    return all(callable(getattr(value, name, None)) for name in names)

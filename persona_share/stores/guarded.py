@@ -9,7 +9,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports.store import Store, Versioned, is_store
 from persona_share.stores.base import BaseStore
 from persona_share.stores.memory import MemoryStore
 
@@ -72,7 +72,7 @@ def require_store(store: object, *, secrets: bool) -> Store:
         ConfigurationError: this is not a store.
         StoreRefusedError: others could read what it holds.
     """
-    if isinstance(store, type) or not isinstance(store, Store):
+    if not is_store(store):
         message = f"a store is needed, not {type(store).__name__}"
         advice = "Pass an object such as SQLiteStore('tokens.db')."
         raise ConfigurationError(message, advice=advice)
