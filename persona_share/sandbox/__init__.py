@@ -6,12 +6,11 @@ switch in `Switches`; failures are planned with `Faults`.
 """
 
 from persona_share.sandbox.behavior.faults import Faults
-from persona_share.sandbox.behavior.limits import Limits
-from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.behavior.switches import Limits, Switches
 from persona_share.sandbox.sandbox import Sandbox, serve
-from persona_share.sandbox.state.log import Entry, Log
 from persona_share.sandbox.state.organizations import Organization
 from persona_share.sandbox.state.records import ObjectRef
+from persona_share.sandbox.state.requests import Entry, Log
 
 
 __all__ = [

@@ -1,15 +1,13 @@
-"""The sandbox's clock, random numbers and secrets; no other module asks for them.
-
-Ids and people come from the seed, so two runs look alike. Keys, codes and tokens do
-not: knowing the seed does not reveal them.
-"""
+"""The clock, random streams and the schedule of a sandbox."""
 
 import asyncio
+import heapq
 import random
 import secrets
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import count
 from typing import Final
 
 
@@ -59,3 +57,29 @@ class Runtime:
     def digest(self, text: str) -> str:
         """Return a short keyed hash; equal texts hash alike within one run only."""
         return blake2b(text.encode(), digest_size=8, key=self._digest_key).hexdigest()
+
+
+#: Called with the time at which it was due.
+Callback = Callable[[float], None]
+
+
+class Scheduler:
+    """Runs callbacks that are due whenever the clock is checked."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[tuple[float, int, Callback]] = []
+        self._count = count()
+
+    def at(self, due: float, callback: Callback) -> None:
+        """Schedule a callback; one that is due at infinity never runs."""
+        heapq.heappush(self._callbacks, (due, next(self._count), callback))
+
+    def clear(self) -> None:
+        """Drop all callbacks."""
+        self._callbacks.clear()
+
+    def run(self, now: float) -> None:
+        """Run what is due by now, in order."""
+        while self._callbacks and self._callbacks[0][0] <= now:
+            due, _, callback = heapq.heappop(self._callbacks)
+            callback(due)

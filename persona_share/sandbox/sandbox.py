@@ -8,28 +8,30 @@ import attrs
 
 from persona_share.errors import ConfigurationError, NotOpenError
 from persona_share.sandbox.behavior.faults import Faults
-from persona_share.sandbox.behavior.limits import Limits
-from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.behavior.switches import Limits, Switches
 from persona_share.sandbox.connect.connections import accept, add_connection, archive
-from persona_share.sandbox.hosts import (
+from persona_share.sandbox.http.listener import (
     Access,
     check_listening,
     is_loopback,
     is_loopback_url,
 )
-from persona_share.sandbox.http.file_server import FILE_HOST, FileServer
-from persona_share.sandbox.http.routes import ROUTES, Router
-from persona_share.sandbox.http.server import Server
+from persona_share.sandbox.http.server import (
+    FILE_HOST,
+    ROUTES,
+    FileServer,
+    Router,
+    Server,
+)
 from persona_share.sandbox.inspector.control import (
     PREFIX as CONTROL,
     Control,
     plan_fault,
 )
 from persona_share.sandbox.inspector.snapshot import switch_value
-from persona_share.sandbox.jsonapi.events import add_event, deliver_event
-from persona_share.sandbox.jsonapi.field_values import field_values
-from persona_share.sandbox.jsonapi.inflection import checked_inflection
-from persona_share.sandbox.oauth.client_credentials import check_public_key
+from persona_share.sandbox.jsonapi.objects import add_event, deliver_event, field_values
+from persona_share.sandbox.jsonapi.rendering import checked_inflection
+from persona_share.sandbox.oauth.endpoints import check_public_key
 from persona_share.sandbox.resources.accounts import (
     USUAL as ACCOUNT_FIELDS,
     add_account,
@@ -54,7 +56,6 @@ from persona_share.sandbox.resources.verifications import add_verification
 from persona_share.sandbox.resources.workflows import add_workflow
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.fake_people import fake_person
-from persona_share.sandbox.state.log import Log
 from persona_share.sandbox.state.organizations import (
     LATEST_VERSION,
     Environment,
@@ -62,6 +63,7 @@ from persona_share.sandbox.state.organizations import (
     Organization,
 )
 from persona_share.sandbox.state.records import ObjectRef
+from persona_share.sandbox.state.requests import Log
 from persona_share.sandbox.state.state import PREFIX, OAuthClient, State, new_state
 from persona_share.sandbox.state.webhooks import Webhook
 from persona_share.sandbox.webhooks.delivery import WebhookDispatcher

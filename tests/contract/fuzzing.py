@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from persona_share.sandbox.http.routes import served_operations
+from persona_share.sandbox.http.server import served_operations
 from tests.contract.description import PATH
 from tests.contract.openness import open_document
 from tests.contract.play import play_all, staged

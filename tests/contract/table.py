@@ -1,7 +1,7 @@
 """Each operation of the description: has it a method of its own, and is it served?"""
 
 from persona_share._protocol.routes.table import routes
-from persona_share.sandbox.http.routes import served_operations
+from persona_share.sandbox.http.server import served_operations
 from tests.contract.description import operations
 
 

@@ -5,7 +5,7 @@ A few requests for each operation here, many in ``make contract``.
 
 import pytest
 
-from persona_share.sandbox.http.routes import served_operations
+from persona_share.sandbox.http.server import served_operations
 from tests.contract.description import PATH, needs_description
 from tests.contract.fuzzing import described_operations, fuzz, running_sandbox
 

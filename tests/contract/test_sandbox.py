@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from yarl import URL
 
-from persona_share.sandbox.http.routes import served_operations
+from persona_share.sandbox.http.server import served_operations
 from tests.contract.calls import CALLS
 from tests.contract.description import needs_description, operation_of, operations
 from tests.contract.openness import open_complaints

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share.sandbox.http.routes import ROUTES, served_operations
+from persona_share.sandbox.http.server import ROUTES, served_operations
 
 
 @pytest.mark.asyncio

@@ -4,12 +4,15 @@ The default is the plainest reading of the documentation, or what was seen on th
 service. A client must work under every other value too.
 """
 
-# ruff: noqa: S105  # settings about tokens, no secrets
-
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
+
+from persona_share.errors import ConfigurationError
+
+
+# ruff: noqa: S105  # settings about tokens, no secrets
 
 
 @attrs.define(kw_only=True)
@@ -242,3 +245,39 @@ class Switches:
     webhook_timeout: float = 5.0
     #: The order of the two signatures during a secret rotation.
     rotation_order: Literal["newest_first", "oldest_first"] = "newest_first"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """The largest number of entries of each table.
+
+    A dropped object, code or token is unknown to later requests; a dropped
+    idempotency key runs again.
+    """
+
+    #: Requests in `Log`.
+    log_entries: int = 100_000
+    #: Objects of each type, but for events.
+    objects: int = 50_000
+    #: Events, and webhook deliveries.
+    events: int = 5_000
+    #: Authorization codes, and access tokens.
+    credentials: int = 50_000
+    #: Share tokens, and connections.
+    share_tokens: int = 10_000
+    #: Outcomes by idempotency key.
+    idempotency_keys: int = 50_000
+    #: Requests whose headers and bodies the inspector shows.
+    inspected_requests: int = 500
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a limit below 1."""
+        if min(attrs.astuple(self)) < 1:
+            message = "a limit of the sandbox must be at least 1"
+            raise ConfigurationError(message)
+
+
+def drop_oldest(table: dict[str, Any], limit: int) -> None:
+    """Drop the oldest entry of a table with more entries than its limit."""
+    if len(table) > limit:
+        del table[next(iter(table))]

@@ -3,23 +3,26 @@
 from typing import Final
 
 from persona_share.sandbox.jsonapi.body import STRING, Shape, read_body
-from persona_share.sandbox.jsonapi.create import timestamp
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import (
+from persona_share.sandbox.jsonapi.objects import timestamp
+from persona_share.sandbox.jsonapi.operations import (
+    NOTHING,
+    Operation,
+    Routes,
+    attributes_of,
+)
+from persona_share.sandbox.jsonapi.read import (
     MANY,
     Filters,
     check_query,
     is_one_of,
+    paged_response,
     requested_filters,
 )
-from persona_share.sandbox.jsonapi.read import paged_response
 from persona_share.sandbox.jsonapi.rendering import render_one
-from persona_share.sandbox.jsonapi.update import NOTHING, attributes_of
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.organizations import Organization
-from persona_share.sandbox.state.records import Json, Record
+from persona_share.sandbox.state.records import ARCHIVED, Connection, Json, Record
 from persona_share.sandbox.state.requests import Caller, Request
-from persona_share.sandbox.state.sharing import ARCHIVED, Connection
 from persona_share.sandbox.state.state import State
 
 

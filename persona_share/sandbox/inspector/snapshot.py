@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from persona_share.sandbox.behavior.switches import Switches
-from persona_share.sandbox.state.exchanges import Exchange, masked
 from persona_share.sandbox.state.grants import Code, Token
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import Json, Record
+from persona_share.sandbox.state.requests import Exchange, masked
 from persona_share.sandbox.state.state import State
 from persona_share.sandbox.state.webhooks import Webhook
 

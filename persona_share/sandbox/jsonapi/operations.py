@@ -1,18 +1,261 @@
-"""An operation of the API: its documented id and its handler."""
+"""Handlers that create, change and redact objects, and the table of operations."""
 
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import attrs
 
-from persona_share.sandbox.jsonapi.body import STRING, STRINGS, Shape
-from persona_share.sandbox.jsonapi.create import stored_tags
-from persona_share.sandbox.jsonapi.read import Handler
-from persona_share.sandbox.jsonapi.redact import redact_handler
-from persona_share.sandbox.jsonapi.update import Change, meta_of, update_handler
+from persona_share.sandbox.jsonapi.body import STRING, STRINGS, Shape, read_body
+from persona_share.sandbox.jsonapi.objects import emit, stored_tags, timestamp
+from persona_share.sandbox.jsonapi.read import (
+    ONE,
+    Handler,
+    check_include,
+    check_query,
+    requested_record,
+)
+from persona_share.sandbox.jsonapi.rendering import render_one
 from persona_share.sandbox.responses import ApiError, Response
-from persona_share.sandbox.state.records import Json, Record
-from persona_share.sandbox.state.requests import Request
+from persona_share.sandbox.state.records import Json, Record, permission_of
+from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import State
+
+
+#: Changes an object as the body says; returns the ``meta`` of the response.
+Change = Callable[[State, Record, Json], Json | None]
+#: Creates an object as the body says; returns it with the ``meta`` of the response.
+Create = Callable[[State, Caller, Json], tuple[Record, Json | None]]
+
+#: The schema of an operation without a body.
+NOTHING: Shape = {}
+
+
+def update_handler(
+    family: str,
+    change: Change,
+    shape: Shape = NOTHING,
+    *,
+    event: str | None = None,
+    status: int | Callable[[State], int] = 200,
+    object_type: str | None = None,
+) -> Handler:
+    """Return the handler that changes one object of a family."""
+
+    def update_object(state: State, request: Request) -> Response:
+        check_query(state, request, ONE)
+        check_include(request, family)
+        record = requested_record(
+            state, request, family, "write", object_type=object_type
+        )
+        body = read_body(request, shape, state.switches)
+        refuse_redacted(record)
+        meta = change(state, record, body)
+        mark_updated(state, record)
+        if event is not None:
+            emit(state, record, event)
+        code = status(state) if callable(status) else status
+        return render_one(state, record, request, status=code, meta=meta)
+
+    return update_object
+
+
+def create_handler(
+    family: str, create: Create, shape: Shape, *, event: str | None = None
+) -> Handler:
+    """Return the handler that creates an object of a family."""
+
+    def create_object(state: State, request: Request) -> Response:
+        check_query(state, request, ONE)
+        check_include(request, family)
+        require_write_permission(state, request.caller, family)
+        body = read_body(request, shape, state.switches)
+        record, meta = create(state, request.caller, body)
+        if event is not None:
+            emit(state, record, event)
+        return render_one(state, record, request, status=201, meta=meta)
+
+    return create_object
+
+
+def require_write_permission(state: State, caller: Caller, family: str) -> None:
+    """Refuse a caller without the write permission on all objects of a family."""
+    if not caller.may(permission_of(family, "write"), ""):
+        raise state.records.permission_error(family, caller)
+
+
+def mark_updated(state: State, record: Record) -> None:
+    """Record that an object was changed just now."""
+    record.changed_at = state.runtime.now()
+    if "updated-at" in record.attributes:
+        record.attributes["updated-at"] = timestamp(record.changed_at)
+    record.invalidate()
+
+
+def is_redacted(record: Record) -> bool:
+    """Return whether the personal data of an object are gone."""
+    internal = record.internal.get("redacted")
+    return bool(record.attributes.get("redacted-at") or internal)
+
+
+def refuse_redacted(record: Record) -> None:
+    """Refuse to change a redacted object, with 409."""
+    if is_redacted(record):
+        raise ApiError(409, title=f"{record.family.title()} already redacted")
+
+
+def conflict(state: State, details: str) -> ApiError:
+    """Return the error for a change that the object's status does not allow."""
+    return ApiError(state.switches.state_conflict_status, details)
+
+
+def referenced_record(
+    state: State, record_id: str, owner: Record | Caller, *families: str
+) -> Record:
+    """Return the object that a body names, of the same owner.
+
+    Raises:
+        ApiError: where the switches say so, for one that is not there.
+    """
+    environment = owner.owner if isinstance(owner, Record) else owner.environment
+    for family in families:
+        record = state.records.owned(family, record_id, environment)
+        if record is not None:
+            return record
+    raise ApiError(
+        state.switches.unknown_reference_status, "an object is named that is not found"
+    )
+
+
+def attributes_of(body: Json) -> Json:
+    """Return ``data.attributes`` of a body that was read."""
+    attributes: Json = body.get("data", {}).get("attributes", {})
+    return attributes
+
+
+def meta_of(body: Json) -> Json:
+    """Return ``meta`` of a body that was read."""
+    meta: Json = body.get("meta", {})
+    return meta
+
+
+def unless_null(given: Json) -> Json:
+    """Return what is not null."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+#: Attributes without personal data.
+KEPT: Final = frozenset(
+    {
+        "account-status",
+        "account-type-name",
+        "behaviors",
+        "checks",
+        "country-code",
+        "creator",
+        "has-match",
+        "is-continuous",
+        "is-recurring",
+        "kind",
+        "name",
+        "next-step-name",
+        "previous-step-name",
+        "report-template-version-name",
+        "resolution",
+        "status",
+        "tags",
+    }
+)
+_BIOMETRIC: Final = frozenset({"verification/selfie", "verification/government-id"})
+
+
+def redact_handler(family: str, event: str | None = None) -> Handler:
+    """Return the handler that redacts an object, and what belongs to it."""
+
+    def redact(state: State, request: Request) -> Response:
+        check_query(state, request, ONE)
+        check_include(request, family)
+        record = requested_record(state, request, family, "write")
+        if request.caller.token is not None and not state.switches.scoped_redact:
+            raise ApiError(403, "an access token may not redact")
+        if request.body:
+            raise ApiError(400, "this operation takes no body")
+        refuse_redacted(record)
+        if record.internal.get("locked"):
+            raise conflict(state, "the object is locked by an investigation")
+        _redact(state, record)
+        related_records = list(_related_records(state, record))
+        if state.switches.redacts_related_at_once:
+            _redact_all(state, related_records)
+        else:
+            state.scheduler.at(
+                state.runtime.now() + 1,
+                lambda _due: _redact_all(state, related_records),
+            )
+        if event is not None:
+            emit(state, record, event)
+        return render_one(state, record, request)
+
+    return redact
+
+
+def redact_biometrics(state: State, record: Record, _body: object) -> None:
+    """Redact the biometric data of a transaction and of what belongs to it."""
+    if record.internal.get("biometrics-redacted"):
+        raise ApiError(409, title="Biometrics already redacted")
+    record.internal["biometrics-redacted"] = True
+    related_records = [
+        each for each in _related_records(state, record) if each.type in _BIOMETRIC
+    ]
+    _redact_all(state, related_records)
+
+
+def _redact_all(state: State, records: Iterable[Record]) -> None:
+    for record in records:
+        if not is_redacted(record) and not record.internal.get("locked"):
+            _redact(state, record)
+
+
+def _redact(state: State, record: Record) -> None:
+    now = timestamp(state.runtime.now())
+    for name, value in list(record.attributes.items()):
+        if name in KEPT or name.endswith(("-at", "-at-ts")):
+            continue
+        state.files.forget(value)
+        if record.family == "report":  # what it found may not be null there
+            del record.attributes[name]
+        else:
+            record.attributes[name] = _emptied(value)
+    if "redacted-at" in record.attributes:
+        record.attributes["redacted-at"] = now
+    record.internal["redacted"] = now
+    mark_updated(state, record)
+
+
+def _emptied(value: Any) -> Any:
+    """Return the value that replaces personal data."""
+    if isinstance(value, list):
+        return []
+    if isinstance(value, dict):
+        if "value" in value and not isinstance(value["value"], dict | list):
+            return value | {"value": None}
+        return {
+            name: each if name == "type" else _emptied(each)
+            for name, each in value.items()
+        }
+    return value if isinstance(value, bool) else None
+
+
+def _related_records(state: State, record: Record) -> Iterable[Record]:
+    """Yield the related objects that are redacted with an object."""
+    for name in ("verifications", "documents", "reports", "sessions"):
+        for relationship_to in record.related(name) or ():
+            related_records = state.records.get(relationship_to["id"])
+            if related_records is not None and related_records.owner is record.owner:
+                yield related_records
+    for related in record.internal.get("objects", ()):
+        related_records = state.records.get(related)
+        if related_records is not None:
+            yield related_records
 
 
 @attrs.frozen

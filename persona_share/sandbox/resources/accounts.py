@@ -14,37 +14,37 @@ from persona_share.sandbox.jsonapi.body import (
     Nullable,
     Shape,
 )
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
+    field_values,
     kebab_keys,
     stored_tags,
     timestamp,
     typed_fields,
 )
-from persona_share.sandbox.jsonapi.field_values import field_values
 from persona_share.sandbox.jsonapi.operations import (
     Operation,
     Routes,
-    redact_route,
-    tag_routes,
-)
-from persona_share.sandbox.jsonapi.query import Filters, equals
-from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
-from persona_share.sandbox.jsonapi.search import (
-    of_attribute,
-    of_fields,
-    of_relationship,
-    search_handler,
-)
-from persona_share.sandbox.jsonapi.update import (
     attributes_of,
     conflict,
     create_handler,
     mark_updated,
     meta_of,
+    redact_route,
     referenced_record,
+    tag_routes,
     update_handler,
 )
-from persona_share.sandbox.resources import relations
+from persona_share.sandbox.jsonapi.read import (
+    Filters,
+    equals,
+    list_handler,
+    of_attribute,
+    of_fields,
+    of_relationship,
+    retrieve_handler,
+    search_handler,
+)
+from persona_share.sandbox.resources.relations import list_relations, relation_routes
 from persona_share.sandbox.resources.templates import default_template, known_template
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.state.fake_people import Person, fake_person
@@ -316,24 +316,9 @@ ROUTES: Final[Routes] = {
     ),
     **redact_route("account", _ACCOUNT, "redact-an-account"),
     f"GET {_ACCOUNT}/relations": Operation(
-        "accounts-list-all-relations", relations.list_relations
+        "accounts-list-all-relations", list_relations
     ),
-    f"POST {_ACCOUNT}/add-relation": Operation(
-        "accounts-add-relation",
-        update_handler("account", relations.add, relations.RELATION),
-    ),
-    f"POST {_ACCOUNT}/remove-relation": Operation(
-        "accounts-remove-relation",
-        update_handler("account", relations.remove, relations.RELATION),
-    ),
-    f"POST {_ACCOUNT}/add-objects": Operation(
-        "accounts-add-objects",
-        update_handler("account", relations.attach, relations.OBJECTS),
-    ),
-    f"POST {_ACCOUNT}/remove-objects": Operation(
-        "accounts-remove-objects",
-        update_handler("account", relations.detach, relations.OBJECTS),
-    ),
+    **relation_routes("account", _ACCOUNT),
     f"POST {_ACCOUNT}/consolidate": Operation(
         "consolidate-into-an-account",
         update_handler("account", consolidate, CONSOLIDATE, status=_consolidate_status),

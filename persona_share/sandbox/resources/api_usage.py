@@ -9,30 +9,34 @@ from persona_share.sandbox.jsonapi.body import (
     Shape,
     read_body,
 )
-from persona_share.sandbox.jsonapi.create import timestamp
-from persona_share.sandbox.jsonapi.inflection import (
-    checked_inflection,
-    checked_version,
+from persona_share.sandbox.jsonapi.objects import timestamp
+from persona_share.sandbox.jsonapi.operations import (
+    NOTHING,
+    Operation,
+    Routes,
+    attributes_of,
+    meta_of,
 )
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import (
+from persona_share.sandbox.jsonapi.read import (
     MANY,
     ONE,
     Filters,
     check_include,
     check_query,
     equals,
+    paged_response,
     requested_filters,
 )
-from persona_share.sandbox.jsonapi.read import paged_response
-from persona_share.sandbox.jsonapi.rendering import json_response, render_one
-from persona_share.sandbox.jsonapi.update import NOTHING, attributes_of, meta_of
+from persona_share.sandbox.jsonapi.rendering import (
+    checked_inflection,
+    checked_version,
+    json_response,
+    render_one,
+)
 from persona_share.sandbox.responses import ApiError, Response
-from persona_share.sandbox.state.exchanges import Exchange
-from persona_share.sandbox.state.organizations import PERMISSIONS, ApiKey
-from persona_share.sandbox.state.rate_limits import WINDOW
+from persona_share.sandbox.state.organizations import PERMISSIONS, WINDOW, ApiKey
 from persona_share.sandbox.state.records import Json, Record
-from persona_share.sandbox.state.requests import Request
+from persona_share.sandbox.state.requests import Exchange, Request
 from persona_share.sandbox.state.state import State
 
 

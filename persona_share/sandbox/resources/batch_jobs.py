@@ -11,16 +11,17 @@ from persona_share.sandbox.jsonapi.body import (
     kebab,
     read_body,
 )
-from persona_share.sandbox.jsonapi.create import timestamp
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import ONE, check_include, check_query
-from persona_share.sandbox.jsonapi.rendering import json_response, render_one
-from persona_share.sandbox.jsonapi.update import (
+from persona_share.sandbox.jsonapi.objects import timestamp
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
     attributes_of,
     is_redacted,
     mark_updated,
     require_write_permission,
 )
+from persona_share.sandbox.jsonapi.read import ONE, check_include, check_query
+from persona_share.sandbox.jsonapi.rendering import json_response, render_one
 from persona_share.sandbox.resources import accounts, inquiries
 from persona_share.sandbox.resources.templates import known_template
 from persona_share.sandbox.responses import ApiError, Response

@@ -11,35 +11,37 @@ from persona_share.sandbox.jsonapi.body import (
     STRINGS_OR_NULL,
     Shape,
 )
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
+    field_values,
     kebab_keys,
     relationship,
+    stored_upload,
     timestamp,
     timestamp_in,
     typed_fields,
 )
-from persona_share.sandbox.jsonapi.field_values import field_values, stored_upload
 from persona_share.sandbox.jsonapi.operations import (
     Operation,
     Routes,
+    attributes_of,
+    create_handler,
+    meta_of,
     redact_route,
+    referenced_record,
     tag_routes,
+    update_handler,
 )
-from persona_share.sandbox.jsonapi.query import Filters, is_one_of, relates_to
-from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
-from persona_share.sandbox.jsonapi.search import (
+from persona_share.sandbox.jsonapi.read import (
+    Filters,
+    is_one_of,
+    list_handler,
     of_attribute,
     of_fields,
     of_relationship,
     of_relationships,
+    relates_to,
+    retrieve_handler,
     search_handler,
-)
-from persona_share.sandbox.jsonapi.update import (
-    attributes_of,
-    create_handler,
-    meta_of,
-    referenced_record,
-    update_handler,
 )
 from persona_share.sandbox.responses import ApiError
 from persona_share.sandbox.state.organizations import Environment

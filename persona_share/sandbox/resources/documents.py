@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
     kebab_keys,
     relationship,
     relationship_to,
@@ -17,9 +17,8 @@ from persona_share.sandbox.state.fake_people import (
     pdf_document,
     png_image,
 )
-from persona_share.sandbox.state.files import StoredFile
 from persona_share.sandbox.state.organizations import Environment
-from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.records import Json, ObjectRef, Record, StoredFile
 from persona_share.sandbox.state.state import State
 
 

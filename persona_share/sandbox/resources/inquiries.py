@@ -14,7 +14,9 @@ from persona_share.sandbox.jsonapi.body import (
     STRINGS_OR_NULL,
     Shape,
 )
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
+    emit,
+    field_values,
     kebab_keys,
     relationship,
     relationship_to,
@@ -23,42 +25,34 @@ from persona_share.sandbox.jsonapi.create import (
     timestamp_in,
     typed_fields,
 )
-from persona_share.sandbox.jsonapi.events import emit
-from persona_share.sandbox.jsonapi.field_values import field_values
 from persona_share.sandbox.jsonapi.operations import (
+    Change,
     Operation,
     Routes,
+    attributes_of,
+    conflict,
+    create_handler,
+    meta_of,
     redact_route,
+    referenced_record,
     tag_routes,
+    unless_null,
+    update_handler,
 )
-from persona_share.sandbox.jsonapi.query import (
+from persona_share.sandbox.jsonapi.read import (
     Filters,
     created_since,
     created_until,
     equals,
     has_id,
     is_one_of,
-    relates_to,
-)
-from persona_share.sandbox.jsonapi.read import (
     list_handler,
-    print_handler,
-    retrieve_handler,
-)
-from persona_share.sandbox.jsonapi.search import (
     of_attribute,
     of_relationship,
+    print_handler,
+    relates_to,
+    retrieve_handler,
     search_handler,
-)
-from persona_share.sandbox.jsonapi.update import (
-    Change,
-    attributes_of,
-    conflict,
-    create_handler,
-    meta_of,
-    referenced_record,
-    unless_null,
-    update_handler,
 )
 from persona_share.sandbox.resources.accounts import new_account
 from persona_share.sandbox.resources.inquiry_sessions import (

@@ -3,19 +3,10 @@
 from typing import Any, Final
 
 from persona_share.sandbox.jsonapi.body import STRING, STRINGS, Shape, read_body
-from persona_share.sandbox.jsonapi.create import kebab_keys, relationship, timestamp
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import (
-    ONE,
-    Filters,
-    check_include,
-    check_query,
-    relates_to,
-    without_include,
-)
-from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
-from persona_share.sandbox.jsonapi.rendering import render_many
-from persona_share.sandbox.jsonapi.update import (
+from persona_share.sandbox.jsonapi.objects import kebab_keys, relationship, timestamp
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
     attributes_of,
     conflict,
     create_handler,
@@ -25,6 +16,17 @@ from persona_share.sandbox.jsonapi.update import (
     require_write_permission,
     update_handler,
 )
+from persona_share.sandbox.jsonapi.read import (
+    ONE,
+    Filters,
+    check_include,
+    check_query,
+    list_handler,
+    relates_to,
+    retrieve_handler,
+    without_include,
+)
+from persona_share.sandbox.jsonapi.rendering import render_many
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.organizations import CREDENTIAL_PREFIX, Environment
 from persona_share.sandbox.state.records import Json, ObjectRef, Record

@@ -3,7 +3,15 @@
 from typing import Final
 
 from persona_share.sandbox.jsonapi.body import STRING, STRINGS, Shape
-from persona_share.sandbox.jsonapi.query import (
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    mark_updated,
+    meta_of,
+    referenced_record,
+    update_handler,
+)
+from persona_share.sandbox.jsonapi.read import (
     MANY,
     Filters,
     check_include,
@@ -11,15 +19,10 @@ from persona_share.sandbox.jsonapi.query import (
     created_since,
     created_until,
     requested_filters,
+    requested_record,
     without_include,
 )
-from persona_share.sandbox.jsonapi.read import requested_record
 from persona_share.sandbox.jsonapi.rendering import render_many
-from persona_share.sandbox.jsonapi.update import (
-    mark_updated,
-    meta_of,
-    referenced_record,
-)
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.records import Json, Record
 from persona_share.sandbox.state.requests import Request
@@ -147,3 +150,19 @@ def _update_relationship(state: State, record: Record) -> None:
     found = [state.records.get(each) for each in dict.fromkeys(ids)]
     names = [each.identifier for each in found if each]
     record.relationships["related-objects"] = {"data": names}
+
+
+def relation_routes(family: str, path: str) -> Routes:
+    """Return the operations on the relations of accounts or of transactions."""
+    handlers = {
+        "add-relation": (add, RELATION),
+        "remove-relation": (remove, RELATION),
+        "add-objects": (attach, OBJECTS),
+        "remove-objects": (detach, OBJECTS),
+    }
+    return {
+        f"POST {path}/{action}": Operation(
+            f"{family}s-{action}", update_handler(family, handler, shape)
+        )
+        for action, (handler, shape) in handlers.items()
+    }

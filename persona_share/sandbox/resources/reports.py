@@ -11,40 +11,36 @@ from persona_share.sandbox.jsonapi.body import (
     STRINGS,
     Shape,
 )
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
     kebab_keys,
     relationship,
     relationship_to,
     timestamp,
 )
 from persona_share.sandbox.jsonapi.operations import (
+    Change,
     Operation,
     Routes,
-    redact_route,
-    tag_routes,
-)
-from persona_share.sandbox.jsonapi.query import (
-    Filters,
-    check_query,
-    paginate,
-    relates_to,
-)
-from persona_share.sandbox.jsonapi.read import (
-    list_handler,
-    print_handler,
-    requested_record,
-    retrieve_handler,
-)
-from persona_share.sandbox.jsonapi.rendering import json_response
-from persona_share.sandbox.jsonapi.update import (
-    Change,
     attributes_of,
     conflict,
     create_handler,
     mark_updated,
+    redact_route,
     referenced_record,
+    tag_routes,
     update_handler,
 )
+from persona_share.sandbox.jsonapi.read import (
+    Filters,
+    check_query,
+    list_handler,
+    paginate,
+    print_handler,
+    relates_to,
+    requested_record,
+    retrieve_handler,
+)
+from persona_share.sandbox.jsonapi.rendering import json_response
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.fake_people import Person, fake_person
 from persona_share.sandbox.state.organizations import Environment

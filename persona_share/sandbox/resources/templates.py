@@ -6,14 +6,15 @@ Each environment has a default one of each kind, created when it is first needed
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
     kebab_keys,
     relationship,
     timestamp,
 )
 from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import Filters, check_include
 from persona_share.sandbox.jsonapi.read import (
+    Filters,
+    check_include,
     list_handler,
     requested_record,
     retrieve_handler,

@@ -11,30 +11,33 @@ from persona_share.sandbox.jsonapi.body import (
     Shape,
     kebab,
 )
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
+    field_values,
     kebab_keys,
     stored_tags,
     timestamp,
     typed_fields,
 )
-from persona_share.sandbox.jsonapi.field_values import field_values
 from persona_share.sandbox.jsonapi.operations import (
     Operation,
     Routes,
-    redact_route,
-    tag_routes,
-)
-from persona_share.sandbox.jsonapi.query import Filters, equals, relates_to
-from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
-from persona_share.sandbox.jsonapi.redact import redact_biometrics
-from persona_share.sandbox.jsonapi.update import (
     attributes_of,
     create_handler,
     meta_of,
+    redact_biometrics,
+    redact_route,
+    tag_routes,
     unless_null,
     update_handler,
 )
-from persona_share.sandbox.resources import relations
+from persona_share.sandbox.jsonapi.read import (
+    Filters,
+    equals,
+    list_handler,
+    relates_to,
+    retrieve_handler,
+)
+from persona_share.sandbox.resources.relations import relation_routes
 from persona_share.sandbox.resources.templates import (
     default_template,
     field_kinds,
@@ -242,22 +245,7 @@ ROUTES: Final[Routes] = {
         "redact-transaction-biometrics",
         update_handler("transaction", redact_biometrics),
     ),
-    f"POST {_TRANSACTION}/add-relation": Operation(
-        "transactions-add-relation",
-        update_handler("transaction", relations.add, relations.RELATION),
-    ),
-    f"POST {_TRANSACTION}/remove-relation": Operation(
-        "transactions-remove-relation",
-        update_handler("transaction", relations.remove, relations.RELATION),
-    ),
-    f"POST {_TRANSACTION}/add-objects": Operation(
-        "transactions-add-objects",
-        update_handler("transaction", relations.attach, relations.OBJECTS),
-    ),
-    f"POST {_TRANSACTION}/remove-objects": Operation(
-        "transactions-remove-objects",
-        update_handler("transaction", relations.detach, relations.OBJECTS),
-    ),
+    **relation_routes("transaction", _TRANSACTION),
     **tag_routes(
         "transaction",
         _TRANSACTION,

@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from persona_share.sandbox.jsonapi.create import (
+from persona_share.sandbox.jsonapi.objects import (
     kebab_keys,
     relationship,
     relationship_to,
     timestamp,
 )
-from persona_share.sandbox.jsonapi.operations import Operation, Routes, redact_route
+from persona_share.sandbox.jsonapi.operations import (
+    Operation,
+    Routes,
+    redact_route,
+    update_handler,
+)
 from persona_share.sandbox.jsonapi.read import (
     list_handler,
     print_handler,
     retrieve_handler,
 )
-from persona_share.sandbox.jsonapi.update import update_handler
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.fake_people import (
     Person,
@@ -23,9 +27,14 @@ from persona_share.sandbox.state.fake_people import (
     pdf_document,
     png_image,
 )
-from persona_share.sandbox.state.files import FileUrl, StoredFile
 from persona_share.sandbox.state.organizations import Environment
-from persona_share.sandbox.state.records import Json, ObjectRef, Record
+from persona_share.sandbox.state.records import (
+    FileUrl,
+    Json,
+    ObjectRef,
+    Record,
+    StoredFile,
+)
 from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import State
 

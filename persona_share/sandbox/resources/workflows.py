@@ -4,19 +4,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from persona_share.sandbox.jsonapi.body import OBJECT, Shape, read_body
-from persona_share.sandbox.jsonapi.create import kebab_keys, relationship, timestamp
-from persona_share.sandbox.jsonapi.events import emit
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import (
+from persona_share.sandbox.jsonapi.objects import (
+    emit,
+    kebab_keys,
+    relationship,
+    timestamp,
+)
+from persona_share.sandbox.jsonapi.operations import Operation, Routes, mark_updated
+from persona_share.sandbox.jsonapi.read import (
     ONE,
     Filters,
     check_include,
     check_query,
     is_one_of,
+    list_handler,
+    retrieve_handler,
 )
-from persona_share.sandbox.jsonapi.read import list_handler, retrieve_handler
 from persona_share.sandbox.jsonapi.rendering import render_one
-from persona_share.sandbox.jsonapi.update import mark_updated
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.records import Json, ObjectRef, Record

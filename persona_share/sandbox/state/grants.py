@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from persona_share.model.scope import Scope
-from persona_share.sandbox.behavior.limits import drop_oldest
+from persona_share.sandbox.behavior.switches import drop_oldest
 from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.organizations import ApiKey, Environment
 

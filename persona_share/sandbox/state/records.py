@@ -1,17 +1,124 @@
-"""The objects that the organizations own."""
+"""Objects, files, connections and share tokens that a sandbox keeps."""
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import attrs
 
 from persona_share.model.ids import checked_id
-from persona_share.sandbox.behavior.limits import Limits
-from persona_share.sandbox.behavior.switches import Switches
+from persona_share.sandbox.behavior.switches import Limits, Switches, drop_oldest
 from persona_share.sandbox.responses import ApiError
+from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.requests import Caller
+
+
+#: The mark of an access token of a file.
+PREFIX: Final = "localbox_file_"
+
+
+@attrs.frozen(eq=False)
+class StoredFile:
+    """One file; responses show its name, URL and size."""
+
+    id: str
+    filename: str
+    content: bytes = attrs.field(repr=False)
+    media_type: str = "application/octet-stream"
+
+
+@attrs.frozen(eq=False)
+class FileUrl:
+    """A value of an object that responses show as the URL of a file."""
+
+    file: StoredFile
+
+
+class Files:
+    """Every file by its path on the second host."""
+
+    def __init__(self, runtime: Runtime, switches: Switches) -> None:
+        self._runtime = runtime
+        self._switches = switches
+        self._by_path: dict[str, StoredFile] = {}
+        #: Where the second host listens; known once its socket is bound.
+        self.origin = ""
+
+    def add(
+        self, filename: str, content: bytes, media_type: str = "image/png"
+    ) -> StoredFile:
+        """Store a file; its path is its id and the ending of its name."""
+        file = StoredFile(self._runtime.new_id("file"), filename, content, media_type)
+        self._by_path[_path(file)] = file
+        return file
+
+    def clear(self) -> None:
+        """Drop all files."""
+        self._by_path.clear()
+
+    def find(self, path: str) -> StoredFile | None:
+        """Return the file of a path."""
+        return self._by_path.get(path)
+
+    def forget(self, value: Any) -> None:
+        """Drop every file in this value."""
+        if isinstance(value, FileUrl):
+            value = value.file
+        if isinstance(value, StoredFile):
+            self._by_path.pop(_path(value), None)
+        elif isinstance(value, dict | list):
+            for each in value.values() if isinstance(value, dict) else value:
+                self.forget(each)
+
+    def with_urls(self, value: Any) -> Any:
+        """Return a value with a new URL for every file in it."""
+        if isinstance(value, dict):
+            return {name: self.with_urls(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self.with_urls(each) for each in value]
+        if isinstance(value, FileUrl):
+            return self._url(value.file)
+        if isinstance(value, StoredFile):
+            return {
+                "filename": value.filename,
+                "url": self._url(value),
+                "byte-size": len(value.content),
+            }
+        return value
+
+    def access_error_status(self, path: str, access_token: str) -> int | None:
+        """Return the status that refuses this access token, None where it is good."""
+        until, _, _ = access_token.removeprefix(PREFIX).partition("_")
+        if not until.isdigit() or access_token != self._token(path, int(until[:15])):
+            return self._switches.foreign_file_status
+        if self._runtime.now() >= int(until):
+            return self._switches.expired_file_status
+        return None
+
+    def _url(self, file: StoredFile) -> str:
+        path = _path(file)
+        until = int(self._runtime.now() + self._switches.file_lifetime)
+        query = urlencode({"access_token": self._token(path, until)})
+        return f"{self.origin}{path}?{query}"
+
+    def _token(self, path: str, until: int) -> str:
+        return f"{PREFIX}{until}_{self._runtime.digest(f'{path} {until}')}"
+
+
+def contains_files(value: Any) -> bool:
+    """Return whether there is a file in this value."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return any(contains_files(each) for each in inner)
+    return isinstance(value, StoredFile | FileUrl)
+
+
+def _path(file: StoredFile) -> str:
+    _, dot, ending = file.filename.rpartition(".")
+    tail = f".{ending}" if dot and ending.isalnum() and ending.isascii() else ""
+    return f"/{file.id}{tail}"
 
 
 Json = dict[str, Any]
@@ -204,3 +311,103 @@ class Records:
         for record in reversed(self._by_family.get(family, {}).values()):
             if record.owner is caller.environment and self.allows(record, caller):
                 yield record
+
+
+#: The status of a connection that only the share tokens still name.
+ARCHIVED: Final = "archived"
+
+
+@attrs.define(eq=False, kw_only=True)
+class Connection:
+    """One connection; it belongs to whole organizations, not to environments."""
+
+    id: str
+    source_id: str
+    destination_id: str
+    creator: Json
+    created_at: float
+    updated_at: float
+    status: str = "pending"
+    #: Counts offers, so that a late acceptance applies only to its own offer.
+    offer_number: int = 0
+
+    def concerns(self, caller: Caller) -> bool:
+        """Return whether the caller's organization is one of the two ends."""
+        return caller.organization_id in (self.source_id, self.destination_id)
+
+
+@attrs.define(eq=False, kw_only=True)
+class ShareToken:
+    """One share token; its id is what the destination redeems."""
+
+    id: str
+    connection: Connection
+    source: Record
+    creator: Json
+    created_at: float
+    updated_at: float
+    expires_at: float
+    status: str = "created"
+    pending_at: float | None = None
+    redeemed_at: float | None = None
+    failed_at: float | None = None
+    failure_reason: str | None = None
+    redeem_mode: str | None = None
+    #: The environment that redeems and owns the new objects.
+    redeemer: Environment | None = None
+    destination: Json | None = None
+    mappings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def owner(self) -> Environment:
+        """Return the environment that the source object is in."""
+        return self.source.owner
+
+    def is_source(self, caller: Caller) -> bool:
+        """Return whether the caller is the source."""
+        return caller.environment is self.owner
+
+    def is_destination(self, caller: Caller) -> bool:
+        """Return whether the caller is the destination, in any environment."""
+        return caller.organization_id == self.connection.destination_id
+
+    def visible_to(self, caller: Caller) -> bool:
+        """Return whether the caller can see this share token."""
+        same_kind = caller.environment.kind == self.owner.kind
+        return self.is_source(caller) or (self.is_destination(caller) and same_kind)
+
+
+class Sharing:
+    """Every connection and every share token, by id, in the order of making."""
+
+    def __init__(self, limit: int) -> None:
+        self.connections: dict[str, Connection] = {}
+        self.share_tokens: dict[str, ShareToken] = {}
+        self._limit = limit
+
+    def clear(self) -> None:
+        """Drop all connections and share tokens."""
+        self.connections.clear()
+        self.share_tokens.clear()
+
+    def add_connection(self, connection: Connection) -> None:
+        """Store a connection."""
+        self.connections[connection.id] = connection
+        drop_oldest(self.connections, self._limit)
+
+    def add_share_token(self, token: ShareToken) -> None:
+        """Store a share token."""
+        self.share_tokens[token.id] = token
+        drop_oldest(self.share_tokens, self._limit)
+
+    def connections_of(self, caller: Caller) -> Iterator[Connection]:
+        """Yield the caller's connections, newest first."""
+        for connection in reversed(self.connections.values()):
+            if connection.concerns(caller) and connection.status != ARCHIVED:
+                yield connection
+
+    def share_tokens_of(self, caller: Caller) -> Iterator[ShareToken]:
+        """Yield the share tokens that the caller sees, newest first."""
+        for token in reversed(self.share_tokens.values()):
+            if token.visible_to(caller):
+                yield token

@@ -6,13 +6,9 @@ import attrs
 
 from persona_share.errors import ConfigurationError
 from persona_share.sandbox.behavior.faults import Faults
-from persona_share.sandbox.behavior.limits import Limits, drop_oldest
-from persona_share.sandbox.behavior.switches import Switches
-from persona_share.sandbox.runtime import Runtime
-from persona_share.sandbox.state.exchanges import Exchanges
-from persona_share.sandbox.state.files import Files
+from persona_share.sandbox.behavior.switches import Limits, Switches, drop_oldest
+from persona_share.sandbox.runtime import Runtime, Scheduler
 from persona_share.sandbox.state.grants import Grants
-from persona_share.sandbox.state.log import Log
 from persona_share.sandbox.state.organizations import (
     CREDENTIAL_PREFIX,
     KINDS,
@@ -21,11 +17,10 @@ from persona_share.sandbox.state.organizations import (
     Environment,
     Kind,
     Organization,
+    Window,
 )
-from persona_share.sandbox.state.rate_limits import Window
-from persona_share.sandbox.state.records import Record, Records
-from persona_share.sandbox.state.scheduler import Scheduler
-from persona_share.sandbox.state.sharing import Sharing
+from persona_share.sandbox.state.records import Files, Record, Records, Sharing
+from persona_share.sandbox.state.requests import Exchanges, Log
 from persona_share.sandbox.state.webhooks import Webhooks
 
 

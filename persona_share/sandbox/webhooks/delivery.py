@@ -15,10 +15,10 @@ from persona_share.sandbox.behavior.faults import (
     Effect,
     real_payload,
 )
-from persona_share.sandbox.hosts import is_loopback_url
-from persona_share.sandbox.jsonapi.create import timestamp
-from persona_share.sandbox.jsonapi.inflection import FIELDS_STAY_SINCE, inflected
-from persona_share.sandbox.state.log import Entry
+from persona_share.sandbox.http.listener import is_loopback_url
+from persona_share.sandbox.jsonapi.objects import timestamp
+from persona_share.sandbox.jsonapi.rendering import FIELDS_STAY_SINCE, inflected
+from persona_share.sandbox.state.requests import Entry
 from persona_share.sandbox.state.state import State
 from persona_share.sandbox.state.webhooks import RETRIES, Attempt, Delivery, Webhook
 

@@ -1,4 +1,4 @@
-"""Webhooks as objects of the API, and the search for webhook events."""
+"""Webhooks, webhook events and events."""
 
 from typing import Any, Final
 
@@ -13,22 +13,52 @@ from persona_share.sandbox.jsonapi.body import (
     Shape,
     read_body,
 )
-from persona_share.sandbox.jsonapi.create import timestamp
-from persona_share.sandbox.jsonapi.inflection import (
+from persona_share.sandbox.jsonapi.objects import timestamp
+from persona_share.sandbox.jsonapi.operations import (
+    NOTHING,
+    Operation,
+    Routes,
+    attributes_of,
+    meta_of,
+)
+from persona_share.sandbox.jsonapi.read import (
+    MANY,
+    ONE,
+    Filters,
+    Handler,
+    check_include,
+    check_query,
+    has_id,
+    is_one_of,
+    list_handler,
+    of_attribute,
+    paged_response,
+    retrieve_handler,
+    search_handler,
+)
+from persona_share.sandbox.jsonapi.rendering import (
     checked_inflection,
     checked_version,
+    render_one,
 )
-from persona_share.sandbox.jsonapi.operations import Operation, Routes
-from persona_share.sandbox.jsonapi.query import MANY, ONE, check_include, check_query
-from persona_share.sandbox.jsonapi.read import Handler, paged_response
-from persona_share.sandbox.jsonapi.rendering import render_one
-from persona_share.sandbox.jsonapi.search import of_attribute, search_handler
-from persona_share.sandbox.jsonapi.update import NOTHING, attributes_of, meta_of
 from persona_share.sandbox.responses import ApiError, Response
 from persona_share.sandbox.state.records import Json, Record
 from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import State
 from persona_share.sandbox.state.webhooks import ALL_EVENTS, Webhook
+
+
+def _is_about(record: Record, value: str) -> bool:
+    payload = record.attributes["payload"]
+    data = payload.get("data") if isinstance(payload, dict) else None
+    return isinstance(data, dict) and data.get("id") in value.split(",")
+
+
+EVENT_FILTERS: Final[Filters] = {
+    "id": has_id,
+    "name": is_one_of("name"),
+    "object-id": _is_about,
+}
 
 
 _ATTRIBUTES: Final[dict[str, Shape]] = {
@@ -279,4 +309,6 @@ ROUTES: Final[Routes] = {
         "search-webhook-events",
         search_handler("webhook-event", _SEARCHED, ranged={"updated_at"}),
     ),
+    "GET /events": Operation("list-all-events", list_handler("event", EVENT_FILTERS)),
+    "GET /events/{event-id}": Operation("retrieve-an-event", retrieve_handler("event")),
 }
