@@ -10,7 +10,7 @@ from persona_share.errors import ConfigurationError, NotOpenError
 from persona_share.sandbox.behavior.faults import Faults
 from persona_share.sandbox.behavior.switches import Limits, Switches
 from persona_share.sandbox.connect.connections import accept, add_connection, archive
-from persona_share.sandbox.http.listener import (
+from persona_share.sandbox.hosts import (
     Access,
     check_listening,
     is_loopback,

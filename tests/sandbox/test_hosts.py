@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share.sandbox.http.listener import Access, is_loopback, origin
+from persona_share.sandbox.hosts import Access, is_loopback, origin
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from persona_share.errors import ConfigurationError
 from persona_share.model.ids import is_id
 from persona_share.sandbox.behavior.faults import FILE_OPERATION, Effect, RequestFaults
 from persona_share.sandbox.connect import connections, share_tokens
-from persona_share.sandbox.http.listener import Access, Listener
+from persona_share.sandbox.hosts import Access
+from persona_share.sandbox.http.listener import Listener
 from persona_share.sandbox.http.pipeline import (
     SANDBOX_HEADERS,
     ConnectionCut,

@@ -15,7 +15,7 @@ from persona_share.sandbox.behavior.faults import (
     Effect,
     real_payload,
 )
-from persona_share.sandbox.http.listener import is_loopback_url
+from persona_share.sandbox.hosts import is_loopback_url
 from persona_share.sandbox.jsonapi.objects import timestamp
 from persona_share.sandbox.jsonapi.rendering import FIELDS_STAY_SINCE, inflected
 from persona_share.sandbox.state.requests import Entry
