@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from persona_share.sandbox import Sandbox
     from persona_share.testing.canary import Canary
-    from persona_share.testing.moving import MovingClock
+    from persona_share.testing.clock import MovingClock
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +56,7 @@ def persona_clock() -> "Generator[MovingClock]":
 
     ``persona_clock.advance(3600)`` lets an hour pass at once.
     """
-    from persona_share.testing.moving import moving_clock
+    from persona_share.testing.clock import moving_clock
 
     with moving_clock() as clock:
         yield clock

@@ -44,7 +44,7 @@ from persona_share.partner import (
     SigningKey,
     read_audit,
 )
-from persona_share.partner.aiohttp import free_port, listening
+from persona_share.partner.applications import free_port, listening
 from persona_share.sandbox import Sandbox
 
 

@@ -29,7 +29,7 @@ from persona_share.partner import (
     load_agreements,
     openapi as openapi_document,
 )
-from persona_share.partner.aiohttp import listening
+from persona_share.partner.applications import listening
 from persona_share.partner.keys import ALGORITHMS
 from persona_share.ports.store import Store
 

@@ -19,9 +19,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from persona_share.errors import PersonaError
-from persona_share.integrations.application import Lifespan, ManagerHolder, scope_from
+from persona_share.integrations.application import (
+    REFUSED_DELIVERIES,
+    Lifespan,
+    ManagerHolder,
+    noted,
+    scope_from,
+)
 from persona_share.integrations.health import Health, health_of
-from persona_share.integrations.refusal import REFUSED_DELIVERIES, noted
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession

@@ -1,4 +1,4 @@
-"""One manager for one application, independent of the framework.
+"""What both web frameworks share: one manager per application, and its error responses.
 
 The application brings a *lifespan*: a function that opens its client and its manager::
 
@@ -9,12 +9,21 @@ The application brings a *lifespan*: a function that opens its client and its ma
                 yield manager
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from string import Formatter
 from typing import Final
 
-from persona_share.errors import InvalidArgumentError, NotOpenError, UsageError
+import attrs
+
+from persona_share import errors
+from persona_share.errors import (
+    InvalidArgumentError,
+    NotOpenError,
+    PersonaError,
+    UsageError,
+)
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
@@ -75,3 +84,133 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
         raise InvalidArgumentError(message)
     ids = {name: checked_id(values[name], name) for name in wanted}
     return Scope.from_text(template.format_map(ids))  # ids of a request warn nobody
+
+
+# ── Error responses ───────────────────────────────────────────────────────────
+
+
+_LOG: Final = logging.getLogger("persona_share")
+_SERVER_FAULT: Final = 500
+_UNAVAILABLE: Final = 503
+_POLICY_VIOLATION: Final = 1008
+_INTERNAL_ERROR: Final = 1011
+_TRY_AGAIN_LATER: Final = 1013
+#: Why a webhook's delivery is not handled: forged, under way, or nobody knows.
+REFUSED_DELIVERIES: Final = (
+    errors.SignatureError,
+    errors.DeliveryInProgressError,
+    errors.StoreError,
+)
+
+
+@attrs.frozen
+class Refusal:
+    """A status, a code for programs, a sentence for people, and seconds to wait."""
+
+    status: int
+    code: str
+    message: str
+    retry_after: int | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of the response."""
+        headers = {"Cache-Control": "no-store"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
+
+    @property
+    def close_code(self) -> int:
+        """The close code of a WebSocket that says the same (RFC 6455 §7.4.1)."""
+        if self.status == _UNAVAILABLE:
+            return _TRY_AGAIN_LATER
+        return _INTERNAL_ERROR if self.status >= _SERVER_FAULT else _POLICY_VIOLATION
+
+    def body(self) -> dict[str, dict[str, str]]:
+        """Return the body of the response, as JSON."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+# The first match wins, so subclasses come before their bases.
+_TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
+    (
+        errors.SignatureError,
+        Refusal(400, "bad_signature", "The delivery is not signed as it must be."),
+    ),
+    (
+        errors.DeliveryInProgressError,
+        Refusal(503, "in_progress", "The event is being handled; send it again."),
+    ),
+    (errors.InvalidIdError, Refusal(404, "not_found", "There is no such object.")),
+    (errors.NotFoundError, Refusal(404, "not_found", "There is no such object.")),
+    (
+        errors.ScopeNotCoveredError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.CodeRefusedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.ScopeNotGrantedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.PermissionDeniedError,
+        Refusal(403, "not_shared", "This was not shared with this application."),
+    ),
+    (
+        errors.ConflictError,
+        Refusal(409, "conflict", "The state of the object does not allow this."),
+    ),
+    (
+        errors.DeadlineExceededError,
+        Refusal(504, "timeout", "Persona did not answer in time."),
+    ),
+    (
+        errors.RedemptionPendingError,
+        Refusal(504, "timeout", "Persona did not answer in time."),
+    ),
+    (
+        errors.OutcomeUnknownError,
+        Refusal(502, "outcome_unknown", "It is not known whether this took effect."),
+    ),
+    (
+        errors.PoolTimeoutError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.RateLimitedError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.ExchangeRateLimitedError,
+        Refusal(503, "busy", "There are too many requests; try again later."),
+    ),
+    (
+        errors.TokenError,
+        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+    ),
+    (
+        errors.StoreError,
+        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+    ),
+    (errors.UsageError, Refusal(500, "internal", "The application made a mistake.")),
+    (PersonaError, Refusal(502, "upstream", "Persona could not be asked.")),
+)
+
+
+def refusal_of(error: PersonaError) -> Refusal:
+    """Return the response for an error."""
+    found = next(refusal for kind, refusal in _TABLE if isinstance(error, kind))
+    if found.status == _UNAVAILABLE and error.retry_after is not None:
+        return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
+    return found
+
+
+def noted(error: PersonaError, operation: str) -> Refusal:
+    """Return the response for an error, and log the error if it is a fault of ours."""
+    refusal = refusal_of(error)
+    if refusal.status >= _SERVER_FAULT:
+        _LOG.warning("%s answered %d: %s", operation, refusal.status, error)
+    return refusal

@@ -29,16 +29,14 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from persona_share.errors import PersonaError
 from persona_share.integrations.application import (
+    REFUSED_DELIVERIES,
     Lifespan as ManagerLifespan,
     ManagerHolder,
+    Refusal,
+    noted,
     scope_from,
 )
 from persona_share.integrations.health import Health, health_of
-from persona_share.integrations.refusal import (
-    REFUSED_DELIVERIES,
-    Refusal,
-    noted,
-)
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from persona_share.partner.audit import AuditLog, Decision, read_audit
     from persona_share.partner.client import PartnerCodeSource
     from persona_share.partner.consents import Consent, Consents
+    from persona_share.partner.endpoint import openapi
     from persona_share.partner.inbox import CodeInbox
     from persona_share.partner.issuer import CodeIssuer
     from persona_share.partner.keys import SigningKey
-    from persona_share.partner.openapi_document import openapi
 
 __all__ = [
     "Agreement",
@@ -47,7 +47,7 @@ _MODULES = {
     "PartnerCodeSource": "client",
     "SigningKey": "keys",
     "load_agreements": "agreements",
-    "openapi": "openapi_document",
+    "openapi": "endpoint",
     "read_audit": "audit",
 }
 

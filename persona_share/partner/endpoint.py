@@ -1,6 +1,6 @@
-"""The wire: one form-encoded POST, answered in the words of OAuth (RFC 6749 §5.2).
+"""The protocol over HTTP: one form-encoded POST, with the errors of RFC 6749 §5.2.
 
-Nothing in here knows a web framework. `asgi` and `aiohttp` read a request, call
+Nothing in here depends on a web framework. The applications read a request, call
 `respond`, and write the `Reply`.
 """
 
@@ -8,10 +8,12 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib.resources import files
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 import attrs
+import orjson
 
 from persona_share.errors import InvalidScopeError
 from persona_share.model.scope import Scope
@@ -210,3 +212,12 @@ def describe(error: BaseException) -> str:
 
 #: What every refused assertion is answered: an attacker learns nothing from it.
 CLIENT_REFUSED: Final = refusal("invalid_client", "the client assertion was refused")
+
+# ── The protocol as an OpenAPI document ───────────────────────────────────────
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of both endpoints."""
+    text = files(__package__).joinpath("openapi.json").read_bytes()
+    document: dict[str, Any] = orjson.loads(text)
+    return document

@@ -39,7 +39,7 @@ from persona_share.stores import MemoryStore
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from persona_share.partner.asgi import Application
+    from persona_share.partner.applications import Application
 
 Managed = (
     ScopedTokenManager
@@ -93,13 +93,13 @@ class CodeInbox:
 
     def asgi(self) -> "Application":
         """Return the endpoint as an ASGI application; it answers at ``…/inbox``."""
-        from persona_share.partner.asgi import asgi_application  # noqa: PLC0415
+        from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
         return asgi_application(InboxEndpoint(self, self._authenticator()))
 
     def aiohttp(self) -> "web.Application":
         """Return the endpoint as an aiohttp.web application."""
-        from persona_share.partner.aiohttp import aiohttp_application  # noqa: PLC0415
+        from persona_share.partner.applications import aiohttp_application  # noqa: PLC0415
 
         return aiohttp_application(InboxEndpoint(self, self._authenticator()))
 

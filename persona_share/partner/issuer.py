@@ -50,7 +50,7 @@ from persona_share.ports.store import Store, is_store
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from persona_share.partner.asgi import Application
+    from persona_share.partner.applications import Application
 
 T = TypeVar("T")
 
@@ -269,7 +269,7 @@ class CodeIssuer:
             CodeDeliveryError: the inbox refused the code, or did not answer in time.
             PersonaError: what `issue` raises.
         """
-        from persona_share.partner.push import deliver  # noqa: PLC0415 — few push
+        from persona_share.partner.client import deliver  # noqa: PLC0415 — few push
 
         asked = _for_objects(scope)
         agreement = self._agreements.find(partner)
@@ -295,13 +295,13 @@ class CodeIssuer:
 
     def asgi(self) -> "Application":
         """Return the endpoint as an ASGI application; it answers at ``…/codes``."""
-        from persona_share.partner.asgi import asgi_application  # noqa: PLC0415
+        from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
         return asgi_application(CodesEndpoint(self, self._required_url()))
 
     def aiohttp(self) -> "web.Application":
         """Return the endpoint as an aiohttp.web application."""
-        from persona_share.partner.aiohttp import aiohttp_application  # noqa: PLC0415
+        from persona_share.partner.applications import aiohttp_application  # noqa: PLC0415
 
         return aiohttp_application(CodesEndpoint(self, self._required_url()))
 

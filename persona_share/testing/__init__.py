@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from persona_share.testing.aioresponses_compat import aioresponses_compat
     from persona_share.testing.canary import Canary, LeakError
-    from persona_share.testing.clock import FakeClock, fake_runtime
+    from persona_share.testing.clock import (
+        FakeClock,
+        MovingClock,
+        fake_runtime,
+        moving_clock,
+    )
     from persona_share.testing.factories import (
         access_token,
         authorization_code,
@@ -19,9 +23,11 @@ if TYPE_CHECKING:
         resource,
         response,
     )
-    from persona_share.testing.moving import MovingClock, moving_clock
-    from persona_share.testing.recording import vcr_options
-    from persona_share.testing.senders import ScriptedSender
+    from persona_share.testing.http import (
+        ScriptedSender,
+        aioresponses_compat,
+        vcr_options,
+    )
 
 __all__ = [
     "Canary",
@@ -44,17 +50,17 @@ _FILE_OF = {
     "Canary": "canary",
     "FakeClock": "clock",
     "LeakError": "canary",
-    "MovingClock": "moving",
-    "ScriptedSender": "senders",
+    "MovingClock": "clock",
+    "ScriptedSender": "http",
     "access_token": "factories",
-    "aioresponses_compat": "aioresponses_compat",
+    "aioresponses_compat": "http",
     "authorization_code": "factories",
     "delivery": "factories",
     "fake_runtime": "clock",
-    "moving_clock": "moving",
+    "moving_clock": "clock",
     "resource": "factories",
     "response": "factories",
-    "vcr_options": "recording",
+    "vcr_options": "http",
 }
 
 

@@ -9,7 +9,7 @@ from persona_share._protocol.routes.table import known
 from persona_share.resources.base import Caller
 from persona_share.resources.listing import Listing
 from persona_share.testing.clock import fake_runtime
-from persona_share.testing.senders import ScriptedSender
+from persona_share.testing.http import ScriptedSender
 from tests.contract.calls import CALLS, Plural
 from tests.contract.description import operation_of
 

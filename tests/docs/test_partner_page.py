@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share.errors import CodeRefusedError
 from persona_share.partner import SigningKey, load_agreements
-from persona_share.partner.aiohttp import free_port
+from persona_share.partner.applications import free_port
 from persona_share.partner.issuer import Reason
 from tests.docs.blocks import HOUSE, blocks_of
 

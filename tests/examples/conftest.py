@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
 from persona_share.partner import Consents, SigningKey
-from persona_share.partner.aiohttp import free_port
+from persona_share.partner.applications import free_port
 from persona_share.sandbox import Sandbox
 from persona_share.stores import SQLiteStore
 

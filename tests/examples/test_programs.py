@@ -8,7 +8,7 @@ import pytest
 
 from persona_share.model.inquiry import Inquiry
 from persona_share.partner import read_audit
-from persona_share.partner.aiohttp import free_port
+from persona_share.partner.applications import free_port
 from persona_share.testing import delivery, resource
 from tests.examples.conftest import EXAMPLES
 

@@ -6,7 +6,7 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from persona_share.partner.aiohttp import free_port
+from persona_share.partner.applications import free_port
 from tests.examples.conftest import EXAMPLES
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._tokens.record import LEASE
-from persona_share.testing.moving import moving_clock
+from persona_share.testing.clock import moving_clock
 from tests.fleet.crew import LONGEST, Crew, mark
 
 

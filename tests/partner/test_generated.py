@@ -14,7 +14,7 @@ from joserfc import jwk, jwt
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.partner import openapi
-from persona_share.partner.aiohttp import free_port
+from persona_share.partner.applications import free_port
 from tests.partner.conftest import signing_key
 from tests.partner.test_push import receiving, source_key
 

@@ -8,7 +8,7 @@ from persona_share._protocol.http import Response
 from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller
 from persona_share.testing.clock import FakeClock, fake_runtime
-from persona_share.testing.senders import ScriptedSender
+from persona_share.testing.http import ScriptedSender
 from tests.scenarios.conftest import journey
 
 

@@ -18,7 +18,7 @@ from persona_share.errors import (
 )
 from persona_share.model.file import File
 from persona_share.model.secret import Secret
-from persona_share.testing.senders import ScriptedSender
+from persona_share.testing.http import ScriptedSender
 from tests.resources.conftest import answer, item, problem
 
 

@@ -24,8 +24,8 @@ async def test_exchanges_are_counted_by_outcome(stage, watch, watched):
         each.manager.invalidate(await each.manager.token(scope))
         await each.manager.token(scope)
     assert watch.points("persona.exchanges") == {
-        frozenset({("outcome", "minted"), ("renewal", False)}): 1,
-        frozenset({("outcome", "minted"), ("renewal", True)}): 1,
+        frozenset({("outcome", "issued"), ("renewal", False)}): 1,
+        frozenset({("outcome", "issued"), ("renewal", True)}): 1,
     }
     assert watch.points("persona.codes.claimed") == {frozenset({("pushed", False)}): 2}
     revoked = frozenset({("effect", "revoked")})
@@ -97,7 +97,7 @@ def test_a_manager_that_is_gone_is_read_no_more(watch):
 async def test_waits_for_the_rate_limit_are_measured(watch):
     event = events.CallDelayed(at=5.0, operation=READ, seconds=1.5)
     watch.telemetry(event)
-    assert watch.points("persona.pacing.wait") == {
+    assert watch.points("persona.rate_limit.wait") == {
         frozenset({("persona.operation", READ)}): 1.5
     }
 

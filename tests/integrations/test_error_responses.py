@@ -7,7 +7,7 @@ import pytest
 
 from persona_share import errors
 from persona_share.errors import PersonaError
-from persona_share.integrations.refusal import noted, refusal_of
+from persona_share.integrations.application import noted, refusal_of
 from tests.integrations.conftest import CANARY
 
 

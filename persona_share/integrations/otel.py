@@ -1,0 +1,447 @@
+"""OpenTelemetry: what clients and managers do, as spans and metrics (extra ``otel``).
+
+One hook hears of everything::
+
+    telemetry = Telemetry()
+    async with PersonaClient(key, hooks=[telemetry]) as client:
+        async with ScopedTokenManager(client, hooks=[telemetry]) as manager:
+            telemetry.observe(manager)
+
+Only the API package is needed; which SDK and exporter there are is the program's own
+choice. No secret, no id of an object and no scope is in any of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any, Final
+from weakref import WeakKeyDictionary, ref
+
+import attrs
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from persona_share._transport.runtime import default_clock
+from persona_share.manager import ScopedTokenManager
+from persona_share.model import events
+from persona_share.model.events import Event, StoreDown, StoreUp, TokenEvent
+from persona_share.model.metrics import TokenMetrics
+from persona_share.ports import Clock
+
+
+__all__ = ["Telemetry"]
+
+
+_NAME: Final = "persona_share"
+
+
+class Telemetry:
+    """A hook for clients and managers; one serves a whole program.
+
+    Without arguments it uses the global providers of OpenTelemetry.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        library = version("persona-share")
+        tracer = trace.get_tracer(_NAME, library, tracer_provider)
+        meter = metrics.get_meter(_NAME, library, meter_provider)
+        known = clock or default_clock()
+        self._spans = _Spans(tracer, known)
+        self._counters = _Counters(meter)
+        self._gauges = _Gauges(meter, known.now)
+
+    def observe(self, manager: ScopedTokenManager) -> None:
+        """Export this manager's gauges for as long as it lives."""
+        self._gauges.observe(manager)
+
+    def __call__(self, event: Event) -> None:
+        """Record an event."""
+        self._counters(event)
+        self._spans(event)
+        if isinstance(event, TokenEvent | StoreDown | StoreUp):
+            self._gauges.changed()
+
+
+# ── Spans: one for each call, and one for each exchange with its calls below it ───
+
+
+_EXCHANGE: Final = "POST /oauth/token"
+_REFUSED: Final = 400
+_NANO: Final = 1_000_000_000
+
+
+@attrs.define
+class _TaskState:
+    """The failed attempts of a task's call, and the span of its exchange."""
+
+    failed: list[events.AttemptFailed] = attrs.field(factory=list)
+    exchange: Span | None = None
+
+
+class _Spans:
+    """Writes spans from events."""
+
+    def __init__(self, tracer: trace.Tracer, clock: Clock) -> None:
+        self._tracer = tracer
+        self._clock = clock
+        self._states: WeakKeyDictionary[asyncio.Task[Any], _TaskState] = (
+            WeakKeyDictionary()
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Record an event, or write the span that it ends."""
+        match event:
+            case events.AttemptFailed():
+                self._here().failed.append(event)
+            case events.CallEnded():
+                self._call(event)
+            case events.CodeRequested():
+                self._exchange()
+            case events.CodeClaimed(pushed=False):
+                self._exchange()
+            case events.TokenMinted():
+                self._issued(event)
+            case events.TokenAdopted():
+                self._adopted()
+            case events.ExchangeFailed():
+                self._exchange_failed(event)
+            case _:
+                pass
+
+    def _here(self) -> _TaskState:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop runs here
+            task = None
+        if task is None:  # events outside of any task
+            return _TaskState()
+        return self._states.setdefault(task, _TaskState())
+
+    def _nanoseconds(self, ago: float = 0.0) -> int:
+        return int((self._clock.wall().timestamp() - ago) * _NANO)
+
+    def _call(self, event: events.CallEnded) -> None:
+        state, started = self._here(), self._nanoseconds(event.seconds)
+        exchange = None
+        if event.operation == _EXCHANGE:
+            exchange = self._exchange(started)
+        method, _, template = event.operation.partition(" ")
+        span = self._tracer.start_span(
+            event.operation,
+            context=None if exchange is None else trace.set_span_in_context(exchange),
+            kind=SpanKind.CLIENT,
+            start_time=started,
+            attributes=_present(
+                {
+                    "http.request.method": method,
+                    "url.template": template,
+                    "http.response.status_code": event.status,
+                    "http.request.resend_count": max(0, event.attempts - 1) or None,
+                    "error.type": _error_type(event),
+                    "persona.request_id": event.request_id,
+                }
+            ),
+        )
+        for each in state.failed:
+            if each.operation == event.operation:
+                self._attempt(span, each, ago=event.at - each.at)
+        state.failed.clear()
+        self._end(span, _error_type(event))
+
+    def _attempt(self, span: Span, event: events.AttemptFailed, ago: float) -> None:
+        facts: dict[str, AttributeValue | None] = {
+            "attempt": event.attempt,
+            "phase": event.phase.value,
+            "reason": event.reason,
+            "delay": event.delay,
+            "http.response.status_code": event.status,
+            "persona.request_id": event.request_id,
+        }
+        span.add_event("attempt failed", _present(facts), self._nanoseconds(ago))
+
+    def _exchange(self, started: int | None = None) -> Span:
+        """Return the span of this task's exchange; start one if there is none."""
+        state = self._here()
+        if state.exchange is None:
+            at = self._nanoseconds() if started is None else started
+            state.exchange = self._tracer.start_span(
+                "persona exchange", start_time=at, kind=SpanKind.INTERNAL
+            )
+        return state.exchange
+
+    def _issued(self, event: events.TokenMinted) -> None:
+        span = self._exchange()
+        span.set_attributes(
+            {
+                "persona.scope.size": event.scope_size,
+                "persona.exchange.attempts": event.attempts,
+                "persona.exchange.followers": event.followers,
+                "persona.exchange.replayed": event.replayed,
+                "persona.token.generation": event.generation,
+                "persona.token.lifetime": event.lifetime,
+            }
+        )
+        self._end_exchange(span, renewal=event.renewal)
+
+    def _adopted(self) -> None:
+        if (span := self._here().exchange) is not None:  # another manager was faster
+            span.set_attribute("persona.exchange.adopted", value=True)
+            self._end_exchange(span, renewal=False)
+
+    def _exchange_failed(self, event: events.ExchangeFailed) -> None:
+        span = self._exchange()
+        span.set_attributes(
+            {"persona.scope.size": event.scope_size, "error.type": event.error}
+        )
+        self._end_exchange(span, renewal=event.served_stale, error=event.error)
+
+    def _end_exchange(
+        self, span: Span, *, renewal: bool, error: str | None = None
+    ) -> None:
+        self._here().exchange = None
+        if renewal:
+            span.update_name("persona renewal")
+        self._end(span, error)
+
+    def _end(self, span: Span, error: str | None) -> None:
+        if error is not None:
+            span.set_status(Status(StatusCode.ERROR, error))
+        span.end(self._nanoseconds())
+
+
+def _error_type(event: events.CallEnded) -> str | None:
+    if event.error is not None:
+        return event.error
+    refused = event.status is not None and event.status >= _REFUSED
+    return str(event.status) if refused else None
+
+
+def _present(
+    attributes: dict[str, AttributeValue | None],
+) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+# ── Counters and histograms ───────────────────────────────────────────────────
+
+
+class _Counters:
+    """Counts what happens; names and units follow OpenTelemetry's conventions."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._calls = meter.create_histogram(
+            "http.client.request.duration",
+            "s",
+            "The duration of calls, retries included",
+        )
+        self._exchanges = meter.create_counter(
+            "persona.exchanges", "{exchange}", "Exchanges, by outcome"
+        )
+        self._claimed = meter.create_counter(
+            "persona.codes.claimed", "{code}", "Codes that an exchange claimed"
+        )
+        self._adopted = meter.create_counter(
+            "persona.tokens.adopted", "{token}", "Tokens that another manager acquired"
+        )
+        self._lost = meter.create_counter(
+            "persona.codes.lost", "{code}", "Codes that yielded no token, by reason"
+        )
+        self._refused = meter.create_counter(
+            "persona.tokens.refused", "{token}", "Tokens refused with a 401, by effect"
+        )
+        self._delayed = meter.create_histogram(
+            "persona.rate_limit.wait", "s", "How long calls waited for the rate limit"
+        )
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case events.CallEnded():
+                self._calls.record(event.seconds, _of_call(event))
+            case events.CallDelayed(operation=operation, seconds=seconds):
+                self._delayed.record(seconds, {"persona.operation": operation})
+            case events.TokenMinted(replayed=replayed, renewal=renewal):
+                outcome = "replayed" if replayed else "issued"
+                self._exchange(outcome, renewal=renewal)
+            case events.ExchangeFailed(error=error, served_stale=renewal):
+                self._exchange(error, renewal=renewal)
+            case _:
+                self._token(event)
+
+    def _exchange(self, outcome: str, *, renewal: bool) -> None:
+        self._exchanges.add(1, {"outcome": outcome, "renewal": renewal})
+
+    def _token(self, event: Event) -> None:
+        match event:
+            case events.CodeClaimed(pushed=pushed):
+                self._claimed.add(1, {"pushed": pushed})
+            case events.TokenAdopted():
+                self._adopted.add(1)
+            case events.CodeRejected():
+                self._lost.add(1, {"reason": "rejected"})
+            case events.CodeInDoubt():
+                self._lost.add(1, {"reason": "in doubt"})
+            case events.CodeExpiredUnused():
+                self._lost.add(1, {"reason": "expired unused"})
+            case events.TokenStruck():
+                self._refused.add(1, {"effect": "struck"})
+            case events.TokenRevoked():
+                self._refused.add(1, {"effect": "revoked"})
+            case _:
+                pass
+
+
+def _of_call(event: events.CallEnded) -> dict[str, AttributeValue]:
+    method, _, template = event.operation.partition(" ")
+    facts: dict[str, AttributeValue] = {
+        "http.request.method": method,
+        "url.template": template,
+    }
+    if event.status is not None:
+        facts["http.response.status_code"] = event.status
+    if event.error is not None:
+        facts["error.type"] = event.error
+    return facts
+
+
+# ── Gauges, which an exporter reads from a thread of its own ──────────────────
+
+
+_NOTHING: Final = TokenMetrics()
+ReadObservations = Callable[["_ObservedManager"], Iterable[Observation]]
+
+
+class _ObservedManager:
+    """One manager, and its metrics when they were last read."""
+
+    def __init__(self, manager: ScopedTokenManager, now: Callable[[], float]) -> None:
+        self._manager = ref(manager)
+        self._loop = asyncio.get_running_loop()
+        self._now = now
+        self._read_at = 0.0
+        self._found = _NOTHING
+        self._reading = False
+        self.read()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the manager or its event loop no longer exists."""
+        return self._manager() is None or self._loop.is_closed()
+
+    def read(self) -> None:
+        """Read the metrics; only in the manager's own event loop."""
+        self._reading = False
+        if (manager := self._manager()) is not None:
+            self._found, self._read_at = manager.metrics(), self._now()
+
+    def read_soon(self) -> None:
+        """Read the metrics in the next iteration of the event loop; thread-safe."""
+        if not (self._reading or self.gone):
+            self._reading = True
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                self._loop.call_soon_threadsafe(self.read)
+
+    def found(self) -> TokenMetrics:
+        """Return the last metrics, and refresh them soon."""
+        self.read_soon()
+        return self._found
+
+    def nearest_end(self) -> float | None:
+        """Return the seconds until the next token expires."""
+        end = self.found().nearest_end
+        return None if end is None else max(0.0, end - (self._now() - self._read_at))
+
+
+class _Gauges:
+    """The gauges of all managers of a program, summed where that makes sense."""
+
+    def __init__(self, meter: Meter, now: Callable[[], float]) -> None:
+        self._now = now
+        self._managers: list[_ObservedManager] = []
+        for name, unit, what, reading in (
+            ("persona.tokens", "{token}", "Tokens held, by state", _tokens),
+            ("persona.codes.waiting", "{code}", "Codes that wait", _codes),
+        ):
+            meter.create_observable_up_down_counter(
+                name, [self._each(reading)], unit, what
+            )
+        meter.create_observable_gauge(
+            "persona.token.nearest_end",
+            [self._nearest],
+            "s",
+            "Seconds until the first held token expires",
+        )
+        meter.create_observable_gauge(
+            "persona.codes.per_token",
+            [self._per_token],
+            "{code}",
+            "Codes used per token; 1 is ideal",
+        )
+
+        meter.create_observable_gauge(
+            "persona.store.up",
+            [self._store_up],
+            "1",
+            "Whether the token store responds: 1 or 0",
+        )
+
+    def observe(self, manager: ScopedTokenManager) -> None:
+        """Include this manager."""
+        self._managers.append(_ObservedManager(manager, self._now))
+
+    def changed(self) -> None:
+        """Read the metrics of each manager again."""
+        for each in self._alive():
+            each.read_soon()
+
+    def _alive(self) -> list[_ObservedManager]:
+        self._managers = [each for each in self._managers if not each.gone]
+        return self._managers
+
+    def _each(
+        self, reading: ReadObservations
+    ) -> Callable[[CallbackOptions], list[Observation]]:
+        def read(_: CallbackOptions) -> list[Observation]:
+            sums: dict[frozenset[tuple[str, object]], Observation] = {}
+            for manager in self._alive():
+                for one in reading(manager):
+                    key = frozenset((one.attributes or {}).items())
+                    before = sums[key].value if key in sums else 0
+                    sums[key] = Observation(before + one.value, one.attributes)
+            return list(sums.values())
+
+        return read
+
+    def _nearest(self, _: CallbackOptions) -> list[Observation]:
+        ends = [each.nearest_end() for each in self._alive()]
+        known = [end for end in ends if end is not None]
+        return [Observation(min(known))] if known else []
+
+    def _per_token(self, _: CallbackOptions) -> list[Observation]:
+        found = [each.found() for each in self._alive()]
+        minted = sum(each.minted for each in found)
+        claimed = sum(each.codes_claimed for each in found)
+        return [Observation(claimed / minted)] if minted else []
+
+    def _store_up(self, _: CallbackOptions) -> list[Observation]:
+        found = [each.found().store_up for each in self._alive()]
+        known = [up for up in found if up is not None]
+        return [Observation(int(all(known)))] if known else []
+
+
+def _tokens(manager: _ObservedManager) -> Iterator[Observation]:
+    for state, count in manager.found().tokens.items():
+        yield Observation(count, {"state": state})
+
+
+def _codes(manager: _ObservedManager) -> Iterator[Observation]:
+    yield Observation(manager.found().codes_waiting)
