@@ -4,7 +4,11 @@ import contextlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from persona_share.errors import ConfigurationError, InvalidArgumentError
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    MissingExtraError,
+)
 from persona_share.model.ids import checked_id
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime
@@ -25,7 +29,8 @@ class ClientCredentials:
     Source: POST /oauth/token, grant ``client_credentials``; RFC 7523 §2.2.
 
     Raises:
-        ConfigurationError: joserfc is missing, or the key does not fit the algorithm.
+        MissingExtraError: joserfc is not installed.
+        ConfigurationError: the key does not fit the algorithm.
     """
 
     def __init__(
@@ -75,9 +80,8 @@ class ClientCredentials:
 def _imported(private_key: Secret, algorithm: str) -> "RSAKey | ECKey":
     try:
         jwk = import_module("joserfc.jwk")
-    except ModuleNotFoundError:
-        message = "client credentials need joserfc: pip install 'persona-share[m2m]'"
-        raise ConfigurationError(message) from None
+    except ImportError as error:
+        raise MissingExtraError.of(error, "ClientCredentials", "m2m") from None
     kind = jwk.RSAKey if algorithm == "RS256" else jwk.ECKey
     key: RSAKey | ECKey | None = None
     with contextlib.suppress(Exception):  # whatever it says may show the key

@@ -5,6 +5,8 @@ Secrets come from the environment, a file or standard input, never as arguments.
 
 import sys
 
+from persona_share.errors import MissingExtraError
+
 
 def main() -> None:
     """Run ``persona-share``; says what to install where the extra is missing."""
@@ -14,8 +16,5 @@ def main() -> None:
     except ImportError as error:
         if error.name not in {"click", "rich_click", "rich"}:
             raise
-        sys.exit(
-            "persona-share needs its command-line extra: "
-            "pip install 'persona-share[cli]'"
-        )
+        sys.exit(str(MissingExtraError.of(error, "the command persona-share", "cli")))
     sys.exit(run_app(app))

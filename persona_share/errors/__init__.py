@@ -7,7 +7,8 @@ credential or personal data. All errors can be pickled. The tree::
     PersonaError
     ├── UsageError                      this library refused the call
     │   ├── ConfigurationError          a setting cannot be used
-    │   │   └── InsecureOriginError     a credential would be sent unprotected
+    │   │   ├── InsecureOriginError     a credential would be sent unprotected
+    │   │   └── MissingExtraError       a package is missing (a ModuleNotFoundError, too)
     │   ├── InvalidArgumentError        an argument cannot be sent
     │   │   ├── InvalidIdError          an id cannot be sent, or is of another kind
     │   │   └── InvalidScopeError       a scope cannot be parsed
@@ -154,6 +155,7 @@ from persona_share.errors.usage import (
     InvalidIdError,
     InvalidScopeError,
     ManagerClosedError,
+    MissingExtraError,
     NotOpenError,
     ReentrantCodeSourceError,
     ScopeNotCoveredError,
@@ -196,6 +198,7 @@ __all__ = [
     "InvalidScopeError",
     "MalformedResponseError",
     "ManagerClosedError",
+    "MissingExtraError",
     "NotFoundError",
     "NotOpenError",
     "OutageError",

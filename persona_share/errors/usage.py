@@ -21,6 +21,21 @@ class ConfigurationError(UsageError):
         return ""  # settings are checked before there is anything to send
 
 
+class MissingExtraError(ConfigurationError, ModuleNotFoundError):
+    """A part of this library needs a package that is not installed."""
+
+    @classmethod
+    def of(cls, error: ImportError, needed_by: str, extra: str) -> Self:
+        """Return the error of an import that failed; ``extra`` has the package."""
+        package = (error.name or "a package").partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError)
+        problem = "is not installed" if missing else "cannot be imported"
+        return cls(
+            f"{needed_by} needs {package}, which {problem}",
+            advice=f"Run: pip install 'persona-share[{extra}]'",
+        )
+
+
 class InsecureOriginError(ConfigurationError):
     """A credential would be sent without protection."""
 

@@ -3,12 +3,16 @@
 from collections.abc import AsyncGenerator, Generator
 from typing import Final
 
-import httpx
-
-from persona_share.errors import UsageError
+from persona_share.errors import MissingExtraError, UsageError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.model.secret import MaskedText
+
+
+try:
+    import httpx
+except ImportError as missing:
+    raise MissingExtraError.of(missing, __name__, "httpx") from None
 
 
 _UNAUTHORIZED: Final = 401

@@ -19,17 +19,23 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 import attrs
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
 
 from persona_share._transport.runtime import default_clock
+from persona_share.errors import MissingExtraError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model import events
 from persona_share.model.events import Event, StoreDown, StoreUp, TokenEvent
 from persona_share.model.metrics import TokenMetrics
 from persona_share.ports import Clock
+
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+    from opentelemetry.util.types import AttributeValue
+except ImportError as missing:
+    raise MissingExtraError.of(missing, __name__, "otel") from None
 
 
 __all__ = ["Telemetry"]

@@ -20,14 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
-from starlette.websockets import WebSocket, WebSocketState
-
-from persona_share.errors import PersonaError
+from persona_share.errors import MissingExtraError, PersonaError
 from persona_share.integrations.application import (
     REFUSED_DELIVERIES,
     Lifespan as ManagerLifespan,
@@ -41,6 +34,17 @@ from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
 from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
+
+
+try:
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Mount
+    from starlette.websockets import WebSocket, WebSocketState
+except ImportError as missing:
+    raise MissingExtraError.of(missing, __name__, "starlette") from None
 
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from persona_share.errors import ConfigurationError
+from persona_share.errors import ConfigurationError, MissingExtraError
 from persona_share.model.ids import is_id
 from persona_share.model.secret import Secret
 from persona_share.ports import Runtime
@@ -387,7 +387,5 @@ def _key_id(key: Any) -> str:
 def _joserfc(module: str) -> Any:
     try:
         return import_module(f"joserfc.{module}")
-    except ModuleNotFoundError:
-        message = "codes between organizations need joserfc"
-        advice = "pip install 'persona-share[m2m]'"
-        raise ConfigurationError(message, advice=advice) from None
+    except ImportError as error:
+        raise MissingExtraError.of(error, "persona_share.partner", "m2m") from None

@@ -8,6 +8,8 @@ package that writes it.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from persona_share.errors import MissingExtraError
+
 
 if TYPE_CHECKING:
     from persona_share.ports.store import Store, Versioned
@@ -51,12 +53,10 @@ if not TYPE_CHECKING:  # a type checker would otherwise accept any name
             raise AttributeError(message)
         try:
             value = getattr(import_module(_MODULES[name]), name)
-        except ModuleNotFoundError as error:
+        except ImportError as error:
             if name not in _EXTRAS or str(error.name).startswith("persona_share"):
                 raise
-            extra = _EXTRAS[name]
-            message = f"{name} needs {error.name}: install persona-share[{extra}]"
-            raise ImportError(message) from None
+            raise MissingExtraError.of(error, name, _EXTRAS[name]) from None
         globals()[name] = value
         return value
 

@@ -10,7 +10,6 @@ from tests.packaging.conftest import CHECKOUT, PROJECT, run
 pytestmark = pytest.mark.slow
 
 STRANGER = CHECKOUT / "tests" / "stranger"
-STORES = "from persona_share import stores; KEY = b'k' * 32"
 NOT_THERE = [
     "click",
     "cryptography",
@@ -56,21 +55,6 @@ asyncio.run(main())
     )
     assert code == 0, told
     assert told.split() == ["completed", PROJECT["version"]]
-
-
-def test_a_missing_extra_is_named(environment):
-    python = environment()
-    for code, extra in (
-        ("import persona_share.cli as c; c.main()", "persona-share[cli]"),
-        (
-            f"{STORES}; stores.RedisStore('redis://127.0.0.1', plaintext=True)",
-            "[redis]",
-        ),
-        (f"{STORES}; stores.Encrypted(stores.MemoryStore(), keys=[KEY])", "[crypto]"),
-    ):
-        failed, told = run(python, "-Ic", code)
-        assert failed, code
-        assert extra in told.splitlines()[-1]
 
 
 def test_a_stranger_tests_a_program_with_the_plugin(environment, tmp_path):

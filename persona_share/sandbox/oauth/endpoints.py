@@ -6,7 +6,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from persona_share.errors import ConfigurationError
+from persona_share.errors import ConfigurationError, MissingExtraError
 from persona_share.model.ids import is_id
 from persona_share.sandbox.jsonapi.body import check, read_form
 from persona_share.sandbox.jsonapi.operations import Operation, Routes
@@ -43,14 +43,15 @@ def check_public_key(pem: str) -> None:
     """Refuse a key that could never verify anything.
 
     Raises:
-        ConfigurationError: where joserfc is missing or the key cannot be read.
+        MissingExtraError: joserfc is not installed.
+        ConfigurationError: the key cannot be read.
     """
     try:
         from joserfc import jwk  # noqa: PLC0415 - an optional dependency
         from joserfc.errors import JoseError  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        message = "the client-credentials grant needs joserfc: persona-share[m2m]"
-        raise ConfigurationError(message) from None
+    except ImportError as error:
+        grant = "the client-credentials grant"
+        raise MissingExtraError.of(error, grant, "m2m") from None
     for kind in ("RSA", "EC"):
         try:
             jwk.import_key(pem, kind)

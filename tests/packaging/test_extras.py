@@ -1,0 +1,99 @@
+"""A missing extra is reported in one form, wherever it is missed first."""
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from persona_share.errors import ConfigurationError, MissingExtraError
+from tests.packaging.conftest import PROJECT
+
+
+#: What needs each extra.
+NEEDS = {
+    "cli": ["from persona_share.cli import main; main()"],
+    "crypto": ["from persona_share.stores import Encrypted"],
+    "httpx": ["import persona_share.integrations.httpx"],
+    "m2m": [
+        "from persona_share import ClientCredentials as C; C('org_1', 'a key')",
+        "from persona_share.partner import SigningKey; SigningKey('a key')",
+        "import asyncio; from persona_share.sandbox import Sandbox\n"
+        "async def go():\n"
+        "    async with Sandbox() as box:\n"
+        "        box.register_oauth_client('org_1', 'a key', [])\n"
+        "asyncio.run(go())",
+    ],
+    "otel": ["import persona_share.integrations.otel"],
+    "postgres": ["from persona_share.stores import PostgresStore"],
+    "redis": ["from persona_share.stores import RedisStore"],
+    "starlette": ["import persona_share.integrations.starlette"],
+}
+PROGRAM = """
+    import json, sys
+
+    statements, blocked = json.load(sys.stdin)
+
+    class Blocker:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] in blocked:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, Blocker())
+    told = []
+    for statement in statements:
+        try:
+            exec(statement, {})
+        except BaseException as error:
+            told.append([type(error).__name__, str(error), str(error.__cause__)])
+    print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told():
+    """Return what each statement says in a process that lacks every extra."""
+    packages = {
+        re.split(r"[^\w-]", requirement)[0].replace("-", "_")
+        for requirements in PROJECT["optional-dependencies"].values()
+        for requirement in requirements
+    }
+    blocked = [*packages, "opentelemetry"]
+    statements = [each for needs in NEEDS.values() for each in needs]
+    run = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        input=json.dumps([statements, blocked]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(statements, json.loads(run.stdout), strict=True))
+
+
+def test_every_extra_has_something_that_needs_it():
+    assert set(NEEDS) == set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize(
+    ("extra", "statement"),
+    [(extra, each) for extra, needs in NEEDS.items() for each in needs],
+)
+def test_a_missing_extra_is_named_in_one_form(told, extra, statement):
+    kind, message, cause = told[statement]
+    form = (
+        r"[\w. -]+ needs \w+, which is not installed\. "
+        rf"Run: pip install 'persona-share\[{extra}\]'"
+    )
+    assert re.fullmatch(form, message)
+    assert kind == ("SystemExit" if extra == "cli" else "MissingExtraError")
+    assert cause == "None"
+
+
+def test_a_package_that_cannot_be_imported_is_not_called_missing():
+    broken = ImportError("no library libpq", name="psycopg")
+    error = MissingExtraError.of(broken, "PostgresStore", "postgres")
+    assert "needs psycopg, which cannot be imported" in str(error)
+    assert isinstance(error, ConfigurationError)
+    assert isinstance(error, ModuleNotFoundError)
