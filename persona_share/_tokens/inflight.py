@@ -12,6 +12,7 @@ import heapq
 import itertools
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Final
 
 from persona_share.errors import (
@@ -359,12 +360,23 @@ def where(error: BaseException) -> str:
 
     That is the first frame after ours: a deeper one belongs to some other library.
     """
-    traceback, last = error.__traceback__, ""
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        name = code.co_filename.rpartition("/")[2]
-        last = f" ({name}:{traceback.tb_lineno} in {code.co_name})"
-        if not traceback.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
-            return last
+    found = users_frames(error)
+    if found is None:  # a mistake of ours: its own line
+        found = error.__traceback__
+        while found is not None and found.tb_next is not None:
+            found = found.tb_next
+    if found is None:
+        return ""
+    code = found.tb_frame.f_code
+    name = code.co_filename.rpartition("/")[2]
+    return f" ({name}:{found.tb_lineno} in {code.co_name})"
+
+
+def users_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an error from the first frame of the user's code on."""
+    traceback = error.__traceback__
+    while traceback is not None and (
+        traceback.tb_frame.f_globals.get("__name__", "").startswith(_OURS)
+    ):
         traceback = traceback.tb_next
-    return last
+    return traceback

@@ -26,7 +26,7 @@ from persona_share._tokens.coordinator import (
     TimeIsUpError,
     within,
 )
-from persona_share._tokens.inflight import Tasks, where
+from persona_share._tokens.inflight import Tasks, users_frames, where
 from persona_share._tokens.record import StoredCode, code_id
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
@@ -45,6 +45,8 @@ from persona_share.ports import ClientContext, CodeSource
 
 #: The first pause after a partner's refusal or a source's time-out; it doubles.
 _SHARED_PAUSE: Final = 5.0
+#: Attributes of the errors of HTTP clients, such as aiohttp, httpx and requests.
+_OF_REQUESTS: Final = ("headers", "request", "request_info", "response", "url")
 
 
 @attrs.frozen
@@ -201,8 +203,10 @@ class CodeSupplier:
                 CodeSourceError(what, reason="CancelledError", scope=text)
             )
         except CodeRefusedError as refusal:
+            _redacted(refusal)
             return _refusal(refusal, scope)
         except TokenError as error:
+            _redacted(error)
             error.scope = error.scope or text
             return SourceFailure(error)
         except Exception as error:  # noqa: BLE001  # the user's code may raise anything
@@ -214,8 +218,7 @@ class CodeSupplier:
                 f" with status {status}" if status else ""
             )
             failure = CodeSourceError(what, reason=reason, scope=text, status=status)
-            if isinstance(error, PersonaError):  # any other one may show the code
-                failure.__cause__ = error.with_traceback(None)
+            failure.__cause__ = _redacted(error).with_traceback(users_frames(error))
             return SourceFailure(failure)
         return self._code_of(given, scope)
 
@@ -231,7 +234,48 @@ class CodeSupplier:
             return SourceFailure(CodeSourceError(what, reason=reason, scope=scope.text))
 
 
-def _status_of(error: Exception) -> int | None:
+class RedactedError(Exception):
+    """Stands for an error of an HTTP client, whose text and attributes may hold secrets."""
+
+
+def _redacted(error: BaseException) -> BaseException:
+    """Return an error whose chain holds no request and no response.
+
+    The errors of HTTP clients refer to them, and so to credentials in URLs and headers.
+    Their type, status and line remain. All other errors of the user's code are kept.
+    """
+    if _has_request(error):
+        status = _status_of(error)
+        text = f"{type(error).__name__}{where(error)}"
+        return RedactedError(f"{text} with status {status}" if status else text)
+    seen, left = {id(error)}, [error]
+    while left:
+        outer = left.pop()
+        for name in ("__cause__", "__context__"):
+            inner: BaseException | None = getattr(outer, name)
+            if inner is None or id(inner) in seen:
+                continue
+            seen.add(id(inner))
+            if _has_request(inner):
+                setattr(outer, name, _redacted(inner))
+            else:
+                left.append(inner)
+    return error
+
+
+def _has_request(error: BaseException) -> bool:
+    if isinstance(error, PersonaError):
+        return False
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_has_request, error.exceptions))
+    try:
+        found = [getattr(error, name, None) for name in _OF_REQUESTS]
+    except Exception:  # noqa: BLE001  # a property of theirs that raises
+        return True
+    return any(value is not None for value in found)
+
+
+def _status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error of the user's HTTP library holds."""
     holders = (error, getattr(error, "response", None))
     for holder, name in zip(holders, ("status", "status_code"), strict=True):

@@ -1,5 +1,6 @@
 """F77 and F78: code sources that go in circles, hang, raise, or bring what is no good."""
 
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -88,17 +89,85 @@ async def test_f78_a_source_that_runs_out_of_time_itself_is_told_as_that(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_raises_is_told_without_what_it_said(house):
-    house.partner.script = [ValueError("canary")]
-    manager = await house.manager()
+async def test_f78_the_exception_of_a_source_is_the_cause_and_its_text_is_not_repeated(
+    house, caplog
+):
+    caplog.set_level("DEBUG")
+    raised = ValueError("canary")
+
+    async def broken(scope):
+        raise raised
+
+    manager = await house.manager(codes=broken)
     with pytest.raises(CodeSourceError) as caught:
         await manager.token(SCOPE)
     error = caught.value
     assert error.reason == "ValueError"
-    assert "conftest.py:" in str(error)
-    assert "canary" not in f"{error}{error!r}{error.__dict__}"
-    assert error.__cause__ is None  # its text could hold the code
-    assert error.__context__ is None or error.__suppress_context__
+    assert "test_code_sources.py:" in str(error)
+    assert (
+        "canary" not in f"{error}{error!r}{error.__dict__}{house.events}{caplog.text}"
+    )
+    assert error.__cause__ is raised
+    frames = traceback.extract_tb(raised.__traceback__)
+    assert frames[-1].name == "broken"
+
+
+class HTTPClientError(Exception):
+    """As those of aiohttp, httpx and requests: it refers to a request."""
+
+    def __init__(self):
+        super().__init__("401 for url https://partner/?key=canary")
+        self.request_info = {"Authorization": "canary"}
+        self.status = 401
+
+
+def chain_of(error):
+    """Return an error and what its traceback would show below it."""
+    found = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["direct", "cause", "context", "group", "refusal"])
+async def test_an_error_of_an_http_client_is_redacted_anywhere_in_the_chain(house, how):
+    async def ask(scope):
+        if how == "group":
+            message = "two partners"
+            raise ExceptionGroup(message, [HTTPClientError()])
+        try:
+            raise HTTPClientError
+        except HTTPClientError as error:
+            if how == "direct":
+                raise
+            if how == "context":
+                raise LookupError  # noqa: B904
+            if how == "refusal":
+                raise CodeRefusedError("no") from error
+            raise LookupError from error
+
+    manager = await house.manager(codes=ask)
+    with pytest.raises((CodeSourceError, CodeRefusedError)) as caught:
+        await manager.token(SCOPE)
+    chain = chain_of(caught.value)
+    assert "canary" not in repr([(each, each.args, vars(each)) for each in chain])
+    assert len(chain) == (3 if how in ("cause", "context") else 2)
+    last = str(chain[-1])
+    assert "ExceptionGroup" in last if how == "group" else "with status 401" in last
+
+
+@pytest.mark.asyncio
+async def test_an_exception_that_is_its_own_cause_is_kept(house):
+    raised = ValueError("circle")
+    raised.__cause__ = LookupError()
+    raised.__cause__.__cause__ = raised
+    house.partner.script = [raised]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(SCOPE)
+    assert caught.value.__cause__ is raised
 
 
 @pytest.mark.asyncio

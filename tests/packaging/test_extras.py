@@ -12,6 +12,16 @@ from persona_share.errors import ConfigurationError, MissingExtraError
 from tests.packaging.conftest import PROJECT
 
 
+REGISTRATION = """
+import asyncio
+from persona_share.sandbox import Sandbox
+
+async def register():
+    async with Sandbox() as box:
+        box.register_oauth_client("org_1", "a key", [])
+
+asyncio.run(register())
+"""
 #: What needs each extra.
 NEEDS = {
     "cli": ["from persona_share.cli import main; main()"],
@@ -20,11 +30,7 @@ NEEDS = {
     "m2m": [
         "from persona_share import ClientCredentials as C; C('org_1', 'a key')",
         "from persona_share.partner import SigningKey; SigningKey('a key')",
-        "import asyncio; from persona_share.sandbox import Sandbox\n"
-        "async def go():\n"
-        "    async with Sandbox() as box:\n"
-        "        box.register_oauth_client('org_1', 'a key', [])\n"
-        "asyncio.run(go())",
+        REGISTRATION,
     ],
     "otel": ["import persona_share.integrations.otel"],
     "postgres": ["from persona_share.stores import PostgresStore"],

@@ -121,7 +121,8 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
 
 
 @pytest.mark.asyncio
-async def test_g13_a_failing_code_source_shows_nothing_of_the_code(journey):
+async def test_g13_no_surface_of_ours_repeats_what_a_code_source_says(journey, caplog):
+    caplog.set_level(logging.DEBUG)
     inquiry = journey.box.add_inquiry()
 
     async def broken(scope):
@@ -130,10 +131,17 @@ async def test_g13_a_failing_code_source_shows_nothing_of_the_code(journey):
         canaries.append(code)
         raise ValueError(message)
 
-    canaries = []
-    async with journey.manager(codes=broken) as manager:
+    canaries, events = [], []
+    async with journey.manager(codes=broken, hooks=[events.append]) as manager:
         with pytest.raises(PersonaError) as caught:
             await manager.token(Scope.read(inquiry.id))
-    text = "".join(_told_by(caught.value))
+        events.append(manager.metrics())
+    # The program's own exception is the cause; it is not in anything else.
+    error, cause = caught.value, caught.value.__cause__
+    assert canaries[0] in str(cause)
+    error.__cause__ = None
+    frames = traceback.extract_tb(cause.__traceback__)
+    assert [Path(frame.filename).name for frame in frames] == ["test_canaries.py"]
+    text = "".join([*_told_by(error), *map(repr, events), caplog.text])
     assert canaries[0] not in text
     assert "ValueError (test_canaries.py:" in text
