@@ -23,7 +23,7 @@ LIFETIME = 3599
 # As long as the tokens and the ids of the documentation's examples.
 TOKEN = "persona_access_token_{:034}"  # noqa: S105 - a stand-in
 ATOM = "inquiry.read:inq_{:024}"
-# So high that the pacing of exchanges holds nothing back.
+# So high that the rate limit of exchanges holds nothing back.
 LIMIT = 100_000
 
 

@@ -23,9 +23,10 @@ CANARIES = (TOKEN, KEY, CODE)
 class RawServer:
     """A TCP server that lets one coroutine deal with each connection."""
 
-    def __init__(self, behaviour, *, tls=None):
+    def __init__(self, behaviour, *, tls=None, remembers=True):
         self._behaviour = behaviour
         self._tls = tls
+        self._remembers = remembers
         self._tasks = set()
         self._reached = asyncio.Event()
         self.received = b""
@@ -51,6 +52,10 @@ class RawServer:
         """Return when the first request has come in whole."""
         await self._reached.wait()
 
+    def remember(self, data):
+        if self._remembers:
+            self.received += data
+
     async def _connected(self, reader, writer):
         self.connections += 1
         task = asyncio.current_task()
@@ -75,11 +80,11 @@ class Connection:
     async def request(self):
         """Read one whole request, and remember that it came."""
         head = await self._reader.readuntil(b"\r\n\r\n")
-        self._server.received += head
+        self._server.remember(head)
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 size = int(line.partition(b":")[2])
-                self._server.received += await self._reader.readexactly(size)
+                self._server.remember(await self._reader.readexactly(size))
         self._server._reached.set()
         return head
 

@@ -10,7 +10,7 @@ from persona_share._protocol.http import Response
 from persona_share._protocol.limits import Seen, seen_in
 from persona_share.errors import StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
-from persona_share.ports import Clock, SharedWindow
+from persona_share.ports import Clock, Share, SharedWindow
 
 
 #: How long this process limits itself before the store is asked again, in seconds.
@@ -36,15 +36,19 @@ class SharedLimitTracker(LimitTracker):
         "_closed_until",
         "_demand",
         "_ends",
+        "_first",
         "_name",
         "_on_change",
-        "_reports_at_once",
+        "_probes",
+        "_reporting",
         "_seen",
         "_seen_at",
         "_shared",
         "_slots",
         "_taking",
+        "_urgent",
         "_used",
+        "_window_ends",
     )
 
     def __init__(
@@ -55,13 +59,19 @@ class SharedLimitTracker(LimitTracker):
         self._name = name
         self._clock = clock
         self._slots = 0
-        # The calls of this process in the last window, and so far in this one.
+        # Whether this process has taken no slots in this window yet.
+        self._first = True
+        # What this process would have used in the last window, and so far in this one:
+        # its calls, and those that found no slot.
         self._demand, self._used = _FIRST_SLOTS, 0
         self._closed = False
-        self._ends = self._closed_until = self._alone_until = -math.inf
+        # The ends of the slots in hand, and of the window as the store knows it.
+        self._ends = self._window_ends = -math.inf
+        self._closed_until = self._alone_until = -math.inf
         self._seen: Seen | None = None
         self._seen_at = -math.inf
-        self._reports_at_once = True
+        # Whether the next answer opens the window, and whether to report one at once.
+        self._probes = self._urgent = self._reporting = False
         self._taking: asyncio.Task[None] | None = None
         self._on_change: Callable[[], None] = lambda: None
         self._weigh()
@@ -91,8 +101,8 @@ class SharedLimitTracker(LimitTracker):
         seen = seen_in(response)
         if seen is not None:
             self._seen, self._seen_at = seen, now
-            if self._reports_at_once or not seen.remaining:
-                self._reports_at_once = False
+            if self._probes or not seen.remaining:
+                self._probes, self._urgent = False, True
                 self._take(0)
         super().answered(slot, response, now)
 
@@ -101,13 +111,15 @@ class SharedLimitTracker(LimitTracker):
         now = self._clock.now()
         if now >= self._ends and self._ends > -math.inf:
             self._slots = 0  # they were of a window that has ended
+            self._first = True
             if self._used:
                 self._demand, self._used = self._used, 0
         self._on_change = on_change
         if not self._alone and not self._slots and now >= self._closed_until:
-            # As many as will be needed, so that the store is not asked for each call.
-            expected = self._demand - self._used
-            self._take(min(max(calls, expected, _FIRST_SLOTS), _MAX_SLOTS))
+            # As many as will be needed, so that the store is not asked for each call:
+            # those of the last window, and beyond these as many again as were used.
+            expected = max(self._demand - self._used, self._used)
+            self._take(min(max(calls, expected), _MAX_SLOTS))
 
     @property
     def spent(self) -> bool:
@@ -128,10 +140,11 @@ class SharedLimitTracker(LimitTracker):
         return self._alone and super().may_probe(now)
 
     async def close(self) -> None:
-        """Take no more slots."""
+        """Take no more slots, after a report that others wait for."""
         self._closed = True
         if self._taking is not None:
-            self._taking.cancel()
+            if not (self._urgent or self._reporting):
+                self._taking.cancel()
             await asyncio.gather(self._taking, return_exceptions=True)
 
     @property
@@ -140,8 +153,8 @@ class SharedLimitTracker(LimitTracker):
 
     def _still_seen(self, now: float) -> Seen | None:
         """Return what the last answer said, as far as it is still true."""
-        if self._seen is None:
-            return None
+        if self._seen is None or self._seen_at < self._window_ends <= now:
+            return None  # an answer of a window that is over must not open the next
         reset = self._seen.reset - (now - self._seen_at)
         return Seen(self._seen.remaining, reset) if reset > 0 else None
 
@@ -151,20 +164,33 @@ class SharedLimitTracker(LimitTracker):
             self._taking = asyncio.ensure_future(self._run_take(calls))
 
     async def _run_take(self, calls: int) -> None:
+        """Take slots, then report what came meanwhile and must not wait."""
+        await self._take_once(calls)
+        while self._urgent:
+            await self._take_once(0)
+
+    async def _take_once(self, calls: int) -> None:
         now = self._clock.now()
-        seen, self._seen = self._still_seen(now), None
+        seen, self._seen, self._urgent = self._still_seen(now), None, False
+        self._reporting = seen is not None
         try:
-            share = await self._shared.take(self._name, calls, seen)
+            share = await self._shared.take(self._name, calls, seen, first=self._first)
         except StoreUnavailableError:
             self._alone_until = self._clock.now() + _ALONE
         else:
-            seconds = min(share.seconds, self._policy.longest_reset)
-            # The first answer of a window is reported at once: the others wait for it.
-            self._reports_at_once = self._reports_at_once or now >= self._ends
-            if share.calls:
-                # Counted from before the question: the window may be over sooner.
-                self._slots = share.calls + (self._slots if now < self._ends else 0)
-                self._ends = now + seconds
-            elif calls:
-                self._closed_until = now + seconds
+            self._received(share, calls, now)
         self._on_change()
+
+    def _received(self, share: Share, calls: int, now: float) -> None:
+        """Note the slots that were taken at this instant, or how long there are none."""
+        ends = now + min(share.seconds, self._policy.longest_reset)
+        if not share.probing:
+            self._window_ends = ends
+        if share.calls:
+            # Counted from before the question: the window may be over sooner.
+            self._slots = share.calls + (self._slots if now < self._ends else 0)
+            self._ends, self._probes = ends, share.probing
+            self._first = self._first and share.probing
+        elif calls:
+            self._closed_until = ends
+            self._used += 0 if share.probing else calls

@@ -74,11 +74,14 @@ class SharedWindow(Protocol):
         """Close everything that was opened."""
         ...
 
-    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+    async def take(
+        self, name: str, wanted: int, seen: Seen | None, *, first: bool = False
+    ) -> Share:
         """Take some slots of the window, and report what a response said of it.
 
-        ``name`` identifies an API key without revealing it. Raises
-        `StoreUnavailableError` if the window cannot be reached.
+        ``name`` identifies an API key without revealing it; ``first``: the caller has
+        taken none in this window yet. Raises `StoreUnavailableError` if the window
+        cannot be reached.
         """
         ...
 

@@ -47,10 +47,13 @@ class SharedRateLimit:
         """Close the connections of the store; other users of it connect again."""
         await self._store.aclose()
 
-    async def take(self, name: str, wanted: int, seen: Seen | None) -> Share:
+    async def take(
+        self, name: str, wanted: int, seen: Seen | None, *, first: bool = False
+    ) -> Share:
         """Take slots, and report what a response of the service said.
 
-        ``name`` identifies an API key without revealing it.
+        ``name`` identifies an API key without revealing it; ``first``: the caller has
+        taken none in this window yet.
 
         Raises:
             StoreUnavailableError: the store does not answer.
@@ -66,6 +69,8 @@ class SharedRateLimit:
                 wanted=wanted,
                 seen=seen,
                 reservation=reservation,
+                first=first,
+                random=self._runtime.random(),
             )
             if changed == limit:
                 return None, share

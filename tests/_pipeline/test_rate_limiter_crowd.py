@@ -2,7 +2,7 @@
 
 import math
 
-from benchmarks.pacing import Service, crowd
+from benchmarks.rate_limit import Service, crowd
 from benchmarks.virtual import run
 from persona_share.model.policy import RateLimitMode
 

@@ -165,7 +165,7 @@ class Memory:
     def __init__(self, clock, random):
         self.clock, self.random, self.left, self.ends = clock, random, 0, 0.0
 
-    async def take(self, name, wanted, seen):
+    async def take(self, name, wanted, seen, *, first=False):
         await self.clock.sleep(0.001)
         if self.random() < 0.05:
             raise StoreUnavailableError("down")

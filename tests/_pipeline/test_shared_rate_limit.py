@@ -7,6 +7,7 @@ import pytest
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share._protocol.http import Request, Response
+from persona_share._protocol.limits import Seen
 from persona_share.errors import RateLimitedError, StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Share
@@ -23,8 +24,9 @@ class Scripted:
         self.answers = list(answers)
         self.asked = []
 
-    async def take(self, name, wanted, seen):
+    async def take(self, name, wanted, seen, *, first=False):
         self.asked.append((wanted, seen))
+        await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
         answer = self.answers.pop(0) if self.answers else Share(0, 60.0)
         if isinstance(answer, Exception):
             raise answer
@@ -87,6 +89,49 @@ async def test_an_answer_after_the_end_asks_nothing_more():
     await turns()
 
     assert len(shared.asked) == 1
+
+
+def saying(remaining, reset):
+    """Return a response that tells how the window stands."""
+    headers = {"ratelimit-remaining": str(remaining), "ratelimit-reset": str(reset)}
+    return Response(status=200, headers=headers)
+
+
+@pytest.mark.asyncio
+async def test_an_answer_of_a_window_that_is_over_does_not_open_the_next():
+    clock = FakeClock()
+    limiter, shared = limiter_on(clock, Share(1, 60.0), Share(1, 60.0))
+    limiter.answered(await limiter.acquire(CALL), saying(7, 61))
+    clock.advance(60.5)
+    await limiter.acquire(CALL)
+    await limiter.close()
+
+    assert [seen for _, seen in shared.asked] == [None, None]
+
+
+@pytest.mark.asyncio
+async def test_what_a_probe_found_out_is_reported_before_the_limiter_closes():
+    limiter, shared = limiter_on(FakeClock(), Share(1, 1.0, probing=True))
+    limiter.answered(await limiter.acquire(CALL), saying(299, 60))
+    await limiter.close()
+
+    assert shared.asked[1:] == [(0, Seen(299, 60.0))]
+
+
+@pytest.mark.asyncio
+async def test_what_a_probe_found_out_is_reported_although_more_is_being_asked():
+    clock = FakeClock()
+    limiter, shared = limiter_on(clock, Share(1, 1.0, probing=True))
+    slot = await limiter.acquire(CALL)
+    waiting = asyncio.ensure_future(limiter.acquire(CALL))
+    while len(shared.asked) < 2:
+        await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
+    limiter.answered(slot, saying(299, 60))
+    await turns()
+    waiting.cancel()
+    await limiter.close()
+
+    assert shared.asked[1:] == [(3, None), (0, Seen(299, 60.0))]
 
 
 @pytest.mark.asyncio

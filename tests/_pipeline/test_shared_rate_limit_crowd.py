@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from benchmarks.fleet import SHARING, together
-from benchmarks.pacing import CALLS, Service
+from benchmarks.rate_limit import CALLS, Service
+from benchmarks.shared_rate_limit import together
 from benchmarks.virtual import run
 from persona_share import PersonaClient
 from persona_share.sandbox import Sandbox
@@ -14,12 +14,19 @@ from persona_share.stores import MemoryStore, SharedRateLimit
 
 
 @pytest.mark.parametrize("rounded", [math.ceil, math.floor])
-def test_processes_that_share_a_window_spend_it_and_are_hardly_refused(rounded):
-    service, writes = run(together(Service(rounded)))
-    assert SHARING == 4
-    assert service.refused <= 2
+def test_four_processes_that_share_a_window_spend_it_and_are_not_refused(rounded):
+    service, store = run(together(Service(rounded), 4, 16))
+    assert service.refused == 0
     assert service.unused <= 0.02
-    assert writes <= CALLS / 2
+    assert store.attempts <= CALLS / 10
+
+
+@pytest.mark.parametrize("rounded", [math.ceil, math.floor])
+def test_fifty_processes_write_at_most_twice_per_ten_calls(rounded):
+    service, store = run(together(Service(rounded), 50, 1))
+    assert service.refused <= 2
+    assert service.unused <= 0.1
+    assert store.writes <= CALLS / 10 * 2
 
 
 @pytest.mark.asyncio

@@ -54,7 +54,7 @@ async def _burst(journey, mode):
 
 
 @pytest.mark.asyncio
-async def test_without_pacing_each_call_finds_out_for_itself(limited):
+async def test_without_a_rate_limiter_each_call_finds_out_for_itself(limited):
     await _burst(limited, "off")
     assert _statuses(limited).count(429) >= LIMIT
 

@@ -8,7 +8,7 @@ reset that is rounded up and with one that is rounded down; the worse one counts
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -97,21 +97,20 @@ class Service:
 async def process(service: Service, calls: int, mode: RateLimitMode) -> None:
     """Make so many calls with a rate limiter of its own."""
     limiter = RateLimiter(LoopClock(), RateLimitPolicy(mode=mode))
-    await spend(service, calls, limiter, WORKERS)
+    await spend(service, iter(range(calls)), limiter, WORKERS)
     await limiter.close()
 
 
 async def spend(
-    service: Service, calls: int, limiter: RateLimiter, workers: int
+    service: Service, calls: Iterator[int], limiter: RateLimiter, workers: int
 ) -> None:
-    """Make so many calls through a rate limiter."""
+    """Make the calls that are left through a rate limiter."""
     runtime = attrs.evolve(fake_runtime(), clock=LoopClock())
     limited = Authenticated(service, ApiKeyCredential(Secret("key")), limiter)
     sender = Retrying(limited, runtime, PATIENT, limiter=limiter)
-    left = iter(range(calls))
 
     async def work() -> None:
-        for _ in left:
+        for _ in calls:
             assert (await sender.send(CALL)).ok
 
     await asyncio.gather(*(work() for _ in range(workers)))
@@ -152,14 +151,14 @@ def figures() -> Figures:
             for rounded in (math.ceil, math.floor)
         ]
         yield Figure(
-            name=f"pacing, {name}: share of the allowance lost",
+            name=f"rate limit, {name}: share of the allowance lost",
             unit="1",
             ours=round(max(each.unused for each in runs), 4),
             at_most=unused,
             absolute=True,
         )
         yield Figure(
-            name=f"pacing, {name}: answers 429 in {CALLS} calls",
+            name=f"rate limit, {name}: answers 429 in {CALLS} calls",
             unit="1",
             ours=max(each.refused for each in runs),
             at_most=refused,
