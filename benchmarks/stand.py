@@ -15,8 +15,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import RenewalPolicy
-from persona_share.ports import CredentialSource, Runtime
-from persona_share.ports.store import Store
+from persona_share.ports import CredentialSource, Runtime, Store
 
 
 LIFETIME = 3599

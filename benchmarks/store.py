@@ -10,7 +10,7 @@ from time import perf_counter
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import Stand, one_scope
 from persona_share._transport.runtime import system_runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Store, Versioned
 from persona_share.stores import (
     Encrypted,
     MemoryStore,

@@ -12,7 +12,7 @@ import attrs
 from sphinx.pycode import ModuleAnalyzer
 
 from persona_share import PersonaClient, errors, model, sandbox
-from persona_share._protocol.routes.route import Route
+from persona_share._protocol.routes import Route
 from persona_share.model.attribute import Attribute, Link, Links
 from persona_share.model.resource import Resource
 from persona_share.resources import api
@@ -129,18 +129,19 @@ def _method(accessor: str, name: str, method: Any, kind: type) -> list[str]:
 
 def _operations(method: Any, kind: type) -> list[str]:
     """Return the endpoints that a method names in its source."""
-    names = re.findall(r"routes\.([A-Z][A-Z_]+)", inspect.getsource(method))
-    routes = method.__globals__.get("routes") or getattr(kind, "_routes", None)
-    found = (getattr(routes, name, None) for name in names)
+    named = re.findall(r"(\w+[rR]outes)\.([A-Z_]+)", inspect.getsource(method))
+    found = (
+        getattr(method.__globals__.get(owner, getattr(kind, owner, None)), name, None)
+        for owner, name in named
+    )
     return [each.operation for each in found if isinstance(each, Route)]
 
 
 def error_table() -> str:
     """Return the table of all errors, with what to do about each."""
     rows = []
-    for name in errors.__all__:
-        kind = getattr(errors, name)
-        if not issubclass(kind, errors.PersonaError):
+    for name, kind in vars(errors).items():
+        if not isinstance(kind, type) or not issubclass(kind, errors.PersonaError):
             continue
         (base, *_) = kind.__bases__
         cells = (_text(kind.__doc__).partition("\n\n")[0], kind.advice)

@@ -33,7 +33,6 @@ from persona_share.errors import InvalidArgumentError, InvalidIdError
 from persona_share.model.account import Account
 from persona_share.model.case import Case
 from persona_share.model.document import Document
-from persona_share.model.event import Event
 from persona_share.model.file import attached_files
 from persona_share.model.ids import checked_id, resource_of
 from persona_share.model.inquiry import Inquiry
@@ -44,6 +43,7 @@ from persona_share.model.scope import MAX_ATOMS, Scope
 from persona_share.model.secret import Secret
 from persona_share.model.transaction import Transaction
 from persona_share.model.verification import Verification
+from persona_share.model.webhook import Event
 from persona_share.ports import ClientContext, Hook
 from persona_share.resources.api import (
     ResourceAccessors,

@@ -20,7 +20,7 @@ from persona_share.errors import InvalidArgumentError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.batch import Failed, Fetched
 from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 
 
 OpenManager = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]

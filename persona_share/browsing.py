@@ -10,7 +10,7 @@ from persona_share._tokens.record import SCOPES, ScopeRecord, UnreadableRecordEr
 from persona_share.errors import StoreCorruptError
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 
 
 _KIND = "scope/"

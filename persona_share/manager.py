@@ -34,7 +34,7 @@ from persona_share.errors import (
     UsageError,
     WrongEventLoopError,
 )
-from persona_share.model.metrics import TokenMetrics
+from persona_share.model.events import TokenMetrics
 from persona_share.model.policy import (
     OBJECTS_PER_TOKEN,
     RenewalPolicy,
@@ -43,8 +43,7 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
-from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hook
-from persona_share.ports.store import Store
+from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hook, Store
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 from persona_share.stores.guarded import guarded, require_store

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 import attrs
 
-from persona_share._protocol import versions
+from persona_share._protocol.http import (
+    DEFAULT_VERSION,
+    NOT_A_VERSION,
+    is_version,
+    warning_about_version,
+)
 from persona_share.errors import ConfigurationError
 from persona_share.model.policy import (
     Pool,
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-DEFAULT_VERSION: Final = versions.DEFAULT
 LONGEST_CALL: Final = 100.0
 
 #: From the warning to the line that created the client.
@@ -61,10 +65,10 @@ class EnvironmentOptions(ClientOptions, total=False):
 
 
 def _a_version(_: object, __: object, value: str) -> None:
-    if not versions.is_date(value):
-        raise ConfigurationError(versions.NO_DATE)
-    if (doubt := versions.doubt_about(value)) is not None:
-        warnings.warn(doubt, UserWarning, stacklevel=_TO_THE_CALLER)
+    if not is_version(value):
+        raise ConfigurationError(NOT_A_VERSION)
+    if (warning := warning_about_version(value)) is not None:
+        warnings.warn(warning, UserWarning, stacklevel=_TO_THE_CALLER)
 
 
 def _rate_limit(value: object) -> RateLimitPolicy | SharedWindow:

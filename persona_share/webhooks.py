@@ -24,7 +24,7 @@ import attrs
 
 from persona_share._policy import replay
 from persona_share._protocol import codec, signature as wire
-from persona_share._protocol.objects import CODEC
+from persona_share._protocol.jsonapi import CODEC
 from persona_share._protocol.signature import LARGEST_BODY, Refusal
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.errors import (
@@ -35,11 +35,10 @@ from persona_share.errors import (
     SignatureError,
     StoreError,
 )
-from persona_share.model.event import Event, EventName
 from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import Clock, Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.model.webhook import Event, EventName
+from persona_share.ports import Clock, Runtime, Store, Versioned
 from persona_share.resources.api import ResourceAccessors
 from persona_share.stores.changing import Change, ContentionError, change
 from persona_share.stores.guarded import guarded, require_store

@@ -25,8 +25,8 @@ from persona_share._protocol.body import (
 )
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.limits import wish_of
-from persona_share._protocol.paging import AFTER, ListLocation, cursor_in
-from persona_share._protocol.routes.inquiries import RETRIEVE
+from persona_share._protocol.query import AFTER, ListLocation, cursor_in
+from persona_share._protocol.routes import InquiryRoutes
 from persona_share._protocol.urls import parse_base_url, parse_file_url
 from persona_share.errors import PersonaError
 from persona_share.model.inquiry import Inquiry
@@ -173,7 +173,7 @@ def texts(fuzzer):
     """Answer each use of one text."""
     text = fuzzer.text()
     return {
-        "id": lambda: _whole(RETRIEVE.path(text), text),
+        "id": lambda: _whole(InquiryRoutes.RETRIEVE.path(text), text),
         "link": lambda: cursor_in(text, AFTER, PLACE),
         "address": lambda: parse_base_url(text),
         "file": lambda: parse_file_url(text),

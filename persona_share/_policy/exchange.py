@@ -10,9 +10,8 @@ import attrs
 
 from persona_share._policy.bounds import RETRY_AFTER, bounded
 from persona_share._protocol import oauth
-from persona_share._protocol.http import Response
+from persona_share._protocol.http import Response, is_json
 from persona_share._protocol.limits import wish_of
-from persona_share._protocol.problems import is_json
 from persona_share._protocol.redaction import shown_id
 from persona_share.errors import (
     AssertionRefusedError,

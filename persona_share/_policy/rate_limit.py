@@ -13,9 +13,8 @@ from typing import Final, NamedTuple
 import attrs
 
 from persona_share._policy.forecast import WINDOW
-from persona_share._protocol.http import Response
+from persona_share._protocol.http import Response, problem_of
 from persona_share._protocol.limits import count_of, reset_of, wish_of
-from persona_share._protocol.problems import problem_of
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 

@@ -13,8 +13,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from persona_share._protocol.json import parse_json
-from persona_share.model.attribute import Spelling
-from persona_share.model.openenum import OpenEnum
+from persona_share.model.attribute import OpenEnum, Spelling
 from persona_share.model.secret import Secret
 
 

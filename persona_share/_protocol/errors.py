@@ -5,10 +5,16 @@ from collections.abc import Iterator
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from persona_share._protocol.http import Expects, Request, Response
+from persona_share._protocol.http import (
+    Expects,
+    Problem,
+    Request,
+    Response,
+    is_json,
+    problem_of,
+)
 from persona_share._protocol.json import NotJsonError, parse_json
 from persona_share._protocol.limits import wish_of
-from persona_share._protocol.problems import Problem, is_json, problem_of
 from persona_share._protocol.redaction import escaped, scrubbed, shown_id
 from persona_share.errors import (
     ApiError,

@@ -4,11 +4,14 @@ A response is a value until the last step: a 401 or a 429 is a `Response`, too.
 """
 
 import enum
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Protocol
 
 import attrs
 
+from persona_share._protocol.json import NotJsonError, parse_json
 from persona_share.errors import Attempt
 from persona_share.model.secret import MaskedText, Secret
 
@@ -116,3 +119,103 @@ class Response:
     def ok(self) -> bool:
         """Whether this is a success (2xx)."""
         return 200 <= self.status < 300  # noqa: PLR2004
+
+
+# ── Errors in a response ──────────────────────────────────────────────────────
+
+
+_FIRST_ERROR_STATUS: Final = 400
+
+
+@attrs.frozen
+class Problem:
+    """The words of one error (API page "Errors"); not yet fit to be shown."""
+
+    title: str = attrs.field(default="", repr=False)
+    details: str = attrs.field(default="", repr=False)
+    pointer: str = attrs.field(default="", repr=False)
+
+    @property
+    def quota(self) -> bool:
+        """Whether a product's quota is used up, which 403 and 429 both may mean."""
+        return "quota" in self.title.lower()
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether an idempotency key came with another request than before."""
+        return self.title.lower() == "idempotency error"
+
+
+_SILENT: Final = Problem()
+
+
+@lru_cache(maxsize=64)  # it is asked of every answer
+def is_json(content_type: str) -> bool:
+    """Return whether a Content-Type is JSON, whatever its parameters and case."""
+    essence = content_type.partition(";")[0].strip().lower()
+    return essence == "application/json" or essence.endswith("+json")
+
+
+def problem_of(response: Response) -> Problem:
+    """Return the first error of a response, or an empty one if it has none."""
+    if response.status < _FIRST_ERROR_STATUS or not response.body:
+        return _SILENT
+    if not is_json(response.headers.get("content-type", "")):
+        return _SILENT
+    try:
+        document = parse_json(response.body)
+    except NotJsonError:
+        return _SILENT
+    errors = document.get("errors") if isinstance(document, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    if not isinstance(first, dict):
+        return _SILENT
+    return Problem(
+        _text(first, "title"),
+        # Documented as "details"; "detail" is what JSON:API says.
+        _text(first, "details") or _text(first, "detail"),
+        _text(first.get("source"), "pointer"),
+    )
+
+
+def _text(values: object, name: str) -> str:
+    value = values.get(name) if isinstance(values, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+# ── Versions ──────────────────────────────────────────────────────────────────
+
+
+#: The default version; the models are written for it.
+DEFAULT_VERSION: Final = "2025-12-08"
+#: The versions that Persona documents.
+KNOWN_VERSIONS: Final = frozenset(
+    {
+        "2020-05-18",
+        "2021-02-21",
+        "2021-05-14",
+        "2021-07-05",
+        "2021-08-18",
+        "2022-09-01",
+        "2023-01-05",
+        "2025-10-27",
+        DEFAULT_VERSION,
+        "2026-09-29",
+    }
+)
+#: The message about a value that is not a version.
+NOT_A_VERSION: Final = f"persona_version must be a date such as '{DEFAULT_VERSION}'"
+
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def is_version(value: object) -> bool:
+    """Return whether a value has the form of a version; only those can be sent."""
+    return isinstance(value, str) and _DATE.fullmatch(value) is not None
+
+
+def warning_about_version(version: str) -> str | None:
+    """Return a warning if Persona does not document the version; it may be newer."""
+    if version in KNOWN_VERSIONS:
+        return None
+    return f"persona_version {version} is not known to persona_share; it is sent"

@@ -10,8 +10,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from persona_share._protocol.http import Response
-from persona_share._protocol.problems import problem_of
+from persona_share._protocol.http import Response, problem_of
 
 
 #: The longest wait that is believed, in seconds: windows are minutes, and a mistake or

@@ -1,9 +1,12 @@
-"""What may be shown: server text made harmless, secrets taken out, ids cut short."""
+"""What may be shown: text of the service, ids, and names that reveal nothing."""
 
+import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, quote_plus
+
+from persona_share.model.secret import Secret
 
 
 #: Server text is cut to this many characters.
@@ -80,3 +83,28 @@ def shortened(object_id: str) -> str:
 def fingerprint(key: bytes, secret: str) -> str:
     """Return six hexadecimal digits that distinguish secrets within one process."""
     return hmac.digest(key, secret.encode(errors="surrogatepass"), "sha256").hex()[:6]
+
+
+# ── Names of store keys ───────────────────────────────────────────────────────
+
+
+#: Part of every name; it changes if the same name would mean something else.
+SCHEMA: Final = 1
+
+
+def naming_secret(api_key: Secret) -> bytes:
+    """Derive what names are made with from the API key (RFC 5869, one block)."""
+    extracted = hmac.digest(b"persona-share", api_key.reveal().encode(), hashlib.sha256)
+    return hmac.digest(extracted, b"store-names\x01", hashlib.sha256)
+
+
+def name_of(secret: bytes, *parts: str) -> str:
+    """Return the name of a key: the same in every process, and without information.
+
+    The parts are joined with their lengths, so that no two lists of parts are alike.
+    """
+    told = b"".join(
+        len(part.encode()).to_bytes(4, "big") + part.encode()
+        for part in (str(SCHEMA), *parts)
+    )
+    return hmac.digest(secret, told, hashlib.sha256).hex()[:40]

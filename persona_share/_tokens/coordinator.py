@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import attrs
 
-from persona_share._protocol.record import name_of
+from persona_share._protocol.redaction import name_of
 from persona_share._tokens import record as records
 from persona_share._tokens.cache import TokenCache, stored_form
 from persona_share._tokens.inflight import Tasks
@@ -38,8 +38,7 @@ from persona_share.errors import (
 )
 from persona_share.model import events
 from persona_share.model.scope import Scope
-from persona_share.ports import Clock, Runtime
-from persona_share.ports.store import Store
+from persona_share.ports import Clock, Runtime, Store
 
 
 _log: Final = logging.getLogger("persona_share")

@@ -27,7 +27,7 @@ from persona_share._policy.token_lifetime import guard_window, refresh_window
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.limits import count_of
 from persona_share._protocol.oauth import assertion_form, code_form, exchange_key
-from persona_share._protocol.routes import TOKEN
+from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
 from persona_share._tokens.coordinator import Coordinator, HeldLease, View
 from persona_share._tokens.inflight import Operation, Tasks
@@ -443,9 +443,9 @@ class TokenExchanger:
         else:
             body = code_form(secret)
         request = Request(
-            method=TOKEN.method,
-            route=TOKEN.template,
-            target=TOKEN.template,
+            method=OAuthRoutes.TOKEN.method,
+            route=OAuthRoutes.TOKEN.template,
+            target=OAuthRoutes.TOKEN.template,
             deadline=min(now + self._policy.attempt_timeout, max(tries.deadline, now)),
             headers=self._context.headers,
             body=body,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from persona_share.model import events
-from persona_share.model.metrics import TokenMetrics
+from persona_share.model.events import TokenMetrics
 
 
 class MetricsRecorder:

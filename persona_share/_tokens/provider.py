@@ -43,12 +43,11 @@ from persona_share.errors import (
     TokenError,
 )
 from persona_share.model import events
-from persona_share.model.metrics import TokenMetrics
+from persona_share.model.events import TokenMetrics
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import ClientContext, Clock, CodeSource
-from persona_share.ports.store import Store
+from persona_share.ports import ClientContext, Clock, CodeSource, Store
 
 
 _CLOSED: Final = "the manager was closed"

@@ -14,7 +14,7 @@ import attrs
 from persona_share._policy.bounds import CODE_LIFETIME, bounded
 from persona_share._policy.token_lifetime import code_deadline
 from persona_share._protocol.oauth import checked_code
-from persona_share._protocol.routes import TOKEN
+from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
 from persona_share._tokens.client_credentials import (
     ASSERTION_LIFETIME,
@@ -169,7 +169,9 @@ class CodeSupplier:
         return Supply(held, code)
 
     def _assertion(self, source: ClientCredentials) -> StoredCode:
-        secret = source.assertion(self._origin + TOKEN.template, self._runtime)
+        secret = source.assertion(
+            self._origin + OAuthRoutes.TOKEN.template, self._runtime
+        )
         now = self._runtime.clock.now()
         return StoredCode(
             id=code_id(secret),

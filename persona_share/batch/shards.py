@@ -20,7 +20,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     StoreUnavailableError,
 )
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Store, Versioned
 
 
 _VERSION: Final = 1

@@ -12,7 +12,7 @@ from persona_share import Secret, stores
 from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import OK, OTHER, exit_code_of, fail, print_json, run
 from persona_share.integrations.health import Finding, diagnose
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 
 
 #: The first release that the tests of this library pass on.

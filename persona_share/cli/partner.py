@@ -31,7 +31,7 @@ from persona_share.partner import (
 )
 from persona_share.partner.applications import listening
 from persona_share.partner.keys import ALGORITHMS
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 
 
 _SERVERS: Final = ("redis://", "rediss://", "unix://", "postgresql://", "postgres://")

@@ -9,7 +9,7 @@ import rich_click as click
 from persona_share.cli.client_options import with_json
 from persona_share.cli.exit_codes import fail, print_json, run
 from persona_share.errors import PersonaError
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
 
 

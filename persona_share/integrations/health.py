@@ -11,7 +11,7 @@ from persona_share.client import PersonaClient
 from persona_share.errors import ExchangeForbiddenError, PersonaError, TokenError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.batch import RateLimitStatus
-from persona_share.ports.store import Store
+from persona_share.ports import Store
 
 
 _OK: Final = 200

@@ -11,29 +11,35 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share.model.account import Account
-    from persona_share.model.api_key import ApiKey
-    from persona_share.model.api_log import ApiLog
+    from persona_share.model.api_key import ApiKey, ApiLog, RateLimit
+    from persona_share.model.attribute import OpenEnum
     from persona_share.model.batch_job import BatchJob, BatchJobError
     from persona_share.model.case import Case
     from persona_share.model.connection import Connection, ConnectionStatus
-    from persona_share.model.device import Device
     from persona_share.model.document import (
         Document,
         DocumentStatus,
         GenericDocument,
         GovernmentIdDocument,
     )
-    from persona_share.model.event import Event, EventName
-    from persona_share.model.fields import FieldValues, ResourceWithFields
     from persona_share.model.file import File
-    from persona_share.model.inquiry import Inquiry, InquiryStatus
-    from persona_share.model.inquiry_session import InquirySession, InquirySessionStatus
-    from persona_share.model.openenum import OpenEnum
-    from persona_share.model.page import Page
-    from persona_share.model.rate_limit import RateLimit
+    from persona_share.model.inquiry import (
+        Device,
+        Inquiry,
+        InquirySession,
+        InquirySessionStatus,
+        InquiryStatus,
+    )
     from persona_share.model.report import Report, ReportAction, ReportStatus
-    from persona_share.model.resource import Headers, Reference, Resource, ResponseInfo
-    from persona_share.model.response import ApiResponse
+    from persona_share.model.resource import (
+        FieldValues,
+        Headers,
+        Reference,
+        Resource,
+        ResourceWithFields,
+        ResponseInfo,
+    )
+    from persona_share.model.response import ApiResponse, Page
     from persona_share.model.scope import Scope, ScopeWarning
     from persona_share.model.secret import Secret
     from persona_share.model.share_token import (
@@ -59,18 +65,18 @@ if TYPE_CHECKING:
     from persona_share.model.verification import (
         Check,
         CheckStatus,
-        Verification,
-        VerificationStatus,
-    )
-    from persona_share.model.verification_types import (
         DatabaseVerification,
         DocumentVerification,
         EmailAddressVerification,
         GovernmentIdVerification,
         PhoneNumberVerification,
         SelfieVerification,
+        Verification,
+        VerificationStatus,
     )
     from persona_share.model.webhook import (
+        Event,
+        EventName,
         Webhook,
         WebhookEvent,
         WebhookEventStatus,
@@ -158,7 +164,7 @@ _MODULES = {
     "Account": "account",
     "AccountType": "template",
     "ApiKey": "api_key",
-    "ApiLog": "api_log",
+    "ApiLog": "api_key",
     "ApiResponse": "response",
     "AuthorizationCode": "token",
     "BatchJob": "batch_job",
@@ -169,33 +175,33 @@ _MODULES = {
     "Clock": "token",
     "Connection": "connection",
     "ConnectionStatus": "connection",
-    "DatabaseVerification": "verification_types",
-    "Device": "device",
+    "DatabaseVerification": "verification",
+    "Device": "inquiry",
     "Direction": "share_token",
     "Document": "document",
     "DocumentStatus": "document",
-    "DocumentVerification": "verification_types",
-    "EmailAddressVerification": "verification_types",
-    "Event": "event",
-    "EventName": "event",
+    "DocumentVerification": "verification",
+    "EmailAddressVerification": "verification",
+    "Event": "webhook",
+    "EventName": "webhook",
     "FailureReason": "share_token",
     "FieldSchema": "template",
-    "FieldValues": "fields",
+    "FieldValues": "resource",
     "File": "file",
     "GenericDocument": "document",
     "GovernmentIdDocument": "document",
-    "GovernmentIdVerification": "verification_types",
+    "GovernmentIdVerification": "verification",
     "Headers": "resource",
     "Inquiry": "inquiry",
-    "InquirySession": "inquiry_session",
-    "InquirySessionStatus": "inquiry_session",
+    "InquirySession": "inquiry",
+    "InquirySessionStatus": "inquiry",
     "InquiryStatus": "inquiry",
     "InquiryTemplate": "template",
-    "OpenEnum": "openenum",
-    "Page": "page",
+    "OpenEnum": "attribute",
+    "Page": "response",
     "Peeked": "share_token",
-    "PhoneNumberVerification": "verification_types",
-    "RateLimit": "rate_limit",
+    "PhoneNumberVerification": "verification",
+    "RateLimit": "api_key",
     "RedeemMode": "share_token",
     "Redemption": "share_token",
     "Reference": "resource",
@@ -203,13 +209,13 @@ _MODULES = {
     "ReportAction": "report",
     "ReportStatus": "report",
     "Resource": "resource",
-    "ResourceWithFields": "fields",
+    "ResourceWithFields": "resource",
     "ResourceWithSchema": "template",
     "ResponseInfo": "resource",
     "Scope": "scope",
     "ScopeWarning": "scope",
     "Secret": "secret",
-    "SelfieVerification": "verification_types",
+    "SelfieVerification": "verification",
     "ShareToken": "share_token",
     "ShareTokenStatus": "share_token",
     "SourceData": "share_token",

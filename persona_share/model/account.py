@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link
-from persona_share.model.fields import ResourceWithFields
+from persona_share.model.resource import ResourceWithFields
 
 
 class Account(ResourceWithFields):

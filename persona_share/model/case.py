@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import ResourceWithFields
 from persona_share.model.file import File
+from persona_share.model.resource import ResourceWithFields
 
 
 class Case(ResourceWithFields):

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from persona_share.model.attribute import Attribute, Link
-from persona_share.model.openenum import OpenEnum
+from persona_share.model.attribute import Attribute, Link, OpenEnum
 from persona_share.model.resource import Resource
 
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from persona_share.model.attribute import Attribute, Link, Links
+from persona_share.model.attribute import Attribute, Link, Links, OpenEnum
 from persona_share.model.file import File
-from persona_share.model.openenum import OpenEnum
 from persona_share.model.resource import Resource
 
 

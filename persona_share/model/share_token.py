@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from persona_share.model.attribute import Attribute, Link
-from persona_share.model.openenum import OpenEnum
+from persona_share.model.attribute import Attribute, Link, OpenEnum
 from persona_share.model.resource import Resource
 
 

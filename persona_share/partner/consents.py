@@ -24,8 +24,7 @@ from persona_share.errors import (
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope, atom
 from persona_share.partner.records import Change, change, decoded, digest
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned, is_store
+from persona_share.ports import Runtime, Store, Versioned, is_store
 
 
 #: An application's own rule: which part of a scope may be shared with a partner now.

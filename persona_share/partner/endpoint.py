@@ -26,8 +26,7 @@ from persona_share.partner.keys import (
     verify,
 )
 from persona_share.partner.records import is_first_use
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store
+from persona_share.ports import Runtime, Store
 
 
 #: The largest body of a request, in bytes: a scope, an assertion, and their escapes.

@@ -31,8 +31,7 @@ from persona_share.partner.endpoint import (
 )
 from persona_share.partner.keys import InvalidAssertion, Jwk, PublicKey, public_keys
 from persona_share.partner.records import Change, change, digest
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores import MemoryStore
 
 

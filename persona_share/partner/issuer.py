@@ -44,7 +44,7 @@ from persona_share.partner.endpoint import (
 )
 from persona_share.partner.keys import InvalidAssertion, PublicKey, SigningKey
 from persona_share.partner.records import CodesPerMinute
-from persona_share.ports.store import Store, is_store
+from persona_share.ports import Store, is_store
 
 
 if TYPE_CHECKING:

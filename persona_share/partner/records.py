@@ -9,8 +9,7 @@ import attrs
 import orjson
 
 from persona_share.errors import StoreCorruptError, StoreUnavailableError
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 
 
 T = TypeVar("T")

@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from persona_share.resources.accounts import Accounts
-    from persona_share.resources.api_keys import ApiKeys
-    from persona_share.resources.api_logs import ApiLogs
+    from persona_share.resources.api_keys import ApiKeys, ApiLogs, RateLimits
     from persona_share.resources.batch_jobs import BatchJobs
     from persona_share.resources.cases import Cases
     from persona_share.resources.connections import Connections
-    from persona_share.resources.devices import Devices
     from persona_share.resources.documents import Documents
-    from persona_share.resources.events import Events
     from persona_share.resources.files import Files
-    from persona_share.resources.inquiries import Inquiries
-    from persona_share.resources.inquiry_sessions import InquirySessions
+    from persona_share.resources.inquiries import Devices, Inquiries, InquirySessions
     from persona_share.resources.oauth import OAuth
-    from persona_share.resources.rate_limits import RateLimits
     from persona_share.resources.reports import Reports
     from persona_share.resources.share_tokens import ShareTokens
     from persona_share.resources.templates import (
@@ -32,26 +27,26 @@ if TYPE_CHECKING:
     )
     from persona_share.resources.transactions import Transactions
     from persona_share.resources.verifications import Verifications
-    from persona_share.resources.webhooks import WebhookEvents, Webhooks
+    from persona_share.resources.webhooks import Events, WebhookEvents, Webhooks
     from persona_share.resources.workflows import Workflows
 
 _MODULES = {
     "AccountTypes": "templates",
     "Accounts": "accounts",
     "ApiKeys": "api_keys",
-    "ApiLogs": "api_logs",
+    "ApiLogs": "api_keys",
     "BatchJobs": "batch_jobs",
     "Cases": "cases",
     "Connections": "connections",
-    "Devices": "devices",
+    "Devices": "inquiries",
     "Documents": "documents",
-    "Events": "events",
+    "Events": "webhooks",
     "Files": "files",
     "Inquiries": "inquiries",
-    "InquirySessions": "inquiry_sessions",
+    "InquirySessions": "inquiries",
     "InquiryTemplates": "templates",
     "OAuth": "oauth",
-    "RateLimits": "rate_limits",
+    "RateLimits": "api_keys",
     "Reports": "reports",
     "ShareTokens": "share_tokens",
     "TransactionTypes": "templates",

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from persona_share._protocol.routes import accounts as routes
+from persona_share._protocol.routes import AccountRoutes
 from persona_share.model.account import Account
 from persona_share.model.ids import checked_id
 from persona_share.model.resource import Resource
 from persona_share.resources.collection import (
+    Listing,
     ObjectContainer,
     Redactable,
     Relatable,
@@ -16,7 +17,6 @@ from persona_share.resources.collection import (
     Searchable,
     Taggable,
 )
-from persona_share.resources.listing import Listing
 from persona_share.resources.params import (
     AccountAttributes,
     AccountChanges,
@@ -41,7 +41,7 @@ class Accounts(
     Searchable[Account],
     Redactable[Account],
     kind=Account,
-    routes=routes,
+    routes=AccountRoutes,
 ):
     """The endpoints of ``/accounts``."""
 
@@ -52,12 +52,15 @@ class Accounts(
     ) -> Listing[Account]:
         """List accounts, newest first."""
         filters = {"reference_id": reference_id}
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(AccountRoutes.LIST, filters=filters, options=options)
 
     async def create(self, **values: Unpack[NewAccount]) -> Account:
         """Create an account; ``fields`` are its field values here."""
         return await self._send(
-            routes.CREATE, values=values, attributes=AccountAttributes, meta=AccountMeta
+            AccountRoutes.CREATE,
+            values=values,
+            attributes=AccountAttributes,
+            meta=AccountMeta,
         )
 
     async def update(
@@ -65,7 +68,7 @@ class Accounts(
     ) -> Account:
         """Update an account; ``fields`` are its field values here."""
         return await self._send(
-            routes.UPDATE, account_id, values=values, attributes=AccountChanges
+            AccountRoutes.UPDATE, account_id, values=values, attributes=AccountChanges
         )
 
     async def consolidate(
@@ -78,7 +81,7 @@ class Accounts(
         ids = [checked_id(each, "source_account_ids") for each in source_account_ids]
         body = meta_body(source_account_ids=ids)
         return await self._one(
-            routes.CONSOLIDATE, account_id, body=body, options=options
+            AccountRoutes.CONSOLIDATE, account_id, body=body, options=options
         )
 
     async def run_action(
@@ -96,7 +99,7 @@ class Accounts(
             data["parameters"] = parameters
         body = Body.of_json({"data": data})
         return await self._one(
-            routes.RUN_ACTION, account_id, body=body, options=options
+            AccountRoutes.RUN_ACTION, account_id, body=body, options=options
         )
 
     def relations(
@@ -115,5 +118,9 @@ class Accounts(
             "created_at_end": created_at_end,
         }
         return self._list_of(
-            Resource, routes.RELATIONS, account_id, filters=filters, options=options
+            Resource,
+            AccountRoutes.RELATIONS,
+            account_id,
+            filters=filters,
+            options=options,
         )

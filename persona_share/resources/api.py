@@ -8,8 +8,7 @@ from typing import Final, Self, Unpack, cast
 from persona_share import resources
 from persona_share._protocol import jsonapi
 from persona_share._protocol.query import QueryValue, encoded_query
-from persona_share._protocol.routes.route import Route
-from persona_share._protocol.routes.table import filled, known
+from persona_share._protocol.routes import Route, filled, known
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidIdError,

@@ -8,7 +8,7 @@ import attrs
 from persona_share._protocol import errors, jsonapi
 from persona_share._protocol.http import Expects, Request, Response, Sink
 from persona_share._protocol.query import QueryValue, encoded_query
-from persona_share._protocol.routes.route import Route
+from persona_share._protocol.routes import Route
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource

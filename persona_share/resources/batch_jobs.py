@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Unpack
 
-from persona_share._protocol.routes import batch_jobs as routes
+from persona_share._protocol.routes import BatchJobRoutes
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.batch_job import BatchJob, BatchJobError
-from persona_share.resources.collection import Retrievable
-from persona_share.resources.listing import Listing
+from persona_share.resources.collection import Listing, Retrievable
 from persona_share.resources.params import attributes_body
 from persona_share.resources.query_options import PageOptions, RetrieveOptions
 
@@ -15,7 +14,7 @@ from persona_share.resources.query_options import PageOptions, RetrieveOptions
 MAX_ROWS: Final = 1_000
 
 
-class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=routes):
+class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=BatchJobRoutes):
     """The endpoints of ``/batch-jobs``."""
 
     __slots__ = ()
@@ -47,14 +46,14 @@ class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=routes):
             "rows": [dict(row) for row in rows],
         }
         body = attributes_body({k: v for k, v in given.items() if v is not None})
-        return await self._one(routes.CREATE, body=body, options=options)
+        return await self._one(BatchJobRoutes.CREATE, body=body, options=options)
 
     def errors(
         self, batch_job_id: str, **options: Unpack[PageOptions]
     ) -> Listing[BatchJobError]:
         """List the rows that failed; ``meta`` of a page has errors of the whole job."""
         return self._list_of(
-            BatchJobError, routes.ERRORS, batch_job_id, options=options
+            BatchJobError, BatchJobRoutes.ERRORS, batch_job_id, options=options
         )
 
 

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from persona_share._protocol.routes import cases as routes
+from persona_share._protocol.routes import CaseRoutes
 from persona_share.model.case import Case
 from persona_share.resources.collection import (
+    Listing,
     ObjectContainer,
     Redactable,
     Retrievable,
     Searchable,
     Taggable,
 )
-from persona_share.resources.listing import Listing
 from persona_share.resources.params import (
     CaseAttributes,
     CaseChanges,
@@ -32,7 +32,7 @@ class Cases(
     Searchable[Case],
     Redactable[Case],
     kind=Case,
-    routes=routes,
+    routes=CaseRoutes,
 ):
     """The endpoints of ``/cases``."""
 
@@ -58,18 +58,18 @@ class Cases(
             "report_id": report_id,
             "reference_id": reference_id,
         }
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(CaseRoutes.LIST, filters=filters, options=options)
 
     async def create(self, **values: Unpack[NewCase]) -> Case:
         """Create a case; ``fields`` are its field values here."""
         return await self._send(
-            routes.CREATE, values=values, attributes=CaseAttributes, meta=CaseMeta
+            CaseRoutes.CREATE, values=values, attributes=CaseAttributes, meta=CaseMeta
         )
 
     async def update(self, case_id: str, **values: Unpack[ChangedCase]) -> Case:
         """Update a case; ``fields`` are its field values here."""
         return await self._send(
-            routes.UPDATE,
+            CaseRoutes.UPDATE,
             case_id,
             values=values,
             attributes=CaseChanges,
@@ -81,18 +81,22 @@ class Cases(
     ) -> Case:
         """Assign a case to a user of the Dashboard."""
         body = meta_body(user_email_address=user_email_address)
-        return await self._one(routes.ASSIGN, case_id, body=body, options=options)
+        return await self._one(CaseRoutes.ASSIGN, case_id, body=body, options=options)
 
     async def set_status(
         self, case_id: str, status: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
         """Set the status of a case to one of its template's."""
         body = meta_body(status=status)
-        return await self._one(routes.SET_STATUS, case_id, body=body, options=options)
+        return await self._one(
+            CaseRoutes.SET_STATUS, case_id, body=body, options=options
+        )
 
     async def add_comment(
         self, case_id: str, message: str, **options: Unpack[RetrieveOptions]
     ) -> Case:
         """Add a comment to a case."""
         body = meta_body(message=message)
-        return await self._one(routes.ADD_COMMENT, case_id, body=body, options=options)
+        return await self._one(
+            CaseRoutes.ADD_COMMENT, case_id, body=body, options=options
+        )

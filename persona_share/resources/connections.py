@@ -2,22 +2,21 @@
 
 from typing import Unpack
 
-from persona_share._protocol.routes import connections as routes
+from persona_share._protocol.routes import ConnectionRoutes
 from persona_share.model.connection import Connection, ConnectionStatus
 from persona_share.model.ids import checked_id
-from persona_share.resources.collection import Collection
-from persona_share.resources.listing import Listing
+from persona_share.resources.collection import Collection, Listing
 from persona_share.resources.params import attributes_body
 from persona_share.resources.query_options import (
     CallOptions,
+    ConnectionStatusName,
     FieldsOptions,
     ListOptions,
     check_status,
 )
-from persona_share.resources.statuses import ConnectionStatusName
 
 
-class Connections(Collection[Connection], kind=Connection, routes=routes):
+class Connections(Collection[Connection], kind=Connection, routes=ConnectionRoutes):
     """The endpoints of ``/connect/connections``.
 
     The destination organization accepts a connection in Persona's Dashboard.
@@ -33,13 +32,15 @@ class Connections(Collection[Connection], kind=Connection, routes=routes):
         body = attributes_body(
             {"destination-organization-id": destination_organization_id}
         )
-        return await self._one(routes.CREATE, body=body, options=options)
+        return await self._one(ConnectionRoutes.CREATE, body=body, options=options)
 
     async def retrieve(
         self, connection_id: str, **options: Unpack[FieldsOptions]
     ) -> Connection:
         """Return one connection."""
-        return await self._one(routes.RETRIEVE, connection_id, options=options)
+        return await self._one(
+            ConnectionRoutes.RETRIEVE, connection_id, options=options
+        )
 
     def list(
         self,
@@ -54,7 +55,7 @@ class Connections(Collection[Connection], kind=Connection, routes=routes):
             "status": status,
             "destination_organization_id": destination_organization_id,
         }
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(ConnectionRoutes.LIST, filters=filters, options=options)
 
     async def find_active(
         self, destination_organization_id: str, **options: Unpack[CallOptions]
@@ -78,10 +79,14 @@ class Connections(Collection[Connection], kind=Connection, routes=routes):
         self, connection_id: str, **options: Unpack[CallOptions]
     ) -> Connection:
         """Deactivate a connection; either organization may."""
-        return await self._one(routes.DEACTIVATE, connection_id, options=options)
+        return await self._one(
+            ConnectionRoutes.DEACTIVATE, connection_id, options=options
+        )
 
     async def reactivate(
         self, connection_id: str, **options: Unpack[CallOptions]
     ) -> Connection:
         """Offer an inactive connection again; only its source may. It is pending."""
-        return await self._one(routes.REACTIVATE, connection_id, options=options)
+        return await self._one(
+            ConnectionRoutes.REACTIVATE, connection_id, options=options
+        )

@@ -2,7 +2,7 @@
 
 from typing import Unpack
 
-from persona_share._protocol.routes import documents as routes
+from persona_share._protocol.routes import DocumentRoutes
 from persona_share.model.document import (
     Document,
     GenericDocument,
@@ -12,7 +12,7 @@ from persona_share.resources.collection import Retrievable
 from persona_share.resources.query_options import RetrieveOptions
 
 
-class Documents(Retrievable[Document], kind=Document, routes=routes):
+class Documents(Retrievable[Document], kind=Document, routes=DocumentRoutes):
     """The endpoints of ``/documents`` and ``/document/…``."""
 
     __slots__ = ()
@@ -22,7 +22,10 @@ class Documents(Retrievable[Document], kind=Document, routes=routes):
     ) -> GenericDocument:
         """Return one generic document."""
         return await self._caller.one(
-            routes.RETRIEVE_GENERIC, GenericDocument, document_id, options=options
+            DocumentRoutes.RETRIEVE_GENERIC,
+            GenericDocument,
+            document_id,
+            options=options,
         )
 
     async def retrieve_government_id(
@@ -30,7 +33,7 @@ class Documents(Retrievable[Document], kind=Document, routes=routes):
     ) -> GovernmentIdDocument:
         """Return one government ID document."""
         return await self._caller.one(
-            routes.RETRIEVE_GOVERNMENT_ID,
+            DocumentRoutes.RETRIEVE_GOVERNMENT_ID,
             GovernmentIdDocument,
             document_id,
             options=options,

@@ -1,25 +1,246 @@
-"""Files: downloaded from their own host, without any credential."""
+"""Downloads, and the files of objects, which come from a host of their own."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar, Unpack
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar, Unpack
 
 import attrs
 
 from persona_share._protocol import errors
-from persona_share._protocol.http import Request, Sink
+from persona_share._protocol.http import Request, Response, Sink
+from persona_share._protocol.redaction import escaped
 from persona_share.errors import (
     ApiError,
     AuthenticationError,
+    ConnectionLostError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    PersonaError,
+    UnexpectedContentTypeError,
 )
 from persona_share.model.file import File
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret
+from persona_share.ports import FileAccess, NewFile
 from persona_share.resources.base import Caller
-from persona_share.resources.downloads import MAX_BYTES, Download, write_body
 from persona_share.resources.query_options import CallOptions, checked_options
+
+
+# ── Downloads ────────────────────────────────────────────────────────────────
+
+
+#: The default limit of a file's size.
+MAX_BYTES: Final = 100 * 1024 * 1024
+
+Progress = Callable[[int, int | None], object]
+Fetch = Callable[[Sink], Awaitable[None]]
+
+
+class Download:
+    """A file or a PDF that has not been requested yet.
+
+    ``await`` it for its bytes, iterate over it with ``async for`` for pieces as they
+    arrive, or `save` it to a new file. Each of these sends a new request.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        file_access: FileAccess | None,
+        *,
+        max_bytes: int = MAX_BYTES,
+        kind: str | None = None,
+    ) -> None:
+        self._fetch = fetch
+        self._file_access = file_access
+        self._limits = _Limits(max_bytes, kind)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self._whole().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        sink = _Pieces(self._limits)
+        task = asyncio.create_task(self._deliver(sink))
+        try:
+            while (piece := await sink.queue.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def save(self, path: str | Path, *, progress: Progress | None = None) -> Path:
+        """Write the body to a new file that only its owner can read, and return its path.
+
+        ``progress`` is called with the bytes so far and the total, or None if the
+        service does not tell it. A failed download leaves no file. Raises
+        `FileExistsError` if the file exists.
+        """
+        if self._file_access is None:
+            message = "this client cannot write files"
+            raise InvalidArgumentError(message)
+        file = await self._file_access.new_file(path)
+        done = False
+        try:
+            await self._run(_ToFile(self._limits, file, progress))
+            done = True
+        finally:
+            file.close(keep=done)
+        return file.path
+
+    async def into(self, sink: Sink) -> None:
+        """Write the body to a sink of the caller's."""
+        await self._fetch(sink)
+
+    async def _whole(self) -> bytes:
+        sink = _InMemory(self._limits)
+        await self._run(sink)
+        return b"".join(sink.pieces)
+
+    async def _run(self, sink: "_Sink") -> None:
+        """Fetch into a sink; an error that the sink raised wins."""
+        failure: BaseException | None = None
+        try:
+            await self._fetch(sink)
+        except PersonaError as error:
+            failure = error
+        if sink.failure is not None:
+            failure = sink.failure
+        if failure is not None:
+            raise failure
+
+    async def _deliver(self, sink: "_Pieces") -> None:
+        end = None
+        try:
+            await self._run(sink)
+        except Exception as failure:  # noqa: BLE001 — it is raised where the pieces are read
+            end = failure
+        await sink.queue.put(end)
+
+    def __repr__(self) -> str:
+        return "<Download>"
+
+
+async def write_body(response: Response, sink: Sink) -> None:
+    """Write a body to a sink, if the sender returned it as a whole."""
+    if response.body:
+        await sink.begin(response.headers)
+        await sink.write(response.body)
+
+
+@attrs.frozen
+class _Limits:
+    """The size limit and the required content type."""
+
+    cap: int
+    kind: str | None
+
+
+class _Sink:
+    """A sink that records its own error and reports its progress."""
+
+    def __init__(self, limits: _Limits, progress: Progress | None = None) -> None:
+        self.cap = limits.cap
+        self._kind = limits.kind
+        self.failure: Exception | None = None
+        self._progress = progress
+        self._total: int | None = None
+        self._taken = 0
+
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        length = headers.get("content-length", "")
+        plain = not headers.get("content-encoding")
+        self._total = int(length) if plain and length.isdecimal() else None
+        self._taken = 0
+        await self._guarded(self._checked(headers.get("content-type", "")))
+        await self._guarded(self._restart())
+
+    async def write(self, piece: bytes) -> None:
+        if not piece:
+            return
+        await self._guarded(self._took(piece))
+
+    async def _checked(self, content_type: str) -> None:
+        essence = content_type.partition(";")[0].strip().lower()
+        if self._kind is not None and essence != self._kind:
+            message = f"the body is {escaped(essence, 100) or 'unnamed'}, not PDF"
+            raise UnexpectedContentTypeError(message)
+
+    async def _took(self, piece: bytes) -> None:
+        await self._take(piece)
+        self._taken += len(piece)
+        if self._progress is not None:
+            self._progress(self._taken, self._total)
+
+    async def _guarded(self, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception as failure:
+            self.failure = failure
+            raise
+
+    async def _restart(self) -> None:
+        raise NotImplementedError
+
+    async def _take(self, piece: bytes) -> None:
+        raise NotImplementedError
+
+
+class _InMemory(_Sink):
+    """Keeps the pieces in memory."""
+
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__(limits)
+        self.pieces: list[bytes] = []
+
+    async def _restart(self) -> None:
+        self.pieces.clear()
+
+    async def _take(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+
+class _ToFile(_Sink):
+    """Writes the pieces to a file."""
+
+    def __init__(
+        self, limits: _Limits, file: NewFile, progress: Progress | None
+    ) -> None:
+        super().__init__(limits, progress)
+        self._file = file
+
+    async def _restart(self) -> None:
+        await self._file.restart()
+
+    async def _take(self, piece: bytes) -> None:
+        await self._file.write(piece)
+
+
+class _Pieces(_Sink):
+    """Delivers one piece after the other, and waits until each is read."""
+
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__(limits)
+        self.queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
+        self._delivered = False
+
+    async def _restart(self) -> None:
+        if self._delivered:  # a piece cannot be taken back
+            message = "the connection broke after pieces of the file were delivered"
+            raise ConnectionLostError(
+                message,
+                advice="Start again, or use save(), which restarts by itself.",
+            )
+
+    async def _take(self, piece: bytes) -> None:
+        self._delivered = True
+        await self.queue.put(piece)
+
+
+# ── Files ────────────────────────────────────────────────────────────────────
 
 
 R = TypeVar("R", bound=Resource)

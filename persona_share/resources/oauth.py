@@ -5,7 +5,7 @@ from typing import Unpack
 
 from persona_share._protocol import oauth
 from persona_share._protocol.redaction import shown_id
-from persona_share._protocol.routes import oauth as routes
+from persona_share._protocol.routes import OAuthRoutes
 from persona_share.errors import InvalidScopeError, MalformedResponseError
 from persona_share.model.ids import checked_id, require_prefix
 from persona_share.model.scope import Scope
@@ -46,7 +46,7 @@ class OAuth:
                 raise InvalidScopeError(message, index=index)
         form = oauth.authorize_form(client_id, requested)
         request, response = await self._caller.call(
-            routes.AUTHORIZE, body=Body(form, FORM), options=options
+            OAuthRoutes.AUTHORIZE, body=Body(form, FORM), options=options
         )
         try:
             authorization = oauth.authorized(response.body)

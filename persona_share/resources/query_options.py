@@ -7,12 +7,17 @@ and the options of `CallOptions`.
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
-from persona_share._protocol import versions
+from persona_share._protocol.http import (
+    DEFAULT_VERSION,
+    NOT_A_VERSION,
+    is_version,
+    warning_about_version,
+)
 from persona_share._protocol.query import QueryValue
 from persona_share.errors import InvalidArgumentError
-from persona_share.model.openenum import OpenEnum
+from persona_share.model.attribute import OpenEnum
 
 
 Include = Sequence[str]
@@ -71,15 +76,22 @@ class PageOptions(CallOptions, total=False):
     before: str | None
 
 
-class ListOptions(PageOptions, total=False):
-    """Options of a listing whose objects can be filtered.
+class FieldsPageOptions(PageOptions, total=False):
+    """Options of a listing whose objects cannot be filtered.
 
-    ``filter`` has further conditions by the API's names; all conditions must hold.
     ``fields`` maps a type to the attributes to return.
     """
 
-    filter: Filter | None
     fields: Fields | None
+
+
+class ListOptions(FieldsPageOptions, total=False):
+    """Options of a listing whose objects can be filtered.
+
+    ``filter`` has further conditions by the API's names; all conditions must hold.
+    """
+
+    filter: Filter | None
 
 
 def split_options(
@@ -190,7 +202,7 @@ def checked_options(options: CallOptions) -> CallOptions:
         raise InvalidArgumentError(message, advice=advice)
     _check_number("timeout", given.get("timeout", 1.0), above=0)
     _check_number("retries", given.get("retries", 0), above=-1)
-    _check_version(given.get("persona_version", versions.DEFAULT))
+    _check_version(given.get("persona_version", DEFAULT_VERSION))
     if not _matches(_IDEMPOTENCY_KEY, given.get("idempotency_key", "k")):
         message = "idempotency_key must be 1 to 255 letters, digits, '_' and '-'"
         raise InvalidArgumentError(message)
@@ -202,10 +214,10 @@ def checked_options(options: CallOptions) -> CallOptions:
 
 
 def _check_version(value: object) -> None:
-    if not isinstance(value, str) or not versions.is_date(value):
-        raise InvalidArgumentError(versions.NO_DATE)
-    if (doubt := versions.doubt_about(value)) is not None:
-        warnings.warn(doubt, UserWarning, stacklevel=4)  # at the call, or close to it
+    if not isinstance(value, str) or not is_version(value):
+        raise InvalidArgumentError(NOT_A_VERSION)
+    if (warning := warning_about_version(value)) is not None:
+        warnings.warn(warning, UserWarning, stacklevel=4)  # at the call, or close to it
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:
@@ -241,3 +253,21 @@ def _check_headers(headers: object) -> None:
         if not _matches(_HEADER_VALUE, value):
             message = f"the header {name} must be printable ASCII on one line"
             raise InvalidArgumentError(message)
+
+
+# ── Statuses ─────────────────────────────────────────────────────────────────
+
+
+ConnectionStatusName = Literal["pending", "active", "inactive", "archived"]
+DirectionName = Literal["outbound", "inbound"]
+InquiryStatusName = Literal[
+    "created",
+    "pending",
+    "completed",
+    "expired",
+    "failed",
+    "needs_review",
+    "approved",
+    "declined",
+]
+ShareTokenStatusName = Literal["created", "pending", "redeemed", "expired", "failed"]

@@ -2,15 +2,15 @@
 
 from typing import Literal, Unpack
 
-from persona_share._protocol.routes import reports as routes
+from persona_share._protocol.routes import ReportRoutes
 from persona_share.model.report import Report, ReportAction
 from persona_share.resources.collection import (
+    Listing,
     Printable,
     Redactable,
     Retrievable,
     Taggable,
 )
-from persona_share.resources.listing import Listing
 from persona_share.resources.params import (
     NewReport,
     ReportAttributes,
@@ -30,7 +30,7 @@ class Reports(
     Redactable[Report],
     Printable[Report],
     kind=Report,
-    routes=routes,
+    routes=ReportRoutes,
 ):
     """The endpoints of ``/reports``."""
 
@@ -45,7 +45,7 @@ class Reports(
     ) -> Listing[Report]:
         """List reports, newest first."""
         filters = {"account_id": account_id, "reference_id": reference_id}
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(ReportRoutes.LIST, filters=filters, options=options)
 
     async def create(
         self,
@@ -55,7 +55,7 @@ class Reports(
     ) -> Report:
         """Create a report, such as one of the type ``report/watchlist``."""
         return await self._send(
-            routes.CREATE,
+            ReportRoutes.CREATE,
             values=values,
             attributes=ReportAttributes,
             meta=ReportMeta,
@@ -64,17 +64,17 @@ class Reports(
 
     async def run(self, report_id: str, **options: Unpack[RetrieveOptions]) -> Report:
         """Run a report again."""
-        return await self._one(routes.RUN, report_id, options=options)
+        return await self._one(ReportRoutes.RUN, report_id, options=options)
 
     async def pause(self, report_id: str, **options: Unpack[RetrieveOptions]) -> Report:
         """Pause the continuous monitoring of a report."""
-        return await self._one(routes.PAUSE, report_id, options=options)
+        return await self._one(ReportRoutes.PAUSE, report_id, options=options)
 
     async def resume(
         self, report_id: str, **options: Unpack[RetrieveOptions]
     ) -> Report:
         """Resume the continuous monitoring of a report."""
-        return await self._one(routes.RESUME, report_id, options=options)
+        return await self._one(ReportRoutes.RESUME, report_id, options=options)
 
     async def dismiss(
         self,
@@ -88,7 +88,9 @@ class Reports(
         """Dismiss the matches of a report: all of them, or those of one entity."""
         given = {"entity-id": entity_id, "dismiss-type": dismiss_type, "reason": reason}
         body = attributes_body({k: v for k, v in given.items() if v is not None})
-        return await self._one(routes.DISMISS, report_id, body=body, options=options)
+        return await self._one(
+            ReportRoutes.DISMISS, report_id, body=body, options=options
+        )
 
     async def review(
         self,
@@ -117,10 +119,14 @@ class Reports(
             "notify-on-change": notify_on_change,
         }
         body = attributes_body({k: v for k, v in given.items() if v is not None})
-        return await self._one(routes.REVIEW, report_id, body=body, options=options)
+        return await self._one(
+            ReportRoutes.REVIEW, report_id, body=body, options=options
+        )
 
     def history(
         self, report_id: str, **options: Unpack[PageOptions]
     ) -> Listing[ReportAction]:
         """List the actions on a report, newest first."""
-        return self._list_of(ReportAction, routes.HISTORY, report_id, options=options)
+        return self._list_of(
+            ReportAction, ReportRoutes.HISTORY, report_id, options=options
+        )

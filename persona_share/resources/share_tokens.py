@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, Unpack, assert_never
 
 from persona_share._policy.polling import pause
 from persona_share._policy.redemption import Trace, is_final, trace_of
-from persona_share._protocol.routes import share_tokens as routes
+from persona_share._protocol.routes import ShareTokenRoutes
 from persona_share.errors import (
     ApiError,
     ConflictError,
@@ -30,16 +30,16 @@ from persona_share.model.share_token import (
 )
 from persona_share.model.template import ResourceWithSchema
 from persona_share.ports import Runtime
-from persona_share.resources.collection import Collection
-from persona_share.resources.listing import Listing
+from persona_share.resources.collection import Collection, Listing
 from persona_share.resources.params import NO_BODY, Body, attributes_body, seconds_of
 from persona_share.resources.query_options import (
+    DirectionName,
     FieldsOptions,
     ListOptions,
     RetrieveOptions,
+    ShareTokenStatusName,
     check_status,
 )
-from persona_share.resources.statuses import DirectionName, ShareTokenStatusName
 
 
 #: The limits of a share token's lifetime (page "Create a share token").
@@ -50,7 +50,7 @@ MAX_LIFETIME: Final = timedelta(days=21)
 Refusal = ConflictError | UnprocessableError
 
 
-class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
+class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRoutes):
     """The endpoints of ``/connect/share-tokens``.
 
     The id of a share token is what the destination organization redeems.
@@ -82,7 +82,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
         if lifetime is not None:
             attributes["expires-in-seconds"] = lifetime
         body = attributes_body(attributes)
-        return await self._one(routes.CREATE, body=body, options=options)
+        return await self._one(ShareTokenRoutes.CREATE, body=body, options=options)
 
     async def retrieve(
         self,
@@ -97,7 +97,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
         """
         query = {"peek-source-data": peek_source_data}
         return await self._one(
-            routes.RETRIEVE, share_token_id, query=query, options=options
+            ShareTokenRoutes.RETRIEVE, share_token_id, query=query, options=options
         )
 
     def list(
@@ -119,7 +119,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
             "status": status,
             "direction": direction,
         }
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(ShareTokenRoutes.LIST, filters=filters, options=options)
 
     async def redeem(
         self,
@@ -142,7 +142,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
         body = _redemption(destination_id, field_mappings, destination_schema)
         try:
             return await self._one(
-                routes.REDEEM, share_token_id, body=body, options=options
+                ShareTokenRoutes.REDEEM, share_token_id, body=body, options=options
             )
         except (OutcomeUnknownError, ConflictError, UnprocessableError) as error:
             lost = error
@@ -153,7 +153,9 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=routes):
     ) -> ShareToken:
         """Expire an offer that is not redeemed; one that expired before is a success."""
         try:
-            return await self._one(routes.EXPIRE, share_token_id, options=options)
+            return await self._one(
+                ShareTokenRoutes.EXPIRE, share_token_id, options=options
+            )
         except (ConflictError, UnprocessableError) as error:
             refusal = error
         return await _already_expired(self.retrieve, share_token_id, refusal)

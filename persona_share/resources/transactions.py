@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from persona_share._protocol.routes import transactions as routes
+from persona_share._protocol.routes import TransactionRoutes
 from persona_share.model.transaction import Transaction
 from persona_share.resources.collection import (
+    Listing,
     ObjectContainer,
     Redactable,
     Relatable,
     Retrievable,
     Taggable,
 )
-from persona_share.resources.listing import Listing
 from persona_share.resources.params import (
     ChangedTransaction,
     NewTransaction,
@@ -30,7 +30,7 @@ class Transactions(
     ObjectContainer[Transaction],
     Redactable[Transaction],
     kind=Transaction,
-    routes=routes,
+    routes=TransactionRoutes,
 ):
     """The endpoints of ``/transactions``."""
 
@@ -50,12 +50,12 @@ class Transactions(
             "transaction_type_id": transaction_type_id,
             "identifier": identifier,
         }
-        return self._list(routes.LIST, filters=filters, options=options)
+        return self._list(TransactionRoutes.LIST, filters=filters, options=options)
 
     async def create(self, **values: Unpack[NewTransaction]) -> Transaction:
         """Create a transaction; ``fields`` are its field values here."""
         return await self._send(
-            routes.CREATE, values=values, attributes=TransactionAttributes
+            TransactionRoutes.CREATE, values=values, attributes=TransactionAttributes
         )
 
     async def update(
@@ -63,7 +63,10 @@ class Transactions(
     ) -> Transaction:
         """Update a transaction; ``fields`` are its field values here."""
         return await self._send(
-            routes.UPDATE, transaction_id, values=values, attributes=TransactionChanges
+            TransactionRoutes.UPDATE,
+            transaction_id,
+            values=values,
+            attributes=TransactionChanges,
         )
 
     async def label(
@@ -77,12 +80,14 @@ class Transactions(
     ) -> Transaction:
         """Label a transaction, for example as fraud."""
         body = meta_body(label=label, score=score, model_version=model_version)
-        return await self._one(routes.LABEL, transaction_id, body=body, options=options)
+        return await self._one(
+            TransactionRoutes.LABEL, transaction_id, body=body, options=options
+        )
 
     async def redact_biometrics(
         self, transaction_id: str, **options: Unpack[RetrieveOptions]
     ) -> Transaction:
         """Delete the biometric data of a transaction, permanently."""
         return await self._one(
-            routes.REDACT_BIOMETRICS, transaction_id, options=options
+            TransactionRoutes.REDACT_BIOMETRICS, transaction_id, options=options
         )

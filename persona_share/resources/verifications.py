@@ -2,15 +2,15 @@
 
 from typing import Unpack
 
-from persona_share._protocol.routes import verifications as routes
-from persona_share.model.verification import Verification
-from persona_share.model.verification_types import (
+from persona_share._protocol.routes import VerificationRoutes
+from persona_share.model.verification import (
     DatabaseVerification,
     DocumentVerification,
     EmailAddressVerification,
     GovernmentIdVerification,
     PhoneNumberVerification,
     SelfieVerification,
+    Verification,
 )
 from persona_share.resources.collection import Printable, Redactable, Retrievable
 from persona_share.resources.query_options import RetrieveOptions
@@ -21,7 +21,7 @@ class Verifications(
     Redactable[Verification],
     Printable[Verification],
     kind=Verification,
-    routes=routes,
+    routes=VerificationRoutes,
 ):
     """The endpoints of ``/verifications`` and ``/verification/…``.
 
@@ -35,7 +35,7 @@ class Verifications(
     ) -> Verification:
         """Lock a verification during an investigation."""
         return await self._one(
-            routes.INVESTIGATION_LOCK, verification_id, options=options
+            VerificationRoutes.INVESTIGATION_LOCK, verification_id, options=options
         )
 
     async def investigation_unlock(
@@ -43,7 +43,7 @@ class Verifications(
     ) -> Verification:
         """Unlock a verification."""
         return await self._one(
-            routes.INVESTIGATION_UNLOCK, verification_id, options=options
+            VerificationRoutes.INVESTIGATION_UNLOCK, verification_id, options=options
         )
 
     async def retrieve_aamva(
@@ -51,7 +51,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a verification against US driver's license registers."""
         return await self._caller.one(
-            routes.RETRIEVE_AAMVA,
+            VerificationRoutes.RETRIEVE_AAMVA,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -62,7 +62,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a database verification."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE,
+            VerificationRoutes.RETRIEVE_DATABASE,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -73,7 +73,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a verification of a US social security number (eCBSV)."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE_ECBSV,
+            VerificationRoutes.RETRIEVE_DATABASE_ECBSV,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -84,7 +84,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a verification against a phone carrier."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE_PHONE_CARRIER,
+            VerificationRoutes.RETRIEVE_DATABASE_PHONE_CARRIER,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -95,7 +95,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a verification against the Brazilian register (Serpro)."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE_SERPRO,
+            VerificationRoutes.RETRIEVE_DATABASE_SERPRO,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -106,7 +106,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a standard database verification."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE_STANDARD,
+            VerificationRoutes.RETRIEVE_DATABASE_STANDARD,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -117,7 +117,7 @@ class Verifications(
     ) -> DatabaseVerification:
         """Return a verification of a US taxpayer number (TIN)."""
         return await self._caller.one(
-            routes.RETRIEVE_DATABASE_TIN,
+            VerificationRoutes.RETRIEVE_DATABASE_TIN,
             DatabaseVerification,
             verification_id,
             options=options,
@@ -128,7 +128,7 @@ class Verifications(
     ) -> DocumentVerification:
         """Return a document verification."""
         return await self._caller.one(
-            routes.RETRIEVE_DOCUMENT,
+            VerificationRoutes.RETRIEVE_DOCUMENT,
             DocumentVerification,
             verification_id,
             options=options,
@@ -139,7 +139,7 @@ class Verifications(
     ) -> EmailAddressVerification:
         """Return an email address verification."""
         return await self._caller.one(
-            routes.RETRIEVE_EMAIL_ADDRESS,
+            VerificationRoutes.RETRIEVE_EMAIL_ADDRESS,
             EmailAddressVerification,
             verification_id,
             options=options,
@@ -150,7 +150,7 @@ class Verifications(
     ) -> GovernmentIdVerification:
         """Return a government ID verification."""
         return await self._caller.one(
-            routes.RETRIEVE_GOVERNMENT_ID,
+            VerificationRoutes.RETRIEVE_GOVERNMENT_ID,
             GovernmentIdVerification,
             verification_id,
             options=options,
@@ -161,7 +161,7 @@ class Verifications(
     ) -> GovernmentIdVerification:
         """Return a government ID verification by NFC."""
         return await self._caller.one(
-            routes.RETRIEVE_GOVERNMENT_ID_NFC,
+            VerificationRoutes.RETRIEVE_GOVERNMENT_ID_NFC,
             GovernmentIdVerification,
             verification_id,
             options=options,
@@ -172,7 +172,7 @@ class Verifications(
     ) -> PhoneNumberVerification:
         """Return a phone number verification."""
         return await self._caller.one(
-            routes.RETRIEVE_PHONE_NUMBER,
+            VerificationRoutes.RETRIEVE_PHONE_NUMBER,
             PhoneNumberVerification,
             verification_id,
             options=options,
@@ -183,5 +183,8 @@ class Verifications(
     ) -> SelfieVerification:
         """Return a selfie verification."""
         return await self._caller.one(
-            routes.RETRIEVE_SELFIE, SelfieVerification, verification_id, options=options
+            VerificationRoutes.RETRIEVE_SELFIE,
+            SelfieVerification,
+            verification_id,
+            options=options,
         )

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from persona_share._protocol.routes import workflows as routes
+from persona_share._protocol.routes import WorkflowRoutes
 from persona_share.model.ids import checked_id
 from persona_share.model.workflow import WorkflowRun, WorkflowVersion
-from persona_share.resources.collection import Collection
-from persona_share.resources.listing import Listing
+from persona_share.resources.collection import Collection, Listing
 from persona_share.resources.params import attributes_body
 from persona_share.resources.query_options import (
     IncludeOptions,
@@ -31,20 +30,28 @@ class Workflows(Collection[WorkflowRun], kind=WorkflowRun):
         """Start a run; ``fields`` are the inputs of the workflow's live version."""
         body = attributes_body({"fields": dict(fields)})
         return await self._one(
-            routes.TRIGGER, workflow_id, body=body, options=options, same_object=False
+            WorkflowRoutes.TRIGGER,
+            workflow_id,
+            body=body,
+            options=options,
+            same_object=False,
         )
 
     async def retrieve_run(
         self, workflow_run_id: str, **options: Unpack[RetrieveOptions]
     ) -> WorkflowRun:
         """Return one run."""
-        return await self._one(routes.RETRIEVE_RUN, workflow_run_id, options=options)
+        return await self._one(
+            WorkflowRoutes.RETRIEVE_RUN, workflow_run_id, options=options
+        )
 
     def list_runs(
         self, *, status: str | None = None, **options: Unpack[ListOptions]
     ) -> Listing[WorkflowRun]:
         """List the runs of all workflows, newest first."""
-        return self._list(routes.LIST_RUNS, filters={"status": status}, options=options)
+        return self._list(
+            WorkflowRoutes.LIST_RUNS, filters={"status": status}, options=options
+        )
 
     def list_versions(
         self, workflow_id: str, **options: Unpack[ListOptions]
@@ -52,5 +59,8 @@ class Workflows(Collection[WorkflowRun], kind=WorkflowRun):
         """List the versions of a workflow, newest first."""
         filters = {"workflow_id": checked_id(workflow_id, "workflow_id")}
         return self._list_of(
-            WorkflowVersion, routes.LIST_VERSIONS, filters=filters, options=options
+            WorkflowVersion,
+            WorkflowRoutes.LIST_VERSIONS,
+            filters=filters,
+            options=options,
         )

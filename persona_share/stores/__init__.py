@@ -12,7 +12,7 @@ from persona_share.errors import MissingExtraError
 
 
 if TYPE_CHECKING:
-    from persona_share.ports.store import Store, Versioned
+    from persona_share.ports import Store, Versioned
     from persona_share.stores.encrypted import Encrypted
     from persona_share.stores.memory import MemoryStore
     from persona_share.stores.postgres import PostgresStore
@@ -38,8 +38,8 @@ _MODULES = {
     "RedisStore": f"{__name__}.redis",
     "SQLiteStore": f"{__name__}.sqlite",
     "SharedRateLimit": f"{__name__}.rate_limit",
-    "Store": "persona_share.ports.store",
-    "Versioned": "persona_share.ports.store",
+    "Store": "persona_share.ports",
+    "Versioned": "persona_share.ports",
 }
 _EXTRAS = {"Encrypted": "crypto", "PostgresStore": "postgres", "RedisStore": "redis"}
 

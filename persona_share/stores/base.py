@@ -19,8 +19,7 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.ports import Runtime
-from persona_share.ports.store import Versioned
+from persona_share.ports import Runtime, Versioned
 
 
 T = TypeVar("T")

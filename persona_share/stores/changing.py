@@ -5,8 +5,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 
 
 T = TypeVar("T")

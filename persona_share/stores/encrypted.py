@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from persona_share.errors import ConfigurationError, StoreCorruptError
 from persona_share.model.secret import Secret
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores.base import LARGEST_VALUE, BaseStore
 from persona_share.stores.guarded import guarded, require_store
 

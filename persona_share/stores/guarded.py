@@ -8,8 +8,7 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned, is_store
+from persona_share.ports import Runtime, Store, Versioned, is_store
 from persona_share.stores.base import BaseStore
 from persona_share.stores.memory import MemoryStore
 

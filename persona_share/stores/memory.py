@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from persona_share._transport.runtime import default_runtime
-from persona_share.ports import Runtime
-from persona_share.ports.store import Versioned
+from persona_share.ports import Runtime, Versioned
 from persona_share.stores.base import (
     LARGEST_STORED,
     require_key,

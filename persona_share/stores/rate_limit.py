@@ -8,8 +8,7 @@ from persona_share._policy import shared_limit
 from persona_share._policy.shared_limit import Share
 from persona_share._protocol.limits import Seen
 from persona_share._transport.runtime import default_runtime
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores.changing import Change, ContentionError, change
 from persona_share.stores.guarded import guarded, require_store
 

@@ -25,8 +25,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.model.secret import Secret, as_secret
-from persona_share.ports import Runtime
-from persona_share.ports.store import Versioned
+from persona_share.ports import Runtime, Versioned
 from persona_share.stores import frame
 from persona_share.stores.base import BaseStore
 

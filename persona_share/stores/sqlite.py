@@ -12,8 +12,7 @@ from typing import Final, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from persona_share.errors import StoreError, StoreRefusedError, StoreUnavailableError
-from persona_share.ports import Runtime
-from persona_share.ports.store import Versioned
+from persona_share.ports import Runtime, Versioned
 from persona_share.stores import files, frame
 from persona_share.stores.base import TIMEOUT, BaseStore
 

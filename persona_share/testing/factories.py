@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from persona_share._protocol import objects
+from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Response
 from persona_share._transport.runtime import default_clock
 from persona_share.model.resource import Resource, ResponseInfo
@@ -29,13 +29,13 @@ def resource(kind: type[R], object_id: str, **attributes: Any) -> R:
     Attributes are JSON values, or times, by their snake_case names.
     """
     raw = {
-        "type": objects.type_of(kind),
+        "type": jsonapi.type_of(kind),
         "id": object_id,
         "attributes": {
             name.replace("_", "-"): _plain(value) for name, value in attributes.items()
         },
     }
-    found = objects.resource(raw, ResponseInfo())
+    found = jsonapi.resource(raw, ResponseInfo())
     if not isinstance(found, kind):
         message = f"there is no type of objects for {kind.__name__}"
         raise TypeError(message)

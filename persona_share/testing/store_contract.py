@@ -17,8 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from persona_share.ports import Runtime
-from persona_share.ports.store import Store, Versioned
+from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores.base import LARGEST_STORED
 from persona_share.testing.clock import FakeClock, fake_runtime
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._protocol.codec import hook_for
-from persona_share.model.openenum import OpenEnum
+from persona_share.model.attribute import OpenEnum
 from persona_share.model.secret import Secret
 
 

@@ -1,8 +1,21 @@
-"""A request before it is sent."""
+"""Requests, the first error of a response, and versions."""
 
 import attrs
+import pytest
+from hypothesis import given, strategies as st
 
-from persona_share._protocol.http import Expects, Request
+from persona_share._protocol.http import (
+    DEFAULT_VERSION,
+    KNOWN_VERSIONS,
+    Expects,
+    Problem,
+    Request,
+    Response,
+    is_json,
+    is_version,
+    problem_of,
+    warning_about_version,
+)
 from persona_share.model.secret import MaskedText, Secret
 
 
@@ -30,3 +43,124 @@ def test_a_request_with_a_credential_is_the_same_in_all_else():
 def test_t8_a_request_shows_where_it_goes_and_nothing_that_it_carries():
     assert "/inquiries/{inquiry-id}" in repr(FULL)
     assert "CANARY" not in repr(FULL.with_authorization(HEADER))
+
+
+# ── Errors in a response ─────────────────────────────────────────────────────
+
+
+def problem(body, status=422, content_type="application/json"):
+    headers = {"content-type": content_type}
+    return problem_of(Response(status=status, headers=headers, body=body))
+
+
+def test_the_first_error_is_read():
+    body = b"""{"errors": [
+        {"title": "Record invalid", "details": "too big", "meta": {},
+         "source": {"pointer": "/data/attributes/files"}},
+        {"title": "Another"}]}"""
+    assert problem(body) == Problem(
+        "Record invalid", "too big", "/data/attributes/files"
+    )
+
+
+def test_details_are_optional():
+    assert problem(b'{"errors":[{"title":"Record not found"}]}') == Problem(
+        "Record not found"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"errors":null}',
+        b'{"errors":{}}',
+        b'{"errors":[]}',
+        b'{"errors":["x"]}',
+        b'{"errors":[{"title":7,"details":[],"source":"x"}]}',
+        b'{"errors":[{"source":{"pointer":7}}]}',
+        b"[" * 100_000,
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_what_is_not_there_is_empty(body):
+    assert problem(body) == Problem()
+
+
+def test_a_page_and_a_success_have_no_words():
+    words = b'{"errors":[{"title":"x"}]}'
+    assert problem(words, content_type="text/html") == Problem()
+    assert problem(words, status=200) == Problem()
+
+
+@given(st.binary())
+def test_no_body_can_break_it(body):
+    assert isinstance(problem(body).title, str)
+
+
+def test_a_quota_and_a_mismatch_are_told_by_their_titles():
+    assert Problem("Quota exceeded").quota
+    assert not Problem("Rate limit exceeded").quota
+    assert Problem("Idempotency error").mismatch
+    assert not Problem("Bad Request").mismatch
+
+
+@pytest.mark.parametrize(
+    ("content_type", "answer"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/vnd.api+json", True),
+        ("application/problem+json;x=y", True),
+        ("text/html", False),
+        ("text/json-ish", False),
+        ("application/jsonp", False),
+        ("", False),
+    ],
+)
+def test_t17_what_is_json(content_type, answer):
+    assert is_json(content_type) is answer
+
+
+# ── Versions ─────────────────────────────────────────────────────────────────
+
+
+#: The header's enumeration, a folder of the description, and the newest of the guides.
+DOCUMENTED = [
+    "2020-05-18",
+    "2021-02-21",
+    "2021-05-14",
+    "2021-07-05",
+    "2021-08-18",
+    "2022-09-01",
+    "2023-01-05",
+    "2025-10-27",
+    "2025-12-08",
+    "2026-09-29",
+]
+
+
+def test_the_default_is_the_version_of_the_description():
+    assert DEFAULT_VERSION == "2025-12-08"
+
+
+def test_every_documented_version_is_known():
+    assert sorted(KNOWN_VERSIONS) == DOCUMENTED
+    assert [warning_about_version(each) for each in DOCUMENTED] == [None] * len(
+        DOCUMENTED
+    )
+
+
+def test_another_date_is_doubted():
+    assert "2027-01-01" in warning_about_version("2027-01-01")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "latest", "2025-12-8", "2025-12-08\r\nX: y", "٢٠٢٥-12-08", None, 2025]
+)
+def test_what_is_no_date_is_none(value):
+    assert not is_version(value)

@@ -5,7 +5,7 @@ import pytest
 
 from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.objects import kind_of
+from persona_share._protocol.jsonapi import kind_of
 from persona_share.errors import MalformedResponseError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.resource import Reference, Resource

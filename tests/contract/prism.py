@@ -19,7 +19,7 @@ import aiohttp
 from yarl import URL
 
 from persona_share._protocol.http import Request
-from persona_share._protocol.routes.table import routes
+from persona_share._protocol.routes import routes
 from tests.contract.calls import CALLS
 from tests.contract.description import PATH
 from tests.contract.openness import open_document

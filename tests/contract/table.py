@@ -1,6 +1,6 @@
 """Each operation of the description: has it a method of its own, and is it served?"""
 
-from persona_share._protocol.routes.table import routes
+from persona_share._protocol.routes import routes
 from persona_share.sandbox.http.server import served_operations
 from tests.contract.description import operations
 

@@ -5,9 +5,9 @@ import inspect
 import orjson
 
 from persona_share._protocol.http import Response
-from persona_share._protocol.routes.table import known
+from persona_share._protocol.routes import known
 from persona_share.resources.base import Caller
-from persona_share.resources.listing import Listing
+from persona_share.resources.collection import Listing
 from persona_share.testing.clock import fake_runtime
 from persona_share.testing.http import ScriptedSender
 from tests.contract.calls import CALLS, Plural

@@ -11,10 +11,9 @@ import pytest
 
 from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.routes.table import routes
+from persona_share._protocol.routes import routes
 from persona_share.model.attribute import Attribute, Link, Links
-from persona_share.model.fields import ResourceWithFields
-from persona_share.model.resource import Resource
+from persona_share.model.resource import Resource, ResourceWithFields
 from persona_share.model.secret import Secret
 from tests.contract.calls import CALLS
 from tests.contract.description import PATH, needs_description, operations

@@ -6,7 +6,7 @@ What is left out is listed here, each with its reason.
 import orjson
 import pytest
 
-from persona_share._protocol.routes.table import routes
+from persona_share._protocol.routes import routes
 from tests.contract.calls import CALLS
 from tests.contract.description import (
     needs_description,

@@ -4,7 +4,7 @@ import attrs
 import orjson
 import pytest
 
-from persona_share._protocol.routes.table import routes
+from persona_share._protocol.routes import routes
 from tests.contract.calls import CALLS, methods
 from tests.contract.description import (
     complaints,

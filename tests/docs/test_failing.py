@@ -24,8 +24,10 @@ NEEDED = {
 }
 PUBLIC = [
     name
-    for name in errors.__all__
-    if issubclass(getattr(errors, name), PersonaError) and name != "PersonaError"
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type)
+    and issubclass(kind, PersonaError)
+    and kind is not PersonaError
 ]
 
 

@@ -8,7 +8,7 @@ from httpx import ASGITransport, AsyncClient
 from pydantic import BaseModel, ConfigDict
 
 from persona_share.model.inquiry import Inquiry
-from persona_share.model.page import Page
+from persona_share.model.response import Page
 from persona_share.testing import factories
 
 

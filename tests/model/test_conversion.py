@@ -8,12 +8,12 @@ import pytest
 
 from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.paging import ListLocation
-from persona_share.model.event import Event
+from persona_share._protocol.query import ListLocation
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.resource import Resource
 from persona_share.model.response import ApiResponse
-from persona_share.model.verification_types import GovernmentIdVerification
+from persona_share.model.verification import GovernmentIdVerification
+from persona_share.model.webhook import Event
 from persona_share.resources.share_tokens import ShareToken
 
 

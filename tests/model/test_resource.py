@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import attrs
 import pytest
 
-from persona_share._protocol.objects import resource
+from persona_share._protocol.jsonapi import resource
 from persona_share.errors import MalformedResponseError
 from persona_share.model.inquiry import Inquiry, InquiryStatus
 from persona_share.model.resource import Reference, Resource, ResponseInfo

@@ -10,8 +10,7 @@ from persona_share.errors import (
     ScopeNotCoveredError,
 )
 from persona_share.model.scope import Scope
-from persona_share.model.verification import Verification
-from persona_share.model.verification_types import GovernmentIdVerification
+from persona_share.model.verification import GovernmentIdVerification, Verification
 from tests.resources.conftest import answer, item, one
 
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from persona_share.model.account import Account
-from persona_share.model.verification_types import SelfieVerification
+from persona_share.model.verification import SelfieVerification
 
 
 @pytest.mark.asyncio

@@ -15,7 +15,7 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.ports.store import Versioned
+from persona_share.ports import Versioned
 from persona_share.stores.base import LARGEST_STORED, TIMEOUT, BaseStore
 from persona_share.stores.guarded import GuardedStore, guarded, require_store
 from persona_share.stores.memory import MemoryStore

@@ -12,7 +12,7 @@ from persona_share.errors import (
     StoreRefusedError,
 )
 from persona_share.model.secret import Secret
-from persona_share.ports.store import Versioned
+from persona_share.ports import Versioned
 from persona_share.stores.base import BaseStore
 from persona_share.stores.encrypted import Encrypted
 from persona_share.stores.memory import MemoryStore

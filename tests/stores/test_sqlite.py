@@ -20,7 +20,7 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.ports.store import Versioned
+from persona_share.ports import Versioned
 from persona_share.stores.sqlite import SQLiteStore
 from persona_share.testing import FakeClock, fake_runtime
 from tests.redis_server import open_files

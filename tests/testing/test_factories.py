@@ -6,8 +6,8 @@ import pytest
 
 from persona_share import Scope
 from persona_share.errors import SignatureError
+from persona_share.model.api_key import RateLimit
 from persona_share.model.inquiry import Inquiry, InquiryStatus
-from persona_share.model.rate_limit import RateLimit
 from persona_share.model.resource import Resource
 from persona_share.model.verification import Verification
 from persona_share.testing import (

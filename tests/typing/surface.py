@@ -10,12 +10,11 @@ from persona_share.model.account import Account
 from persona_share.model.connection import Connection
 from persona_share.model.document import GenericDocument
 from persona_share.model.inquiry import Inquiry, InquiryStatus
-from persona_share.model.page import Page
 from persona_share.model.report import ReportAction
 from persona_share.model.resource import Reference, Resource
+from persona_share.model.response import Page
 from persona_share.model.share_token import Redemption, ShareToken
-from persona_share.model.verification import Check
-from persona_share.model.verification_types import SelfieVerification
+from persona_share.model.verification import Check, SelfieVerification
 from persona_share.stores import SQLiteStore
 from persona_share.webhooks import (
     Delivery,

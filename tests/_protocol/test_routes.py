@@ -6,13 +6,15 @@ import pytest
 
 from persona_share._protocol.http import Expects
 from persona_share._protocol.routes import (
-    accounts,
-    documents,
-    inquiries,
-    share_tokens,
-    transactions,
+    AccountRoutes,
+    DocumentRoutes,
+    InquiryRoutes,
+    ShareTokenRoutes,
+    TransactionRoutes,
+    filled,
+    known,
+    routes,
 )
-from persona_share._protocol.routes.table import filled, known, routes
 from persona_share.errors import InvalidArgumentError, InvalidIdError
 
 
@@ -42,12 +44,12 @@ def test_another_path_belongs_to_none(method, path):
 
 
 def test_permissions_follow_the_families_of_the_key_settings():
-    assert inquiries.RETRIEVE.permission == "inquiry.read"
-    assert inquiries.APPROVE.permission == "inquiry.write"
-    assert accounts.SEARCH.permission == "account.read"
-    assert transactions.RETRIEVE.permission == "txn.read"
-    assert transactions.UPDATE.permission == "txn.write"
-    assert documents.RETRIEVE_GENERIC.permission == "document.read"
+    assert InquiryRoutes.RETRIEVE.permission == "inquiry.read"
+    assert InquiryRoutes.APPROVE.permission == "inquiry.write"
+    assert AccountRoutes.SEARCH.permission == "account.read"
+    assert TransactionRoutes.RETRIEVE.permission == "txn.read"
+    assert TransactionRoutes.UPDATE.permission == "txn.write"
+    assert DocumentRoutes.RETRIEVE_GENERIC.permission == "document.read"
 
 
 def test_where_no_permission_is_documented_none_is_assumed():
@@ -87,12 +89,12 @@ def test_g25_what_may_take_effect_unseen_says_how_to_find_out():
     }
 
     assert silent == {"POST /oauth/token"}
-    assert share_tokens.REDEEM.reconcile == "share_tokens.retrieve(id)"
+    assert ShareTokenRoutes.REDEEM.reconcile == "share_tokens.retrieve(id)"
 
 
 def test_t16_an_id_that_is_none_never_reaches_a_path():
     with pytest.raises(InvalidIdError):
-        inquiries.RETRIEVE.path("inq_1/../../api-keys")
+        InquiryRoutes.RETRIEVE.path("inq_1/../../api-keys")
 
 
 def test_a_path_of_ones_own_is_filled_and_checked():

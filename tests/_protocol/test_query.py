@@ -1,11 +1,11 @@
-"""A link is trusted with its cursor, and only if all else in it is our own (T2, F58)."""
+"""The cursor of a link is used, and the link is never followed."""
 
 from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import given, strategies as st
 
-from persona_share._protocol.paging import (
+from persona_share._protocol.query import (
     AFTER,
     BEFORE,
     MAX_PAGES,

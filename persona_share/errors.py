@@ -1,0 +1,803 @@
+"""All errors, in one tree.
+
+Each error says what happened (its text), whether anything was sent (``phase``), and
+what to do next (``advice``). No error contains a header, a body, a full URL, a
+credential or personal data. All errors can be pickled. The tree::
+
+    PersonaError
+    ├── UsageError                      this library refused the call
+    │   ├── ConfigurationError          a setting cannot be used
+    │   │   ├── InsecureOriginError     a credential would be sent unprotected
+    │   │   └── MissingExtraError       a package is missing (a ModuleNotFoundError, too)
+    │   ├── InvalidArgumentError        an argument cannot be sent
+    │   │   ├── InvalidIdError          an id cannot be sent, or is of another kind
+    │   │   └── InvalidScopeError       a scope cannot be parsed
+    │   ├── ScopeNotCoveredError        the session's scope does not cover the call
+    │   ├── NotOpenError                used outside ``async with``
+    │   ├── ClientClosedError           the client is closed
+    │   ├── ManagerClosedError          the token manager is closed
+    │   ├── WrongEventLoopError         used from another loop, thread or process
+    │   └── ReentrantCodeSourceError    a code source asked for the scope it supplies
+    ├── TransportError                  no usable response arrived
+    │   ├── ConnectError                no connection; nothing was sent
+    │   │   ├── PoolTimeoutError        all connections were busy
+    │   │   ├── ProxyError              the proxy refused
+    │   │   └── TLSVerificationError    the certificate cannot be verified
+    │   ├── ConnectionLostError         the connection was lost
+    │   ├── ProtocolError               the bytes are not HTTP
+    │   ├── DeadlineExceededError       the time limit was reached (a TimeoutError, too)
+    │   └── OutcomeUnknownError         a change may have taken effect
+    ├── ApiError                        the service responded with an error
+    │   ├── BadRequestError             400
+    │   │   └── IdempotencyMismatchError  one key for two different requests
+    │   ├── AuthenticationError         401
+    │   ├── PermissionDeniedError       403
+    │   ├── NotFoundError               404
+    │   ├── ConflictError               409
+    │   ├── UnprocessableError          422
+    │   ├── RateLimitedError            429, too many requests
+    │   ├── QuotaExceededError          403 or 429, a product quota is used up
+    │   ├── ServerError                 5xx
+    │   ├── UnexpectedRedirectError     3xx, never followed
+    │   ├── UnexpectedContentTypeError  neither JSON nor the requested type
+    │   ├── ResponseTooLargeError       the body is over its limit
+    │   └── MalformedResponseError      the body has an unexpected form
+    ├── StoreError                      a store could not do what was asked
+    │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
+    │   │   ├── CheckpointInUseError    another fetch or copy uses it
+    │   │   └── StoreCorruptError       a record in it cannot be read
+    │   └── StoreRefusedError           it is not safe to use
+    │       └── CheckpointMismatchError an output that the checkpoint does not describe
+    ├── SharingError                    a share token was not redeemed
+    │   ├── RedemptionFailedError       the redemption failed
+    │   ├── RedemptionPendingError      not decided in time (a TimeoutError, too)
+    │   └── ShareTokenExpiredError      the share token expired
+    ├── SignatureError                  a delivery of a webhook was refused
+    ├── DeliveryInProgressError         another request handles the event
+    ├── OutageError                     a batch stopped: nothing worked for too long
+    └── TokenError                      there is no usable token for a scope
+        ├── AuthorizationCodeRequiredError  there is no code
+        │   └── CodeExpiredError        every available code has expired
+        ├── CodeSourceError             the code source raised or timed out
+        ├── CodeDeliveryError           the partner's inbox did not accept a code
+        ├── CodeRefusedError            the partner refuses to issue a code
+        ├── CodeRejectedError           the service refused the code
+        │   └── CodeAlreadyUsedError    the code was used before
+        ├── ExchangeAuthenticationError the service refused the API key (401)
+        │   └── AssertionRefusedError   or the assertion of client credentials
+        ├── ExchangeForbiddenError      OAuth is not enabled, or a quota (403)
+        ├── ExchangeRateLimitedError    too many requests (429)
+        ├── ExchangeUnavailableError    no usable response; the code may be used
+        ├── ExchangeProtocolError       the response is invalid
+        │   └── UnsupportedTokenTypeError  the token is not a bearer token
+        ├── ScopeNotGrantedError        the token covers less than requested
+        ├── TokenRejectedError          the service keeps refusing new tokens
+        └── TooManyWaitersError         too many callers wait for one scope
+"""
+
+import copyreg
+import enum
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import attrs
+
+
+if TYPE_CHECKING:
+    from persona_share.model.scope import Scope
+
+
+class Phase(enum.Enum):
+    """How far an attempt got, which decides whether it may be repeated."""
+
+    NOT_SENT = "not sent"
+    AMBIGUOUS = "sent, no usable response"
+    ANSWERED = "answered"
+
+
+_SENT: Final = {
+    Phase.NOT_SENT: "Nothing was sent.",
+    Phase.AMBIGUOUS: "The request was sent, but no usable response arrived.",
+    Phase.ANSWERED: "",  # the text names the response
+}
+
+
+@attrs.frozen
+class Attempt:
+    """One attempt of a call: how it ended, and the delay after it in seconds."""
+
+    phase: Phase
+    reason: str
+    status: int | None = None
+    request_id: str | None = None
+    delay: float = 0.0
+
+
+class PersonaError(Exception):
+    """The base class of everything that this library raises.
+
+    ``what`` is what happened, ``phase`` says whether anything was sent, ``advice`` what
+    to do next, and ``retryable`` whether the same call may succeed later.
+    """
+
+    advice: str = ""
+    retryable: bool = False
+    _default_phase: ClassVar[Phase] = Phase.NOT_SENT
+
+    def __init__(
+        self,
+        what: str,
+        /,
+        *,
+        operation: str | None = None,
+        phase: Phase | None = None,
+        attempts: Sequence[Attempt] = (),
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.operation = operation
+        self.phase: Phase = phase or self._default_phase
+        self.attempts: tuple[Attempt, ...] = tuple(attempts)
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        if advice is not None:
+            self.advice = advice
+
+    def __str__(self) -> str:
+        """Say what happened, whether anything was sent, and what to do next."""
+        where = f"{self.operation}: " if self.operation else ""
+        facts = []
+        if len(self.attempts) > 1:
+            facts.append(f"{len(self.attempts)} attempts")
+        if self.request_id:
+            facts.append(f"request {self.request_id}")
+        if self.retry_after is not None:
+            facts.append(f"retry in {self.retry_after:.0f} s")
+        more = f" ({', '.join(facts)})" if facts else ""
+        what = self.what.rstrip(".")
+        sentences = [f"{where}{what}{more}.", self._sent(), self.advice]
+        return " ".join(filter(None, sentences))
+
+    def _sent(self) -> str:
+        """Return a sentence that says whether anything was sent."""
+        return _SENT[self.phase]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the facts, as constructors have keyword-only arguments."""
+        # The arguments are listed again: an OSError, such as TimeoutError, drops them.
+        facts = {**self.__dict__, "args": self.args}
+        return copyreg.__newobj__, (type(self), *self.args), facts  # type: ignore[attr-defined]
+
+    def fresh(self) -> Self:
+        """Return an equal error, so that two callers do not share a traceback."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        twin.args = self.args
+        twin.__cause__ = self.__cause__
+        return twin
+
+
+# ── Usage: refused before anything is sent ───────────────────────────────────
+
+
+# So many of the missing permissions are named.
+_SHOWN: Final = 5
+
+
+class UsageError(PersonaError):
+    """A call that this library refused, so nothing was sent."""
+
+
+class ConfigurationError(UsageError):
+    """A setting that cannot be used."""
+
+    def _sent(self) -> str:
+        return ""  # settings are checked before there is anything to send
+
+
+class MissingExtraError(ConfigurationError, ModuleNotFoundError):
+    """A part of this library needs a package that is not installed."""
+
+    @classmethod
+    def of(cls, error: ImportError, needed_by: str, extra: str) -> Self:
+        """Return the error of an import that failed; ``extra`` has the package."""
+        package = (error.name or "a package").partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError)
+        problem = "is not installed" if missing else "cannot be imported"
+        return cls(
+            f"{needed_by} needs {package}, which {problem}",
+            advice=f"Run: pip install 'persona-share[{extra}]'",
+        )
+
+
+class InsecureOriginError(ConfigurationError):
+    """A credential would be sent without protection."""
+
+    advice = "Use https, or insecure_local=True with the loopback address of a local sandbox."
+
+
+class InvalidArgumentError(UsageError):
+    """An argument that cannot be sent."""
+
+    advice = "Correct the argument and call again."
+
+
+class InvalidIdError(InvalidArgumentError):
+    """An id that cannot be sent, or the id of another kind of object."""
+
+    advice = "Pass the id alone: letters, digits, '_' and '-', such as 'inq_AbC123'."
+
+
+class InvalidScopeError(InvalidArgumentError):
+    """A scope that cannot be parsed; ``index`` and ``position`` locate the mistake."""
+
+    advice = "Write 'permission:object_id' pairs separated by spaces."
+
+    def __init__(
+        self, what: str, /, *, index: int | None = None, position: int | None = None
+    ) -> None:
+        super().__init__(what)
+        self.index = index
+        self.position = position
+
+
+class ScopeNotCoveredError(UsageError):
+    """The scope of the session does not cover a call; ``missing`` is what it lacks."""
+
+    advice = "Use a session whose scope has this permission and object."
+
+    def __init__(
+        self,
+        what: str,
+        /,
+        *,
+        missing: str,
+        operation: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(what, operation=operation, advice=advice)
+        self.missing = missing
+
+    @classmethod
+    def of(
+        cls,
+        missing: Sequence[str],
+        *,
+        operation: str | None = None,
+        advice: str | None = None,
+    ) -> Self:
+        """Return the error of a call that lacks these permissions or objects."""
+        shown = ", ".join(missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        message = f"the scope of this session does not cover {shown}{more}"
+        return cls(
+            message, missing=" ".join(missing), operation=operation, advice=advice
+        )
+
+
+class NotOpenError(UsageError):
+    """A client or a manager was used before ``async with`` was entered."""
+
+    advice = "Enter it first: 'async with … as …:'."
+
+
+class ClientClosedError(UsageError):
+    """The client was closed."""
+
+    advice = "Keep the client open while calls are made, or create a new one."
+
+
+class ManagerClosedError(UsageError):
+    """The token manager was closed."""
+
+    advice = "Keep the manager open while its sessions are used."
+
+
+class WrongEventLoopError(UsageError):
+    """A client or a manager was used from another event loop, thread or process."""
+
+    advice = (
+        "Create one client and one manager per event loop; share tokens with a store."
+    )
+
+
+class ReentrantCodeSourceError(UsageError):
+    """A code source asked the manager for the scope that it has to supply."""
+
+    advice = "Get the code from the partner, not from the manager."
+
+
+# ── Transport: no usable response arrived ────────────────────────────────────
+
+
+class TransportError(PersonaError):
+    """No usable response arrived; ``phase`` says whether anything was sent."""
+
+    retryable = True
+    _default_phase = Phase.AMBIGUOUS
+
+
+class ConnectError(TransportError):
+    """No connection could be established, so nothing was sent."""
+
+    advice = "Check base_url and the network, then call again."
+    _default_phase = Phase.NOT_SENT
+
+
+class PoolTimeoutError(ConnectError):
+    """All connections of the pool were busy for too long."""
+
+    advice = "Lower the concurrency, or give the client a larger pool."
+
+
+class ProxyError(ConnectError):
+    """The proxy refused the connection."""
+
+    advice = "Check the URL and the credentials of the proxy."
+
+
+class TLSVerificationError(ConnectError):
+    """The certificate of the server cannot be verified."""
+
+    advice = "Find out which server responded; pass ssl_context= for an authority of your own."
+    retryable = False
+
+
+class ConnectionLostError(TransportError):
+    """The connection was lost after bytes were sent."""
+
+    advice = "Read the state of the object before you repeat a call that changes it."
+
+
+class ProtocolError(TransportError):
+    """The bytes that arrived are not a complete HTTP response."""
+
+    advice = "Check proxies and gateways on the way to the service."
+
+
+class DeadlineExceededError(TransportError, TimeoutError):
+    """The time limit of the call was reached."""
+
+    advice = (
+        "Raise timeout=, and read the state of the object before you repeat a change."
+    )
+
+
+class OutcomeUnknownError(TransportError):
+    """A change was sent and may have taken effect; ``reconcile`` says how to find out."""
+
+    retryable = False
+
+    def __init__(
+        self,
+        what: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        reconcile: str | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, **facts)
+        self.idempotency_key = idempotency_key
+        self.reconcile = reconcile
+        if reconcile and "advice" not in facts:
+            self.advice: str = f"Find out with {reconcile} before you repeat it."
+
+
+# ── API: the service responded, but not with a usable success ────────────────
+
+
+class ApiError(PersonaError):
+    """The service responded with an error, or with a body that cannot be used.
+
+    ``title``, ``details`` and ``pointer`` are the service's own words, limited to 500
+    characters, escaped, and without the credentials of the request.
+    """
+
+    _default_phase = Phase.ANSWERED
+
+    def __init__(
+        self,
+        what: str,
+        /,
+        *,
+        title: str | None = None,
+        details: str | None = None,
+        pointer: str | None = None,
+        organization_id: str | None = None,
+        environment_id: str | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, **facts)
+        self.title = title
+        self.details = details
+        self.pointer = pointer
+        self.organization_id = organization_id
+        self.environment_id = environment_id
+
+
+class BadRequestError(ApiError):
+    """400: the service cannot process the request."""
+
+    advice = "Correct the parameter that .details names."
+
+
+class IdempotencyMismatchError(BadRequestError):
+    """One idempotency key was used for two different requests."""
+
+    advice = "Use each key for one request only, or leave it out for a new one."
+
+
+class AuthenticationError(ApiError):
+    """401: the service refused the credential."""
+
+    advice = "Check that the API key is correct, active, and of this environment."
+
+
+class PermissionDeniedError(ApiError):
+    """403: the credential has no permission for this."""
+
+    advice = "Check the permissions and the IP allowlist of the API key, or the session's scope."
+
+
+class NotFoundError(ApiError):
+    """404: the credential sees no such object."""
+
+    advice = "Check the id, the environment of the API key, and base_url."
+
+
+class ConflictError(ApiError):
+    """409: the state of the object does not allow this."""
+
+    advice = "Read the state of the object; the change may already be made."
+
+
+class UnprocessableError(ApiError):
+    """422: the request was understood, and refused."""
+
+    advice = "Correct the field that .details or .pointer names."
+
+
+class RateLimitedError(ApiError):
+    """429: too many requests in this window; ``retry_after`` is in seconds."""
+
+    advice = "Wait for retry_after seconds, or send fewer requests."
+    retryable = True
+
+
+class QuotaExceededError(ApiError):
+    """The quota of a product is used up (403 or 429); this is not the rate limit."""
+
+    advice = "Wait until the quota resets, or ask Persona for a higher one."
+
+
+class ServerError(ApiError):
+    """5xx: the service failed."""
+
+    advice = "Try again later; read the state of the object before you repeat a change."
+    retryable = True
+
+
+class UnexpectedRedirectError(ApiError):
+    """3xx: redirects are never followed, as the credential would follow them."""
+
+    advice = "Check base_url; the service itself never redirects."
+
+
+class UnexpectedContentTypeError(ApiError):
+    """The body is neither JSON nor of the requested type."""
+
+    advice = "Check base_url: something other than the service may have responded."
+
+
+class ResponseTooLargeError(ApiError):
+    """The body is larger than the limit."""
+
+    advice = "Ask for less: use fields=, a smaller page_size, or max_bytes=."
+
+
+class MalformedResponseError(ApiError):
+    """The body has an unexpected form."""
+
+    advice = "Check base_url: something other than the service may have responded."
+
+
+# ── Tokens: there is no usable token for a scope ─────────────────────────────
+
+
+class TokenError(PersonaError):
+    """There is no usable token; ``scope`` is the scope as text."""
+
+    def __init__(
+        self,
+        what: str,
+        /,
+        *,
+        scope: str | None = None,
+        title: str | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, **facts)
+        self.scope = scope
+        self.title = title
+
+
+class AuthorizationCodeRequiredError(TokenError):
+    """There is no authorization code for this scope."""
+
+    advice = "Give the manager codes=…, or pass a code for this scope to exchange() or offer()."
+    retryable = True
+
+
+class CodeExpiredError(AuthorizationCodeRequiredError):
+    """Every available code has expired, or would expire before its exchange."""
+
+    advice = "Ask the source organization for a new code."
+
+
+class CodeSourceError(TokenError):
+    """The code source raised or timed out; ``reason`` is the type of its error."""
+
+    advice = "Check the code source; it is called again after a delay."
+    retryable = True
+
+    def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.reason = reason
+
+
+class CodeDeliveryError(TokenError):
+    """The partner's inbox did not accept a code; ``status`` is its HTTP status."""
+
+    advice = "Check the inbox and the keys on both sides, then push a new code."
+    _default_phase = Phase.AMBIGUOUS
+
+
+class CodeRefusedError(TokenError):
+    """The partner refuses to issue a code; ``refused`` is the part it names, or None.
+
+    A code source raises it as ``CodeRefusedError(reason, refused=scope)``.
+    """
+
+    advice = "Agree with the source organization on what it shares, then ask again."
+    _default_phase = Phase.ANSWERED
+
+    def __init__(
+        self,
+        what: str = "the partner refuses",
+        /,
+        *,
+        refused: "Scope | None" = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(what, **facts)
+        self.refused = refused
+
+
+class CodeRejectedError(TokenError):
+    """The service refused the code: unknown, expired, used, or of another organization."""
+
+    advice = (
+        "Ask the source organization for a new code for the id of this organization."
+    )
+    _default_phase = Phase.ANSWERED
+
+
+class CodeAlreadyUsedError(CodeRejectedError):
+    """The code was used before; a code works once."""
+
+    advice = "Ask the source organization for a new code."
+    _default_phase = Phase.NOT_SENT
+
+
+class ExchangeAuthenticationError(TokenError):
+    """401 for an exchange: the API key was refused; the code is not used."""
+
+    advice = "Check that the API key is correct, active, and of this environment."
+    _default_phase = Phase.ANSWERED
+
+
+class AssertionRefusedError(ExchangeAuthenticationError):
+    """401 for client credentials: the assertion or the API key was refused."""
+
+    advice = (
+        "Check the client id, its public key at Persona, and the clock of this machine."
+    )
+
+
+class ExchangeForbiddenError(TokenError):
+    """403 for an exchange: OAuth is not enabled, or a quota is used up."""
+
+    advice = "OAuth is a restricted API: ask Persona's account team to enable it."
+    _default_phase = Phase.ANSWERED
+
+
+class ExchangeRateLimitedError(TokenError):
+    """429 for an exchange, and the caller cannot wait for the reset."""
+
+    advice = "Wait for retry_after seconds."
+    retryable = True
+    _default_phase = Phase.ANSWERED
+
+
+class ExchangeUnavailableError(TokenError):
+    """The exchange got no usable response in time; the code may have been used."""
+
+    advice = "Call again: the exchange is repeated safely, or a new code is used."
+    retryable = True
+    _default_phase = Phase.AMBIGUOUS
+
+
+class ExchangeProtocolError(TokenError):
+    """The response to the exchange is invalid, so no token was taken from it."""
+
+    advice = "Check base_url: something other than the service may have responded."
+    _default_phase = Phase.ANSWERED
+
+
+class UnsupportedTokenTypeError(ExchangeProtocolError):
+    """The token is not a bearer token and must not be used (RFC 6749 §7.1)."""
+
+
+class ScopeNotGrantedError(TokenError):
+    """The token covers less than requested; ``missing`` is what it lacks."""
+
+    advice = "Ask the source organization to authorize the missing permissions."
+    _default_phase = Phase.ANSWERED
+
+    def __init__(self, what: str, /, *, missing: str, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.missing = missing
+
+
+class TokenRejectedError(TokenError):
+    """The service keeps refusing new tokens of this scope, so no more codes are spent."""
+
+    advice = "Ask the source organization whether it still shares these objects."
+    retryable = True
+    _default_phase = Phase.ANSWERED
+
+
+class TooManyWaitersError(TokenError):
+    """Too many callers wait for one scope already."""
+
+    advice = "Limit how many calls run at once."
+    retryable = True
+
+
+# ── Stores and batches ───────────────────────────────────────────────────────
+
+
+class StoreError(PersonaError):
+    """A store could not do what was asked."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached, does not answer in time, or is full."""
+
+    advice = "Check the store; tokens that are held are still served."
+    retryable = True
+
+
+class StoreCorruptError(StoreUnavailableError):
+    """One record cannot be read: it is damaged, sealed with another key, or newer.
+
+    It is not treated as absent, and never overwritten.
+    """
+
+    advice = "Find out what wrote to it; delete the record to begin anew."
+    retryable = False
+
+
+class StoreRefusedError(StoreError):
+    """The store is unsafe, belongs to another program, or refuses the credentials."""
+
+    advice = "Use a file and a directory that only this user may read and write."
+
+
+class OutageError(PersonaError):
+    """A batch stopped because nothing worked for longer than ``max_outage``.
+
+    ``waiting_for`` is "service" or "partner"; ``seconds`` is how long it was down.
+    """
+
+    advice = "Run it again when the outage is over; with a checkpoint it continues."
+    retryable = True
+
+    def __init__(
+        self, what: str, /, *, waiting_for: str, seconds: float, **facts: Any
+    ) -> None:
+        super().__init__(what, **facts)
+        self.waiting_for = waiting_for
+        self.seconds = seconds
+
+
+class CheckpointInUseError(StoreUnavailableError):
+    """Another fetch or copy uses the checkpoint; ``pid`` is its process, if known."""
+
+    advice = "Wait until it ends, or use another checkpoint. Nothing was changed."
+
+    def __init__(self, what: str, /, *, pid: int | None = None, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.pid = pid
+
+
+class CheckpointMismatchError(StoreRefusedError):
+    """The output is not the file that the checkpoint describes."""
+
+    advice = (
+        "Restore the output, or remove both the output and the checkpoint to begin "
+        "anew. Nothing was changed."
+    )
+
+
+# ── Sharing and webhooks ─────────────────────────────────────────────────────
+
+
+class SharingError(PersonaError):
+    """A share token was not redeemed; ``share_token_id`` says which one."""
+
+    _default_phase = Phase.ANSWERED
+
+    def __init__(
+        self, what: str, /, *, share_token_id: str | None = None, **facts: Any
+    ) -> None:
+        super().__init__(what, **facts)
+        self.share_token_id = share_token_id
+
+
+class RedemptionFailedError(SharingError):
+    """The redemption failed; ``reason`` is the reason that the service gives, or None."""
+
+    advice = "Ask the source organization for a new share token."
+
+    def __init__(
+        self, what: str, /, *, reason: str | None = None, **facts: Any
+    ) -> None:
+        super().__init__(what, **facts)
+        self.reason = reason
+
+
+class RedemptionPendingError(SharingError, TimeoutError):
+    """The redemption was not decided in time; ``last_status`` is the last status seen."""
+
+    advice = "Call wait() again; the redemption continues in the background."
+    retryable = True
+
+    def __init__(
+        self, what: str, /, *, last_status: str | None = None, **facts: Any
+    ) -> None:
+        super().__init__(what, **facts)
+        self.last_status = last_status
+
+
+class ShareTokenExpiredError(SharingError):
+    """The share token expired before it was redeemed."""
+
+    advice = "Ask the source organization for a new share token."
+
+
+class SignatureError(PersonaError):
+    """A delivery was refused; ``reason`` says why, without quoting the delivery."""
+
+    _default_phase = Phase.ANSWERED
+    advice = (
+        "Respond with 400 and ignore the delivery; check the secrets of the webhook."
+    )
+
+    def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
+        super().__init__(what, **facts)
+        self.reason = reason
+
+
+class DeliveryInProgressError(PersonaError):
+    """A webhook's event is being handled by another request or process."""
+
+    retryable = True
+    _default_phase = Phase.ANSWERED
+    advice = "Answer 503 with Retry-After; the service delivers the event again."
