@@ -20,6 +20,7 @@ import aiohttp
 from persona_share import resources
 from persona_share._compose import ClientCore, Connection
 from persona_share._pipeline.observed import log_to_stderr
+from persona_share._protocol.http import DEFAULT_VERSION
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import ConfigurationError
 from persona_share.model.batch import RateLimitStatus
@@ -32,7 +33,6 @@ from persona_share.model.policy import (
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret, as_secret
 from persona_share.options import (
-    DEFAULT_VERSION,
     ClientOptions,
     EnvironmentOptions,
     RequestOptions,
