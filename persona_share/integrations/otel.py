@@ -24,8 +24,13 @@ from persona_share._transport.runtime import default_clock
 from persona_share.errors import MissingExtraError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model import events
-from persona_share.model.events import Event, StoreDown, StoreUp, TokenEvent
-from persona_share.model.metrics import TokenMetrics
+from persona_share.model.events import (
+    Event,
+    StoreDown,
+    StoreUp,
+    TokenEvent,
+    TokenMetrics,
+)
 from persona_share.ports import Clock
 
 
