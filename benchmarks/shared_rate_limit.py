@@ -17,7 +17,7 @@ from benchmarks.virtual import run
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share.model.policy import RateLimitPolicy
-from persona_share.ports.store import Versioned
+from persona_share.ports import Versioned
 from persona_share.stores import MemoryStore, SharedRateLimit
 from persona_share.testing import fake_runtime
 
