@@ -9,6 +9,9 @@ BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# Without byte code each worker and each program of a test compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow coverage flakes check lint types contracts docs bench pictures contract measure pythons lowest lock clean soak soak-short
 help:  ## say what can be made

@@ -1,7 +1,6 @@
 """The installed command, in a process of its own, beside a sandbox in a thread."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -12,24 +11,11 @@ import attrs
 import pytest
 
 from persona_share.sandbox import Sandbox
+from tests.processes import LONGEST, Ended, run
 
 
 #: The command as pip installs it, beside the interpreter.
 COMMAND = str(Path(sys.executable).with_name("persona-share"))
-
-
-@attrs.define
-class Ended:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def value(self):
-        """The one JSON value on standard output."""
-        return json.loads(self.out)
 
 
 @attrs.define
@@ -42,23 +28,26 @@ class Cli:
         """Start the command; whoever calls ends it."""
         return subprocess.Popen(  # noqa: S603  # it is our own command
             [COMMAND, *arguments],
-            env={k: v for k, v in {**self.env, **(env or {})}.items() if v is not None},
+            env=self.environment(env),
             **{"stdin": subprocess.DEVNULL, **options},
         )
 
     def __call__(self, *arguments, stdin=None, env=None):
         """Run the command to its end."""
+        return run(COMMAND, *arguments, stdin=stdin, env=self.environment(env))
+
+    def installed(self, *arguments, env=None):
+        """Run the command to its end, as the system starts it."""
         process = self.start(
-            *arguments,
-            env=env,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            *arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        out, err = process.communicate(
-            None if stdin is None else stdin.encode(), timeout=90
-        )
+        out, err = process.communicate(timeout=LONGEST)
         return Ended(process.returncode, out.decode(), err.decode())
+
+    def environment(self, changes):
+        """Return the environment with some values replaced, or removed by None."""
+        both = {**self.env, **(changes or {})}
+        return {name: value for name, value in both.items() if value is not None}
 
     def inquiries(self, count):
         """Make up inquiries and answer their ids."""

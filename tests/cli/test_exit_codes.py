@@ -73,7 +73,8 @@ def test_partly_failed_is_10_and_wholly_failed_is_the_reason(cli, as_source):
 
 
 def test_a_slip_is_2(cli):
-    assert cli("get", "inq_1", "--token-file", "a", "--code-file", "b").code == 2
+    both = cli.installed("get", "inq_1", "--token-file", "a", "--code-file", "b")
+    assert both.code == 2
     assert cli("nonsense").code == 2
 
 
@@ -213,7 +214,7 @@ def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
     lines, stop = set(), threading.Event()
 
     def look():
-        while not stop.is_set():
+        while not stop.wait(0.002):
             for each in processes_below(os.getpid()):
                 with suppress(OSError):
                     lines.add(Path(f"/proc/{each}/cmdline").read_bytes())
@@ -221,9 +222,10 @@ def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
     looking = threading.Thread(target=look)
     looking.start()
     try:
-        fetched = cli("fetch", *ids, *sharing, "--output", str(tmp_path / "out"))
-        shown = cli("get", *ids[:2], *sharing, "--json")
-        doctor = cli("doctor", "--json")
+        output = ("--output", str(tmp_path / "out"))
+        fetched = cli.installed("fetch", *ids, *sharing, *output)
+        shown = cli.installed("get", *ids[:2], *sharing, "--json")
+        doctor = cli.installed("doctor", "--json")
     finally:
         stop.set()
         looking.join()

@@ -18,6 +18,8 @@ from persona_share._tokens.record import (
 )
 from persona_share.model.secret import Secret
 from persona_share.stores import Encrypted, SQLiteStore
+from tests.cli.conftest import COMMAND
+from tests.processes import run
 
 
 SCOPE = Scope.read("inq_1")
@@ -52,36 +54,28 @@ def place(tmp_path):
 
 
 def said(*arguments, **environment):
-    """Run the command and answer how it ended."""
-    command = [sys.executable, "-m", "persona_share", "tokens", *arguments]
-    return subprocess.run(  # noqa: S603  # our own command
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env=os.environ | environment,
-    )
+    """Run the command and return how it ended."""
+    return run(COMMAND, "tokens", *arguments, env=os.environ | environment)
 
 
 def test_it_lists_what_is_held_and_no_secret(place):
     done = said("list", "--store", place, "--json")
-    [token] = json.loads(done.stdout)["tokens"]
+    [token] = done.value["tokens"]
 
-    assert done.returncode == 0
+    assert done.code == 0
     assert set(token) == {
         "name", "seconds", "scope", "sealed", "exchanging", "paused", "codes", "state",
     }  # fmt: skip
     assert (token["scope"], token["state"]) == (str(SCOPE), "held")
-    assert CANARY not in done.stdout + done.stderr
+    assert CANARY not in done.out + done.err
 
 
 def test_the_table_is_for_people(place):
     done = said("list", PERSONA_STORE=place, COLUMNS="120")
 
-    assert done.returncode == 0
-    assert str(SCOPE) in done.stdout
-    assert CANARY not in done.stdout
+    assert done.code == 0
+    assert str(SCOPE) in done.out
+    assert CANARY not in done.out
 
 
 def test_a_token_is_revealed_on_a_terminal_only(place):
@@ -95,23 +89,23 @@ def test_a_token_is_revealed_on_a_terminal_only(place):
     piped = said("show", "abab", "--store", place, "--reveal")
 
     assert json.loads(shown)["token"] == CANARY
-    assert piped.returncode == 2
-    assert CANARY not in piped.stdout + piped.stderr
+    assert piped.code == 2
+    assert CANARY not in piped.out + piped.err
 
 
 def test_without_reveal_no_secret_is_shown(place):
     done = said("show", "abab", "--store", place)
 
-    assert "scope: inquiry.read:inq_1" in done.stdout
-    assert CANARY not in done.stdout
+    assert "scope: inquiry.read:inq_1" in done.out
+    assert CANARY not in done.out
 
 
 def test_what_is_forgotten_is_gone(place):
     done = said("forget", "abab", "--store", place, "--json")
     after = said("list", "--store", place, "--json")
 
-    assert json.loads(done.stdout) == {"forgotten": "ab" * 20}
-    assert json.loads(after.stdout)["tokens"] == []
+    assert done.value == {"forgotten": "ab" * 20}
+    assert after.value["tokens"] == []
 
 
 def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
@@ -122,8 +116,8 @@ def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
     closed = said("list", "--store", place, "--json")
     opened = said("list", "--store", place, "--keys-file", str(keys), "--json")
 
-    assert [each["sealed"] for each in json.loads(closed.stdout)["tokens"]] == [True]
-    assert json.loads(opened.stdout)["tokens"][0]["scope"] == str(SCOPE)
+    assert [each["sealed"] for each in closed.value["tokens"]] == [True]
+    assert opened.value["tokens"][0]["scope"] == str(SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -143,5 +137,5 @@ def test_bad_input_says_what_to_do(place, arguments, code, word):
     environment = {"PERSONA_STORE": place} if arguments[0] == "show" else {}
     done = said(*arguments, **environment)
 
-    assert done.returncode == code
-    assert word in " ".join(done.stderr.replace("│", " ").split())
+    assert done.code == code
+    assert word in " ".join(done.err.replace("│", " ").split())

@@ -18,6 +18,7 @@ from persona_share.partner import Consents, SigningKey
 from persona_share.partner.applications import free_port
 from persona_share.sandbox import Sandbox
 from persona_share.stores import SQLiteStore
+from tests import processes
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -88,9 +89,11 @@ class Programs:
 
     async def run(self, name, *arguments, side=None, stdin=""):
         """Run a program to its end; return its exit code and what it printed."""
-        process = await self.start(str(EXAMPLES / name), *arguments, side=side)
-        out, told = await process.communicate(stdin.encode())
-        return process.returncode, out.decode(), told.decode()
+        options = {"env": self.environment(side), "stdin": stdin, "cwd": self.folder}
+        ended = await asyncio.to_thread(
+            processes.run, EXAMPLES / name, *arguments, **options
+        )
+        return ended.code, ended.out, ended.err
 
     @asynccontextmanager
     async def serving(self, *command, port, **environment):

@@ -2,24 +2,22 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
 import signal
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import attrs
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.errors import ExchangeUnavailableError
-from persona_share.model.policy import RenewalPolicy, RetryPolicy
+from persona_share.model.policy import RateLimitPolicy, RenewalPolicy, RetryPolicy
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
+from persona_share.testing.clock import moving_clock
+from tests.processes import FORKSERVER
 
 
 #: A process that hangs is a failure, not a wait.
 LONGEST = 60.0
-# Children come from a server that has imported everything, and start at once.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
 
 
 @attrs.frozen
@@ -32,12 +30,19 @@ class Place:
     client_id: str
     store: str | None = None
     attempt_timeout: float = 10.0
+    probe_patience: float = 1.0
+    #: Whether waiting for another process takes no real time.
+    fast: bool = False
 
     def client(self, key, **options):
         """Answer a client of one of the organizations."""
-        patient = RetryPolicy(attempts=5)
         return PersonaClient(
-            key, base_url=self.url, insecure_local=True, retry=patient, **options
+            key,
+            base_url=self.url,
+            insecure_local=True,
+            retry=RetryPolicy(attempts=5),
+            rate_limit=RateLimitPolicy(probe_patience=self.probe_patience),
+            **options,
         )
 
     def new_store(self):
@@ -56,6 +61,35 @@ def mark(token):
     return hashlib.sha256(token.reveal().encode()).hexdigest()[:16]
 
 
+class PollsTakeASecond:
+    """A store whose every reading moves a clock forward, so that polling takes no time.
+
+    The clock stands still while an operation is under way: none of them is late.
+    """
+
+    def __init__(self, store, clock):
+        self._store = store
+        self._clock = clock
+        self._under_way = 0
+        self.open, self.keys, self.aclose = store.open, store.keys, store.aclose
+
+    async def read(self, key):
+        found = await self._counted(self._store.read(key))
+        if not self._under_way:
+            self._clock.advance(1.0)
+        return found
+
+    async def write(self, key, value, **options):
+        return await self._counted(self._store.write(key, value, **options))
+
+    async def _counted(self, operation):
+        self._under_way += 1
+        try:
+            return await operation
+        finally:
+            self._under_way -= 1
+
+
 class Member:
     """One process: asks, exchanges and tells what came of it."""
 
@@ -69,14 +103,18 @@ class Member:
         """Do a job in an event loop of this process."""
         self.told.send(("ready", os.getpid()))
         self.told_to_begin.wait(LONGEST)
-        asyncio.run(self._opened(job, arguments))
+        with moving_clock() if self.place.fast else nullcontext() as clock:
+            asyncio.run(self._opened(job, arguments, clock))
 
-    async def _opened(self, job, arguments):
+    async def _opened(self, job, arguments, clock):
         place = self.place
         async with (
             place.client(place.source_key) as source,
             place.client(place.api_key) as client,
         ):
+            store = place.new_store()
+            if clock is not None:
+                store = PollsTakeASecond(store, clock)
 
             async def codes(scope):
                 return await source.oauth.authorize(
@@ -86,7 +124,7 @@ class Member:
             manager = ScopedTokenManager(
                 client,
                 codes=codes,
-                store=place.new_store(),
+                store=store,
                 on_store_failure="local",
                 renewal=RenewalPolicy(attempt_timeout=place.attempt_timeout),
             )
@@ -149,12 +187,12 @@ class Crew:
     """Processes that do the same job at the same moment."""
 
     def __init__(self, place, count, job, *arguments):
-        self._begin = CONTEXT.Event()
-        pipes = [CONTEXT.Pipe(duplex=False) for _ in range(count)]
+        self._begin = FORKSERVER.Event()
+        pipes = [FORKSERVER.Pipe(duplex=False) for _ in range(count)]
         self._ears = [ear for ear, _ in pipes]
         self._mouths = [mouth for _, mouth in pipes]
         self.processes = [
-            CONTEXT.Process(
+            FORKSERVER.Process(
                 target=work,
                 args=(place, number, mouth, self._begin, (job, *arguments)),
                 daemon=True,
