@@ -30,6 +30,7 @@ PARTS = {
         "tests/batch/test_dask.py",
     ),
     "fuzz": ("tests.fuzz", "--n=50000"),
+    "sandbox": ("tests.sandbox.soak",),
     "simulation": ("tests.simulation", "--seeds=2000"),
     "transport": ("tests.transport_soak",),
     "webhooks": ("tests.webhook_mutations", "--headers=50000"),

@@ -2,13 +2,15 @@
 
 import asyncio
 import heapq
+import math
 import random
 import secrets
 import time
 from collections.abc import Callable
 from hashlib import blake2b
 from itertools import count
-from typing import Final
+from typing import Any, Final
+from weakref import ref
 
 
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz123456789"
@@ -59,20 +61,35 @@ class Runtime:
         return blake2b(text.encode(), digest_size=8, key=self._digest_key).hexdigest()
 
 
-#: Called with the time at which it was due.
-Callback = Callable[[float], None]
+#: Called with its subject and the time at which it was due.
+Callback = Callable[[Any, float], None]
+#: The number of callbacks above which those without a subject are dropped.
+_SWEEP_ABOVE: Final = 1000
 
 
 class Scheduler:
     """Runs callbacks that are due whenever the clock is checked."""
 
     def __init__(self) -> None:
-        self._callbacks: list[tuple[float, int, Callback]] = []
+        self._callbacks: list[tuple[float, int, ref[Any], Callback]] = []
         self._count = count()
+        self._sweep_above = _SWEEP_ABOVE
 
-    def at(self, due: float, callback: Callback) -> None:
-        """Schedule a callback; one that is due at infinity never runs."""
-        heapq.heappush(self._callbacks, (due, next(self._count), callback))
+    def at(self, due: float, subject: Any, callback: Callback) -> None:
+        """Schedule ``callback(subject, due)``; infinity never comes.
+
+        The callback does not run once the subject was dropped from its table.
+        """
+        if due == math.inf:
+            return
+        heapq.heappush(
+            self._callbacks, (due, next(self._count), ref(subject), callback)
+        )
+        if len(self._callbacks) > self._sweep_above:
+            alive = [each for each in self._callbacks if each[2]() is not None]
+            heapq.heapify(alive)
+            self._callbacks = alive
+            self._sweep_above = max(_SWEEP_ABOVE, 2 * len(alive))
 
     def clear(self) -> None:
         """Drop all callbacks."""
@@ -81,5 +98,6 @@ class Scheduler:
     def run(self, now: float) -> None:
         """Run what is due by now, in order."""
         while self._callbacks and self._callbacks[0][0] <= now:
-            due, _, callback = heapq.heappop(self._callbacks)
-            callback(due)
+            due, _, subject, callback = heapq.heappop(self._callbacks)
+            if (alive := subject()) is not None:
+                callback(alive, due)

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.browser.scene import browser, play, sandbox
+from tests.browser.scene import browser, running_sandbox, send_requests
 
 
 #: Name, view, color scheme, width, height, and the number of a request to open.
@@ -19,8 +19,8 @@ PICTURES = (
 
 async def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    async with sandbox() as raw, browser() as chromium:
-        await play(raw)
+    async with running_sandbox() as raw, browser() as chromium:
+        await send_requests(raw)
         for name, view, scheme, width, height in PICTURES:
             context = await chromium.new_context(
                 viewport={"width": width, "height": height},
@@ -28,7 +28,7 @@ async def main(folder):
                 device_scale_factor=2 if width < 500 else 1.5,
             )
             page = await context.new_page()
-            await page.goto(f"{raw.box.inspector_url}#{view}")
+            await page.goto(f"{raw.sandbox.inspector_url}#{view}")
             await page.get_by_text("live", exact=True).wait_for()
             if view == "requests":
                 await page.locator("[data-request]").nth(2).click()

@@ -1,4 +1,4 @@
-"""A sandbox in the middle of its work, for the browser tests and the pictures."""
+"""A sandbox with some requests, for the browser tests and the pictures."""
 
 from contextlib import asynccontextmanager
 
@@ -26,34 +26,34 @@ async def browser():
 
 
 @asynccontextmanager
-async def sandbox(**options):
+async def running_sandbox(**options):
     """Run a sandbox with a raw client."""
-    async with Sandbox(**options) as box, aiohttp.ClientSession() as session:
-        yield Raw(session, box)
+    async with Sandbox(**options) as sandbox, aiohttp.ClientSession() as session:
+        yield Raw(session, sandbox)
 
 
-async def play(raw):
-    """Send the requests of an ordinary quarter of an hour."""
-    box = raw.box
-    inquiries = box.populate(6)
-    connection = box.connect()
+async def send_requests(raw):
+    """Send the requests of a usual hour, and advance the clock."""
+    sandbox = raw.sandbox
+    inquiries = sandbox.populate(6)
+    connection = sandbox.connect()
     scopes = [f"inquiry.read:{each}" for each in inquiries[:4]]
     for scope in scopes:
         token = await raw.token(scope)
         await raw.get(f"/inquiries/{scope.partition(':')[2]}", token)
-    box.revoke(scopes[3])
-    box.advance(1500)
+    sandbox.revoke(scopes[3])
+    sandbox.advance(1500)
     await raw.token(scopes[0])
     await raw.post("/inquiries/search", json={"query": {}})
     for source in inquiries[:2]:
         given = body(connection_id=connection, source_id=source)
         made = await raw.post(TOKENS, json=given)
         await redeem(raw, made.json["data"]["id"])
-    box.advance(3)
+    sandbox.advance(3)
     await raw.post(f"/inquiries/{inquiries[0]}/approve")
     await raw.post(f"/inquiries/{inquiries[0]}/approve")
     await raw.get("/inquiries/inq_missing", token)
     await raw.code(f"inquiry.read:{inquiries[4]}")
-    box.advance(1850)
-    verification = box.add_verification(inquiry=inquiries[5]).id
+    sandbox.advance(1850)
+    verification = sandbox.add_verification(inquiry=inquiries[5]).id
     await raw.token(f"inquiry.read:{inquiries[5]} verification.read:{verification}")

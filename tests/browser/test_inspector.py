@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from tests.browser.scene import browser, play, sandbox
+from tests.browser.scene import browser, running_sandbox, send_requests
 from tests.sandbox.raw import body
 
 
@@ -15,9 +15,9 @@ pytestmark = [
 
 @pytest_asyncio.fixture
 async def raw():
-    async with sandbox() as found:
+    async with running_sandbox() as found:
         yield found
-    assert found.box.log.crashes == []
+    assert found.sandbox.log.crashes == []
 
 
 @pytest_asyncio.fixture
@@ -29,7 +29,7 @@ async def page(raw):
         found.on(
             "console", lambda m: errors.append(m.text) if m.type == "error" else None
         )
-        await found.goto(raw.box.inspector_url)
+        await found.goto(raw.sandbox.inspector_url)
         await found.get_by_text("live", exact=True).wait_for()
         yield found
         assert errors == []
@@ -41,12 +41,12 @@ def token_row(page, status):
 
 @pytest.mark.asyncio
 async def test_a_token_is_issued_becomes_due_is_replaced_and_expires(raw, page):
-    scope = f"inquiry.read:{raw.box.add_inquiry().id}"
+    scope = f"inquiry.read:{raw.sandbox.add_inquiry().id}"
 
     await raw.token(scope)
     await page.locator('[data-status="active"]').get_by_text(scope).wait_for()
     for _ in range(56):
-        raw.box.advance(60)
+        raw.sandbox.advance(60)
     await token_row(page, "due").wait_for()
     await raw.token(scope)
     await token_row(page, "replaced").wait_for()
@@ -58,14 +58,14 @@ async def test_a_token_is_issued_becomes_due_is_replaced_and_expires(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_that_is_planned_on_the_page_happens(raw, page):
+async def test_a_fault_that_is_planned_on_the_page_occurs(raw, page):
     await page.get_by_role("tab", name="Behavior").click()
     await page.get_by_label("Operation").select_option("GET /inquiries/{inquiry-id}")
     await page.get_by_label("Status of an error").fill("502")
     await page.get_by_role("button", name="Plan the fault").click()
     await page.locator("#faults").get_by_text("502").wait_for()
 
-    inquiry = raw.box.add_inquiry().id
+    inquiry = raw.sandbox.add_inquiry().id
     statuses = [(await raw.get(f"/inquiries/{inquiry}")).status for _ in range(2)]
 
     assert statuses == [502, 200]
@@ -80,19 +80,19 @@ async def test_a_switch_that_is_set_on_the_page_applies(raw, page):
     await page.get_by_label("code is single use").select_option("false")
     await page.get_by_text("code is single use set").wait_for()
 
-    assert raw.box.switches.out_of_scope_status == 404
-    assert raw.box.switches.code_is_single_use is False
+    assert raw.sandbox.switches.out_of_scope_status == 404
+    assert raw.sandbox.switches.code_is_single_use is False
 
 
 @pytest.mark.asyncio
 async def test_no_credential_is_in_the_page(raw, page):
-    await play(raw)
-    token = await raw.token(f"inquiry.read:{raw.box.add_inquiry().id}")
-    code = await raw.code(f"inquiry.read:{raw.box.add_inquiry().id}")
+    await send_requests(raw)
+    token = await raw.token(f"inquiry.read:{raw.sandbox.add_inquiry().id}")
+    code = await raw.code(f"inquiry.read:{raw.sandbox.add_inquiry().id}")
     hook = {"url": "http://127.0.0.1:1/", "enabled_events": ["*"]}
     made = await raw.post("/webhooks", json=body(**hook))
     secret = made.json["data"]["attributes"]["secret"]
-    planted = [token, code, secret, raw.box.source.api_key]
+    planted = [token, code, secret, raw.sandbox.source.api_key]
 
     seen = [await page.content()]
     for view in ("Requests", "Sharing", "Objects", "Behavior"):
@@ -111,7 +111,7 @@ async def test_no_credential_is_in_the_page(raw, page):
 
 @pytest.mark.asyncio
 async def test_a_pending_connection_is_accepted_on_the_page(raw, page):
-    given = body(destination_organization_id=raw.box.destination.id)
+    given = body(destination_organization_id=raw.sandbox.destination.id)
     made = await raw.post("/connect/connections", json=given)
 
     await page.get_by_role("button", name="Accept").click()
@@ -136,8 +136,8 @@ async def test_the_views_are_reached_by_keyboard(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_it_fits_narrow_and_wide_screens_in_both_schemes(raw, page):
-    await play(raw)
+async def test_the_page_fits_narrow_and_wide_screens_in_both_color_schemes(raw, page):
+    await send_requests(raw)
 
     for scheme, width in (
         ("light", 360),

@@ -53,12 +53,14 @@ def running_sandbox():
     async def run():
         facts["loop"], facts["end"] = asyncio.get_running_loop(), asyncio.Event()
         try:
-            async with staged() as (box, raw):
-                played = await play_all(box, raw)
-                facts["url"], facts["key"] = box.url, box.source.api_key
-                facts["ids"] = {k: g.object_id for k, g in good_requests(box).items()}
+            async with staged() as (sandbox, raw):
+                played = await play_all(sandbox, raw)
+                facts["url"], facts["key"] = sandbox.url, sandbox.source.api_key
+                facts["ids"] = {
+                    k: g.object_id for k, g in good_requests(sandbox).items()
+                }
                 facts["ids"] |= _made(played)
-                facts["named"] = _named(box, facts["ids"])
+                facts["named"] = _named(sandbox, facts["ids"])
                 ready.set()
                 await facts["end"].wait()
         except BaseException as error:
@@ -91,20 +93,20 @@ def _made(played):
     return ids
 
 
-def _named(box, ids):
+def _named(sandbox, ids):
     """Answer what attributes of bodies may name, so that some name what there is."""
-    inquiry, account = box.add_inquiry().id, box.add_account().id
+    inquiry, account = sandbox.add_inquiry().id, sandbox.add_account().id
     return {
         "account-id": account,
-        "client-id": box.destination.id,
+        "client-id": sandbox.destination.id,
         "connection-id": ids["connection-id"],
-        "destination-organization-id": box.destination.id,
+        "destination-organization-id": sandbox.destination.id,
         "inquiry-id": inquiry,
         "inquiry-ids": [inquiry],
         "object-ids": [inquiry, account],
         "response-type": "code",
         "scope": f"inquiry.read:{inquiry}",
-        "source-account-ids": [box.add_account().id],
+        "source-account-ids": [sandbox.add_account().id],
         "source-id": inquiry,
         "tag-name": "vip",
         "target-object-id": account,

@@ -21,28 +21,28 @@ class Played:
 @asynccontextmanager
 async def staged():
     """Run a filled sandbox with a raw client of it."""
-    async with filled() as box, aiohttp.ClientSession() as session:
-        yield box, Raw(session, box)
-    assert box.log.crashes == []
+    async with filled() as sandbox, aiohttp.ClientSession() as session:
+        yield sandbox, Raw(session, sandbox)
+    assert sandbox.log.crashes == []
 
 
 async def play(raw, key, good):
     """Send the request of one operation."""
     method, _, template = key.partition(" ")
     path = re.sub(r"\{[^}]+\}", lambda _: good.object_id, template) + good.query
-    bearer = getattr(raw.box, good.by).api_key
+    bearer = getattr(raw.sandbox, good.by).api_key
     options = {} if good.json is None else {"json": good.json}
     if good.form is not None:
         options = {"data": good.form}
     return Played(key, await raw.send(method, path, bearer, **options))
 
 
-async def play_all(box, raw):
+async def play_all(sandbox, raw):
     """Send a good request for each operation that the sandbox serves."""
-    played = [await play(raw, *each) for each in good_requests(box).items()]
-    played += [each async for each in play_oauth(box, raw)]
+    played = [await play(raw, *each) for each in good_requests(sandbox).items()]
+    played += [each async for each in play_oauth(sandbox, raw)]
     played += [each async for each in play_later(raw, played)]
-    return played + [each async for each in play_connect(box, raw)]
+    return played + [each async for each in play_connect(sandbox, raw)]
 
 
 async def play_later(raw, played):
@@ -57,29 +57,33 @@ async def play_later(raw, played):
     yield await play(raw, "GET /api-logs/{api-log-id}", Good(log))
 
 
-async def play_oauth(box, raw):
-    inquiry = box.add_inquiry().id
+async def play_oauth(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
     scope = f"inquiry.read:{inquiry}"
-    form = {"client-id": box.destination.id, "response-type": "code", "scope": scope}
+    form = {
+        "client-id": sandbox.destination.id,
+        "response-type": "code",
+        "scope": scope,
+    }
     issued = await play(raw, "POST /oauth/authorize", Good(form=form))
     yield issued
     form = {"code": issued.answer.json["code"], "grant-type": "authorization_code"}
     yield await play(raw, "POST /oauth/token", Good(form=form, by="destination"))
 
 
-async def play_connect(box, raw):
+async def play_connect(sandbox, raw):
     one, token = "/connect/connections/{connection-id}", "/connect/share-tokens"
-    wanted = attributes(destination_organization_id=box.destination.id)
+    wanted = attributes(destination_organization_id=sandbox.destination.id)
     made = await play(raw, "POST /connect/connections", Good(json=wanted))
     yield made
     connection = made.answer.json["data"]["id"]
     yield await play(raw, "GET /connect/connections", Good())
     yield await play(raw, f"GET {one}", Good(connection))
     sources = [
-        box.add_inquiry().id,
-        box.add_account().id,
-        box.add_transaction().id,
-        box.add_verification(kind="email-address").id,
+        sandbox.add_inquiry().id,
+        sandbox.add_account().id,
+        sandbox.add_transaction().id,
+        sandbox.add_verification(kind="email-address").id,
     ]
     given = None
     for source in sources:

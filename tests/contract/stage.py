@@ -29,15 +29,15 @@ class Good:
 
 def filled(**options):
     """Answer a sandbox in which every operation finds something."""
-    box = Sandbox(_clock=lambda: NOON, rate_limit=None, **options)
+    sandbox = Sandbox(_clock=lambda: NOON, rate_limit=None, **options)
     template = {"fields": INQUIRY_FIELDS, "version_id": "itmplv_1"}
-    box.add_inquiry_template(id="itmpl_1", **template)
-    box.add_account_type(id="acttp_1")
-    box.add_transaction_type(id="txntp_1")
-    box.switches.accepts_after = 0
-    box.switches.redemption_seconds = 0
-    box.switches.consolidate_status = 202  # the live service responds 200
-    return box
+    sandbox.add_inquiry_template(id="itmpl_1", **template)
+    sandbox.add_account_type(id="acttp_1")
+    sandbox.add_transaction_type(id="txntp_1")
+    sandbox.switches.accepts_after = 0
+    sandbox.switches.redemption_seconds = 0
+    sandbox.switches.consolidate_status = 202  # the live service responds 200
+    return sandbox
 
 
 def attributes(**given):
@@ -48,37 +48,37 @@ def meta(**given):
     return {"meta": {k.replace("_", "-"): v for k, v in given.items()}}
 
 
-def good_requests(box):
+def good_requests(sandbox):
     """Answer a good request by operation, each about objects of its own."""
     return {
-        **_accounts(box),
-        **_cases(box),
-        **_inquiries(box),
-        **_sessions(box),
-        **_reports(box),
-        **_transactions(box),
-        **_verifications(box),
-        **_templates(box),
-        **_others(box),
+        **_accounts(sandbox),
+        **_cases(sandbox),
+        **_inquiries(sandbox),
+        **_sessions(sandbox),
+        **_reports(sandbox),
+        **_transactions(sandbox),
+        **_verifications(sandbox),
+        **_templates(sandbox),
+        **_others(sandbox),
         "GET /rate-limits": Good(),
     }
 
 
-def _others(box):
+def _others(sandbox):
     hook = "/webhooks/{webhook-id}"
     key = "/api-keys/{api-key-id}"
 
     def webhook():
-        return box.add_webhook("http://127.0.0.1:1/").id
+        return sandbox.add_webhook("http://127.0.0.1:1/").id
 
     def api_key():
-        return box.api_key_id(box.add_api_key(box.source))
+        return sandbox.api_key_id(sandbox.add_api_key(sandbox.source))
 
     disabled = webhook()
-    box.disable_webhook(disabled)
-    workflow = box.add_workflow(inputs={"amount": "number"}).id
+    sandbox.disable_webhook(disabled)
+    workflow = sandbox.add_workflow(inputs={"amount": "number"}).id
     account = {"reference-id": "bulk-1"}
-    box.add_account(**account)
+    sandbox.add_account(**account)
     return {
         "GET /webhooks": Good(),
         "POST /webhooks": Good(
@@ -122,19 +122,19 @@ def _others(box):
     }
 
 
-def _templates(box):
-    template = box.add_inquiry_template().id
+def _templates(sandbox):
+    template = sandbox.add_inquiry_template().id
     return {
         "GET /inquiry-templates": Good(),
         "GET /inquiry-templates/{inquiry-template-id}": Good(template),
         "GET /inquiry-template-versions": Good(
             query=f"?filter[inquiry-template-id]={template}"
         ),
-        "GET /account-types/{account-type-id}": Good(box.add_account_type().id),
+        "GET /account-types/{account-type-id}": Good(sandbox.add_account_type().id),
         "GET /transaction-types/{transaction-type-id}": Good(
-            box.add_transaction_type().id
+            sandbox.add_transaction_type().id
         ),
-        "GET /case-templates/{case-template-id}": Good(box.add_case_template().id),
+        "GET /case-templates/{case-template-id}": Good(sandbox.add_case_template().id),
     }
 
 
@@ -146,9 +146,9 @@ def _tags(template, make):
     }
 
 
-def _accounts(box):
+def _accounts(sandbox):
     def make(**given):
-        return box.add_account(**given).id
+        return sandbox.add_account(**given).id
 
     one = "/accounts/{account-id}"
     relation = meta(relation_schema_key="owners", target_object_id=make())
@@ -178,10 +178,10 @@ def _accounts(box):
         f"GET {one}/relations": Good(related, query="?filter[key]=owners"),
         f"POST {one}/remove-relation": Good(related, relation),
         f"POST {one}/add-objects": Good(
-            make(), meta(object_ids=[box.add_inquiry().id])
+            make(), meta(object_ids=[sandbox.add_inquiry().id])
         ),
         f"POST {one}/remove-objects": Good(
-            make(), meta(object_ids=[box.add_verification().id])
+            make(), meta(object_ids=[sandbox.add_verification().id])
         ),
         f"POST {one}/consolidate": Good(make(), meta(source_account_ids=[make()])),
         f"POST {one}/run-action": Good(
@@ -191,13 +191,13 @@ def _accounts(box):
     }
 
 
-def _cases(box):
+def _cases(sandbox):
     def make(**given):
-        return box.add_case(**given).id
+        return sandbox.add_case(**given).id
 
     one = "/cases/{case-id}"
-    inquiry = box.add_inquiry().id
-    objects = [inquiry, box.add_account().id, box.add_verification().id]
+    inquiry = sandbox.add_inquiry().id
+    objects = [inquiry, sandbox.add_account().id, sandbox.add_verification().id]
     return {
         "GET /cases": Good(),
         "POST /cases": Good(
@@ -227,19 +227,19 @@ def _cases(box):
     }
 
 
-def _inquiries(box):
+def _inquiries(sandbox):
     def make(**given):
-        return box.add_inquiry(**given).id
+        return sandbox.add_inquiry(**given).id
 
     one = "/inquiries/{inquiry-id}"
-    (whole,) = box.populate(1)
-    box.add_document(inquiry=whole)
-    box.add_report(inquiry=whole)
+    (whole,) = sandbox.populate(1)
+    sandbox.add_document(inquiry=whole)
+    sandbox.add_report(inquiry=whole)
     return {
         "GET /inquiries": Good(query="?page[size]=3"),
         "POST /inquiries": Good(
             json=attributes(
-                inquiry_template_id=box.add_inquiry_template().id,
+                inquiry_template_id=sandbox.add_inquiry_template().id,
                 reference_id="r",
                 fields={"name_first": "Ann"},
             )
@@ -277,13 +277,16 @@ def _inquiries(box):
     }
 
 
-def _sessions(box):
+def _sessions(sandbox):
     def make():
-        return box.add_inquiry_session(inquiry=box.add_inquiry().id).id
+        return sandbox.add_inquiry_session(inquiry=sandbox.add_inquiry().id).id
 
     one = "/inquiry-sessions/{inquiry-session-id}"
-    session, inquiry = make(), box.add_inquiry().id
-    device, event = box.add_device(session=session).id, box.add_event(object=inquiry).id
+    session, inquiry = make(), sandbox.add_inquiry().id
+    device, event = (
+        sandbox.add_device(session=session).id,
+        sandbox.add_event(object=inquiry).id,
+    )
     return {
         "GET /inquiry-sessions": Good(query=f"?filter[inquiry-id]={inquiry}"),
         "POST /inquiry-sessions": Good(json=attributes(inquiry_id=inquiry)),
@@ -298,12 +301,12 @@ def _sessions(box):
     }
 
 
-def _reports(box):
+def _reports(sandbox):
     def make(**given):
-        return box.add_report(**given).id
+        return sandbox.add_report(**given).id
 
     one = "/reports/{report-id}"
-    account, inquiry = box.add_account().id, box.add_inquiry().id
+    account, inquiry = sandbox.add_account().id, sandbox.add_inquiry().id
     return {
         "GET /reports": Good(query=f"?filter[account-id]={account}"),
         "POST /reports": Good(
@@ -331,18 +334,18 @@ def _reports(box):
     }
 
 
-def _transactions(box):
+def _transactions(sandbox):
     def make(**given):
-        return box.add_transaction(**given).id
+        return sandbox.add_transaction(**given).id
 
     one = "/transactions/{transaction-id}"
-    account, related = box.add_account().id, make()
+    account, related = sandbox.add_account().id, make()
     relation = meta(relation_schema_key="parents", target_object_id=account)
     return {
         "GET /transactions": Good(query="?filter[identifier][key]=amount"),
         "POST /transactions": Good(
             json=attributes(
-                transaction_type_id=box.add_transaction_type().id,
+                transaction_type_id=sandbox.add_transaction_type().id,
                 fields={"amount": 3},
                 reference_id="r",
             )
@@ -353,10 +356,10 @@ def _transactions(box):
         f"POST {one}/add-relation": Good(related, relation),
         f"POST {one}/remove-relation": Good(related, relation),
         f"POST {one}/add-objects": Good(
-            make(), meta(object_ids=[box.add_inquiry().id])
+            make(), meta(object_ids=[sandbox.add_inquiry().id])
         ),
         f"POST {one}/remove-objects": Good(
-            make(), meta(object_ids=[box.add_verification().id])
+            make(), meta(object_ids=[sandbox.add_verification().id])
         ),
         f"POST {one}/label": Good(
             make(),
@@ -368,12 +371,12 @@ def _transactions(box):
     }
 
 
-def _verifications(box):
+def _verifications(sandbox):
     def make(**given):
-        return box.add_verification(**given).id
+        return sandbox.add_verification(**given).id
 
     one = "/verifications/{verification-id}"
-    inquiry = box.add_inquiry().id
+    inquiry = sandbox.add_inquiry().id
     return {
         f"GET {one}": Good(make(inquiry=inquiry), query="?include=inquiry"),
         f"DELETE {one}": Good(make()),
@@ -384,10 +387,10 @@ def _verifications(box):
             f"GET /verification/{segment}/{{verification-id}}": Good(make(kind=kind))
             for kind, segment in VERIFICATIONS.items()
         },
-        "GET /documents/{document-id}": Good(box.add_document().id),
+        "GET /documents/{document-id}": Good(sandbox.add_document().id),
         **{
             f"GET /document/{segment}/{{document-id}}": Good(
-                box.add_document(kind=kind, inquiry=inquiry).id,
+                sandbox.add_document(kind=kind, inquiry=inquiry).id,
                 query="?include=inquiry",
             )
             for kind, segment in DOCUMENTS.items()

@@ -13,7 +13,7 @@ from tests.contract.openness import open_complaints
 from tests.contract.play import play_all, staged
 from tests.contract.stage import good_requests
 from tests.contract.talking import talk
-from tests.sandbox.raw import Answer
+from tests.sandbox.raw import Response
 
 
 pytestmark = needs_description
@@ -30,8 +30,8 @@ def test_what_it_serves_is_described_under_the_same_name():
 async def test_each_operation_answers_as_described():
     described = {each.key: each for each in operations()}
 
-    async with staged() as (box, raw):
-        played = await play_all(box, raw)
+    async with staged() as (sandbox, raw):
+        played = await play_all(sandbox, raw)
 
     assert {each.key for each in played} == {
         f"{each.method} {each.path}" for each in served_operations()
@@ -45,8 +45,8 @@ async def test_each_operation_answers_as_described():
 
 @pytest.mark.asyncio
 async def test_it_takes_every_request_that_the_client_can_send():
-    async with staged() as (box, raw):
-        ids = {key: good.object_id for key, good in good_requests(box).items()}
+    async with staged() as (sandbox, raw):
+        ids = {key: good.object_id for key, good in good_requests(sandbox).items()}
         refused = [
             (name, answer.body)
             for name in CALLS
@@ -66,10 +66,10 @@ async def taken(raw, request, ids):
     # A cursor and a relationship would have to name what there is.
     there = {"page[after]", "include"}
     pairs = [pair for pair in parse_qsl(query, True) if pair[0] not in there]
-    url = URL(f"{raw.box.url}{path}?{urlencode(pairs)}", encoded=True)
+    url = URL(f"{raw.sandbox.url}{path}?{urlencode(pairs)}", encoded=True)
     kind = {"Content-Type": request.content_type} if request.content_type else {}
-    headers = {"Authorization": f"Bearer {raw.box.source.api_key}", **kind}
+    headers = {"Authorization": f"Bearer {raw.sandbox.source.api_key}", **kind}
     async with raw.session.request(
         request.method, url, headers=headers, data=request.body
     ) as answer:
-        return Answer(answer.status, answer.headers, await answer.read())
+        return Response(answer.status, answer.headers, await answer.read())

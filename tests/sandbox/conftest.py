@@ -1,4 +1,4 @@
-"""A sandbox whose clock stands still until it is moved, and a raw client for it."""
+"""A sandbox whose clock moves only when advanced, and a raw client for it."""
 
 import aiohttp
 import pytest_asyncio
@@ -11,13 +11,13 @@ NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
 
 
 @pytest_asyncio.fixture
-async def box():
+async def sandbox():
     async with Sandbox(_clock=lambda: NOON) as running:
         yield running
     assert running.log.crashes == []
 
 
 @pytest_asyncio.fixture
-async def raw(box):
+async def raw(sandbox):
     async with aiohttp.ClientSession() as session:
-        yield Raw(session, box)
+        yield Raw(session, sandbox)

@@ -1,4 +1,4 @@
-"""A raw HTTP client: the sandbox is asked without one line of our own client."""
+"""A raw HTTP client: it shares no code with the client."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from persona_share.sandbox import Sandbox
 
 
 @attrs.frozen
-class Answer:
+class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -28,48 +28,48 @@ class Answer:
 @attrs.frozen
 class Raw:
     session: ClientSession
-    box: Sandbox
+    sandbox: Sandbox
 
     async def send(self, method, path, bearer=None, *, headers=None, **options):
         sent = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         sent |= headers or {}
-        url = path if path.startswith("http") else self.box.url + path
+        url = path if path.startswith("http") else self.sandbox.url + path
         async with self.session.request(
             method, url, headers=sent, **options
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            return Response(response.status, response.headers, await response.read())
 
     async def get(self, path, bearer=None, **options):
-        """Read as the source organization unless told otherwise."""
+        """Read as the source organization by default."""
         return await self.send(
-            "GET", path, bearer or self.box.source.api_key, **options
+            "GET", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def post(self, path, bearer=None, **options):
-        """Act as the source organization unless told otherwise."""
+        """Act as the source organization by default."""
         return await self.send(
-            "POST", path, bearer or self.box.source.api_key, **options
+            "POST", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def patch(self, path, bearer=None, **options):
-        """Change as the source organization unless told otherwise."""
+        """Change as the source organization by default."""
         return await self.send(
-            "PATCH", path, bearer or self.box.source.api_key, **options
+            "PATCH", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def delete(self, path, bearer=None, **options):
-        """Redact as the source organization unless told otherwise."""
+        """Redact as the source organization by default."""
         return await self.send(
-            "DELETE", path, bearer or self.box.source.api_key, **options
+            "DELETE", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def authorize(self, scope, *, bearer=None, partner=None, **options):
         form = {
-            "client-id": partner or self.box.destination.id,
+            "client-id": partner or self.sandbox.destination.id,
             "response-type": "code",
             "scope": scope,
         }
-        bearer = bearer or self.box.source.api_key
+        bearer = bearer or self.sandbox.source.api_key
         return await self.send("POST", "/oauth/authorize", bearer, data=form, **options)
 
     async def code(self, scope):
@@ -78,7 +78,7 @@ class Raw:
     async def exchange(self, code, *, bearer=None, key=None, headers=None, **options):
         headers = (headers or {}) | ({} if key is None else {"Idempotency-Key": key})
         form = {"code": code, "grant-type": "authorization_code"}
-        bearer = bearer or self.box.destination.api_key
+        bearer = bearer or self.sandbox.destination.api_key
         return await self.send(
             "POST", "/oauth/token", bearer, data=form, headers=headers, **options
         )
@@ -87,18 +87,18 @@ class Raw:
         return (await self.exchange(await self.code(scope))).json["access-token"]
 
 
-def attributes(answer):
+def attributes(response):
     """Return the attributes of the object in a response."""
-    return answer.json["data"]["attributes"]
+    return response.json["data"]["attributes"]
 
 
 def body(**attributes):
-    """Answer a JSON body with these attributes."""
+    """Return a JSON body with these attributes."""
     return {"data": {"attributes": _kebab(attributes)}}
 
 
 def meta(**given):
-    """Answer a JSON body with this meta."""
+    """Return a JSON body with this meta."""
     return {"meta": _kebab(given)}
 
 

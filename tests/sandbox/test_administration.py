@@ -58,7 +58,7 @@ async def test_a_webhook_needs_a_name_since_2026_09_29(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_rotated_secret_signs_together_with_the_old_one(box, raw):
+async def test_a_rotated_secret_signs_together_with_the_old_one(sandbox, raw):
     webhook = await created_webhook(raw)
     path = f"/webhooks/{webhook}/rotate-secret"
 
@@ -70,12 +70,12 @@ async def test_a_rotated_secret_signs_together_with_the_old_one(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_webhooks_are_listed_and_cloned_without_their_secret(box, raw):
+async def test_webhooks_are_listed_and_cloned_without_their_secret(sandbox, raw):
     webhook = await created_webhook(raw, name="first")
 
     clone = await raw.post(f"/webhooks/{webhook}/clone")
     listed = await raw.get("/webhooks")
-    foreign = await raw.get(f"/webhooks/{webhook}", box.destination.api_key)
+    foreign = await raw.get(f"/webhooks/{webhook}", sandbox.destination.api_key)
 
     assert attributes(clone)["name"] == "first"
     shown = attributes(await raw.get(f"/webhooks/{webhook}"))
@@ -86,11 +86,13 @@ async def test_webhooks_are_listed_and_cloned_without_their_secret(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_event_tells_how_its_delivery_went(box, raw, unused_tcp_port):
-    answers = iter([503, 200])
+async def test_a_webhook_event_shows_the_result_of_its_delivery(
+    sandbox, raw, unused_tcp_port
+):
+    responses = iter([503, 200])
 
     async def received(_request):
-        return web.Response(status=next(answers))
+        return web.Response(status=next(responses))
 
     runner = web.ServerRunner(web.Server(received))
     await runner.setup()
@@ -98,18 +100,18 @@ async def test_a_webhook_event_tells_how_its_delivery_went(box, raw, unused_tcp_
     url = f"http://127.0.0.1:{unused_tcp_port}/"
     webhook = await created_webhook(raw, url=url)
     await raw.post(f"/webhooks/{webhook}/enable")
-    inquiry = box.add_inquiry().id
+    inquiry = sandbox.add_inquiry().id
     await raw.post(f"/inquiries/{inquiry}/approve")
 
     async def found(**query):
         given = {"query": query} if query else {}
-        answer = await raw.post("/webhook-events/search", json=given)
-        return [each["attributes"] for each in answer.json["data"]]
+        response = await raw.post("/webhook-events/search", json=given)
+        return [each["attributes"] for each in response.json["data"]]
 
-    await box.deliver_webhooks()
+    await sandbox.deliver_webhooks()
     (failed,) = await found()
-    box.advance(RETRIES[0])
-    await box.deliver_webhooks()
+    sandbox.advance(RETRIES[0])
+    await sandbox.deliver_webhooks()
     about = {"attribute": "related_object_ids", "operator": "eq", "value": inquiry}
     (done,) = await found(**about)
     await runner.cleanup()
@@ -138,12 +140,12 @@ def unused_tcp_port():
         {"query": {"attribute": "unknown", "operator": "eq", "value": "a"}},
     ],
 )
-async def test_webhook_events_are_ranged_and_sorted_by_time_only(raw, body):
+async def test_webhook_events_are_compared_and_sorted_by_time_only(raw, body):
     assert (await raw.post("/webhook-events/search", json=body)).status == 400
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_works_until_it_expires(box, raw):
+async def test_an_api_key_works_until_it_expires(sandbox, raw):
     made = await raw.post(
         "/api-keys", json=body(name="batch", permissions=["inquiry.read"])
     )
@@ -153,7 +155,7 @@ async def test_an_api_key_works_until_it_expires(box, raw):
     refused = await raw.get("/accounts", value)
     path = f"/api-keys/{key_id}/expire"
     await raw.post(path, json=meta(expires_in_seconds=60))
-    box.advance(60)
+    sandbox.advance(60)
     expired = await raw.get("/inquiries", value)
     shown = await raw.get(f"/api-keys/{key_id}")
 
@@ -164,8 +166,8 @@ async def test_an_api_key_works_until_it_expires(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_api_keys_are_listed_changed_and_cloned(box, raw):
-    key_id = box.api_key_id(box.add_api_key(box.source))
+async def test_api_keys_are_listed_changed_and_cloned(sandbox, raw):
+    key_id = sandbox.api_key_id(sandbox.add_api_key(sandbox.source))
 
     changed = await raw.patch(f"/api-keys/{key_id}", json=body(name="n", note="m"))
     clone = await raw.post(f"/api-keys/{key_id}/clone")
@@ -180,8 +182,8 @@ async def test_api_keys_are_listed_changed_and_cloned(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_api_log_shows_requests_without_credentials(box, raw):
-    scope = f"inquiry.read:{box.add_inquiry().id}"
+async def test_the_api_log_shows_requests_without_credentials(sandbox, raw):
+    scope = f"inquiry.read:{sandbox.add_inquiry().id}"
     token = await raw.token(scope)
     await raw.post("/inquiries/search", json={"query": {}})
 
@@ -195,20 +197,20 @@ async def test_the_api_log_shows_requests_without_credentials(box, raw):
     headers = searched["attributes"]["request"]["headers"]
     assert headers["Authorization"] == "Bearer ••••"
     assert token.encode() not in listed.body
-    assert box.source.api_key.encode() not in listed.body
+    assert sandbox.source.api_key.encode() not in listed.body
     one = await raw.get(f"/api-logs/{searched['id']}")
     assert one.json["data"] == searched
 
 
 @pytest.mark.asyncio
-async def test_a_workflow_run_completes_after_its_seconds(box, raw):
-    box.switches.workflow_seconds = 5
-    workflow = box.add_workflow().id
+async def test_a_workflow_run_completes_after_its_seconds(sandbox, raw):
+    sandbox.switches.workflow_seconds = 5
+    workflow = sandbox.add_workflow().id
     path = f"/workflows/{workflow}/trigger"
 
     started = await raw.post(path, json=body(fields={"a": 1}))
     run = started.json["data"]["id"]
-    box.advance(5)
+    sandbox.advance(5)
     done = await raw.get(f"/workflow-runs/{run}?include=workflow")
     listed = await raw.get("/workflow-runs?filter[status]=completed")
     missing = await raw.post("/workflows/wfl_missing/trigger", json=body(fields={}))
@@ -226,10 +228,10 @@ def rows(*given, operation="upsert", **more):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_job_creates_and_updates_accounts(box, raw):
-    box.switches.batch_job_seconds = 5
-    known = box.add_account(reference_id="a").id
-    kind = box.add_account_type().id
+async def test_a_batch_job_creates_and_updates_accounts(sandbox, raw):
+    sandbox.switches.batch_job_seconds = 5
+    known = sandbox.add_account(reference_id="a").id
+    kind = sandbox.add_account_type().id
 
     started = await raw.post(
         "/batch-jobs",
@@ -241,7 +243,7 @@ async def test_a_batch_job_creates_and_updates_accounts(box, raw):
         ),
     )
     job = started.json["data"]["id"]
-    box.advance(5)
+    sandbox.advance(5)
     done = await raw.get(f"/batch-jobs/{job}")
     errors = await raw.get(f"/batch-jobs/{job}/errors")
     updated = await raw.get(f"/accounts/{known}")
@@ -259,8 +261,8 @@ async def test_a_batch_job_creates_and_updates_accounts(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_job_updates_inquiries_by_their_id(box, raw):
-    inquiry = box.add_inquiry().id
+async def test_a_batch_job_updates_inquiries_by_their_id(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
     job = {"object": "inquiry", "lookup_field": "token"}
 
     done = await raw.post(
@@ -293,9 +295,9 @@ async def test_an_unsupported_batch_job_is_a_bad_request(raw, given):
 
 
 @pytest.mark.asyncio
-async def test_objects_are_attached_to_accounts_and_transactions(box, raw):
-    account, transaction = box.add_account().id, box.add_transaction().id
-    inquiry, verification = box.add_inquiry().id, box.add_verification().id
+async def test_objects_are_attached_to_accounts_and_transactions(sandbox, raw):
+    account, transaction = sandbox.add_account().id, sandbox.add_transaction().id
+    inquiry, verification = sandbox.add_inquiry().id, sandbox.add_verification().id
     objects = meta(object_ids=[inquiry, verification])
 
     await raw.post(f"/accounts/{account}/add-objects", json=objects)
@@ -307,8 +309,8 @@ async def test_objects_are_attached_to_accounts_and_transactions(box, raw):
     many = meta(object_ids=[inquiry] * 101)
     refused = await raw.post(f"/accounts/{account}/add-objects", json=many)
 
-    def related(answer, name):
-        return answer.json["data"]["relationships"][name]["data"]
+    def related(response, name):
+        return response.json["data"]["relationships"][name]["data"]
 
     assert related(of_inquiry, "account") == {"type": "account", "id": account}
     ids = [each["id"] for each in related(added, "related-objects")]
@@ -319,8 +321,8 @@ async def test_objects_are_attached_to_accounts_and_transactions(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_case_gets_a_comment(box, raw):
-    case = box.add_case().id
+async def test_a_comment_is_added_to_a_case(sandbox, raw):
+    case = sandbox.add_case().id
     path = f"/cases/{case}/add-comment?include=case-comments"
 
     commented = await raw.post(path, json=meta(message="hello"))
@@ -340,8 +342,8 @@ async def test_a_case_gets_a_comment(box, raw):
         ({"review_type": "record", "review_status": "pending"}, 400),
     ],
 )
-async def test_matches_of_a_report_are_reviewed(box, raw, given, status):
-    report = box.add_report().id
+async def test_report_matches_are_reviewed(sandbox, raw, given, status):
+    report = sandbox.add_report().id
 
     assert (
         await raw.post(f"/reports/{report}/review", json=body(**given))
@@ -349,8 +351,8 @@ async def test_matches_of_a_report_are_reviewed(box, raw, given, status):
 
 
 @pytest.mark.asyncio
-async def test_templates_and_types_declare_fields(box, raw):
-    (inquiry,) = box.populate(1)
+async def test_templates_and_types_declare_fields(sandbox, raw):
+    (inquiry,) = sandbox.populate(1)
     related = (await raw.get(f"/inquiries/{inquiry}")).json["data"]["relationships"]
     template = related["inquiry-template"]["data"]["id"]
 
@@ -368,8 +370,8 @@ async def test_templates_and_types_declare_fields(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_scoped_token_reaches_no_administration(box, raw):
-    token = await raw.token(f"inquiry.read:{box.add_inquiry().id}")
+async def test_an_access_token_may_not_call_administration_operations(sandbox, raw):
+    token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
     statuses = {
         (await raw.get(path, token)).status

@@ -14,31 +14,31 @@ from tests.sandbox.sharing import connect
 
 async def control(raw, method, path, given=None, **headers):
     options = {} if given is None else {"json": given}
-    url = raw.box.inspector_url.removesuffix("/") + path
+    url = raw.sandbox.inspector_url.removesuffix("/") + path
     return await raw.send(method, url, headers=headers, **options)
 
 
 @pytest.mark.asyncio
-async def test_the_clock_is_advanced(box, raw):
-    before = box.now()
+async def test_the_clock_is_advanced(sandbox, raw):
+    before = sandbox.now()
 
-    answer = await control(raw, "POST", "/clock/advance", {"seconds": 90})
+    response = await control(raw, "POST", "/clock/advance", {"seconds": 90})
 
-    assert answer.json == {"now": before + 90}
-    assert box.now() == before + 90
+    assert response.json == {"now": before + 90}
+    assert sandbox.now() == before + 90
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seconds", [None, "1", -1, True, 1e12])
 async def test_the_clock_refuses_anything_but_a_duration(raw, seconds):
-    answer = await control(raw, "POST", "/clock/advance", {"seconds": seconds})
+    response = await control(raw, "POST", "/clock/advance", {"seconds": seconds})
 
-    assert answer.status == 400
+    assert response.status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_accepted_and_archived(box, raw):
-    given = body(destination_organization_id=box.destination.id)
+async def test_a_connection_is_accepted_and_archived(sandbox, raw):
+    given = body(destination_organization_id=sandbox.destination.id)
     made = await raw.post("/connect/connections", json=given)
     connection = made.json["data"]["id"]
 
@@ -54,7 +54,7 @@ async def test_a_connection_is_accepted_and_archived(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_switches_are_listed_and_set(box, raw):
+async def test_switches_are_listed_and_set(sandbox, raw):
     listed = {
         each["name"]: each for each in (await control(raw, "GET", "/switches")).json
     }
@@ -65,8 +65,8 @@ async def test_switches_are_listed_and_set(box, raw):
     assert listed["scope_order"]["choices"] == ["as_given", "canonical", "shuffled"]
     assert listed["used_code_status"]["default"] == 400
     assert done.status == 200
-    assert box.switches.used_code_status == 409
-    assert box.switches.scope_order == "canonical"
+    assert sandbox.switches.used_code_status == 409
+    assert sandbox.switches.scope_order == "canonical"
 
 
 @pytest.mark.asyncio
@@ -79,17 +79,17 @@ async def test_switches_are_listed_and_set(box, raw):
         {"used_code_status": 400.5},
     ],
 )
-async def test_a_wrong_switch_changes_nothing(box, raw, given):
-    answer = await control(
+async def test_an_invalid_switch_changes_nothing(sandbox, raw, given):
+    response = await control(
         raw, "PATCH", "/switches", {"replay_marker": "X-Replay", **given}
     )
 
-    assert answer.status == 400
-    assert box.switches.replay_marker is None
+    assert response.status == 400
+    assert sandbox.switches.replay_marker is None
 
 
 @pytest.mark.asyncio
-async def test_a_fault_is_planned_listed_and_removed(box, raw):
+async def test_a_fault_is_planned_listed_and_removed(sandbox, raw):
     fault = {"operation": "GET /inquiries", "kind": "answer", "status": 503, "times": 2}
 
     planned = await control(raw, "POST", "/faults", fault)
@@ -114,14 +114,14 @@ async def test_a_fault_is_planned_listed_and_removed(box, raw):
         {"operation": "*", "kind": "cut", "unknown": 1},
     ],
 )
-async def test_a_fault_that_cannot_happen_is_refused(box, raw, fault):
+async def test_an_invalid_fault_is_refused_by_the_control_api(sandbox, raw, fault):
     assert (await control(raw, "POST", "/faults", fault)).status == 400
-    assert box.faults.pending == 0
+    assert sandbox.faults.pending == 0
 
 
 @pytest.mark.asyncio
-async def test_the_log_and_one_request_are_shown_without_credentials(box, raw):
-    scope = f"inquiry.read:{box.add_inquiry().id}"
+async def test_the_log_and_one_request_are_shown_without_credentials(sandbox, raw):
+    scope = f"inquiry.read:{sandbox.add_inquiry().id}"
     token = await raw.token(scope)
 
     log = await control(raw, "GET", "/log?operation=POST /oauth/token")
@@ -138,11 +138,11 @@ async def test_the_log_and_one_request_are_shown_without_credentials(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_reset_returns_to_the_start(box, raw):
-    first = box.populate(2)
-    connection = box.connect()
-    box.switches.used_code_status = 409
-    box.faults.cut("GET /inquiries")
+async def test_a_reset_restores_the_initial_state(sandbox, raw):
+    first = sandbox.populate(2)
+    connection = sandbox.connect()
+    sandbox.switches.used_code_status = 409
+    sandbox.faults.cut("GET /inquiries")
     token = await raw.token(f"inquiry.read:{first[0]}")
 
     done = await control(raw, "POST", "/reset")
@@ -155,11 +155,11 @@ async def test_a_reset_returns_to_the_start(box, raw):
     assert set(ids).isdisjoint(first)
     assert [each["id"] for each in connections.json["data"]] != [connection]
     assert (await raw.get(f"/inquiries/{ids[0]}", token)).status == 401
-    assert box.switches.used_code_status == 400
+    assert sandbox.switches.used_code_status == 400
 
 
 @pytest.mark.asyncio
-async def test_inquiries_are_added(box, raw):
+async def test_inquiries_are_added(sandbox, raw):
     added = await control(raw, "POST", "/inquiries", {"number": 2})
 
     ids = added.json["inquiries"]
@@ -168,17 +168,17 @@ async def test_inquiries_are_added(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_another_origin_controls_nothing(box, raw):
+async def test_requests_from_another_origin_are_refused(sandbox, raw):
     origin = "https://evil.example"
     without_body = await control(raw, "POST", "/reset", Origin=origin)
-    url = raw.box.inspector_url + "clock/advance"
+    url = raw.sandbox.inspector_url + "clock/advance"
     as_form = await raw.send("POST", url, data=b'{"seconds": 1}')
 
     assert (without_body.status, as_form.status) == (403, 415)
 
 
 @pytest.mark.asyncio
-async def test_the_page_comes_with_a_policy_that_allows_only_itself(raw):
+async def test_the_page_has_a_content_security_policy_for_its_own_content(raw):
     page = await control(raw, "GET", "/")
 
     policy = page.headers["Content-Security-Policy"]
@@ -189,8 +189,8 @@ async def test_the_page_comes_with_a_policy_that_allows_only_itself(raw):
 
 
 @pytest.mark.asyncio
-async def test_the_stream_sends_the_state_and_then_changes(box, raw):
-    url = box.inspector_url + "events"
+async def test_the_stream_sends_the_state_and_then_changes(sandbox, raw):
+    url = sandbox.inspector_url + "events"
     async with raw.session.get(url) as response:
         first = await response.content.readuntil(b"\n\n")
         await raw.get("/inquiries")
@@ -201,7 +201,7 @@ async def test_the_stream_sends_the_state_and_then_changes(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_every_path_of_the_description_is_served(box, raw):
+async def test_every_path_of_the_description_is_served(sandbox, raw):
     description = (await control(raw, "GET", "/openapi.json")).json
 
     for path, methods in description["paths"].items():
@@ -209,8 +209,8 @@ async def test_every_path_of_the_description_is_served(box, raw):
             if path == "/events":
                 continue
             url = path.replace("{connection-id}", await connect(raw))
-            answer = await control(raw, method.upper(), url.replace("{number}", "1"))
-            assert answer.status not in {404, 405} or "{" in path, (method, path)
+            response = await control(raw, method.upper(), url.replace("{number}", "1"))
+            assert response.status not in {404, 405} or "{" in path, (method, path)
 
 
 def test_the_description_names_what_is_served():
@@ -222,11 +222,11 @@ def test_the_description_names_what_is_served():
 @pytest.mark.asyncio
 async def test_given_api_keys_are_used():
     keys = {"source_key": "localbox_one", "destination_key": "localbox_two"}
-    async with Sandbox(**keys) as box, aiohttp.ClientSession() as session:
-        answer = await Raw(session, box).get("/inquiries", "localbox_two")
+    async with Sandbox(**keys) as sandbox, aiohttp.ClientSession() as session:
+        response = await Raw(session, sandbox).get("/inquiries", "localbox_two")
 
-    assert (box.source.api_key, box.destination.api_key) == tuple(keys.values())
-    assert answer.status == 200
+    assert (sandbox.source.api_key, sandbox.destination.api_key) == tuple(keys.values())
+    assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ def test_a_foreign_or_repeated_api_key_is_refused(keys):
 
 
 @pytest.mark.asyncio
-async def test_its_public_host_stands_in_urls_and_is_served():
+async def test_urls_have_the_public_host():
     options = {"host": "127.0.0.1", "public_host": "localhost"}
-    async with Sandbox(**options) as box, aiohttp.ClientSession() as session:
-        document = box.add_document()
-        answer = await Raw(session, box).get(f"/documents/{document.id}")
+    async with Sandbox(**options) as sandbox, aiohttp.ClientSession() as session:
+        document = sandbox.add_document()
+        response = await Raw(session, sandbox).get(f"/documents/{document.id}")
 
-    assert box.url.startswith("http://localhost:")
-    (file,) = answer.json["data"]["attributes"]["files"]
+    assert sandbox.url.startswith("http://localhost:")
+    (file,) = response.json["data"]["attributes"]["files"]
     assert file["url"].startswith("http://localhost:")
 
 
@@ -264,10 +264,10 @@ async def test_tables_are_bounded():
         idempotency_keys=2,
         inspected_requests=4,
     )
-    async with Sandbox(limits=limits) as box, aiohttp.ClientSession() as session:
-        raw = Raw(session, box)
-        oldest = box.add_inquiry().id
-        kept = [box.add_inquiry().id for _ in range(3)]
+    async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
+        raw = Raw(session, sandbox)
+        oldest = sandbox.add_inquiry().id
+        kept = [sandbox.add_inquiry().id for _ in range(3)]
         tokens = [await raw.token(f"inquiry.read:{kept[-1]}") for _ in range(3)]
         statuses = [
             (await raw.get(f"/inquiries/{kept[-1]}", token)).status for token in tokens
@@ -280,9 +280,53 @@ async def test_tables_are_bounded():
 
     assert missing.status == 404
     assert statuses == [401, 200, 200]
-    assert len(box.log) == 5
-    assert box.log.count(replayed=True) == 0
+    assert len(sandbox.log) == 5
+    assert sandbox.log.count(replayed=True) == 0
     assert len(log.json) == 4
+
+
+@pytest.mark.asyncio
+async def test_an_organization_keeps_its_api_key_when_the_table_is_full():
+    limits = Limits(credentials=2)
+    async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
+        raw = Raw(session, sandbox)
+        keys = [sandbox.add_api_key(sandbox.source) for _ in range(3)]
+        statuses = [
+            (await raw.get("/rate-limits", key)).status
+            for key in (sandbox.source.api_key, *keys)
+        ]
+
+    assert statuses == [200, 401, 401, 200]
+
+
+@pytest.mark.asyncio
+async def test_the_oldest_files_are_dropped_when_their_total_size_is_reached():
+    limits = Limits(file_bytes=100)
+    async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
+        raw = Raw(session, sandbox)
+        documents = [sandbox.add_document(content=b"x" * 40).id for _ in range(3)]
+        statuses = []
+        for document in documents:
+            response = await raw.get(f"/documents/{document}")
+            (file,) = response.json["data"]["attributes"]["files"]
+            statuses.append((await raw.send("GET", file["url"])).status)
+
+    assert statuses == [404, 200, 200]
+
+
+@pytest.mark.asyncio
+async def test_a_long_body_is_shown_by_its_size(sandbox, raw):
+    photo = {"data": "A" * 80_000, "filename": "a.png"}
+    given = {"data": {"attributes": {"selfie-photo": {"data": photo}}}}
+    body = json.dumps(given)
+    headers = {"Content-Type": "application/json"}
+    created = await raw.post("/accounts", data=body, headers=headers)
+    (shown,) = (await control(raw, "GET", "/log")).json
+    details = (await control(raw, "GET", f"/requests/{shown['number']}")).json
+
+    assert created.status == 201
+    assert details["request_body"] == f"application/json, {len(body)} bytes"
+    assert details["response_body"]["data"]["type"] == "account"
 
 
 def test_a_limit_below_one_is_refused():
@@ -291,12 +335,12 @@ def test_a_limit_below_one_is_refused():
 
 
 @pytest.mark.asyncio
-async def test_a_person_has_the_fields_that_are_given(box, raw):
-    inquiry = box.add_person(id="inq_ann", name_first="Ann", household_size=3)
+async def test_a_person_has_the_given_fields(sandbox, raw):
+    inquiry = sandbox.add_person(id="inq_ann", name_first="Ann", household_size=3)
 
     fields = (await raw.get("/inquiries/inq_ann")).json["data"]["attributes"]["fields"]
     assert inquiry == "inq_ann"
     assert fields["name-first"]["value"] == "Ann"
     assert fields["household-size"] == {"type": "number", "value": 3}
     with pytest.raises(ValueError, match="already"):
-        box.add_person(id="inq_ann")
+        sandbox.add_person(id="inq_ann")

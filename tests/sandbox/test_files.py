@@ -10,23 +10,23 @@ HOUR = 3600
 
 
 async def url_of(raw, document):
-    answer = await raw.get(f"/documents/{document}")
-    (file,) = answer.json["data"]["attributes"]["files"]
+    response = await raw.get(f"/documents/{document}")
+    (file,) = response.json["data"]["attributes"]["files"]
     return file["url"]
 
 
 @pytest.mark.asyncio
-async def test_a_document_names_a_file_on_another_host(box, raw):
-    document = box.add_document(content=b"hello").id
+async def test_the_file_of_a_document_is_on_another_host(sandbox, raw):
+    document = sandbox.add_document(content=b"hello").id
 
-    answer = await raw.get(f"/documents/{document}")
+    response = await raw.get(f"/documents/{document}")
 
-    (file,) = answer.json["data"]["attributes"]["files"]
+    (file,) = response.json["data"]["attributes"]["files"]
     url = urlsplit(file["url"])
     assert (file["filename"], file["byte-size"]) == ("document.pdf", 5)
     assert url.hostname == "127.0.0.2"
     assert url.query.startswith("access_token=localbox_")
-    assert file["url"].startswith(box.files_url)
+    assert file["url"].startswith(sandbox.files_url)
     got = await raw.send("GET", file["url"])
     assert (got.status, got.body) == (200, b"hello")
     assert got.headers["Content-Type"] == "application/pdf"
@@ -34,8 +34,8 @@ async def test_a_document_names_a_file_on_another_host(box, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["front-photo-url", "back-photo-url"])
-async def test_a_verification_names_its_photos(box, raw, name):
-    verification = box.add_verification().id
+async def test_a_verification_has_urls_of_its_photos(sandbox, raw, name):
+    verification = sandbox.add_verification().id
 
     attributes = (await raw.get(f"/verifications/{verification}")).json["data"]
 
@@ -45,37 +45,41 @@ async def test_a_verification_names_its_photos(box, raw, name):
 
 
 @pytest.mark.asyncio
-async def test_the_keys_of_a_file_are_inflected(box, raw):
-    document = box.add_document().id
+async def test_the_keys_of_a_file_are_inflected(sandbox, raw):
+    document = sandbox.add_document().id
 
-    answer = await raw.get(
+    response = await raw.get(
         f"/documents/{document}", headers={"Key-Inflection": "camel"}
     )
 
-    (file,) = answer.json["data"]["attributes"]["files"]
+    (file,) = response.json["data"]["attributes"]["files"]
     assert set(file) == {"filename", "url", "byteSize"}
 
 
 @pytest.mark.asyncio
-async def test_t26_an_authorization_header_is_refused_and_counted(box, raw):
-    url = await url_of(raw, box.add_document().id)
+async def test_an_authorization_header_at_the_file_server_is_refused_and_counted(
+    sandbox, raw
+):
+    url = await url_of(raw, sandbox.add_document().id)
 
-    answer = await raw.send("GET", url, box.source.api_key)
+    response = await raw.send("GET", url, sandbox.source.api_key)
 
-    assert answer.status == 400
-    assert box.log.authorizations_at_files == 1
-    (entry,) = box.log.find("GET (file)")
+    assert response.status == 400
+    assert sandbox.log.authorizations_at_files == 1
+    (entry,) = sandbox.log.find("GET (file)")
     assert entry.credential == "authorization"
-    assert box.source.api_key not in repr(list(box.log))
+    assert sandbox.source.api_key not in repr(list(sandbox.log))
 
 
 @pytest.mark.asyncio
-async def test_t26_a_url_ends_after_six_hours_and_is_renewed_by_retrieving(box, raw):
-    document = box.add_document().id
+async def test_a_file_url_expires_after_six_hours_and_is_new_in_each_response(
+    sandbox, raw
+):
+    document = sandbox.add_document().id
     url = await url_of(raw, document)
-    box.advance(6 * HOUR - 1)
+    sandbox.advance(6 * HOUR - 1)
     alive = await raw.send("GET", url)
-    box.advance(1)
+    sandbox.advance(1)
     dead = await raw.send("GET", url)
     fresh = await raw.send("GET", await url_of(raw, document))
 
@@ -83,21 +87,23 @@ async def test_t26_a_url_ends_after_six_hours_and_is_renewed_by_retrieving(box, 
 
 
 @pytest.mark.asyncio
-async def test_its_life_and_its_end_are_switches(box, raw):
-    box.switches.file_lifetime = 60
-    box.switches.expired_file_status = 404
-    url = await url_of(raw, box.add_document().id)
+async def test_the_lifetime_and_the_expiry_status_of_file_urls_are_switches(
+    sandbox, raw
+):
+    sandbox.switches.file_lifetime = 60
+    sandbox.switches.expired_file_status = 404
+    url = await url_of(raw, sandbox.add_document().id)
 
-    box.advance(60)
+    sandbox.advance(60)
 
     assert (await raw.send("GET", url)).status == 404
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [403, 404])
-async def test_another_access_token_does_not_open_it(box, raw, status):
-    box.switches.foreign_file_status = status
-    one, other = [await url_of(raw, box.add_document().id) for _ in range(2)]
+async def test_a_wrong_file_token_is_refused(sandbox, raw, status):
+    sandbox.switches.foreign_file_status = status
+    one, other = [await url_of(raw, sandbox.add_document().id) for _ in range(2)]
     path, _, _ = one.partition("?")
     _, _, query = other.partition("?")
 
@@ -106,17 +112,17 @@ async def test_another_access_token_does_not_open_it(box, raw, status):
 
 
 @pytest.mark.asyncio
-async def test_no_access_token_stands_in_the_log(box, raw):
-    url = await url_of(raw, box.add_document().id)
+async def test_the_log_has_no_file_tokens(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document().id)
     await raw.send("GET", url)
 
     token = url.partition("access_token=")[2]
-    assert token not in repr(list(box.log))
+    assert token not in repr(list(sandbox.log))
 
 
 @pytest.mark.asyncio
-async def test_other_methods_and_hosts_are_refused(box, raw):
-    url = await url_of(raw, box.add_document().id)
+async def test_the_file_server_refuses_other_methods_and_hosts(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document().id)
 
     posted = await raw.send("POST", url)
     rebound = await raw.send("GET", url, headers={"Host": "evil.example"})
@@ -125,9 +131,9 @@ async def test_other_methods_and_hosts_are_refused(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_redirects(box, raw):
-    url = await url_of(raw, box.add_document().id)
-    box.faults.redirect("http://127.0.0.1:1/elsewhere")
+async def test_a_fault_redirects_a_file_request(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document().id)
+    sandbox.faults.redirect("http://127.0.0.1:1/elsewhere")
 
     first = await raw.send("GET", url, allow_redirects=False)
     second = await raw.send("GET", url)
@@ -137,30 +143,30 @@ async def test_a_fault_redirects(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_sends_too_much_without_saying_so(box, raw):
-    url = await url_of(raw, box.add_document(content=b"small").id)
-    box.faults.oversize(300_000)
+async def test_a_fault_sends_too_many_bytes_without_a_length(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document(content=b"small").id)
+    sandbox.faults.oversize(300_000)
 
-    answer = await raw.send("GET", url)
+    response = await raw.send("GET", url)
 
-    assert len(answer.body) == 300_000
-    assert "Content-Length" not in answer.headers
+    assert len(response.body) == 300_000
+    assert "Content-Length" not in response.headers
 
 
 @pytest.mark.asyncio
-async def test_a_fault_sends_too_little(box, raw):
-    url = await url_of(raw, box.add_document().id)
-    box.faults.truncate("GET (file)")
+async def test_a_fault_sends_too_few_bytes(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document().id)
+    sandbox.faults.truncate("GET (file)")
 
     with pytest.raises(aiohttp.ClientPayloadError):
         await raw.send("GET", url)
 
 
 @pytest.mark.asyncio
-async def test_a_fault_cuts_the_connection_or_answers_something_else(box, raw):
-    url = await url_of(raw, box.add_document().id)
-    box.faults.cut("GET (file)", times=2)  # a client tries once more by itself
-    box.faults.answer("GET (file)", 503)
+async def test_a_fault_cuts_a_file_request_or_changes_its_status(sandbox, raw):
+    url = await url_of(raw, sandbox.add_document().id)
+    sandbox.faults.cut("GET (file)", times=2)  # a client tries once more by itself
+    sandbox.faults.answer("GET (file)", 503)
 
     with pytest.raises(aiohttp.ClientConnectionError):
         await raw.send("GET", url)
@@ -169,9 +175,9 @@ async def test_a_fault_cuts_the_connection_or_answers_something_else(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_clone_has_files_of_its_own(box, raw):
-    first = box.add_document().id
-    second = box.add_document().id
+async def test_a_clone_has_its_own_files(sandbox, raw):
+    first = sandbox.add_document().id
+    second = sandbox.add_document().id
 
     one, other = await url_of(raw, first), await url_of(raw, second)
 

@@ -6,36 +6,38 @@ import pytest
 
 
 @pytest.fixture
-def scope(box):
-    return f"inquiry.read:{box.add_inquiry().id}"
+def scope(sandbox):
+    return f"inquiry.read:{sandbox.add_inquiry().id}"
 
 
 @pytest.mark.asyncio
-async def test_the_first_outcome_is_replayed_for_the_same_parameters(box, raw, scope):
+async def test_the_first_response_is_replayed_for_the_same_parameters(
+    sandbox, raw, scope
+):
     code = await raw.code(scope)
 
     first = await raw.exchange(code, key="k")
     again = await raw.exchange(code, key="k")
 
     assert (again.status, again.body) == (first.status, first.body)
-    assert box.log.tokens_issued == 1
+    assert sandbox.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
-async def test_a_replay_makes_no_new_api_log_entry(box, raw, scope):
+async def test_a_replay_creates_no_new_api_log_entry(sandbox, raw, scope):
     code = await raw.code(scope)
 
     first = await raw.exchange(code, key="k")
     again = await raw.exchange(code, key="k")
 
     assert again.headers["Request-Id"] == first.headers["Request-Id"]
-    assert [e.replayed for e in box.log.find("POST /oauth/token")] == [False, True]
+    assert [e.replayed for e in sandbox.log.find("POST /oauth/token")] == [False, True]
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_is_replayed_like_a_success(box, raw, scope):
+async def test_an_error_is_replayed_as_a_success_is(sandbox, raw, scope):
     await raw.exchange("no-such-code", key="k")
-    box.switches.unknown_code_status = 422
+    sandbox.switches.unknown_code_status = 422
 
     again = await raw.exchange("no-such-code", key="k")
 
@@ -43,21 +45,21 @@ async def test_a_refusal_is_replayed_like_a_success(box, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_parameters_are_the_same_in_any_order_and_casing(box, raw, scope):
+async def test_parameters_match_in_any_order_and_casing(sandbox, raw, scope):
     code = await raw.code(scope)
     key = {"Idempotency-Key": "k"}
     form = {"grant_type": "authorization_code", "code": code}
 
     first = await raw.exchange(code, key="k")
     again = await raw.send(
-        "POST", "/oauth/token", box.destination.api_key, data=form, headers=key
+        "POST", "/oauth/token", sandbox.destination.api_key, data=form, headers=key
     )
 
     assert again.body == first.body
 
 
 @pytest.mark.asyncio
-async def test_other_parameters_are_an_error_that_leaves_the_first_alone(raw, scope):
+async def test_other_parameters_are_refused_and_keep_the_first_response(raw, scope):
     code = await raw.code(scope)
     first = await raw.exchange(code, key="k")
 
@@ -70,17 +72,17 @@ async def test_other_parameters_are_an_error_that_leaves_the_first_alone(raw, sc
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_mismatch_is_a_switch(box, raw):
-    box.switches.mismatch_status = 422
+async def test_the_status_of_a_mismatch_is_a_switch(sandbox, raw):
+    sandbox.switches.mismatch_status = 422
     await raw.exchange("one", key="k")
 
     assert (await raw.exchange("two", key="k")).status == 422
 
 
 @pytest.mark.asyncio
-async def test_a_500_that_reached_the_layer_is_kept(box, raw, scope):
+async def test_a_500_of_an_operation_is_stored(sandbox, raw, scope):
     code = await raw.code(scope)
-    box.faults.answer("POST /oauth/token", 500, stored=True)
+    sandbox.faults.answer("POST /oauth/token", 500, stored=True)
 
     first = await raw.exchange(code, key="k")
     again = await raw.exchange(code, key="k")
@@ -90,10 +92,10 @@ async def test_a_500_that_reached_the_layer_is_kept(box, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_p14_a_500_may_not_be_kept(box, raw, scope):
-    box.switches.keeps_server_errors = False
+async def test_a_500_may_not_be_stored(sandbox, raw, scope):
+    sandbox.switches.keeps_server_errors = False
     code = await raw.code(scope)
-    box.faults.answer("POST /oauth/token", 500, stored=True)
+    sandbox.faults.answer("POST /oauth/token", 500, stored=True)
 
     first = await raw.exchange(code, key="k")
     again = await raw.exchange(code, key="k")
@@ -102,56 +104,56 @@ async def test_p14_a_500_may_not_be_kept(box, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_429_and_401_come_before_the_layer(box, raw, scope):
+async def test_429_and_401_are_not_stored(sandbox, raw, scope):
     code = await raw.code(scope)
-    window = box.destination.environment.window
+    window = sandbox.destination.environment.window
     window.limit = 0
     limited = await raw.exchange(code, key="k")
     window.limit = 300
     refused = await raw.exchange(code, key="k", bearer="localbox_wrong")
 
-    answer = await raw.exchange(code, key="k")
+    response = await raw.exchange(code, key="k")
 
-    assert (limited.status, refused.status, answer.status) == (429, 401, 201)
-    assert [e.replayed for e in box.log.find(status=201)] == [False, False]
+    assert (limited.status, refused.status, response.status) == (429, 401, 201)
+    assert [e.replayed for e in sandbox.log.find(status=201)] == [False, False]
 
 
 @pytest.mark.asyncio
-async def test_a_401_about_a_code_is_not_kept_either(box, raw):
-    box.switches.unknown_code_status = 401
+async def test_a_401_about_a_code_is_not_stored(sandbox, raw):
+    sandbox.switches.unknown_code_status = 401
     await raw.exchange("x", key="k")
-    box.switches.unknown_code_status = 404
+    sandbox.switches.unknown_code_status = 404
 
     assert (await raw.exchange("x", key="k")).status == 404
 
 
 @pytest.mark.asyncio
-async def test_p13_an_outcome_is_kept_for_24_hours(box, raw):
+async def test_a_response_is_stored_for_24_hours(sandbox, raw):
     first = await raw.exchange("x", key="k")
-    box.switches.unknown_code_status = 422
+    sandbox.switches.unknown_code_status = 422
 
-    box.advance(24 * 3600 - 1)
+    sandbox.advance(24 * 3600 - 1)
     kept = await raw.exchange("x", key="k")
-    box.advance(1)
+    sandbox.advance(1)
     pruned = await raw.exchange("x", key="k")
 
     assert (first.status, kept.status, pruned.status) == (404, 404, 422)
 
 
 @pytest.mark.asyncio
-async def test_p13_the_retention_may_be_one_hour(box, raw):
-    box.switches.key_retention = 3600
+async def test_the_retention_of_keys_is_a_switch(sandbox, raw):
+    sandbox.switches.key_retention = 3600
     await raw.exchange("x", key="k")
-    box.switches.unknown_code_status = 422
+    sandbox.switches.unknown_code_status = 422
 
-    box.advance(3600)
+    sandbox.advance(3600)
 
     assert (await raw.exchange("x", key="k")).status == 422
 
 
 @pytest.mark.asyncio
-async def test_a_get_ignores_the_key(box, raw):
-    inquiry = box.add_inquiry().id
+async def test_a_get_ignores_the_key(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
     key = {"Idempotency-Key": "k"}
 
     first = await raw.get(f"/inquiries/{inquiry}", headers=key)
@@ -161,8 +163,8 @@ async def test_a_get_ignores_the_key(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_p1_the_token_operation_may_not_replay(box, raw, scope):
-    box.switches.oauth_replays = False
+async def test_the_token_operation_may_not_replay(sandbox, raw, scope):
+    sandbox.switches.oauth_replays = False
     code = await raw.code(scope)
 
     first = await raw.exchange(code, key="k")
@@ -176,35 +178,39 @@ async def test_p1_the_token_operation_may_not_replay(box, raw, scope):
     ("mode", "statuses"),
     [("wait", [201, 201]), ("conflict", [201, 409]), ("run", [201, 400])],
 )
-async def test_p2_a_duplicate_in_flight_waits_or_not(box, raw, scope, mode, statuses):
-    box.switches.inflight_duplicate = mode
+async def test_a_duplicate_of_a_running_request_waits_conflicts_or_runs(
+    sandbox, raw, scope, mode, statuses
+):
+    sandbox.switches.inflight_duplicate = mode
     code = await raw.code(scope)
-    box.faults.delay("POST /oauth/token", 0.15)
+    sandbox.faults.delay("POST /oauth/token", 0.15)
 
     slow = asyncio.create_task(raw.exchange(code, key="k"))
     await asyncio.wait([slow], timeout=0.05)
     quick = await raw.exchange(code, key="k")
-    answers = [await slow, quick]
+    responses = [await slow, quick]
 
     expected = {"run": [400, 201]}.get(mode, statuses)
-    assert [answer.status for answer in answers] == expected
-    assert box.log.tokens_issued == 1
+    assert [response.status for response in responses] == expected
+    assert sandbox.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
-async def test_p5_a_key_belongs_to_an_api_key_an_environment_or_everybody(box, raw):
-    second = box.add_api_key(box.destination)
+async def test_a_key_is_unique_within_an_api_key_an_environment_or_globally(
+    sandbox, raw
+):
+    second = sandbox.add_api_key(sandbox.destination)
 
     async def outcomes(key):
         """Send one mismatch with a second key, one with another organization's."""
         await raw.exchange("one", key=key)
         same = await raw.exchange("two", key=key, bearer=second)
-        other = await raw.exchange("two", key=key, bearer=box.source.api_key)
+        other = await raw.exchange("two", key=key, bearer=sandbox.source.api_key)
         return same.status, other.status
 
     seen = {}
     for namespace in ("api_key", "environment", "global"):
-        box.switches.key_namespace = namespace
+        sandbox.switches.key_namespace = namespace
         seen[namespace] = await outcomes(namespace)
 
     assert seen == {
@@ -216,8 +222,8 @@ async def test_p5_a_key_belongs_to_an_api_key_an_environment_or_everybody(box, r
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("count", "status"), [(False, 404), (True, 400)])
-async def test_p6_headers_may_count_as_parameters(box, raw, count, status):
-    box.switches.headers_are_parameters = count
+async def test_headers_may_count_as_parameters(sandbox, raw, count, status):
+    sandbox.switches.headers_are_parameters = count
     await raw.exchange("x", key="k")
 
     again = await raw.exchange("x", key="k", headers={"Key-Inflection": "camel"})
@@ -227,24 +233,24 @@ async def test_p6_headers_may_count_as_parameters(box, raw, count, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("updates", "left"), [(False, 3599), (True, 3499)])
-async def test_p7_a_replay_may_tell_what_is_left(box, raw, scope, updates, left):
-    box.switches.replay_updates_expires_in = updates
+async def test_a_replay_may_update_expires_in(sandbox, raw, scope, updates, left):
+    sandbox.switches.replay_updates_expires_in = updates
     code = await raw.code(scope)
     await raw.exchange(code, key="k")
 
-    box.advance(100)
+    sandbox.advance(100)
 
     assert (await raw.exchange(code, key="k")).json["expires-in"] == left
 
 
 @pytest.mark.asyncio
-async def test_p7_a_replay_may_keep_its_date_and_carry_a_marker(box, raw, scope):
+async def test_a_replay_may_keep_its_date_and_have_a_marker(sandbox, raw, scope):
     code = await raw.code(scope)
     first = await raw.exchange(code, key="k")
-    box.advance(100)
+    sandbox.advance(100)
     plain = await raw.exchange(code, key="k")
-    box.switches.replay_date = "first"
-    box.switches.replay_marker = "Idempotent-Replayed"
+    sandbox.switches.replay_date = "first"
+    sandbox.switches.replay_marker = "Idempotent-Replayed"
 
     marked = await raw.exchange(code, key="k")
 
@@ -256,8 +262,8 @@ async def test_p7_a_replay_may_keep_its_date_and_carry_a_marker(box, raw, scope)
 
 
 @pytest.mark.asyncio
-async def test_r5_a_replay_may_have_a_request_id_of_its_own(box, raw):
-    box.switches.replay_request_id = "new"
+async def test_a_replay_may_have_a_new_request_id(sandbox, raw):
+    sandbox.switches.replay_request_id = "new"
 
     first = await raw.exchange("x", key="k")
     again = await raw.exchange("x", key="k")
@@ -267,8 +273,10 @@ async def test_r5_a_replay_may_have_a_request_id_of_its_own(box, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("counts", "remaining"), [(True, "298"), (False, "299")])
-async def test_p8_a_replay_may_cost_nothing(box, raw, counts, remaining):
-    box.switches.replay_counts_against_limit = counts
+async def test_a_replay_may_not_count_against_the_limit(
+    sandbox, raw, counts, remaining
+):
+    sandbox.switches.replay_counts_against_limit = counts
     await raw.exchange("x", key="k")
 
     again = await raw.exchange("x", key="k")
@@ -278,11 +286,11 @@ async def test_p8_a_replay_may_cost_nothing(box, raw, counts, remaining):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("replays", "same"), [(True, True), (False, False)])
-async def test_r8_patch_may_replay_as_post_does(box, raw, replays, same):
-    box.switches.patch_replays = replays
+async def test_patch_may_replay(sandbox, raw, replays, same):
+    sandbox.switches.patch_replays = replays
     key = {"Idempotency-Key": "k"}
 
-    first = await raw.send("PATCH", "/x", box.source.api_key, headers=key)
-    again = await raw.send("PATCH", "/x", box.source.api_key, headers=key)
+    first = await raw.send("PATCH", "/x", sandbox.source.api_key, headers=key)
+    again = await raw.send("PATCH", "/x", sandbox.source.api_key, headers=key)
 
     assert (first.headers["Request-Id"] == again.headers["Request-Id"]) is same

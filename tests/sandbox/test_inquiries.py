@@ -1,4 +1,4 @@
-"""Inquiries: made, changed, decided on, ended and begun again."""
+"""Inquiries and their sessions: created, changed, decided, expired and resumed."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from tests.sandbox.raw import attributes, body, meta
 
 
 async def events(raw, object_id):
-    answer = await raw.get(f"/events?filter[object-id]={object_id}")
-    return [item["attributes"]["name"] for item in answer.json["data"]]
+    response = await raw.get(f"/events?filter[object-id]={object_id}")
+    return [item["attributes"]["name"] for item in response.json["data"]]
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_is_made_with_what_is_known(box, raw):
-    account = box.add_account().id
+async def test_an_inquiry_is_created_with_the_given_attributes(sandbox, raw):
+    account = sandbox.add_account().id
     fields = {"name-first": "text", "name-last": "text", "shoe-size": "number"}
-    box.add_inquiry_template(id="itmpl_1", fields=fields)
+    sandbox.add_inquiry_template(id="itmpl_1", fields=fields)
 
     made = await raw.post(
         "/inquiries",
@@ -49,7 +49,7 @@ async def test_an_inquiry_is_made_with_what_is_known(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_ways_into_an_inquiry_are_made_on_request(box, raw):
+async def test_links_and_session_tokens_are_created_on_request(sandbox, raw):
     made = await raw.post(
         "/inquiries",
         json=body(reference_id="r")
@@ -72,7 +72,7 @@ async def test_ways_into_an_inquiry_are_made_on_request(box, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("keys", ["kebab", "camel", "snake"])
-async def test_keys_of_a_body_have_any_casing(raw, keys):
+async def test_body_keys_are_read_in_each_casing(raw, keys):
     name = {"kebab": "reference-id", "camel": "referenceId", "snake": "reference_id"}
     given = {"data": {"attributes": {name[keys]: "r-1"}}}
 
@@ -96,16 +96,16 @@ async def test_keys_of_a_body_have_any_casing(raw, keys):
         ([], "the body must be an object"),
     ],
 )
-async def test_a_body_that_is_wrong_is_a_bad_request(raw, sent, details):
-    answer = await raw.post("/inquiries", json=sent)
+async def test_an_invalid_body_is_a_bad_request(raw, sent, details):
+    response = await raw.post("/inquiries", json=sent)
 
-    assert answer.status == 400
-    assert answer.error["details"].startswith(details)
+    assert response.status == 400
+    assert response.error["details"].startswith(details)
     assert (await raw.get("/inquiries")).json["data"] == []
 
 
 @pytest.mark.asyncio
-async def test_no_json_is_a_bad_request(raw):
+async def test_a_body_that_is_not_json_is_a_bad_request(raw):
     headers = {"Content-Type": "application/json"}
 
     broken = await raw.post("/inquiries", data=b"{", headers=headers)
@@ -117,8 +117,8 @@ async def test_no_json_is_a_bad_request(raw):
 
 
 @pytest.mark.asyncio
-async def test_what_nobody_documents_may_be_ignored(box, raw):
-    box.switches.refuses_unknown = False
+async def test_unknown_attributes_may_be_ignored(sandbox, raw):
+    sandbox.switches.refuses_unknown = False
 
     made = await raw.post("/inquiries?color=red", json=body(color="red", note="n"))
 
@@ -128,8 +128,8 @@ async def test_what_nobody_documents_may_be_ignored(box, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [404, 422])
-async def test_a_reference_to_nothing_is_refused(box, raw, status):
-    box.switches.unknown_reference_status = status
+async def test_an_unknown_reference_is_refused(sandbox, raw, status):
+    sandbox.switches.unknown_reference_status = status
 
     made = await raw.post("/inquiries", json=body(account_id="act_nowhere"))
 
@@ -137,17 +137,17 @@ async def test_a_reference_to_nothing_is_refused(box, raw, status):
 
 
 @pytest.mark.asyncio
-async def test_an_update_merges_fields_and_moves_the_clock(box, raw):
-    inquiry = box.add_inquiry(fields={"name-last": "Old"}).id
+async def test_an_update_merges_fields_and_sets_updated_at(sandbox, raw):
+    inquiry = sandbox.add_inquiry(fields={"name-last": "Old"}).id
     before = await raw.get(f"/inquiries/{inquiry}")
-    box.advance(5)
+    sandbox.advance(5)
 
-    answer = await raw.patch(
+    response = await raw.patch(
         f"/inquiries/{inquiry}", json=body(note="n", fields={"name-first": "Ann"})
     )
 
     after = attributes(await raw.get(f"/inquiries/{inquiry}"))
-    assert attributes(answer) == after
+    assert attributes(response) == after
     assert after["updated-at"] == "2026-01-01T12:00:05.000Z"
     assert after["fields"]["name-first"]["value"] == "Ann"
     assert after["fields"]["name-last"]["value"] == "Old"
@@ -163,14 +163,16 @@ async def test_an_update_merges_fields_and_moves_the_clock(box, raw):
         ("mark-for-review", "needs_review", "marked-for-review-at"),
     ],
 )
-async def test_an_inquiry_is_decided_on(box, raw, act, status, moment):
-    inquiry = box.add_inquiry().id
-    box.advance(7)
+async def test_an_inquiry_is_approved_declined_or_marked(
+    sandbox, raw, act, status, moment
+):
+    inquiry = sandbox.add_inquiry().id
+    sandbox.advance(7)
     sent = {} if act == "mark-for-review" else {"json": meta(comment="because")}
 
-    answer = await raw.post(f"/inquiries/{inquiry}/{act}", **sent)
+    response = await raw.post(f"/inquiries/{inquiry}/{act}", **sent)
 
-    given = attributes(answer)
+    given = attributes(response)
     word = {"needs_review": "marked-for-review"}.get(status, status)
     assert given["status"] == status
     assert given[moment] == "2026-01-01T12:00:07.000Z"
@@ -179,20 +181,20 @@ async def test_an_inquiry_is_decided_on(box, raw, act, status, moment):
 
 
 @pytest.mark.asyncio
-async def test_an_unfinished_inquiry_may_not_be_decidable(box, raw):
-    inquiry = box.add_inquiry(status="pending").id
+async def test_deciding_an_unfinished_inquiry_may_be_refused(sandbox, raw):
+    inquiry = sandbox.add_inquiry(status="pending").id
 
-    box.switches.decides_unfinished = False
+    sandbox.switches.decides_unfinished = False
     refused = await raw.post(f"/inquiries/{inquiry}/approve")
-    box.switches.decides_unfinished = True
+    sandbox.switches.decides_unfinished = True
     served = await raw.post(f"/inquiries/{inquiry}/approve")
 
     assert (refused.status, served.status) == (409, 200)
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_ends_with_its_sessions_and_begins_again(box, raw):
-    inquiry = box.add_inquiry(status="pending").id
+async def test_an_inquiry_expires_with_its_sessions_and_is_resumed(sandbox, raw):
+    inquiry = sandbox.add_inquiry(status="pending").id
 
     ended = await raw.post(f"/inquiries/{inquiry}/expire")
     sessions = await raw.get(f"/inquiry-sessions?filter[inquiry-id]={inquiry}")
@@ -212,28 +214,30 @@ async def test_an_inquiry_ends_with_its_sessions_and_begins_again(box, raw):
     ("status", "act"),
     [("completed", "resume"), ("approved", "approve"), ("approved", "expire")],
 )
-async def test_what_the_state_does_not_allow_is_a_conflict(box, raw, status, act):
-    inquiry = box.add_inquiry(status=status).id
+async def test_a_change_that_the_status_does_not_allow_is_a_conflict(
+    sandbox, raw, status, act
+):
+    inquiry = sandbox.add_inquiry(status=status).id
 
     assert (await raw.post(f"/inquiries/{inquiry}/{act}")).status == 409
 
 
 @pytest.mark.asyncio
-async def test_a_one_time_link_is_a_new_session(box, raw):
-    inquiry = box.add_inquiry(status="created").id
+async def test_a_one_time_link_creates_a_session(sandbox, raw):
+    inquiry = sandbox.add_inquiry(status="created").id
 
-    answer = await raw.post(
+    response = await raw.post(
         f"/inquiries/{inquiry}/generate-one-time-link",
         json=meta(expires_in_seconds=60),
     )
 
-    assert set(answer.json["meta"]) == {"one-time-link", "one-time-link-short"}
-    assert len(answer.json["data"]["relationships"]["sessions"]["data"]) == 2
+    assert set(response.json["meta"]) == {"one-time-link", "one-time-link-short"}
+    assert len(response.json["data"]["relationships"]["sessions"]["data"]) == 2
 
 
 @pytest.mark.asyncio
-async def test_simulated_actions_move_an_inquiry_on(box, raw):
-    inquiry = box.add_inquiry(status="created").id
+async def test_simulated_actions_change_the_status(sandbox, raw):
+    inquiry = sandbox.add_inquiry(status="created").id
     path = f"/inquiries/{inquiry}/perform-simulate-actions"
     actions = [
         {"type": "start_inquiry"},
@@ -244,31 +248,118 @@ async def test_simulated_actions_move_an_inquiry_on(box, raw):
         {"type": "complete_inquiry"},
     ]
 
-    answer = await raw.post(path, json=meta(simulate_actions=actions))
+    response = await raw.post(path, json=meta(simulate_actions=actions))
     unknown = await raw.post(path, json=meta(simulate_actions=[{"type": "dance"}]))
 
-    assert attributes(answer)["status"] == "completed"
-    assert len(answer.json["data"]["relationships"]["verifications"]["data"]) == 1
+    assert attributes(response)["status"] == "completed"
+    assert len(response.json["data"]["relationships"]["verifications"]["data"]) == 1
     assert await events(raw, inquiry) == ["inquiry.completed", "inquiry.started"]
     assert unknown.status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_bad_include_is_refused_before_anything_is_done(box, raw):
-    inquiry = box.add_inquiry().id
+async def test_a_bad_include_is_refused_before_any_change(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
 
-    answer = await raw.post(f"/inquiries/{inquiry}/approve?include=cousins")
+    response = await raw.post(f"/inquiries/{inquiry}/approve?include=cousins")
 
-    assert answer.status == 400
+    assert response.status == 400
     assert attributes(await raw.get(f"/inquiries/{inquiry}"))["status"] == "completed"
 
 
 @pytest.mark.asyncio
-async def test_a_change_answers_in_the_view_that_is_asked_for(box, raw):
-    (inquiry,) = box.populate(1)
+async def test_the_response_to_a_change_has_the_requested_fields(sandbox, raw):
+    (inquiry,) = sandbox.populate(1)
     query = "include=account&fields[inquiry]=status&fields[account]=tags"
 
     document = (await raw.post(f"/inquiries/{inquiry}/approve?{query}")).json
 
     assert document["data"]["attributes"] == {"status": "approved"}
     assert document["included"][0]["attributes"] == {"tags": []}
+
+
+async def sessions(raw, inquiry):
+    response = await raw.get(f"/inquiry-sessions?filter[inquiry-id]={inquiry}")
+    return response.json
+
+
+@pytest.mark.asyncio
+async def test_an_inquiry_has_a_session_with_a_device(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
+    sandbox.add_inquiry()
+
+    listed = await sessions(raw, inquiry)
+
+    (session,) = listed["data"]
+    assert listed["links"] == {"prev": None, "next": None}
+    assert session["relationships"]["inquiry"]["data"]["id"] == inquiry
+    devices = await raw.get(f"/devices?filter[inquiry-session-id]={session['id']}")
+    (device,) = devices.json["data"]
+    assert device["id"] == session["relationships"]["device"]["data"]["id"]
+    one = await raw.get(f"/devices/{device['id']}")
+    assert one.json["data"] == device
+
+
+@pytest.mark.asyncio
+async def test_a_list_of_devices_needs_its_filter(raw):
+    response = await raw.get("/devices")
+
+    assert response.status == 400
+    assert response.error["details"] == "filter.inquiry_session_id is missing"
+
+
+@pytest.mark.asyncio
+async def test_a_session_is_created_linked_and_expired(sandbox, raw):
+    inquiry = sandbox.add_inquiry(status="created").id
+
+    made = await raw.post("/inquiry-sessions", json=body(inquiry_id=inquiry))
+    session = made.json["data"]["id"]
+    link = await raw.post(f"/inquiry-sessions/{session}/generate-one-time-link")
+    ended = await raw.post(f"/inquiry-sessions/{session}/expire")
+    twice = await raw.post(f"/inquiry-sessions/{session}/expire")
+
+    assert made.status == 201
+    assert set(link.json["meta"]) == {"one-time-link", "one-time-link-short"}
+    assert ended.json["data"]["attributes"]["status"] == "expired"
+    assert twice.status == 409
+
+
+@pytest.mark.asyncio
+async def test_all_sessions_of_inquiries_are_expired(sandbox, raw):
+    inquiries = [sandbox.add_inquiry().id for _ in range(2)]
+    sandbox.add_inquiry_session(inquiry=inquiries[0])
+
+    ended = await raw.post(
+        "/inquiry-sessions/expire-all", json=meta(inquiry_ids=inquiries)
+    )
+    again = await raw.post(
+        "/inquiry-sessions/expire-all", json=meta(inquiry_ids=inquiries)
+    )
+
+    assert len(ended.json["data"]) == 3
+    assert again.json["data"] == []
+
+
+@pytest.mark.asyncio
+async def test_an_access_token_reads_sessions_through_their_inquiry(sandbox, raw):
+    inquiry = sandbox.add_inquiry().id
+    (session,) = (await sessions(raw, inquiry))["data"]
+    device = session["relationships"]["device"]["data"]["id"]
+    token = await raw.token(f"inquiry.read:{inquiry}")
+    paths = (f"/inquiry-sessions/{session['id']}", f"/devices/{device}")
+
+    together = [(await raw.get(path, token)).status for path in paths]
+    sandbox.switches.sessions_come_with_inquiry = False
+    alone = [(await raw.get(path, token)).status for path in paths]
+    own = await raw.token(f"inquiry.read:{session['id']}")
+
+    assert (together, alone) == ([200, 200], [403, 403])
+    assert (await raw.get(paths[0], own)).status == 200
+
+
+@pytest.mark.asyncio
+async def test_a_session_needs_an_inquiry_and_a_device_a_session(sandbox, raw):
+    with pytest.raises(ValueError, match="no inquiry"):
+        sandbox.add_inquiry_session(inquiry="inq_nowhere")
+    with pytest.raises(ValueError, match="no inquiry session"):
+        sandbox.add_device(session="iqse_nowhere")

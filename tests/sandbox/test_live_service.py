@@ -12,7 +12,7 @@ async def new_inquiry(raw, **given):
 
 
 @pytest.mark.asyncio
-async def test_a_missing_template_is_a_bad_request(box, raw):
+async def test_an_unknown_template_is_a_bad_request(sandbox, raw):
     for name in (
         "inquiry_template_id",
         "inquiry_template_version_id",
@@ -23,8 +23,8 @@ async def test_a_missing_template_is_a_bad_request(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_has_the_template_of_its_version(box, raw):
-    template = box.add_inquiry_template(fields={"color": "choices"}).id
+async def test_an_inquiry_has_the_template_of_its_version(sandbox, raw):
+    template = sandbox.add_inquiry_template(fields={"color": "choices"}).id
     found = await raw.get(f"/inquiry-templates/{template}")
     latest = found.json["data"]["relationships"]["latest-published-version"]["data"]
 
@@ -40,7 +40,7 @@ async def test_an_inquiry_has_the_template_of_its_version(box, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("act", ["approve", "decline", "mark-for-review"])
-async def test_a_decision_cannot_be_repeated(box, raw, act):
+async def test_a_decision_cannot_be_repeated(sandbox, raw, act):
     inquiry = await new_inquiry(raw)
 
     first = await raw.post(f"/inquiries/{inquiry}/{act}")
@@ -50,7 +50,7 @@ async def test_a_decision_cannot_be_repeated(box, raw, act):
 
 
 @pytest.mark.asyncio
-async def test_a_created_inquiry_can_be_resumed(box, raw):
+async def test_a_created_inquiry_can_be_resumed(sandbox, raw):
     inquiry = await new_inquiry(raw)
 
     resumed = await raw.post(f"/inquiries/{inquiry}/resume")
@@ -62,7 +62,7 @@ async def test_a_created_inquiry_can_be_resumed(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_one_time_link_needs_a_positive_lifetime(box, raw):
+async def test_a_one_time_link_needs_a_positive_lifetime(sandbox, raw):
     inquiry = await new_inquiry(raw)
 
     path = f"/inquiries/{inquiry}/generate-one-time-link"
@@ -72,13 +72,13 @@ async def test_a_one_time_link_needs_a_positive_lifetime(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_undeclared_field_is_a_bad_request(box, raw):
+async def test_an_undeclared_field_is_a_bad_request(sandbox, raw):
     inquiry = await new_inquiry(raw)
     given = body(fields={"no_such_field": "v"})
 
     refused = await raw.patch(f"/inquiries/{inquiry}", json=given)
     created = await raw.post("/inquiries", json=given)
-    box.switches.creation_checks_fields = False
+    sandbox.switches.creation_checks_fields = False
     accepted = await raw.post("/inquiries", json=given)
 
     assert (refused.status, created.status, accepted.status) == (400, 400, 201)
@@ -87,13 +87,13 @@ async def test_an_undeclared_field_is_a_bad_request(box, raw):
 
 @pytest.mark.asyncio
 async def test_other_objects_refuse_undeclared_fields_where_the_switch_says_so(
-    box, raw
+    sandbox, raw
 ):
-    account = box.add_account().id
+    account = sandbox.add_account().id
     given = body(fields={"no_such_field": "v"})
 
     accepted = await raw.patch(f"/accounts/{account}", json=given)
-    box.switches.others_check_fields = True
+    sandbox.switches.others_check_fields = True
     refused = await raw.patch(
         f"/accounts/{account}", json=body(fields={"another": "v"})
     )
@@ -117,7 +117,9 @@ async def test_other_objects_refuse_undeclared_fields_where_the_switch_says_so(
         ("current-selfie", {"id": "self_1", "type": "Document::Generic"}, "selfie"),
     ],
 )
-async def test_fields_have_the_types_of_the_live_service(box, raw, name, value, kind):
+async def test_fields_have_the_types_of_the_live_service(
+    sandbox, raw, name, value, kind
+):
     inquiry = await new_inquiry(raw)
 
     given = body(fields={name: value})
@@ -138,7 +140,7 @@ async def test_fields_have_the_types_of_the_live_service(box, raw, name, value, 
         ("holds-public-office", 1),
     ],
 )
-async def test_a_value_of_another_type_is_a_bad_request(box, raw, name, value):
+async def test_a_value_of_another_type_is_a_bad_request(sandbox, raw, name, value):
     inquiry = await new_inquiry(raw)
 
     given = body(fields={name: value})
@@ -148,10 +150,10 @@ async def test_a_value_of_another_type_is_a_bad_request(box, raw, name, value):
 
 
 @pytest.mark.asyncio
-async def test_tags_are_in_capitals(box, raw):
+async def test_tags_are_in_capitals(sandbox, raw):
     inquiry = await new_inquiry(raw, tags=["one"])
     account = (await raw.post("/accounts", json=body(tags=["one"]))).json["data"]
-    report = box.add_report().id
+    report = sandbox.add_report().id
 
     await raw.post(f"/inquiries/{inquiry}/add-tag", json=meta(tag_name="two"))
     shown = await raw.get(f"/inquiries/{inquiry}")
@@ -159,7 +161,7 @@ async def test_tags_are_in_capitals(box, raw):
     removed = await raw.get(f"/inquiries/{inquiry}")
     path = f"/reports/{report}/add-tag"
     as_sent = await raw.post(path, json=meta(tag_name="two"))
-    box.switches.other_tags_in_capitals = True
+    sandbox.switches.other_tags_in_capitals = True
     in_capitals = await raw.post(path, json=meta(tag_name="three"))
 
     assert attributes(shown)["tags"] == ["ONE", "TWO"]
@@ -170,15 +172,15 @@ async def test_tags_are_in_capitals(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_account_type_is_not_found(box, raw):
+async def test_an_unknown_account_type_is_not_found(sandbox, raw):
     refused = await raw.post("/accounts", json=body(account_type_id="acttp_missing"))
 
     assert (refused.status, refused.error["title"]) == (404, "Record not found")
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_needs_a_known_type(box, raw):
-    known = box.add_transaction_type().id
+async def test_a_transaction_needs_a_known_type(sandbox, raw):
+    known = sandbox.add_transaction_type().id
 
     statuses = [
         (await raw.post("/transactions", json=body(**given))).status
@@ -193,11 +195,11 @@ async def test_a_transaction_needs_a_known_type(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_consolidation_is_a_switch(box, raw):
+async def test_the_status_of_a_consolidation_is_a_switch(sandbox, raw):
     statuses = []
     for status in (200, 202):
-        box.switches.consolidate_status = status
-        into, source = box.add_account().id, box.add_account().id
+        sandbox.switches.consolidate_status = status
+        into, source = sandbox.add_account().id, sandbox.add_account().id
         given = meta(source_account_ids=[source])
         done = await raw.post(f"/accounts/{into}/consolidate", json=given)
         statuses.append(done.status)
@@ -206,34 +208,36 @@ async def test_the_status_of_a_consolidation_is_a_switch(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_missing_permission_has_another_status_for_templates(box, raw):
-    key = box.add_api_key(box.source, permissions=["account.read"])
+async def test_a_missing_permission_has_another_status_for_templates(sandbox, raw):
+    key = sandbox.add_api_key(sandbox.source, permissions=["account.read"])
 
     async def statuses():
         paths = ("/inquiry-templates", "/inquiries")
         return [(await raw.get(path, key)).status for path in paths]
 
     assert await statuses() == [401, 403]
-    box.switches.template_permission_status = 403
-    box.switches.missing_permission_status = 401
+    sandbox.switches.template_permission_status = 403
+    sandbox.switches.missing_permission_status = 401
     assert await statuses() == [403, 401]
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_get_401_outside_its_scope(box, raw):
-    box.switches.out_of_scope_status = 401
-    token = await raw.token(f"inquiry.read:{box.add_inquiry().id}")
+async def test_an_access_token_may_get_401_outside_its_scope(sandbox, raw):
+    sandbox.switches.out_of_scope_status = 401
+    token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
-    refused = await raw.get(f"/inquiries/{box.add_inquiry().id}", token)
+    refused = await raw.get(f"/inquiries/{sandbox.add_inquiry().id}", token)
 
     assert refused.status == 401
 
 
 @pytest.mark.asyncio
-async def test_a_bad_request_points_to_the_attribute_where_the_switch_says_so(box, raw):
+async def test_a_bad_request_points_to_the_attribute_where_the_switch_says_so(
+    sandbox, raw
+):
     given = body(inquiry_template_id=7)
     plain = await raw.post("/inquiries", json=given)
-    box.switches.error_pointers = True
+    sandbox.switches.error_pointers = True
     pointing = await raw.post("/inquiries", json=given)
 
     assert "source" not in plain.error
@@ -242,13 +246,13 @@ async def test_a_bad_request_points_to_the_attribute_where_the_switch_says_so(bo
 
 
 @pytest.mark.asyncio
-async def test_null_is_like_no_body_where_none_is_needed(box, raw):
-    token = await shared(raw, box.add_inquiry().id)
+async def test_null_is_like_no_body_where_none_is_needed(sandbox, raw):
+    token = await shared(raw, sandbox.add_inquiry().id)
     headers = {"Content-Type": "application/json"}
 
     redeemed = await raw.post(
         f"{TOKENS}/{token}/redeem",
-        box.destination.api_key,
+        sandbox.destination.api_key,
         data=b"null",
         headers=headers,
     )
@@ -258,7 +262,7 @@ async def test_null_is_like_no_body_where_none_is_needed(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_version_that_was_sent_twice_is_accepted(box, raw):
+async def test_a_version_that_was_sent_twice_is_accepted(sandbox, raw):
     statuses = [
         (await raw.get("/accounts", headers={"Persona-Version": version})).status
         for version in (
@@ -272,10 +276,11 @@ async def test_a_version_that_was_sent_twice_is_accepted(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_payload_of_a_custom_event_is_any_json(box, raw):
+async def test_the_payload_of_a_custom_event_is_any_json(sandbox, raw):
     payloads = [{"Some_Key": {"anotherKey": 1}}, [1, "two"], "text", None]
     events = [
-        box.add_event(name="custom.thing.done", payload=each).id for each in payloads
+        sandbox.add_event(name="custom.thing.done", payload=each).id
+        for each in payloads
     ]
 
     headers = {"Key-Inflection": "camel"}
@@ -287,16 +292,16 @@ async def test_the_payload_of_a_custom_event_is_any_json(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_archived_connection_is_named_by_its_share_tokens_only(box, raw):
+async def test_an_archived_connection_is_named_by_its_share_tokens_only(sandbox, raw):
     connection = await connect(raw)
-    token = await shared(raw, box.add_inquiry().id, connection)
+    token = await shared(raw, sandbox.add_inquiry().id, connection)
 
-    box.archive_connection(connection)
+    sandbox.archive_connection(connection)
 
     listed = await raw.get("/connect/connections")
     retrieved = await raw.get(f"/connect/connections/{connection}")
     kept = await raw.get(f"{TOKENS}/{token}")
-    another = await share(raw, box.add_inquiry().id, connection)
+    another = await share(raw, sandbox.add_inquiry().id, connection)
     redeemed = await redeem(raw, token)
     assert listed.json["data"] == []
     assert retrieved.status == 404
@@ -304,7 +309,7 @@ async def test_an_archived_connection_is_named_by_its_share_tokens_only(box, raw
     assert named == connection
     assert (another.status, redeemed.status) == (422, 409)
     with pytest.raises(ValueError, match="no connection of this id"):
-        box.archive_connection("cxn_missing")
+        sandbox.archive_connection("cxn_missing")
 
 
 @pytest.mark.asyncio
@@ -312,19 +317,19 @@ async def test_an_archived_connection_is_named_by_its_share_tokens_only(box, raw
     "kind",
     ["database-tin", "database-business", "business-website", "database-uk-dvla"],
 )
-async def test_new_verifications_can_be_peeked_at(box, raw, kind):
-    token = await shared(raw, box.add_verification(kind=kind).id)
+async def test_new_verifications_can_be_peeked_at(sandbox, raw, kind):
+    token = await shared(raw, sandbox.add_verification(kind=kind).id)
 
     path = f"{TOKENS}/{token}?peek-source-data=true"
-    seen = await raw.get(path, box.destination.api_key)
+    seen = await raw.get(path, sandbox.destination.api_key)
 
     data = attributes(seen)["source-data"]
     assert data["type"] == f"connect/source-data/verification/{kind}"
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_may_be_refused_with_404(box, raw):
-    box.switches.share_refusal_status = 404
+async def test_a_share_token_may_be_refused_with_404(sandbox, raw):
+    sandbox.switches.share_refusal_status = 404
 
     refused = await share(raw, "inq_missing", await connect(raw))
 
@@ -332,8 +337,8 @@ async def test_a_share_token_may_be_refused_with_404(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_checks_of_verifications_have_a_category(box, raw):
-    verification = box.add_verification(kind="crypto-wallet").id
+async def test_checks_of_verifications_have_a_category(sandbox, raw):
+    verification = sandbox.add_verification(kind="crypto-wallet").id
 
     shown = await raw.get(f"/verifications/{verification}")
 
@@ -341,9 +346,9 @@ async def test_checks_of_verifications_have_a_category(box, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_document_is_as_irregular_as_real_ones_on_request(box, raw):
-    (inquiry,) = box.populate(1)
-    box.faults.real_payload("GET /inquiries/{inquiry-id}")
+async def test_a_document_is_as_irregular_as_real_ones_on_request(sandbox, raw):
+    (inquiry,) = sandbox.populate(1)
+    sandbox.faults.real_payload("GET /inquiries/{inquiry-id}")
 
     path = f"/inquiries/{inquiry}?include=verifications"
     irregular, regular = await raw.get(path), await raw.get(path)

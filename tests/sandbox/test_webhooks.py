@@ -18,7 +18,7 @@ from tests.sandbox.sharing import redeem, shared
 
 
 class Receiver:
-    """A URL that keeps what it is told, and answers as it is asked to."""
+    """A webhook endpoint that stores deliveries and responds as a test says."""
 
     def __init__(self):
         self.status, self.requests = 200, []
@@ -53,7 +53,7 @@ async def receiver():
 
 
 def signed(secret, header, sent):
-    """Answer whether a set of the header is the documented MAC of these bytes."""
+    """Return whether a set of the header has the documented MAC of these bytes."""
     when, given = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", header).groups()
     message = when.encode() + b"." + sent
     expected = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
@@ -61,12 +61,12 @@ def signed(secret, header, sent):
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_delivered_with_a_signature(box, raw, receiver):
-    webhook = box.add_webhook(receiver.url)
-    inquiry = box.add_inquiry().id
+async def test_an_event_is_delivered_with_a_signature(sandbox, raw, receiver):
+    webhook = sandbox.add_webhook(receiver.url)
+    inquiry = sandbox.add_inquiry().id
 
     await raw.post(f"/inquiries/{inquiry}/approve")
-    await box.deliver_webhooks()
+    await sandbox.deliver_webhooks()
 
     ((headers, sent),) = receiver.requests
     data = json.loads(sent)["data"]
@@ -82,38 +82,40 @@ async def test_an_event_is_delivered_with_a_signature(box, raw, receiver):
 
 
 @pytest.mark.asyncio
-async def test_it_comes_promptly_without_being_asked_for(box, raw, receiver):
-    box.add_webhook(receiver.url)
+async def test_an_event_is_delivered_promptly(sandbox, raw, receiver):
+    sandbox.add_webhook(receiver.url)
 
-    box.add_event(object=box.add_inquiry().id, name="inquiry.completed")
+    sandbox.add_event(object=sandbox.add_inquiry().id, name="inquiry.completed")
 
     await asyncio.wait_for(receiver.told.wait(), 5)
     assert receiver.names == ["inquiry.completed"]
 
 
 @pytest.mark.asyncio
-async def test_only_the_events_that_are_asked_for_come(box, raw, receiver):
-    box.add_webhook(receiver.url, events=["inquiry.declined"])
-    box.add_webhook(
-        receiver.url, organization=box.destination, events=["inquiry.approved"]
+async def test_only_enabled_events_are_delivered(sandbox, raw, receiver):
+    sandbox.add_webhook(receiver.url, events=["inquiry.declined"])
+    sandbox.add_webhook(
+        receiver.url, organization=sandbox.destination, events=["inquiry.approved"]
     )
-    inquiry = box.add_inquiry().id
+    inquiry = sandbox.add_inquiry().id
 
     await raw.post(f"/inquiries/{inquiry}/approve")
     await raw.post(f"/inquiries/{inquiry}/decline")
-    await box.deliver_webhooks()
+    await sandbox.deliver_webhooks()
 
     assert receiver.names == ["inquiry.declined"]
 
 
 @pytest.mark.asyncio
-async def test_sharing_is_told_to_both_sides(box, raw, receiver):
-    box.add_webhook(receiver.url)
-    box.add_webhook(receiver.url, organization=box.destination)
-    token = await shared(raw, box.add_inquiry().id)
+async def test_sharing_events_are_delivered_to_both_organizations(
+    sandbox, raw, receiver
+):
+    sandbox.add_webhook(receiver.url)
+    sandbox.add_webhook(receiver.url, organization=sandbox.destination)
+    token = await shared(raw, sandbox.add_inquiry().id)
     await redeem(raw, token)
-    box.advance(2)
-    await box.deliver_webhooks()
+    sandbox.advance(2)
+    await sandbox.deliver_webhooks()
 
     assert sorted(receiver.names) == [
         "connect/share-token.inbound-created",
@@ -124,20 +126,22 @@ async def test_sharing_is_told_to_both_sides(box, raw, receiver):
 
 
 @pytest.mark.asyncio
-async def test_it_is_retried_at_the_documented_times_and_signed_anew(box, receiver):
+async def test_a_delivery_is_retried_at_the_documented_times_with_a_new_signature(
+    sandbox, receiver
+):
     receiver.status = 500
-    webhook = box.add_webhook(receiver.url)
-    box.add_event(object=box.add_inquiry().id)
-    begun = box.now()
-    await box.deliver_webhooks()
+    webhook = sandbox.add_webhook(receiver.url)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    begun = sandbox.now()
+    await sandbox.deliver_webhooks()
 
     for seconds in RETRIES:
-        box.advance(seconds - 1)
-        assert await box.deliver_webhooks() == 0
-        box.advance(1)
-        await box.deliver_webhooks()
-    box.advance(10**7)
-    await box.deliver_webhooks()
+        sandbox.advance(seconds - 1)
+        assert await sandbox.deliver_webhooks() == 0
+        sandbox.advance(1)
+        await sandbox.deliver_webhooks()
+    sandbox.advance(10**7)
+    await sandbox.deliver_webhooks()
 
     times = [each.at - begun for each in webhook.attempts]
     assert times == [0, 3, 67, 796, 4892, 20517, 67173, 184822]
@@ -152,41 +156,41 @@ async def test_it_is_retried_at_the_documented_times_and_signed_anew(box, receiv
 
 
 @pytest.mark.asyncio
-async def test_a_success_ends_the_retries(box, receiver):
+async def test_a_success_ends_the_retries(sandbox, receiver):
     receiver.status = 500
-    webhook = box.add_webhook(receiver.url)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
+    webhook = sandbox.add_webhook(receiver.url)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
     receiver.status = 204
-    box.advance(3)
-    await box.deliver_webhooks()
-    box.advance(10**7)
-    await box.deliver_webhooks()
+    sandbox.advance(3)
+    await sandbox.deliver_webhooks()
+    sandbox.advance(10**7)
+    await sandbox.deliver_webhooks()
 
     assert [each.status for each in webhook.attempts] == [500, 204]
 
 
 @pytest.mark.asyncio
-async def test_what_counts_as_a_success_is_a_switch(box, receiver):
+async def test_the_statuses_that_count_as_success_are_a_switch(sandbox, receiver):
     receiver.status = 206
-    webhook = box.add_webhook(receiver.url)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
-    box.switches.webhook_success = "listed"
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
+    webhook = sandbox.add_webhook(receiver.url)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
+    sandbox.switches.webhook_success = "listed"
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
 
     assert [each.delivered for each in webhook.attempts] == [True, False]
 
 
 @pytest.mark.asyncio
-async def test_no_answer_in_time_and_nobody_there_are_failures(box, receiver):
-    box.switches.webhook_timeout = 0.05
+async def test_a_timeout_and_a_refused_connection_are_failures(sandbox, receiver):
+    sandbox.switches.webhook_timeout = 0.05
     receiver.status = None
-    slow = box.add_webhook(receiver.url)
-    gone = box.add_webhook("http://127.0.0.1:9/")
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
+    slow = sandbox.add_webhook(receiver.url)
+    gone = sandbox.add_webhook("http://127.0.0.1:9/")
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
 
     assert [each.status for each in slow.attempts] == [None]
     assert [each.status for each in gone.attempts] == [None]
@@ -194,16 +198,16 @@ async def test_no_answer_in_time_and_nobody_there_are_failures(box, receiver):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
-async def test_f142_two_secrets_sign_while_one_is_rotated(box, receiver, order):
-    box.switches.rotation_order = order
-    webhook = box.add_webhook(receiver.url)
+async def test_f142_two_secrets_sign_while_one_is_rotated(sandbox, receiver, order):
+    sandbox.switches.rotation_order = order
+    webhook = sandbox.add_webhook(receiver.url)
     old = webhook.secret
-    new = box.rotate_webhook_secret(webhook.id, overlap=60)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
-    box.advance(60)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
+    new = sandbox.rotate_webhook_secret(webhook.id, overlap=60)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
+    sandbox.advance(60)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
 
     (during, sent), (after, later) = receiver.requests
     sets = during["Persona-Signature"].split(" ")
@@ -215,38 +219,38 @@ async def test_f142_two_secrets_sign_while_one_is_rotated(box, receiver, order):
 
 
 @pytest.mark.asyncio
-async def test_an_event_can_be_told_again(box, receiver):
-    box.add_webhook(receiver.url)
-    event = box.add_event(object=box.add_inquiry().id).id
-    await box.deliver_webhooks()
-    box.resend_event(event)
-    await box.deliver_webhooks()
+async def test_an_event_can_be_delivered_again(sandbox, receiver):
+    sandbox.add_webhook(receiver.url)
+    event = sandbox.add_event(object=sandbox.add_inquiry().id).id
+    await sandbox.deliver_webhooks()
+    sandbox.resend_event(event)
+    await sandbox.deliver_webhooks()
 
     bodies = [sent for _, sent in receiver.requests]
     assert bodies[0] == bodies[1]
     with pytest.raises(ValueError, match="no event"):
-        box.resend_event("evt_nowhere")
+        sandbox.resend_event("evt_nowhere")
 
 
 @pytest.mark.asyncio
-async def test_a_disabled_webhook_is_told_nothing_more(box, receiver):
+async def test_a_disabled_webhook_gets_no_deliveries(sandbox, receiver):
     receiver.status = 500
-    webhook = box.add_webhook(receiver.url)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
-    box.disable_webhook(webhook.id)
-    box.add_event(object=box.add_inquiry().id)
-    box.advance(10**7)
+    webhook = sandbox.add_webhook(receiver.url)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
+    sandbox.disable_webhook(webhook.id)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    sandbox.advance(10**7)
 
-    assert await box.deliver_webhooks() == 0
+    assert await sandbox.deliver_webhooks() == 0
     assert len(receiver.requests) == 1
 
 
 @pytest.mark.asyncio
-async def test_each_webhook_has_its_casing(box, raw, receiver):
-    box.add_webhook(receiver.url, inflection="camel")
+async def test_each_webhook_has_its_inflection(sandbox, raw, receiver):
+    sandbox.add_webhook(receiver.url, inflection="camel")
     await raw.post("/inquiries", json=body(reference_id="r"))
-    await box.deliver_webhooks()
+    await sandbox.deliver_webhooks()
 
     ((_, sent),) = receiver.requests
     attributes = json.loads(sent)["data"]["attributes"]
@@ -257,22 +261,22 @@ async def test_each_webhook_has_its_casing(box, raw, receiver):
 
 
 @pytest.mark.asyncio
-async def test_deliveries_stand_in_the_log_without_secrets(box, receiver):
-    webhook = box.add_webhook(receiver.url)
-    event = box.add_event(object=box.add_inquiry().id).id
-    await box.deliver_webhooks()
+async def test_deliveries_are_logged_without_secrets(sandbox, receiver):
+    webhook = sandbox.add_webhook(receiver.url)
+    event = sandbox.add_event(object=sandbox.add_inquiry().id).id
+    await sandbox.deliver_webhooks()
 
-    (entry,) = box.log.find("POST (webhook)")
+    (entry,) = sandbox.log.find("POST (webhook)")
     assert (entry.status, entry.object_id) == (200, event)
-    assert webhook.secret not in repr(list(box.log)) + repr(webhook)
+    assert webhook.secret not in repr(list(sandbox.log)) + repr(webhook)
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_stays_on_this_machine():
-    box = Sandbox()
+async def test_a_webhook_must_be_on_this_machine():
+    sandbox = Sandbox()
 
     for url in ("https://example.com/hook", "http://10.0.0.1/", "file:///etc/passwd"):
         with pytest.raises(ConfigurationError):
-            box.add_webhook(url)
+            sandbox.add_webhook(url)
     with pytest.raises(NotOpenError):
-        await box.deliver_webhooks()
+        await sandbox.deliver_webhooks()

@@ -263,11 +263,13 @@ class Limits:
     events: int = 5_000
     #: Authorization codes, and access tokens.
     credentials: int = 50_000
+    #: The total size of all files, in bytes.
+    file_bytes: int = 200_000_000
     #: Share tokens, and connections.
     share_tokens: int = 10_000
     #: Outcomes by idempotency key.
     idempotency_keys: int = 50_000
-    #: Requests whose headers and bodies the inspector shows.
+    #: Requests whose headers and bodies the inspector shows, bodies up to 64 KiB.
     inspected_requests: int = 500
 
     def __attrs_post_init__(self) -> None:

@@ -213,11 +213,11 @@ def _schedule_acceptance(state: State, connection: Connection) -> None:
     if after is None:
         return
 
-    def accept_if_pending(due: float) -> None:
-        if connection.status == "pending" and connection.offer_number == offer_number:
-            accept(state, connection.id, due)
+    def accept_if_pending(each: Connection, due: float) -> None:
+        if each.status == "pending" and each.offer_number == offer_number:
+            accept(state, each.id, due)
 
-    state.scheduler.at(state.runtime.now() + after, accept_if_pending)
+    state.scheduler.at(state.runtime.now() + after, connection, accept_if_pending)
 
 
 def _conflict(state: State, details: str) -> ApiError:

@@ -197,7 +197,7 @@ def create(state: State, request: Request) -> Response:
         expires_at=now + seconds,
     )
     state.sharing.add_share_token(token)
-    state.scheduler.at(token.expires_at, lambda due: _expire_at(token, due))
+    state.scheduler.at(token.expires_at, token, _expire_at)
     emit_share_token_events(state, token, "created", now)
     view = view_of(state, token, request.caller)
     return render_one(state, view, request, status=201)
@@ -408,7 +408,7 @@ def redeem(state: State, request: Request) -> Response:
         (each["source-field-name"], each["destination-field-name"]) for each in mappings
     )
     due = now + state.switches.redemption_seconds
-    state.scheduler.at(due, lambda at: _finish(state, token, target, at))
+    state.scheduler.at(due, token, lambda each, at: _finish(state, each, target, at))
     view = view_of(state, token, request.caller)
     return render_one(state, view, request, status=202)
 

@@ -189,7 +189,8 @@ def redact_handler(family: str, event: str | None = None) -> Handler:
         else:
             state.scheduler.at(
                 state.runtime.now() + 1,
-                lambda _due: _redact_all(state, related_records),
+                record,
+                lambda _record, _due: _redact_all(state, related_records),
             )
         if event is not None:
             emit(state, record, event)

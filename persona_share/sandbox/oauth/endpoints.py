@@ -8,6 +8,7 @@ import orjson
 
 from persona_share.errors import ConfigurationError, MissingExtraError
 from persona_share.model.ids import is_id
+from persona_share.sandbox.behavior.switches import drop_oldest
 from persona_share.sandbox.jsonapi.body import check, read_form
 from persona_share.sandbox.jsonapi.operations import Operation, Routes
 from persona_share.sandbox.jsonapi.rendering import json_response
@@ -167,6 +168,7 @@ def _check_once(
     if name in client.seen and state.switches.jti_is_single_use:
         raise _error_response(state, "this jti was used before")
     client.seen[name] = float(claims["exp"]) + LEEWAY
+    drop_oldest(client.seen, state.limits.credentials)
 
 
 def authorize(state: State, request: Request) -> Response:

@@ -74,7 +74,9 @@ def create(state: State, request: Request) -> Response:
     seconds = state.switches.batch_job_seconds
     if seconds > 0:
         due = state.runtime.now() + seconds
-        state.scheduler.at(due, lambda at: _run(state, request, job, given, at))
+        state.scheduler.at(
+            due, job, lambda each, at: _run(state, request, each, given, at)
+        )
     else:
         _run(state, request, job, given, state.runtime.now())
     return render_one(state, job, request, status=202)

@@ -288,15 +288,16 @@ def _log(state: State, record: Record, kind: str) -> None:
 def _finish_later(state: State, record: Record) -> None:
     run_entry = record.internal["history"][-1]
 
-    def finish(due: float) -> None:
+    def finish(report: Record, due: float) -> None:
         run_entry["completed-at"] = timestamp(due)
-        record.attributes |= {"status": "ready", "completed-at": timestamp(due)}
-        mark_updated(state, record)
+        report.attributes |= {"status": "ready", "completed-at": timestamp(due)}
+        mark_updated(state, report)
 
     if state.switches.report_seconds > 0:
-        state.scheduler.at(state.runtime.now() + state.switches.report_seconds, finish)
+        due = state.runtime.now() + state.switches.report_seconds
+        state.scheduler.at(due, record, finish)
     else:
-        finish(state.runtime.now())
+        finish(record, state.runtime.now())
 
 
 REVIEW: Final[Shape] = {

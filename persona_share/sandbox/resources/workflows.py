@@ -103,7 +103,7 @@ def trigger(state: State, request: Request) -> Response:
     seconds = state.switches.workflow_seconds
     if seconds > 0:
         due = state.runtime.now() + seconds
-        state.scheduler.at(due, lambda at: _complete(state, run, at))
+        state.scheduler.at(due, run, lambda each, at: _complete(state, each, at))
     else:
         _complete(state, run, state.runtime.now())
     return render_one(state, run, request)

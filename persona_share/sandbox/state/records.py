@@ -39,9 +39,11 @@ class FileUrl:
 class Files:
     """Every file by its path on the second host."""
 
-    def __init__(self, runtime: Runtime, switches: Switches) -> None:
+    def __init__(self, runtime: Runtime, switches: Switches, limit: int) -> None:
         self._runtime = runtime
         self._switches = switches
+        self._limit = limit
+        self._size = 0
         self._by_path: dict[str, StoredFile] = {}
         #: Where the second host listens; known once its socket is bound.
         self.origin = ""
@@ -52,11 +54,19 @@ class Files:
         """Store a file; its path is its id and the ending of its name."""
         file = StoredFile(self._runtime.new_id("file"), filename, content, media_type)
         self._by_path[_path(file)] = file
+        self._size += len(content)
+        while self._size > self._limit:
+            self._drop(next(iter(self._by_path)))
         return file
+
+    def _drop(self, path: str) -> None:
+        file = self._by_path.pop(path, None)
+        self._size -= 0 if file is None else len(file.content)
 
     def clear(self) -> None:
         """Drop all files."""
         self._by_path.clear()
+        self._size = 0
 
     def find(self, path: str) -> StoredFile | None:
         """Return the file of a path."""
@@ -67,7 +77,7 @@ class Files:
         if isinstance(value, FileUrl):
             value = value.file
         if isinstance(value, StoredFile):
-            self._by_path.pop(_path(value), None)
+            self._drop(_path(value))
         elif isinstance(value, dict | list):
             for each in value.values() if isinstance(value, dict) else value:
                 self.forget(each)

@@ -118,6 +118,8 @@ class Exchange:
     request: Request = attrs.field(repr=False)
     response: Response | None = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
+    #: The bytes of both bodies; a long body itself is not stored.
+    sizes: tuple[int, int]
 
     @property
     def status(self) -> int | None:
@@ -139,13 +141,13 @@ class Exchange:
     def request_body(self) -> Any:
         """Return the body of the request: JSON, form parameters, or its size."""
         kind = self.request.headers.get("Content-Type", "")
-        return _shown(self.request.body, kind)
+        return _shown(self.request.body, self.sizes[0], kind)
 
     def response_body(self) -> Any:
         """Return the body of the response: JSON, or its size."""
         if self.response is None:
             return None
-        return _shown(self.response.body, self.response.content_type)
+        return _shown(self.response.body, self.sizes[1], self.response.content_type)
 
 
 class Exchanges:
@@ -162,9 +164,16 @@ class Exchanges:
         headers: Mapping[str, str],
         seconds: float,
     ) -> None:
-        """Store an exchange."""
+        """Store an exchange, without a body that is too long to be shown."""
         number, at = next(self._numbers), request.arrived_at
-        self._all.append(Exchange(number, at, seconds, request, response, headers))
+        sizes = len(request.body), 0 if response is None else len(response.body)
+        if sizes[0] > _LONGEST_BODY:
+            request = attrs.evolve(request, body=b"")
+        if response is not None and sizes[1] > _LONGEST_BODY:
+            response = attrs.evolve(response, body=b"")
+        self._all.append(
+            Exchange(number, at, seconds, request, response, headers, sizes)
+        )
 
     def clear(self) -> None:
         """Drop all exchanges."""
@@ -193,12 +202,12 @@ def masked(value: Any, name: str = "") -> Any:
     return value
 
 
-def _shown(body: bytes, content_type: str) -> Any:
-    if not body:
+def _shown(body: bytes, length: int, content_type: str) -> Any:
+    if not length:
         return None
-    size = f"{len(body)} bytes"
+    size = f"{length} bytes"
     kind = next((k for k in _MACHINE_READABLE if k in content_type), None)
-    if kind is None or len(body) > _LONGEST_BODY:
+    if kind is None or not body:
         return f"{content_type or 'unknown type'}, {size}"
     try:
         if kind == "json":

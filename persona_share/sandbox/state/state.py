@@ -6,7 +6,7 @@ import attrs
 
 from persona_share.errors import ConfigurationError
 from persona_share.sandbox.behavior.faults import Faults
-from persona_share.sandbox.behavior.switches import Limits, Switches, drop_oldest
+from persona_share.sandbox.behavior.switches import Limits, Switches
 from persona_share.sandbox.runtime import Runtime, Scheduler
 from persona_share.sandbox.state.grants import Grants
 from persona_share.sandbox.state.organizations import (
@@ -140,7 +140,10 @@ class State:
             settings={"name": name},
         )
         self.keys[value] = key
-        drop_oldest(self.keys, self.limits.credentials)
+        if len(self.keys) > self.limits.credentials:
+            kept = {value, *(each.api_key for each in self.organizations.values())}
+            oldest = next((each for each in self.keys if each not in kept), None)
+            self.keys.pop(oldest or "", None)
         return key
 
 
@@ -163,7 +166,7 @@ def new_state(
         faults=Faults(operations),
         grants=Grants(runtime, limits.credentials),
         records=Records(switches, limits),
-        files=Files(runtime, switches),
+        files=Files(runtime, switches, limits.file_bytes),
         sharing=Sharing(limits.share_tokens),
         webhooks=Webhooks(runtime, limits.events),
         scheduler=Scheduler(),

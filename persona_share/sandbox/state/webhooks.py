@@ -35,6 +35,10 @@ class WebhookSecret:
     value: str = attrs.field(repr=False)
     expires_at: float | None = None
 
+    def expired(self, now: float) -> bool:
+        """Return whether the secret signs no more."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @attrs.define(eq=False, kw_only=True)
 class Webhook:
@@ -140,11 +144,12 @@ class Webhooks:
 
     def rotate(self, webhook_id: str, overlap: float) -> str:
         """Return a new secret; the older ones sign for ``overlap`` more seconds."""
-        webhook = self[webhook_id]
-        until = self._runtime.now() + overlap
+        webhook, now = self[webhook_id], self._runtime.now()
+        until = now + overlap
         for older in webhook.secrets:
             known = older.expires_at
             older.expires_at = until if known is None else min(known, until)
+        webhook.secrets = [each for each in webhook.secrets if not each.expired(now)]
         webhook.secrets.append(self._new_secret())
         return webhook.secret
 

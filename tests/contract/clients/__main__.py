@@ -143,9 +143,9 @@ def run(language, folder, facts):
 async def main():
     """Run every language, and return the exit code."""
     failed = False
-    async with Sandbox() as box:
-        box.populate(1)
-        box.connect()
+    async with Sandbox() as sandbox:
+        sandbox.populate(1)
+        sandbox.connect()
         for language in LANGUAGES:
             lacking = [
                 each for each in ("java", *language.needs) if not shutil.which(each)
@@ -157,10 +157,12 @@ async def main():
                 folder = Path(name)
                 text = json.dumps(part_of_the_description())
                 (folder / "description.json").write_text(text)
-                result = await asyncio.to_thread(run, language, folder, box.describe())
+                result = await asyncio.to_thread(
+                    run, language, folder, sandbox.describe()
+                )
             print(f"{language.name}: {result}")  # noqa: T201
             failed = failed or result != "pending"
-    return int(failed or bool(box.log.crashes))
+    return int(failed or bool(sandbox.log.crashes))
 
 
 if __name__ == "__main__":

@@ -7,30 +7,34 @@ from persona_share.errors import ConfigurationError
 
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
 KEYS = {
     "RS256": jwk.RSAKey.generate_key(2048),
     "ES256": jwk.ECKey.generate_key("P-256"),
 }
+
+
 PERMISSIONS = ("inquiry.read", "account.read")
 
 
 @pytest.fixture
-def client(box):
+def client(sandbox):
     def register(algorithm="ES256"):
         pem = KEYS[algorithm].as_pem(private=False).decode()
-        box.register_oauth_client("client-1", pem, PERMISSIONS)
+        sandbox.register_oauth_client("client-1", pem, PERMISSIONS)
 
     register()
     return register
 
 
 @pytest.fixture
-def claims(box):
-    now = int(box.now())
+def claims(sandbox):
+    now = int(sandbox.now())
     return {
         "iss": "client-1",
         "sub": "client-1",
-        "aud": f"{box.url}/oauth/token",
+        "aud": f"{sandbox.url}/oauth/token",
         "jti": "1",
         "iat": now,
         "exp": now + 300,
@@ -55,32 +59,32 @@ async def ask(raw, assertion, *, bearer=None, key=None, **more):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 async def test_a_signed_assertion_gives_a_token_for_900_seconds(
-    box, raw, client, claims, algorithm
+    sandbox, raw, client, claims, algorithm
 ):
     client(algorithm)
-    inquiry = box.add_inquiry().id
+    inquiry = sandbox.add_inquiry().id
 
-    answer = await ask(raw, signed(claims, algorithm))
-    token = answer.json["access-token"]
+    response = await ask(raw, signed(claims, algorithm))
+    token = response.json["access-token"]
 
-    assert answer.status == 201
-    assert {k: v for k, v in answer.json.items() if k != "access-token"} == {
+    assert response.status == 201
+    assert {k: v for k, v in response.json.items() if k != "access-token"} == {
         "token-type": "Bearer",
         "expires-in": 900,
         "scope": "inquiry.read account.read",
     }
     assert (await raw.get(f"/inquiries/{inquiry}", token)).status == 200
-    box.advance(900)
+    sandbox.advance(900)
     assert (await raw.get(f"/inquiries/{inquiry}", token)).status == 401
 
 
 @pytest.mark.asyncio
-async def test_fewer_permissions_may_be_asked_for_but_not_more(
-    box, raw, client, claims
+async def test_fewer_permissions_may_be_requested_but_not_more(
+    sandbox, raw, client, claims
 ):
     fewer = await ask(raw, signed(claims), scope="account.read")
     more = await ask(raw, signed(claims | {"jti": "2"}), scope="case.read")
-    inquiry = box.add_inquiry().id
+    inquiry = sandbox.add_inquiry().id
 
     assert fewer.json["scope"] == "account.read"
     assert more.status == 400
@@ -103,13 +107,13 @@ async def test_fewer_permissions_may_be_asked_for_but_not_more(
     ],
 )
 async def test_a_bad_claim_is_refused(raw, client, claims, change):
-    answer = await ask(raw, signed(claims | change))
+    response = await ask(raw, signed(claims | change))
 
-    assert answer.status == 401
+    assert response.status == 401
 
 
 @pytest.mark.asyncio
-async def test_a_signature_of_another_key_is_refused(raw, client, claims):
+async def test_a_signature_by_another_key_is_refused(raw, client, claims):
     forged = jwt.encode({"alg": "ES256"}, claims, jwk.ECKey.generate_key("P-256"))
 
     assert (await ask(raw, forged)).status == 401
@@ -118,18 +122,18 @@ async def test_a_signature_of_another_key_is_refused(raw, client, claims):
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_bad_assertion_is_a_switch(box, raw, client, claims):
-    box.switches.bad_assertion_status = 400
+async def test_the_status_of_a_bad_assertion_is_a_switch(sandbox, raw, client, claims):
+    sandbox.switches.bad_assertion_status = 400
 
     assert (await ask(raw, signed(claims | {"exp": 1}))).status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_jti_may_be_good_once_only(box, raw, client, claims):
+async def test_a_jti_is_single_use(sandbox, raw, client, claims):
     await ask(raw, signed(claims))
 
     again = await ask(raw, signed(claims))
-    box.switches.jti_is_single_use = False
+    sandbox.switches.jti_is_single_use = False
     once_more = await ask(raw, signed(claims))
 
     assert (again.status, once_more.status) == (401, 201)
@@ -137,36 +141,36 @@ async def test_a_jti_may_be_good_once_only(box, raw, client, claims):
 
 @pytest.mark.asyncio
 async def test_a_jti_is_forgotten_when_its_assertion_has_expired(
-    box, raw, client, claims
+    sandbox, raw, client, claims
 ):
     await ask(raw, signed(claims))
-    box.advance(400)
-    later = {"iat": int(box.now()), "exp": int(box.now()) + 60}
+    sandbox.advance(400)
+    later = {"iat": int(sandbox.now()), "exp": int(sandbox.now()) + 60}
 
     assert (await ask(raw, signed(claims | later))).status == 201
 
 
 @pytest.mark.asyncio
-async def test_another_audience_can_be_accepted(box, raw, client, claims):
-    box.switches.audiences = ("https://api.withpersona.com/api/v1/oauth/token",)
+async def test_other_audiences_may_be_accepted(sandbox, raw, client, claims):
+    sandbox.switches.audiences = ("https://api.withpersona.com/api/v1/oauth/token",)
 
-    answer = await ask(raw, signed(claims | {"aud": box.switches.audiences[0]}))
+    response = await ask(raw, signed(claims | {"aud": sandbox.switches.audiences[0]}))
 
-    assert answer.status == 201
+    assert response.status == 201
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_may_be_needed_besides(box, raw, client, claims):
-    box.switches.client_credentials_need_bearer = True
+async def test_an_api_key_may_be_required_too(sandbox, raw, client, claims):
+    sandbox.switches.client_credentials_need_bearer = True
 
     alone = await ask(raw, signed(claims))
-    with_key = await ask(raw, signed(claims), bearer=box.source.api_key)
+    with_key = await ask(raw, signed(claims), bearer=sandbox.source.api_key)
 
     assert (alone.status, with_key.status) == (401, 201)
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_of_an_assertion_is_replayed_by_its_key(raw, client, claims):
+async def test_an_exchange_of_an_assertion_is_replayed_for_its_key(raw, client, claims):
     assertion = signed(claims)
 
     first = await ask(raw, assertion, key="k")
@@ -181,10 +185,12 @@ async def test_an_exchange_of_an_assertion_is_replayed_by_its_key(raw, client, c
     ("name", "value"),
     [("client_assertion_type", "urn:x"), ("extra", "1"), ("client_assertion_type", "")],
 )
-async def test_the_form_of_this_grant_is_closed_too(raw, client, claims, name, value):
+async def test_unknown_parameters_of_an_assertion_are_refused(
+    raw, client, claims, name, value
+):
     assert (await ask(raw, signed(claims), **{name: value})).status == 400
 
 
-def test_a_key_that_could_verify_nothing_is_refused(box):
+def test_an_unusable_public_key_is_refused(sandbox):
     with pytest.raises(ConfigurationError):
-        box.register_oauth_client("c", "no key", ["inquiry.read"])
+        sandbox.register_oauth_client("c", "no key", ["inquiry.read"])
