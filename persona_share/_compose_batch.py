@@ -31,6 +31,7 @@ from persona_share.batch.stats import BatchStats, Measured
 from persona_share.batch.workers import WorkerPool
 from persona_share.errors import InvalidArgumentError, InvalidIdError
 from persona_share.model.account import Account
+from persona_share.model.batch import WaitingFor
 from persona_share.model.case import Case
 from persona_share.model.document import Document
 from persona_share.model.file import attached_files
@@ -44,7 +45,7 @@ from persona_share.model.secret import Secret
 from persona_share.model.transaction import Transaction
 from persona_share.model.verification import Verification
 from persona_share.model.webhook import Event
-from persona_share.ports import ClientContext, Hook
+from persona_share.ports import ClientContext, Clock, Hook
 from persona_share.resources.api import (
     ResourceAccessors,
     family_of,
@@ -126,7 +127,7 @@ class BatchComposer:
         def retrieve_under(scope: Scope) -> Retrieve:
             return retriever(self._measured(caller_of(scope)), family=family)
 
-        partner = self._monitor("partner")
+        partner = self.options.partner_outages or self._monitor("partner")
         planner = GroupPlanner(
             size=objects_per_token,
             permission=permission,
@@ -166,13 +167,9 @@ class BatchComposer:
 
         return checked
 
-    def _monitor(self, waiting_for: Any) -> OutageMonitor:
-        return OutageMonitor(
-            self.context.runtime.clock,
-            threshold=min(self.options.concurrency, _THRESHOLD),
-            max_outage=self.options.outage_seconds,
-            waiting_for=waiting_for,
-        )
+    def _monitor(self, waiting_for: WaitingFor) -> OutageMonitor:
+        options, clock = self.options, self.context.runtime.clock
+        return _monitor(clock, options.concurrency, options.outage_seconds, waiting_for)
 
     def _measured(self, caller: Caller) -> Caller:
         now = self.context.runtime.clock.now
@@ -211,6 +208,17 @@ class BatchComposer:
             acknowledge=options.acknowledge,
         )
         return Batch(pool, context)
+
+
+def _monitor(
+    clock: Clock, concurrency: int, max_outage: float, waiting_for: WaitingFor
+) -> OutageMonitor:
+    return OutageMonitor(
+        clock,
+        threshold=min(concurrency, _THRESHOLD),
+        max_outage=max_outage,
+        waiting_for=waiting_for,
+    )
 
 
 class CopyArguments(TypedDict, total=False):
@@ -280,11 +288,8 @@ def compose_copy(
     stage = _CopyStage(accessors)
     clock = context.runtime.clock
     checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
-    outages = OutageMonitor(
-        clock,
-        threshold=min(file_concurrency, _THRESHOLD),
-        max_outage=checked.outage_seconds,
-    )
+    longest = checked.outage_seconds
+    options["partner_outages"] = _monitor(clock, concurrency, longest, "partner")
     return Copy(
         context=CopyContext(
             roots=lambda checkpoint: fetch(
@@ -293,7 +298,10 @@ def compose_copy(
             related=lambda related: fetch(related, **options),
             download=stage.download,
             print_pdf=stage.print_pdf,
-            persistent=Persistent(clock=clock, outages=outages),
+            persistent=Persistent(
+                clock=clock,
+                outages=_monitor(clock, file_concurrency, longest, "service"),
+            ),
             wall=clock.wall,
         ),
         follow=tuple(follow),

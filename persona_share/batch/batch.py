@@ -13,6 +13,7 @@ import attrs
 
 from persona_share._policy.forecast import shortest
 from persona_share.batch.checkpoint import Checkpoint, OutputPosition
+from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool
 from persona_share.errors import InvalidArgumentError, UsageError
 from persona_share.model.batch import (
@@ -70,6 +71,8 @@ class ManagerFetchArguments(FetchArguments, total=False):
 class FetchOptions:
     """Which objects are fetched, and how.
 
+    ``partner_outages`` is shared by the batches of one copy.
+
     Raises:
         InvalidArgumentError: an option cannot be used.
     """
@@ -81,6 +84,7 @@ class FetchOptions:
     acknowledge: Acknowledge = "next"
     max_outage: float | timedelta = MAX_OUTAGE
     on_progress: OnProgress | None = None
+    partner_outages: OutageMonitor | None = None
 
     def __attrs_post_init__(self) -> None:
         """Check what a caller can get wrong."""

@@ -15,6 +15,7 @@ import attrs
 from persona_share.batch.outages import OutageMonitor
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
+    BadRequestError,
     CodeRefusedError,
     CodeSourceError,
     DeadlineExceededError,
@@ -23,10 +24,14 @@ from persona_share.errors import (
     ExchangeRateLimitedError,
     InvalidArgumentError,
     InvalidScopeError,
+    NotFoundError,
+    PermissionDeniedError,
     PersonaError,
     ScopeNotGrantedError,
     StoreError,
+    StoreUnavailableError,
     TokenError,
+    UnprocessableError,
 )
 from persona_share.model.batch import Failed
 from persona_share.model.ids import checked_id, resource_of
@@ -41,13 +46,19 @@ _Group = list[tuple[str, str]]  # ids, each with its scope atom
 CHUNK: Final = 256
 #: At most this many groups are prepared ahead of the one that is fetched.
 MAX_AHEAD: Final = 8
-#: A code source that fails for this many scopes in a row, whole and in parts, fails
-#: for all of them. Finding one bad object among 256 takes nine.
+#: A code source that passes on an error of the service for this many scopes in a row,
+#: whole and in parts, fails for all. Finding one bad object among 256 takes nine.
 SOURCE_FAILURES: Final = 16
+#: A group is set aside after this many failures that were not part of an outage.
+_MAX_TRIES: Final = 3
 #: A partner's code may be rejected so often before its group fails.
 _MAX_REJECTED_CODES: Final = 3
 #: No object can be fetched after one of these: the client's own key is refused.
 _FATAL = ExchangeAuthenticationError | ExchangeForbiddenError
+#: Responses of the service to an authorization that concern the objects in its scope.
+_ABOUT_OBJECTS = (
+    BadRequestError | NotFoundError | PermissionDeniedError | UnprocessableError
+)
 
 
 @attrs.define(eq=False)
@@ -78,7 +89,14 @@ class Job:
     tries: int = 0
 
 
-Jobs = AsyncIterator[Job | Failed]
+@attrs.frozen
+class Postponed:
+    """Ids whose group has no token yet; they are planned again after the others."""
+
+    ids: list[str]
+
+
+Jobs = AsyncIterator[Job | Failed | Postponed]
 
 
 class Planner(Protocol):
@@ -100,7 +118,10 @@ class Planner(Protocol):
         ...
 
     def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
-        """Iterate over the jobs, and over failures that happened before a job."""
+        """Iterate over jobs, failures that happened before a job, and postponed ids.
+
+        Nothing that is ``regrouped`` is postponed.
+        """
         ...
 
     async def done(self, job: Job) -> None:
@@ -177,6 +198,9 @@ class GroupPlanner:
     those objects fail and the rest of the group is asked for again. If it refuses
     without naming any, the group is divided until they are found. With ``free``, when
     only delivered codes are used, looking for them costs nothing.
+
+    Any other exception of a code source says nothing about objects. The source is
+    asked again, for other groups first; if it fails for all of them, it is an outage.
     """
 
     size: int
@@ -207,13 +231,15 @@ class GroupPlanner:
                 state = Group(scope, len(group), ours)
                 for each, _ in group:
                     yield Job(each, retrieve, regrouped, state)
-                continue
-            parts = self._parts(group, refusal)
-            kept = {each for part in parts for each, _ in part}
-            for each in [each for each, _ in group if each not in kept]:
-                yield Failed(each, refusal.fresh())
-            for part in parts:
-                groups += self._with_scopes(part)
+            elif refusal.retryable and not regrouped and not self._divides(refusal):
+                yield Postponed([each for each, _ in group])
+            else:
+                parts = self._parts(group, refusal)
+                kept = {each for part in parts for each, _ in part}
+                for each in [each for each, _ in group if each not in kept]:
+                    yield Failed(each, refusal.fresh())
+                for part in parts:
+                    groups += self._with_scopes(part)
 
     async def done(self, job: Job) -> None:
         """Drop the token of a group with its last object, so that it is not renewed."""
@@ -260,42 +286,48 @@ class GroupPlanner:
 
     async def _acquire(self, scope: Scope) -> PersonaError | None:
         """Acquire a token; return why there is none, after pauses that may help."""
-        rejected = 0
+        tries = 0
         while True:
             probe = await self.outages.ready()
             try:
                 await self.acquire(scope)
-            except (TokenError, DeadlineExceededError) as error:
+            except (TokenError, DeadlineExceededError, StoreUnavailableError) as error:
                 if isinstance(error, _FATAL):
                     raise
-                rejected += not error.retryable
-                if self._concerns_objects(error) or rejected >= _MAX_REJECTED_CODES:
+                if self._divides(error) and self._is_plausible(error):
                     return error
-                await self._after(error, rejected, probe=probe)
+                tries += self._is_own(error, scope, probe=probe)
+                if tries >= _MAX_TRIES:
+                    return error
+                await self.clock.sleep(min(error.retry_after or 2.0**tries, 60.0))
             else:
                 self._source_failures = 0
                 self.outages.succeeded()
                 return None
 
-    async def _after(self, error: PersonaError, rejected: int, *, probe: bool) -> None:
-        """Wait as long as this failure asks for; an outage is waited for elsewhere."""
-        if not error.retryable or isinstance(error, ExchangeRateLimitedError):
-            await self.clock.sleep(min(error.retry_after or 2.0**rejected, 60.0))
-        elif self.outages.failed(error, probe=probe):
-            self._source_failures = 0
+    def _is_own(self, error: PersonaError, scope: Scope, *, probe: bool) -> bool:
+        """Return whether a failure is not part of an outage or of the rate limit."""
+        if error.retryable and not isinstance(error, ExchangeRateLimitedError):
+            return not self.outages.failed(error, probe=probe, scope=scope.text)
+        self.outages.succeeded()  # there was a response
+        return not error.retryable
 
-    def _concerns_objects(self, error: PersonaError) -> bool:
+    def _divides(self, error: PersonaError) -> bool:
         """Return whether the reason may be single objects of the scope."""
-        if isinstance(error, ScopeNotGrantedError | CodeRefusedError):
+        if isinstance(error, CodeSourceError):
+            return isinstance(error.__cause__, _ABOUT_OBJECTS)
+        if isinstance(error, AuthorizationCodeRequiredError):
+            return self.free
+        return isinstance(error, ScopeNotGrantedError | CodeRefusedError)
+
+    def _is_plausible(self, error: PersonaError) -> bool:
+        """Return False if the source fails for so many scopes that it is the source."""
+        if not isinstance(error, CodeSourceError):
             self.outages.succeeded()  # the partner answered
             self._source_failures = 0
             return True
-        if isinstance(error, AuthorizationCodeRequiredError) and self.free:
-            return True
-        if not isinstance(error, CodeSourceError) or self.outages.paused:
-            return False
         self._source_failures += 1
-        return self._source_failures < SOURCE_FAILURES
+        return self._source_failures < SOURCE_FAILURES and not self.outages.paused
 
     def _parts(self, group: _Group, error: PersonaError) -> list[_Group]:
         """Return the parts of a group that are asked for again."""
@@ -310,11 +342,7 @@ class GroupPlanner:
                 return [rest] if rest else []
             if isinstance(error, ScopeNotGrantedError):
                 return []
-        if isinstance(
-            error, CodeRefusedError | CodeSourceError | AuthorizationCodeRequiredError
-        ):
-            return _halves(group) if len(group) > 1 else []
-        return []
+        return _halves(group) if len(group) > 1 and self._divides(error) else []
 
 
 def _require_family(permission: str, object_id: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from persona_share.errors import OutageError, PersonaError
 from persona_share.model.batch import WaitingFor
@@ -20,6 +21,7 @@ class OutageMonitor:
 
     ``threshold`` failures in a row, without any success, start a pause. After a pause
     a single caller is let through as a probe; its result decides for all the others.
+    Failures of one scope alone are no outage if there was a success before.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class OutageMonitor:
         self._failures = 0
         self._pauses = 0
         self._first_failure: float | None = None
+        self._error: PersonaError | None = None
+        self._scopes: set[str] = set()
         self._resumes_at = 0.0
         self._probing = False
         self._changed = anyio.Event()
-        self.successes: int = 0
+        self._has_worked = False
 
     @property
     def paused(self) -> bool:
@@ -58,6 +62,7 @@ class OutageMonitor:
         Raises `OutageError` if the outage has lasted longer than ``max_outage``.
         """
         while self.paused:
+            await anyio.lowlevel.checkpoint()  # the next probe is another caller's
             if self._probing:
                 await self._changed.wait()
                 continue
@@ -74,21 +79,28 @@ class OutageMonitor:
 
     def succeeded(self) -> None:
         """Record that a request was answered, whatever the answer."""
-        self.successes += 1
+        self._has_worked = True
         if self._failures or self._pauses:
             self._failures = self._pauses = 0
-            self._first_failure = None
+            self._first_failure = self._error = None
+            self._scopes.clear()
             self._end_probe()
 
-    def failed(self, error: PersonaError, *, probe: bool = False) -> bool:
+    def failed(
+        self, error: PersonaError, *, probe: bool = False, scope: str | None = None
+    ) -> bool:
         """Record a failure that may pass with time; return whether there is a pause."""
         now = self._clock.now()
         if self._first_failure is None:
             self._first_failure = now
+        self._error = error
         if self.paused and not probe:
             return True  # the request was in flight when the pause began
         self._failures += 1
-        if probe or self._failures >= self._threshold:
+        if scope is not None and len(self._scopes) <= 1:
+            self._scopes.add(scope)
+        alone = len(self._scopes) == 1 and self._has_worked
+        if probe or (self._failures >= self._threshold and not alone):
             self._pause(now, error.retry_after or 0.0)
         return self.paused
 
@@ -108,7 +120,11 @@ class OutageMonitor:
         lasted = 0.0 if since is None else self._clock.now() - since
         if lasted > self._max_outage:
             what = f"the {self._waiting_for} has been down for {lasted:.0f} s"
-            raise OutageError(what, waiting_for=self._waiting_for, seconds=lasted)
+            if self._error is not None:
+                what += f": {self._error.what}"
+            raise OutageError(
+                what, waiting_for=self._waiting_for, seconds=lasted
+            ) from self._error
 
 
 class StopAfter:

@@ -7,12 +7,13 @@ objects are acknowledged, so that another worker continues after one was killed.
 import base64
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import anyio
 import orjson
 
+from persona_share._transport.runtime import default_clock
 from persona_share.batch.checkpoint import OutputPosition
 from persona_share.errors import (
     CheckpointInUseError,
@@ -20,12 +21,14 @@ from persona_share.errors import (
     InvalidArgumentError,
     StoreUnavailableError,
 )
-from persona_share.ports import Store, Versioned
+from persona_share.ports import Clock, Store, Versioned
 
 
 _VERSION: Final = 1
 #: How long the record of a shard is kept after its last change, in seconds.
 LIFETIME: Final = 30 * 86_400.0
+#: Pauses after each failure of a store that cannot be reached, in seconds.
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0)
 
 
 def shard(ids: Iterable[str], n: int) -> list[tuple[str, ...]]:
@@ -59,16 +62,24 @@ class StoreCheckpoint:
     """The `Checkpoint` of one shard, in one record of a store.
 
     Opening it takes it over. A worker that another one has replaced cannot
-    acknowledge anything more: every change is a compare-and-swap.
+    acknowledge anything more: every change is a compare-and-swap. A store that cannot
+    be reached is tried again for three minutes.
     """
 
-    def __init__(self, store: Store, name: str, ids: Sequence[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        ids: Sequence[str],
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         self._store = store
         self._key = f"shard/{name}"
         self._positions = {each: number for number, each in enumerate(ids)}
         self._owner: str | None = None
         self._done = bytearray(-(-len(self._positions) // 8))
-        self._etag = ""
+        self._clock = clock or default_clock()
         self._lock = anyio.Lock()
 
     @property
@@ -82,13 +93,8 @@ class StoreCheckpoint:
             if self._owner is not None:
                 return
             owner = os.urandom(12).hex()
-            while True:
-                found = await self._store.read(self._key)
-                self._done = self._read(found)
-                if await self._write(owner, found.etag):
-                    break
+            await self._repeated(lambda: self._take_over(owner))
             self._owner = owner
-            await self._refresh()
 
     async def known(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Return those ids that were acknowledged."""
@@ -104,12 +110,12 @@ class StoreCheckpoint:
             if self._owner is None:
                 message = "the checkpoint is not open"
                 raise StoreUnavailableError(message)
-            before = bytes(self._done)
+            owner, before = self._owner, bytes(self._done)
             for each in object_ids:
                 if (number := self._positions.get(each)) is not None:
                     self._done[number // 8] |= 1 << number % 8
             try:
-                await self._replace(self._owner)
+                await self._repeated(lambda: self._replace(owner))
             except BaseException:
                 self._done = bytearray(before)
                 raise
@@ -125,10 +131,32 @@ class StoreCheckpoint:
         number = self._positions.get(object_id)
         return number is not None and bool(self._done[number // 8] >> number % 8 & 1)
 
+    async def _repeated(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat work on the record while the store cannot be reached."""
+        for pause in (*_PAUSES, None):
+            try:
+                return await work()
+            except CheckpointInUseError:
+                raise
+            except StoreUnavailableError as error:
+                if pause is None or not error.retryable:
+                    raise
+            await self._clock.sleep(pause)
+        return None
+
+    async def _take_over(self, owner: str) -> None:
+        while True:
+            found = await self._store.read(self._key)
+            self._done = self._read(found)
+            if await self._write(owner, found.etag):
+                return
+
     async def _replace(self, owner: str) -> None:
-        if not await self._write(owner, self._etag):
+        # The record is read each time: a write may have succeeded without a response.
+        found = await self._store.read(self._key)
+        ours = self._parsed(found).get("owner") == owner
+        if not ours or not await self._write(owner, found.etag):
             raise _replaced()
-        await self._refresh()
 
     async def _write(self, owner: str, etag: str) -> bool:
         record = {
@@ -139,13 +167,6 @@ class StoreCheckpoint:
         }
         value = orjson.dumps(record)
         return await self._store.write(self._key, value, if_etag=etag, ttl=LIFETIME)
-
-    async def _refresh(self) -> None:
-        """Learn the etag of the record that was just written."""
-        found = await self._store.read(self._key)
-        if self._parsed(found).get("owner") != self._owner:
-            raise _replaced()
-        self._etag = found.etag
 
     def _read(self, found: Versioned) -> bytearray:
         record = self._parsed(found)

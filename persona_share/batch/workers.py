@@ -14,7 +14,7 @@ import attrs
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from persona_share.batch.checkpoint import Checkpoint
-from persona_share.batch.groups import Job, Lookahead, Planner
+from persona_share.batch.groups import Job, Lookahead, Planner, Postponed
 from persona_share.batch.outages import OutageMonitor, StopAfter
 from persona_share.batch.stats import BatchStats
 from persona_share.errors import (
@@ -83,6 +83,7 @@ class WorkerPool:
     outcomes: asyncio.Queue[AnyOutcome | End] = attrs.field(init=False)
     _retries: list[Job] = attrs.field(factory=list, init=False)
     _regroup: list[str] = attrs.field(factory=list, init=False)
+    _postponed: list[list[str]] = attrs.field(factory=list, init=False)
     _open: int = attrs.field(default=0, init=False)
     _idle: anyio.Event | None = attrs.field(default=None, init=False)
     _limited: int = attrs.field(default=0, init=False)
@@ -139,7 +140,7 @@ class WorkerPool:
             except Exception as failure:  # noqa: BLE001  # raised to the consumer
                 error = failure
             await self._until_idle()
-            while self._retries or self._regroup:
+            while self._retries or self._regroup or self._postponed:
                 await self._retry(chunks, jobs)
                 await self._until_idle()
             tasks.cancel_scope.cancel()
@@ -155,9 +156,9 @@ class WorkerPool:
         async for chunk in self._chunks():
             self._open += len(chunk)
             await chunks.send((chunk, False))
-            if len(self._retries) + len(self._regroup) >= max(
-                self.planner.size, self.concurrency
-            ):
+            later = len(self._retries) + len(self._regroup)
+            later += sum(map(len, self._postponed))
+            if later >= max(self.planner.size, self.concurrency):
                 await self._retry(chunks, jobs)
 
     async def _retry(
@@ -168,13 +169,16 @@ class WorkerPool:
         """Feed the objects again whose retrieval failed for now."""
         retries, self._retries = self._retries, []
         regroup, self._regroup = self._regroup, []
+        postponed, self._postponed = self._postponed, []
         if retries:
             await self.clock.sleep(max(each.tries for each in retries) * 0.5)
-        self._open += len(retries) + len(regroup)
+        self._open += len(retries) + len(regroup) + sum(map(len, postponed))
         for job in retries:
             await jobs.send(job)
         for first in range(0, len(regroup), self.planner.size):
             await chunks.send((regroup[first : first + self.planner.size], True))
+        for chunk in postponed:
+            await chunks.send((chunk, True))
 
     async def _chunks(self) -> AsyncIterator[list[str]]:
         """Iterate over the ids in chunks, without those acknowledged before."""
@@ -283,6 +287,10 @@ class WorkerPool:
                 if isinstance(each, Failed):
                     await self._finish(each)
                     continue
+                if isinstance(each, Postponed):
+                    self._postponed.append(each.ids)
+                    self._done(len(each.ids))
+                    continue
                 if not feeding:
                     lookahead.prepared(now() - started)
                     await order.acquire()
@@ -372,8 +380,8 @@ class WorkerPool:
         await self.outcomes.put(outcome)
         self._done()
 
-    def _done(self) -> None:
-        self._open -= 1
+    def _done(self, count: int = 1) -> None:
+        self._open -= count
         if not self._open and self._idle is not None:
             self._idle.set()
 

@@ -45,6 +45,8 @@ from persona_share.cli.token_options import (
 
 #: More failures than these are counted, and written to --failures only.
 _MAX_SHOWN: Final = 100
+#: Someone waits for ``get``: it stops when nothing works for so many seconds.
+_GET_MAX_OUTAGE: Final = 20.0
 
 
 @attrs.define
@@ -110,7 +112,8 @@ async def _get(
         wanted = ids or reader.ids
         if not wanted:
             fail("Name the ids of objects.")
-        async with reader.fetch(wanted, concurrency=8) as batch:
+        batch = reader.fetch(wanted, concurrency=8, max_outage=_GET_MAX_OUTAGE)
+        async with batch:
             async for each in batch:
                 if isinstance(each, Failed):
                     failures.add(each.id, each.error)

@@ -27,8 +27,9 @@ from persona_share.errors import CodeRefusedError, PersonaError
 
 
 SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
-#: The exit codes of a code command: a refusal is permanent, anything else is not.
-REFUSED_EXIT: Final = 4
+#: The exit codes with which a code command refuses; `authorize` ends like this if the
+#: source organization does not permit the scope, or has no such object.
+REFUSED_EXITS: Final = (4, 5)
 OTHER_EXIT: Final = 127
 
 
@@ -202,9 +203,8 @@ class CodeCommand:
     async def __call__(self, scope: Scope) -> str:
         """Return the code that the command prints."""
         code, output = await self._run(f"{scope}\n".encode())
-        if code == REFUSED_EXIT:
-            # `authorize` ends like this if the source does not permit the scope.
-            message = f"--code-command refused (exit code {REFUSED_EXIT})"
+        if code in REFUSED_EXITS:
+            message = f"--code-command refused (exit code {code})"
             raise CodeRefusedError(message)
         if code:
             message = f"--code-command ended with exit code {code}"

@@ -14,8 +14,10 @@ from persona_share.errors import (
     CodeSourceError,
     ExchangeAuthenticationError,
     ExchangeUnavailableError,
+    NotFoundError,
     OutageError,
     ScopeNotGrantedError,
+    StoreUnavailableError,
     TokenError,
 )
 from tests.batch.conftest import collected, ids_of
@@ -26,6 +28,7 @@ class Partner:
     """Brings tokens, or refuses a scope for the bad ones in it."""
 
     bad: set = attrs.field(factory=set)
+    broken: set = attrs.field(factory=set)
     script: list = attrs.field(factory=list)
     asked: list = attrs.field(factory=list)
     down: object = None
@@ -51,7 +54,7 @@ class Partner:
             self.under_way -= 1
         error = self.script.pop(0) if self.script else None
         if error is None and self.down is not None and self.down():
-            error = CodeSourceError("the code source failed", reason="OSError")
+            error = failure()
         if error is not None:
             raise error
         refused = self.refuses.intersection(scope.object_ids())
@@ -59,9 +62,18 @@ class Partner:
             named = Scope.read(*refused) if self.names else None
             raise CodeRefusedError("not these", refused=named)
         if self.bad.intersection(scope.object_ids()):
-            raise CodeSourceError("the code source failed", reason="NotFoundError")
+            raise failure(NotFoundError("the service does not know one of them"))
+        if self.broken.intersection(scope.object_ids()):
+            raise failure()
         if self.covered and not any(scope <= each for each in self.covered):
             raise AuthorizationCodeRequiredError("there is no code for this scope")
+
+
+def failure(cause=None):
+    """An exception of the code source; ``cause`` is the response of the service."""
+    error = CodeSourceError("the code source raised KeyError", reason="KeyError")
+    error.__cause__ = cause
+    return error
 
 
 @pytest.fixture
@@ -194,29 +206,100 @@ async def test_what_the_partner_does_not_grant_fails_and_the_rest_goes_on(
 
 
 @pytest.mark.asyncio
+async def test_an_exception_of_the_code_source_costs_one_more_request(
+    scoped, partner, kit
+):
+    partner.script = [failure()]
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert failures(outcomes) == []
+    assert len(partner.asked) == 10 + 1
+
+
+@pytest.mark.parametrize("broken", ["inq_000", "inq_550", "inq_999"])
+@pytest.mark.asyncio
+async def test_a_group_fails_alone_when_the_code_source_keeps_failing_for_it(
+    scoped, partner, kit, broken
+):
+    partner.broken = {broken}
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    group = int(broken[4:]) // 100 * 100
+    expected = several(1_000)[group : group + 100]
+    assert sorted(ids_of(failures(outcomes))) == expected
+    assert len(outcomes) == 1_000
+    # Three requests, and three more after all of the others.
+    assert len(partner.asked) == 9 + 2 * 3
+
+
+@pytest.mark.asyncio
 async def test_a_batch_stops_when_the_partner_is_down_for_too_long(
     scoped, partner, kit
 ):
     partner.down = lambda: True
     batch = scoped(several(1_000), 100, max_outage=600)
-    with pytest.raises(OutageError, match="partner has been down"):
+    with pytest.raises(
+        OutageError, match=r"partner has been down.*raised KeyError"
+    ) as raised:
         await kit.until(collected(batch))
 
-    # Sixteen to see that the reason is no single object, then one for each pause.
-    assert len(partner.asked) <= 16 + 8 + 18
-    assert batch.report().failed <= 16
+    assert isinstance(raised.value.__cause__, CodeSourceError)
+    # Four that start the pause, others that were in flight, and one for each pause.
+    assert len(partner.asked) <= 4 + 8 + 18
+    assert batch.report().failed == 0
 
 
 @pytest.mark.asyncio
-async def test_a_partner_that_is_down_for_a_minute_costs_few_objects(
+async def test_no_object_fails_when_the_partner_is_down_for_a_minute(
     scoped, partner, kit
 ):
     end = kit.clock.now() + 60
     partner.down = lambda: kit.clock.now() < end
     outcomes = await kit.until(collected(scoped(several(1_000), 100)))
 
-    assert len(failures(outcomes)) <= 16
+    assert failures(outcomes) == []
     assert len(outcomes) == 1_000
+
+
+@pytest.mark.asyncio
+async def test_other_groups_are_tried_when_an_outage_is_over_for_all_but_one(
+    scoped, partner, kit
+):
+    end = kit.clock.now() + 60
+    partner.down = lambda: kit.clock.now() < end
+    partner.broken = {"inq_000"}
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert sorted(ids_of(failures(outcomes))) == several(100)
+
+
+@pytest.mark.asyncio
+async def test_a_rejected_code_ends_an_outage(scoped, partner, kit):
+    partner.script = [*[failure() for _ in range(4)], CodeRejectedError("stale")]
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert failures(outcomes) == []
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_cannot_be_reached_for_a_moment_fails_nothing(
+    scoped, partner, kit
+):
+    partner.script = [StoreUnavailableError("no connection") for _ in range(6)]
+    outcomes = await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert failures(outcomes) == []
+
+
+@pytest.mark.asyncio
+async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
+    scoped, partner, kit
+):
+    partner.bad = {*several(1_000)}
+    with pytest.raises(OutageError):
+        await kit.until(collected(scoped(several(1_000), 100)))
+
+    assert len(partner.asked) <= 16 + 4 + 8 + 18
 
 
 @pytest.mark.asyncio

@@ -9,6 +9,7 @@ from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
     InvalidArgumentError,
+    StoreUnavailableError,
 )
 from persona_share.stores import MemoryStore
 
@@ -68,6 +69,41 @@ async def test_a_worker_that_was_replaced_acknowledges_nothing_more():
 
     assert second.acknowledged == 2
     assert not await first.known(IDS[1:2])
+
+
+class SlowStore(MemoryStore):
+    """A store whose operations end without a response for a while."""
+
+    failures = 0
+
+    async def write(self, key, value, *, if_etag, ttl):
+        written = await super().write(key, value, if_etag=if_etag, ttl=ttl)
+        self.failures -= 1
+        if self.failures >= 0:
+            raise StoreUnavailableError("no answer in time")
+        return written
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_lost_when_the_store_does_not_answer_for_a_minute(kit):
+    store = SlowStore()
+    store.failures = 3
+    first = StoreCheckpoint(store, "one", IDS, clock=kit.clock)
+    await kit.until(first.open())
+    store.failures = 6
+    await kit.until(first.note(IDS[:40]))
+    second = StoreCheckpoint(store, "one", IDS)
+    await second.open()
+
+    assert second.acknowledged == 40
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_never_answers_is_an_error(kit):
+    store = SlowStore()
+    store.failures = 1_000
+    with pytest.raises(StoreUnavailableError):
+        await kit.until(StoreCheckpoint(store, "one", IDS, clock=kit.clock).open())
 
 
 @pytest.mark.asyncio

@@ -9,7 +9,9 @@ from persona_share.batch import verify_copy
 from persona_share.errors import (
     CheckpointInUseError,
     CodeRefusedError,
+    CodeSourceError,
     InvalidArgumentError,
+    PermissionDeniedError,
 )
 
 
@@ -81,6 +83,37 @@ async def test_a_relationship_that_is_not_shared_is_reported_as_such(journey, tm
         assert each.relationships["account"].status == "not covered"
         assert each.relationships["odd"].status == "not in the response"
         assert len(each.related("verifications")) == 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        CodeSourceError("no connection", reason="OSError"),
+        PermissionDeniedError("the source's key has expired"),
+        RuntimeError("a mistake"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_a_person_fails_when_the_code_source_fails_for_its_related_objects(
+    journey, tmp_path, failure
+):
+    ids = [person(journey.box) for _ in range(2)]
+
+    async def codes(scope):
+        if ids[0] in scope.object_ids():
+            return await journey.ask_partner(scope)
+        raise failure
+
+    async with journey.manager(codes=codes) as manager:
+        outcomes, report = await journey.until(
+            copied(manager, ids, tmp_path / "copy", follow=("verifications",))
+        )
+        again, _ = await copied(manager, ids, tmp_path / "copy", follow=())
+
+    assert (report.copied, report.failed) == (0, 2)
+    assert {type(each.error) for each in outcomes} == {CodeSourceError}
+    assert [*(tmp_path / "copy").glob("*/manifest.json")] != []
+    assert len(again) == 2  # nothing was acknowledged
 
 
 async def test_a_second_run_copies_nothing_again(journey, tmp_path):
