@@ -115,6 +115,7 @@ class ClientCore:
         self.runtime: Runtime = runtime or default_runtime()
         self.timeout: float = options.timeouts.call
         self.headers: Mapping[str, str] = options.headers()
+        self.check_identity: bool = options.check_identity
         base_url = connection.parsed_base_url()
         self.origin: str = base_url.url
         self._retry = options.retry
@@ -169,6 +170,7 @@ class ClientCore:
             timeout=self.timeout,
             require_open=self.require_open,
             file_access=self.file_access,
+            check_identity=self.check_identity,
         )
 
     def rate_limit_status(self) -> RateLimitStatus | None:

@@ -77,6 +77,9 @@ class PersonaClient(ResourceAccessors):
         allowed_hosts: hosts beside Persona's own that ``base_url`` may name.
         file_hosts: hosts of files beside Persona's own.
         app_info: the name and version of your program, for the User-Agent header.
+        check_identity: refuse a response about another object than the one in the
+            request. False is for tests with a static mock server, which returns the
+            same example for every id.
 
     Raises:
         ConfigurationError: an option cannot be used; nothing was sent.
@@ -102,6 +105,7 @@ class PersonaClient(ResourceAccessors):
         allowed_hosts: Iterable[str] = (),
         file_hosts: Iterable[str] = (),
         app_info: str | None = None,
+        check_identity: bool = True,
         _runtime: Runtime | None = None,
     ) -> None:
         # Wrapped first, so that no frame of ours holds the text of a secret.
@@ -127,6 +131,7 @@ class PersonaClient(ResourceAccessors):
                 retry=RetryPolicy() if retry is None else retry,
                 rate_limit=rate_limit,
                 app_info=app_info,
+                check_identity=check_identity,
             ),
             checked_hooks(hooks),
             _runtime,

@@ -380,6 +380,7 @@ class ScopedTokenManager:
             file_access=context.file_access,
             timeout=context.timeout,
             require_open=self._require_open,
+            check_identity=context.check_identity,
             scope=scope,
             restricted=partial(self._is_broader, scope),
         )

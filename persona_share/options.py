@@ -56,6 +56,7 @@ class ClientOptions(TypedDict, total=False):
     allowed_hosts: Iterable[str]
     file_hosts: Iterable[str]
     app_info: str | None
+    check_identity: bool
 
 
 class EnvironmentOptions(ClientOptions, total=False):
@@ -122,6 +123,7 @@ class RequestOptions:
     )
     pool: Pool = attrs.field(factory=Pool, validator=_instance(Pool))
     app_info: str | None = attrs.field(default=None, validator=_an_app_info)
+    check_identity: bool = attrs.field(default=True, validator=_instance(bool))
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request; the casing is always asked for."""

@@ -120,6 +120,11 @@ class ClientContext(Protocol):
         """The longest time that a call may take, in seconds."""
         ...
 
+    @property
+    def check_identity(self) -> bool:
+        """Whether a response must be about the object of its request."""
+        ...
+
     def rate_limit_status(self) -> RateLimitStatus | None:
         """Return the rate limit as it is now, or None while it is not known."""
         ...

@@ -9,9 +9,9 @@
         session = session_of(request, "inquiry.read:{inquiry_id}")
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from http import HTTPStatus
+from functools import partial
 from typing import Final
 
 import orjson
@@ -24,6 +24,7 @@ from persona_share.integrations.application import (
     Lifespan,
     ManagerHolder,
     noted,
+    read_delivery,
     scope_from,
 )
 from persona_share.integrations.health import Health, health_of
@@ -35,6 +36,11 @@ from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
 
 #: The key of the manager in an application, and in every application below it.
 MANAGER: Final = web.AppKey("persona_share.manager", ScopedTokenManager)
+_KINDS: Final[Mapping[int, Callable[..., web.HTTPException]]] = {
+    400: web.HTTPBadRequest,
+    413: partial(web.HTTPRequestEntityTooLarge, LARGEST_BODY),
+    503: web.HTTPServiceUnavailable,
+}
 _RESPONSE: Final = web.RequestKey("persona_share.response", web.StreamResponse)
 
 
@@ -95,21 +101,15 @@ async def verified(
     bytes 413, and an event that is being handled 503; ``client_max_size`` does not
     apply. See `Verifier.handling`.
     """
-    body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > largest:
-            raise web.HTTPRequestEntityTooLarge(largest, len(body))
     signature = request.headers.get("Persona-Signature")
     async with AsyncExitStack() as stack:
         try:
-            handling = verifier.handling(bytes(body), signature)
+            body = await read_delivery(request.content.iter_any(), largest)
+            handling = verifier.handling(body, signature)
             delivery = await stack.enter_async_context(handling)
         except REFUSED_DELIVERIES as error:
             refusal = noted(error, request.method)
-            unavailable = refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
-            kind = web.HTTPServiceUnavailable if unavailable else web.HTTPBadRequest
-            raise kind(
+            raise _KINDS[refusal.status](
                 text=orjson.dumps(refusal.body()).decode(),
                 content_type="application/json",
                 headers=refusal.headers(),

@@ -22,6 +22,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     NotOpenError,
     PersonaError,
+    SignatureError,
     UsageError,
 )
 from persona_share.manager import ScopedTokenManager
@@ -89,6 +90,7 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
 # ── Error responses ───────────────────────────────────────────────────────────
 
 
+_BODY_TOO_LARGE: Final = "body_too_large"
 _LOG: Final = logging.getLogger("persona_share")
 _SERVER_FAULT: Final = 500
 _UNAVAILABLE: Final = 503
@@ -131,6 +133,7 @@ class Refusal:
         return {"error": {"code": self.code, "message": self.message}}
 
 
+_TOO_LARGE: Final = Refusal(413, "too_large", "The body is too large.")
 # The first match wins, so subclasses come before their bases.
 _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
     (
@@ -202,6 +205,8 @@ _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
 
 def refusal_of(error: PersonaError) -> Refusal:
     """Return the response for an error."""
+    if isinstance(error, SignatureError) and error.reason == _BODY_TOO_LARGE:
+        return _TOO_LARGE
     found = next(refusal for kind, refusal in _TABLE if isinstance(error, kind))
     if found.status == _UNAVAILABLE and error.retry_after is not None:
         return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
@@ -214,3 +219,18 @@ def noted(error: PersonaError, operation: str) -> Refusal:
     if refusal.status >= _SERVER_FAULT:
         _LOG.warning("%s answered %d: %s", operation, refusal.status, error)
     return refusal
+
+
+async def read_delivery(pieces: AsyncIterator[bytes], largest: int) -> bytes:
+    """Return the body of a webhook's delivery.
+
+    Raises `SignatureError` as soon as it is over ``largest`` bytes.
+    """
+    body = bytearray()
+    async for piece in pieces:
+        body += piece
+        if len(body) > largest:
+            _LOG.warning("a webhook was refused: %s", _BODY_TOO_LARGE)
+            message = "the body of the delivery is too large"
+            raise SignatureError(message, reason=_BODY_TOO_LARGE)
+    return bytes(body)

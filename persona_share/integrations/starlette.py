@@ -17,16 +17,16 @@
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from persona_share.errors import MissingExtraError, PersonaError
 from persona_share.integrations.application import (
-    REFUSED_DELIVERIES,
     Lifespan as ManagerLifespan,
     ManagerHolder,
     Refusal,
     noted,
+    read_delivery,
     scope_from,
 )
 from persona_share.integrations.health import Health, health_of
@@ -38,7 +38,6 @@ from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
 
 try:
     from starlette.applications import Starlette
-    from starlette.exceptions import HTTPException
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount
@@ -128,30 +127,19 @@ def verified(
 
     It has the event while the handler runs, and gives it back if the handler raises. A
     request that is not signed as it must be is answered 400, one over ``largest`` bytes
-    413, and an event that is being handled 503; the handler is not called then.
+    413, and an event that is being handled 503; the handler is not called then. The
+    application answers these errors as `Persona.install` does, unless it has a handler
+    for `PersonaError`.
     """
 
     async def delivery_of(request: Request) -> AsyncIterator[Delivery]:
         """Yield the delivery in one request."""
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > largest:
-                raise HTTPException(413)
+        handlers, _ = request.scope.get("starlette.exception_handlers", ({}, {}))
+        handlers.setdefault(PersonaError, answer_error)
+        body = await read_delivery(request.stream(), largest)
         signature = request.headers.get("Persona-Signature")
-        async with AsyncExitStack() as stack:
-            try:
-                handling = verifier.handling(bytes(body), signature)
-                delivery = await stack.enter_async_context(handling)
-            except REFUSED_DELIVERIES as error:
-                if PersonaError in request.app.exception_handlers:
-                    raise  # `Persona.install` answers it
-                found = noted(error, request.method)
-                answer = HTTPException(found.status, found.message, found.headers())
-            else:
-                yield delivery
-                return
-        raise answer
+        async with verifier.handling(body, signature) as delivery:
+            yield delivery
 
     return delivery_of
 

@@ -108,6 +108,7 @@ class ClientContext:
     timeout: float = 100.0
     naming_secret: bytes = b"names"
     file_access: object = None
+    check_identity: bool = True
 
     @property
     def context(self):

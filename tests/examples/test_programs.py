@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
+from persona_share import PersonaClient
 from persona_share.model.inquiry import Inquiry
 from persona_share.partner import read_audit
 from persona_share.partner.applications import free_port
@@ -72,6 +73,25 @@ async def test_a_code_is_made_by_hand(programs):
     assert len(out.split()) == 1
     assert f"inquiry.read:{inquiry}" in told
     assert box.log.codes_issued == 1
+
+
+async def test_a_share_token_is_redeemed_and_the_copy_is_named(programs):
+    box = programs.box
+    box.connect()
+    inquiry = box.add_inquiry(status="approved").id
+    options = {"base_url": box.url, "insecure_local": True}
+    async with PersonaClient(box.source.api_key, **options) as source:
+        connection = await source.connections.find_active(box.destination.id)
+        token = await source.share_tokens.create(
+            connection_id=connection.id, source_id=inquiry
+        )
+    code, out, told = await programs.run("share_token.py", token.id)
+    assert code == 0, told
+    copy = out.strip()
+    assert copy.startswith("inq_")
+    assert copy != inquiry
+    async with PersonaClient(box.destination.api_key, **options) as destination:
+        assert (await destination.inquiries.retrieve(copy)).id == copy
 
 
 async def test_files_are_saved(programs):

@@ -11,7 +11,9 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import Depends, FastAPI
+from fastapi.responses import JSONResponse
 
+from persona_share.errors import PersonaError, StoreUnavailableError
 from persona_share.integrations import (
     aiohttp as for_aiohttp,
     starlette as for_starlette,
@@ -33,13 +35,26 @@ def body_of(event_id="evt_1", text=""):
     )
 
 
+class Store(MemoryStore):
+    """A store that can be out of reach."""
+
+    down = False
+
+    async def read(self, key):
+        if self.down:
+            message = "connection refused by 10.0.0.7"
+            raise StoreUnavailableError(message)
+        return await super().read(key)
+
+
 class Application:
     """Handles events as a test says, and delivers them to itself."""
 
     def __init__(self):
         self.clock = FakeClock()
         runtime = fake_runtime(self.clock)
-        guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
+        self.store = Store(runtime=runtime)
+        guard = ReplayGuard(self.store, runtime=runtime)
         self.verifier = Verifier(SECRET, guard=guard, clock=self.clock)
         self.handled = []
         self.do = None
@@ -155,12 +170,52 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
 
 
 @pytest.mark.asyncio
-async def test_forged_event_is_answered_400_and_its_reason_is_logged(
-    application, caplog
+@pytest.mark.parametrize(
+    ("refused", "answer", "logged"),
+    [
+        (
+            {"signature": "t=1,v1=" + "0" * 64},
+            (400, "bad_signature", "The delivery is not signed as it must be."),
+            "a webhook was refused: mismatch",
+        ),
+        (
+            {"body": body_of("evt_2", "x" * LARGEST_BODY)},
+            (413, "too_large", "The body is too large."),
+            "a webhook was refused: body_too_large",
+        ),
+        (
+            {},
+            (503, "not_available", "What is shared cannot be had at the moment."),
+            "connection refused by 10.0.0.7",
+        ),
+    ],
+    ids=["forged", "too large", "store down"],
+)
+async def test_every_refusal_has_one_shape_and_its_reason_is_only_logged(
+    application, caplog, refused, answer, logged
 ):
-    status, _, text = await application.deliver(signature="t=1,v1=" + "0" * 64)
+    application.store.down = not refused
+    found, headers, text = await application.deliver(**refused)
+    status, code, message = answer
 
-    assert status == 400
-    assert "The delivery is not signed as it must be." in text
-    assert "a webhook was refused: mismatch" in caplog.text
+    assert found == status
+    assert headers["Content-Type"].startswith("application/json")
+    assert headers["Cache-Control"] == "no-store"
+    assert orjson.loads(text) == {"error": {"code": code, "message": message}}
+    assert logged in caplog.text
     assert application.handled == []
+
+
+@pytest.mark.asyncio
+async def test_an_application_answers_with_a_handler_of_its_own(caplog):
+    made = Application()
+    app = fastapi_application(made)
+
+    @app.exception_handler(PersonaError)
+    async def answer(request, error):
+        return JSONResponse({"mine": type(error).__name__}, 418)
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        answered = await client.post("/hook", content=b"{}")
+    assert (answered.status_code, answered.json()) == (418, {"mine": "SignatureError"})
