@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from persona_share._policy.rate_limit import LimitTracker, Slot
+from persona_share._policy.shared_limit import Share
 from persona_share._protocol.http import Response
 from persona_share._protocol.limits import Seen, seen_in
 from persona_share.errors import StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
-from persona_share.ports import Clock, Share, SharedWindow
+from persona_share.ports import Clock, SharedWindow
 
 
 #: How long this process limits itself before the store is asked again, in seconds.

@@ -17,7 +17,7 @@ def sources():
     return {
         path.relative_to(CHECKOUT).as_posix()
         for path in (CHECKOUT / "persona_share").rglob("*")
-        if path.suffix in (".json", ".py", ".typed")
+        if path.suffix in (".html", ".json", ".py", ".typed")
     }
 
 
