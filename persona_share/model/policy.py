@@ -1,7 +1,7 @@
 """Every number that can be set, with its reason beside it."""
 
 import enum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -160,7 +160,9 @@ class RateLimitMode(enum.StrEnum):
     OFF = "off"
 
 
-def _mode(value: object) -> RateLimitMode:
+def _mode(
+    value: RateLimitMode | Literal["window", "after_429", "off"],
+) -> RateLimitMode:
     for mode in RateLimitMode:
         if value == mode:
             return mode

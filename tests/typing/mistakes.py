@@ -4,10 +4,36 @@
 Each line is one mistake. An ignore that is not needed fails both type checkers.
 """
 
-from persona_share import PersonaClient, Scope, ScopedSession, ScopedTokenManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from persona_share import (
+    PersonaClient,
+    RateLimitPolicy,
+    RenewalPolicy,
+    Scope,
+    ScopedSession,
+    ScopedTokenManager,
+)
+from persona_share.integrations.aiohttp import setup
+from persona_share.integrations.aiohttp_client import ScopedTokens
+from persona_share.integrations.health import health_of
+from persona_share.integrations.httpx import ScopedAuth
+from persona_share.integrations.starlette import Persona, verified
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.verification import Verification
-from persona_share.webhooks import Verifier
+from persona_share.partner import (
+    AuditLog,
+    CodeInbox,
+    CodeIssuer,
+    Consents,
+    PartnerCodeSource,
+)
+from persona_share.stores import MemoryStore, SharedRateLimit, SQLiteStore, Store
+from persona_share.webhooks import ReplayGuard, Verifier
 
 
 def sync_code_source(scope: Scope) -> str:
@@ -18,6 +44,18 @@ def sync_code_source(scope: Scope) -> str:
 async def code_source(scope: Scope) -> str:
     """Return a code."""
     return str(scope)
+
+
+def sync_rule(request: object) -> bool:
+    """Decide without being a coroutine function."""
+    return bool(request)
+
+
+@asynccontextmanager
+async def sharing() -> AsyncIterator[ScopedTokenManager]:
+    """Yield a manager."""
+    async with PersonaClient("key") as client, ScopedTokenManager(client) as manager:
+        yield manager
 
 
 async def clients() -> None:
@@ -37,6 +75,46 @@ async def managers(client: PersonaClient) -> None:
     ScopedTokenManager(client, codes=sync_code_source)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ScopedTokenManager(client, codes=code_source, store="tokens.db")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ScopedTokenManager(client, codes=code_source, on_store_failure="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def options(client: PersonaClient) -> None:
+    """Options of everything else that one makes."""
+    PersonaClient("key", check_identity="no")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    PersonaClient("key", insecure_local=8080)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RateLimitPolicy(mode="gate")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RateLimitPolicy(max_wait="2 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    RenewalPolicy(lead=60)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ScopedTokenManager(client, renewal={"accept_broader": True})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SharedRateLimit("redis://localhost")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SQLiteStore(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplayGuard("webhooks.db")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ReplayGuard(MemoryStore(), on_store_failure="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Verifier("secret", guard=MemoryStore())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def webs(manager: ScopedTokenManager, verifier: Verifier) -> None:
+    """Web applications and foreign clients."""
+    Persona(manager)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Persona(sharing).install("app")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    setup(web.Application(), manager)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ScopedAuth(Scope.read("inq_1"), manager)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ScopedTokens(manager, ["inq_1"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    verified("secret")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    _ = health_of(manager).problem  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def partners(
+    client: PersonaClient, rule: Consents, log: AuditLog, store: Store
+) -> None:
+    """Both sides of the partner protocol."""
+    CodeIssuer("key", agreements="a.toml", consents=rule, audit=log, store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CodeIssuer(client, agreements="a.toml", consents=rule, audit="log", store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CodeIssuer(client, agreements="a.toml", consents=sync_rule, audit=log, store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CodeIssuer(client, agreements="a.toml", consents=rule, audit=log)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    PartnerCodeSource("https://partner.example/codes", key=Path("partner.key"))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await rule.grant("org_1", "inquiry.read:inq_1", until="tomorrow", by="form")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await rule.revoke("org_1", ["inquiry.read:inq_1"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CodeInbox("manager", sources={}, url="https://inbox.example/inbox")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def calls(client: PersonaClient, session: ScopedSession) -> None:
