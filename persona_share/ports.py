@@ -11,7 +11,7 @@ from persona_share._policy.shared_limit import Share
 from persona_share._protocol.http import Request, Response
 from persona_share._protocol.limits import Seen
 from persona_share.model.batch import RateLimitStatus
-from persona_share.model.events import Event
+from persona_share.model.events import HookEvent
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
@@ -183,7 +183,7 @@ class CodeSource(Protocol):
 class Hook(Protocol):
     """A callable that gets an event, without secrets, for what happens."""
 
-    def __call__(self, event: Event, /) -> object:
+    def __call__(self, event: HookEvent, /) -> object:
         """Take an event; the return value and exceptions are ignored."""
         ...
 

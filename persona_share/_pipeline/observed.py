@@ -10,7 +10,7 @@ from persona_share._protocol.errors import request_id_of
 from persona_share._protocol.http import Request, Response
 from persona_share._protocol.redaction import escaped
 from persona_share.errors import ConfigurationError, PersonaError
-from persona_share.model.events import CallEnded, Event
+from persona_share.model.events import CallEnded, HookEvent
 from persona_share.ports import Hook, Sender
 
 
@@ -57,7 +57,7 @@ class EventEmitter:
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: HookEvent) -> None:
         """Pass an event to every hook."""
         for number, hook in enumerate(self._hooks):
             try:

@@ -21,7 +21,7 @@ from persona_share.errors import (
     RateLimitedError,
 )
 from persona_share.model.batch import RateLimitStatus
-from persona_share.model.events import CallDelayed, Event, RateLimitReached
+from persona_share.model.events import CallDelayed, HookEvent, RateLimitReached
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Clock
 
@@ -66,7 +66,7 @@ class RateLimiter:
         policy: RateLimitPolicy,
         tracker: LimitTracker | None = None,
         *,
-        emit: Callable[[Event], None] = lambda _: None,
+        emit: Callable[[HookEvent], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._policy = policy

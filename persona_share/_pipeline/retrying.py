@@ -31,7 +31,7 @@ from persona_share.errors import (
     Phase,
     TransportError,
 )
-from persona_share.model.events import AttemptFailed, Event
+from persona_share.model.events import AttemptFailed, HookEvent
 from persona_share.model.policy import RetryPolicy
 from persona_share.model.secret import Secret
 from persona_share.ports import Runtime, Sender
@@ -55,7 +55,7 @@ class Retrying:
         policy: RetryPolicy | None = None,
         *,
         budget: Budget | None = None,
-        emit: Callable[[Event], object] | None = None,
+        emit: Callable[[HookEvent], object] | None = None,
         limiter: RateLimiter | None = None,
     ) -> None:
         self._inner = inner

@@ -91,7 +91,7 @@ class Acquirer:
         pushed: PushedCodes,
         backoff: LocalBackoff,
         tasks: Tasks,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
     ) -> None:
         self._clock = runtime.clock
         self._random = runtime.random

@@ -26,7 +26,7 @@ class PushedCodes:
         self,
         runtime: Runtime,
         coordinator: Coordinator,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
     ) -> None:
         self.watch: Callable[[float], None] = lambda _: None
         self._now = runtime.clock.now

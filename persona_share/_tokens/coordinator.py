@@ -162,7 +162,7 @@ class Coordinator:
         naming: tuple[bytes, str, str],
         cache: TokenCache,
         tasks: Tasks,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
         self.down: bool = False

@@ -256,7 +256,7 @@ class TokenExchanger:
         policy: RenewalPolicy,
         coordinator: Coordinator,
         tasks: Tasks,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
     ) -> None:
         self.queue = ExchangeQueue(context.runtime.clock, policy.exchange_share)
         self._context = context

@@ -10,9 +10,9 @@ from persona_share.model.events import TokenMetrics
 class MetricsRecorder:
     """A hook in front of the user's hooks."""
 
-    def __init__(self, emit: Callable[[events.Event], None]) -> None:
+    def __init__(self, emit: Callable[[events.HookEvent], None]) -> None:
         self._emit = emit
-        self._counts: Counter[type[events.Event]] = Counter()
+        self._counts: Counter[type[events.HookEvent]] = Counter()
         self._failures: Counter[str] = Counter()
         self._failing: Counter[str] = Counter()
         self._waits: Counter[str] = Counter()
@@ -20,7 +20,7 @@ class MetricsRecorder:
         self._followers = 0
         self._evicted = 0
 
-    def __call__(self, event: events.Event) -> None:
+    def __call__(self, event: events.HookEvent) -> None:
         """Count an event and pass it on; no hook can do harm here."""
         self._counts[type(event)] += 1
         match event:

@@ -106,7 +106,7 @@ class TokenProvider:
         context: ClientContext,
         source: CodeSource | None,
         policy: RenewalPolicy,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
         *,
         store: Store | None,
         new_private: Callable[[], Store],

@@ -81,7 +81,7 @@ class CodeSupplier:
         policy: RenewalPolicy,
         coordinator: Coordinator,
         tasks: Tasks,
-        emit: Callable[[events.Event], None],
+        emit: Callable[[events.HookEvent], None],
     ) -> None:
         self._runtime = context.runtime
         self._origin = context.origin

@@ -33,7 +33,7 @@ from persona_share import (
     stores,
 )
 from persona_share.errors import CodeRefusedError, PersonaError, ScopeNotCoveredError
-from persona_share.model.events import CodeClaimed, Event
+from persona_share.model.events import CodeClaimed, HookEvent
 from persona_share.model.scope import MAX_ATOMS
 from persona_share.partner import (
     Agreement,
@@ -88,7 +88,7 @@ class _Tally:
     codes: int = 0
     reasons: list[str] = attrs.field(factory=list)
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: HookEvent) -> None:
         """Count the codes that were taken for an exchange."""
         self.codes += isinstance(event, CodeClaimed)
 

@@ -25,7 +25,7 @@ from persona_share.errors import MissingExtraError
 from persona_share.manager import ScopedTokenManager
 from persona_share.model import events
 from persona_share.model.events import (
-    Event,
+    HookEvent,
     StoreDown,
     StoreUp,
     TokenEvent,
@@ -74,7 +74,7 @@ class Telemetry:
         """Export this manager's gauges for as long as it lives."""
         self._gauges.observe(manager)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: HookEvent) -> None:
         """Record an event."""
         self._counters(event)
         self._spans(event)
@@ -108,7 +108,7 @@ class _Spans:
             WeakKeyDictionary()
         )
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: HookEvent) -> None:
         """Record an event, or write the span that it ends."""
         match event:
             case events.AttemptFailed():
@@ -273,7 +273,7 @@ class _Counters:
             "persona.rate_limit.wait", "s", "How long calls waited for the rate limit"
         )
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: HookEvent) -> None:
         """Count an event."""
         match event:
             case events.CallEnded():
@@ -291,7 +291,7 @@ class _Counters:
     def _exchange(self, outcome: str, *, renewal: bool) -> None:
         self._exchanges.add(1, {"outcome": outcome, "renewal": renewal})
 
-    def _token(self, event: Event) -> None:
+    def _token(self, event: HookEvent) -> None:
         match event:
             case events.CodeClaimed(pushed=pushed):
                 self._claimed.add(1, {"pushed": pushed})

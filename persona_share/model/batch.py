@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 import attrs
 
 from persona_share.errors import PersonaError
-from persona_share.model.events import Event
+from persona_share.model.events import HookEvent
 from persona_share.model.resource import Resource
 
 
@@ -63,7 +63,7 @@ class Plan:
 
 
 @attrs.frozen(kw_only=True)
-class Progress(Event):
+class Progress(HookEvent):
     """The progress of a batch.
 
     ``rate`` is in objects per second since the start, ``left_for`` the estimated time

@@ -13,14 +13,14 @@ from persona_share.errors import Phase
 
 
 @attrs.frozen(kw_only=True)
-class Event:
+class HookEvent:
     """The base class of all events."""
 
     at: float
 
 
 @attrs.frozen(kw_only=True)
-class CallEnded(Event):
+class CallEnded(HookEvent):
     """A call ended with a ``status``, or with an error of the type ``error``."""
 
     operation: str
@@ -32,7 +32,7 @@ class CallEnded(Event):
 
 
 @attrs.frozen(kw_only=True)
-class AttemptFailed(Event):
+class AttemptFailed(HookEvent):
     """An attempt failed and another follows after ``delay`` seconds.
 
     ``budget`` is what remains of the retry budget.
@@ -49,7 +49,7 @@ class AttemptFailed(Event):
 
 
 @attrs.frozen(kw_only=True)
-class CallDelayed(Event):
+class CallDelayed(HookEvent):
     """A call waited ``seconds`` for the service's rate limit."""
 
     operation: str
@@ -57,7 +57,7 @@ class CallDelayed(Event):
 
 
 @attrs.frozen(kw_only=True)
-class RateLimitReached(Event):
+class RateLimitReached(HookEvent):
     """Calls wait for the rate limit's next window; emitted once per window.
 
     ``limit`` is None where no answer has named one.
@@ -69,7 +69,7 @@ class RateLimitReached(Event):
 
 
 @attrs.frozen(kw_only=True)
-class TokenEvent(Event):
+class TokenEvent(HookEvent):
     """The base class of events about a token."""
 
     scope_size: int
@@ -180,26 +180,26 @@ class TokenWaiting(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
-class NumberClamped(Event):
+class NumberClamped(HookEvent):
     """A number from outside was beyond what it can be; ``name`` says which one."""
 
     name: str
 
 
 @attrs.frozen(kw_only=True)
-class TokensEvicted(Event):
+class TokensEvicted(HookEvent):
     """Tokens were dropped because the cache was full."""
 
     count: int
 
 
 @attrs.frozen(kw_only=True)
-class StoreDown(Event):
+class StoreDown(HookEvent):
     """The token store cannot be reached; the manager works without it."""
 
 
 @attrs.frozen(kw_only=True)
-class StoreUp(Event):
+class StoreUp(HookEvent):
     """The token store can be reached again."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from persona_share._pipeline.observed import EventEmitter, Observed
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import Attempt, ConnectError, Phase
-from persona_share.model.events import CallEnded, Event
+from persona_share.model.events import CallEnded, HookEvent
 from persona_share.model.secret import MaskedText, Secret
 from persona_share.testing import FakeClock, ScriptedSender
 
@@ -121,7 +121,7 @@ def test_a_hook_that_raises_is_logged_once_and_harms_nobody(caplog):
 
     emit = EventEmitter([broken, heard.append])
     for at in range(3):
-        emit(Event(at=at))
+        emit(HookEvent(at=at))
     assert len(heard) == 3
     [record] = caplog.records
     assert "broken raised ValueError" in record.getMessage()
@@ -133,7 +133,7 @@ def test_an_async_hook_is_reported_and_leaves_no_warning_behind(caplog):
     async def waiting(_event):
         raise AssertionError
 
-    EventEmitter([waiting])(Event(at=0))
+    EventEmitter([waiting])(HookEvent(at=0))
     assert "waiting is async" in caplog.text
 
 
@@ -142,7 +142,7 @@ def test_a_hook_may_be_any_callable(caplog):
         def __call__(self, _event):
             raise KeyError
 
-    EventEmitter([Hook()])(Event(at=0))
+    EventEmitter([Hook()])(HookEvent(at=0))
     assert "Hook raised KeyError" in caplog.text
 
 
