@@ -1,11 +1,68 @@
-"""One call of each method of each resource, with everything that it takes."""
+"""One call of each method of each resource, with everything that it accepts."""
 
 import enum
-from datetime import UTC, datetime, timedelta
+import inspect
+from datetime import UTC, date, datetime, timedelta
+
+import orjson
 
 from persona_share import resources
+from persona_share._protocol.http import Response
+from persona_share._protocol.routes import known
 from persona_share.model.connection import ConnectionStatus
-from tests.contract.values import ACCOUNT, INQUIRY
+from persona_share.resources.base import Caller
+from persona_share.resources.collection import Listing
+from persona_share.testing.clock import fake_runtime
+from persona_share.testing.http import ScriptedSender
+from tests.contract.description import operation_of
+
+
+ACCOUNT = {
+    "account_status": "Default",
+    "address_city": "Town",
+    "address_postal_code": "94111",
+    "address_street_1": "1 Street",
+    "address_street_2": "Floor 2",
+    "address_subdivision": "CA",
+    "birthdate": date(1990, 1, 2),
+    "country_code": "US",
+    "email_address": "someone@example.com",
+    "fields": {"name": {"first": "Some"}},
+    "name_first": "Some",
+    "name_last": "One",
+    "name_middle": "Any",
+    "phone_number": "+14155550100",
+    "reference_id": "ref-1",
+    "selfie_photo": {"data": {"data": "aGk=", "filename": "a.png"}},
+    "social_security_number": "000000000",
+    "tags": ["a"],
+    "include": ["account-type"],
+}
+INQUIRY = {
+    "inquiry_template_id": "itmpl_1",
+    "inquiry_template_version_id": "itmplv_1",
+    "template_id": None,
+    "account_id": "act_1",
+    "reference_id": "ref-1",
+    "creator_email_address": "someone@example.com",
+    "fields": {"name-first": "Some", "birthdate": date(1990, 1, 2)},
+    "initial_step_name": "start",
+    "note": "a note",
+    "redirect_uri": "https://example.com/done",
+    "tags": ["a"],
+    "theme_id": "the_1",
+    "theme_set_id": "thes_1",
+    "auto_create_account": True,
+    "auto_create_account_reference_id": "ref-1",
+    "auto_create_account_type_id": "acttp_1",
+    "auto_create_inquiry_session": False,
+    "auto_create_one_time_link": True,
+    "expiration_after_create_interval_seconds": 60,
+    "expiration_after_resume_interval_seconds": None,
+    "expiration_after_start_interval_seconds": 60,
+    "one_time_link_expiration_seconds": 60,
+    "include": ["account"],
+}
 
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -23,7 +80,7 @@ QUESTION = {"query": QUERY, "sort": SORT}
 
 
 def tags(plural, object_id):
-    """Answer the calls about tags of one kind of object."""
+    """Return the calls that change the tags of one type of object."""
     return {
         f"{plural}.add_tag": lambda r: r.add_tag(object_id, "vip", **SHAPE),
         f"{plural}.add_tag by id": lambda r: r.add_tag(object_id, tag_id="tag_1"),
@@ -35,7 +92,7 @@ def tags(plural, object_id):
 
 
 def relations(plural, object_id):
-    """Answer the calls about relations of one kind of object."""
+    """Return the calls that change the relations of one type of object."""
     key = {"relation_schema_key": "owner"}
     return {
         f"{plural}.add_relation": lambda r: r.add_relation(
@@ -409,7 +466,7 @@ CALLS = {
 
 
 class Plural(enum.Enum):
-    """Which class answers which property of a client."""
+    """The class of each property of a client."""
 
     connections = resources.Connections
     share_tokens = resources.ShareTokens
@@ -437,10 +494,109 @@ class Plural(enum.Enum):
 
 
 def methods():
-    """Answer every public method of every resource as ``plural.method``."""
+    """Return every public method of every resource as ``plural.method``."""
     return {
         f"{plural.name}.{name}"
         for plural in Plural
         for name in dir(plural.value)
         if not name.startswith("_")
     }
+
+
+PDF = b"%PDF-1.7 nothing"
+TOKEN = {
+    "access-token": "persona_access_token_1",
+    "token-type": "bearer",
+    "expires-in": 3599,
+    "scope": "inquiry.read:inq_1",
+}
+
+
+def caller(responses):
+    """Return the caller that resources use, with a scripted sender below."""
+    sender = ScriptedSender(responses)
+    made = Caller(
+        sender=sender,
+        runtime=fake_runtime(),
+        headers={},
+        timeout=100.0,
+        require_open=lambda: None,
+    )
+    return made, sender
+
+
+def _object(kind, object_id, **attributes):
+    return {"type": kind, "id": object_id, "attributes": attributes}
+
+
+#: Responses of the operations without an example.
+WITHOUT_EXAMPLE = {
+    "POST /reports/{report-id}/review": (
+        200,
+        "",
+        {"data": _object("report/screening", "rep_1", status="ready")},
+    ),
+    "POST /batch-jobs": (
+        202,
+        "",
+        {"data": _object("batch-job", "mprtpr_1", status="pending")},
+    ),
+    "GET /batch-jobs/{batch-job-id}": (
+        200,
+        "",
+        {"data": _object("batch-job", "mprtpr_1", status="completed")},
+    ),
+    "GET /batch-jobs/{batch-job-id}/errors": (
+        200,
+        "",
+        {
+            "data": [_object("batch-job-row-error", "1", **{"row-number": 1})],
+            "meta": {"error-count": 1, "global-errors": []},
+            "links": {},
+        },
+    ),
+}
+
+
+async def make_call(name):
+    """Make one of the calls; return its requests and its result."""
+    made, sender = caller([example_response] * 5)
+    resource = Plural[name.partition(".")[0]].value(made)
+    result = CALLS[name](resource)
+    if isinstance(result, Listing) or inspect.isawaitable(result):
+        result = await result
+    assert result is None or not inspect.isawaitable(result)
+    return sender.requests, result
+
+
+def example_response(request):
+    """Return the example of the operation as a response about the requested object."""
+    path = request.target.partition("?")[0]
+    operation = operation_of(request.method, path)
+    if operation is None:
+        raise AssertionError(f"{request.method} {path} is not in the description")
+    if request.route.endswith("/print"):
+        return response(200, PDF, "application/pdf")
+    status, _, value = next(
+        operation.examples(), WITHOUT_EXAMPLE.get(request.operation)
+    )
+    _, ids = known(request.method, path)
+    value = about(value, ids[0] if ids else None)
+    if "links" in value:
+        value = value | {"links": {"prev": None, "next": None}}
+    if path.startswith("/connect/share-tokens/") and request.method == "GET":
+        value["data"]["attributes"]["status"] = "redeemed"
+    return response(status, orjson.dumps(value))
+
+
+def about(value, object_id):
+    """Return an example with the ID of the requested object."""
+    data = value.get("data")
+    if object_id is None or not isinstance(data, dict):
+        return value
+    attributes = dict(data.get("attributes", {}))
+    return value | {"data": data | {"id": object_id, "attributes": attributes}}
+
+
+def response(status, body, kind="application/json"):
+    return Response(status=status, headers={"content-type": kind}, body=body)

@@ -1,7 +1,7 @@
-"""schemathesis against a running sandbox, as often for each operation as one likes.
+"""Fuzz the sandbox with schemathesis, under each version of the description.
 
-``python -m tests.contract.fuzzing`` asks each operation `MANY` things, tells what it
-found, and ends with the totals.
+``python -m tests.contract.fuzzing`` sends `EXAMPLES` requests to each operation, prints
+the violations, and ends with the totals.
 """
 
 import argparse
@@ -26,10 +26,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from persona_share.sandbox.http.server import served_operations
-from tests.contract.description import PATH
-from tests.contract.openness import open_document
-from tests.contract.play import play_all, staged
-from tests.contract.stage import good_requests
+from tests.contract.description import PATH, VERSIONS, open_document
+from tests.contract.requests import filled_sandbox, send_all, valid_requests
 
 
 CHECKS = [
@@ -41,25 +39,27 @@ CHECKS = [
 ]
 #: An id in its body has a pattern; the sandbox takes ids of any form, as ids are opaque.
 LENIENT = {"POST /accounts/{account-id}/run-action"}
-#: Good requests for each operation, and half as many bad ones. 120 make over 20,000.
-MANY = 40
+#: Valid requests for each operation and version, and half as many invalid ones.
+EXAMPLES = 20
+#: Seconds within which the sandbox responds, even on a busy machine.
+TIMEOUT = 120
 
 
 @contextmanager
 def running_sandbox():
-    """Run a filled sandbox in a thread; answer its URL, keys and object ids."""
+    """Run a filled sandbox in a thread; yield its URL, API key and object IDs."""
     ready, facts, fault = threading.Event(), {}, []
 
     async def run():
         facts["loop"], facts["end"] = asyncio.get_running_loop(), asyncio.Event()
         try:
-            async with staged() as (sandbox, raw):
-                played = await play_all(sandbox, raw)
+            async with filled_sandbox(VERSIONS[-1]) as (sandbox, raw):
+                sent = await send_all(sandbox, raw)
                 facts["url"], facts["key"] = sandbox.url, sandbox.source.api_key
                 facts["ids"] = {
-                    k: g.object_id for k, g in good_requests(sandbox).items()
+                    k: g.object_id for k, g in valid_requests(sandbox).items()
                 }
-                facts["ids"] |= _made(played)
+                facts["ids"] |= _made(sent)
                 facts["named"] = _named(sandbox, facts["ids"])
                 ready.set()
                 await facts["end"].wait()
@@ -81,11 +81,13 @@ def running_sandbox():
         raise fault[0]
 
 
-def _made(played):
-    """Answer the ids of what Connect's operations are about."""
+def _made(sent):
+    """Return the IDs of the connection and the share token that were created."""
     ids = {}
-    for each in played:
-        data = each.answer.json.get("data") if each.answer.body[:1] == b"{" else None
+    for each in sent:
+        data = (
+            each.response.json.get("data") if each.response.body[:1] == b"{" else None
+        )
         if each.key.endswith("connections") and isinstance(data, dict):
             ids["connection-id"] = data["id"]
         if each.key.endswith("share-tokens") and isinstance(data, dict):
@@ -94,7 +96,7 @@ def _made(played):
 
 
 def _named(sandbox, ids):
-    """Answer what attributes of bodies may name, so that some name what there is."""
+    """Return values for attributes of bodies, so that some of them name known objects."""
     inquiry, account = sandbox.add_inquiry().id, sandbox.add_account().id
     return {
         "account-id": account,
@@ -114,7 +116,7 @@ def _named(sandbox, ids):
 
 
 def _naming(body, named):
-    """Answer a body in which known attributes name what there is."""
+    """Return a body in which these attributes have these values."""
     if isinstance(body, dict):
         return {
             name: named[name]
@@ -126,10 +128,10 @@ def _naming(body, named):
 
 
 def _plainer(query, *, every):
-    """Answer a query without what leads nowhere.
+    """Return a query without parameters that make a valid request fail.
 
-    No relationship has a name from dice, and what the description calls required an
-    answer to ``fields[inquiry]=…`` leaves out.
+    Random names of relationships give 400, and a response to ``fields[inquiry]=…`` lacks
+    attributes that the description requires.
     """
     shaping = ("include", "fields") if every else ("fields[inquiry]",)
     kept = {k: v for k, v in (query or {}).items() if not k.startswith(shaping)}
@@ -138,32 +140,34 @@ def _plainer(query, *, every):
     return kept
 
 
-def described_operations():
-    """Answer the operations that the sandbox serves, as schemathesis knows them."""
+def described_operations(version):
+    """Yield the operations that the sandbox serves, as schemathesis reads them."""
     served = {(each.method, each.path) for each in served_operations()}
-    schema = schemathesis.openapi.from_dict(open_document())
+    schema = schemathesis.openapi.from_dict(open_document(version))
     for found in schema.get_all_operations():
         operation = found.ok()
         if (operation.method.upper(), operation.path) in served:
             yield operation
 
 
-def fuzz(operation, facts, examples):
-    """Ask one operation many things; raise where an answer is not as described.
+def fuzz(operation, facts, examples, version):
+    """Send random requests to one operation and return their number.
 
-    Answers how many there were.
+    Raises:
+        FailureGroup: for responses that violate the description.
     """
-    good = _fuzz(operation, facts, examples, GenerationMode.POSITIVE)
-    return good + _fuzz(operation, facts, (examples + 1) // 2, GenerationMode.NEGATIVE)
+    count = _fuzz(operation, facts, examples, version, GenerationMode.POSITIVE)
+    examples = (examples + 1) // 2
+    return count + _fuzz(operation, facts, examples, version, GenerationMode.NEGATIVE)
 
 
-def is_good(case, location):
-    """Answer whether this part of a request is as described."""
+def is_valid(case, location):
+    """Return whether this part of a request is valid."""
     part = case.meta.components.get(location)
     return part is None or part.mode is GenerationMode.POSITIVE
 
 
-def _fuzz(operation, facts, examples, mode):
+def _fuzz(operation, facts, examples, version, mode):
     key = f"{operation.method.upper()} {operation.path}"
     connect = facts["ids"].get(key.partition("{")[2].partition("}")[0])
     object_id = facts["ids"].get(key) or connect
@@ -177,60 +181,67 @@ def _fuzz(operation, facts, examples, mode):
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case):
-        asked.append(None)
-        if object_id and is_good(case, ParameterLocation.PATH) and len(asked) % 4:
+    def send(case):
+        sent.append(None)
+        if object_id and is_valid(case, ParameterLocation.PATH) and len(sent) % 4:
             case.path_parameters = dict.fromkeys(case.path_parameters, object_id)
         # The description is written in kebab-case; other casings have their own tests.
         if case.headers.get("Key-Inflection") in ("camel", "snake"):
             case.headers["Key-Inflection"] = "kebab"
+        case.headers["Persona-Version"] = version
         case.headers["Authorization"] = f"Bearer {facts['key']}"
         if mode is GenerationMode.POSITIVE and isinstance(case.body, dict):
             case.body = _naming(case.body, facts["named"])
-        plain = mode is GenerationMode.POSITIVE and len(asked) % 2
+        plain = mode is GenerationMode.POSITIVE and len(sent) % 2
         case.query = _plainer(case.query, every=plain)
         checks = list(CHECKS)
-        # A query is text: what schemathesis calls a wrong type there is none on the way.
-        if not is_good(case, ParameterLocation.BODY) and key not in LENIENT:
+        # A query is text, so it has no values of a wrong type.
+        if not is_valid(case, ParameterLocation.BODY) and key not in LENIENT:
             checks.append(negative_data_rejection)
-        case.call_and_validate(base_url=facts["url"], checks=checks)
+        case.call_and_validate(base_url=facts["url"], checks=checks, timeout=TIMEOUT)
 
-    asked = []
-    ask()
-    return len(asked)
+    sent = []
+    send()
+    return len(sent)
 
 
-def fuzz_all(facts, examples):
-    """Ask every operation; answer the totals by name, failures by their class."""
+def fuzz_all(facts, examples, version):
+    """Fuzz every operation; return the totals by name, failures by their class."""
     totals = Counter()
-    for operation in described_operations():
+    for operation in described_operations(version):
         key = f"{operation.method.upper()} {operation.path}"
         totals["operations"] += 1
         try:
-            totals["cases"] += fuzz(operation, facts, examples)
+            totals["cases"] += fuzz(operation, facts, examples, version)
         except FailureGroup as group:
             for each in group.exceptions:
                 totals[type(each).__name__] += 1
-                sys.stdout.write(f"{key}: {each}\n")
+                sys.stdout.write(f"{version} {key}: {each}\n")
     return totals
 
 
 def main(arguments=None):
-    """Answer 1 where anything at all was found."""
+    """Return the exit code, which is 1 for any violation."""
     parser = argparse.ArgumentParser(prog="python -m tests.contract.fuzzing")
-    parser.add_argument("--examples", type=int, default=MANY)
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    options = parser.parse_args(arguments)
     if not PATH.is_file():
         sys.exit(f"Persona's description is not at {PATH}; set PERSONA_OPENAPI_SPEC")
     with running_sandbox() as facts:
-        totals = fuzz_all(facts, asked.examples)
+        failed = [_reported(facts, options.examples, each) for each in VERSIONS]
+    return int(any(failed))
+
+
+def _reported(facts, examples, version):
+    """Print the totals of a version; return whether there was a violation."""
+    totals = fuzz_all(facts, examples, version)
     operations, cases = totals.pop("operations"), totals.pop("cases", 0)
     errors = totals.pop("ServerError", 0)
     sys.stdout.write(
-        f"schemathesis: {operations} operations, {cases} cases, {errors} server errors,"
-        f" {totals.total()} schema violations\n"
+        f"schemathesis, {version}: {operations} operations, {cases} cases, "
+        f"{errors} server errors, {totals.total()} schema violations\n"
     )
-    return int(bool(errors or totals))
+    return bool(errors or totals)
 
 
 if __name__ == "__main__":

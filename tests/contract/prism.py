@@ -1,8 +1,7 @@
-"""Send every request of the client to a mock server made from Persona's description.
+"""Send every request of the client to Prism, a mock server made from the description.
 
-``python -m tests.contract.prism`` starts prism (npm, `VERSION`) on 127.0.0.1 and counts
-what it has against the requests; it is a reader of the description that shares no line
-with our own. Where it cannot be had, that is said, and nothing is claimed.
+``python -m tests.contract.prism`` starts Prism (npm, `VERSION`) on 127.0.0.1 and counts
+the requests that it refuses. It fails if Prism cannot run.
 """
 
 import asyncio
@@ -20,22 +19,19 @@ from yarl import URL
 
 from persona_share._protocol.http import Request
 from persona_share._protocol.routes import routes
-from tests.contract.calls import CALLS
-from tests.contract.description import PATH
-from tests.contract.openness import open_document
-from tests.contract.talking import talk
+from tests.contract.calls import CALLS, make_call
+from tests.contract.description import PATH, VERSIONS, open_document
 
 
 VERSION = "5.14.2"
-PATIENCE = 900
+START_TIMEOUT = 900
 HEADERS = {
     "Authorization": "Bearer persona_sandbox_nobody",
     "Idempotency-Key": "a-key",
     "Key-Inflection": "kebab",
-    "Persona-Version": "2025-12-08",
 }
-#: A share token without a source, which the description does not allow.
-WRONG = Request(
+#: A share token without a source, which violates the description.
+INVALID = Request(
     method="POST",
     route="/connect/share-tokens",
     target="/connect/share-tokens",
@@ -46,20 +42,20 @@ WRONG = Request(
 
 
 class PrismMissingError(Exception):
-    """Prism cannot be had here."""
+    """Prism cannot run on this machine."""
 
 
 @contextlib.asynccontextmanager
-async def running_prism():
-    """Run prism; answer its address."""
+async def running_prism(version):
+    """Run Prism on the description of a version; yield its address."""
     npx = shutil.which("npx")
     if npx is None:
-        raise PrismMissingError("there is no npx here")
+        raise PrismMissingError("npx is not installed")
     with socket.socket() as free, tempfile.TemporaryDirectory() as place:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        document = _written(Path(place, "description.json"))
+        document = _write_description(Path(place, "description.json"), version)
         command = [npx, "--yes", f"@stoplight/prism-cli@{VERSION}", "mock"]
         command += ["--host", "127.0.0.1", "--port", str(port), str(document)]
         process = await asyncio.create_subprocess_exec(
@@ -70,7 +66,7 @@ async def running_prism():
         )
         reader = asyncio.create_task(_until_it_listens(process))
         try:
-            await asyncio.wait_for(reader, PATIENCE)
+            await asyncio.wait_for(reader, START_TIMEOUT)
             pump = asyncio.create_task(process.stdout.read())
             yield f"http://127.0.0.1:{port}"
             pump.cancel()
@@ -80,9 +76,9 @@ async def running_prism():
             await process.wait()
 
 
-def _written(path):
-    """Write the description of what we call; all of it takes minutes to be read."""
-    whole, ours = open_document(), {route.template for route in routes()}
+def _write_description(path, version):
+    """Write the description of the client's operations; the whole takes minutes to read."""
+    whole, ours = open_document(version), {route.template for route in routes()}
     paths = {name: each for name, each in whole["paths"].items() if name in ours}
     kept = {name: each for name, each in whole.items() if name != "webhooks"}
     path.write_text(json.dumps(kept | {"paths": paths}), "utf-8")
@@ -90,18 +86,18 @@ def _written(path):
 
 
 async def _until_it_listens(process):
-    said = b""
+    output = b""
     while line := await process.stdout.readline():
-        said += line
+        output += line
         if b"Prism is listening" in line:
             return
-    tail = said.decode("utf-8", "replace")[-500:]
-    raise PrismMissingError(f"prism did not start:\n{tail}")
+    tail = output.decode("utf-8", "replace")[-500:]
+    raise PrismMissingError(f"Prism did not start:\n{tail}")
 
 
-async def violations(session, origin, request):
-    """Answer what prism has against one request."""
-    headers = dict(HEADERS)
+async def violations(session, origin, request, version):
+    """Return the violations that Prism finds in one request."""
+    headers = HEADERS | {"Persona-Version": version}
     if request.content_type is not None:
         headers["Content-Type"] = request.content_type
     # One path has a pattern for an id that is opaque everywhere else.
@@ -111,38 +107,40 @@ async def violations(session, origin, request):
         URL(origin + target, encoded=True),
         headers=headers,
         data=request.body,
-    ) as answer:
-        body = await answer.read()
-        told = json.loads(answer.headers.get("sl-violations", "[]"))
-        if answer.status >= 400:
-            told.append({"location": ["request"], "message": body[:300].decode()})
-    return [each for each in told if each["location"][:1] == ["request"]]
+    ) as response:
+        body = await response.read()
+        found = json.loads(response.headers.get("sl-violations", "[]"))
+        if response.status >= 400:
+            found.append({"location": ["request"], "message": body[:300].decode()})
+    return [each for each in found if each["location"][:1] == ["request"]]
 
 
-async def main():
-    """Answer how many requests there were, and how many of them prism refuses."""
+async def main(version):
+    """Return the number of requests, and the number that Prism refuses."""
     sent = refused = 0
-    async with running_prism() as origin, aiohttp.ClientSession() as session:
-        if not await violations(session, origin, WRONG):
-            raise PrismMissingError("it does not refuse a request that is wrong")
+    async with running_prism(version) as origin, aiohttp.ClientSession() as session:
+        if not await violations(session, origin, INVALID, version):
+            raise PrismMissingError("it does not refuse an invalid request")
         for name in CALLS:
-            requests, _ = await talk(name)
+            requests, _ = await make_call(name)
             for request in requests:
                 sent += 1
-                told = await violations(session, origin, request)
-                refused += bool(told)
-                for each in told:
-                    sys.stdout.write(f"{name}: {json.dumps(each)}\n")
+                found = await violations(session, origin, request, version)
+                refused += bool(found)
+                for each in found:
+                    sys.stdout.write(f"{version} {name}: {json.dumps(each)}\n")
     return sent, refused
 
 
 if __name__ == "__main__":
     if not PATH.is_file():
         sys.exit(f"Persona's description is not at {PATH}; set PERSONA_OPENAPI_SPEC")
-    try:
-        count, bad = asyncio.run(main())
-    except (PrismMissingError, TimeoutError) as missing:
-        sys.stdout.write(f"prism: not run, as {missing}\n")
-        sys.exit(0)
-    sys.stdout.write(f"prism {VERSION}: {count} requests, {bad} refused\n")
-    sys.exit(bad > 0)
+    failed = False
+    for each in VERSIONS:
+        try:
+            count, bad = asyncio.run(main(each))
+        except (PrismMissingError, TimeoutError) as missing:
+            sys.exit(f"Prism: not run: {missing}")
+        sys.stdout.write(f"Prism {VERSION}, {each}: {count} requests, {bad} refused\n")
+        failed = failed or bad > 0
+    sys.exit(failed)

@@ -6,7 +6,7 @@ from tests.contract.description import operations
 
 
 def rows():
-    """Answer (operation, operationId, typed or generic, whether the sandbox serves it).
+    """Return (operation, operationId, typed or generic, whether the sandbox serves it).
 
     Typed has a method of its own, generic is `.request()`.
     """
@@ -24,7 +24,7 @@ def rows():
 
 
 def lines():
-    """Answer the table as text, with its totals at the end."""
+    """Return the table as text, with its totals at the end."""
     found = rows()
     wide = max(len(operation) for operation, *_ in found) + 2
     for operation, name, kind, served in found:

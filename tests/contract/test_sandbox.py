@@ -1,4 +1,7 @@
-"""What the sandbox answers is what Persona's description describes."""
+"""The responses of the sandbox are those of the description, in both versions.
+
+Fuzzing sends a few requests for each operation here, and many in ``make contract``.
+"""
 
 import re
 from urllib.parse import parse_qsl, urlencode
@@ -7,19 +10,24 @@ import pytest
 from yarl import URL
 
 from persona_share.sandbox.http.server import served_operations
-from tests.contract.calls import CALLS
-from tests.contract.description import needs_description, operation_of, operations
-from tests.contract.openness import open_complaints
-from tests.contract.play import play_all, staged
-from tests.contract.stage import good_requests
-from tests.contract.talking import talk
+from tests.contract.calls import CALLS, make_call
+from tests.contract.description import (
+    PATH,
+    VERSIONS,
+    needs_description,
+    operation_of,
+    operations,
+    response_violations,
+)
+from tests.contract.fuzzing import described_operations, fuzz, running_sandbox
+from tests.contract.requests import filled_sandbox, send_all, valid_requests
 from tests.sandbox.raw import Response
 
 
 pytestmark = needs_description
 
 
-def test_what_it_serves_is_described_under_the_same_name():
+def test_served_operations_have_the_ids_of_the_description():
     described = {each.key: each.raw["operationId"] for each in operations()}
 
     for served in served_operations():
@@ -27,49 +35,80 @@ def test_what_it_serves_is_described_under_the_same_name():
 
 
 @pytest.mark.asyncio
-async def test_each_operation_answers_as_described():
-    described = {each.key: each for each in operations()}
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_each_response_is_as_described(version):
+    described = {each.key: each for each in operations(version)}
 
-    async with staged() as (sandbox, raw):
-        played = await play_all(sandbox, raw)
+    async with filled_sandbox(version) as (sandbox, raw):
+        sent = await send_all(sandbox, raw)
 
-    assert {each.key for each in played} == {
+    assert {each.key for each in sent} == {
         f"{each.method} {each.path}" for each in served_operations()
     }
-    for each in played:
-        status, kind = each.answer.status, each.answer.headers["Content-Type"]
-        assert 200 <= status < 300, (each.key, each.answer.body[:300])
-        value = each.answer.json if kind == "application/json" else None
-        assert open_complaints(described[each.key], status, kind, value) == [], each.key
+    for each in sent:
+        status, kind = each.response.status, each.response.headers["Content-Type"]
+        assert 200 <= status < 300, (each.key, each.response.body[:300])
+        value = each.response.json if kind == "application/json" else None
+        assert response_violations(described[each.key], status, kind, value) == [], (
+            each.key
+        )
 
 
 @pytest.mark.asyncio
-async def test_it_takes_every_request_that_the_client_can_send():
-    async with staged() as (sandbox, raw):
-        ids = {key: good.object_id for key, good in good_requests(sandbox).items()}
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_every_request_of_the_client_is_accepted(version):
+    async with filled_sandbox(version) as (sandbox, raw):
+        ids = {key: each.object_id for key, each in valid_requests(sandbox).items()}
         refused = [
-            (name, answer.body)
+            (name, response.body)
             for name in CALLS
-            for request in (await talk(name))[0]
-            if (answer := await taken(raw, request, ids)).status == 400
+            for request in (await make_call(name))[0]
+            if (response := await send_to(raw, request, ids)).status == 400
         ]
 
     assert refused == []
 
 
-async def taken(raw, request, ids):
-    """Send a request of the client to the sandbox, about an object that it has."""
+async def send_to(raw, request, ids):
+    """Send a request of the client to the sandbox, about one of its objects."""
     path, _, query = request.target.partition("?")
     operation = operation_of(request.method, path)
     if object_id := ids.get(operation.key):
         path = re.sub(r"\{[^}]+\}", object_id, operation.path)
-    # A cursor and a relationship would have to name what there is.
-    there = {"page[after]", "include"}
-    pairs = [pair for pair in parse_qsl(query, True) if pair[0] not in there]
+    # Cursors and relationships would have to name known objects.
+    ignored = {"page[after]", "include"}
+    pairs = [pair for pair in parse_qsl(query, True) if pair[0] not in ignored]
     url = URL(f"{raw.sandbox.url}{path}?{urlencode(pairs)}", encoded=True)
     kind = {"Content-Type": request.content_type} if request.content_type else {}
     headers = {"Authorization": f"Bearer {raw.sandbox.source.api_key}", **kind}
     async with raw.session.request(
         request.method, url, headers=headers, data=request.body
-    ) as answer:
-        return Response(answer.status, answer.headers, await answer.read())
+    ) as response:
+        return Response(response.status, response.headers, await response.read())
+
+
+# ── Fuzzing ───────────────────────────────────────────────────────────────────
+
+EXAMPLES = 1
+KEYS = [f"{each.method} {each.path}" for each in served_operations()]
+
+
+@pytest.fixture(scope="module")
+def facts():
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def described():
+    return {
+        (version, f"{each.method.upper()} {each.path}"): each
+        for version in VERSIONS
+        for each in (described_operations(version) if PATH.is_file() else ())
+    }
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_responses_to_random_requests_are_as_described(facts, described, key):
+    for version in VERSIONS:
+        fuzz(described[version, key], facts, EXAMPLES, version)

@@ -1,4 +1,4 @@
-"""Every example of an answer is read, and so is what may become of it tomorrow.
+"""Every example of a response is read, and so are future variants of it.
 
 Persona's versioning policy lets attributes, types, statuses and casings appear that the
 description does not have; none of them may be an error.
@@ -15,16 +15,15 @@ from persona_share._protocol.routes import routes
 from persona_share.model.attribute import Attribute, Link, Links
 from persona_share.model.resource import Resource, ResourceWithFields
 from persona_share.model.secret import Secret
-from tests.contract.calls import CALLS
+from tests.contract.calls import CALLS, make_call
 from tests.contract.description import PATH, needs_description, operations
-from tests.contract.talking import talk
 
 
 pytestmark = needs_description
 
 
 def examples():
-    """Answer every example of an answer to a request that we make."""
+    """Yield every example of a response to a request of the client."""
     ours = {route.operation for route in routes()} - {
         "POST /oauth/authorize",
         "POST /oauth/token",
@@ -39,7 +38,7 @@ EXAMPLES = list(examples()) if PATH.is_file() else []
 
 
 def read(key, value):
-    """Answer all objects of a document."""
+    """Return all objects of a document."""
     method, _, path = key.partition(" ")
     request = Request(method=method, route=path, target=path, deadline=0.0)
     body = orjson.dumps(value)
@@ -50,7 +49,7 @@ def read(key, value):
 
 
 def everything(resource):
-    """Answer the value of every attribute and every link that its class has."""
+    """Return the value of every attribute and link of the class."""
     found = {}
     for kind in type(resource).__mro__:
         for name, each in vars(kind).items():
@@ -62,7 +61,7 @@ def everything(resource):
 
 
 def comparable(values):
-    """Answer the values with secrets as they can be compared."""
+    """Return the values with secrets revealed, so that they can be compared."""
     return {
         name: value.reveal() if isinstance(value, Secret) else value
         for name, value in values.items()
@@ -79,7 +78,7 @@ def test_every_attribute_of_an_example_is_read(key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_three_casings_are_one_answer(key, value):
+def test_three_casings_are_read_alike(key, value):
     kebab, snake, camel = (
         [comparable(everything(each)) for each in read(key, spelled(value, casing))]
         for casing in (same, snaked, cameled)
@@ -89,7 +88,7 @@ def test_three_casings_are_one_answer(key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_unknown_keys_are_kept_and_disturb_nobody(key, value):
+def test_unknown_keys_are_kept_and_change_nothing_else(key, value):
     grown = with_unknown_keys(copy.deepcopy(value))
 
     before = [comparable(everything(each)) for each in read(key, value)]
@@ -100,7 +99,7 @@ def test_unknown_keys_are_kept_and_disturb_nobody(key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_unknown_names_are_kept_as_they_are(key, value):
+def test_unknown_statuses_are_kept(key, value):
     for each in read(key, with_unknown_statuses(copy.deepcopy(value))):
         status = everything(each).get("status")
         assert status is None or str(status) == "brand_new"
@@ -114,7 +113,7 @@ def test_every_attribute_may_be_null(key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_an_object_shows_its_type_and_id_alone(key, value):
+def test_the_repr_of_an_object_has_its_type_and_id_only(key, value):
     for each in read(key, value):
         assert (
             repr(each) == f"{type(each).__name__}(type={each.type!r}, id={each.id!r})"
@@ -123,10 +122,10 @@ def test_an_object_shows_its_type_and_id_alone(key, value):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_method_answers_what_its_example_holds(name):
-    _, answered = await talk(name)
+async def test_a_method_returns_the_objects_of_its_example(name):
+    _, result = await make_call(name)
 
-    found = answered if hasattr(answered, "items") else [answered]
+    found = result if hasattr(result, "items") else [result]
     for each in found:
         if isinstance(each, Resource):
             everything(each)
@@ -146,7 +145,7 @@ def cameled(name):
 
 
 def spelled(value, casing):
-    """Answer a document with its keys in another casing, but for those of fields."""
+    """Return a document with its keys in another casing, but for those of fields."""
     if isinstance(value, list):
         return [spelled(each, casing) for each in value]
     if not isinstance(value, dict):
