@@ -18,10 +18,8 @@ from persona_share._transport.runtime import default_runtime
 from persona_share.batch.batch import Batch, BatchContext
 from persona_share.batch.groups import DirectPlanner
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.output import Disk, Ndjson, OutputFile
-from persona_share.batch.saving import Saver, save_download
-from persona_share.batch.stats import BatchStats
-from persona_share.batch.workers import WorkerPool
+from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver, save_download
+from persona_share.batch.workers import BatchStats, WorkerPool
 
 
 FILES = 300

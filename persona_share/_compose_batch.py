@@ -27,8 +27,7 @@ from persona_share.batch.groups import (
 )
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import Persistent
-from persona_share.batch.stats import BatchStats, Measured
-from persona_share.batch.workers import WorkerPool
+from persona_share.batch.workers import BatchStats, Measured, WorkerPool
 from persona_share.errors import InvalidArgumentError, InvalidIdError
 from persona_share.model.account import Account
 from persona_share.model.batch import WaitingFor

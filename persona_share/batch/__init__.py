@@ -4,9 +4,6 @@ A batch sends nothing by itself and repeats no request; the layers below do both
 decides which object is asked for next, and when to pause.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from persona_share.batch.batch import Batch, FetchOptions
 from persona_share.batch.copy import (
     Copy,
@@ -16,7 +13,13 @@ from persona_share.batch.copy import (
     VerifyReport,
     verify_copy,
 )
-from persona_share.batch.shards import StoreCheckpoint, shard
+from persona_share.batch.jobs import (
+    CopyJob,
+    FetchJob,
+    JobReport,
+    StoreCheckpoint,
+    shard,
+)
 from persona_share.batch.workers import Ids
 from persona_share.model.batch import (
     Failed,
@@ -27,9 +30,6 @@ from persona_share.model.batch import (
     Report,
 )
 
-
-if TYPE_CHECKING:
-    from persona_share._jobs import CopyJob, FetchJob, JobReport
 
 __all__ = [
     "Batch",
@@ -53,16 +53,3 @@ __all__ = [
     "shard",
     "verify_copy",
 ]
-
-# Jobs stand on the manager, which stands on this package: they are imported late.
-_JOBS = {"CopyJob", "FetchJob", "JobReport"}
-
-
-if not TYPE_CHECKING:  # a type checker would otherwise accept any name
-
-    def __getattr__(name: str) -> object:
-        """Import a class of jobs when it is first used."""
-        if name not in _JOBS:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        return getattr(import_module("persona_share._jobs"), name)

@@ -26,13 +26,14 @@ from anyio.streams.memory import MemoryObjectSendStream
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
-from persona_share.batch.output import Disk, without_urls
 from persona_share.batch.saving import (
+    Disk,
     Download,
     Persistent,
     save_download,
     stops,
     suffix_of,
+    without_urls,
 )
 from persona_share.batch.workers import End, first_error
 from persona_share.errors import (

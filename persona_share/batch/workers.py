@@ -5,7 +5,9 @@ slow consumer slows the others down, and memory does not grow with the number of
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+import math
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,10 +15,10 @@ import anyio
 import attrs
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from persona_share._protocol.http import Request, Response
 from persona_share.batch.checkpoint import Checkpoint
 from persona_share.batch.groups import Job, Lookahead, Planner, Postponed
 from persona_share.batch.outages import OutageMonitor, StopAfter
-from persona_share.batch.stats import BatchStats
 from persona_share.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -32,7 +34,7 @@ from persona_share.errors import (
 )
 from persona_share.model.batch import Failed, Fetched, WaitingFor
 from persona_share.model.scope import Scope
-from persona_share.ports import Clock
+from persona_share.ports import Clock, Sender
 
 
 Ids = Iterable[str] | AsyncIterable[str]
@@ -44,6 +46,10 @@ _FINAL = ClientClosedError | ManagerClosedError | NotOpenError | WrongEventLoopE
 _MAX_TRIES: Final = 3
 #: Errors in a row after which a batch stops, as every object would meet them.
 _MAX_FATAL: Final = 3
+#: A call that was held back for less did not wait for the rate limit.
+_MIN_WAIT: Final = 1.0
+#: Durations are counted in buckets, each 5 % wider than the one before.
+_BUCKET: Final = math.log(1.05)
 
 
 @attrs.frozen
@@ -60,6 +66,73 @@ def is_fatal(error: PersonaError) -> bool:
     return isinstance(
         error, AuthenticationError | QuotaExceededError | TLSVerificationError
     )
+
+
+class BatchStats:
+    """Counts outcomes, retries and waits, and the durations of calls."""
+
+    def __init__(self) -> None:
+        self.fetched: int = 0
+        self.failed: int = 0
+        self.skipped: int = 0
+        self.retries: int = 0
+        self.waits: int = 0
+        self.waited: float = 0.0
+        self._buckets: Counter[int] = Counter()
+
+    @property
+    def done(self) -> int:
+        """The number of objects that need nothing more."""
+        return self.fetched + self.failed + self.skipped
+
+    def count(self, outcome: Fetched[Any] | Failed) -> None:
+        """Count an outcome that is handed to the caller."""
+        if isinstance(outcome, Failed):
+            self.failed += 1
+        else:
+            self.fetched += 1
+
+    def sent(self, held_back: float, took: float) -> None:
+        """Count a call that was answered: its wait before sending, and its duration."""
+        if held_back >= _MIN_WAIT:
+            self.waits += 1
+            self.waited += held_back
+        self._buckets[int(math.log(max(took, 1e-6)) / _BUCKET)] += 1
+
+    def quantile(self, share: float) -> float | None:
+        """Return the seconds within which this share of the calls was answered."""
+        wanted = share * self._buckets.total()
+        reached = 0
+        for number in sorted(self._buckets):
+            reached += self._buckets[number]
+            if reached >= wanted:
+                return math.exp((number + 0.5) * _BUCKET)
+        return None
+
+
+class Measured:
+    """A Sender that counts the calls of one batch."""
+
+    def __init__(
+        self, inner: Sender, stats: BatchStats, now: Callable[[], float]
+    ) -> None:
+        self._inner = inner
+        self._stats = stats
+        self._now = now
+
+    async def send(self, request: Request) -> Response:
+        """Send and count."""
+        started = self._now()
+        try:
+            response = await self._inner.send(request)
+        except PersonaError as error:
+            self._stats.retries += max(len(error.attempts) - 1, 0)
+            raise
+        if response.attempts:
+            self._stats.retries += len(response.attempts) - 1
+        sent = response.first_sent_at
+        self._stats.sent(sent - started, self._now() - sent)
+        return response
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -10,8 +10,7 @@ from typing import Any, Final
 import attrs
 
 from persona_share import PersonaClient, ScopedSession
-from persona_share.batch.output import Disk
-from persona_share.batch.saving import Persistent, save_download, suffix_of
+from persona_share.batch.saving import Disk, Persistent, save_download, suffix_of
 from persona_share.model.file import attached_files
 from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource

@@ -14,13 +14,14 @@ from persona_share import Failed, Fetched
 from persona_share.batch import Batch
 from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.output import (
+from persona_share.batch.saving import (
     OutputFile,
     OutputStream,
+    Persistent,
+    Saver,
     row_format,
     without_urls,
 )
-from persona_share.batch.saving import Persistent, Saver
 from persona_share.cli.attachments import Attachments
 from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import (

@@ -9,8 +9,7 @@ from persona_share.batch import Batch
 from persona_share.batch.batch import BatchContext
 from persona_share.batch.groups import DirectPlanner
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.stats import BatchStats
-from persona_share.batch.workers import WorkerPool
+from persona_share.batch.workers import BatchStats, WorkerPool
 from persona_share.testing import FakeClock
 
 

@@ -15,8 +15,7 @@ import pytest
 
 from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.groups import DirectPlanner
-from persona_share.batch.output import Disk, Ndjson, OutputFile
-from persona_share.batch.saving import Saver, save_download
+from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver, save_download
 from persona_share.errors import CheckpointInUseError
 
 

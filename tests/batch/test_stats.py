@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share._protocol.http import Request, Response
-from persona_share.batch.stats import BatchStats, Measured
+from persona_share.batch.workers import BatchStats, Measured
 from persona_share.errors import Attempt, ConnectionLostError, Phase
 from persona_share.testing import FakeClock, ScriptedSender
 
