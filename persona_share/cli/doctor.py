@@ -1,6 +1,7 @@
 """``persona-share doctor``: what is wrong, and what to do about it."""
 
 import os
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -8,15 +9,17 @@ import attrs
 import rich_click as click
 from rich.console import Console
 
-from persona_share import Secret, stores
+from persona_share import Secret
 from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import OK, OTHER, exit_code_of, fail, print_json, run
+from persona_share.cli.store import store_at
 from persona_share.integrations.health import Finding, diagnose
-from persona_share.ports import Store
+from persona_share.partner import PartnerCodeSource
 
 
 #: The first release that the tests of this library pass on.
 _UVLOOP: Final = (0, 23)
+_PARTNER_URL: Final = "PERSONA_PARTNER_URL"
 _MARK: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -24,13 +27,13 @@ _MARK: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]�
 @click.option(
     "--store",
     metavar="URL",
-    help="A store to reach: a file, or a URL of Redis; else PERSONA_STORE.",
+    help="A store to reach: a file or a URL; else PERSONA_STORE.",
 )
 @with_client_options
 def doctor(options: ClientOptions, store: str | None) -> None:
-    """Look at the key, the clock, OAuth, the limits and the store.
+    """Look at the key, the clock, OAuth, the limits, the store and the partner.
 
-    To see whether OAuth is enabled it offers a code that cannot be one; nothing is
+    The partner is asked if PERSONA_PARTNER_URL is set. To see whether OAuth is enabled it offers a code that cannot be one; nothing is
     changed and no code is spent.
     """
     if store is not None and "@" in store:
@@ -43,9 +46,14 @@ def doctor(options: ClientOptions, store: str | None) -> None:
 async def _doctor(options: ClientOptions, store: str | None) -> int:
     key = options.key()
     findings = [_kind(key), _event_loop()]
-    async with options.client(key) as client:
-        opened = None if store is None else _opened(store)
-        findings += await diagnose(client, store=opened)
+    async with options.client(key) as client, AsyncExitStack() as stack:
+        opened = None
+        if store is not None:  # a file is made, a table is not
+            opened = store_at(store, create="://" not in store)
+        partner = _partner()
+        if partner is not None:
+            await stack.enter_async_context(partner)
+        findings += await diagnose(client, store=opened, partner=partner)
     worst = next((_exit_code(each) for each in findings if each.state == "bad"), OK)
     if options.as_json:
         shown = [
@@ -91,7 +99,5 @@ def _exit_code(finding: Finding) -> int:
     return OTHER if finding.error is None else exit_code_of(finding.error)
 
 
-def _opened(url: str) -> Store:
-    if url.startswith(("redis:", "rediss:", "unix:")):
-        return stores.RedisStore(url, plaintext=True)
-    return stores.SQLiteStore(url.removeprefix("sqlite:"))
+def _partner() -> PartnerCodeSource | None:
+    return PartnerCodeSource.from_env() if os.environ.get(_PARTNER_URL) else None

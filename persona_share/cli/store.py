@@ -6,11 +6,11 @@ from typing import Final
 
 import rich_click as click
 
+from persona_share import stores
 from persona_share.cli.client_options import with_json
 from persona_share.cli.exit_codes import fail, print_json, run
 from persona_share.errors import PersonaError
 from persona_share.ports import Store
-from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
 
 
 STORE: Final = "PERSONA_STORE"
@@ -33,15 +33,15 @@ def store_at(where: str, *, create: bool = False) -> Store:
     """Return the store at a file or URL; unless ``create``, a file must be there."""
     try:
         if where.startswith(_REDIS):
-            return RedisStore(where, plaintext=True)
+            return stores.RedisStore(where, plaintext=True)
         if where.startswith(_POSTGRES):
-            return PostgresStore(where, create=create, plaintext=True)
-    except (ImportError, PersonaError) as error:
+            return stores.PostgresStore(where, create=create, plaintext=True)
+    except PersonaError as error:
         fail(str(error))
     path = Path(where.removeprefix("sqlite:")).expanduser()
     if not create and not path.exists():
         fail(f"There is no file {path}.", _NOT_FOUND)
-    return SQLiteStore(path)
+    return stores.SQLiteStore(path)
 
 
 @click.group()

@@ -6,6 +6,7 @@ from typing import Any, Final
 import attrs
 import rich_click as click
 
+from persona_share import stores
 from persona_share.browsing import Browser, Stored
 from persona_share.cli.client_options import with_json
 from persona_share.cli.exit_codes import fail, print_json, run, show_table
@@ -13,7 +14,6 @@ from persona_share.cli.secret_input import read_secret_lines, require_terminal
 from persona_share.cli.store import STORE, place_of, store_at
 from persona_share.errors import ConfigurationError
 from persona_share.model.scope import Scope
-from persona_share.stores import Encrypted
 
 
 _NOT_FOUND: Final = 5
@@ -171,6 +171,6 @@ def _opened(store: str | None, keys_file: str | None) -> Browser:
         return Browser(found)
     keys = read_secret_lines("keys", keys_file)
     try:
-        return Browser(Encrypted(found, keys))
+        return Browser(stores.Encrypted(found, keys))
     except ConfigurationError as error:
         fail(f"{error.what[0].upper()}{error.what[1:]}.")

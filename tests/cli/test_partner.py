@@ -106,3 +106,21 @@ def test_a_partner_that_cannot_be_reached_is_named(cli, tmp_path):
 
 def test_the_protocol_is_printed(cli):
     assert cli("partner", "openapi").value == openapi()
+
+
+def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
+    made = cli("partner", "keygen", "--key-file", str(tmp_path / "partner.key"))
+    assert made.code == 0, made.err
+    ended = cli(
+        "doctor",
+        "--json",
+        env={
+            "PERSONA_PARTNER_URL": "http://127.0.0.1:1/codes",
+            "PERSONA_ORGANIZATION_ID": PARTNER,
+            "PERSONA_PARTNER_KEY_FILE": str(tmp_path / "partner.key"),
+        },
+    )
+    found = ended.value["findings"][-1]
+    assert (found["name"], found["state"]) == ("partner", "bad")
+    assert "127.0.0.1:1" in found["what"]
+    assert ended.code == 8  # of the network

@@ -1,6 +1,5 @@
 """WebSocket routes and mounted applications get the same sessions and error responses."""
 
-from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 import aiohttp
@@ -14,17 +13,12 @@ from starlette.routing import Mount
 
 from persona_share import ScopedSession
 from persona_share.errors import (
-    CodeRefusedError,
-    CodeSourceError,
     NotFoundError,
     PersonaError,
     ServerError,
-    TokenError,
 )
-from persona_share.integrations.aiohttp import health_endpoint, session_of, setup
-from persona_share.integrations.health import diagnose
+from persona_share.integrations.aiohttp import session_of, setup
 from persona_share.integrations.starlette import Persona
-from persona_share.stores import MemoryStore
 from tests.integrations.conftest import CANARY
 from tests.integrations.test_starlette import started
 
@@ -198,75 +192,3 @@ async def test_sockets_of_aiohttp_end_with_the_code_of_the_error(stage):
         async with client.get("/below/stream") as answer:
             with pytest.raises(aiohttp.ClientPayloadError):
                 await answer.read()
-
-
-# ── Health ──────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
-async def test_health_is_200_while_nothing_is_wrong(stage, framework):
-    status, found = await health_page(stage, framework)
-    assert (status, found["ok"], found["problems"]) == (200, True, [])
-
-
-@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
-async def test_health_is_503_while_the_code_source_fails(stage, framework):
-    async def broken(_scope):
-        raise OSError("no route to the partner")
-
-    scope = f"inquiry.read:{stage.box.add_inquiry().id}"
-    status, found = await health_page(stage, framework, scope, codes=broken)
-    assert (status, found["ok"]) == (503, False)
-    assert found["problems"] == ["the code source fails"]
-    assert found["failing"] == {"CodeSourceError": 1}
-
-
-async def test_a_partner_that_refuses_is_no_problem(stage):
-    async def refuses(_scope):
-        raise CodeRefusedError
-
-    scope = f"inquiry.read:{stage.box.add_inquiry().id}"
-    status, found = await health_page(stage, "fastapi", scope, codes=refuses)
-    assert (status, found["problems"]) == (200, [])
-    assert found["failing"] == {"CodeRefusedError": 1}
-
-
-async def health_page(stage, framework, scope=None, **options):
-    """Return the status and the body of a health page, after asking for a token."""
-
-    @asynccontextmanager
-    async def sharing():
-        async with stage.opening(**options) as manager:
-            if scope is not None:
-                with suppress(TokenError):
-                    await manager.token(scope)
-            yield manager
-
-    if framework == "fastapi":
-        persona, app = Persona(sharing), FastAPI()
-        persona.install(app)
-        app.add_route("/health", persona.health_endpoint)
-        async with started(app) as client:
-            answer = await client.get("/health")
-            return answer.status_code, answer.json()
-    app = web.Application()
-    setup(app, sharing)
-    app.router.add_get("/health", health_endpoint)
-    async with TestClient(TestServer(app)) as client, client.get("/health") as answer:
-        return answer.status, await answer.json()
-
-
-async def test_a_diagnosis_finds_what_is_wrong_and_spends_nothing(stage):
-    class Partner:
-        async def check(self):
-            raise CodeSourceError("it is down", reason="ConnectError")
-
-    async with stage.client(stage.box.destination) as client:
-        good = await diagnose(client, store=MemoryStore())
-        stage.clock.step_wall(100)
-        stage.box.switches.oauth_enabled = False
-        bad = await diagnose(client, partner=Partner())
-    assert {each.state for each in good} == {"ok"}
-    names = {each.name for each in bad if each.state == "bad"}
-    assert {"oauth", "partner"} <= names
-    assert stage.box.log.tokens_issued == 0

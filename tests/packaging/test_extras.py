@@ -58,16 +58,19 @@ PROGRAM = """
 """
 
 
-@pytest.fixture(scope="module")
-def told():
-    """Return what each statement says in a process that lacks every extra."""
-    packages = {
+def packages_of(*extras):
+    """Return the packages that these extras bring, as they are imported."""
+    found = {
         re.split(r"[^\w-]", requirement)[0].replace("-", "_")
-        for requirements in PROJECT["optional-dependencies"].values()
-        for requirement in requirements
+        for extra in extras
+        for requirement in PROJECT["optional-dependencies"][extra]
     }
-    blocked = [*packages, "opentelemetry"]
-    statements = [each for needs in NEEDS.values() for each in needs]
+    return found | ({"opentelemetry"} if "otel" in extras else set())
+
+
+def told_without(blocked, statements):
+    """Return what each statement raises in a process that lacks these packages."""
+    blocked = sorted(blocked)
     run = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", textwrap.dedent(PROGRAM)],
         input=json.dumps([statements, blocked]),
@@ -75,7 +78,15 @@ def told():
         text=True,
         check=True,
     )
-    return dict(zip(statements, json.loads(run.stdout), strict=True))
+    return json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def told():
+    """Return what each statement says in a process that lacks every extra."""
+    statements = [each for needs in NEEDS.values() for each in needs]
+    found = told_without(packages_of(*NEEDS), statements)
+    return dict(zip(statements, found, strict=True))
 
 
 def test_every_extra_has_something_that_needs_it():
@@ -95,6 +106,17 @@ def test_a_missing_extra_is_named_in_one_form(told, extra, statement):
     assert re.fullmatch(form, message)
     assert kind == ("SystemExit" if extra == "cli" else "MissingExtraError")
     assert cause == "None"
+
+
+def test_every_command_is_there_with_the_extra_of_the_command_line_alone():
+    blocked = packages_of(*NEEDS) - packages_of("cli")
+    statement = (
+        "from persona_share.cli.app import app\n"
+        "for name in app.list_commands(None): assert app.get_command(None, name)"
+    )
+    assert told_without(blocked, [statement, "import redis"]) == [
+        ["ModuleNotFoundError", "No module named 'redis'", "None"]
+    ]
 
 
 def test_a_package_that_cannot_be_imported_is_not_called_missing():

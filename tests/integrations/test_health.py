@@ -1,0 +1,211 @@
+"""The health page of an application, and the active check behind `doctor`."""
+
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from fastapi import FastAPI
+
+from persona_share.cli import doctor
+from persona_share.errors import (
+    CodeRefusedError,
+    CodeSourceError,
+    PersonaError,
+    StoreUnavailableError,
+)
+from persona_share.integrations import health
+from persona_share.integrations.aiohttp import health_endpoint, setup
+from persona_share.integrations.health import diagnose, health_of
+from persona_share.integrations.starlette import Persona
+from persona_share.stores import MemoryStore
+from tests.integrations.test_starlette import started
+
+
+pytestmark = pytest.mark.asyncio
+
+
+class Store(MemoryStore):
+    """A store that can be out of reach."""
+
+    down = False
+
+    async def read(self, key):
+        if self.down:
+            message = "connection refused"
+            raise StoreUnavailableError(message)
+        return await super().read(key)
+
+    async def open(self):
+        if self.down:
+            message = "connection refused"
+            raise StoreUnavailableError(message)
+        await super().open()
+
+
+@asynccontextmanager
+async def page(stage, framework, **options):
+    """Yield a manager, and what reads the health page of its application."""
+    opened = []
+
+    @asynccontextmanager
+    async def sharing():
+        async with stage.opening(**options) as manager:
+            opened.append(manager)
+            yield manager
+
+    if framework == "fastapi":
+        persona, app = Persona(sharing), FastAPI()
+        persona.install(app)
+        app.add_route("/health", persona.health_endpoint)
+        async with started(app) as client:
+
+            async def read():
+                answer = await client.get("/health")
+                return answer.status_code, answer.headers, answer.json()
+
+            yield opened[0], read
+        return
+    app = web.Application()
+    setup(app, sharing)
+    app.router.add_get("/health", health_endpoint)
+    async with TestClient(TestServer(app)) as client:
+
+        async def read():
+            async with client.get("/health") as answer:
+                return answer.status, answer.headers, await answer.json()
+
+        yield opened[0], read
+
+
+async def ask(stage, manager):
+    """Use a scope for the first time, however that ends."""
+    inquiry = stage.box.add_inquiry()
+    with suppress(PersonaError):
+        await stage.until(manager.token(f"inquiry.read:{inquiry.id}"))
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
+async def test_the_page_is_503_while_something_is_wrong_and_200_afterwards(
+    stage, framework
+):
+    broken = True
+
+    async def codes(scope):
+        if broken:
+            raise OSError("no route to the partner")
+        async with stage.client(stage.box.source) as source:
+            return await source.oauth.authorize(
+                client_id=stage.box.destination.id, scope=scope
+            )
+
+    async with page(stage, framework, codes=codes) as (manager, read):
+        status, headers, found = await read()
+        assert (status, found["ok"], found["problems"]) == (200, True, [])
+        assert headers["Cache-Control"] == "no-store"
+        await ask(stage, manager)
+        status, _, found = await read()
+        assert (status, found["ok"]) == (503, False)
+        assert found["problems"] == ["the code source fails"]
+        assert found["failing"] == {"CodeSourceError": 1}
+        broken = False
+        await ask(stage, manager)
+        status, _, found = await read()
+        assert (status, found["problems"], found["failing"]) == (200, [], {})
+        assert found["failures"] == {"CodeSourceError": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (401, "Persona refuses the API key"),
+        (403, "OAuth is not enabled for this organization"),
+        (503, "Persona does not respond to exchanges"),
+        (200, "something other than Persona responds to exchanges"),
+    ],
+)
+async def test_a_problem_of_exchanges_shows_in_words(stage, status, problem):
+    async with stage.opening() as manager:
+        assert health_of(manager).ok
+        stage.box.faults.answer("POST /oauth/token", status, body=b"<html>", times=99)
+        await ask(stage, manager)
+        found = health_of(manager)
+    assert (found.status, found.problems) == (503, (problem,))
+
+
+async def test_a_store_that_is_down_shows_although_tokens_are_acquired(stage):
+    store = Store()
+    async with stage.opening(store=store) as manager:
+        store.down = True
+        await ask(stage, manager)
+        found = health_of(manager)
+    assert (found.status, found.tokens) == (503, {"fresh": 1})
+    assert found.problems == ("the token store does not respond",)
+
+
+async def test_a_partner_that_refuses_is_no_problem(stage):
+    async def refuses(_scope):
+        raise CodeRefusedError
+
+    async with stage.opening(codes=refuses) as manager:
+        await ask(stage, manager)
+        found = health_of(manager)
+    assert (found.status, found.problems) == (200, ())
+    assert found.failing == {"CodeRefusedError": 1}
+
+
+# ── The active check ────────────────────────────────────────────────────────────
+
+
+async def findings(stage, **options):
+    """Return the state of each check by its name."""
+    async with stage.client(stage.box.destination) as client:
+        found = await stage.until(diagnose(client, **options))
+    return {each.name: each for each in found}
+
+
+async def test_a_diagnosis_finds_nothing_wrong_and_spends_no_code(stage):
+    class Partner:
+        async def check(self):
+            pass
+
+    found = await findings(stage, store=MemoryStore(), partner=Partner())
+    assert list(found) == ["service", "clock", "limit", "oauth", "store", "partner"]
+    assert {each.state for each in found.values()} == {"ok"}
+    assert stage.box.log.codes_issued == stage.box.log.tokens_issued == 0
+
+
+async def test_a_diagnosis_finds_each_thing_that_is_wrong(stage):
+    class Partner:
+        async def check(self):
+            raise CodeSourceError("it is down", reason="ConnectError")
+
+    store = Store()
+    store.down = True
+    stage.box.advance(100)
+    stage.box.switches.oauth_enabled = False
+    found = await findings(stage, store=store, partner=Partner())
+    states = {name: each.state for name, each in found.items()}
+    assert states == {
+        "service": "ok",
+        "clock": "bad",
+        "limit": "ok",
+        "oauth": "bad",
+        "store": "bad",
+        "partner": "bad",
+    }
+    assert found["clock"].what == "off by 100 s"
+    assert "NTP" in found["clock"].advice
+    assert isinstance(found["partner"].error, CodeSourceError)
+
+
+async def test_a_diagnosis_ends_with_a_key_that_is_refused(stage):
+    stage.box.faults.answer("*", 401, times=9)
+    found = await findings(stage, store=MemoryStore())
+    assert (found["service"].state, found["service"].error.status) == ("bad", 401)
+    assert found["store"].state == "ok"
+    assert "oauth" not in found
+
+
+async def test_the_command_doctor_makes_the_same_check():
+    assert doctor.diagnose is health.diagnose
