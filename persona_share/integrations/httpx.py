@@ -11,8 +11,8 @@ from persona_share.model.secret import MaskedText
 
 try:
     import httpx
-except ImportError as missing:
-    raise MissingExtraError.of(missing, __name__, "httpx") from None
+except ImportError as _missing:
+    raise MissingExtraError.of(_missing, __name__, "httpx") from None
 
 
 _UNAUTHORIZED: Final = 401

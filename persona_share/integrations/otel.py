@@ -39,8 +39,8 @@ try:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
     from opentelemetry.util.types import AttributeValue
-except ImportError as missing:
-    raise MissingExtraError.of(missing, __name__, "otel") from None
+except ImportError as _missing:
+    raise MissingExtraError.of(_missing, __name__, "otel") from None
 
 
 __all__ = ["Telemetry"]

@@ -42,8 +42,8 @@ try:
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount
     from starlette.websockets import WebSocket, WebSocketState
-except ImportError as missing:
-    raise MissingExtraError.of(missing, __name__, "starlette") from None
+except ImportError as _missing:
+    raise MissingExtraError.of(_missing, __name__, "starlette") from None
 
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
