@@ -186,8 +186,8 @@ def _text(values: object, name: str) -> str:
 # ── Versions ──────────────────────────────────────────────────────────────────
 
 
-#: The default version; the models are written for it.
-DEFAULT_VERSION: Final = "2025-12-08"
+#: The default version, which is the newest one; the models are written for it.
+DEFAULT_VERSION: Final = "2026-09-29"
 #: The versions that Persona documents.
 KNOWN_VERSIONS: Final = frozenset(
     {
@@ -199,8 +199,8 @@ KNOWN_VERSIONS: Final = frozenset(
         "2022-09-01",
         "2023-01-05",
         "2025-10-27",
+        "2025-12-08",
         DEFAULT_VERSION,
-        "2026-09-29",
     }
 )
 #: The message about a value that is not a version.

@@ -290,7 +290,6 @@ class WebhookSettings(TypedDict, total=False):
     ``custom_http_headers`` may contain credentials of your own server.
     """
 
-    name: str | None
     description: str | None
     api_version: str
     api_key_inflection: Literal["camel", "kebab", "snake"]
@@ -305,6 +304,7 @@ class WebhookSettings(TypedDict, total=False):
 class WebhookChanges(WebhookSettings, total=False):
     """The attributes of a webhook that can be changed."""
 
+    name: str | None
     url: str
     enabled_events: Sequence[str]
 
@@ -312,6 +312,7 @@ class WebhookChanges(WebhookSettings, total=False):
 class NewWebhook(WebhookSettings, _Extra, RetrieveOptions, total=False):
     """The arguments of `Webhooks.create`."""
 
+    name: Required[str]
     url: Required[str]
     enabled_events: Required[Sequence[str]]
 

@@ -63,10 +63,7 @@ class Webhooks(Retrievable[Webhook], kind=Webhook, routes=WebhookRoutes):
         return self._list(WebhookRoutes.LIST, options=options)
 
     async def create(self, **values: Unpack[NewWebhook]) -> Webhook:
-        """Create a webhook, which is disabled until `enable`.
-
-        From API version 2026-09-29 on a webhook needs a ``name``.
-        """
+        """Create a webhook, which is disabled until `enable`."""
         return await self._send(
             WebhookRoutes.CREATE, values=values, attributes=WebhookChanges
         )

@@ -144,8 +144,8 @@ DOCUMENTED = [
 ]
 
 
-def test_the_default_is_the_version_of_the_description():
-    assert DEFAULT_VERSION == "2025-12-08"
+def test_the_default_is_the_newest_documented_version():
+    assert DEFAULT_VERSION == DOCUMENTED[-1]
 
 
 def test_every_documented_version_is_known():

@@ -89,7 +89,7 @@ async def test_no_credential_is_in_the_page(raw, page):
     await send_requests(raw)
     token = await raw.token(f"inquiry.read:{raw.sandbox.add_inquiry().id}")
     code = await raw.code(f"inquiry.read:{raw.sandbox.add_inquiry().id}")
-    hook = {"url": "http://127.0.0.1:1/", "enabled_events": ["*"]}
+    hook = {"name": "hook", "url": "http://127.0.0.1:1/", "enabled_events": ["*"]}
     made = await raw.post("/webhooks", json=body(**hook))
     secret = made.json["data"]["attributes"]["secret"]
     planted = [token, code, secret, raw.sandbox.source.api_key]

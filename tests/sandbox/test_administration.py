@@ -11,7 +11,7 @@ HOOK = {"url": "http://127.0.0.1:1/", "enabled_events": ["inquiry.approved"]}
 
 
 async def created_webhook(raw, **given):
-    made = await raw.post("/webhooks", json=body(**(HOOK | given)))
+    made = await raw.post("/webhooks", json=body(**(HOOK | {"name": "hook"} | given)))
     return made.json["data"]["id"]
 
 

@@ -28,7 +28,7 @@ async def version_sent(options, call):
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("options", "version"),
-    [({}, "2025-12-08"), ({"persona_version": "2023-01-05"}, "2023-01-05")],
+    [({}, "2026-09-29"), ({"persona_version": "2023-01-05"}, "2023-01-05")],
 )
 async def test_every_request_names_the_version_of_its_client(options, version):
     sent = await version_sent(

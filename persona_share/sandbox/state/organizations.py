@@ -126,7 +126,7 @@ KINDS: Final[tuple[Kind, ...]] = ("sandbox", "production")
 #: The prefix of every credential of the sandbox; no credential of Persona has it.
 CREDENTIAL_PREFIX: Final = "localbox_"
 #: The API version of a key that was given none.
-LATEST_VERSION: Final = "2025-12-08"
+LATEST_VERSION: Final = "2026-09-29"
 
 #: The documented permissions; the list is neither closed nor final.
 PERMISSIONS: Final = frozenset(
