@@ -47,7 +47,7 @@ from persona_share.model.secret import MaskedText, Secret
 _LARGE_BODY: Final = 1024 * 1024
 # A connection must be made a little before the deadline, so that a call that never got
 # one is known to be unsent.
-_CONNECT_MARGIN: Final = 0.01
+_CONNECT_MARGIN: Final = 0.05
 _MAX_INFORMATIONAL: Final = 100
 _CLOSED: Final = "the client was closed"
 _NOT_FOUND: Final = 404
@@ -282,9 +282,12 @@ class AiohttpSender:
                 timeout=timeout,
                 **self._fixed,
             )
+            unfinished = None if response.content.is_eof() else _Unfinished(response)
             try:
                 return await self._read(request, response, started, timed)
             finally:
+                if unfinished is not None:
+                    unfinished.finish()
                 if not response.closed:  # its connection must not be used again
                     response.release()
         except Exception as failure:  # noqa: BLE001 - each becomes a value
@@ -358,6 +361,35 @@ def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:
         for name in headers:
             headers[name] = ", ".join(incoming.headers.getall(name))
     return headers
+
+
+class _Unfinished:
+    """A body that is being read; it fails when its connection is lost.
+
+    aiohttp closes the connection if the framing of a body is broken, but whoever reads
+    the body would wait until a timeout.
+    """
+
+    __slots__ = ("_content", "_lost")
+
+    def __init__(self, incoming: aiohttp.ClientResponse) -> None:
+        self._content = incoming.content
+        connection = incoming.connection
+        protocol = None if connection is None else connection.protocol
+        self._lost = None if protocol is None else protocol.closed
+        if self._lost is not None:
+            self._lost.add_done_callback(self._fail)
+
+    def finish(self) -> None:
+        """Stop watching: the connection outlives this body."""
+        if self._lost is not None:
+            self._lost.remove_done_callback(self._fail)
+
+    def _fail(self, lost: "asyncio.Future[None]") -> None:
+        if not lost.cancelled():
+            lost.exception()  # else asyncio would print it
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientPayloadError())
 
 
 async def _decoded(

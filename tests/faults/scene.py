@@ -13,7 +13,9 @@ from persona_share.testing import FakeClock, fake_runtime
 from tests.proxy import Proxy
 
 
-#: A real socket's times, as short as a busy machine allows.
+#: A real socket's times, which no machine is too busy for.
+PATIENT = Timeouts(connect=20, read=20, attempt=40, call=100)
+#: The same, as short as a busy machine allows: only for what is silent on purpose.
 HASTY = Timeouts(connect=0.5, read=0.3, attempt=0.6, call=100)
 
 
@@ -47,7 +49,7 @@ class Scene:
             base_url=url or self.proxy.url,
             insecure_local=True,
             _runtime=self.runtime,
-            **{"timeout": HASTY, **options},
+            **{"timeout": PATIENT, **options},
         )
 
     @contextlib.asynccontextmanager
@@ -95,7 +97,7 @@ async def a_scene(clock):
         Sandbox(_clock=clock.epoch, rate_limit=None) as box,
         Proxy(int(box.url.split(":")[2].partition("/")[0])) as proxy,
     ):
-        options = {"insecure_local": True, "_runtime": runtime, "timeout": HASTY}
+        options = {"insecure_local": True, "_runtime": runtime, "timeout": PATIENT}
         async with (
             PersonaClient(box.source.api_key, base_url=box.url, **options) as source,
             PersonaClient(

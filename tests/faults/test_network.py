@@ -19,7 +19,7 @@ from persona_share.errors import (
 )
 from persona_share.model.policy import Pool, Timeouts
 from persona_share.model.secret import Secret
-from tests.faults.scene import HASTY
+from tests.faults.scene import HASTY, PATIENT
 from tests.servers import (
     RawServer,
     answer,
@@ -110,7 +110,7 @@ async def _unresolved(scene, failure):
             "key",
             base_url=url,
             allowed_hosts=["api.unknown.invalid"],
-            timeout=HASTY,
+            timeout=PATIENT,
             _runtime=scene.runtime,
         )
         async with client:
@@ -186,7 +186,7 @@ async def test_f06_a_proxy_that_refuses_is_named_without_its_password(
         client = PersonaClient(
             "key",
             proxy=Secret(f"http://user:CANARY-pass@127.0.0.1:{proxy.port}"),
-            timeout=HASTY,
+            timeout=PATIENT,
             _runtime=scene.runtime,
         )
         async with client:
@@ -336,7 +336,7 @@ async def test_f13_a_post_on_a_connection_closed_meanwhile_keeps_its_key(scene):
 @pytest.mark.asyncio
 async def test_silence_holds_no_connection(scene):
     server = RawServer(silence)
-    async with server, scene.client_of(server) as client:
+    async with server, scene.client_of(server, timeout=HASTY) as client:
         with pytest.raises(ConnectionLostError):
             await calling(client, READ)
         assert server.connections == 3

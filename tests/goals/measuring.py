@@ -96,7 +96,7 @@ async def hygiene(calls):
         async with client:
             broken, whole = await _strike(client, int(calls))
             socket = client.context._http
-            free = socket._places._value == socket._pool.size
+            free = socket._slots._value == socket._pool.size
         for _ in range(100):  # the server learns of it a few turns later
             if descriptors() == before and not server._tasks:
                 break
