@@ -213,12 +213,12 @@ class CodeSupplier:
             return SourceFailure(error)
         except Exception as error:  # noqa: BLE001  # the user's code may raise anything
             reason = type(error).__name__
-            detail = f"failed: {error}" if isinstance(error, PersonaError) else ""
-            detail = detail or f"raised {reason}{where(error)}"
             status = _status_of(error)
-            what = f"the code source {detail}" + (
-                f" with status {status}" if status else ""
-            )
+            if isinstance(error, PersonaError):
+                what = f"the code source failed: {error.what}"
+            else:
+                what = f"the code source raised {reason}{where(error)}"
+                what += f" with status {status}" if status else ""
             failure = CodeSourceError(what, reason=reason, scope=text, status=status)
             failure.__cause__ = _redacted(error).with_traceback(users_frames(error))
             return SourceFailure(failure)

@@ -6,7 +6,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from persona_share.errors import OutageError, PersonaError
+from persona_share.errors import OutageError, PersonaError, Phase
 from persona_share.model.batch import WaitingFor
 from persona_share.ports import Clock
 
@@ -14,6 +14,7 @@ from persona_share.ports import Clock
 #: The first pause and the longest one, in seconds; each is twice the one before.
 _FIRST_PAUSE: Final = 1.0
 _MAX_PAUSE: Final = 60.0
+_UNAVAILABLE: Final = 503
 
 
 class OutageMonitor:
@@ -125,6 +126,14 @@ class OutageMonitor:
             raise OutageError(
                 what, waiting_for=self._waiting_for, seconds=lasted
             ) from self._error
+
+
+def may_be_its_own(error: PersonaError) -> bool:
+    """Return whether a failure that may pass with time may concern one object alone.
+
+    A service that cannot be reached, or that responds 503, fails every object.
+    """
+    return error.phase is not Phase.NOT_SENT and error.status != _UNAVAILABLE
 
 
 class StopAfter:

@@ -22,7 +22,7 @@ from persona_share._protocol.http import Sink
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
 from persona_share.batch.checkpoint import OutputPosition
-from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.outages import OutageMonitor, may_be_its_own
 from persona_share.batch.workers import first_error, is_fatal
 from persona_share.errors import (
     CheckpointMismatchError,
@@ -544,10 +544,10 @@ class Persistent:
                     self.outages.succeeded()
                     raise
                 if not self.outages.failed(error, probe=probe):
-                    tries += 1
+                    tries += may_be_its_own(error)
                     if tries >= _MAX_TRIES:
                         raise
-                    await self.clock.sleep(float(tries))
+                    await self.clock.sleep(float(max(tries, 1)))
             else:
                 self.outages.succeeded()
                 return result

@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from persona_share._protocol.http import Request, Response
 from persona_share.batch.checkpoint import Checkpoint
 from persona_share.batch.groups import Job, Lookahead, Planner, Postponed
-from persona_share.batch.outages import OutageMonitor, StopAfter
+from persona_share.batch.outages import OutageMonitor, StopAfter, may_be_its_own
 from persona_share.errors import (
     AuthenticationError,
     ClientClosedError,
@@ -244,7 +244,7 @@ class WorkerPool:
         regroup, self._regroup = self._regroup, []
         postponed, self._postponed = self._postponed, []
         if retries:
-            await self.clock.sleep(max(each.tries for each in retries) * 0.5)
+            await self.clock.sleep(max(each.tries for each in retries) * 0.5 or 0.5)
         self._open += len(retries) + len(regroup) + sum(map(len, postponed))
         for job in retries:
             await jobs.send(job)
@@ -439,7 +439,7 @@ class WorkerPool:
             self._regroup.append(job.id)
             return None
         if not self.outages.failed(error, probe=probe):
-            job.tries += 1
+            job.tries += may_be_its_own(error)
             if job.tries >= _MAX_TRIES:
                 return Failed(job.id, error)
         self._retries.append(job)

@@ -22,13 +22,14 @@ class Objects:
     most: int = 0
     held: dict = attrs.field(factory=dict)
     errors: dict = attrs.field(factory=dict)
+    before: object = None
 
     async def retrieve(self, object_id):
         self.asked.append(object_id)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
-            await self.held.get(object_id, _at_once)()
+            await self.held.get(object_id, self.before or _at_once)()
         finally:
             self.under_way -= 1
         error = self.errors.get(object_id)

@@ -1,211 +1,151 @@
-"""Rows and files survive power cuts and full disks: nothing lost, nothing twice.
+"""Fetches and copies survive power cuts, kills, full disks, outages and other runs.
 
-`make soak-batch` runs 500 of each kind, `make test` 20.
+Nothing is lost, nothing is there twice, and what is acknowledged is on the disk.
+`make soak-batch` runs 500 of each, `make test` 20.
 """
 
 import asyncio
 import errno
-import json
+import multiprocessing
 import os
 import random  # noqa: TID251  # seeded
 import shutil
+import time
 
-import attrs
 import pytest
 
-from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.groups import DirectPlanner
-from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver, save_download
-from persona_share.errors import CheckpointInUseError
+from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
+from persona_share.errors import (
+    CheckpointInUseError,
+    ConnectError,
+    OutageError,
+    ServerError,
+)
+from tests.batch import saved
+from tests.batch.saved import RUNS, FailingDisk, Object, PowerCutError
 
 
 LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
-RUNS = 500 if LONG else 20
-IDS = [f"inq_{number:03}" for number in range(40)]
+SEEDS = range(500 if LONG else 20)
+kinds = pytest.mark.parametrize("kind", list(RUNS))
 
 
-class PowerCutError(Exception):
-    """The machine has no power any more."""
+def seeded(seed):
+    return random.Random(seed)  # noqa: S311  # a seeded test
 
 
-@attrs.define
-class Object:
-    """An object as far as a row needs it."""
-
-    id: str
-    type: str = "inquiry"
-
-    @property
-    def raw(self):
-        return {"type": self.type, "id": self.id, "attributes": {"text": "x" * 300}}
+def full():
+    return OSError(errno.ENOSPC, "No space left on device")
 
 
-def content_of(object_id):
-    return object_id.encode() * 500
-
-
-@attrs.define
-class FakeDownload:
-    """A body in three pieces."""
-
-    content: bytes
-
-    async def into(self, sink):
-        await sink.begin({"content-type": "image/png"})
-        for first in range(0, len(self.content), 2_000):
-            await asyncio.sleep(0)  # noqa: TID251  # another task's turn
-            await sink.write(self.content[first : first + 2_000])
-
-
-class FailingDisk(Disk):
-    """A disk that stops after so many operations, and knows what was synced."""
-
-    def __init__(self, operations, error, synced):
-        self.left = operations
-        self.error = error
-        self.synced = synced  # sizes by inode, of all runs
-        self.renamed = []
-
-    def _count(self):
-        self.left -= 1
-        if self.left < 0:
-            raise self.error()
-
-    def write(self, descriptor, content):
-        found = os.fstat(descriptor)
-        if not found.st_size:
-            self.synced.pop(found.st_ino, None)  # a new file with an old number
-        if self.left <= 0:  # a part of it gets through
-            os.write(descriptor, content[: len(content) // 2])
-        self._count()
-        super().write(descriptor, content)
-
-    def sync(self, descriptor):
-        self._count()
-        found = os.fstat(descriptor)
-        self.synced[found.st_ino] = found.st_size
-
-    def sync_folder(self, path):
-        self._count()
-        self.renamed = [each for each in self.renamed if each.parent != path]
-
-    def replace(self, source, target):
-        self._count()
-        super().replace(source, target)
-        self.renamed.append(target)
-
-    def cut(self, folder, rng):
-        """Drop what was not synced, as a file system may after a power cut."""
-        for each in self.renamed:
-            if each.exists() and rng.random() < 0.5:
-                each.unlink()
-        for path in folder.rglob("*"):
-            if path.is_dir() or "checkpoint" in path.name or not path.exists():
-                continue
-            kept = self.synced.get(path.stat().st_ino, 0)
-            size = path.stat().st_size
-            if size > kept:
-                end = rng.randint(kept, size)
-                with path.open("r+b") as file:
-                    file.truncate(end)
-                    if rng.random() < 0.5:  # the length arrived, the content did not
-                        file.seek(kept)
-                        file.write(b"\0" * (end - kept))
-
-
-async def save(kit, folder, disk):
-    """Run one fetch into a folder."""
-
-    async def retrieve(object_id):
-        await asyncio.sleep(0)  # noqa: TID251  # another task's turn
-        return Object(object_id)
-
-    async def attach(found):
-        saved = await save_download(
-            FakeDownload(content_of(found.id)), folder / "files", found.id, ".bin", disk
-        )
-        disk.sync_folder(folder / "files")
-        return [saved.path]
-
-    batch = kit.batch(
-        IDS,
-        planner=DirectPlanner(retrieve, 8),
-        checkpoint=SQLiteCheckpoint(folder / "checkpoint"),
-        acknowledge="explicit",
-    )
-    output = OutputFile(folder / "out", Ndjson(), disk)
-    saver = Saver(
-        batch=batch, output=output, attach=attach, concurrency=3, on_failed=failed
-    )
-    async with batch:
-        position = await batch.output_position()
-        output.check(position)
-        if position is None:
-            position = output.start()
-            await batch.acknowledge(output=position)
-        await output.open(position)
-        await saver.run()
-    return saver.saved
-
-
-def failed(object_id, error):
-    raise AssertionError((object_id, error))
-
-
-def require_complete(folder):
-    """Check that every object has one row and its file."""
-    lines = [json.loads(x) for x in (folder / "out").read_bytes().splitlines()]
-    assert sorted(each["id"] for each in lines) == IDS
-    for each in IDS:
-        assert (folder / "files" / f"{each}.png").read_bytes() == content_of(each)
-
-
-async def until_complete(kit, folder, error, rng, cut):
+async def until_complete(kind, kit, folder, error, rng, *, cut):
     """Run again and again on a disk that fails, until everything is saved."""
+    run, require_acknowledged, require_complete = RUNS[kind]
     synced = {}
     for _ in range(8):
         disk = FailingDisk(rng.randint(0, 250), error, synced)
         try:
-            await save(kit, folder, disk)
+            await run(folder, disk, kit)
         except (PowerCutError, OSError):
             if cut:
                 disk.cut(folder, rng)
+            require_acknowledged(folder)
         else:
             break
-    await save(kit, folder, Disk())
+    await run(folder, Disk(), kit)
     require_complete(folder)
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
+@kinds
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_power_cuts(kit, tmp_path, seed):
-    rng = random.Random(seed)  # noqa: S311  # a seeded test
-    await until_complete(kit, tmp_path, PowerCutError, rng, cut=True)
+async def test_nothing_is_lost_or_doubled_by_power_cuts(kind, kit, tmp_path, seed):
+    await until_complete(kind, kit, tmp_path, PowerCutError, seeded(seed), cut=True)
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
+@kinds
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_full_disks(kit, tmp_path, seed):
-    def full():
-        return OSError(errno.ENOSPC, "No space left on device")
-
-    rng = random.Random(seed)  # noqa: S311  # a seeded test
-    await until_complete(kit, tmp_path, full, rng, cut=False)
+async def test_nothing_is_lost_or_doubled_by_full_disks(kind, kit, tmp_path, seed):
+    await until_complete(kind, kit, tmp_path, full, seeded(seed), cut=False)
 
 
-@pytest.mark.parametrize("seed", range(RUNS // 4))
+@kinds
+@pytest.mark.parametrize("seed", SEEDS[:: 1 if LONG else 4])
 @pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_overlapping_runs(kit, tmp_path, seed):
-    rng = random.Random(seed)  # noqa: S311  # a seeded test
-    runs = []
+async def test_nothing_is_lost_or_doubled_by_overlapping_runs(
+    kind, kit, tmp_path, seed
+):
+    run, _, require_complete = RUNS[kind]
+    rng, runs = seeded(seed), []
     for _ in range(4):
-        runs.append(asyncio.create_task(save(kit, tmp_path, Disk())))
+        runs.append(asyncio.create_task(run(tmp_path, Disk(), kit)))
         await asyncio.wait(runs, timeout=rng.random() / 50)
     results = await asyncio.gather(*runs, return_exceptions=True)
+    require_complete(tmp_path)
 
     assert {type(each) for each in results} <= {int, CheckpointInUseError}
-    assert sum(each for each in results if isinstance(each, int)) == len(IDS)
+    done = sum(each for each in results if isinstance(each, int))
+    assert done == len(saved.IDS if kind == "fetch" else saved.PEOPLE)
+
+
+@kinds
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.asyncio
+async def test_nothing_is_lost_or_doubled_by_outages(kind, kit, tmp_path, seed):
+    run, require_acknowledged, require_complete = RUNS[kind]
+    rng = seeded(seed)
+    begins, lasts = rng.randint(0, 50), rng.choice([30, 600, 2_000])
+    down = rng.choice([ConnectError("refused"), ServerError("down", status=503)])
+    began = None
+
+    async def fail_for_a_while():
+        nonlocal began
+        if len(kit.objects.asked) >= begins:
+            began = kit.clock.now() if began is None else began
+            if kit.clock.now() < began + lasts:
+                raise down.fresh()
+
+    kit.objects.before = fail_for_a_while
+    for _ in range(4):
+        try:
+            await kit.until(run(tmp_path, Disk(), kit), step=5.0)
+        except OutageError:
+            assert lasts == 2_000
+            require_acknowledged(tmp_path)
+        else:
+            break
     require_complete(tmp_path)
+
+
+@kinds
+def test_nothing_is_lost_or_doubled_by_kills(kind, kit, tmp_path):
+    run, require_acknowledged, require_complete = RUNS[kind]
+    processes, rng = multiprocessing.get_context("forkserver"), seeded(0)
+    processes.set_forkserver_preload(["tests.batch.saved"])
+    kills, longest = 0, 1.0
+    for number in range(2 * len(SEEDS)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for _ in range(4):
+            process = processes.Process(target=saved.run, args=(kind, folder))
+            began = time.monotonic()  # noqa: TID251  # a real process
+            process.start()
+            process.join(rng.random() * longest)
+            process.kill()
+            process.join()
+            require_acknowledged(folder)
+            if process.exitcode == 0:
+                longest = time.monotonic() - began  # noqa: TID251  # as above
+                break
+            kills += 1
+        asyncio.run(run(folder, Disk(), kit))
+        require_complete(folder)
+        shutil.rmtree(folder)
+        if kills >= len(SEEDS):
+            return
+    raise AssertionError(kills)
 
 
 @pytest.mark.asyncio
@@ -220,22 +160,20 @@ async def test_files_are_saved_side_by_side(kit, tmp_path):
         under_way -= 1
         return []
 
+    async def retrieve(object_id):
+        return Object(object_id)
+
     batch = kit.batch(
         [f"inq_{number}" for number in range(300)],
-        planner=DirectPlanner(_object, 8),
+        planner=DirectPlanner(retrieve, 8),
         acknowledge="explicit",
     )
     output = OutputFile(tmp_path / "out", Ndjson())
     await output.open(output.start())
     saver = Saver(
-        batch=batch, output=output, attach=attach, concurrency=16, on_failed=failed
+        batch=batch, output=output, attach=attach, concurrency=16, on_failed=print
     )
     await kit.until(saver.run(), step=0.1)
 
     assert most == 16
     assert saver.saved == 300
-    shutil.rmtree(tmp_path)
-
-
-async def _object(object_id):
-    return Object(object_id)
