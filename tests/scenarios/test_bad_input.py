@@ -1,6 +1,7 @@
 """Bad input gets its own clear error before any byte leaves, and nothing is lost."""
 
 import asyncio
+import logging
 import pickle
 import threading
 
@@ -23,6 +24,7 @@ from persona_share.errors import (
     InvalidScopeError,
     ManagerClosedError,
     NotOpenError,
+    PersonaError,
     ReentrantCodeSourceError,
     WrongEventLoopError,
 )
@@ -267,3 +269,51 @@ async def test_a_hundred_digits_are_sent_and_come_back_exactly():
             found = await client.request("POST", "/inquiries", json={"n": number})
     assert found.raw["data"]["attributes"]["n"] == number
     assert str(number).encode() in server.received
+
+
+# ── Ids that a response names ───────────────────────────────────────────────────
+
+
+HOSTILE_IDS = {
+    "control characters": "req_\u202e\u009b31m",
+    "a line separator": "req_\u2028ERROR forged",
+    "far too long": "r" * 5_000,
+    "the key of the request": "req_CANARY-key-0123456789",
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [200, 404, 503])
+@pytest.mark.parametrize("request_id", HOSTILE_IDS.values(), ids=HOSTILE_IDS)
+async def test_a_request_id_is_scrubbed_in_messages_and_logs(
+    request_id, status, caplog
+):
+    caplog.set_level(logging.DEBUG, "persona_share")
+    body = b'{"data":{"type":"inquiry","id":"inq_1"}}' if status == 200 else b"{}"
+    header = f"\r\nRequest-Id: {request_id}\r\n\r\n".encode()
+    response = answer(status, body).replace(b"\r\n\r\n", header, 1)
+    events, told = [], []
+    server = RawServer(answering(response))
+    async with (
+        server,
+        PersonaClient(
+            "CANARY-key-0123456789",
+            base_url=server.api,
+            insecure_local=True,
+            hooks=[events.append],
+            retry=RetryPolicy(transient_base=0.001),
+        ) as client,
+    ):
+        try:
+            await client.inquiries.retrieve("inq_1")
+        except PersonaError as error:
+            told += [str(error), repr(error), error.request_id]
+            told += [attempt.request_id for attempt in error.attempts]
+    told += [event.request_id for event in events]
+    told += [record.getMessage() for record in caplog.records]
+
+    assert any("req_" in each or "rrr" in each for each in told)
+    for each in told:
+        assert each.isprintable()
+        assert "r" * 65 not in each
+        assert "CANARY" not in each
