@@ -8,6 +8,7 @@ is recognized by its fixture (`SERVERS`) or by a parameter such as ``"redis"``.
 those out; ``--slow`` runs these alone, and a run of named paths runs everything there.
 """
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -117,6 +118,16 @@ class Selection:
             return None
         self.left_out[library] = 1
         return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self):
+        # Thousands of tests are no garbage: not now, and not in any later collection.
+        gc.disable()
+        try:
+            return (yield)
+        finally:
+            gc.freeze()
+            gc.enable()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items):

@@ -90,7 +90,13 @@ async def send_to(raw, request, ids):
 # ── Fuzzing ───────────────────────────────────────────────────────────────────
 
 EXAMPLES = 1
-KEYS = [f"{each.method} {each.path}" for each in served_operations()]
+#: Every tenth operation in each run, and the others in the slow ones.
+KEYS = [
+    pytest.param(
+        f"{each.method} {each.path}", marks=[pytest.mark.slow] if number % 10 else []
+    )
+    for number, each in enumerate(served_operations())
+]
 
 
 @pytest.fixture(scope="module")

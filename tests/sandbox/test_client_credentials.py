@@ -4,24 +4,17 @@ import pytest
 from joserfc import jwk, jwt
 
 from persona_share.errors import ConfigurationError
+from tests.keys import signing_key
 
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-KEYS = {
-    "RS256": jwk.RSAKey.generate_key(2048),
-    "ES256": jwk.ECKey.generate_key("P-256"),
-}
-
-
 PERMISSIONS = ("inquiry.read", "account.read")
 
 
 @pytest.fixture
 def client(sandbox):
     def register(algorithm="ES256"):
-        pem = KEYS[algorithm].as_pem(private=False).decode()
+        pem = signing_key(algorithm).as_pem(private=False).decode()
         sandbox.register_oauth_client("client-1", pem, PERMISSIONS)
 
     register()
@@ -42,7 +35,7 @@ def claims(sandbox):
 
 
 def signed(claims, algorithm="ES256"):
-    return jwt.encode({"alg": algorithm}, claims, KEYS[algorithm])
+    return jwt.encode({"alg": algorithm}, claims, signing_key(algorithm))
 
 
 async def ask(raw, assertion, *, bearer=None, key=None, **more):

@@ -1,7 +1,6 @@
 """The machine grant from its key to its objects, through the ends of many tokens."""
 
 import pytest
-from joserfc import jwk
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._tokens.client_credentials import ClientCredentials
@@ -10,13 +9,10 @@ from persona_share.errors import (
     ExchangeAuthenticationError,
     ScopeNotCoveredError,
 )
+from tests.keys import ALGORITHMS, signing_key
 from tests.turns import turns
 
 
-KEYS = {
-    "RS256": jwk.RSAKey.generate_key(2048),
-    "ES256": jwk.ECKey.generate_key("P-256"),
-}
 READ = Scope(("inquiry.read",))
 TOKEN = "POST /oauth/token"
 
@@ -24,9 +20,9 @@ TOKEN = "POST /oauth/token"
 @pytest.fixture
 def machine(journey):
     def make(algorithm="ES256", **options):
-        public = KEYS[algorithm].as_pem(private=False).decode()
+        public = signing_key(algorithm).as_pem(private=False).decode()
         journey.box.register_oauth_client("client-1", public, ["inquiry.read"])
-        private = KEYS[algorithm].as_pem(private=True).decode()
+        private = signing_key(algorithm).as_pem(private=True).decode()
         source = ClientCredentials("client-1", private, algorithm=algorithm)
         return ScopedTokenManager(journey.source, codes=source, **options)
 
@@ -34,7 +30,7 @@ def machine(journey):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("algorithm", KEYS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_a_signed_assertion_opens_what_its_permission_names(
     journey, machine, algorithm
 ):

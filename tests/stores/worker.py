@@ -1,26 +1,18 @@
-"""A process that uses a store: what a test does to it happens to a real one.
-
-``python -m tests.stores.worker MODE PLACE [WORD]``; a place is a path or a URL.
-"""
+"""A process that uses a store: what a test does to it happens to a real one."""
 
 import asyncio
 import os
-import sys
+from contextlib import contextmanager
 
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
+from tests.processes import FORKSERVER, LONGEST
 
 
 KEY = "scope/5d41402abc4b2a76b9719d911017c592"
 
 
-def tell(*words):
-    """Tell the test, at once."""
-    sys.stdout.write(" ".join(map(str, words)) + "\n")
-    sys.stdout.flush()
-
-
 def store_at(place):
-    """Return the store at a place."""
+    """Return the store at a place, which is a path or a URL."""
     if place.startswith("redis://"):
         return RedisStore(place)
     if place.startswith("postgresql://"):
@@ -28,25 +20,71 @@ def store_at(place):
     return SQLiteStore(place)
 
 
-async def count(store, word):
+class Worker:
+    """A process that does a job with the store at a place, and what it sends."""
+
+    def __init__(self, job, place, *arguments):
+        self._pipe, theirs = FORKSERVER.Pipe()
+        task = (theirs, job, place, arguments)
+        self._process = FORKSERVER.Process(target=_work, args=task)
+        self._process.start()
+        theirs.close()  # the process has it; with its last copy the pipe ends
+
+    def send(self, word):
+        self._pipe.send(word)
+
+    def receive(self):
+        """Return the next thing that the process sent; raise EOFError at its end."""
+        assert self._pipe.poll(LONGEST), "the process sends nothing"
+        return self._pipe.recv()
+
+    def kill(self):
+        """Kill the process, and return what it sent before."""
+        self._process.kill()
+        self._process.join()
+        sent = []
+        try:
+            while True:
+                sent.append(self._pipe.recv())
+        except (EOFError, OSError):  # the last one may be cut off
+            return sent
+
+
+@contextmanager
+def worker(job, place, *arguments):
+    """Run a job of this module in a process until the block ends."""
+    running = Worker(job, place, *arguments)
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+def _work(pipe, job, place, arguments):
+    work = job(pipe, store_at(place), *arguments)
+    if work is not None:
+        asyncio.run(work)
+
+
+async def count(pipe, store, left):
     """Add one to a shared number, so many times, and tell when it is done."""
-    tell("ready")
-    sys.stdin.readline()
-    left = int(word)
+    await store.open()
+    pipe.send("ready")
+    pipe.recv()
     while left:
         found = await store.read(KEY)
         value = b"%d" % (int(found.value or b"0") + 1)
         left -= await store.write(KEY, value, if_etag=found.etag, ttl=60)
-    tell("done")
+    pipe.send("done")
+    await store.aclose()
 
 
-async def write(store, word):
+async def write(pipe, store, number):
     """Write one record after the other and tell each that was acknowledged."""
-    number = int(word)
     while True:
         value = b"%d" % number
         if await store.write(f"scope/{number}", value, if_etag="", ttl=600):
-            tell(number)
+            pipe.send(number)
         number += 1
 
 
@@ -64,7 +102,7 @@ async def read_all(store):
     return all(each.value for each in found)
 
 
-def fork(store):
+def fork(pipe, store):
     """Fork with an open store, use it on both sides, and tell whether all went well."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(keep(store, "scope/parent"))
@@ -81,20 +119,5 @@ def fork(store):
         children.append(child)
     loop.run_until_complete(keep(store, "scope/again"))
     failures = sum(os.waitpid(child, 0)[1] for child in children)
-    tell(failures, loop.run_until_complete(read_all(store)))
+    pipe.send((failures, loop.run_until_complete(read_all(store))))
     loop.close()
-
-
-async def main(mode, place, word):
-    store = store_at(place)
-    await store.open()
-    await {"count": count, "write": write}[mode](store, word)
-    await store.aclose()
-
-
-if __name__ == "__main__":
-    what, where, *more = sys.argv[1:]
-    if what == "fork":
-        fork(store_at(where))
-    else:
-        asyncio.run(main(what, where, more[0]))
