@@ -1,4 +1,4 @@
-"""The options of a client: checked when it is created, then never changed."""
+"""The options of a client, checked when it is created."""
 
 import re
 import ssl
@@ -15,6 +15,7 @@ from persona_share._protocol.http import (
     warning_about_version,
 )
 from persona_share.errors import ConfigurationError
+from persona_share.model.ids import with_article
 from persona_share.model.policy import (
     Pool,
     RateLimitPolicy,
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-LONGEST_CALL: Final = 100.0
-
-#: From the warning to the line that created the client.
-_TO_THE_CALLER: Final = 4
+# The stack level of a warning: the line that creates the client.
+_CALLER_STACKLEVEL: Final = 4
 _APP_INFO: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}(/[A-Za-z0-9._+-]{1,32})?")
 
 
@@ -65,11 +64,11 @@ class EnvironmentOptions(ClientOptions, total=False):
     api_key: str | Secret
 
 
-def _a_version(_: object, __: object, value: str) -> None:
+def _check_version(_: object, __: object, value: str) -> None:
     if not is_version(value):
         raise ConfigurationError(NOT_A_VERSION)
     if (warning := warning_about_version(value)) is not None:
-        warnings.warn(warning, UserWarning, stacklevel=_TO_THE_CALLER)
+        warnings.warn(warning, UserWarning, stacklevel=_CALLER_STACKLEVEL)
 
 
 def _rate_limit(value: object) -> RateLimitPolicy | SharedWindow:
@@ -86,23 +85,17 @@ def _rate_limit(value: object) -> RateLimitPolicy | SharedWindow:
 
 
 def _instance(kind: type) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
-    """Return a validator for values of one type, with our own error."""
+    """Return a validator that accepts values of one type."""
 
     def check(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind):
-            message = (
-                f"{field.name} must be {_article(kind)}, not {_article(type(value))}"
-            )
+            message = f"{field.name} must be {with_article(kind.__name__)}, not {with_article(type(value).__name__)}"
             raise ConfigurationError(message)
 
     return check
 
 
-def _article(kind: type) -> str:
-    return f"a{'n' if kind.__name__[0] in 'aeiouAEIOU' else ''} {kind.__name__}"
-
-
-def _an_app_info(_: object, __: object, value: Any) -> None:
+def _check_app_info(_: object, __: object, value: Any) -> None:
     if value is None or (isinstance(value, str) and _APP_INFO.fullmatch(value)):
         return
     message = "app_info must look like 'name/1.2'"
@@ -113,7 +106,9 @@ def _an_app_info(_: object, __: object, value: Any) -> None:
 class RequestOptions:
     """The options that shape requests: versions, times, retries and the rate limit."""
 
-    persona_version: str = attrs.field(default=DEFAULT_VERSION, validator=_a_version)
+    persona_version: str = attrs.field(
+        default=DEFAULT_VERSION, validator=_check_version
+    )
     timeouts: Timeouts = attrs.field(factory=Timeouts, validator=_instance(Timeouts))
     retry: RetryPolicy = attrs.field(
         factory=RetryPolicy, validator=_instance(RetryPolicy)
@@ -122,11 +117,11 @@ class RequestOptions:
         factory=RateLimitPolicy, converter=_rate_limit
     )
     pool: Pool = attrs.field(factory=Pool, validator=_instance(Pool))
-    app_info: str | None = attrs.field(default=None, validator=_an_app_info)
+    app_info: str | None = attrs.field(default=None, validator=_check_app_info)
     check_identity: bool = attrs.field(default=True, validator=_instance(bool))
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of every request; the casing is always asked for."""
+        """Return the headers of every request."""
         return {
             "Accept": "application/json",
             "Key-Inflection": "kebab",
@@ -135,16 +130,16 @@ class RequestOptions:
 
 
 def checked_timeouts(timeouts: object = None, timeout: object = None) -> Timeouts:
-    """Return the time-outs of a client; ``timeout`` is for a whole call.
+    """Return the timeouts of a client; ``timeout`` is for a whole call.
 
     Raises:
-        ConfigurationError: they are no `Timeouts`, or not a number of seconds above 0.
+        ConfigurationError: The value is neither a `Timeouts` nor a number above 0.
     """
     if timeouts is None and isinstance(timeout, Timeouts):
         timeouts = timeout
     if timeouts is not None:
         if not isinstance(timeouts, Timeouts):
-            message = f"timeouts must be a Timeouts, not {_article(type(timeouts))}"
+            message = f"timeouts must be a Timeouts, not {with_article(type(timeouts).__name__)}"
             raise ConfigurationError(message, advice="Write Timeouts(call=30).")
         return timeouts
     if timeout is None:
@@ -159,24 +154,26 @@ def checked_hooks(hooks: object) -> tuple[Hook, ...]:
     """Return the hooks of a client or a manager.
 
     Raises:
-        ConfigurationError: they are not callables in a list.
+        ConfigurationError: The value is not a list of callables.
     """
     if callable(hooks):
         message = "hooks must be a list of callables, not one callable"
         raise ConfigurationError(message, advice="Write hooks=[hook].")
     if not isinstance(hooks, Iterable) or isinstance(hooks, str | bytes):
-        message = f"hooks must be a list of callables, not {_article(type(hooks))}"
+        message = f"hooks must be a list of callables, not {with_article(type(hooks).__name__)}"
         raise ConfigurationError(message)
     found = tuple(hooks)
     for hook in found:
         if not callable(hook):
-            message = f"a hook must be callable, and {_article(type(hook))} is not"
+            message = (
+                f"a hook must be callable, not {with_article(type(hook).__name__)}"
+            )
             raise ConfigurationError(message)
     return found
 
 
 def checked_hosts(hosts: object, name: str) -> tuple[str, ...]:
-    """Return names of hosts; raises `ConfigurationError` for anything else."""
+    """Return host names; raises `ConfigurationError` for any other value."""
     if isinstance(hosts, str | bytes) or not isinstance(hosts, Iterable):
         message = f"{name} must be a list of host names"
         raise ConfigurationError(message, advice=f"Write {name}=['host'].")

@@ -9,7 +9,7 @@ import attrs
 
 from persona_share._policy.shared_limit import Share
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.events import HookEvent
 from persona_share.model.scope import Scope
@@ -58,7 +58,6 @@ class Runtime:
     clock: Clock
     random: Callable[[], float]
     new_key: Callable[[], str]
-    fingerprint_key: bytes = attrs.field(repr=False)
     new_bytes: Callable[[int], bytes] = attrs.field(repr=False)
     after_fork: Callable[[Callable[[], None]], None] = attrs.field(
         default=lambda _: None, repr=False
@@ -292,7 +291,7 @@ class SharedWindow(Protocol):
         ...
 
     async def take(
-        self, name: str, wanted: int, seen: Seen | None, *, first: bool = False
+        self, name: str, wanted: int, seen: LimitState | None, *, first: bool = False
     ) -> Share:
         """Take some slots of the window, and report what a response said of it.
 

@@ -23,7 +23,8 @@ from typing import Any, Final, Literal
 import attrs
 
 from persona_share._policy import replay
-from persona_share._protocol import codec, signature as wire
+from persona_share._protocol import signature as wire
+from persona_share._protocol.json import parse_json
 from persona_share._protocol.jsonapi import CODEC
 from persona_share._protocol.signature import LARGEST_BODY, Refusal
 from persona_share._transport.runtime import default_clock, default_runtime
@@ -469,7 +470,7 @@ def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:
 def _event(body: bytes) -> Event:
     found = None
     with suppress(ValueError, TypeError, LookupError, AttributeError):
-        found = CODEC.nested(codec.parsed(body), ResponseInfo())
+        found = CODEC.nested(parse_json(body), ResponseInfo())
     if not isinstance(found, Event):
         raise _refused(Refusal.NOT_AN_EVENT)
     return found

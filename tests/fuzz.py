@@ -20,11 +20,11 @@ from persona_share._protocol import errors, jsonapi, oauth
 from persona_share._protocol.body import (
     CHUNK,
     BodyDecoder,
+    BodyDecodingError,
     BodyTooLargeError,
-    BodyUndecodableError,
 )
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.limits import wish_of
+from persona_share._protocol.limits import retry_after_of
 from persona_share._protocol.query import AFTER, ListLocation, cursor_in
 from persona_share._protocol.routes import InquiryRoutes
 from persona_share._protocol.urls import parse_base_url, parse_file_url
@@ -34,7 +34,7 @@ from persona_share.model.verification import Verification
 
 
 SECONDS, MIB = 0.05, 32
-OURS = (PersonaError, BodyTooLargeError, BodyUndecodableError)
+OURS = (PersonaError, BodyTooLargeError, BodyDecodingError)
 PLACE = ListLocation(
     "https://api.withpersona.com/api/v1", "/inquiries", frozenset({"a"})
 )
@@ -164,7 +164,7 @@ def bodies(fuzzer):
         "code": lambda: oauth.authorized(got.body),
         "error": lambda: errors.error_of(request(), got),
         "expected": lambda: errors.error_in(request(Expects.OAUTH), got),
-        "wish": lambda: wish_of(got),
+        "wish": lambda: retry_after_of(got),
         "unpacked": unpacked,
     }
 

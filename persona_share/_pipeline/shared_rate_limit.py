@@ -8,7 +8,7 @@ from typing import Final
 from persona_share._policy.rate_limit import LimitTracker, Slot
 from persona_share._policy.shared_limit import Share
 from persona_share._protocol.http import Response
-from persona_share._protocol.limits import Seen, seen_in
+from persona_share._protocol.limits import LimitState, limit_state_of
 from persona_share.errors import StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Clock, SharedWindow
@@ -69,7 +69,7 @@ class SharedLimitTracker(LimitTracker):
         # The ends of the slots in hand, and of the window as the store knows it.
         self._ends = self._window_ends = -math.inf
         self._closed_until = self._alone_until = -math.inf
-        self._seen: Seen | None = None
+        self._seen: LimitState | None = None
         self._seen_at = -math.inf
         # Whether the next answer opens the window, and whether to report one at once.
         self._probes = self._urgent = self._reporting = False
@@ -99,7 +99,7 @@ class SharedLimitTracker(LimitTracker):
 
     def answered(self, slot: Slot, response: Response, now: float) -> None:
         """Count a call that was answered, and keep what it says for all processes."""
-        seen = seen_in(response)
+        seen = limit_state_of(response)
         if seen is not None:
             self._seen, self._seen_at = seen, now
             if self._probes or not seen.remaining:
@@ -152,12 +152,12 @@ class SharedLimitTracker(LimitTracker):
     def _alone(self) -> bool:
         return self._clock.now() < self._alone_until
 
-    def _still_seen(self, now: float) -> Seen | None:
+    def _still_seen(self, now: float) -> LimitState | None:
         """Return what the last answer said, as far as it is still true."""
         if self._seen is None or self._seen_at < self._window_ends <= now:
             return None  # an answer of a window that is over must not open the next
         reset = self._seen.reset - (now - self._seen_at)
-        return Seen(self._seen.remaining, reset) if reset > 0 else None
+        return LimitState(self._seen.remaining, reset) if reset > 0 else None
 
     def _take(self, calls: int) -> None:
         idle = self._taking is None or self._taking.done()

@@ -11,7 +11,7 @@ import attrs
 from persona_share._policy.bounds import RETRY_AFTER, bounded
 from persona_share._protocol import oauth
 from persona_share._protocol.http import Response, is_json
-from persona_share._protocol.limits import wish_of
+from persona_share._protocol.limits import retry_after_of
 from persona_share._protocol.redaction import shown_id
 from persona_share.errors import (
     AssertionRefusedError,
@@ -198,7 +198,7 @@ def _verdict(
     if outcome.ok:
         return _after_success(outcome, tries, expected, facts)
     if outcome.status == _LIMITED:
-        return _after_limit(wish_of(outcome), facts, tries, now, random)
+        return _after_limit(retry_after_of(outcome), facts, tries, now, random)
     refusal = _refusal(outcome, tries, facts)
     return refusal or _after_failure(outcome, tries, now, random, facts)
 

@@ -14,7 +14,7 @@ import attrs
 
 from persona_share._policy.forecast import WINDOW
 from persona_share._protocol.http import Response, problem_of
-from persona_share._protocol.limits import count_of, reset_of, wish_of
+from persona_share._protocol.limits import count_of, reset_of, retry_after_of
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
@@ -207,7 +207,7 @@ class LimitTracker:
     def _refused(self, response: Response, now: float) -> None:
         if problem_of(response).quota:  # of one product, not of the request rate
             return
-        wish = wish_of(response)
+        wish = retry_after_of(response)
         if wish is None:
             wish = self._policy.reset_unknown
         elif not wish:

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 import attrs
 
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.limits import wish_of
+from persona_share._protocol.limits import retry_after_of
 from persona_share.errors import Phase
 from persona_share.model.policy import RetryPolicy
 
@@ -154,7 +154,7 @@ def decide(
         return GiveUp("not repeatable")
     if past.attempts >= _attempts(request, policy):
         return GiveUp("attempts used up")
-    wish = wish_of(outcome) if isinstance(outcome, Response) else None
+    wish = retry_after_of(outcome) if isinstance(outcome, Response) else None
     if wish is not None and wish > policy.max_wait:
         return GiveUp(_TOO_LONG)
     if rate_limited and wish is not None and step is _Step.THROTTLED:

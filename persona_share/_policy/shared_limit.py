@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 
 
 #: A window that ends later than this from now is not believed, in seconds.
@@ -77,7 +77,7 @@ def take(
     *,
     now: float,
     wanted: int,
-    seen: Seen | None,
+    seen: LimitState | None,
     reservation: str,
     first: bool = False,
     random: float = 0.0,
@@ -161,7 +161,7 @@ def _believed(limit: SharedLimit, now: float) -> SharedLimit:
     return limit if sound else SharedLimit()
 
 
-def _updated(limit: SharedLimit, now: float, seen: Seen) -> SharedLimit:
+def _updated(limit: SharedLimit, now: float, seen: LimitState) -> SharedLimit:
     # A window that runs has more than none: that reset was rounded down.
     ends = now + min(max(seen.reset, 0.0) or _ROUNDING, LONGEST_WINDOW)
     left = min(max(seen.remaining - 1, 0), _MOST_SLOTS)

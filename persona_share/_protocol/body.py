@@ -1,13 +1,13 @@
-"""A response's body as it arrives: decoded, counted, and refused in time."""
+"""Decoding of response bodies in pieces, with limits on size and compression ratio."""
 
 import zlib
 from typing import Final
 
 
-#: The body is read in pieces of this size, so a bomb is noticed before it has grown.
+#: The size of the pieces in which a body is decompressed, in bytes.
 CHUNK: Final = 64 * 1024
-#: The most that is read of a response that reports an error.
-ERROR_CAP: Final = 64 * 1024
+#: The maximum size of the body of an error response, in bytes.
+MAX_ERROR_BODY: Final = 64 * 1024
 
 _MAX_RATIO: Final = 200
 _RATIO_COUNTS_FROM: Final = 1024 * 1024
@@ -16,21 +16,21 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class BodyTooLargeError(Exception):
-    """The body is over its cap, or grew out of next to nothing."""
+    """The body exceeds its size limit or the maximum compression ratio."""
 
 
-class BodyUndecodableError(Exception):
-    """The body is not what its Content-Encoding says; a retry may help."""
+class BodyDecodingError(Exception):
+    """The body does not match its Content-Encoding; a retry may help."""
 
 
-class UnknownCodingError(BodyUndecodableError):
-    """The body has a coding that was not asked for; a retry would not help."""
+class UnsupportedEncodingError(BodyDecodingError):
+    """The body has an unsupported Content-Encoding; a retry does not help."""
 
 
 class BodyDecoder:
-    """Decodes a body piece by piece and never holds more than its cap.
+    """Decodes a body in pieces, up to ``cap`` decoded bytes.
 
-    The cap counts decoded bytes. A gzip body may have several members (RFC 1952 §2.2).
+    A gzip body may have several members (RFC 1952 §2.2).
     """
 
     def __init__(self, cap: int, coding: str = "") -> None:
@@ -46,8 +46,8 @@ class BodyDecoder:
             self._gzip = True
             self._member = zlib.decompressobj(_GZIP)
         elif coding not in ("", "identity"):
-            message = "a content coding that was not asked for"
-            raise UnknownCodingError(message)
+            message = "a content encoding that was not requested"
+            raise UnsupportedEncodingError(message)
 
     @property
     def head(self) -> bytes:
@@ -55,10 +55,10 @@ class BodyDecoder:
         return b"".join(self._pieces)[: self._cap]
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Decode the next piece."""
         self._received += len(piece)
         if not self._gzip:
-            self._keep(piece)
+            self._append(piece)
             return
         piece = self._rest + piece if self._rest else piece
         self._rest = b""
@@ -73,33 +73,33 @@ class BodyDecoder:
                 self._member = None
 
     def drain(self) -> bytes:
-        """Return the bytes decoded since the last call, and drop them."""
+        """Return and discard the bytes that were decoded since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
     def end(self) -> bytes:
-        """Return the whole body, or the part that was not drained."""
+        """Return the rest of the body; raises `BodyDecodingError` if it is incomplete."""
         if self._member is not None and self._received:
-            while not self._member.eof:  # its last piece may have filled a chunk
+            while not self._member.eof:  # the output may exceed one chunk
                 if not self._inflate(self._member, b""):
-                    message = "the compressed body ends too early"
-                    raise BodyUndecodableError(message)
+                    message = "the compressed body is incomplete"
+                    raise BodyDecodingError(message)
         if self._rest:
-            message = "something follows the compressed body"
-            raise BodyUndecodableError(message)
+            message = "there are bytes after the compressed body"
+            raise BodyDecodingError(message)
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
     def _next_member(self, piece: bytes) -> bytes:
-        """Begin the next gzip member; padding with zeros may come before the end."""
+        """Start the next gzip member; zeros after a member are padding."""
         piece = piece.lstrip(b"\0")
         if len(piece) == 1 and piece == _GZIP_MAGIC[:1]:
-            self._rest = piece  # the other byte comes with the next piece
+            self._rest = piece  # the second byte is in the next piece
             return b""
         if not piece:
             return b""
         if not piece.startswith(_GZIP_MAGIC):
-            message = "something follows the compressed body"
-            raise BodyUndecodableError(message)
+            message = "there are bytes after the compressed body"
+            raise BodyDecodingError(message)
         self._member = zlib.decompressobj(_GZIP)
         return piece
 
@@ -108,19 +108,19 @@ class BodyDecoder:
             decoded = member.decompress(piece, CHUNK)
         except zlib.error:
             decoded = None
-        if decoded is None:  # raised out here, so that no cause is carried along
-            message = "the body is not gzip, though it says so"
-            raise BodyUndecodableError(message)
+        if decoded is None:  # raised here, so that the error has no context
+            message = "the body is not gzip"
+            raise BodyDecodingError(message)
         if decoded:
-            self._keep(decoded)
+            self._append(decoded)
         return bool(decoded)
 
-    def _keep(self, piece: bytes) -> None:
+    def _append(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._decoded += len(piece)
-        grown = self._decoded > _RATIO_COUNTS_FROM
+        large = self._decoded > _RATIO_COUNTS_FROM
         if self._decoded > self._cap or (
-            grown and self._decoded > _MAX_RATIO * self._consumed()
+            large and self._decoded > _MAX_RATIO * self._consumed()
         ):
             raise BodyTooLargeError
 

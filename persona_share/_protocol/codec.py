@@ -1,7 +1,7 @@
 """The codec: one strict cattrs converter between JSON values and typed ones.
 
-Nothing is coerced from one type into another. Names are read in all three casings of
-the API, null means the default, and null items of lists and mappings are dropped.
+Values are never coerced into another type. Names are matched in all three casings of the
+API, null means the default, and null items of lists and mappings are dropped.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,6 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from persona_share._protocol.json import parse_json
 from persona_share.model.attribute import OpenEnum, Spelling
 from persona_share.model.secret import Secret
 
@@ -38,11 +37,11 @@ _object: Final = _strict(dict)
 
 
 def _datetime(value: Any, _: Any) -> datetime | None:
-    if value == "":  # the service writes "" for some dates that are not known
+    if value == "":  # the service sends "" for some unknown dates
         return None
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
-        message = "expected a time with a zone"
+        message = "expected a time with a time zone"
         raise ValueError(message)
     return moment
 
@@ -70,7 +69,7 @@ def _tuple(kind: Any) -> Hook:
 
 def _mapping(kind: Any) -> Hook:
     item = get_args(kind)[1]
-    if item is Any:  # as it came
+    if item is Any:  # unchanged
         return _object
     hook = hook_for(item)
     return lambda value, _: {
@@ -105,8 +104,8 @@ def _has_origin(origin: type) -> Callable[[Any], bool]:
 
 
 _CONVERTER: Final = cattrs.Converter(detailed_validation=False)
-# A hook serves subclasses too, unless they have one of their own: a class body that ran
-# under a frozen clock names a subclass of datetime.
+# Hooks apply to subclasses too: under a frozen clock of a test, annotations name a
+# subclass of datetime.
 for _kind, _hook in {
     str: _text,
     int: _strict(int),
@@ -131,8 +130,3 @@ def hook_for(kind: Any) -> Hook:
     """
     found: Hook = _CONVERTER.get_structure_hook(kind)
     return found
-
-
-def parsed(body: bytes) -> Any:
-    """Return the JSON value of a body; raises `ValueError`."""
-    return parse_json(body)

@@ -1,4 +1,4 @@
-"""Which error an answer is: the one place where a status gets its class."""
+"""The error of a response: each status has one exception class."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from persona_share._protocol.http import (
     problem_of,
 )
 from persona_share._protocol.json import NotJsonError, parse_json
-from persona_share._protocol.limits import wish_of
+from persona_share._protocol.limits import retry_after_of
 from persona_share._protocol.redaction import escaped, scrubbed, shown_id
 from persona_share.errors import (
     ApiError,
@@ -54,27 +54,27 @@ _REDIRECTS: Final = range(300, 400)
 _EXCERPT: Final = 200
 _LONGEST_SECRET: Final = 8 * 1024
 _PLAIN_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
-# Words of the protocol, which errors may well name.
+# Form fields that are not secret.
 _PUBLIC_FIELDS: Final = frozenset(
     {"grant-type", "grant_type", "response-type", "client-assertion-type"}
 )
 
 
 def error_in(request: Request, response: Response) -> ApiError | None:
-    """Return the error that a response is, or None if its body can be read."""
+    """Return the error of a response, or None for a success with the expected type."""
     if not response.ok:
         return error_of(request, response)
     if not response.body or _as_expected(request.expects, response):
         return None
     excerpt = None
-    if request.expects is not Expects.OAUTH:  # there it might be a token
-        # Enough to find a secret that the end of the excerpt would cut in two.
+    if request.expects is not Expects.OAUTH:  # such a body may contain a token
+        # Long enough to mask a secret that the excerpt would cut in two.
         text = response.body[: _EXCERPT + _LONGEST_SECRET].decode(errors="replace")
         excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
     kind = response.headers.get("content-type", "") or "nothing named"
-    return _made(
+    return _build(
         UnexpectedContentTypeError,
-        f"the body is {escaped(kind, 100)}, not {_wanted(request.expects)}",
+        f"the body is {escaped(kind, 100)}, not {_expected_type(request.expects)}",
         request,
         response,
         Problem(details=excerpt or ""),
@@ -85,29 +85,29 @@ def error_of(request: Request, response: Response) -> ApiError:
     """Return the error for an unsuccessful response (API page "Errors")."""
     status = response.status
     if status in _REDIRECTS:
-        what = f"the service answered {status}, a redirect to {_target(response)}"
-        return _made(UnexpectedRedirectError, what, request, response, Problem())
+        what = f"the service responded with {status}, a redirect to {_target(response)}"
+        return _build(UnexpectedRedirectError, what, request, response, Problem())
     problem = problem_of(response)
     title = _shown(problem.title, request, response)
-    what = f"the service answered {status}{title and f' {title}'}"
-    error = _made(_kind_of(status, problem), what, request, response, problem)
+    what = f"the service responded with {status}{title and f' {title}'}"
+    error = _build(_kind_of(status, problem), what, request, response, problem)
     if status == _REQUEST_TIMEOUT:
         error.retryable = True
     return error
 
 
 def malformed(request: Request, response: Response, why: str) -> MalformedResponseError:
-    """Return the error for a successful response with an unusable body.
+    """Return the error of a successful response with an unusable body.
 
-    ``why`` is our own words, never the body's.
+    ``why`` must not contain any part of the body.
     """
-    return _made(MalformedResponseError, why, request, response, Problem())
+    return _build(MalformedResponseError, why, request, response, Problem())
 
 
 def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
-    """Return the values of a request that no error may repeat.
+    """Return the secrets of a request, to be masked in errors.
 
-    The credential is added further down, so that only the response knows it.
+    The sender adds the credential, so it may be known from the response only.
     """
     secrets = []
     credential = request.authorization or response.credential
@@ -122,7 +122,7 @@ def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
 
 
 def request_id_of(request: Request, response: Response) -> str | None:
-    """Return the id of a response as it may be shown; it may echo a secret."""
+    """Return the request id of a response, with secrets masked."""
     text = response.headers.get("request-id")
     if not text:
         return None
@@ -130,7 +130,7 @@ def request_id_of(request: Request, response: Response) -> str | None:
 
 
 def attempts_of(request: Request, response: Response) -> tuple[Attempt, ...]:
-    """Return the attempts that led to a response: its own, or the one it answers."""
+    """Return the attempts of a call: those recorded in the response, or one."""
     if response.attempts:
         return response.attempts
     status = response.status
@@ -138,7 +138,7 @@ def attempts_of(request: Request, response: Response) -> tuple[Attempt, ...]:
     return (Attempt(Phase.ANSWERED, str(status), status, request_id),)
 
 
-def _made(
+def _build(
     kind: type[E], what: str, request: Request, response: Response, problem: Problem
 ) -> E:
     headers = response.headers
@@ -152,7 +152,7 @@ def _made(
         environment_id=shown_id(headers.get("persona-environment-id")),
         status=response.status,
         request_id=request_id_of(request, response),
-        retry_after=wish_of(response),
+        retry_after=retry_after_of(response),
         attempts=attempts_of(request, response),
         advice=response.advice or None,
     )
@@ -180,23 +180,23 @@ def _as_expected(expects: Expects, response: Response) -> bool:
     return is_json(kind)
 
 
-def _wanted(expects: Expects) -> str:
+def _expected_type(expects: Expects) -> str:
     return "PDF" if expects is Expects.PDF else "JSON"
 
 
 def _target(response: Response) -> str:
-    """Return the origin that a redirect names; its path may hold anything."""
+    """Return the origin of a redirect, without its path, which may contain anything."""
     headers = response.headers
     location = headers.get("location") or headers.get("uri") or ""
     try:
         parts = urlsplit(location)
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return "an unreadable address"
+        return "an invalid URL"
     if not host:
         return "its own origin" if location else "nowhere"
     if not _PLAIN_HOST.fullmatch(host):
-        return "an unreadable address"
+        return "an invalid URL"
     scheme = parts.scheme if parts.scheme in ("http", "https") else ""
     return f"{scheme}://{host}" if scheme else host
 

@@ -1,4 +1,4 @@
-"""A request before it is sent and a response after it was read: plain values.
+"""HTTP messages as values, the errors in responses, and the versions of the API.
 
 A response is a value until the last step: a 401 or a 429 is a `Response`, too.
 """
@@ -20,7 +20,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class Expects(enum.Enum):
-    """The kind of response that a request expects, with its cap in bytes."""
+    """The kind of body that a request expects, with its size limit in bytes."""
 
     JSON = 16 * 1024 * 1024
     OAUTH = 64 * 1024
@@ -28,38 +28,38 @@ class Expects(enum.Enum):
 
     @property
     def cap(self) -> int:
-        """The most bytes that are read, after decompression."""
+        """The maximum size of the body after decompression, in bytes."""
         return int(self.value)
 
 
 class Sink(Protocol):
-    """Takes the body of a success as it comes, in place of the response.
+    """Receives the body of a successful response in pieces.
 
-    An exception of it ends the call; its creator keeps the reason.
+    An exception that it raises ends the call.
     """
 
     @property
     def cap(self) -> int:
-        """The most bytes that it takes, after decompression."""
+        """The maximum size of the body after decompression, in bytes."""
         ...
 
     async def begin(self, headers: Mapping[str, str]) -> None:
-        """Get ready for a body, and forget what came of an earlier attempt."""
+        """Start a body; discard the pieces of an earlier attempt."""
         ...
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Receive the next piece."""
         ...
 
 
-@attrs.frozen(kw_only=True, slots=False)  # quicker to fill than slots, twice a call
+@attrs.frozen(kw_only=True)
 class Request:
     """One call, ready to be sent and to be repeated exactly.
 
-    ``route`` is the path as documented, with its placeholders; it is what logs and
-    errors show. ``target`` is the path and query that are sent. ``deadline`` is
-    an instant of the clock that counts suspension. ``retries`` is how many further
-    attempts there may be, where that was said.
+    ``route`` is the documented path with its placeholders, which logs and errors show.
+    ``target`` is the path and query that are sent. ``deadline`` is a time of the
+    monotonic clock. ``retries`` is the maximum number of further attempts; None leaves
+    it to the retry policy.
     """
 
     method: str
@@ -83,28 +83,18 @@ class Request:
         return f"{self.method} {self.route}"
 
     def with_authorization(self, authorization: MaskedText) -> "Request":
-        """Return the same request with a credential.
-
-        It does what `attrs.evolve` does, at a tenth of the cost, for every call.
-        """
-        twin = _NEW(Request)
-        fields = vars(twin)
-        fields.update(vars(self))
-        fields["authorization"] = authorization
-        return twin
+        """Return the same request with a credential."""
+        return attrs.evolve(self, authorization=authorization)
 
 
-_NEW: Final = object.__new__
-
-
-@attrs.frozen(kw_only=True, slots=False)  # for the same reason
+@attrs.frozen(kw_only=True)
 class Response:
     """One complete response. ``headers`` has lower-case names.
 
-    ``first_sent_at`` is when the first byte of the first attempt left, by the clock
-    that counts suspension: a response may be a replay, and its age counts from there.
-    ``credential`` is what the request carried, so that no error repeats an echo of it.
-    ``advice`` is what an error should advise in place of its usual words.
+    ``first_sent_at`` is the time of the monotonic clock at which the first attempt was
+    sent; the age of a replayed response counts from there. ``credential`` is the
+    credential of the request, so that errors can mask an echo of it. ``advice``
+    replaces the advice of an error.
     """
 
     status: int
@@ -129,7 +119,7 @@ _FIRST_ERROR_STATUS: Final = 400
 
 @attrs.frozen
 class Problem:
-    """The words of one error (API page "Errors"); not yet fit to be shown."""
+    """The texts of one error (API page "Errors"), unescaped and unmasked."""
 
     title: str = attrs.field(default="", repr=False)
     details: str = attrs.field(default="", repr=False)
@@ -137,21 +127,21 @@ class Problem:
 
     @property
     def quota(self) -> bool:
-        """Whether a product's quota is used up, which 403 and 429 both may mean."""
+        """Whether the quota of a product is used up; the status is 403 or 429."""
         return "quota" in self.title.lower()
 
     @property
     def mismatch(self) -> bool:
-        """Whether an idempotency key came with another request than before."""
+        """Whether an idempotency key was used for two different requests."""
         return self.title.lower() == "idempotency error"
 
 
-_SILENT: Final = Problem()
+_NO_PROBLEM: Final = Problem()
 
 
-@lru_cache(maxsize=64)  # it is asked of every answer
+@lru_cache(maxsize=64)  # called for every response
 def is_json(content_type: str) -> bool:
-    """Return whether a Content-Type is JSON, whatever its parameters and case."""
+    """Return whether a Content-Type is JSON; parameters and case are ignored."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == "application/json" or essence.endswith("+json")
 
@@ -159,20 +149,20 @@ def is_json(content_type: str) -> bool:
 def problem_of(response: Response) -> Problem:
     """Return the first error of a response, or an empty one if it has none."""
     if response.status < _FIRST_ERROR_STATUS or not response.body:
-        return _SILENT
+        return _NO_PROBLEM
     if not is_json(response.headers.get("content-type", "")):
-        return _SILENT
+        return _NO_PROBLEM
     try:
         document = parse_json(response.body)
     except NotJsonError:
-        return _SILENT
+        return _NO_PROBLEM
     errors = document.get("errors") if isinstance(document, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None
     if not isinstance(first, dict):
-        return _SILENT
+        return _NO_PROBLEM
     return Problem(
         _text(first, "title"),
-        # Documented as "details"; "detail" is what JSON:API says.
+        # Persona documents "details"; JSON:API defines "detail".
         _text(first, "details") or _text(first, "detail"),
         _text(first.get("source"), "pointer"),
     )

@@ -1,9 +1,9 @@
-"""JSON from strangers: parsed strictly, bounded in depth, exact in its integers.
+"""Strict JSON: limited depth, and exact integers.
 
-orjson refuses bytes that are not UTF-8, NaN, infinity, lone surrogates, and a depth
-over 1,024, without recursion of Python's; a byte order mark is tolerated (RFC 8259
-§8.1). It turns integers over 64 bits into floats, so a body with such an integer is
-parsed once more by the standard library, which keeps them exact.
+orjson rejects bytes that are not UTF-8, NaN, infinity, lone surrogates, and a depth
+over 1,024. A byte order mark is ignored (RFC 8259 §8.1). orjson parses integers over 64
+bits as floats, so a body with such an integer is parsed again by the standard library,
+which is exact.
 """
 
 import json
@@ -13,11 +13,11 @@ import orjson
 
 
 _BOM: Final = b"\xef\xbb\xbf"
-# An integer over 64 bits has at least 19 digits, so among every fifth byte of the body
-# there are three digits in a row, and digits alone between these. A regular expression
-# over the whole body would cost ten times the parsing.
+# An integer over 64 bits has at least 19 digits, so every fifth byte of the body
+# contains three consecutive digits, with only digits between them. A regular expression
+# over the whole body costs ten times as much as parsing it.
 _STEP: Final = 5
-_IN_A_ROW: Final = b"000"
+_CONSECUTIVE: Final = b"000"
 _SPAN: Final = 2 * _STEP + 1
 _DIGITS_ARE_ZERO: Final = bytes(
     ord("0") if byte in b"0123456789" else byte for byte in range(256)
@@ -25,14 +25,14 @@ _DIGITS_ARE_ZERO: Final = bytes(
 
 
 class NotJsonError(ValueError):
-    """The bytes are not JSON that can be trusted; the text never shows them."""
+    """The bytes are not valid JSON; the text never shows them."""
 
 
 def parse_json(body: bytes) -> object:
     """Return the value of a JSON text; integers are exact.
 
     Raises:
-        NotJsonError: it is none, it is nested too deeply, or a number is too long.
+        NotJsonError: It is not JSON, is nested too deeply, or has too long a number.
     """
     text = body.removeprefix(_BOM)
     try:
@@ -40,7 +40,7 @@ def parse_json(body: bytes) -> object:
         if _has_long_number(text):
             value = json.loads(text)
     except (ValueError, RecursionError, MemoryError):
-        pass  # orjson's exception holds the whole body, so it must not go further
+        pass  # orjson's exception contains the whole body, so it is not chained
     else:
         return value
     message = "it is not JSON" if text else "it is empty"
@@ -50,20 +50,20 @@ def parse_json(body: bytes) -> object:
 def _has_long_number(text: bytes) -> bool:
     """Return whether there may be an integer over 64 bits."""
     sample = text[::_STEP].translate(_DIGITS_ARE_ZERO)
-    found = sample.find(_IN_A_ROW)
+    found = sample.find(_CONSECUTIVE)
     while found >= 0:
         start = found * _STEP
         if text[start : start + _SPAN].isdigit():
             return True
-        found = sample.find(_IN_A_ROW, found + 1)
+        found = sample.find(_CONSECUTIVE, found + 1)
     return False
 
 
 def dump_json(value: object) -> bytes:
-    """Return a JSON text; integers of any size are written exactly.
+    """Return a JSON text; integers of any size are exact.
 
     Raises:
-        TypeError: the value has a part that JSON cannot express.
+        TypeError: The value has a part that JSON cannot express.
     """
     try:
         return orjson.dumps(value)

@@ -172,7 +172,7 @@ _PROXY_KINDS: Final = (NO_PROXY, BAD_PROXY, BAD_PROXY_LOGIN)
 # class's own order of resolution counts, so a subclass that must not be retried wins
 # over its retryable base.
 _BY_NAME: Final = {
-    "BodyUndecodableError": _lost(
+    "BodyDecodingError": _lost(
         ProtocolError, "the body from {peer} could not be decoded", "undecodable"
     ),
     "ClientConnectionResetError": BROKEN,
@@ -199,9 +199,9 @@ _BY_NAME: Final = {
         "informational",
         retryable=False,
     ),
-    "UnknownCodingError": _lost(
+    "UnsupportedEncodingError": _lost(
         ProtocolError,
-        "the body from {peer} has a content coding that was not asked for",
+        "the body from {peer} has a content encoding that was not requested",
         "coding",
         retryable=False,
     ),

@@ -15,7 +15,7 @@ from yarl import URL
 
 from persona_share._protocol.body import (
     CHUNK,
-    ERROR_CAP,
+    MAX_ERROR_BODY,
     BodyDecoder,
     BodyTooLargeError,
 )
@@ -309,7 +309,7 @@ class AiohttpSender:
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
         if success and request.sink is not None:
             return await _pour(request.sink, incoming, headers, started)
-        cap = request.expects.cap if success else ERROR_CAP
+        cap = request.expects.cap if success else MAX_ERROR_BODY
         coding = headers.get("content-encoding", "")
         content = incoming.content
         if timed is not None:

@@ -140,7 +140,6 @@ def system_runtime() -> Runtime:
         clock=SystemClock(),
         random=random.SystemRandom().random,
         new_key=lambda: str(uuid.uuid4()),
-        fingerprint_key=secrets.token_bytes(32),
         new_bytes=secrets.token_bytes,
         after_fork=after_fork,
         boot_id=boot_id(),

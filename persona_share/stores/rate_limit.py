@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from persona_share._policy import shared_limit
 from persona_share._policy.shared_limit import Share
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 from persona_share._transport.runtime import default_runtime
 from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores.changing import Change, ContentionError, change
@@ -47,7 +47,7 @@ class SharedRateLimit:
         await self._store.aclose()
 
     async def take(
-        self, name: str, wanted: int, seen: Seen | None, *, first: bool = False
+        self, name: str, wanted: int, seen: LimitState | None, *, first: bool = False
     ) -> Share:
         """Take slots, and report what a response of the service said.
 

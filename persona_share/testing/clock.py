@@ -133,7 +133,6 @@ def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
         wrap_transport=clock.in_flight.wrap,
         random=seeded_random(seed),
         new_key=lambda: f"key-{seed}-{next(numbers):06}",
-        fingerprint_key=seed.to_bytes(32, "big"),
         new_bytes=seeded_bytes(seed),
     )
 

@@ -7,7 +7,7 @@ import pytest
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
 from persona_share._protocol.http import Request, Response
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 from persona_share.errors import RateLimitedError, StoreUnavailableError
 from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Share
@@ -115,7 +115,7 @@ async def test_what_a_probe_found_out_is_reported_before_the_limiter_closes():
     limiter.answered(await limiter.acquire(CALL), saying(299, 60))
     await limiter.close()
 
-    assert shared.asked[1:] == [(0, Seen(299, 60.0))]
+    assert shared.asked[1:] == [(0, LimitState(299, 60.0))]
 
 
 @pytest.mark.asyncio
@@ -132,7 +132,7 @@ async def test_what_a_probe_found_out_is_reported_although_more_is_being_asked()
     waiting.cancel()
     await limiter.close()
 
-    assert shared.asked[1:] == [(3, None), (0, Seen(299, 60.0))]
+    assert shared.asked[1:] == [(3, None), (0, LimitState(299, 60.0))]
 
 
 @pytest.mark.asyncio

@@ -16,7 +16,7 @@ from persona_share._policy.shared_limit import (
     to_bytes,
     ttl,
 )
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 
 
 NOW = 1_000_000.0
@@ -52,7 +52,7 @@ def test_another_process_probes_when_the_first_does_not_report():
 
 def test_answer_of_the_probe_opens_the_window_for_all():
     limit, _ = taken(SharedLimit())
-    limit, _ = taken(limit, 0, seen=Seen(299, 60.0), reservation="report")
+    limit, _ = taken(limit, 0, seen=LimitState(299, 60.0), reservation="report")
     limit, share = taken(limit, 100, reservation="other")
 
     assert share == Share(298 // 8, 60.0)
@@ -99,7 +99,9 @@ def test_takers_of_a_window_are_known_in_the_next():
     limit = attrs.evolve(window(298), takers_before=2)
     for number in range(5):
         limit, _ = taken(limit, 4, reservation=str(number), first=True)
-    limit, _ = taken(limit, 0, now=NOW + 61, seen=Seen(299, 60.0), reservation="new")
+    limit, _ = taken(
+        limit, 0, now=NOW + 61, seen=LimitState(299, 60.0), reservation="new"
+    )
 
     assert (limit.takers_before, limit.takers, limit.size) == (5, 0, 298)
 
@@ -112,7 +114,7 @@ def test_many_that_find_nothing_come_again_at_different_instants():
 
 
 def test_reset_that_was_rounded_down_to_nothing_is_a_second():
-    limit, _ = taken(window(0), 0, now=NOW + 60, seen=Seen(0, 0.0))
+    limit, _ = taken(window(0), 0, now=NOW + 60, seen=LimitState(0, 0.0))
 
     assert limit.ends == NOW + 61
 
@@ -127,19 +129,19 @@ def test_same_reservation_gets_the_same_slots_again():
 
 def test_report_changes_nothing_when_it_says_nothing_new():
     limit = window(100)
-    after, _ = taken(limit, 0, seen=Seen(150, 60.0))
+    after, _ = taken(limit, 0, seen=LimitState(150, 60.0))
 
     assert after == limit
 
 
 def test_report_lowers_what_is_left_when_others_spent():
-    limit, _ = taken(window(100), 0, seen=Seen(11, 60.0))
+    limit, _ = taken(window(100), 0, seen=LimitState(11, 60.0))
 
     assert limit.left == 10
 
 
 def test_report_of_an_older_window_is_ignored():
-    limit, _ = taken(window(100), 0, seen=Seen(0, 2.0))
+    limit, _ = taken(window(100), 0, seen=LimitState(0, 2.0))
 
     assert limit.left == 100
 
@@ -153,7 +155,7 @@ def test_spent_window_is_probed_when_it_is_over():
 
 
 def test_absurd_reset_closes_the_window_for_a_bounded_time():
-    limit, share = taken(SharedLimit(), seen=Seen(0, 999_999_999.0))
+    limit, share = taken(SharedLimit(), seen=LimitState(0, 999_999_999.0))
 
     assert share.seconds <= LONGEST_WINDOW
     assert ttl(limit, NOW) <= LONGEST_WINDOW + 60
@@ -222,7 +224,7 @@ def test_processes_never_spend_more_than_the_service_allows(schedule):
         spent += share.calls
         assert spent <= 300
         if share.calls and reports is not None:
-            seen = Seen(300 - spent, ends - now)
+            seen = LimitState(300 - spent, ends - now)
             limit, _ = taken(limit, 0, now=now, seen=seen, reservation=f"{number}r")
 
 
@@ -232,7 +234,9 @@ numbers = st.one_of(st.floats(), st.integers(-(2**70), 2**70), st.none(), st.tex
 @given(
     st.lists(numbers, min_size=7, max_size=7),
     st.integers(-5, 10**7),
-    st.one_of(st.none(), st.builds(Seen, st.integers(-5, 10**9), st.floats(0, 1e12))),
+    st.one_of(
+        st.none(), st.builds(LimitState, st.integers(-5, 10**9), st.floats(0, 1e12))
+    ),
 )
 def test_no_number_from_outside_closes_a_window_for_long(fields, wanted, seen):
     data = (

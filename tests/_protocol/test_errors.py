@@ -128,8 +128,8 @@ def test_a_page_in_place_of_an_error_is_no_obstacle():
         ("location", "//other.example/CANARY", "other.example"),
         ("uri", "https://other.example/CANARY", "https://other.example"),
         ("location", "/api/v1/CANARY", "its own origin"),
-        ("location", "https://[CANARY/", "an unreadable address"),
-        ("location", "https://CANARY\x1b[31m/", "an unreadable address"),
+        ("location", "https://[CANARY/", "an invalid URL"),
+        ("location", "https://CANARY\x1b[31m/", "an invalid URL"),
         ("location", "", "nowhere"),
     ],
 )  # fmt: skip
@@ -138,7 +138,7 @@ def test_t1_a_redirect_names_the_origin_of_its_target_and_no_more(
 ):
     error = error_of(request(), Response(status=302, headers={header: location}))
     assert isinstance(error, errors.UnexpectedRedirectError)
-    assert error.what == f"the service answered 302, a redirect to {shown}"
+    assert error.what == f"the service responded with 302, a redirect to {shown}"
     assert "CANARY" not in str(error)
 
 

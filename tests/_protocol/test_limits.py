@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._protocol.http import Response
-from persona_share._protocol.limits import count_of, wish_of
+from persona_share._protocol.limits import count_of, retry_after_of
 
 
 QUOTA = b'{"errors":[{"title":"Quota exceeded"}]}'
@@ -13,7 +13,7 @@ JSON = {"content-type": "application/json"}
 
 def wish(status=429, body=b"", **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return wish_of(Response(status=status, headers=JSON | named, body=body))
+    return retry_after_of(Response(status=status, headers=JSON | named, body=body))
 
 
 def test_retry_after_beats_the_reset():

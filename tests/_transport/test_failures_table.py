@@ -96,8 +96,8 @@ CASES = [
     (TimeoutError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (aiohttp.ClientPayloadError(), (ProtocolError, Phase.AMBIGUOUS, True)),
     (aiohttp.ClientResponseError(INFO, ()), (ProtocolError, Phase.AMBIGUOUS, False)),
-    (body.BodyUndecodableError(), (ProtocolError, Phase.AMBIGUOUS, True)),
-    (body.UnknownCodingError(), (ProtocolError, Phase.AMBIGUOUS, False)),
+    (body.BodyDecodingError(), (ProtocolError, Phase.AMBIGUOUS, True)),
+    (body.UnsupportedEncodingError(), (ProtocolError, Phase.AMBIGUOUS, False)),
     # Unknown: perhaps sent, and never repeated.
     (aiohttp.ClientError("CANARY"), (TransportError, Phase.AMBIGUOUS, False)),
     (RuntimeError("CANARY"), (TransportError, Phase.AMBIGUOUS, False)),

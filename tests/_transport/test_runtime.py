@@ -23,13 +23,6 @@ def test_dice_and_keys_differ_each_time():
     )
 
 
-def test_each_world_has_a_fingerprint_key_of_its_own_that_is_not_shown():
-    one, other = system_runtime(), system_runtime()
-    assert len(one.fingerprint_key) == 32
-    assert one.fingerprint_key != other.fingerprint_key
-    assert repr(one.fingerprint_key) not in repr(one)
-
-
 def test_the_clock_goes_on_and_its_wall_time_is_utc():
     clock = SystemClock()
     assert clock.now() <= clock.now()

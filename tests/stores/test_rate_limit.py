@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persona_share._protocol.limits import Seen
+from persona_share._protocol.limits import LimitState
 from persona_share.errors import ConfigurationError, StoreUnavailableError
 from persona_share.stores.memory import MemoryStore
 from persona_share.stores.rate_limit import SharedRateLimit
@@ -62,7 +62,7 @@ async def test_processes_share_one_window(clock, runtime):
 
     probe = await one.take(NAME, 10, None)
     waiting = await two.take(NAME, 10, None)
-    await one.take(NAME, 0, Seen(299, 60.0))
+    await one.take(NAME, 0, LimitState(299, 60.0))
     shares = [await each.take(NAME, 64, None) for each in (one, two)]
 
     assert (probe.calls, waiting.calls) == (1, 0)
@@ -74,7 +74,7 @@ async def test_no_slot_is_given_twice_when_many_take_at_once(clock, runtime):
     store = CountingStore(runtime=runtime)
     every = [SharedRateLimit(store, runtime=runtime) for _ in range(10)]
     await every[0].take(NAME, 1, None)
-    await every[0].take(NAME, 0, Seen(101, 60.0))
+    await every[0].take(NAME, 0, LimitState(101, 60.0))
 
     takes = [taking(each, clock, 5, None) for each in every for _ in range(20)]
     shares = await asyncio.gather(*takes)
@@ -97,11 +97,11 @@ async def test_report_that_says_nothing_new_writes_nothing(runtime):
     store = CountingStore(runtime=runtime)
     shared = SharedRateLimit(store, runtime=runtime)
     await shared.take(NAME, 1, None)
-    await shared.take(NAME, 0, Seen(299, 60.0))
+    await shared.take(NAME, 0, LimitState(299, 60.0))
     writes = store.writes
 
     for _ in range(5):
-        await shared.take(NAME, 0, Seen(299, 60.0))
+        await shared.take(NAME, 0, LimitState(299, 60.0))
 
     assert store.writes == writes
 
