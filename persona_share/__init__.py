@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from persona_share import errors, partner, sandbox, stores, testing, webhooks
-    from persona_share._tokens.client_credentials import ClientCredentials
+    from persona_share._tokens.source import ClientCredentials
     from persona_share.client import PersonaClient
     from persona_share.errors import PersonaError
     from persona_share.manager import ScopedTokenManager
@@ -55,7 +55,7 @@ __all__ = [
 _MODULE_OF = {
     "AccessToken": "model.token",
     "AuthorizationCode": "model.token",
-    "ClientCredentials": "_tokens.client_credentials",
+    "ClientCredentials": "_tokens.source",
     "Failed": "model.batch",
     "Fetched": "model.batch",
     "PersonaClient": "client",

@@ -6,7 +6,7 @@ from typing import Self
 import attrs
 
 from persona_share._tokens import record as records
-from persona_share._tokens.record import SCOPES, ScopeRecord, UnreadableRecordError
+from persona_share._tokens.record import ScopeRecord, UnreadableRecordError
 from persona_share.errors import StoreCorruptError
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
@@ -68,11 +68,12 @@ class Browser:
             if found.value is None:
                 return
             try:
-                record, _ = records.forget(SCOPES.decode(key, found.value))
+                record = records.decode(key, found.value, ScopeRecord)
+                record = records.forget(record, found.now)
             except UnreadableRecordError:
                 record = ScopeRecord()
-            ttl = records.scope_ttl(record, found.now)
-            value = SCOPES.encode(key, record) if ttl > 0 else None
+            ttl = record.ttl(found.now)
+            value = records.encode(key, record) if ttl > 0 else None
             done = await self._store.write(
                 key, value, if_etag=found.etag, ttl=max(ttl, 1.0)
             )
@@ -95,7 +96,7 @@ class Browser:
             found = await self._store.read(key)
             if found.value is None:
                 return None
-            record = SCOPES.decode(key, found.value)
+            record = records.decode(key, found.value, ScopeRecord)
         except (StoreCorruptError, UnreadableRecordError):
             return Stored(name, None, None, True, False, 0.0, 0, None)
         now, token, backoff = found.now, record.token, record.backoff

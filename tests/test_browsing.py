@@ -5,7 +5,6 @@ import pytest
 from persona_share import Scope
 from persona_share._tokens import record as records
 from persona_share._tokens.record import (
-    SCOPES,
     ScopeRecord,
     StoredCode,
     StoredToken,
@@ -41,7 +40,7 @@ async def put(store, name, record_at):
     """Write the record of one scope, made for the store's time."""
     key = f"scope/{name}"
     found = await store.read(key)
-    value = SCOPES.encode(key, record_at(found.now))
+    value = records.encode(key, record_at(found.now))
     assert await store.write(key, value, if_etag=found.etag, ttl=3_600.0)
 
 
@@ -54,9 +53,8 @@ def with_token(now):
 
 def with_code(now):
     code = StoredCode("id", Secret("code"), now, now + 600)
-    record, _ = records.offer(ScopeRecord(), now, code, records.CodeState.NEW)
-    record, _ = records.acquire(record, now, "owner", records.Wish())
-    return record
+    record = records.offer(ScopeRecord(), now, code, records.CodeState.NEW)
+    return records.acquire(record, now, "owner", records.Wish())
 
 
 async def filled(store):

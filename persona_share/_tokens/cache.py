@@ -4,6 +4,7 @@ No token that was rejected or has expired is ever handed out, and a token never
 replaces a better one.
 """
 
+import asyncio
 import heapq
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -16,12 +17,12 @@ from persona_share._policy.token_lifetime import (
     scaled,
     token_state,
 )
-from persona_share._tokens.record import StoredToken, fingerprint
+from persona_share._tokens.record import RejectedToken, StoredToken, fingerprint
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken
-from persona_share.ports import Clock
+from persona_share.ports import Runtime
 
 
 #: Each process renews up to this much later than the stored instant: a fleet does not
@@ -79,69 +80,74 @@ class CachedToken:
         """Return the instant from which the token is no longer handed out."""
         return self.token.ends - guard_window(self.token.lifetime, policy)
 
-    def remove(self) -> None:
-        """Make everybody who still holds this see that the token is not to be used."""
-        self.refresh_at = _NEVER
+    def stored(self) -> StoredToken:
+        """Return the token as it is published."""
+        return StoredToken(
+            fingerprint=self.fingerprint,
+            secret=Secret(self.token.reveal()),
+            scope=self.token.scope.text,
+            code_id="",
+            expires=self.token.ends,
+            lifetime=self.token.lifetime,
+            refresh_at=self.refresh_at,
+        )
 
 
-class _Gauge:
-    """How many of a set of instants have passed, in constant time and few buckets."""
+class _Stages:
+    """How many tokens have passed each stage of their lives, in buckets of one second.
 
-    __slots__ = ("_buckets", "_cursor", "_passed")
+    The cost of a look does not depend on the number of tokens.
+    """
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
+        self._buckets: dict[int, list[int]] = {}
+        self._passed = [0, 0, 0, 0]
         self._cursor = 0
-        self._passed = 0
 
-    def add(self, at: float) -> None:
-        second = int(at)
-        if second < self._cursor:
-            self._passed += 1
-        else:
-            self._buckets[second] = self._buckets.get(second, 0) + 1
+    def add(self, entry: CachedToken, policy: RenewalPolicy, number: int) -> None:
+        """Count a token, or with -1 count it no more."""
+        token = entry.token
+        mandatory = token.ends - mandatory_window(token.lifetime, policy)
+        stages = entry.refresh_at, mandatory, entry.guard_at(policy), token.ends
+        for stage, at in enumerate(stages):
+            counts = self._passed
+            if int(at) >= self._cursor:
+                counts = self._buckets.setdefault(int(at), [0, 0, 0, 0])
+            counts[stage] += number
 
-    def discard(self, at: float) -> None:
-        second = int(at)
-        if second < self._cursor:
-            self._passed -= 1
-            return
-        left = self._buckets.get(second, 0) - 1
-        if left > 0:
-            self._buckets[second] = left
-        else:
-            self._buckets.pop(second, None)
-
-    def passed(self, now: float) -> int:
+    def passed(self, now: float) -> list[int]:
+        """Return how many tokens have passed each stage."""
         if int(now) > self._cursor:
             self._cursor = int(now)
             for second in [each for each in self._buckets if each < self._cursor]:
-                self._passed += self._buckets.pop(second)
+                counts = self._buckets.pop(second)
+                self._passed = list(map(sum, zip(self._passed, counts, strict=True)))
         return self._passed
 
-    def earliest(self) -> float | None:
-        return min(self._buckets, default=None)
+    def nearest_end(self) -> int | None:
+        """Return the second in which the next token ends."""
+        ends = [second for second, counts in self._buckets.items() if counts[-1]]
+        return min(ends, default=None)
 
 
 class TokenCache:
-    """Holds tokens by scope; ``due`` is told of every new one."""
+    """Holds tokens by scope."""
 
-    def __init__(
-        self, clock: Clock, policy: RenewalPolicy, random: Callable[[], float]
-    ) -> None:
-        self.due: Callable[[CachedToken], None] = lambda _: None
-        self._clock = clock
+    def __init__(self, runtime: Runtime, policy: RenewalPolicy) -> None:
+        #: Tokens that came since the refresher looked last.
+        self.new: list[CachedToken] = []
+        self.has_new: asyncio.Event = asyncio.Event()
+        self._clock = runtime.clock
+        self._random = runtime.random
         self._policy = policy
-        self._random = random
         self._tokens: dict[str, CachedToken] = {}
-        # The last generation of every scope, the oldest entry first. What was dropped
-        # to bound it counts as `_dropped_generation`.
+        # The last generation of scopes whose token is gone, the oldest entry first.
+        # What was dropped to bound it counts as `_dropped_generation`.
         self._generations: dict[str, int] = {}
         self._dropped_generation = 0
-        # What was rejected, by fingerprint: the scope, and until when it is remembered.
-        self._rejected: dict[str, tuple[str, float]] = {}
-        self._renewed, self._required, self._guarded = _Gauge(), _Gauge(), _Gauge()
-        self._ends = _Gauge()
+        # What was rejected, by fingerprint, and the scope that it was held for.
+        self._rejected: dict[str, tuple[RejectedToken, str]] = {}
+        self._stages = _Stages()
         self._pinned: dict[str, Scope] = {}
         # The scopes whose token was rejected and has not been replaced.
         self._vacant: set[str] = set()
@@ -193,42 +199,45 @@ class TokenCache:
         if now >= stored.expires - guard_window(stored.lifetime, self._policy):
             return None
         held = self._tokens.get(scope.text)
+        same = held is not None and held.fingerprint == stored.fingerprint
+        if held is not None and (
+            held.token.ends <= stored.expires
+            if same
+            else held.token.ends > stored.expires and self.usable(scope.text)
+        ):
+            return held
+        entry = self._entry(scope, stored, held, same=same)
         if held is not None:
-            same = held.fingerprint == stored.fingerprint
-            if same and held.token.ends <= stored.expires:
-                return held
-            if (
-                not same
-                and held.token.ends > stored.expires
-                and self.usable(scope.text)
-            ):
-                return held
-        entry = self._entry(scope, stored, held)
-        if held is not None:
-            self._uncount(held)
-            held.remove()
+            self.remove(scope.text)
+            del self._generations[scope.text]
         self._tokens[scope.text] = entry
-        self._count(entry)
-        self.due(entry)
+        self._stages.add(entry, self._policy, 1)
+        self.new.append(entry)
+        self.has_new.set()
         return entry
 
-    def remove(self, text: str) -> CachedToken | None:
+    def remove(self, text: str) -> None:
         """Drop the token of exactly this scope."""
         entry = self._tokens.pop(text, None)
-        if entry is not None:
-            self._uncount(entry)
-            entry.remove()
-        return entry
+        if entry is None:
+            return
+        self._stages.add(entry, self._policy, -1)
+        entry.refresh_at = _NEVER  # everybody who still holds it sees that
+        self._generations.pop(text, None)
+        self._generations[text] = entry.token.generation
+        if len(self._generations) > 2 * self._policy.max_tokens:
+            dropped = self._generations.pop(next(iter(self._generations)))
+            self._dropped_generation = max(self._dropped_generation, dropped)
 
     def reject(self, text: str, token_fingerprint: str, until: float) -> bool:
         """Never hand out this token again; returns False if that was known."""
         if self.is_rejected(token_fingerprint):
             return False
-        now = self._clock.now()
         if len(self._rejected) >= _MAX_REJECTED:
-            live = {k: v for k, v in self._rejected.items() if v[1] > now}
-            self._rejected = dict(tuple(live.items())[-_MAX_REJECTED // 2 :])
-        self._rejected[token_fingerprint] = (text, until)
+            live = self.rejections()[-_MAX_REJECTED // 2 :]
+            self._rejected = {each[0].fingerprint: each for each in live}
+        rejected = RejectedToken(token_fingerprint, until)
+        self._rejected[token_fingerprint] = rejected, text
         entry = self._tokens.get(text)
         if entry is not None and entry.fingerprint == token_fingerprint:
             self.remove(text)
@@ -240,11 +249,10 @@ class TokenCache:
         """Return whether this token was rejected."""
         return token_fingerprint in self._rejected
 
-    def rejections(self) -> dict[str, tuple[str, float]]:
-        """Return the scope and the end of every rejected token, by fingerprint."""
+    def rejections(self) -> list[tuple[RejectedToken, str]]:
+        """Return the rejected tokens that have not expired, each with its scope."""
         now = self._clock.now()
-        self._rejected = {k: v for k, v in self._rejected.items() if v[1] > now}
-        return dict(self._rejected)
+        return [each for each in self._rejected.values() if each[0].until > now]
 
     def pin(self, scope: Scope) -> None:
         """Keep the token of exactly this scope ready until it is forgotten."""
@@ -286,41 +294,38 @@ class TokenCache:
 
         In buckets of one second: its cost does not depend on the number of tokens.
         """
-        now = self._clock.now()
-        renewed = self._renewed.passed(now)
-        required = self._required.passed(now)
-        guarded = self._guarded.passed(now)
-        required, renewed = max(required, guarded), max(renewed, required, guarded)
+        now, held = self._clock.now(), len(self._tokens)
+        refreshed, mandatory, expired, _ = self._stages.passed(now)
+        mandatory = max(mandatory, expired)
+        refreshed = max(refreshed, mandatory)
         counts = {
-            TokenState.FRESH.value: len(self._tokens) - renewed,
-            TokenState.ADVISORY.value: renewed - required,
-            TokenState.MANDATORY.value: required - guarded,
-            TokenState.EXPIRED.value: guarded,
+            TokenState.FRESH.value: held - refreshed,
+            TokenState.ADVISORY.value: refreshed - mandatory,
+            TokenState.MANDATORY.value: mandatory - expired,
+            TokenState.EXPIRED.value: expired,
         }
-        self._ends.passed(now)
-        earliest = self._ends.earliest()
-        nearest = None if earliest is None else max(0.0, earliest - now)
+        end = self._stages.nearest_end()
+        nearest = None if end is None else max(0.0, end - now)
         return {state: count for state, count in counts.items() if count}, nearest
 
     def clear(self) -> None:
         """Drop everything."""
-        for entry in self._tokens.values():
-            entry.remove()
-        self._tokens.clear()
+        for text in tuple(self._tokens):
+            self.remove(text)
         self._rejected.clear()
 
     def _entry(
-        self, scope: Scope, stored: StoredToken, held: CachedToken | None
+        self, scope: Scope, stored: StoredToken, held: CachedToken | None, *, same: bool
     ) -> CachedToken:
         granted = scope if stored.scope == scope.text else Scope.parse(stored.scope)
-        # The same token comes again when its expiry is known better.
-        same = held if held and held.fingerprint == stored.fingerprint else None
+        if held is not None:  # the same token comes again when its end is known better
+            generation = held.token.generation + (not same)
+        else:
+            generation = self._generations.pop(scope.text, self._dropped_generation) + 1
         token = AccessToken(
             stored.secret.reveal(),
             scope=granted,
-            generation=same.token.generation
-            if same
-            else self._next_generation(scope.text),
+            generation=generation,
             ends=stored.expires,
             lifetime=stored.lifetime,
             clock=self._clock,
@@ -329,61 +334,17 @@ class TokenCache:
         jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
         entry = CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
         entry.pinned = scope.text in self._pinned
-        if same is not None:
-            entry.renewal, entry.proved = same.renewal, same.proved
-            entry.rejected_once_at = same.rejected_once_at
-        else:
-            entry.renewal = held is not None or scope.text in self._vacant
+        entry.renewal = held is not None or scope.text in self._vacant
+        if held is not None and same:
+            entry.renewal, entry.proved = held.renewal, held.proved
+            entry.rejected_once_at = held.rejected_once_at
         self._vacant.discard(scope.text)
         entry.last_used = self._clock.now() if held is None else held.last_used
         return entry
-
-    def _next_generation(self, text: str) -> int:
-        generation = self._generations.pop(text, self._dropped_generation) + 1
-        self._generations[text] = generation
-        if len(self._generations) > 2 * self._policy.max_tokens:
-            dropped = self._generations.pop(next(iter(self._generations)))
-            self._dropped_generation = max(self._dropped_generation, dropped)
-        return generation
-
-    def _instants(self, entry: CachedToken) -> tuple[float, ...]:
-        lifetime, ends = entry.token.lifetime, entry.token.ends
-        return (
-            entry.refresh_at,
-            ends - mandatory_window(lifetime, self._policy),
-            ends - guard_window(lifetime, self._policy),
-            ends,
-        )
-
-    @property
-    def _gauges(self) -> tuple[_Gauge, ...]:
-        return self._renewed, self._required, self._guarded, self._ends
-
-    def _count(self, entry: CachedToken) -> None:
-        for gauge, at in zip(self._gauges, self._instants(entry), strict=True):
-            gauge.add(at)
-
-    def _uncount(self, entry: CachedToken) -> None:
-        for gauge, at in zip(self._gauges, self._instants(entry), strict=True):
-            gauge.discard(at)
 
 
 def _covers(scope: Scope, part: Scope) -> bool:
     """Return whether a scope holds every atom of a part, or its bare permission."""
     return part <= scope or all(
         each in scope or each.partition(":")[0] in scope for each in part
-    )
-
-
-def stored_form(entry: CachedToken) -> StoredToken:
-    """Return a held token as it is published; its times are local."""
-    token = entry.token
-    return StoredToken(
-        fingerprint=entry.fingerprint,
-        secret=Secret(token.reveal()),
-        scope=token.scope.text,
-        code_id="",
-        expires=token.ends,
-        lifetime=token.lifetime,
-        refresh_at=entry.refresh_at,
     )

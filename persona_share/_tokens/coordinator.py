@@ -3,39 +3,48 @@
 Without a store, or while it is down, the very same code runs on a private store in
 memory. A store is an optimization and an escrow, not the source of safety: that comes
 from the idempotency key, which follows from the code.
+
+Callers see local times only: the times of records are converted here, and rounded down,
+so that nothing looks younger than it is on the way.
 """
 
 import asyncio
+import itertools
 import logging
 import math
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Final, Generic, Literal, TypeVar
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import (
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+)
 
 import attrs
 
 from persona_share._protocol.redaction import name_of
 from persona_share._tokens import record as records
-from persona_share._tokens.cache import TokenCache, stored_form
-from persona_share._tokens.inflight import Tasks
+from persona_share._tokens.cache import TokenCache
+from persona_share._tokens.inflight import Emit, Operation, Tasks, TimeIsUpError, within
 from persona_share._tokens.record import (
-    CODES,
-    SCOPES,
-    Codec,
+    EXTEND_EVERY,
+    Backoff,
     CodeRecord,
     CodeState,
-    Publication,
-    Published,
+    Lease,
+    Record,
     ScopeRecord,
     StoredCode,
     StoredToken,
+    Timed,
     UnreadableRecordError,
     Wish,
 )
-from persona_share.errors import (
-    StoreCorruptError,
-    StoreError,
-    StoreUnavailableError,
-)
+from persona_share.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from persona_share.model import events
 from persona_share.model.scope import Scope
 from persona_share.ports import Clock, Runtime, Store
@@ -56,98 +65,24 @@ _POLL_FIRST: Final = 0.1
 _POLL_MAX: Final = 1.0
 _MAX_READS: Final = 50.0
 _POLITE_LOSSES: Final = 3
-_MAX_OBSERVED: Final = 10_000
-_MAX_FIRST_SENT: Final = 10_000
-_MAX_UNPUBLISHED: Final = 10_000
+#: At most so many leases, first sends and unpublished tokens are remembered.
+_MAX_NOTES: Final = 10_000
 OnStoreFailure = Literal["local", "fail"]
 T = TypeVar("T")
-_R = TypeVar("_R", ScopeRecord, CodeRecord)
-
-
-class TimeIsUpError(Exception):
-    """The work took longer than it was given."""
-
-
-class CancelledItselfError(Exception):
-    """The work was cancelled, and not by its caller."""
-
-
-async def within(
-    clock: Clock,
-    seconds: float,
-    work: Awaitable[T],
-    late: Callable[[asyncio.Future[T]], object] = lambda _: None,
-) -> T:
-    """Await for so many seconds of this clock, or raise `TimeIsUpError`.
-
-    Work that is left behind is cancelled; ``late`` gets what becomes of it. Raises
-    `CancelledItselfError` if it was cancelled from within.
-    """
-    working = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        done, _ = await asyncio.wait(
-            {working, waiting}, return_when=asyncio.FIRST_COMPLETED
-        )
-    except asyncio.CancelledError:
-        working.add_done_callback(late)
-        raise
-    finally:
-        waiting.cancel()
-        working.cancel()
-    if working not in done:
-        working.add_done_callback(late)
-        raise TimeIsUpError
-    if working.cancelled():
-        raise CancelledItselfError
-    return working.result()
-
-
-def _take_exception(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
+P = ParamSpec("P")
 
 
 @attrs.frozen
-class View(Generic[_R]):
-    """One reading of a record: what it was, the store's time, and the offset to ours.
+class Changed(Generic[Record]):
+    """A record before and after a transition, its times local.
 
-    ``raw`` is what was read, ``record`` the same with its times within bounds.
-    Both conversions round down: nothing looks younger than it is on the way.
+    ``started`` is when it began; ``shared``: it happened in the shared store.
     """
 
-    record: _R
-    raw: _R
-    now: float
-    before: float
-    after: float
+    old: Record
+    new: Record
+    started: float
     shared: bool
-
-    def to_local(self, instant: float) -> float:
-        """Return an instant of the store's clock on the local clock."""
-        return instant - (self.now - self.before)
-
-    def to_store(self, instant: float) -> float:
-        """Return an instant of the local clock on the store's clock."""
-        return instant + (self.now - self.after)
-
-
-class HeldLease:
-    """A lease of this manager that is extended until it is stopped.
-
-    ``wish`` is what its acquisition needs; ``lost`` and ``better`` are what an
-    extension found. ``sending`` is the code that is being sent under it.
-    """
-
-    def __init__(self, key: str | None, owner: str, wish: Wish, now: float) -> None:
-        self.key = key
-        self.owner = owner
-        self.wish = wish
-        self.lost = False
-        self.better = False
-        self.sending: str | None = None
-        self.send_extended_at = now
-        self.keeper: asyncio.Future[Any] | None = None
 
 
 class Coordinator:
@@ -162,41 +97,36 @@ class Coordinator:
         naming: tuple[bytes, str, str],
         cache: TokenCache,
         tasks: Tasks,
-        emit: Callable[[events.HookEvent], None],
+        emit: Emit,
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
         self.down: bool = False
+        #: Whether this manager ever had to go on without its store.
+        self.ever_down: bool = False
         #: First sends of codes by this manager, by the local clock.
-        self.first_sent: dict[str, tuple[float | None, float | None]] = {}
+        self.first_sent: dict[str, CodeRecord] = {}
+        self.tasks: Tasks = tasks
         self._store = store
         self._new_private = new_private
         self._private = new_private()
-        self._clock = runtime.clock
-        self._now = runtime.clock.now
+        self.clock: Clock = runtime.clock
         self._random = runtime.random
         self._new_bytes = runtime.new_bytes
         self._naming = naming
         self._cache = cache
-        self._tasks = tasks
-        self._emit = emit
+        self.emit: Emit = emit
         self._on_store_failure = on_store_failure
         self._unreadable: set[str] = set()
-        # Leases, sends and back-offs as they were first seen, by the local clock.
-        self._observed: dict[Hashable, tuple[object, float]] = {}
+        # Leases and back-offs as they were first seen, by the local clock.
+        self._observed: dict[tuple[str, str], tuple[object, float]] = {}
         self._unpublished: dict[str, tuple[Scope, StoredToken]] = {}
         self._pollers = 0
-        self._ever_down = False
         self._opened = False
 
     @property
     def shares(self) -> bool:
         """Whether there is a store to share with other managers."""
         return self._store is not None
-
-    @property
-    def ever_down(self) -> bool:
-        """Whether this manager ever had to go on without its store."""
-        return self._ever_down
 
     async def open(self) -> None:
         """Open the store. One that is refused raises; one that is down is tried again.
@@ -206,17 +136,16 @@ class Coordinator:
         if self._store is None:
             return
         try:
-            await within(self._clock, 2 * STORE_TIMEOUT, self._store.open())
+            await within(self.clock, 2 * STORE_TIMEOUT, self._store.open())
             self._opened = True
         except (StoreUnavailableError, TimeIsUpError) as error:
-            if self._on_store_failure == "fail":
-                raise _unavailable(error) from None
             self._go_down(error)
+            self.require_store()
 
     async def aclose(self) -> None:
         """Close the store."""
         if self._store is not None:
-            await within(self._clock, STORE_TIMEOUT, self._store.aclose())
+            await within(self.clock, STORE_TIMEOUT, self._store.aclose())
 
     def require_store(self) -> None:
         """Raise `StoreUnavailableError` if the store is down and that is to be an error."""
@@ -224,110 +153,113 @@ class Coordinator:
             message = "the token store is down"
             raise StoreUnavailableError(message)
 
-    def new_owner(self) -> str:
-        """Return a new random id for one acquisition."""
-        return self._new_bytes(8).hex()
+    def lease(self, scope: Scope | None) -> "HeldLease":
+        """Return the lease of a new acquisition; it is not taken yet."""
+        return HeldLease(self, scope, self._new_bytes(8).hex())
 
-    def scope_key(self, scope: str) -> str:
-        """Return the key of a scope's record; it reveals nothing of the scope."""
-        secret, origin, kind = self._naming
-        return f"scope/{name_of(secret, 'scope', origin, kind, scope)}"
-
-    def code_key(self, code_id: str) -> str:
-        """Return the key of a code's record."""
-        secret, origin, kind = self._naming
-        return f"code/{name_of(secret, 'code', origin, kind, code_id)}"
+    def key(self, kind: Literal["scope", "code"], name: str) -> str:
+        """Return the key of a record; it reveals nothing of the scope or the code."""
+        secret, origin, machine = self._naming
+        return f"{kind}/{name_of(secret, kind, origin, machine, name)}"
 
     # ── Compare-and-swap ────────────────────────────────────────────────────────
 
     async def scope(
-        self, key: str, change: Callable[[View[ScopeRecord]], tuple[ScopeRecord, T]]
-    ) -> tuple[T, View[ScopeRecord]]:
-        """Change a scope's record by a transition and return its answer."""
-        return await self._change(key, SCOPES, ScopeRecord(), change)
+        self,
+        scope: str,
+        transition: Callable[Concatenate[ScopeRecord, float, P], ScopeRecord],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> Changed[ScopeRecord]:
+        """Change the record of a scope; ``args`` have local times."""
+        key = self.key("scope", scope)
+        return await self._change(key, ScopeRecord, transition, args, options)
 
     async def code(
-        self, code_id: str, change: Callable[[View[CodeRecord]], tuple[CodeRecord, T]]
-    ) -> tuple[T, View[CodeRecord]]:
-        """Change a code's record by a transition and return its answer."""
-        return await self._change(self.code_key(code_id), CODES, CodeRecord(), change)
+        self,
+        code_id: str,
+        transition: Callable[Concatenate[CodeRecord, float, P], CodeRecord],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> Changed[CodeRecord]:
+        """Change the record of a code; ``args`` have local times."""
+        key = self.key("code", code_id)
+        return await self._change(key, CodeRecord, transition, args, options)
 
-    async def _change(  # noqa: C901  # one branch for each way it can go
+    async def _change(
         self,
         key: str,
-        codec: Codec[_R],
-        absent: _R,
-        change: Callable[[View[_R]], tuple[_R, T]],
-    ) -> tuple[T, View[_R]]:
+        kind: type[Record],
+        transition: Callable[..., Record],
+        args: tuple[object, ...],
+        options: dict[str, object],
+    ) -> Changed[Record]:
         losses = 0
         while True:
-            store, shared = self._store_of(key)
+            private = self._store is None or self.down or key in self._unreadable
+            store = self._private if self._store is None or private else self._store
             try:
-                before = self._now()
-                found = await self._io(store.read(key), shared=shared)
-                after = self._now()
-                value, now = found.value, float(found.now)
-                if not math.isfinite(now):
-                    message = "the store's clock gives no number"
-                    raise StoreUnavailableError(message)
-                record = absent if value is None else codec.decode(key, value)
-                view = View(
-                    codec.bounded(record, now), record, now, before, after, shared
-                )
-                new, answer = change(view)
-                if new == record or await self._write(
-                    store, key, codec, new, etag=found.etag, now=now, shared=shared
+                started = self.clock.now()
+                found = await self._io(store.read(key), private=private)
+                now = float(found.now)
+                _require_number(now)
+                there = 0.0 if private else now - self.clock.now()
+                here = 0.0 if private else started - now
+                old = records.decode(key, found.value, kind)
+                if not private:
+                    old = records.bounded(self._without_stale(key, old, now), now)
+                moved = [
+                    each.moved(there) if isinstance(each, Timed) else each
+                    for each in args
+                ]
+                new = transition(old, now, *moved, **options)
+                if new == old or await self._write(
+                    store, key, new, etag=found.etag, now=now, private=private
                 ):
-                    return answer, view
+                    return Changed(
+                        old.moved(here), new.moved(here), started, not private
+                    )
             except UnreadableRecordError as error:
                 self._set_unreadable(key, error)
                 continue
             except _StoreDownError as error:
-                if not shared:
-                    raise
-                if self._store_of(key)[1]:
-                    self._go_down(error.reason)
+                self._go_down(error.reason)
                 continue
             losses += 1
             if losses > _POLITE_LOSSES:
-                await self._clock.sleep(0.01 * min(losses, 10) * self._random())
+                await self.clock.sleep(0.01 * min(losses, 10) * self._random())
 
     async def _write(
         self,
         store: Store,
         key: str,
-        codec: Codec[_R],
-        new: _R,
+        new: ScopeRecord | CodeRecord,
         *,
         etag: str,
         now: float,
-        shared: bool,
+        private: bool,
     ) -> bool:
-        ttl = records.ttl(new, now)
-        needless = ttl <= 0 or (self._store is None and _says_nothing(new))
-        value = None if needless else codec.encode(key, new)
+        if private and new.token is not None:  # the cache holds it
+            new = attrs.evolve(new, token=None)
+        ttl = new.ttl(now)
+        value = records.encode(key, new) if ttl > 0 else None
         work = store.write(key, value, if_etag=etag, ttl=max(ttl, 1.0))
-        return bool(await self._io(work, shared=shared))
+        return await self._io(work, private=private)
 
-    async def _io(self, work: Awaitable[T], *, shared: bool) -> T:
+    async def _io(self, work: Awaitable[T], *, private: bool) -> T:
         """Await one operation of a store; whatever goes wrong, the store is down."""
-        if not shared:
+        if private:
             return await work
         try:
-            return await within(self._clock, _QUEUE_TIMEOUT, work, _take_exception)
+            return await within(self.clock, _QUEUE_TIMEOUT, work)
         except StoreCorruptError as error:
             raise UnreadableRecordError(error.what) from None
         except Exception as error:  # noqa: BLE001  # whatever it is, the store is down
             raise _StoreDownError(error) from None
 
-    def _store_of(self, key: str) -> tuple[Store, bool]:
-        if self._store is None or self.down or key in self._unreadable:
-            return self._private, False
-        return self._store, True
-
     def _set_unreadable(self, key: str, error: UnreadableRecordError) -> None:
         """Go on without the store for this key: what cannot be read is not overwritten."""
-        if len(self._unreadable) > _MAX_OBSERVED:
+        if len(self._unreadable) > _MAX_NOTES:
             self._unreadable.clear()
         self._unreadable.add(key)
         _log.warning(
@@ -336,166 +268,92 @@ class Coordinator:
             error,
         )
 
-    # ── Waiting ─────────────────────────────────────────────────────────────────
+    def _without_stale(self, key: str, record: Record, now: float) -> Record:
+        """End what this reader has seen unchanged for longer than it may last."""
+        for name in ("lease", "backoff"):
+            limit: Lease | Backoff | None = getattr(record, name, None)
+            known = self._observed.get((key, name))
+            if limit is None:
+                self._observed.pop((key, name), None)
+            elif known is None or known[0] != limit:
+                if len(self._observed) >= _MAX_NOTES:
+                    self._observed.clear()
+                self._observed[key, name] = limit, self.clock.now()
+            elif limit.until > now and (
+                self.clock.now() - known[1] >= records.longest(limit)
+            ):
+                record = records.with_end(record, name, now)
+        return record
 
-    def unchanged_for(self, key: Hashable, value: object) -> float:
-        """Return for how long, by the local clock, this reader has seen a value."""
-        now = self._now()
-        known = self._observed.get(key)
-        if value is None:
-            self._observed.pop(key, None)
-            return 0.0
-        if known is None or known[0] != value:
-            if len(self._observed) >= _MAX_OBSERVED:
-                self._observed.clear()
-            self._observed[key] = (value, now)
-            return 0.0
-        return now - known[1]
+    async def repeat(
+        self,
+        operation: Operation,
+        what: str,
+        attempt: Callable[[], Awaitable[T | None]],
+    ) -> T:
+        """Return the first result of an attempt; until then the operation waits."""
+        result = await attempt()
+        if result is None:
+            with operation.waiting(what):
+                for polls in itertools.count():
+                    await self._poll(polls)
+                    if (result := await attempt()) is not None:
+                        break
+        assert result is not None  # noqa: S101  # the loop has no other end
+        return result
 
-    async def poll(self, polls: int) -> None:
+    async def _poll(self, polls: int) -> None:
         """Pause before a record is read again; all waits share the reads of a second."""
         self._pollers += 1
         try:
             pause = min(_POLL_MAX, _POLL_FIRST * 2.0 ** min(polls, 8))
             pause = max(pause * (0.5 + self._random() / 2), self._pollers / _MAX_READS)
-            await self._clock.sleep(pause)
+            await self.clock.sleep(pause)
         finally:
             self._pollers -= 1
-
-    # ── Leases ──────────────────────────────────────────────────────────────────
-
-    def keep(self, lease: HeldLease) -> None:
-        """Extend a lease every five seconds until it is stopped."""
-        lease.keeper = self._tasks.spawn(lambda: self._keep(lease), endless=True)
-
-    def stop(self, lease: HeldLease) -> None:
-        """Extend a lease no longer."""
-        if lease.keeper is not None:
-            self._tasks.cancel(lease.keeper)
-            lease.keeper = None
-
-    async def _keep(self, lease: HeldLease) -> None:
-        while True:
-            await self._clock.sleep(records.EXTEND_EVERY)
-            if lease.key is not None and not lease.lost:
-                answer, _ = await self.scope(
-                    lease.key,
-                    lambda view: records.extend(
-                        view.record,
-                        view.now,
-                        lease.owner,
-                        self.stored_wish(lease.wish, view),
-                    ),
-                )
-                lease.lost = isinstance(answer, records.Lost)
-                lease.better = isinstance(answer, records.Cached)
-            if (code_id := lease.sending) is not None:
-                started = self._now()
-                answer, _ = await self.code(
-                    code_id,
-                    lambda view: records.extend_send(
-                        view.record, view.now, lease.owner
-                    ),
-                )
-                if isinstance(answer, records.Done) and lease.sending == code_id:
-                    lease.send_extended_at = started
-
-    @staticmethod
-    def stored_wish(wish: Wish, view: View[ScopeRecord]) -> Wish:
-        """Return a wish with its time on the store's clock."""
-        if wish.expires is None:
-            return wish
-        return attrs.evolve(wish, expires=view.to_store(wish.expires))
 
     # ── Publishing ──────────────────────────────────────────────────────────────
 
     async def publish(self, scope: Scope, owner: str, token: StoredToken) -> None:
-        """Publish a token, its times local: first with its code, then with its scope.
+        """Publish a token: first with its code, then with its scope.
 
         The token is remembered until the store has it. A token that the scope's record
         rejects leaves the local cache, too.
         """
-        self._unpublished[token.fingerprint] = (scope, token)
-        if len(self._unpublished) > _MAX_UNPUBLISHED:
-            del self._unpublished[next(iter(self._unpublished))]
+        if self._store is not None:
+            _note(self._unpublished, token.fingerprint, (scope, token))
         shared = True
         if token.code_id:
-            redeemed, code_view = await self.code(
-                token.code_id,
-                lambda view: records.redeem(
-                    view.record,
-                    scope.text,
-                    token.moved(view.to_store(0.0)),
-                ),
-            )
-            shared = code_view.shared
-            if redeemed.token is not None and (
-                redeemed.token.fingerprint == token.fingerprint
-            ):
-                known = redeemed.token.moved(code_view.to_local(0.0))
+            redeemed = await self.code(token.code_id, records.redeem, scope.text, token)
+            shared, known = redeemed.shared, redeemed.new.token
+            if known is not None and known.fingerprint == token.fingerprint:
                 token = min(token, known, key=lambda each: each.expires)
             self.first_sent.pop(token.code_id, None)
-        published, view = await self.publish_scope(scope, owner, token)
-        if published.outcome is Publication.REFUSED:
+        changed = await self.scope(scope.text, records.publish, owner, token)
+        if changed.new.is_rejected(token.fingerprint):
             self._cache.reject(scope.text, token.fingerprint, token.expires)
-        elif published.token is not None:
-            self._cache.put(scope, published.token.moved(view.to_local(0.0)))
-        if (shared and view.shared) or self._store is None:
+        elif changed.new.token is not None:
+            self._cache.put(scope, changed.new.token)
+        if shared and changed.shared:
             self._unpublished.pop(token.fingerprint, None)
 
-    async def publish_scope(
-        self, scope: Scope, owner: str, token: StoredToken
-    ) -> tuple[Published, View[ScopeRecord]]:
-        """Publish a token, its times local, with its scope alone."""
-        return await self.scope(
-            self.scope_key(scope.text),
-            lambda view: records.publish(
-                view.record, owner, token.moved(view.to_store(0.0))
-            ),
-        )
+    def token_of(self, redeemed: CodeRecord) -> StoredToken | None:
+        """Return the token that a code brought, which the cache may hold alone."""
+        if redeemed.token is not None:
+            return redeemed.token
+        held = self._cache.usable(redeemed.scope)
+        return None if held is None else held.stored()
 
-    async def reject(self, scope: str, fingerprint: str, until: float) -> None:
-        """Tell everybody that a token is rejected; ``until`` is local."""
-        await self.scope(
-            self.scope_key(scope),
-            lambda view: records.reject(
-                view.record, view.now, fingerprint, view.to_store(until)
-            ),
-        )
-
-    async def hold(
-        self, key: str, owner: str, code: StoredCode
-    ) -> tuple[records.Done | records.UseOther | records.Lost, View[ScopeRecord]]:
-        """Put a code, its times local, into a scope's record."""
-        return await self.scope(
-            key,
-            lambda view: records.hold(
-                view.record, view.now, owner, code.moved(view.to_store(0.0))
-            ),
-        )
-
-    async def state_of_code(self, code_id: str) -> CodeRecord:
-        """Return the record of a code."""
-        _, view = await self.code(code_id, lambda view: (view.record, None))
-        return view.record
-
-    def note_first_sent(self, code_id: str, epoch: int, anchor: float) -> float:
-        """Note a first send by the local clock and return the earliest that is known."""
-        known = self.first_sent.pop(code_id, (None, None))
-        earlier = known[epoch]
-        anchor = anchor if earlier is None else min(earlier, anchor)
-        sent = (anchor, known[1]) if epoch == 0 else (known[0], anchor)
-        self.first_sent[code_id] = sent
-        if len(self.first_sent) > _MAX_FIRST_SENT:
-            del self.first_sent[next(iter(self.first_sent))]
-        return anchor
+    def note_first_sent(self, code_id: str, sent: CodeRecord) -> None:
+        """Remember when this manager sent a code, whatever becomes of the store."""
+        _note(self.first_sent, code_id, sent)
 
     # ── Outages ─────────────────────────────────────────────────────────────────
 
     def _go_down(self, reason: BaseException) -> None:
         if self.down:
             return
-        self.down = self._ever_down = True
+        self.down = self.ever_down = True
         _log.warning(
             "The token store is down (%s); %s.",
             reason.what if isinstance(reason, StoreError) else type(reason).__name__,
@@ -503,68 +361,177 @@ class Coordinator:
             if self._on_store_failure == "local"
             else "only tokens that are held are served",
         )
-        self._emit(events.StoreDown(at=self._now()))
-        _ = self._tasks.spawn(self._recover, endless=True)
+        self.emit(events.StoreDown)
+        _ = self.tasks.start(self._recover(), endless=True)
 
     async def _recover(self) -> None:
         """Try the store until it responds, then rewrite what this manager holds."""
         store, pause = self._store, _RETRY_FIRST
         while store is not None:
-            await self._clock.sleep(pause * (0.5 + self._random() / 2))
+            await self.clock.sleep(pause * (0.5 + self._random() / 2))
             pause = min(_RETRY_MAX, pause * 2)
             try:
                 if not self._opened:
-                    await self._io(store.open(), shared=True)
+                    await self._io(store.open(), private=False)
                     self._opened = True
-                await self._io(store.read(self.code_key("probe")), shared=True)
+                await self._io(store.read(self.key("code", "probe")), private=False)
             except _StoreDownError:
                 continue
             break
         private, self._private = self._private, self._new_private()
         self.down = False
-        self._emit(events.StoreUp(at=self._now()))
+        self.emit(events.StoreUp)
         _log.info("The token store responds again.")
         await self._rewrite(private)
 
-    async def _rewrite(self, private: Store) -> None:
+    async def _rewrite(self, private: Store) -> None:  # noqa: C901  # five loops
         """Bring the store up to date: rejections, tokens, first sends, then codes."""
-        for fingerprint, (scope, until) in self._cache.rejections().items():
-            await self.reject(scope, fingerprint, until)
-        for scope_value, token in tuple(self._unpublished.values()):
-            await self.publish(scope_value, "", token)
+        for rejected, scope in self._cache.rejections():
+            await self.scope(scope, records.reject, rejected)
+        for unpublished, token in tuple(self._unpublished.values()):
+            await self.publish(unpublished, "", token)
         for code_id, sent in tuple(self.first_sent.items()):
-            await self._restore_first_sent(code_id, sent)
+            await self.code(code_id, records.merge_first_sent, sent)
         async for key in private.keys("scope/"):
-            await self._restore_codes(key, await private.read(key))
+            value = (await private.read(key)).value
+            for code in records.decode(key, value, ScopeRecord).codes:
+                known = await self.code(code.id, records.unchanged)
+                if known.new.state is CodeState.NEW:
+                    await self._change(key, ScopeRecord, records.hold, ("", code), {})
         for entry in self._cache:
             if self._cache.usable(entry.scope.text) is entry:
-                await self.publish_scope(entry.scope, "", stored_form(entry))
-
-    async def _restore_first_sent(
-        self, code_id: str, sent: tuple[float | None, float | None]
-    ) -> None:
-        def change(view: View[CodeRecord]) -> tuple[CodeRecord, records.Done]:
-            first, second = (
-                None if each is None else view.to_store(each) for each in sent
-            )
-            return records.restore_first_sent(view.record, (first, second))
-
-        await self.code(code_id, change)
-
-    async def _restore_codes(self, key: str, found: Any) -> None:
-        if found.value is None:
-            return
-        offset = self._now() - found.now
-        for code in SCOPES.decode(key, found.value).codes:
-            state = (await self.state_of_code(code.id)).state
-            if state not in {CodeState.REDEEMED, CodeState.SPENT}:
-                await self.hold(key, "", code.moved(offset))
+                await self.scope(entry.scope.text, records.publish, "", entry.stored())
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what its parent still has."""
         self._private = self._new_private()
         self._unpublished.clear()
         self.first_sent.clear()
+
+
+class HeldLease:
+    """The lease of one acquisition, and of its send; both are extended until they end.
+
+    It shows what the record says: ``pending`` is the code to use next, ``inherited``
+    whether an earlier owner may have sent it, ``set_aside`` how many codes are marked,
+    ``token`` a token that fulfils the wish, and ``backoff`` why nobody may try now.
+    Without a scope there is only the lease of a send.
+    """
+
+    def __init__(
+        self, coordinator: Coordinator, scope: Scope | None, owner: str
+    ) -> None:
+        self.owner: str = owner
+        self.lost: bool = True
+        self.pending: StoredCode | None = None
+        self.inherited: bool = False
+        self.set_aside: int = 0
+        self.token: StoredToken | None = None
+        self.backoff: Backoff | None = None
+        self.sending: str | None = None
+        self.send_extended_at: float = 0.0
+        self._coordinator = coordinator
+        self._scope = "" if scope is None else scope.text
+        self._wish = Wish()
+        self._first = True
+        self._may_be_ours = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._keeper = self._coordinator.tasks.start(self._extend(), endless=True)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if self._may_be_ours:  # whatever became of the last write
+            _ = self._coordinator.tasks.start(self.release())
+
+    async def take(self, wish: Wish, operation: Operation) -> None:
+        """Take the lease, or see why that is not needed or not possible now.
+
+        Wait while another owner has it. Codes that were set aside wait for the next
+        acquisition.
+        """
+        self._wish = wish
+
+        async def attempt() -> Changed[ScopeRecord] | None:
+            self._may_be_ours = True
+            changed = await self._coordinator.scope(
+                self._scope, records.acquire, self.owner, wish, retry=self._first
+            )
+            self.see(changed)
+            done = not self.lost or self.token is not None or self.backoff is not None
+            return changed if done else None
+
+        await self._coordinator.repeat(operation, "another process's lease", attempt)
+        self._first = False
+
+    def see(self, changed: Changed[ScopeRecord]) -> None:
+        """Show what the record says after a change."""
+        record, now, before = changed.new, changed.started, changed.old.pending
+        self._may_be_ours = records.owns(record, self.owner)
+        self.lost = not self._may_be_ours
+        self.pending = record.pending
+        self.inherited = before is not None and before == record.pending
+        self.set_aside = len(
+            [each for each in record.queue if each.set_aside and each.deadline > now]
+        )
+        self.token = self._wish.fulfilled_by(record, now)
+        waits = record.backoff is not None and record.backoff.until > now
+        busy = records.is_busy(record, now, self.owner)
+        self.backoff = record.backoff if self.lost and waits and not busy else None
+
+    async def change(
+        self,
+        transition: Callable[Concatenate[ScopeRecord, float, P], ScopeRecord],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Change the record of the scope, and show what it says then."""
+        self.see(
+            await self._coordinator.scope(self._scope, transition, *args, **options)
+        )
+
+    def leave(self) -> None:
+        """Leave the lease to a publication, which ends it."""
+        self.lost, self._may_be_ours = True, False
+
+    async def release(
+        self, reason: str = "", seconds: float = 0.0, detail: str = ""
+    ) -> float:
+        """End the lease and return for how long the scope backs off.
+
+        A ``reason`` begins a back-off for everybody.
+        """
+        self.leave()
+        changed = await self._coordinator.scope(
+            self._scope,
+            records.release,
+            self.owner,
+            reason=reason,
+            seconds=seconds,
+            detail=detail,
+        )
+        backoff = changed.new.backoff
+        return 0.0 if backoff is None else max(0.0, backoff.until - changed.started)
+
+    async def _extend(self) -> None:
+        coordinator = self._coordinator
+        while True:
+            await coordinator.clock.sleep(EXTEND_EVERY)
+            if not self.lost:
+                scope = await coordinator.scope(self._scope, records.extend, self.owner)
+                self.lost |= not records.owns(scope.new, self.owner)
+            if (code_id := self.sending) is not None:
+                code = await coordinator.code(code_id, records.extend, self.owner)
+                if records.owns(code.new, self.owner) and self.sending == code_id:
+                    self.send_extended_at = code.started
 
 
 class _StoreDownError(Exception):
@@ -575,12 +542,15 @@ class _StoreDownError(Exception):
         self.reason = reason
 
 
-def _says_nothing(record: ScopeRecord | CodeRecord) -> bool:
-    """Return whether a private record holds nothing that the cache does not hold."""
-    return isinstance(record, ScopeRecord) and record == ScopeRecord(token=record.token)
+def _require_number(now: float) -> None:
+    if not math.isfinite(now):
+        message = "the store's clock gives no number"
+        raise _StoreDownError(StoreUnavailableError(message))
 
 
-def _unavailable(error: BaseException) -> StoreUnavailableError:
-    if isinstance(error, StoreUnavailableError):
-        return error
-    return StoreUnavailableError("the token store did not respond in time")
+def _note(notes: dict[str, T], key: str, value: T) -> None:
+    """Remember a value as the latest; the oldest goes when there are too many."""
+    notes.pop(key, None)
+    notes[key] = value
+    if len(notes) > _MAX_NOTES:
+        del notes[next(iter(notes))]

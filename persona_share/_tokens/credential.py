@@ -6,8 +6,8 @@ the token works elsewhere and only this operation refuses it: for some operation
 service responds 401 where it means 403.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Final
 
 from persona_share._policy.token_lifetime import (
     REJECTION_DELAY,
@@ -17,13 +17,58 @@ from persona_share._policy.token_lifetime import (
 )
 from persona_share._protocol.urls import origin_of
 from persona_share._tokens.cache import CachedToken
-from persona_share._tokens.provider import TokenProvider
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
 from persona_share.ports import Authorization
 
 
+if TYPE_CHECKING:
+    from persona_share._tokens.provider import TokenProvider
+
 _MAX_REPLAYS: Final = 2
+
+
+class UnauthorizedOperations:
+    """Which operations accept tokens, and which ones refuse tokens that work elsewhere."""
+
+    def __init__(self) -> None:
+        self._proved: set[str] = set()
+        self._blamed: dict[tuple[str, str], None] = {}
+        self._always: dict[tuple[str, str], float] = {}
+
+    def proved(self, scope: str, route: str) -> None:
+        """Note that an operation accepted a token."""
+        if route not in self._proved:
+            self._proved.add(route)
+        if self._always or self._blamed:
+            self._always.pop((scope, route), None)
+            self._blamed.pop((scope, route), None)
+
+    def is_proved(self, route: str) -> bool:
+        """Return whether the operation ever accepted a token; so do unnamed ones."""
+        return not route or route in self._proved
+
+    def blamed(self, scope: str, route: str) -> None:
+        """Note that an operation's refusals cost a token."""
+        _bounded_insert(self._blamed, (scope, route), None)
+
+    def refused_new_token(self, scope: str, route: str, now: float) -> None:
+        """Note that an operation refuses a token that is new, or works elsewhere."""
+        if (scope, route) in self._blamed or not self.is_proved(route):
+            _bounded_insert(self._always, (scope, route), now + 600.0)
+
+    def always(self, scope: str, route: str, now: float) -> bool:
+        """Return whether the operation's refusals say nothing about the token."""
+        return self._always.get((scope, route), 0.0) > now and (
+            (scope, route) in self._blamed
+        )
+
+
+def _bounded_insert(into: dict[Any, Any], key: Hashable, value: object) -> None:
+    into.pop(key, None)
+    into[key] = value
+    if len(into) > 1_000:  # noqa: PLR2004  # far more than there are operations
+        del into[next(iter(into))]
 
 
 class ScopedCredential:
@@ -32,7 +77,7 @@ class ScopedCredential:
     __slots__ = ("_entry", "_now", "_provider", "_require_open", "scope")
 
     def __init__(
-        self, scope: Scope, provider: TokenProvider, require_open: Callable[[], None]
+        self, scope: Scope, provider: "TokenProvider", require_open: Callable[[], None]
     ) -> None:
         self.scope: Scope = scope
         self._provider = provider
@@ -57,7 +102,7 @@ class ScopedCredential:
         if now < entry.refresh_at:
             entry.last_used = now
             return entry.token
-        return self._provider.usable(entry, now)
+        return entry.token if self._provider.serves(entry, now) else None
 
     async def get(self, deadline: float | None = None) -> AccessToken:
         """Return a usable token, waiting until the deadline at most.
@@ -110,7 +155,7 @@ class ScopedCredential:
         if since is None or now - since < scaled(REJECTION_GAP, lifetime):
             if since is None:
                 entry.rejected_once_at = now
-                provider.noted_rejection(entry)
+                provider.struck(entry.token)
             shortest, longest = REJECTION_DELAY
             delay = shortest + (longest - shortest) * provider.random()
             return await self._later(scaled(delay, lifetime), deadline)

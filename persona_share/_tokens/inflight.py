@@ -10,10 +10,18 @@ import asyncio
 import enum
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+import logging
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterator,
+)
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from persona_share.errors import (
     ExchangeUnavailableError,
@@ -21,11 +29,18 @@ from persona_share.errors import (
     ReentrantCodeSourceError,
     TooManyWaitersError,
 )
+from persona_share.model import events
+from persona_share.model.scope import Scope
 from persona_share.ports import Clock
 
 
+_log: Final = logging.getLogger("persona_share")
+
 _OURS: Final = ("persona_share.", "asyncio")
 MAX_WAITERS: Final = 10_000
+#: A wait of this many seconds is logged, once.
+_NOTICEABLE: Final = 1.0
+T = TypeVar("T")
 
 # The operations that a piece of code runs for: a code source that asks for the scope it
 # is serving would wait for itself.
@@ -34,69 +49,81 @@ _SERVING: Final[ContextVar[frozenset["Operation"]]] = ContextVar(
 )
 
 
-class WaitResult(enum.Enum):
-    """How a wait ends without a result of the operation."""
+class Emit(Protocol):
+    """Counts an event and passes it on to the hooks."""
 
-    TIMED_OUT = enum.auto()
-    WITHDRAWN = enum.auto()
+    def __call__(
+        self, kind: type[events.HookEvent], scope: Scope | None = None, /, **facts: Any
+    ) -> None:
+        """Emit an event about a scope; ``facts`` are its other fields."""
+        ...
+
+
+class TimeIsUpError(Exception):
+    """The work took longer than it was given."""
+
+
+class CancelledItselfError(Exception):
+    """The work was cancelled, and not by its caller."""
+
+
+async def within(
+    clock: Clock,
+    seconds: float,
+    work: Awaitable[T],
+    late: Callable[[asyncio.Future[T]], object] | None = None,
+) -> T:
+    """Await for so many seconds of this clock, or raise `TimeIsUpError`.
+
+    Work that is left behind is cancelled; ``late`` gets what becomes of it. Raises
+    `CancelledItselfError` if it was cancelled from within.
+    """
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        if is_late := not working.done():
+            working.add_done_callback(late or _retrieve)
+            working.cancel()
+    if is_late:
+        raise TimeIsUpError
+    if working.cancelled():
+        raise CancelledItselfError
+    return working.result()
+
+
+def _retrieve(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()  # nobody may be waiting for it
 
 
 class Tasks:
-    """The background tasks of one manager: registered first, then started."""
+    """The background tasks of one manager."""
 
     def __init__(self) -> None:
-        self._running: dict[asyncio.Future[Any], asyncio.Task[None] | None] = {}
-        self._endless: set[asyncio.Future[Any]] = set()
+        self._running: dict[asyncio.Task[Any], bool] = {}
 
-    def __len__(self) -> int:
-        return len(self._running)
+    def start(
+        self, work: Coroutine[Any, Any, T], *, endless: bool = False
+    ) -> asyncio.Task[T]:
+        """Start a task. ``endless`` ones are not waited for when the manager closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        if not task.done():  # an eager task factory may have run it to its end
+            self._running[task] = endless
+            task.add_done_callback(self._running.pop)
+        task.add_done_callback(_retrieve)
+        return task
 
-    def start(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Start a task whose result nobody waits for."""
-        _ = self.spawn(work)
-
-    def spawn(
-        self, work: Callable[[], Awaitable[Any]], *, endless: bool = False
-    ) -> asyncio.Future[Any]:
-        """Start a task and return its result as a future; cancelling that is harmless.
-
-        ``endless`` tasks are not waited for when the manager is closed.
-        """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
-        self._running[done] = None
-        if endless:
-            self._endless.add(done)
-        task = loop.create_task(self._run(work, done))
-        if done in self._running:
-            self._running[done] = task
-            # A task that is cancelled before its first step runs nothing at all.
-            task.add_done_callback(lambda _: self._ended(done))
-        return done
-
-    def _ended(self, done: asyncio.Future[Any]) -> None:
-        self._running.pop(done, None)
-        self._endless.discard(done)
-        if not done.done():
-            done.cancel()
-
-    def cancel(self, done: asyncio.Future[Any]) -> None:
-        """Cancel one task."""
-        if (task := self._running.get(done)) is not None:
-            task.cancel()
-
-    def ending(self) -> list[asyncio.Task[None]]:
+    def ending(self) -> list[asyncio.Task[Any]]:
         """Return the tasks that come to an end by themselves."""
-        return [
-            task
-            for done, task in self._running.items()
-            if task is not None and done not in self._endless
-        ]
+        return [task for task, endless in self._running.items() if not endless]
 
     async def cancel_all(self) -> None:
         """Cancel every task, and give each a moment to end."""
         for _ in range(3):  # a task that is cancelled may start another one
-            tasks = [task for task in self._running.values() if task is not None]
+            tasks = list(self._running)
             if not tasks:
                 return
             for task in tasks:
@@ -106,28 +133,13 @@ class Tasks:
     def abandon(self) -> None:
         """Forget all tasks, in a forked child."""
         self._running.clear()
-        self._endless.clear()
 
-    async def _run(
-        self, work: Callable[[], Awaitable[Any]], done: asyncio.Future[Any]
-    ) -> None:
-        try:
-            result = await work()
-        except asyncio.CancelledError:
-            done.cancel()
-            raise
-        except BaseException as error:  # whoever awaits the future gets it
-            if not done.done():
-                done.set_exception(error)
-                done.exception()  # not everybody waits for it
-            if not isinstance(error, Exception):
-                raise
-        else:
-            if not done.done():
-                done.set_result(result)
-        finally:
-            self._running.pop(done, None)
-            self._endless.discard(done)
+
+class WaitResult(enum.Enum):
+    """How a wait ends without a result of the operation."""
+
+    TIMED_OUT = enum.auto()
+    WITHDRAWN = enum.auto()
 
 
 class Operation:
@@ -138,53 +150,42 @@ class Operation:
     """
 
     def __init__(
-        self,
-        clock: Clock,
-        *,
-        background: bool,
-        ended: Callable[["Operation"], None],
+        self, inflight: "Inflight", key: Hashable, *, background: bool
     ) -> None:
-        self.background = background
-        self.committed = False
-        self.followers = 0
+        self.background: bool = background
+        self.committed: bool = False
+        self.followers: int = 0
         self.waiting_for: str | None = None
-        self.waiting_since = 0.0
-        self.wait_noticed = False
-        self.code_offered = asyncio.Event()
-        self.outcome: Any = None
-        self.done = False
-        self._clock = clock
-        self._ended = ended
+        self.waiting_since: float = 0.0
+        self.code_offered: asyncio.Event = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self._inflight = inflight
+        self._key = key
+        self._done = False
+        self._outcome: Any = None
         self._ending: object | None = None
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
         self._waiters: dict[asyncio.Future[Any], None] = {}
         self._deadlines: list[tuple[float, int, asyncio.Future[Any]]] = []
         self._order = itertools.count()
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = float("inf")
 
-    def start(self, work: Callable[["Operation"], Awaitable[Any]]) -> None:
-        """Start the task; the operation is registered by now."""
-        task = self._loop.create_task(self._run(work))
-        if self.done:
-            return  # an eager task factory has run it to its end
-        self._task = task
-        # A task that is cancelled before its first step runs nothing at all.
-        task.add_done_callback(lambda _: self._end(self._ending))
-        if self._ending is not None:
-            task.cancel()
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Note what the operation waits for; a wait of a second is logged, once."""
+        self.waiting_for, self.waiting_since = what, self._inflight.clock.now()
+        notice = asyncio.get_running_loop().create_task(self._notice(what))
+        try:
+            yield
+        finally:
+            notice.cancel()
+            self.waiting_for = None
 
-    @property
-    def task(self) -> asyncio.Task[None] | None:
-        """The task, until it has ended."""
-        return self._task
-
-    def waits_for(self, what: str | None) -> None:
-        """Note what the operation waits for from now on; None: for nothing special."""
-        if what != self.waiting_for:
-            self.waiting_for, self.waiting_since = what, self._clock.now()
-            self.wait_noticed = False
+    async def _notice(self, what: str) -> None:
+        await self._inflight.clock.sleep(_NOTICEABLE)
+        waited = self._inflight.clock.now() - self.waiting_since
+        _log.info("A token is waiting for %s (%.0f s so far).", what, waited)
+        self._inflight.emit(events.TokenWaiting, reason=what, seconds=waited)
 
     @property
     def is_sending(self) -> bool:
@@ -206,6 +207,17 @@ class Operation:
         """Whether the caller is the operation's own code source."""
         return self in _SERVING.get()
 
+    def start(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
+        """Start the task; the operation is registered by now."""
+        task = asyncio.get_running_loop().create_task(self._run(work, *args))
+        if self._done:
+            return  # an eager task factory has run it to its end
+        self.task = task
+        # A task that is cancelled before its first step runs nothing at all.
+        task.add_done_callback(lambda _: self._end(self._ending))
+        if self._ending is not None:
+            task.cancel()
+
     async def wait(self, until: float) -> Any:
         """Wait for the end, at most until this instant.
 
@@ -215,13 +227,13 @@ class Operation:
         if self.is_serving_this_call:
             message = "the code source asked for the scope that it is serving"
             raise ReentrantCodeSourceError(message)
-        if self.done:
-            return self.outcome
+        if self._done:
+            return self._outcome
         if len(self._waiters) >= MAX_WAITERS:
             message = f"{MAX_WAITERS} callers wait for this scope already"
             raise TooManyWaitersError(message)
         self.followers += 1
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiters[future] = None
         self._end_wait_at(until, future)
         try:
@@ -233,20 +245,20 @@ class Operation:
 
     def abandon(self, ending: object) -> None:
         """Stop the work; those who wait get ``ending``."""
-        if self.done or self._ending is not None:
+        if self._done or self._ending is not None:
             return
         self._ending = ending
-        self._ended(self)
+        self._inflight.remove(self._key, self)
         self._resolve(ending)
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
-    async def _run(self, work: Callable[["Operation"], Awaitable[Any]]) -> None:
+    async def _run(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
         _SERVING.set(_SERVING.get() | {self})
         outcome: Any = ExchangeUnavailableError("the operation was cancelled")
         try:
             if self._ending is None:
-                outcome = await work(self)
+                outcome = await work(self, *args)
         except asyncio.CancelledError:
             # Without an ending of ours the loop shuts down.
             outcome = self._ending or outcome
@@ -259,14 +271,13 @@ class Operation:
             self._end(outcome)
 
     def _end(self, outcome: Any) -> None:
-        if self.done:
+        if self._done:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self.outcome = outcome
-        self.done = True
-        self._task = None
-        self._ended(self)
+        self._outcome, self._done, self.task = outcome, True, None
+        self._inflight.remove(self._key, self)
+        self._inflight.ending.discard(self)
         self._resolve(outcome)
 
     def _resolve(self, outcome: Any) -> None:
@@ -282,20 +293,20 @@ class Operation:
 
     def _end_wait_at(self, until: float, future: asyncio.Future[Any]) -> None:
         heapq.heappush(self._deadlines, (until, next(self._order), future))
-        if until >= self._timer_at > self._clock.now():
+        if until >= self._timer_at > self._inflight.clock.now():
             return  # otherwise the timer is late: it did not count a suspension
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = until
-        self._timer = self._loop.create_task(self._end_waits())
+        self._timer = asyncio.get_running_loop().create_task(self._end_waits())
 
     async def _end_waits(self) -> None:
+        clock = self._inflight.clock
         while self._deadlines:
             until, _, future = self._deadlines[0]
             self._timer_at = until
-            now = self._clock.now()
-            if until > now and not future.done():
-                await self._clock.sleep(until - now)
+            if until > clock.now() and not future.done():
+                await clock.sleep(until - clock.now())
                 continue
             heapq.heappop(self._deadlines)
             if not future.done():
@@ -307,15 +318,16 @@ class Operation:
 
 
 class Inflight:
-    """The operations under way, by key."""
+    """The operations under way, by key; iterating shows also those that are ending."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, emit: Emit) -> None:
+        self.clock: Clock = clock
+        self.emit: Emit = emit
+        self.ending: set[Operation] = set()
         self._operations: dict[Hashable, Operation] = {}
-        self._ending: set[Operation] = set()
 
     def __iter__(self) -> Iterator[Operation]:
-        return iter((*self._operations.values(), *self._ending))
+        return iter((*self._operations.values(), *self.ending))
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._operations
@@ -327,32 +339,31 @@ class Inflight:
     def join(
         self,
         key: Hashable,
-        work: Callable[[Operation], Awaitable[Any]],
-        *,
+        work: Callable[..., Awaitable[Any]],
+        *args: object,
         background: bool = False,
     ) -> Operation:
-        """Return the operation of this key; register one and start it if there is none."""
+        """Return the operation of this key; without one, register and start it.
+
+        ``work`` is called with the operation and ``args``.
+        """
         operation = self._operations.get(key)
-        if operation is not None:
-            return operation
-
-        def ended(which: Operation) -> None:
-            if self._operations.get(key) is which:
-                del self._operations[key]
-            if which.done:
-                self._ending.discard(which)
-            else:
-                self._ending.add(which)
-
-        operation = Operation(self._clock, background=background, ended=ended)
-        self._operations[key] = operation
-        operation.start(work)
+        if operation is None:
+            operation = Operation(self, key, background=background)
+            self._operations[key] = operation
+            operation.start(work, *args)
         return operation
+
+    def remove(self, key: Hashable, operation: Operation) -> None:
+        """Let the next caller start anew; the operation may still be ending."""
+        if self._operations.get(key) is operation:
+            del self._operations[key]
+        self.ending.add(operation)
 
     def clear(self) -> None:
         """Forget all operations, in a forked child."""
         self._operations.clear()
-        self._ending.clear()
+        self.ending.clear()
 
 
 def where(error: BaseException) -> str:

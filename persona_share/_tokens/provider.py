@@ -6,37 +6,31 @@ is needed in the one event loop that a manager belongs to.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
-
-import attrs
 
 from persona_share._policy.token_lifetime import TokenState
 from persona_share._tokens import record as records
-from persona_share._tokens.acquire import Acquirer
-from persona_share._tokens.backoff import LocalBackoff
+from persona_share._tokens.acquire import Acquirer, LocalBackoff
 from persona_share._tokens.cache import CachedToken, TokenCache
-from persona_share._tokens.client_credentials import ClientCredentials
-from persona_share._tokens.codes import PushedCodes
-from persona_share._tokens.coordinator import (
-    Coordinator,
-    OnStoreFailure,
-    TimeIsUpError,
-    within,
-)
+from persona_share._tokens.coordinator import Coordinator, OnStoreFailure
+from persona_share._tokens.credential import UnauthorizedOperations
 from persona_share._tokens.exchange import TokenExchanger
 from persona_share._tokens.inflight import (
     Inflight,
     Operation,
     Tasks,
+    TimeIsUpError,
     WaitResult,
+    within,
 )
-from persona_share._tokens.metrics import MetricsRecorder
-from persona_share._tokens.record import StoredCode
-from persona_share._tokens.refresher import Refresher
-from persona_share._tokens.source import CodeSupplier
+from persona_share._tokens.record import CodeState, RejectedToken, StoredCode
+from persona_share._tokens.refresher import PushedCodes, Refresher
+from persona_share._tokens.source import ClientCredentials, CodeSupplier
 from persona_share.errors import (
     DeadlineExceededError,
+    InvalidArgumentError,
     ManagerClosedError,
     PersonaError,
     Phase,
@@ -55,47 +49,70 @@ _CLOSED: Final = "the manager was closed"
 _REMEMBER: Final = 1.0
 
 
-class UnauthorizedOperations:
-    """Which operations accept tokens, and which ones refuse tokens that work elsewhere."""
+class Emitter:
+    """Counts what happens to tokens, and passes every event on to the hooks."""
 
-    def __init__(self) -> None:
-        self._proved: set[str] = set()
-        self._blamed: dict[tuple[str, str], None] = {}
-        self._always: dict[tuple[str, str], float] = {}
+    def __init__(
+        self, now: Callable[[], float], hooks: Callable[[events.HookEvent], None]
+    ) -> None:
+        self._now = now
+        self._hooks = hooks
+        self._counts: Counter[type[events.HookEvent]] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._failing: Counter[str] = Counter()
+        self._waits: Counter[str] = Counter()
+        self._renewals = 0
+        self._followers = 0
+        self._evicted = 0
 
-    def proved(self, scope: str, route: str) -> None:
-        """Note that an operation accepted a token."""
-        if route not in self._proved:
-            self._proved.add(route)
-        if self._always or self._blamed:
-            self._always.pop((scope, route), None)
-            self._blamed.pop((scope, route), None)
+    def __call__(
+        self, kind: type[events.HookEvent], scope: Scope | None = None, /, **facts: Any
+    ) -> None:
+        """Emit an event about a scope; ``facts`` are its other fields."""
+        if issubclass(kind, events.TokenEvent):
+            facts["scope_size"] = len(scope or ())
+        event = kind(at=self._now(), **facts)
+        self._counts[kind] += 1
+        match event:
+            case events.TokenAdopted():
+                self._failing.clear()
+            case events.TokenMinted():
+                self._failing.clear()
+                self._renewals += event.renewal
+                self._followers += event.followers
+            case events.ExchangeFailed():
+                self._failures[event.error] += 1
+                self._failing[event.error] += 1
+            case events.TokenWaiting():
+                self._waits[event.reason] += 1
+            case events.TokensEvicted():
+                self._evicted += event.count
+            case _:
+                pass
+        self._hooks(event)
 
-    def is_proved(self, route: str) -> bool:
-        """Return whether the operation ever accepted a token; so do unnamed ones."""
-        return not route or route in self._proved
-
-    def blamed(self, scope: str, route: str) -> None:
-        """Note that an operation's refusals cost a token."""
-        _bounded_insert(self._blamed, (scope, route), None)
-
-    def refused_new_token(self, scope: str, route: str, now: float) -> None:
-        """Note that an operation refuses a token that is new, or works elsewhere."""
-        if (scope, route) in self._blamed or not self.is_proved(route):
-            _bounded_insert(self._always, (scope, route), now + 600.0)
-
-    def always(self, scope: str, route: str, now: float) -> bool:
-        """Return whether the operation's refusals say nothing about the token."""
-        return self._always.get((scope, route), 0.0) > now and (
-            (scope, route) in self._blamed
+    def metrics(self, **gauges: Any) -> TokenMetrics:
+        """Return the counters, and the gauges."""
+        counts = self._counts
+        return TokenMetrics(
+            minted=counts[events.TokenMinted],
+            adopted=counts[events.TokenAdopted],
+            renewals=self._renewals,
+            followers=self._followers,
+            codes_requested=counts[events.CodeRequested],
+            codes_claimed=counts[events.CodeClaimed],
+            codes_rejected=counts[events.CodeRejected],
+            codes_in_doubt=counts[events.CodeInDoubt],
+            codes_expired_unused=counts[events.CodeExpiredUnused],
+            failures=dict(self._failures),
+            failing=dict(self._failing),
+            waits=dict(self._waits),
+            numbers_clamped=counts[events.NumberClamped],
+            strikes=counts[events.TokenStruck],
+            revoked=counts[events.TokenRevoked],
+            evicted=self._evicted,
+            **gauges,
         )
-
-
-def _bounded_insert(into: dict[Any, Any], key: Hashable, value: object) -> None:
-    into.pop(key, None)
-    into[key] = value
-    if len(into) > 1_000:  # noqa: PLR2004  # far more than there are operations
-        del into[next(iter(into))]
 
 
 class TokenProvider:
@@ -106,7 +123,7 @@ class TokenProvider:
         context: ClientContext,
         source: CodeSource | None,
         policy: RenewalPolicy,
-        emit: Callable[[events.HookEvent], None],
+        hooks: Callable[[events.HookEvent], None],
         *,
         store: Store | None,
         new_private: Callable[[], Store],
@@ -117,73 +134,48 @@ class TokenProvider:
         self.random: Callable[[], float] = runtime.random
         self.origin: str = context.origin
         self.timeout: float = context.timeout
+        self.policy: RenewalPolicy = policy
+        self.has_source: bool = source is not None
         self.closed: bool = False
         self.unauthorized: UnauthorizedOperations = UnauthorizedOperations()
-        self.policy = policy
-        self._emit = MetricsRecorder(emit)
-        self._tasks = Tasks()
-        self._inflight = Inflight(runtime.clock)
+        self._emit = emit = Emitter(runtime.clock.now, hooks)
+        self._tasks = tasks = Tasks()
+        self._inflight = Inflight(runtime.clock, emit)
         self._deliveries: dict[str, Operation] = {}
-        self.cache: TokenCache = TokenCache(runtime.clock, policy, runtime.random)
-        self._backoff = LocalBackoff(runtime.clock.now, runtime.random)
-        kind = "machine" if isinstance(source, ClientCredentials) else "code"
+        self._rejecting: dict[str, asyncio.Task[Any]] = {}
+        self.cache: TokenCache = TokenCache(runtime, policy)
+        self.pushed: PushedCodes = PushedCodes(runtime.clock, emit)
+        self._backoff = LocalBackoff(runtime)
+        machine = "machine" if isinstance(source, ClientCredentials) else "code"
         self.coordinator: Coordinator = Coordinator(
             store,
             new_private=new_private,
             runtime=runtime,
-            naming=(context.naming_secret, context.origin, kind),
+            naming=(context.naming_secret, context.origin, machine),
             cache=self.cache,
-            tasks=self._tasks,
-            emit=self._emit,
+            tasks=tasks,
+            emit=emit,
             on_store_failure=on_store_failure,
         )
-        self._supplier = CodeSupplier(
-            context,
-            source,
-            policy=policy,
-            coordinator=self.coordinator,
-            tasks=self._tasks,
-            emit=self._emit,
-        )
-        self._exchanger = TokenExchanger(
-            context,
-            policy=policy,
-            coordinator=self.coordinator,
-            tasks=self._tasks,
-            emit=self._emit,
-        )
-        self._pushed = PushedCodes(runtime, self.coordinator, self._emit)
+        coordinator = self.coordinator
+        self._supplier = CodeSupplier(context, source, policy, coordinator)
+        self._exchanger = TokenExchanger(context, policy, coordinator)
         self._acquirer = Acquirer(
-            runtime=runtime,
-            policy=policy,
-            coordinator=self.coordinator,
+            runtime,
+            policy,
+            coordinator=coordinator,
             supplier=self._supplier,
             exchanger=self._exchanger,
             cache=self.cache,
-            pushed=self._pushed,
+            pushed=self.pushed,
             backoff=self._backoff,
-            tasks=self._tasks,
-            emit=self._emit,
         )
-        self._refresher: Refresher | None = None
-
-    @property
-    def has_source(self) -> bool:
-        """Whether anybody can be asked for codes."""
-        return self._supplier.has_source
+        self._refresher = Refresher(self, runtime.random)
 
     async def open(self) -> None:
         """Open the store and start to refresh; in the event loop that runs now."""
         await self.coordinator.open()
-        self._refresher = Refresher(
-            self.clock,
-            policy=self.policy,
-            cache=self.cache,
-            pushed=self._pushed,
-            refresh=self.refresh,
-            use_pushed=self._use_pushed,
-        )
-        self._refresher.start()
+        _ = self._tasks.start(self._refresher.run(), endless=True)
 
     # ── Tokens ──────────────────────────────────────────────────────────────────
 
@@ -198,59 +190,44 @@ class TokenProvider:
         started = self.clock.now()
         while True:
             self._require_not_closed()
-            operation = self._needed_operation(scope, deadline)
-            if isinstance(operation, CachedToken):
-                return operation
-            until, held = deadline, self.cache.usable(scope.text)
-            if held is not None:
-                until = min(deadline, held.guard_at(self.policy))
-            outcome: Any = WaitResult.TIMED_OUT
-            if operation is not None:
-                outcome = await operation.wait(until)
-                if outcome is WaitResult.WITHDRAWN:
-                    continue
-            held = self.cache.usable(scope.text)
-            if held is not None:
-                held.last_used = self.clock.now()
-                return held
+            now, entry = self.clock.now(), self.cache.usable(scope.text)
+            if entry is not None and self.serves(entry, now):
+                return entry
+            operation = self._inflight.get(scope.text)
+            if operation is None and entry is None:
+                if (error := self._backoff.of(scope.text)) is not None:
+                    raise error
+                if now >= deadline:
+                    raise self._too_late(None, started)
+            operation = operation or self._join(scope)
+            if entry is not None and operation.is_serving_this_call:
+                return entry  # its code source needs a token, and there is one
+            until = deadline
+            if entry is not None:
+                until = min(deadline, entry.guard_at(self.policy))
+            outcome: Any = await operation.wait(until)
+            if outcome is WaitResult.WITHDRAWN:
+                continue
+            entry = self.cache.usable(scope.text)
+            if entry is not None:
+                entry.last_used = self.clock.now()
+                return entry
             if isinstance(outcome, PersonaError):
                 raise _fresh(outcome)
             if outcome is WaitResult.TIMED_OUT and self.clock.now() >= deadline:
                 raise self._too_late(operation, started)
 
-    def _needed_operation(
-        self, scope: Scope, deadline: float
-    ) -> CachedToken | Operation | None:
-        """Return the held token, or what to wait for; None if there is no time to wait."""
-        now, entry = self.clock.now(), self.cache.get(scope.text)
-        state = TokenState.EXPIRED
-        if entry is not None:
-            entry.last_used = now
-            state = entry.state(now, self.policy)
-        if entry is None or state is TokenState.EXPIRED:
-            operation = self._inflight.get(scope.text)
-            if operation is None:
-                self._require_no_backoff(scope)
-            return operation or (self._join(scope) if now < deadline else None)
-        if state is TokenState.FRESH:
-            return entry
-        if state is TokenState.ADVISORY or not self._may_renew(scope):
-            self.refresh(scope)
-            return entry
-        operation = self._join(scope)
-        # If its code source needs a token, there is one.
-        return entry if operation.is_serving_this_call else operation
-
-    def usable(self, entry: CachedToken, now: float) -> AccessToken | None:
-        """Return the token of an entry that is due, unless its caller should wait."""
+    def serves(self, entry: CachedToken, now: float) -> bool:
+        """Return whether a token is handed out at once; a renewal that is due starts."""
         state = entry.state(now, self.policy)
-        if state is TokenState.EXPIRED or (
-            state is TokenState.MANDATORY and self._may_renew(entry.scope)
-        ):
-            return None
+        if state is TokenState.EXPIRED:
+            return False
+        if state is TokenState.MANDATORY and self._may_renew(entry.scope):
+            return False
         entry.last_used = now
-        self.refresh(entry.scope)
-        return entry.token
+        if state is not TokenState.FRESH:
+            self.refresh(entry.scope)
+        return True
 
     def refresh(self, scope: Scope) -> None:
         """Start the renewal of a scope in the background, unless there is a reason."""
@@ -260,26 +237,15 @@ class TokenProvider:
 
     def _may_renew(self, scope: Scope) -> bool:
         return self._backoff.of(scope.text) is None and (
-            self.has_source or self.coordinator.shares or len(self._pushed) > 0
+            self.has_source or self.coordinator.shares or len(self.pushed) > 0
         )
-
-    def _require_no_backoff(self, scope: Scope) -> None:
-        if (error := self._backoff.of(scope.text)) is not None:
-            raise error
 
     def _join(self, scope: Scope, *, background: bool = False) -> Operation:
         operation = self._inflight.get(scope.text)
-        if operation is not None:
-            return operation
-        if self.cache.get(scope.text) is not None:
-            now, size = self.clock.now(), len(scope)
-            self._emit(
-                events.RenewalStarted(at=now, scope_size=size, background=background)
-            )
-        return self._inflight.join(
-            scope.text,
-            lambda operation: self._acquire(operation, scope),
-            background=background,
+        if operation is None and self.cache.get(scope.text) is not None:
+            self._emit(events.RenewalStarted, scope, background=background)
+        return operation or self._inflight.join(
+            scope.text, self._acquire, scope, background=background
         )
 
     async def _acquire(
@@ -293,6 +259,8 @@ class TokenProvider:
                 held.state(self.clock.now(), self.policy) is TokenState.FRESH
             ):
                 return held
+        if (rejecting := self._rejecting.get(scope.text)) is not None:
+            await asyncio.wait({rejecting})
         try:
             entry = await self._acquirer.acquire(operation, scope)
         except TokenError as error:
@@ -318,7 +286,7 @@ class TokenProvider:
 
     def received(self, code: object, expires_at: Any = None) -> StoredCode:
         """Return a delivered code; raises `InvalidArgumentError` for anything else."""
-        return self._pushed.known(self._supplier.received(code, expires_at))
+        return self.pushed.known(self._supplier.received(code, expires_at))
 
     async def exchange(
         self, code: StoredCode, expected: Scope | None, deadline: float
@@ -331,9 +299,7 @@ class TokenProvider:
         key, started = ("code", code.id), self.clock.now()
         while True:
             self._require_not_closed()
-            operation = self._inflight.join(
-                key, lambda operation: self._redeem(operation, code, expected)
-            )
+            operation = self._inflight.join(key, self._redeem, code, expected)
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
                 return outcome
@@ -357,85 +323,80 @@ class TokenProvider:
                 del self._deliveries[text]
 
     async def offer(self, code: StoredCode, scope: Scope) -> None:
-        """Put a delivered code by; it is in the record of its scope on return."""
+        """Put a delivered code by; it is in the record of its scope on return.
+
+        Raises `InvalidArgumentError` if eight codes wait there already.
+        """
         self.coordinator.require_store()
-        await self._pushed.offer(code, scope)
+        known = await self.coordinator.code(code.id, records.unchanged)
+        changed = await self.coordinator.scope(
+            scope.text, records.offer, code, known.new.state
+        )
+        waits = code.id in [each.id for each in changed.new.codes]
+        if waits and code.id not in [each.id for each in changed.old.codes]:
+            self.pushed.add(code, scope)
+            self._refresher.watch_code(code, scope)
+        elif not waits and known.new.state is CodeState.NEW:
+            message = f"{records.MAX_PUSHED} codes wait for this scope already"
+            raise InvalidArgumentError(message)
         self._backoff.clear(scope.text)
         operation = self._inflight.get(scope.text)
         if operation is not None:
             operation.code_offered.set()
             return
         entry, now = self.cache.get(scope.text), self.clock.now()
-        if entry is None or entry.state(now, self.policy) is TokenState.FRESH:
-            return
-        if self.cache.is_in_use(entry, now):
-            self._use_pushed(scope)
+        due = entry is not None and (
+            entry.state(now, self.policy) is not TokenState.FRESH
+        )
+        if entry is not None and due and self.cache.is_in_use(entry, now):
+            self.use_pushed(scope)
 
-    def _use_pushed(self, scope: Scope) -> None:
+    def use_pushed(self, scope: Scope) -> None:
         """Exchange a pushed code in the background, if it still waits."""
-        if self.closed or scope.text in self._inflight:
-            return
+        if not self.closed:
+            self._inflight.join(
+                scope.text, self._acquire_pushed, scope, background=True
+            )
 
-        async def work(operation: Operation) -> Any:
-            with contextlib.suppress(TokenError):
-                return await self._acquirer.acquire(operation, scope, pushed_only=True)
-            return WaitResult.WITHDRAWN
-
-        self._inflight.join(scope.text, work, background=True)
+    async def _acquire_pushed(self, operation: Operation, scope: Scope) -> WaitResult:
+        with contextlib.suppress(TokenError):
+            await self._acquirer.acquire(operation, scope, pushed_only=True)
+        return WaitResult.WITHDRAWN
 
     # ── Rejections ──────────────────────────────────────────────────────────────
 
-    def noted_rejection(self, entry: CachedToken) -> None:
+    def struck(self, token: AccessToken) -> None:
         """Emit that the current token was refused for the first time."""
-        token = entry.token
-        self._emit(
-            events.TokenStruck(
-                at=self.clock.now(),
-                scope_size=len(token.scope),
-                generation=token.generation,
-            )
-        )
+        self._emit(events.TokenStruck, token.scope, generation=token.generation)
 
     def reject(self, entry: CachedToken) -> None:
         """Never use a token again, here and in the fleet; a newer one is untouched."""
         token, text = entry.token, entry.scope.text
-        fingerprint, ends = entry.fingerprint, entry.token.ends
-        if not self.cache.reject(text, fingerprint, ends):
+        rejected = RejectedToken(entry.fingerprint, token.ends)
+        if not self.cache.reject(text, rejected.fingerprint, rejected.until):
             return
-        self._emit(
-            events.TokenRevoked(
-                at=self.clock.now(),
-                scope_size=len(token.scope),
-                generation=token.generation,
-            )
-        )
-        done = self._tasks.spawn(
-            lambda: self.coordinator.reject(text, fingerprint, ends)
-        )
-        rejecting: Operation | None = self._inflight.get(text)
-        if rejecting is None and not done.done():
-            # A new token is acquired only after the record knows of the rejection.
-            self._deliveries.setdefault(text, _Rejection(done))  # type: ignore[arg-type]
-            done.add_done_callback(lambda _: self._deliveries.pop(text, None))
-        if self.cache.is_pinned(text) and self._refresher is not None:
+        self._emit(events.TokenRevoked, token.scope, generation=token.generation)
+        # A new token is acquired only after the record knows of the rejection.
+        task = self._tasks.start(self.coordinator.scope(text, records.reject, rejected))
+        self._rejecting[text] = task
+        task.add_done_callback(lambda _: self._rejecting.pop(text, None))
+        if self.cache.is_pinned(text):
             self._refresher.watch_pinned(entry.scope)
 
     def invalidate(self, token: AccessToken) -> None:
         """Reject exactly this token if it is the one that is held for its scope."""
-        for entry in (self.cache.get(token.scope.text), *self._broader(token)):
+        broader = [each for each in self.cache if each.token is token]
+        for entry in (self.cache.get(token.scope.text), *broader):
             if entry is not None and entry.token == token:
                 self.reject(entry)
                 return
-
-    def _broader(self, token: AccessToken) -> list[CachedToken]:
-        return [each for each in self.cache if each.token is token]
 
     # ── All scopes ──────────────────────────────────────────────────────────────
 
     def pin(self, scope: Scope) -> None:
         """Keep the token of a scope ready until it is forgotten."""
         self.cache.pin(scope)
-        if self.cache.usable(scope.text) is None and self._refresher is not None:
+        if self.cache.usable(scope.text) is None:
             self._refresher.watch_pinned(scope)
 
     async def forget(self, scope: Scope) -> None:
@@ -443,20 +404,18 @@ class TokenProvider:
         self.cache.unpin(scope.text)
         self.cache.remove(scope.text)
         self._backoff.clear(scope.text)
-        _, view = await self.coordinator.scope(
-            self.coordinator.scope_key(scope.text),
-            lambda view: records.forget(view.record),
-        )
-        self._pushed.forget({each.id for each in view.record.queue})
+        forgotten = await self.coordinator.scope(scope.text, records.forget)
+        for code in forgotten.old.queue:
+            self.pushed.remove(code.id)
 
     def metrics(self) -> TokenMetrics:
         """Return the counters, and what is held and waits at this moment."""
+        self.pushed.expire()
         states, nearest = self.cache.states()
-        return attrs.evolve(
-            self._emit.counted(),
+        return self._emit.metrics(
             tokens=states,
             nearest_end=nearest,
-            codes_waiting=len(self._pushed),
+            codes_waiting=len(self.pushed),
             acquiring=sum(1 for _ in self._inflight),
             exchange_level=self._exchanger.queue.level,
             store_up=not self.coordinator.down if self.coordinator.shares else None,
@@ -467,7 +426,7 @@ class TokenProvider:
             lambda each: each.pinned or each.scope.text in self._inflight
         )
         if evicted:
-            self._emit(events.TokensEvicted(at=self.clock.now(), count=evicted))
+            self._emit(events.TokensEvicted, count=evicted)
 
     def _require_not_closed(self) -> None:
         if self.closed:
@@ -478,16 +437,15 @@ class TokenProvider:
         self.closed = True
         self._inflight.clear()
         self._deliveries.clear()
+        self._rejecting.clear()
         self._tasks.abandon()
-        self._pushed.clear()
+        self.pushed.clear()
         self.coordinator.after_fork()
 
     async def aclose(self) -> None:
         """Let what was sent come to its end, within bounds; drop the rest."""
         self.closed = True
         closed = ManagerClosedError(_CLOSED)
-        if self._refresher is not None:
-            await self._refresher.stop()
         for operation in tuple(self._inflight):
             if not operation.is_sending:
                 operation.abandon(closed)
@@ -509,20 +467,9 @@ class TokenProvider:
             if left:
                 await asyncio.wait(left, timeout=0.2)
             await self._tasks.cancel_all()
-            self._exchanger.queue.stop()
             with contextlib.suppress(Exception):
                 await self.coordinator.aclose()
             self.cache.clear()
-
-
-class _Rejection:
-    """Lets an acquisition wait until a rejection is in the record."""
-
-    def __init__(self, done: "asyncio.Future[Any]") -> None:
-        self._done = done
-
-    async def wait(self, _until: float) -> None:
-        await asyncio.wait({self._done})
 
 
 def _fresh(error: PersonaError) -> PersonaError:

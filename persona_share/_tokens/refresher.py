@@ -1,23 +1,31 @@
-"""Refreshes the tokens in use before they expire.
+"""Refreshes the tokens in use before they expire, and uses pushed codes in time.
 
 One task and one heap of instants for all of them, no timer for each: what a suspended
 machine missed is due at the first look after it.
 """
 
-import asyncio
 import heapq
 import itertools
 import logging
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from persona_share._policy.token_lifetime import TokenState, adds_lifetime
-from persona_share._tokens.cache import CachedToken, TokenCache
-from persona_share._tokens.codes import PushedCodes
-from persona_share.model.policy import RenewalPolicy
+from persona_share._policy.token_lifetime import (
+    TokenState,
+    adds_lifetime,
+    last_safe_moment,
+)
+from persona_share._tokens.cache import CachedToken
+from persona_share._tokens.inflight import Emit, TimeIsUpError, within
+from persona_share._tokens.record import StoredCode
+from persona_share.model import events
 from persona_share.model.scope import Scope
 from persona_share.ports import Clock
 
+
+if TYPE_CHECKING:
+    from persona_share._tokens.provider import TokenProvider
 
 _log: Final = logging.getLogger("persona_share")
 
@@ -29,121 +37,130 @@ _RETRY_PINNED: Final = 5.0
 _MAX_STALE: Final = 64
 
 
+class PushedCodes:
+    """The codes that were offered here and have not been used here.
+
+    They wait in the records of their scopes, where every manager finds them.
+    """
+
+    def __init__(self, clock: Clock, emit: Emit) -> None:
+        self._now = clock.now
+        self._emit = emit
+        self._waiting: dict[str, tuple[StoredCode, Scope]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, code: StoredCode, scope: Scope) -> None:
+        """Note that a code waits."""
+        self._waiting[code.id] = code, scope
+        self._emit(events.CodeQueued, scope)
+
+    def known(self, code: StoredCode) -> StoredCode:
+        """Return a code as it was offered here, if it was: it is no younger now."""
+        return self._waiting.get(code.id, (code, None))[0]
+
+    def remove(self, code_id: str) -> None:
+        """Note that a code is exchanged here, or was dropped."""
+        self._waiting.pop(code_id, None)
+
+    def expire(self) -> None:
+        """Emit an event for every code that expired unused."""
+        now = self._now()
+        for code, scope in list(self._waiting.values()):
+            if code.deadline <= now:
+                self.remove(code.id)
+                self._emit(events.CodeExpiredUnused, scope)
+
+    def clear(self) -> None:
+        """Forget everything, in a forked child."""
+        self._waiting.clear()
+
+
 class Refresher:
-    """Looks at tokens and pushed codes when they are due."""
+    """Looks at tokens, pushed codes and pinned scopes when they are due."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        policy: RenewalPolicy,
-        cache: TokenCache,
-        pushed: PushedCodes,
-        refresh: Callable[[Scope], None],
-        use_pushed: Callable[[Scope], None],
-    ) -> None:
-        self._clock = clock
-        self._policy = policy
-        self._cache = cache
-        self._pushed = pushed
-        self._refresh = refresh
-        self._use_pushed = use_pushed
-        self._heap: list[tuple[float, int, CachedToken]] = []
-        self._pins: dict[str, tuple[float, Scope]] = {}
+    def __init__(self, provider: "TokenProvider", random: Callable[[], float]) -> None:
+        self._provider = provider
+        self._random = random
+        self._clock = provider.clock
+        self._cache = provider.cache
+        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._order = itertools.count()
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._next = float("inf")
+        self._pins: set[str] = set()
 
-    def start(self) -> None:
-        """Start to look."""
-        self._cache.due = self.watch
-        self._pushed.watch = self._wake_by
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def stop(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def watch(self, entry: CachedToken) -> None:
-        """Look at a new token when it is due."""
-        self._look_at(entry.refresh_at, entry)
+    def watch_code(self, code: StoredCode, scope: Scope) -> None:
+        """Use a pushed code at its last safe moment, if that adds cover."""
+        at = last_safe_moment(code.deadline, code.received, self._random())
+        self._watch(at, self._look_at_code, scope)
+        self._cache.has_new.set()
 
     def watch_pinned(self, scope: Scope) -> None:
         """Acquire a token for a scope that is kept ready and has none."""
-        self._pins[scope.text] = (self._clock.now(), scope)
-        self._wake_by(self._clock.now())
+        if scope.text not in self._pins:
+            self._pins.add(scope.text)
+            self._watch(self._clock.now(), self._look_at_pin, scope)
+            self._cache.has_new.set()
 
-    def _look_at(self, at: float, entry: CachedToken) -> None:
-        heapq.heappush(self._heap, (at, next(self._order), entry))
-        if len(self._heap) > 2 * len(self._cache) + _MAX_STALE:
-            # Tokens that are gone must not wait here until they would be due.
-            get = self._cache.get
-            self._heap = [e for e in self._heap if get(e[2].scope.text) is e[2]]
-            heapq.heapify(self._heap)
-        self._wake_by(at)
-
-    def _wake_by(self, at: float) -> None:
-        if at < self._next:
-            self._news.set()
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Look whenever something is due or new."""
         while True:
-            self._news.clear()
+            self._cache.has_new.clear()
             try:
                 self._look()
             except Exception:  # noqa: BLE001  # refreshing never stops
                 _log.exception("A look at the tokens that are due failed.")
-            now = self._clock.now()
-            upcoming = [each[0] for each in self._heap[:1]]
-            upcoming += [at for at, _ in self._pins.values()]
-            if (moment := self._pushed.next_moment()) is not None:
-                upcoming.append(moment)
-            self._next = min(now + _POLL_INTERVAL, *upcoming, now + _POLL_INTERVAL)
-            sleeping = asyncio.ensure_future(
-                self._clock.sleep(max(self._next - now, 0.001))
+            left = (
+                self._heap[0][0] - self._clock.now() if self._heap else _POLL_INTERVAL
             )
-            waking = asyncio.ensure_future(self._news.wait())
-            try:
-                await asyncio.wait(
-                    {sleeping, waking}, return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                sleeping.cancel()
-                waking.cancel()
+            pause = max(0.001, min(left, _POLL_INTERVAL))
+            with suppress(TimeIsUpError):
+                await within(self._clock, pause, self._cache.has_new.wait())
+
+    def _watch(self, at: float, look: Callable[[Any], None], what: object) -> None:
+        heapq.heappush(self._heap, (at, next(self._order), look, what))
 
     def _look(self) -> None:
-        now = self._clock.now()
-        self._pushed.expire()
-        for scope in self._pushed.due():
-            entry = self._cache.get(scope.text)
-            if entry is not None and self._cache.is_in_use(entry, now):
-                token = entry.token
-                if adds_lifetime(now, token.ends, token.lifetime):
-                    self._use_pushed(scope)
-        while self._heap and self._heap[0][0] <= now:
-            self._look_at_token(heapq.heappop(self._heap)[2], now)
-        for text, (at, scope) in tuple(self._pins.items()):
-            if at <= now:
-                self._look_at_pin(text, scope, now)
+        new, self._cache.new = self._cache.new, []
+        for entry in new:
+            self._watch(entry.refresh_at, self._look_at_token, entry)
+        if len(self._heap) > 2 * len(self._cache) + _MAX_STALE:
+            # Tokens that are gone must not wait here until they would be due.
+            self._heap = [each for each in self._heap if not self._is_gone(each[3])]
+            heapq.heapify(self._heap)
+        self._provider.pushed.expire()
+        while self._heap and self._heap[0][0] <= self._clock.now():
+            _, _, look, what = heapq.heappop(self._heap)
+            look(what)
 
-    def _look_at_token(self, entry: CachedToken, now: float) -> None:
-        if self._cache.get(entry.scope.text) is not entry:
-            return
-        state = entry.state(now, self._policy)
-        if state is TokenState.EXPIRED and not entry.pinned:
+    def _is_gone(self, what: object) -> bool:
+        return isinstance(what, CachedToken) and (
+            self._cache.get(what.scope.text) is not what
+        )
+
+    def _look_at_token(self, entry: CachedToken) -> None:
+        now = self._clock.now()
+        expired = entry.state(now, self._provider.policy) is TokenState.EXPIRED
+        if self._is_gone(entry) or (expired and not entry.pinned):
             return
         if not self._cache.is_in_use(entry, now):
             return  # idle: the next caller renews it, if there is one
-        self._refresh(entry.scope)
+        self._provider.refresh(entry.scope)
         # If this try fails, look again after a while, for as long as it is in use.
-        self._look_at(now + max(entry.token.lifetime / 100, 0.05), entry)
+        pause = max(entry.token.lifetime / 100, 0.05)
+        self._watch(now + pause, self._look_at_token, entry)
 
-    def _look_at_pin(self, text: str, scope: Scope, now: float) -> None:
+    def _look_at_code(self, scope: Scope) -> None:
+        now, entry = self._clock.now(), self._cache.get(scope.text)
+        if entry is not None and self._cache.is_in_use(entry, now):
+            token = entry.token
+            if adds_lifetime(now, token.ends, token.lifetime):
+                self._provider.use_pushed(scope)
+
+    def _look_at_pin(self, scope: Scope) -> None:
+        text = scope.text
         if not self._cache.is_pinned(text) or self._cache.usable(text) is not None:
-            del self._pins[text]
+            self._pins.discard(text)
             return
-        self._pins[text] = (now + _RETRY_PINNED, scope)
-        self._refresh(scope)
+        self._provider.refresh(scope)
+        self._watch(self._clock.now() + _RETRY_PINNED, self._look_at_pin, scope)

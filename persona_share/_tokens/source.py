@@ -1,13 +1,14 @@
-"""Requests codes from the code source of the user.
+"""Requests codes from the code source of the user, or signs what takes their place.
 
 A request that was sent runs to its end, at most the source's time-out, though all its
 callers have left; its code is put into the scope's record by the request itself.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
 from datetime import datetime
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -16,37 +17,43 @@ from persona_share._policy.token_lifetime import code_deadline
 from persona_share._protocol.oauth import checked_code
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
-from persona_share._tokens.client_credentials import (
-    ASSERTION_LIFETIME,
-    ClientCredentials,
-)
-from persona_share._tokens.coordinator import (
+from persona_share._tokens.coordinator import Changed, Coordinator
+from persona_share._tokens.inflight import (
     CancelledItselfError,
-    Coordinator,
     TimeIsUpError,
+    users_frames,
+    where,
     within,
 )
-from persona_share._tokens.inflight import Tasks, users_frames, where
-from persona_share._tokens.record import StoredCode, code_id
+from persona_share._tokens.record import ScopeRecord, StoredCode, code_id
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     CodeRefusedError,
     CodeSourceError,
+    ConfigurationError,
     InvalidArgumentError,
+    MissingExtraError,
     PersonaError,
     TokenError,
 )
 from persona_share.model import events
+from persona_share.model.ids import checked_id
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret, as_secret
 from persona_share.model.token import AuthorizationCode
-from persona_share.ports import ClientContext, CodeSource
+from persona_share.ports import ClientContext, CodeSource, Runtime
 
 
-#: The first pause after a partner's refusal or a source's time-out; it doubles.
-_SHARED_PAUSE: Final = 5.0
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, RSAKey
+
+ALGORITHMS: Final = ("RS256", "ES256")
+ASSERTION_LIFETIME: Final = 300
 #: Attributes of the errors of HTTP clients, such as aiohttp, httpx and requests.
 _OF_REQUESTS: Final = ("headers", "request", "request_info", "response", "url")
+#: The first pause after a partner's refusal or a source's time-out; it doubles.
+_SHARED_PAUSE: Final = 5.0
 
 
 @attrs.frozen
@@ -59,15 +66,8 @@ class SourceFailure:
     detail: str = attrs.field(default="", repr=False)
 
 
-Supplied = records.Done | records.UseOther | records.Lost | SourceFailure
-
-
-@attrs.frozen
-class Supply:
-    """What a request to the source came to; ``code`` has local times."""
-
-    result: Supplied
-    code: StoredCode | None = None
+#: What a request comes to: the record of the scope, with the code, or a failure.
+Supply = Changed[ScopeRecord] | SourceFailure
 
 
 class CodeSupplier:
@@ -77,30 +77,19 @@ class CodeSupplier:
         self,
         context: ClientContext,
         source: CodeSource | None,
-        *,
         policy: RenewalPolicy,
         coordinator: Coordinator,
-        tasks: Tasks,
-        emit: Callable[[events.HookEvent], None],
     ) -> None:
         self._runtime = context.runtime
-        self._origin = context.origin
+        self._token_url = context.origin + OAuthRoutes.TOKEN.template
         self._source = source
         self._policy = policy
         self._coordinator = coordinator
-        self._tasks = tasks
-        self._emit = emit
-        self._requests: dict[str, asyncio.Future[Supply]] = {}
-
-    @property
-    def has_source(self) -> bool:
-        """Whether anybody can be asked for codes."""
-        return self._source is not None
-
-    @property
-    def is_machine(self) -> bool:
-        """Whether tokens come from the client-credentials grant."""
-        return isinstance(self._source, ClientCredentials)
+        self._tasks = coordinator.tasks
+        self._emit = coordinator.emit
+        self._requests: dict[str, asyncio.Task[Supply]] = {}
+        #: Whether anybody can be asked for codes.
+        self.has_source: bool = source is not None
 
     def received(self, code: object, expires_at: datetime | None = None) -> StoredCode:
         """Return a code that came now, its times local.
@@ -110,10 +99,9 @@ class CodeSupplier:
         code is tried all the same.
         """
         secret = code = checked_code(code)
-        now, lifetime = self._runtime.clock.now(), self._policy.code_lifetime
+        lifetime, odd = self._policy.code_lifetime, False
         if expires_at is None and isinstance(code, AuthorizationCode):
             expires_at = code.expires_at
-        odd = False
         if expires_at is not None:
             if expires_at.tzinfo is None:
                 message = "expires_at needs a time zone"
@@ -122,67 +110,48 @@ class CodeSupplier:
             checked = bounded(left, CODE_LIFETIME)
             odd = checked.clamped or checked.value <= 0
             if odd:
-                self._emit(events.NumberClamped(at=now, name="expires_at of a code"))
+                self._emit(events.NumberClamped, name="expires_at of a code")
             else:
                 lifetime = checked.value
-        return StoredCode(
-            id=code_id(secret),
-            secret=secret,
-            received=now,
-            deadline=code_deadline(now, lifetime),
-            odd_expiry=odd,
-        )
+        return self._stored(secret, lifetime, odd_expiry=odd)
 
-    def request(self, scope: Scope, key: str, owner: str) -> asyncio.Future[Supply]:
+    def _stored(self, secret: Secret, lifetime: float, **flags: bool) -> StoredCode:
+        now = self._runtime.clock.now()
+        deadline = code_deadline(now, lifetime)
+        return StoredCode(code_id(secret), secret, now, deadline, **flags)
+
+    def request(self, scope: Scope, owner: str) -> asyncio.Task[Supply]:
         """Return the request for this scope that is under way, or start one."""
         known = self._requests.get(scope.text)
         if known is not None:
             return known
-        registered = [scope.text]
+        task = self._tasks.start(self._request(scope, owner), endless=True)
+        if not task.done():  # an eager task factory may have run it to its end
+            self._requests[scope.text] = task
+        return task
 
-        async def work() -> Supply:
-            try:
-                return await self._request(scope, key, owner)
-            finally:
-                self._requests.pop(registered.pop(), None)
+    async def _request(self, scope: Scope, owner: str) -> Supply:
+        try:
+            code = await self._code(scope)
+            if isinstance(code, SourceFailure):
+                return code
+            return await self._coordinator.scope(scope.text, records.hold, owner, code)
+        finally:
+            self._requests.pop(scope.text, None)
 
-        done = self._tasks.spawn(work, endless=True)
-        if registered:
-            self._requests[scope.text] = done
-        return done
-
-    async def _request(self, scope: Scope, key: str, owner: str) -> Supply:
+    async def _code(self, scope: Scope) -> StoredCode | SourceFailure:
         if self._source is None:
             message = "there is no code for this scope, and no code source"
             error = AuthorizationCodeRequiredError(message, scope=scope.text)
-            return Supply(SourceFailure(error))
+            return SourceFailure(error)
         if isinstance(self._source, ClientCredentials):
-            code = self._assertion(self._source)
-        else:
-            now = self._runtime.clock.now()
-            self._emit(events.CodeRequested(at=now, scope_size=len(scope)))
-            given = await self._ask(self._source, scope, key)
-            if isinstance(given, SourceFailure):
-                return Supply(given)
-            code = given
-        held, _ = await self._coordinator.hold(key, owner, code)
-        return Supply(held, code)
-
-    def _assertion(self, source: ClientCredentials) -> StoredCode:
-        secret = source.assertion(
-            self._origin + OAuthRoutes.TOKEN.template, self._runtime
-        )
-        now = self._runtime.clock.now()
-        return StoredCode(
-            id=code_id(secret),
-            secret=secret,
-            received=now,
-            deadline=code_deadline(now, ASSERTION_LIFETIME),
-            machine=True,
-        )
+            secret = self._source.assertion(self._token_url, self._runtime)
+            return self._stored(secret, ASSERTION_LIFETIME, machine=True)
+        self._emit(events.CodeRequested, scope)
+        return await self._ask(self._source, scope)
 
     async def _ask(  # noqa: C901  # one branch for each way it can fail
-        self, source: CodeSource, scope: Scope, key: str
+        self, source: CodeSource, scope: Scope
     ) -> StoredCode | SourceFailure:
         def keep(late: "asyncio.Future[Any]") -> None:
             if late.cancelled() or late.exception() is not None:
@@ -190,7 +159,8 @@ class CodeSupplier:
             code = self._code_of(late.result(), scope)
             if isinstance(code, StoredCode):
                 # It came when nobody waited any more: the next caller may use it.
-                self._tasks.start(lambda: self._coordinator.hold(key, "", code))
+                holding = self._coordinator.scope(text, records.hold, "", code)
+                _ = self._tasks.start(holding)
 
         timeout, text = self._policy.source_timeout, scope.text
         try:
@@ -291,3 +261,74 @@ def _refusal(refusal: CodeRefusedError, scope: Scope) -> SourceFailure:
     refusal.scope = refusal.scope or scope.text
     detail = "" if refusal.refused is None else refusal.refused.text
     return SourceFailure(refusal, "refused", detail=detail)
+
+
+class ClientCredentials:
+    """A code source that needs no partner: an OAuth client with a private key.
+
+    ``private_key`` is PEM text. Its tokens live about 900 s and carry bare permissions
+    such as ``inquiry.read``; ask for sessions of those. Needs the extra ``m2m``.
+    Source: POST /oauth/token, grant ``client_credentials``; RFC 7523 §2.2.
+
+    Raises:
+        MissingExtraError: joserfc is not installed.
+        ConfigurationError: the key does not fit the algorithm.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        private_key: str | Secret,
+        *,
+        algorithm: str = "RS256",
+        key_id: str | None = None,
+    ) -> None:
+        self.client_id: str = checked_id(client_id, "client_id")
+        if algorithm not in ALGORITHMS:
+            message = f"algorithm must be one of {', '.join(ALGORITHMS)}"
+            raise ConfigurationError(message)
+        self._algorithm = algorithm
+        self._header: dict[str, Any] = {"alg": algorithm, "typ": "JWT"}
+        if key_id is not None:
+            self._header["kid"] = key_id
+        self._key = _imported(as_secret(private_key), algorithm)
+
+    def assertion(self, audience: str, runtime: Runtime) -> Secret:
+        """Return a new signed assertion for this token endpoint, valid for 5 minutes."""
+        issued = int(runtime.clock.wall().timestamp())
+        claims = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": audience,
+            "jti": runtime.new_key(),
+            "iat": issued,
+            "exp": issued + ASSERTION_LIFETIME,
+        }
+        jwt = import_module("joserfc.jwt")
+        signed = jwt.encode(
+            self._header, claims, self._key, algorithms=[self._algorithm]
+        )
+        return Secret(signed)
+
+    async def __call__(self, scope: object, /) -> str:  # noqa: ARG002  # of the protocol
+        """Refuse: a manager asks for an assertion instead."""
+        message = "ClientCredentials is passed to a manager as codes=, not called"
+        raise InvalidArgumentError(message)
+
+    def __repr__(self) -> str:
+        return f"<ClientCredentials of {self.client_id}, {self._algorithm}>"
+
+
+def _imported(private_key: Secret, algorithm: str) -> "RSAKey | ECKey":
+    try:
+        jwk = import_module("joserfc.jwk")
+    except ImportError as error:
+        raise MissingExtraError.of(error, "ClientCredentials", "m2m") from None
+    kind = jwk.RSAKey if algorithm == "RS256" else jwk.ECKey
+    key: RSAKey | ECKey | None = None
+    with contextlib.suppress(Exception):  # whatever it says may show the key
+        key = kind.import_key(private_key.reveal())
+    if key is None or not key.is_private:
+        message = f"private_key is no private key in PEM form for {algorithm}"
+        raise ConfigurationError(message)
+    return key

@@ -94,12 +94,11 @@ def scope_records(draw):
 @st.composite
 def code_records(draw):
     state = draw(st.sampled_from(CodeState))
-    sending = state is CodeState.SENDING
-    sent = draw(st.sampled_from([(None, None), (NOW - 50, None), (NOW - 50, NOW - 9)]))
+    sent = draw(st.sampled_from([(), (NOW - 50,), (NOW - 50, NOW - 9)]))
+    sending = state is CodeState.NEW and draw(st.booleans())
     return CodeRecord(
         state,
-        owner=draw(owners) if sending else "",
-        until=draw(instants) if sending else 0.0,
+        lease=draw(st.builds(Lease, owners, instants)) if sending else None,
         scope="inquiry.read:inq_1" if state is CodeState.REDEEMED else "",
         reason="refused" if state is CodeState.SPENT else "",
         first_sent=sent,
@@ -126,13 +125,13 @@ class Step:
             case "hold":
                 return records.hold(record, now, self.owner, self.code)
             case "extend":
-                return records.extend(record, now, self.owner, self.wish)
+                return records.extend(record, now, self.owner)
             case "drop_code":
-                return records.drop_code(record, self.owner, self.code.id)
+                return records.drop_code(record, now, self.code.id)
             case "set_aside":
-                return records.set_aside(record, now, self.owner, self.code.id)
+                return records.set_aside(record, now, self.code.id)
             case "publish":
-                return records.publish(record, self.owner, self.token)
+                return records.publish(record, now, self.owner, self.token)
             case "release":
                 return records.release(record, now, self.owner)
             case "back_off":
@@ -142,11 +141,10 @@ class Step:
             case "offer":
                 return records.offer(record, now, self.code, CodeState.NEW)
             case "reject":
-                return records.reject(
-                    record, now, self.token.fingerprint, self.token.expires
-                )
+                rejected = RejectedToken(self.token.fingerprint, self.token.expires)
+                return records.reject(record, now, rejected)
             case _:
-                return records.forget(record)
+                return records.forget(record, now)
 
 
 NAMES = (

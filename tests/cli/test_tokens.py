@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from persona_share import Scope
+from persona_share._tokens import record as records
 from persona_share._tokens.record import (
-    SCOPES,
     ScopeRecord,
     StoredToken,
     fingerprint,
@@ -40,7 +40,7 @@ def filled(path, *, sealed=False):
         token = StoredToken(
             fingerprint(secret), secret, SCOPE.text, "", now + 3_000, 3_599.0, now
         )
-        value = SCOPES.encode(key, ScopeRecord(token=token))
+        value = records.encode(key, ScopeRecord(token=token))
         assert await store.write(key, value, if_etag="", ttl=3_000.0)
         await store.aclose()
 

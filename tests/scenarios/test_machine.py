@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
-from persona_share._tokens.client_credentials import ClientCredentials
+from persona_share._tokens.source import ClientCredentials
 from persona_share.errors import (
     CodeRejectedError,
     ExchangeAuthenticationError,

@@ -12,13 +12,13 @@ import attrs
 
 from persona_share._tokens import exchange, record as records
 from persona_share._tokens.cache import TokenCache
-from persona_share._tokens.coordinator import Coordinator
+from persona_share._tokens.coordinator import HeldLease
 from persona_share._tokens.inflight import Operation
 from persona_share._tokens.record import Wish
 from persona_share.model.secret import Secret
 
 
-_acquire = records.acquire
+_acquire, _begin_send = records.acquire, records.begin_send
 _numbers = itertools.count()
 
 
@@ -30,8 +30,11 @@ def _ignores_leases(record, now, owner, wish, **options):
     return _acquire(attrs.evolve(record, lease=None), now, owner, wish, **options)
 
 
-def _counts_from_now(self, _code_id, _epoch, _anchor):
-    return self._now() + 5.0
+def _counts_from_now(record, now, owner, code, known, **options):
+    begun = _begin_send(record, now, owner, code, known, **options)
+    if not records.owns(begun, owner):
+        return begun
+    return attrs.evolve(begun, first_sent=(*begun.first_sent[:-1], now + 5.0))
 
 
 def _hands_out_anything(self, text):
@@ -46,15 +49,19 @@ def _nothing(*_args, **_options):
     return None
 
 
+async def _never(_self):
+    pass
+
+
 #: What is planted: the object, the name of its function, and the faulty one.
 MUTANTS = {
     "a new idempotency key for each send": (exchange, "exchange_key", _new_key),
     "leases are ignored": (records, "acquire", _ignores_leases),
     "the lifetime counts from the last send": (
-        Coordinator, "note_first_sent", _counts_from_now,
+        records, "begin_send", _counts_from_now,
     ),
     "expired tokens are handed out": (TokenCache, "usable", _hands_out_anything),
-    "leases are not extended": (Coordinator, "keep", _nothing),
+    "leases are not extended": (HeldLease, "_extend", _never),
     "a token serves any scope": (TokenCache, "usable", _ignores_the_scope),
     "rejected tokens stay in the cache": (TokenCache, "reject", _nothing),
     "a better token of the store is not adopted": (Wish, "fulfilled_by", _nothing),
