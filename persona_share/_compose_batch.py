@@ -270,7 +270,7 @@ def compose_copy(
     """Return a copy; raises `InvalidArgumentError`."""
     require_number("file_concurrency", file_concurrency)
     if isinstance(follow, str):
-        message = "follow must be a sequence of names of relationships"
+        message = "follow must be a sequence of relationship names"
         raise InvalidArgumentError(message)
     if into is None and (files or pdf):
         files = pdf = False  # files need a folder

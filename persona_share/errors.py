@@ -42,7 +42,7 @@ credential or personal data. All errors can be pickled. The tree::
     │   ├── UnexpectedContentTypeError  neither JSON nor the requested type
     │   ├── ResponseTooLargeError       the body is over its limit
     │   └── MalformedResponseError      the body has an unexpected form
-    ├── StoreError                      a store could not do what was asked
+    ├── StoreError                      a store operation failed
     │   ├── StoreUnavailableError       it cannot be reached, is busy or is full
     │   │   ├── CheckpointInUseError    another fetch or copy uses it
     │   │   └── StoreCorruptError       a record in it cannot be read
@@ -307,7 +307,7 @@ class WrongEventLoopError(UsageError):
 
 
 class ReentrantCodeSourceError(UsageError):
-    """A code source asked the manager for the scope that it has to supply."""
+    """A code source asked the manager for the scope that it supplies."""
 
     advice = "Get the code from the partner, not from the manager."
 
@@ -436,7 +436,9 @@ class IdempotencyMismatchError(BadRequestError):
 class AuthenticationError(ApiError):
     """401: the service refused the credential."""
 
-    advice = "Check that the API key is correct, active, and of this environment."
+    advice = (
+        "Check that the API key is correct, is active, and belongs to this environment."
+    )
 
 
 class PermissionDeniedError(ApiError):
@@ -564,7 +566,7 @@ class CodeRefusedError(TokenError):
     A code source raises it as ``CodeRefusedError(reason, refused=scope)``.
     """
 
-    advice = "Agree with the source organization on what it shares, then ask again."
+    advice = "Agree with the source organization on what it shares, then call again."
     _default_phase = Phase.ANSWERED
 
     def __init__(
@@ -580,11 +582,9 @@ class CodeRefusedError(TokenError):
 
 
 class CodeRejectedError(TokenError):
-    """The service refused the code: unknown, expired, used, or of another organization."""
+    """The service refused the code: unknown, expired, used, or issued to another organization."""
 
-    advice = (
-        "Ask the source organization for a new code for the id of this organization."
-    )
+    advice = "Ask the source organization for a new code that is issued to this organization."
     _default_phase = Phase.ANSWERED
 
 
@@ -598,7 +598,9 @@ class CodeAlreadyUsedError(CodeRejectedError):
 class ExchangeAuthenticationError(TokenError):
     """401 for an exchange: the API key was refused; the code is not used."""
 
-    advice = "Check that the API key is correct, active, and of this environment."
+    advice = (
+        "Check that the API key is correct, is active, and belongs to this environment."
+    )
     _default_phase = Phase.ANSWERED
 
 
@@ -674,23 +676,23 @@ class TooManyWaitersError(TokenError):
 
 
 class StoreError(PersonaError):
-    """A store could not do what was asked."""
+    """A store operation failed."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot be reached, does not answer in time, or is full."""
+    """The store cannot be reached, does not respond in time, or is full."""
 
-    advice = "Check the store; tokens that are held are still served."
+    advice = "Check the store; cached tokens can still be used."
     retryable = True
 
 
 class StoreCorruptError(StoreUnavailableError):
-    """One record cannot be read: it is damaged, sealed with another key, or newer.
+    """One record cannot be read: it is damaged, sealed with another key, or too new.
 
     It is not treated as absent, and never overwritten.
     """
 
-    advice = "Find out what wrote to it; delete the record to begin anew."
+    advice = "Find out what wrote to it; delete the record to start over."
     retryable = False
 
 
@@ -731,8 +733,8 @@ class CheckpointMismatchError(StoreRefusedError):
     """The output is not the file that the checkpoint describes."""
 
     advice = (
-        "Restore the output, or remove both the output and the checkpoint to begin "
-        "anew. Nothing was changed."
+        "Restore the output, or remove both the output and the checkpoint to start "
+        "over. Nothing was changed."
     )
 
 
@@ -800,4 +802,4 @@ class DeliveryInProgressError(PersonaError):
 
     retryable = True
     _default_phase = Phase.ANSWERED
-    advice = "Answer 503 with Retry-After; the service delivers the event again."
+    advice = "Respond 503 with Retry-After; the service delivers the event again."

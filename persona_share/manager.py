@@ -440,7 +440,7 @@ class ScopedTokenManager:
         self._provider.after_fork()
 
     def __reduce__(self) -> NoReturn:
-        message = "a manager is never pickled: each process makes its own"
+        message = "a manager cannot be pickled: create one in each process"
         raise TypeError(message)
 
     def _require_open(self) -> None:

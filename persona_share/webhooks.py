@@ -116,7 +116,7 @@ class Verifier:
         self._secrets = tuple(map(as_secret, secrets))
         del secrets
         if not self._secrets or not all(self._secrets):
-            message = "a webhook needs at least one secret, and none that is empty"
+            message = "a Verifier needs at least one secret, and no secret may be empty"
             raise ConfigurationError(message)
         if not all(_is_clean(secret.reveal()) for secret in self._secrets):
             message = (
@@ -125,7 +125,7 @@ class Verifier:
             advice = "Strip it: was it read from a file?"
             raise ConfigurationError(message, advice=advice)
         if len(self._secrets) > _MOST_SECRETS:
-            message = f"{len(self._secrets)} secrets; {_MOST_SECRETS} are the most"
+            message = f"{len(self._secrets)} secrets; the maximum is {_MOST_SECRETS}"
             raise ConfigurationError(message)
         if isinstance(tolerance, bool) or not 0 < tolerance < float("inf"):
             message = "tolerance must be a number of seconds above 0"
@@ -258,7 +258,10 @@ class ReplayGuard:
         except StoreError as error:
             if self._refuses:
                 raise
-            _LOG.warning("an event is handled although it may be known: %s", error)
+            _LOG.warning(
+                "an event is handled although it may have been handled before: %s",
+                error,
+            )
             yield None
             return
         except asyncio.CancelledError:
@@ -336,7 +339,10 @@ class ReplayGuard:
             try:
                 await work
             except (StoreError, ContentionError) as error:
-                _LOG.warning("the claim of an event could not be ended: %s", error)
+                _LOG.warning(
+                    "the claim of an event could not be confirmed or released: %s",
+                    error,
+                )
 
         task = asyncio.ensure_future(finish())
         self._ending.add(task)

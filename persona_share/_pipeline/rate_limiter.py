@@ -281,8 +281,8 @@ class RateLimiter:
         attempts = (Attempt(Phase.NOT_SENT, "rate limit"),)
         if self.tracker.probing:
             return DeadlineExceededError(
-                f"waited {waited:.1f} s for the answer to another call, which tells the"
-                " rate limit",
+                f"waited {waited:.1f} s for the response to another call, from which the"
+                " rate limit is learned",
                 operation=waiter.operation,
                 phase=Phase.NOT_SENT,
                 attempts=attempts,
@@ -290,7 +290,7 @@ class RateLimiter:
         opens_in = max(opens_at - now, 0.0)
         limit = "deadline" if waiter.until >= waiter.deadline else "longest wait"
         return RateLimitedError(
-            f"waited {waited:.1f} s for the rate limit, whose window opens in"
+            f"waited {waited:.1f} s for the rate limit; its window opens in"
             f" {opens_in:.0f} s, after the call's {limit}",
             operation=waiter.operation,
             phase=Phase.NOT_SENT,

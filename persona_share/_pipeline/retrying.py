@@ -213,7 +213,7 @@ class _Call:
             key = None
         last = self.trail[-1]
         return OutcomeUnknownError(
-            "sent, and nobody knows whether it took effect",
+            "it is unknown whether the change took effect",
             operation=request.operation,
             phase=Phase.AMBIGUOUS,
             attempts=self.trail,

@@ -208,7 +208,7 @@ def _refusal(
 ) -> Refused | SetAside | None:
     status, title = response.status, title_of(response)
     if title.lower() == _MISMATCH:
-        what = "the service takes the code's idempotency key for another request's"
+        what = "the service says that the code's idempotency key belongs to another request"
         return Refused(ExchangeProtocolError(what, **facts))
     if status in _REJECTED:
         what = f"the service refused the code ({status} {title})".rstrip()
@@ -223,7 +223,7 @@ def _refusal(
 
 def _unauthorized(tries: Tries, facts: dict[str, Any]) -> ExchangeAuthenticationError:
     if tries.single_key:
-        what = "the client's assertion was refused, or else the API key"
+        what = "the client assertion or the API key was refused"
         return AssertionRefusedError(what, **facts)
     return ExchangeAuthenticationError("the API key was refused", **facts)
 
@@ -280,7 +280,9 @@ def _after_limit(
     reset = RESET_UNKNOWN if wish is None else bounded(wish, RETRY_AFTER).value
     reset = max(reset, RESET_MINIMUM)
     if now + reset >= tries.last_moment:
-        what = "too many requests, for longer than this exchange may wait"
+        what = (
+            "too many requests; the rate limit resets later than this exchange may wait"
+        )
         error = ExchangeRateLimitedError(what, retry_after=reset, **facts)
         return Limited(error, reset)
     delay = reset + BACKOFF_BASE * random
@@ -302,7 +304,9 @@ def _after_failure(
         since = now if tries.conflicted_since is None else tries.conflicted_since
         tries = attrs.evolve(tries, conflicted_since=since)
         if now - since >= CONFLICT_PATIENCE:
-            return SetAside(CodeRejectedError("another request holds it", **facts))
+            return SetAside(
+                CodeRejectedError("another request is exchanging this code", **facts)
+            )
         delay = _CONFLICT_DELAY * (0.5 + random / 2)
         return Again(delay, tries.postponed(delay))
     if status == _STORED:

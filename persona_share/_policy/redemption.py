@@ -19,7 +19,7 @@ _UNDER_WAY: Final = frozenset(
 class Trace(enum.Enum):
     """What the state tells about a redeem call whose answer was lost."""
 
-    OURS = "it took effect, as it was asked for"
+    OURS = "it took effect as requested"
     NONE = "it took no effect so far"
     ANOTHER = "another redemption took effect"
 

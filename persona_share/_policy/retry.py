@@ -102,17 +102,17 @@ class Kind(enum.Enum):
     """What repeating a request may do."""
 
     READ = "changes nothing"
-    KEYED = "the service keeps its answer under the key"
-    DELETE = "done is done"
+    KEYED = "the service stores the response under the key"
+    DELETE = "a second time changes nothing"
     OTHER = "may take effect twice"
 
 
 class _Step(enum.Enum):
     STOP = "stop"
     SOON = "soon"
-    PROBE = "ask under the same key what happened"
-    NEW_KEY = "do it again under a new key"
-    THROTTLED = "wait as long as the service says"
+    PROBE = "retry with the same key, which returns what happened"
+    NEW_KEY = "retry with a new key"
+    THROTTLED = "wait for the time that the service names"
 
 
 def kind_of(request: Request) -> Kind:
@@ -153,7 +153,7 @@ def decide(
     if step is _Step.STOP:
         return GiveUp("not repeatable")
     if past.attempts >= _attempts(request, policy):
-        return GiveUp("attempts used up")
+        return GiveUp("all attempts were used")
     wish = retry_after_of(outcome) if isinstance(outcome, Response) else None
     if wish is not None and wish > policy.max_wait:
         return GiveUp(_TOO_LONG)

@@ -208,4 +208,4 @@ def warning_about_version(version: str) -> str | None:
     """Return a warning if Persona does not document the version; it may be newer."""
     if version in KNOWN_VERSIONS:
         return None
-    return f"persona_version {version} is not known to persona_share; it is sent"
+    return f"persona_version {version} is not known to persona_share; it is sent anyway"

@@ -232,7 +232,7 @@ def _one(
         why = f"the response is not one {kind.__name__}"
         return errors.malformed(request, response, why)
     if object_id is not None and found.id != object_id:
-        why = "the response contains another object than the one asked for"
+        why = "the response contains a different object than requested"
         return errors.malformed(request, response, why)
     return found
 

@@ -114,7 +114,9 @@ def granted(body: bytes, expected: Scope | None = None) -> Grant:
         raise UnsupportedTokenTypeError(message)
     token = answer.text("access-token")
     if len(token) > _LONGEST_TOKEN or not _B64TOKEN.fullmatch(token):
-        answer.refuse("'access-token' is not a bearer token's text (RFC 6750 §2.1)")
+        answer.refuse(
+            "'access-token' is not the text of a bearer token (RFC 6750 §2.1)"
+        )
     seconds = answer.seconds("expires-in")
     if "scope" not in answer:
         if expected is None:
@@ -187,7 +189,7 @@ class _Answer:
     def text(self, name: str) -> str:
         value = self._value(name)
         if not isinstance(value, str):
-            self.refuse(f"{name!r} is not a text")
+            self.refuse(f"{name!r} is not a string")
         return value
 
     def seconds(self, name: str) -> int:

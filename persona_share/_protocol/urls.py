@@ -131,9 +131,9 @@ def local_hosts(insecure_local: InsecureLocal) -> frozenset[str]:
         hosts = list(value) if isinstance(value, Iterable) else [None]
     for host in hosts:
         if not isinstance(host, str) or not _HOST.fullmatch(host.lower()):
-            message = "insecure_local must be True, False, or names of hosts"
+            message = "insecure_local must be True, False, or a list of host names"
             raise ConfigurationError(
-                message, advice="Name hosts without scheme and port: ['sandbox']."
+                message, advice="Write host names without scheme and port: ['sandbox']."
             )
     return frozenset(str(host).lower() for host in hosts)
 
@@ -167,7 +167,7 @@ def check_credential(authorization: str, base_url: BaseURL) -> None:
         message = "a sandbox's credential is only sent to a local host"
         raise InsecureOriginError(
             message,
-            advice="Use the base_url of the sandbox that made it; for a host other than"
+            advice="Use the base_url of the sandbox that created it; for a host other than"
             " loopback name it: insecure_local=['host'].",
         )
 
@@ -175,7 +175,7 @@ def check_credential(authorization: str, base_url: BaseURL) -> None:
 def _parsed(base_url: str) -> tuple[SplitResult, int | None]:
     # Checked first: urlsplit() drops tabs and line ends without a word.
     if not _PRINTABLE.fullmatch(base_url):
-        message = "base_url must be a text of printable ASCII characters"
+        message = "base_url must be a str of printable ASCII characters"
         raise ConfigurationError(message)
     try:
         parts = urlsplit(base_url)
@@ -217,7 +217,7 @@ def _check_host(host: str, allowed_hosts: Iterable[str]) -> None:
     if host not in {allowed.lower() for allowed in allowed_hosts}:
         message = f"base_url has the host {host}, which is not Persona's"
         raise ConfigurationError(
-            message, advice="If you trust it, name it in allowed_hosts=[…]."
+            message, advice="If you trust it, add it to allowed_hosts=[…]."
         )
 
 
@@ -253,7 +253,7 @@ def parse_file_url(
     return found
 
 
-_NOT_PLAIN: Final = "is no plain address"
+_NOT_PLAIN: Final = "is not a plain URL"
 
 
 def _file_url(
@@ -269,7 +269,7 @@ def _file_url(
     local = is_loopback(host) or host in local_hosts(insecure_local)
     if not (local and insecure_local is not False):
         if parts.scheme != "https" or parts.port not in (None, 443):
-            return "is not https on its usual port"
+            return "is not https on the default port"
         if host not in allowed:
             return "lies on a host that was not allowed; see file_hosts="
     query = f"?{parts.query}" if parts.query else ""

@@ -264,7 +264,7 @@ class Acquirer:
                 if lease.token is not None:
                     return
         attempt.refused += 1
-        what = "the code was used before, and its token is of no use any more"
+        what = "the code was used before, and its token is no longer usable"
         await self._spent(attempt, code, CodeAlreadyUsedError(what))
 
     async def _spent(
@@ -459,7 +459,7 @@ class Acquirer:
         return error
 
 
-_CAME_BACK: Final = "the exchange brought a token back that was rejected"
+_CAME_BACK: Final = "the exchange returned a token that was already rejected"
 
 
 def _not_granted(asked: Scope, missing: Scope) -> ScopeNotGrantedError:

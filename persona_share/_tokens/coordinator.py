@@ -263,7 +263,7 @@ class Coordinator:
             self._unreadable.clear()
         self._unreadable.add(key)
         _log.warning(
-            "A record of the token store cannot be read (%s); this manager goes on"
+            "A record of the token store cannot be read (%s); this manager continues"
             " without it.",
             error,
         )
@@ -357,9 +357,9 @@ class Coordinator:
         _log.warning(
             "The token store is down (%s); %s.",
             reason.what if isinstance(reason, StoreError) else type(reason).__name__,
-            "this manager goes on alone"
+            "this manager continues without it"
             if self._on_store_failure == "local"
-            else "only tokens that are held are served",
+            else "only cached tokens can be used",
         )
         self.emit(events.StoreDown)
         _ = self.tasks.start(self._recover(), endless=True)
@@ -544,7 +544,7 @@ class _StoreDownError(Exception):
 
 def _require_number(now: float) -> None:
     if not math.isfinite(now):
-        message = "the store's clock gives no number"
+        message = "the clock of the store did not return a number"
         raise _StoreDownError(StoreUnavailableError(message))
 
 

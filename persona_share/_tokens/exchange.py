@@ -258,7 +258,7 @@ class TokenExchanger:
         while True:
             last_moment, asked_at = self._last_moment(code), self._clock.now()
             if not await self.queue.slot(last_moment, operation):
-                what = "too many exchanges: no turn came while the code was good"
+                what = "too many exchanges: the code would expire before its turn"
                 return Limited(ExchangeRateLimitedError(what), 0.0)
             lease.sending = code.id  # from here on a cancellation ends the send
             epoch = 0 if tries is None else tries.epoch

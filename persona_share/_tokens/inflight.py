@@ -184,7 +184,7 @@ class Operation:
     async def _notice(self, what: str) -> None:
         await self._inflight.clock.sleep(_NOTICEABLE)
         waited = self._inflight.clock.now() - self.waiting_since
-        _log.info("A token is waiting for %s (%.0f s so far).", what, waited)
+        _log.info("Acquiring a token waits for %s (%.0f s so far).", what, waited)
         self._inflight.emit(events.TokenWaiting, reason=what, seconds=waited)
 
     @property
@@ -225,7 +225,7 @@ class Operation:
         `TooManyWaitersError`.
         """
         if self.is_serving_this_call:
-            message = "the code source asked for the scope that it is serving"
+            message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
         if self._done:
             return self._outcome

@@ -274,7 +274,10 @@ class TokenProvider:
     def _too_late(
         self, operation: Operation | None, started: float
     ) -> DeadlineExceededError:
-        what, now = "no token came before the caller's time was up", self.clock.now()
+        what, now = (
+            "no token was acquired before the caller's deadline",
+            self.clock.now(),
+        )
         if operation is not None and operation.waiting_for is not None:
             waited = now - max(started, operation.waiting_since)
             what = f"{what}: waited {waited:.0f} s for {operation.waiting_for}"
@@ -337,7 +340,7 @@ class TokenProvider:
             self.pushed.add(code, scope)
             self._refresher.watch_code(code, scope)
         elif not waits and known.new.state is CodeState.NEW:
-            message = f"{records.MAX_PUSHED} codes wait for this scope already"
+            message = f"{records.MAX_PUSHED} codes for this scope are already queued"
             raise InvalidArgumentError(message)
         self._backoff.clear(scope.text)
         operation = self._inflight.get(scope.text)

@@ -109,7 +109,7 @@ class Refresher:
             try:
                 self._look()
             except Exception:  # noqa: BLE001  # refreshing never stops
-                _log.exception("A look at the tokens that are due failed.")
+                _log.exception("Checking which tokens are due for refresh failed.")
             left = (
                 self._heap[0][0] - self._clock.now() if self._heap else _POLL_INTERVAL
             )

@@ -170,7 +170,7 @@ class CodeSupplier:
             error = CodeSourceError(what, reason="TimeoutError", scope=text)
             return SourceFailure(error, "source")
         except CancelledItselfError:
-            what = "the code source was cancelled from within"
+            what = "the code source cancelled itself"
             return SourceFailure(
                 CodeSourceError(what, reason="CancelledError", scope=text)
             )
@@ -329,6 +329,6 @@ def _imported(private_key: Secret, algorithm: str) -> "RSAKey | ECKey":
     with contextlib.suppress(Exception):  # whatever it says may show the key
         key = kind.import_key(private_key.reveal())
     if key is None or not key.is_private:
-        message = f"private_key is no private key in PEM form for {algorithm}"
+        message = f"private_key is not a PEM private key for {algorithm}"
         raise ConfigurationError(message)
     return key

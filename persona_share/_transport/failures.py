@@ -105,7 +105,7 @@ NO_TIME_TO_CONNECT: Final = _unsent(
 )
 NO_TIME_TO_ANSWER: Final = _lost(
     DeadlineExceededError,
-    "the deadline passed before {peer} answered",
+    "the deadline passed before {peer} responded",
     "deadline",
     retryable=False,
 )
@@ -114,20 +114,22 @@ SLOW_CONNECT: Final = _unsent(
 )
 SLOW_ANSWER: Final = _lost(
     ConnectionLostError,
-    "the answer of {peer} took longer than an attempt may",
+    "the response of {peer} took longer than one attempt may take",
     "timeout",
 )
 UNWANTED: Final = _lost(
     ConnectionLostError,
-    "the caller did not take the rest of the body",
+    "the caller did not read the rest of the body",
     "not taken",
     retryable=False,
 )
 POOL_BUSY: Final = _unsent(
-    PoolTimeoutError, "every connection of the pool stayed busy", "pool"
+    PoolTimeoutError, "all connections of the pool stayed busy", "pool"
 )
 NO_ROUTE: Final = _unsent(ConnectError, "no connection to {peer}", "connect")
-HANDSHAKE_CUT: Final = _unsent(ConnectError, "{peer} cut the TLS handshake off", "tls")
+HANDSHAKE_CUT: Final = _unsent(
+    ConnectError, "{peer} closed the connection during the TLS handshake", "tls"
+)
 BAD_TLS: Final = _unsent(
     ConnectError, "the TLS handshake with {peer} failed", "tls", retryable=False
 )
@@ -147,24 +149,24 @@ NO_PROXY: Final = _unsent(ProxyError, "no connection to the proxy {peer}", "prox
 BAD_PROXY: Final = _unsent(ProxyError, "the proxy {peer} refused to connect", "proxy")
 BAD_PROXY_LOGIN: Final = _unsent(
     ProxyError,
-    "the proxy {peer} asks for other credentials",
+    "the proxy {peer} requires other credentials",
     "proxy 407",
     retryable=False,
 )
 BROKEN: Final = _lost(
-    ConnectionLostError, "the connection to {peer} broke", "connection lost"
+    ConnectionLostError, "the connection to {peer} was lost", "connection lost"
 )
 INCOMPLETE: Final = _lost(
-    ProtocolError, "the body from {peer} is incomplete or garbled", "incomplete"
+    ProtocolError, "the body from {peer} is incomplete or malformed", "incomplete"
 )
 DISCONNECTED: Final = _lost(
     ConnectionLostError,
-    "{peer} closed the connection before it answered",
+    "{peer} closed the connection before it responded",
     "disconnected",
 )
 SILENT: Final = _lost(ConnectionLostError, "{peer} stopped sending", "read timeout")
 NOT_HTTP: Final = _lost(
-    ProtocolError, "the answer of {peer} is not HTTP", "not http", retryable=False
+    ProtocolError, "the response of {peer} is not HTTP", "not http", retryable=False
 )
 _PROXY_KINDS: Final = (NO_PROXY, BAD_PROXY, BAD_PROXY_LOGIN)
 
@@ -195,7 +197,7 @@ _BY_NAME: Final = {
     "TimeoutError": SLOW_ANSWER,
     "TooManyInformationalError": _lost(
         ProtocolError,
-        "{peer} sent more than 100 informational answers",
+        "{peer} sent more than 100 informational responses",
         "informational",
         retryable=False,
     ),
@@ -231,7 +233,7 @@ def kind_of(failure: Exception) -> FailureKind:
     if found is None:  # perhaps sent, and nothing is known to help
         return _lost(
             TransportError,
-            "the attempt failed in an unknown way",
+            "the attempt failed with an unexpected error",
             type(failure).__name__,
             retryable=False,
         )
@@ -304,7 +306,7 @@ def too_large(status: int, request_id: str | None) -> AttemptFailure:
     """Return the failure for a body over its cap."""
     return AttemptFailure(
         ResponseTooLargeError,
-        "the body is larger than any answer that was asked for",
+        "the body is larger than the limit for this response",
         Phase.ANSWERED,
         "too large",
         retryable=False,

@@ -92,7 +92,7 @@ class FetchOptions:
         if isinstance(ids, str | bytes) or not isinstance(
             ids, Iterable | AsyncIterable
         ):
-            message = "ids must be an iterable of ids, or an async one"
+            message = "ids must be an iterable or an async iterable of ids"
             raise InvalidArgumentError(message)
         kind: object = self.kind
         if not isinstance(kind, type) or not issubclass(kind, Resource):

@@ -49,7 +49,7 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _ADVICE: Final = "Check the file and its folder; nothing was changed."
-_BEGIN_ANEW: Final = "Remove the checkpoint and its output to begin anew."
+_BEGIN_ANEW: Final = "Remove the checkpoint and its output to start over."
 
 
 @attrs.frozen

@@ -280,7 +280,9 @@ class GroupPlanner:
             return atom(self.permission, object_id)
         family = resource_of(object_id)
         if family is None:
-            message = "the prefix of the id does not show its permission: pass it"
+            message = (
+                "the prefix of the id does not determine a permission: pass permission="
+            )
             raise InvalidScopeError(message)
         return atom(f"{family}.read", object_id)
 

@@ -257,14 +257,14 @@ class OutputFile:
             raise CheckpointMismatchError(message)
         if not os.path.lexists(self.path):
             if position.offset:
-                message = f"{self.path} is missing, and its checkpoint is not"
+                message = f"{self.path} is missing, but its checkpoint exists"
                 raise CheckpointMismatchError(message)
             return
         with self.path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             if size < position.offset:
                 message = (
-                    f"{self.path} is shorter than its checkpoint knows: {size} bytes "
+                    f"{self.path} is shorter than its checkpoint records: {size} bytes "
                     f"instead of {position.offset}"
                 )
                 raise CheckpointMismatchError(message)

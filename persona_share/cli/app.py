@@ -53,7 +53,7 @@ class Program(click.RichGroup):
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
-        "Exit codes: 0 done, 1 anything else, 2 usage, 3 authentication, 4 permission or "
+        "Exit codes: 0 done, 1 other errors, 2 usage, 3 authentication, 4 permission or "
         "scope, 5 not found, 6 conflict, 7 limit or quota, 8 network or deadline, "
         "9 signature, 10 partly failed, 130 interrupted, 141 output closed, 143 terminated."
     ),

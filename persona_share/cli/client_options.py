@@ -87,30 +87,30 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--api-key-file",
             metavar="FILE",
             envvar="PERSONA_API_KEY_FILE",
-            help=f"File of the API key, - for stdin; else {KEY} is read.",
+            help=f"File with the API key, - for stdin; default: {KEY}.",
         ),
         click.option(
             "--base-url",
             metavar="URL",
             envvar="PERSONA_BASE_URL",
-            help="Address of the API; else PERSONA_BASE_URL is read.",
+            help="URL of the API; default: PERSONA_BASE_URL.",
         ),
         click.option(
             "--insecure-local",
             is_flag=True,
-            help="Allow plain http to this machine, for a sandbox; also with"
-            " PERSONA_INSECURE_LOCAL=1, or for the hosts that it names.",
+            help="Allow plain http to this machine, for a sandbox;"
+            " PERSONA_INSECURE_LOCAL=1 does the same, or lists hosts to allow.",
         ),
         click.option(
             "--proxy",
             metavar="URL",
             envvar="PERSONA_PROXY",
-            help="Proxy; one with a password is read from PERSONA_PROXY only.",
+            help="URL of a proxy; a URL with a password must be in PERSONA_PROXY.",
         ),
         click.option(
             "--trust-env",
             is_flag=True,
-            help="Use the proxy of HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+            help="Use the proxy from HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         ),
         click.option(
             "--timeout",
@@ -118,7 +118,7 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             envvar="PERSONA_TIMEOUT",
             type=click.FloatRange(min=0, min_open=True),
-            help="Longest time of one call, in s.",
+            help="Time limit of one call, in seconds.",
         ),
         with_json,
     ):
@@ -128,4 +128,4 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _require_no_password(proxy: str | None) -> None:
     if proxy and "@" in proxy and proxy != os.environ.get("PERSONA_PROXY"):
-        fail("A proxy with a password comes from PERSONA_PROXY, never from an option.")
+        fail("Pass a proxy URL with a password in PERSONA_PROXY, not as an option.")

@@ -23,7 +23,7 @@ def connections() -> None:
 
 
 @connections.command("list")
-@click.option("--status", help="Only those: pending, active, inactive.")
+@click.option("--status", help="Only with this status: pending, active, inactive.")
 @with_client_options
 def list_connections(options: ClientOptions, status: str | None) -> None:
     """List connections in both directions, newest first."""
@@ -65,9 +65,10 @@ def share_tokens() -> None:
 
 
 @share_tokens.command("list")
-@click.option("--connection", "connection_id", help="Only those of a connection.")
+@click.option("--connection", "connection_id", help="Only of this connection.")
 @click.option(
-    "--status", help="Only those: created, pending, redeemed, expired, failed."
+    "--status",
+    help="Only with this status: created, pending, redeemed, expired, failed.",
 )
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]))
 @with_client_options
@@ -79,7 +80,7 @@ def list_share_tokens(options: ClientOptions, **conditions: Any) -> None:
 @share_tokens.command("create")
 @click.argument("source_id")
 @click.option("--connection", "connection_id", required=True)
-@click.option("--expires-in", type=int, help="Life in s; 14 days unless given.")
+@click.option("--expires-in", type=int, help="Lifetime in seconds; default: 14 days.")
 @with_client_options
 def create_share_token(
     options: ClientOptions, source_id: str, connection_id: str, expires_in: int | None
@@ -105,9 +106,11 @@ def get_share_token(options: ClientOptions, share_token_id: str) -> None:
 @share_tokens.command("redeem")
 @click.argument("share_token_id")
 @click.option(
-    "--into", "destination_id", help="Fill this object; else a new one is made."
+    "--into", "destination_id", help="Fill this object; default: create a new one."
 )
-@click.option("--wait", default=0.0, help="Wait so many s until it is done.")
+@click.option(
+    "--wait", default=0.0, help="Wait up to this many seconds until it is done."
+)
 @with_client_options
 def redeem_share_token(
     options: ClientOptions, share_token_id: str, destination_id: str | None, wait: float

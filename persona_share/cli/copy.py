@@ -24,20 +24,25 @@ from persona_share.cli.token_options import TokenOptions, opened, with_token_opt
 )
 @click.argument("ids", nargs=-1)
 @click.option(
-    "--ids", "ids_file", metavar="FILE", help="File of ids, one a line, - for stdin."
+    "--ids", "ids_file", metavar="FILE", help="File of ids, one per line, - for stdin."
 )
 @click.option(
-    "--into", metavar="FOLDER", required=True, help="Every person gets a folder there."
+    "--into",
+    metavar="FOLDER",
+    required=True,
+    help="Folder of the copy; each person gets a folder in it.",
 )
 @click.option(
     "--follow",
     default=",".join(FOLLOW),
     show_default=True,
-    help="Relationships whose objects are copied.",
+    help="Relationships to copy.",
 )
-@click.option("--no-files", is_flag=True, help="Copy no photos, papers and videos.")
+@click.option("--no-files", is_flag=True, help="Copy no photos, documents and videos.")
 @click.option("--pdf", is_flag=True, help="Save a PDF of each object that has one.")
-@click.option("--refresh", is_flag=True, help="Copy again what has changed.")
+@click.option(
+    "--refresh", is_flag=True, help="Copy people again whose inquiry has changed."
+)
 @click.option(
     "--verify", is_flag=True, help="Compare a copy with its manifests; send nothing."
 )
@@ -45,24 +50,32 @@ from persona_share.cli.token_options import TokenOptions, opened, with_token_opt
     "--failures",
     "failures_file",
     metavar="FILE",
-    help="Every failed id with its error, one JSON object per line.",
+    help="File for failed ids with their errors, one JSON object per line.",
 )
-@click.option("--concurrency", default=32, show_default=True, help="Calls at once.")
 @click.option(
-    "--file-concurrency", default=16, show_default=True, help="Files at once."
+    "--concurrency",
+    default=32,
+    show_default=True,
+    help="Number of calls at the same time.",
+)
+@click.option(
+    "--file-concurrency",
+    default=16,
+    show_default=True,
+    help="Number of downloads at the same time.",
 )
 @click.option(
     "--objects-per-token",
     default=100,
     show_default=True,
-    help="Objects that share a code.",
+    help="Number of objects per code.",
 )
 @click.option(
     "--max-outage",
     default=MAX_OUTAGE,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Stop, to be continued, when nothing works for so many s.",
+    help="Stop after this many seconds of outage; run again to continue.",
 )
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @with_token_options

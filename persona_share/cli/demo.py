@@ -111,10 +111,13 @@ class _Organizations:
 @click.command()
 @click.option("--objects", default=200, show_default=True, help="Inquiries to share.")
 @click.option(
-    "--token-lifetime", default=3.0, show_default=True, help="Life of a token, in s."
+    "--token-lifetime",
+    default=3.0,
+    show_default=True,
+    help="Lifetime of a token, in seconds.",
 )
 @click.option(
-    "--seed", default=0, show_default=True, help="Seed of the made-up people."
+    "--seed", default=0, show_default=True, help="Seed of the generated people."
 )
 @click.option("--open", "opened", is_flag=True, help="Open the sandbox's inspector.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -266,7 +269,7 @@ async def _ask_for_more(
     other = Scope.read(both.box.add_inquiry().id)
     try:
         await both.manager.token(Scope(tuple(scope)[:1]) | other)
-        tally.failed("a code was given that nobody agreed to")
+        tally.failed("a code was issued without a consent")
     except CodeRefusedError as error:
         if error.refused == other:
             tally.partner_refusals += 1
@@ -275,7 +278,7 @@ async def _ask_for_more(
             tally.failed("the refusal does not name the object")
     try:
         await both.manager.session(scope).inquiries.retrieve(_NOT_SHARED)
-        tally.failed("an object outside of the scope was asked for")
+        tally.failed("an object outside the scope was requested")
     except ScopeNotCoveredError:
         tally.local_refusals += 1
 
@@ -286,7 +289,7 @@ async def _ask_again(
     """Ask for the object whose consent was revoked more than a token's life ago."""
     try:
         await both.manager.token(revoked)
-        tally.failed("a revoked consent still gives codes")
+        tally.failed("a revoked consent still yields codes")
     except CodeRefusedError:
         tally.revocations += 1
         console.print("source: gives no new code for the object that was revoked")
@@ -380,9 +383,9 @@ def _table(report: Report) -> Table:
     labels = {
         "objects": "objects fetched",
         "exchanges": "codes exchanged for tokens",
-        "renewals": "of these, renewals",
+        "renewals": "of these, refreshes",
         "codes_per_token": "codes used per token",
-        "partner_refusals": "codes refused: nobody agreed",
+        "partner_refusals": "codes refused: no consent",
         "revocations": "codes refused: consent revoked",
         "local_refusals": "requests refused locally",
         "audit_lines": "lines of the audit log",

@@ -27,17 +27,17 @@ _MARK: Final = {"ok": "[green]âœ“[/]", "warning": "[yellow]![/]", "bad": "[red]â
 @click.option(
     "--store",
     metavar="URL",
-    help="A store to reach: a file or a URL; else PERSONA_STORE.",
+    help="Store to check: a file or a URL; default: PERSONA_STORE.",
 )
 @with_client_options
 def doctor(options: ClientOptions, store: str | None) -> None:
-    """Look at the key, the clock, OAuth, the limits, the store and the partner.
+    """Check the API key, clock, OAuth, rate limit, store and partner.
 
-    The partner is asked if PERSONA_PARTNER_URL is set. To see whether OAuth is enabled it offers a code that cannot be one; nothing is
-    changed and no code is spent.
+    The partner is checked if PERSONA_PARTNER_URL is set. The check of OAuth sends an
+    invalid code, so it changes nothing and uses no code.
     """
     if store is not None and "@" in store:
-        message = "A URL with a password belongs into PERSONA_STORE."
+        message = "Pass a URL with a password in PERSONA_STORE."
         fail(message)
     place = store or os.environ.get("PERSONA_STORE")
     run(_doctor(options, place), as_json=options.as_json)
@@ -80,7 +80,7 @@ def _kind(key: Secret) -> Finding:
         if text.startswith(start):
             return Finding("key", "ok", kind)
     advice = "An API key begins with persona_production_ or persona_sandbox_."
-    return Finding("key", "warning", "of a kind that is not known", advice)
+    return Finding("key", "warning", "of an unknown kind", advice)
 
 
 def _event_loop() -> Finding:
@@ -90,7 +90,7 @@ def _event_loop() -> Finding:
         return Finding("event loop", "ok", "asyncio's own; uvloop is not installed")
     numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
     if numbers < _UVLOOP:
-        advice = f"Upgrade to {'.'.join(map(str, _UVLOOP))} or leave it out."
+        advice = f"Upgrade to {'.'.join(map(str, _UVLOOP))} or uninstall it."
         return Finding("event loop", "warning", f"uvloop {found} is too old", advice)
     return Finding("event loop", "ok", f"uvloop {found} is installed")
 

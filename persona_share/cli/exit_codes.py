@@ -104,8 +104,8 @@ def exit_code_of(error: BaseException) -> int:
 
 #: What the library advises in terms of Python, in terms of options.
 _IN_OPTIONS: Final = (
-    ("pass another checkpoint", "name another --checkpoint"),
-    ("use another checkpoint", "name another --checkpoint"),
+    ("pass another checkpoint", "pass another --checkpoint"),
+    ("use another checkpoint", "pass another --checkpoint"),
     ("insecure_local=True", "--insecure-local"),
     ("``max_outage``", "--max-outage"),
     ("file_hosts=", "--file-host"),
@@ -117,7 +117,7 @@ _IN_OPTIONS: Final = (
 _ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (
     (
         errors.AuthorizationCodeRequiredError,
-        "Name a --code-file, a --code-command or a --client-id that covers the ids.",
+        "Pass --code-file, --code-command or --client-id for these ids.",
     ),
     (errors.CodeSourceError, "Run the --code-command by hand, with a scope on stdin."),
     (errors.NotOpenError, ""),

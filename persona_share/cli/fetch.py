@@ -112,7 +112,7 @@ async def _get(
     async with opened(options, tokens) as reader:
         wanted = ids or reader.ids
         if not wanted:
-            fail("Name the ids of objects.")
+            fail("Pass the ids of objects.")
         batch = reader.fetch(wanted, concurrency=8, max_outage=_GET_MAX_OUTAGE)
         async with batch:
             async for each in batch:
@@ -148,49 +148,61 @@ def _escaped(value: Any) -> Any:
 )
 @click.argument("ids", nargs=-1)
 @click.option(
-    "--ids", "ids_file", metavar="FILE", help="File of ids, one a line, - for stdin."
+    "--ids", "ids_file", metavar="FILE", help="File of ids, one per line, - for stdin."
 )
-@click.option("--output", metavar="FILE", help="Rows go there; else to stdout.")
+@click.option("--output", metavar="FILE", help="File for the rows; default: stdout.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["ndjson", "csv"]),
     default="ndjson",
     show_default=True,
-    help="One JSON object per line, as it was sent, or one CSV row per object.",
+    help="One JSON object per line, as Persona sent it, or one CSV row per object.",
 )
 @click.option("--fields", metavar="NAMES", help="Only these values: a,b,c.")
 @click.option(
     "--failures",
     "failures_file",
     metavar="FILE",
-    help="Every failed id with its error, one JSON object per line.",
+    help="File for failed ids with their errors, one JSON object per line.",
 )
 @click.option(
     "--checkpoint",
     metavar="FILE",
-    help="What is done already; beside --output unless it is named.",
+    help="File that records finished objects; default: beside --output.",
 )
-@click.option("--concurrency", default=32, show_default=True, help="Calls at once.")
 @click.option(
-    "--file-concurrency", default=16, show_default=True, help="Files at once."
+    "--concurrency",
+    default=32,
+    show_default=True,
+    help="Number of calls at the same time.",
+)
+@click.option(
+    "--file-concurrency",
+    default=16,
+    show_default=True,
+    help="Number of downloads at the same time.",
 )
 @click.option(
     "--objects-per-token",
     default=100,
     show_default=True,
-    help="Objects that share a code.",
+    help="Number of objects per code.",
 )
 @click.option(
     "--max-outage",
     default=MAX_OUTAGE,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Stop, to be continued, when nothing works for so many s.",
+    help="Stop after this many seconds of outage; run again to continue.",
 )
-@click.option("--pdf", metavar="FOLDER", help="Save a PDF of each object there.")
-@click.option("--files", metavar="FOLDER", help="Save the files of each object there.")
-@click.option("--plan", is_flag=True, help="Show what it takes, and fetch nothing.")
+@click.option("--pdf", metavar="FOLDER", help="Folder for a PDF of each object.")
+@click.option("--files", metavar="FOLDER", help="Folder for the files of each object.")
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Print the number of requests and the shortest time; fetch nothing.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @with_token_options
 @with_client_options
@@ -340,10 +352,10 @@ def ids_of(
     if file is None:
         named = ids or reader.ids
         if not named:
-            fail("Name the ids of objects, or a file of them with --ids.")
+            fail("Pass ids, or a file of ids with --ids.")
         return named
     if ids:
-        fail("Name ids, or a file of ids, not both.")
+        fail("Pass ids or --ids, not both.")
     return ids_from(file)
 
 

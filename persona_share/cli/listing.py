@@ -27,7 +27,7 @@ def list_() -> None:
 @click.option("--created-before", "created_at_end", type=_TIME, help="UTC, ISO 8601.")
 @click.option("--account-id", help="Only of this account.")
 @click.option("--reference-id", help="Only with this reference id.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many.")
 @with_client_options
 def inquiries(options: ClientOptions, limit: int | None, **filters: Any) -> None:
     """List the ids of inquiries, newest first."""

@@ -19,7 +19,11 @@ _MASK = "**********"
 def _showing(command: Any) -> Any:
     for option in (
         click.option("--reveal", is_flag=True, help="Print it, to a terminal only."),
-        click.option("--force", is_flag=True, help="Print it to anything."),
+        click.option(
+            "--force",
+            is_flag=True,
+            help="Print it even if the output is not a terminal.",
+        ),
     ):
         command = option(command)
     return command
@@ -31,9 +35,7 @@ def _showing(command: Any) -> Any:
 @click.argument("ids", nargs=-1)
 @click.option("--client-id", required=True, help="The partner's organization, org_….")
 @click.option("--scope", "text", help="permission:id pairs, instead of ids to read.")
-@click.option(
-    "--scope-file", metavar="FILE", help="File of the scope, - for standard input."
-)
+@click.option("--scope-file", metavar="FILE", help="File with the scope, - for stdin.")
 @click.option(
     "--print",
     "bare",
@@ -55,7 +57,7 @@ def authorize(options: ClientOptions, **given: Any) -> None:
     if given["scope_file"] is not None and not given["text"]:
         given["text"] = _scope_text(given["scope_file"])
     if bool(given["ids"]) == bool(given["text"]):
-        fail("Name the ids to read, a --scope, or a --scope-file.")
+        fail("Pass the ids to read, --scope, or --scope-file.")
     run(_authorize(options, **given), as_json=options.as_json)
 
 
@@ -138,7 +140,7 @@ def _require_place(path: str | None, option: str, given: dict[str, Any]) -> None
     """Refuse to obtain a secret that nobody would ever see."""
     require_terminal(reveal=given["reveal"], force=given["force"])
     if path is None and not given["reveal"]:
-        fail(f"Say where it goes: {option} FILE, or --reveal.")
+        fail(f"Choose where to write it: {option} FILE, or --reveal.")
 
 
 def _hand_over(

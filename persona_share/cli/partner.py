@@ -63,7 +63,7 @@ def partner() -> None:
     type=click.Choice(sorted(ALGORITHMS)),
     default="ES256",
     show_default=True,
-    help="Of the signatures.",
+    help="Algorithm of the signatures.",
 )
 def keygen(key_file: str, algorithm: str) -> None:
     """Make a key, and print its public half for the other organization."""
@@ -183,8 +183,10 @@ def _issuer(
 @click.option("--url", metavar="URL", help="Address of the partner's service.")
 @click.option("--client-id", help="This organization's id, org_….")
 @click.option("--key-file", metavar="FILE", help="This organization's private key.")
-@click.option("--agreements", metavar="FILE", help="Read the agreements of a service.")
-@click.option("--audit", metavar="FILE", help="See whether it can be written.")
+@click.option("--agreements", metavar="FILE", help="Check the agreements of a service.")
+@click.option(
+    "--audit", metavar="FILE", help="Check that this audit log can be written."
+)
 @_store_option
 @with_json
 def check(*, as_json: bool, **given: Any) -> None:
@@ -194,7 +196,7 @@ def check(*, as_json: bool, **given: Any) -> None:
     --audit and --store: whether a service could start with them.
     """
     if not any(given.values()):
-        fail("Say what to check: --url, or --agreements, --audit and --store.")
+        fail("Pass what to check: --url, or --agreements, --audit and --store.")
     if given["url"] and not (given["client_id"] and given["key_file"]):
         fail("--url needs --client-id and --key-file.")
     run(_check(as_json=as_json, **given), as_json=as_json)
@@ -262,13 +264,17 @@ def _consent_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 )
 @_consent_options
-@click.option("--by", required=True, help="Your reference to whoever agreed.")
-@click.option("--until", metavar="DATE", help="Last moment, such as 2027-01-31.")
-@click.option("--days", type=click.IntRange(min=1), help="Days from now, instead.")
+@click.option(
+    "--by", required=True, help="Your reference to the consent, such as a form number."
+)
+@click.option("--until", metavar="DATE", help="End of the consent, such as 2027-01-31.")
+@click.option(
+    "--days", type=click.IntRange(min=1), help="Days from now, instead of --until."
+)
 def grant(*, as_json: bool, **given: Any) -> None:
     """Record that objects may be read by a partner until a date."""
     if (given["until"] is None) == (given["days"] is None):
-        fail("Say until when: --until DATE or --days N.")
+        fail("Pass --until DATE or --days N.")
     run(_grant(as_json=as_json, **given), as_json=as_json)
 
 
@@ -292,14 +298,16 @@ async def _grant(
 
 @consent.command(epilog="Example: … consent revoke --partner org_… inq_…")
 @_consent_options
-@click.option("--all", "everything", is_flag=True, help="Everything of this partner.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Revoke all consents of this partner."
+)
 def revoke(*, as_json: bool, **given: Any) -> None:
     """Remove consents: the partner gets no further code for these objects.
 
     A token that the partner holds already lives for up to an hour.
     """
     if given["everything"] == bool(given["ids"] or given["text"]):
-        fail("Name the ids, a --scope, or --all.")
+        fail("Pass the ids, --scope, or --all.")
     run(_revoke(as_json=as_json, **given), as_json=as_json)
 
 
@@ -328,7 +336,7 @@ async def _revoke(
 
 
 @consent.command("list")
-@click.option("--partner", help="Only those for this partner, org_….")
+@click.option("--partner", help="Only for this partner, org_….")
 @_store_option
 @with_json
 def list_(*, partner: str | None, store: str | None, as_json: bool) -> None:
@@ -363,11 +371,11 @@ def _print_consents(found: list[dict[str, Any]], *, as_json: bool) -> None:
 def _store(place: str | None) -> Store:
     place = place or os.environ.get("PERSONA_STORE")
     if not place:
-        fail("Name the store: --store, or PERSONA_STORE.")
+        fail("Pass --store, or set PERSONA_STORE.")
     if not place.startswith(_SERVERS):
         return stores.SQLiteStore(place.removeprefix("sqlite:"))
     if "@" in place and place != os.environ.get("PERSONA_STORE"):
-        fail("A URL with a password belongs in PERSONA_STORE.")
+        fail("Pass a URL with a password in PERSONA_STORE.")
     if place.startswith(("postgres://", "postgresql://")):
         return stores.PostgresStore(place, plaintext=True)
     # Nothing in this store is a secret: consents, counts, and used ids.
@@ -376,7 +384,7 @@ def _store(place: str | None) -> Store:
 
 def _scope(ids: tuple[str, ...], text: str | None) -> Scope:
     if bool(ids) == bool(text):
-        fail("Name the ids to share, or a --scope.")
+        fail("Pass the ids to share, or --scope.")
     return Scope.parse(text) if text else Scope.read(*ids)
 
 

@@ -29,10 +29,13 @@ from persona_share.sandbox import Limits, Sandbox
     help="Name by which others reach it, such as the service name in Compose.",
 )
 @click.option(
-    "--token-lifetime", default=3600, show_default=True, help="Token lifetime, in s."
+    "--token-lifetime",
+    default=3600,
+    show_default=True,
+    help="Token lifetime, in seconds.",
 )
 @click.option(
-    "--code-lifetime", default=600, show_default=True, help="Code lifetime, in s."
+    "--code-lifetime", default=600, show_default=True, help="Code lifetime, in seconds."
 )
 @click.option(
     "--rate-limit",

@@ -29,7 +29,7 @@ def read_secret(what: str, file: str | None, variable: str) -> Secret:
     if value := os.environ.get(variable):
         return Secret(value.strip())
     if not sys.stdin.isatty():
-        fail(f"There is no {what}: set {variable} or name a file (- for stdin).")
+        fail(f"There is no {what}: set {variable} or pass a file (- for stdin).")
     return Secret(click.prompt(what, hide_input=True, err=True))
 
 
@@ -47,7 +47,7 @@ def write_secret(path: str, secret: Secret) -> None:
     try:
         descriptor = os.open(path, _NEW, 0o600)
     except FileExistsError:
-        fail(f"{path} is there already; it is not overwritten.")
+        fail(f"{path} already exists and is not overwritten.")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -57,8 +57,8 @@ def write_secret(path: str, secret: Secret) -> None:
 def require_terminal(*, reveal: bool, force: bool) -> None:
     """Refuse to print a secret into a file or a log by accident."""
     if reveal and not force and not sys.stdout.isatty():
-        message = "--reveal prints a secret to something that is no terminal; "
-        fail(message + "add --force if that is meant.")
+        message = "--reveal would print a secret to something other than a terminal; "
+        fail(message + "add --force to do so.")
 
 
 def _read(what: str, path: Path) -> str:

@@ -23,9 +23,9 @@ def place_of(store: str | None) -> str:
     """Return where a store is: the option, else the variable PERSONA_STORE."""
     where = store or os.environ.get(STORE)
     if not where:
-        fail(f"There is no store: name a file with --store, or set {STORE}.")
+        fail(f"There is no store: pass --store, or set {STORE}.")
     if store and "://" in store and "@" in store:
-        fail(f"A URL with a password comes from {STORE}, never from an argument.")
+        fail(f"Pass a URL with a password in {STORE}, not as an argument.")
     return where
 
 
@@ -53,7 +53,7 @@ def store() -> None:
 
 
 @store.command(epilog="Example: persona-share store init --store tokens.db")
-@click.option("--store", "place", help=f"A file or a URL; else {STORE}.")
+@click.option("--store", "place", help=f"A file or a URL; default: {STORE}.")
 @with_json
 def init(place: str | None, *, as_json: bool) -> None:
     """Make the table or the file of a store, if it is missing, and check it.

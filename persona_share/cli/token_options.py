@@ -56,12 +56,14 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in (
         click.option(
-            "--token-file", metavar="FILE", help="File of an access token, - for stdin."
+            "--token-file",
+            metavar="FILE",
+            help="File with an access token, - for stdin.",
         ),
         click.option(
             "--code-file",
             metavar="FILE",
-            help="File of delivered codes, one a line, - for stdin.",
+            help="File of delivered codes, one per line, - for stdin.",
         ),
         click.option(
             "--code-command",
@@ -71,7 +73,7 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--client-id",
-            help=f"This organization's id: codes are made with {SOURCE_KEY}.",
+            help=f"This organization's id; the key in {SOURCE_KEY} creates codes for it.",
         ),
         click.option(
             "--source-key-file",
@@ -79,7 +81,8 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help=f"File of the source's API key, instead of {SOURCE_KEY}.",
         ),
         click.option(
-            "--permission", help="To ask for; else the ids' prefixes tell it."
+            "--permission",
+            help="Permission to request; default: from the prefixes of the ids.",
         ),
     ):
         wrapped = option(wrapped)

@@ -23,9 +23,11 @@ _SHOWN: Final = 12
 
 def with_store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which store it is."""
-    store = click.option("--store", help=f"A file or a URL; else {STORE}.")
+    store = click.option("--store", help=f"A file or a URL; default: {STORE}.")
     keys = click.option(
-        "--keys-file", metavar="FILE", help="Keys of a sealed store, one a line."
+        "--keys-file",
+        metavar="FILE",
+        help="File with the keys of an encrypted store, one per line.",
     )
     return store(keys(with_json(command)))
 
@@ -49,7 +51,9 @@ def list_(store: str | None, keys_file: str | None, *, as_json: bool) -> None:
 @tokens.command(epilog="Example: persona-share tokens show 3f2a --store tokens.db")
 @click.argument("name")
 @click.option("--reveal", is_flag=True, help="Print the token, on a terminal.")
-@click.option("--force", is_flag=True, help="Print it wherever the output goes.")
+@click.option(
+    "--force", is_flag=True, help="Print it even if the output is not a terminal."
+)
 @with_store
 def show(  # click passes options by name
     name: str,
@@ -122,7 +126,9 @@ async def _show(browser: Browser, name: str, *, reveal: bool, as_json: bool) -> 
     facts = _facts(found)
     if reveal:
         if found.token is None:
-            fail("There is no token to reveal: nothing is held, or it is sealed.")
+            fail(
+                "There is no token to reveal: the record has none, or it is encrypted."
+            )
         facts["token"] = found.token.reveal()
     if as_json:
         print_json(facts)
@@ -144,7 +150,7 @@ async def _forget(browser: Browser, name: str, *, as_json: bool) -> None:
 def _named(every: list[Stored], name: str) -> Stored:
     found = [each for each in every if each.name.startswith(name)]
     if len(found) != 1:
-        what = "Nothing has" if not found else f"{len(found)} things have"
+        what = "No record has" if not found else f"{len(found)} records have"
         fail(f"{what} a name that begins with {name!r}.", _NOT_FOUND)
     return found[0]
 

@@ -22,15 +22,18 @@ def webhook() -> None:
 )
 @click.argument("body", type=click.Path(), default="-")
 @click.option(
-    "--signature", required=True, help="The header Persona-Signature, as it came."
+    "--signature", required=True, help="The Persona-Signature header of the delivery."
 )
 @click.option(
     "--secret-file",
     metavar="FILE",
-    help="File of the webhook's secret; else PERSONA_WEBHOOK_SECRET is read.",
+    help="File with the webhook's secret; default: PERSONA_WEBHOOK_SECRET.",
 )
 @click.option(
-    "--tolerance", default=TOLERANCE, show_default=True, help="Age of a delivery, in s."
+    "--tolerance",
+    default=TOLERANCE,
+    show_default=True,
+    help="Maximum age of a delivery, in seconds.",
 )
 @with_json
 def verify(

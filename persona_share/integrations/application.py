@@ -64,9 +64,9 @@ class ManagerHolder:
     def manager(self) -> ScopedTokenManager:
         """Return the manager; raises `NotOpenError` unless the application runs."""
         if self._manager is None:
-            message = "the application has not started, or has ended"
+            message = "the application has not started, or has stopped"
             raise NotOpenError(
-                message, advice="Let its lifespan run; a test client must enter it."
+                message, advice="Run its lifespan; in tests, enter the test client."
             )
         return self._manager
 
@@ -138,29 +138,29 @@ _TOO_LARGE: Final = Refusal(413, "too_large", "The body is too large.")
 _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
     (
         errors.SignatureError,
-        Refusal(400, "bad_signature", "The delivery is not signed as it must be."),
+        Refusal(400, "bad_signature", "The signature of the delivery is not valid."),
     ),
     (
         errors.DeliveryInProgressError,
-        Refusal(503, "in_progress", "The event is being handled; send it again."),
+        Refusal(503, "in_progress", "The event is being handled; send it again later."),
     ),
     (errors.InvalidIdError, Refusal(404, "not_found", "There is no such object.")),
     (errors.NotFoundError, Refusal(404, "not_found", "There is no such object.")),
     (
         errors.ScopeNotCoveredError,
-        Refusal(403, "not_shared", "This was not shared with this application."),
+        Refusal(403, "not_shared", "The object is not shared with this application."),
     ),
     (
         errors.CodeRefusedError,
-        Refusal(403, "not_shared", "This was not shared with this application."),
+        Refusal(403, "not_shared", "The object is not shared with this application."),
     ),
     (
         errors.ScopeNotGrantedError,
-        Refusal(403, "not_shared", "This was not shared with this application."),
+        Refusal(403, "not_shared", "The object is not shared with this application."),
     ),
     (
         errors.PermissionDeniedError,
-        Refusal(403, "not_shared", "This was not shared with this application."),
+        Refusal(403, "not_shared", "The object is not shared with this application."),
     ),
     (
         errors.ConflictError,
@@ -168,38 +168,47 @@ _TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
     ),
     (
         errors.DeadlineExceededError,
-        Refusal(504, "timeout", "Persona did not answer in time."),
+        Refusal(504, "timeout", "Persona did not respond in time."),
     ),
     (
         errors.RedemptionPendingError,
-        Refusal(504, "timeout", "Persona did not answer in time."),
+        Refusal(504, "timeout", "Persona did not respond in time."),
     ),
     (
         errors.OutcomeUnknownError,
-        Refusal(502, "outcome_unknown", "It is not known whether this took effect."),
+        Refusal(
+            502, "outcome_unknown", "It is unknown whether the change took effect."
+        ),
     ),
     (
         errors.PoolTimeoutError,
-        Refusal(503, "busy", "There are too many requests; try again later."),
+        Refusal(503, "busy", "Too many requests; try again later."),
     ),
     (
         errors.RateLimitedError,
-        Refusal(503, "busy", "There are too many requests; try again later."),
+        Refusal(503, "busy", "Too many requests; try again later."),
     ),
     (
         errors.ExchangeRateLimitedError,
-        Refusal(503, "busy", "There are too many requests; try again later."),
+        Refusal(503, "busy", "Too many requests; try again later."),
     ),
     (
         errors.TokenError,
-        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+        Refusal(
+            503, "not_available", "The shared data is not available at the moment."
+        ),
     ),
     (
         errors.StoreError,
-        Refusal(503, "not_available", "What is shared cannot be had at the moment."),
+        Refusal(
+            503, "not_available", "The shared data is not available at the moment."
+        ),
     ),
-    (errors.UsageError, Refusal(500, "internal", "The application made a mistake.")),
-    (PersonaError, Refusal(502, "upstream", "Persona could not be asked.")),
+    (
+        errors.UsageError,
+        Refusal(500, "internal", "The application has an internal error."),
+    ),
+    (PersonaError, Refusal(502, "upstream", "Persona failed or could not be reached.")),
 )
 
 

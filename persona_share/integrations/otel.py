@@ -270,7 +270,7 @@ class _Counters:
             "persona.tokens.refused", "{token}", "Tokens refused with a 401, by effect"
         )
         self._delayed = meter.create_histogram(
-            "persona.rate_limit.wait", "s", "How long calls waited for the rate limit"
+            "persona.rate_limit.wait", "s", "Time that calls waited for the rate limit"
         )
 
     def __call__(self, event: HookEvent) -> None:
@@ -379,8 +379,13 @@ class _Gauges:
         self._now = now
         self._managers: list[_ObservedManager] = []
         for name, unit, what, reading in (
-            ("persona.tokens", "{token}", "Tokens held, by state", _tokens),
-            ("persona.codes.waiting", "{code}", "Codes that wait", _codes),
+            ("persona.tokens", "{token}", "Cached tokens, by state", _tokens),
+            (
+                "persona.codes.waiting",
+                "{code}",
+                "Codes that wait for an exchange",
+                _codes,
+            ),
         ):
             meter.create_observable_up_down_counter(
                 name, [self._each(reading)], unit, what

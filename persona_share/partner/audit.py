@@ -190,5 +190,7 @@ def _sync_directory(directory: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> StoreUnavailableError:
     message = f"the audit log {path} cannot be written: {error.strerror}"
-    advice = "Without it no code is given. Make room, or correct its permissions."
+    advice = (
+        "No code is issued without it. Free disk space, or correct its permissions."
+    )
     return StoreUnavailableError(message, advice=advice)

@@ -421,7 +421,7 @@ async def _deliver(
         wait = max(wished or 0.0, pause * (0.5 + runtime.random() / 2))
         await clock.sleep(min(wait, max(0.0, deadline - clock.now())))
         pause = min(pause * 2, _LONGEST_DELIVERY_BACKOFF)
-    message = f"the code expired before the inbox took it ({reason})"
+    message = f"the code expired before the inbox accepted it ({reason})"
     raise _undelivered(message, status, attempt)
 
 

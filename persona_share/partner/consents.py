@@ -232,7 +232,7 @@ def _check_grant(until: datetime, by: str, now: datetime) -> None:
         message = "until needs a time zone"
         raise InvalidArgumentError(message)
     if until <= now:
-        message = "until is over already"
+        message = "until is in the past"
         raise InvalidArgumentError(message)
     if not by or len(by) > _MAX_REFERENCE or not by.isprintable():
         message = (

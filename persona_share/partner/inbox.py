@@ -188,7 +188,7 @@ class InboxEndpoint:
         try:
             return await self._post(content_type, body)
         except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
-            return unavailable("a pushed code was not taken", error)
+            return unavailable("a pushed code was not accepted", error)
 
     async def _post(self, content_type: str | None, body: bytes) -> Reply:
         form = read_form(content_type, body)
@@ -214,7 +214,7 @@ class InboxEndpoint:
         # Too many codes may wait, or the manager may not be open: the source repeats it.
         if await self._inbox.take(code, scope, seconds):
             return Reply(204)
-        description = "this code is being taken"
+        description = "this code is being processed"
         return refusal("temporarily_unavailable", description, retry_after=1)
 
 

@@ -100,8 +100,8 @@ _WORDS: Final = {
     Reason.AGREEMENT_NOT_STARTED: "the agreement has not started",
     Reason.AGREEMENT_ENDED: "the agreement has ended",
     Reason.PERMISSION_NOT_AGREED: "the agreement does not include these permissions",
-    Reason.NO_CONSENT: "nobody agreed to share these",
-    Reason.CONSENT_REVOKED: "nobody agreed to share these",
+    Reason.NO_CONSENT: "there is no consent to share these",
+    Reason.CONSENT_REVOKED: "there is no consent to share these",
     Reason.PERSONA_REFUSED: "Persona refuses a code for these",
     Reason.TOO_MANY_OBJECTS: "the scope names more objects than the agreement allows",
     Reason.TOO_MANY_CODES: "more codes in a minute than the agreement allows",
@@ -466,7 +466,7 @@ class CodeIssuer:
         except PersonaError as error:
             return Refused(Reason.STORE_UNAVAILABLE, error=error)
         except Exception as error:  # noqa: BLE001 — the rule is the application's own
-            _LOG.error("the rule of consents raised %s", type(error).__name__)
+            _LOG.error("the consent function raised %s", type(error).__name__)
             return Refused(Reason.CONSENT_RULE_FAILED)
 
     async def _authorized(

@@ -224,7 +224,7 @@ class ResourceAccessors:
             ids.add(checked_id(object_id, "object_id"))
         if not ids and self._caller.scope is not None:
             raise ScopeNotCoveredError.of(
-                ["the object that this endpoint is about"],
+                ["the object of this endpoint"],
                 operation=route.operation,
                 advice="Pass object_id=… with an object of the scope, or use the client.",
             )

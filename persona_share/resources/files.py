@@ -229,7 +229,7 @@ class _Pieces(_Sink):
 
     async def _restart(self) -> None:
         if self._delivered:  # a piece cannot be taken back
-            message = "the connection broke after pieces of the file were delivered"
+            message = "the connection was lost after part of the file was delivered"
             raise ConnectionLostError(
                 message,
                 advice="Start again, or use save(), which restarts by itself.",
@@ -287,7 +287,7 @@ class Files:
                 return
             renewed = await renew()
             if renewed is None:
-                message = "the object has no such file any more"
+                message = "the object no longer has this file"
                 raise InvalidArgumentError(message)
             await self._get(renewed, sink, options)
 

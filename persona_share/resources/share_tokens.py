@@ -243,11 +243,13 @@ async def _settle(
                 return token
             case Trace.NONE:
                 lost.advice = (
-                    "It is not redeemed so far; redeem it with the same "
+                    "It has not been redeemed; redeem it with the same "
                     "idempotency_key, so that it cannot happen twice."
                 )
             case Trace.ANOTHER:
-                lost.advice = "It was redeemed in another way than this call asked for."
+                lost.advice = (
+                    "It was redeemed in a different way than this call requested."
+                )
             case _:
                 assert_never(trace)
     raise lost

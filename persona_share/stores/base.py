@@ -92,7 +92,7 @@ class BaseStore(abc.ABC):
             StoreUnavailableError: the store does not answer.
         """
         if not _PREFIX.fullmatch(prefix):
-            message = "a prefix of keys holds characters that no key has"
+            message = "a key prefix has characters that keys never have"
             raise InvalidArgumentError(message)
         pages = self._pages(prefix)
         while (page := await self._call(lambda: anext(pages, None))) is not None:
@@ -148,7 +148,7 @@ class BaseStore(abc.ABC):
         async with queue.turns:
             if number <= queue.failed:
                 # Those who queued behind an operation that hung do not each hang, too.
-                message = f"{self!r} did not answer a moment ago"
+                message = f"{self!r} did not respond a moment ago"
                 raise StoreUnavailableError(message)
             started = self._runtime.clock.now()
             failure: StoreError
@@ -157,7 +157,7 @@ class BaseStore(abc.ABC):
             except StoreError as error:
                 failure = error
             except TimeoutError:
-                message = f"{self!r} did not answer within {TIMEOUT:.0f} s"
+                message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
                 failure = StoreUnavailableError(message)
             except Exception as error:  # noqa: BLE001 - any error means "unavailable"
                 failure = self._error(error)
@@ -235,5 +235,5 @@ def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
         message = "the ttl of a record must be a number of seconds above 0"
         raise InvalidArgumentError(message)
     if value is not None and len(value) > largest:
-        message = f"a record of {len(value)} bytes; {LARGEST_VALUE} are the most"
+        message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
         raise InvalidArgumentError(message)

@@ -57,7 +57,7 @@ def path_of(path: object) -> Path:
     Raises:
         ConfigurationError: this is not a path.
     """
-    message = "a file's path must be a text or a pathlib.Path"
+    message = "a file path must be a str or a pathlib.Path"
     if not isinstance(path, str | os.PathLike) or not (text := os.fspath(path)):
         raise ConfigurationError(message)
     if not isinstance(text, str) or "\0" in text:
@@ -151,11 +151,14 @@ def _private_directory(directory: Path) -> None:
         return
     if found.st_uid == os.geteuid():
         directory.chmod(mode & ~0o027)
-        _LOG.warning("anybody could write to the directory %s; not any more", directory)
+        _LOG.warning(
+            "the directory %s was writable by all users; its mode was tightened",
+            directory,
+        )
     else:
         # An emptyDir of Kubernetes belongs to root. A file that somebody puts there is
         # still refused, because that file belongs to somebody else.
-        _LOG.warning("anybody may write to the directory %s", directory)
+        _LOG.warning("the directory %s is writable by all users", directory)
 
 
 def _tighten(path: Path, found: os.stat_result) -> None:
@@ -169,11 +172,11 @@ def _tighten(path: Path, found: os.stat_result) -> None:
         message = f"{path} belongs to another user"
         raise StoreRefusedError(message)
     if found.st_mode & stat.S_IWOTH:
-        message = f"anybody may write to {path}"
+        message = f"{path} is writable by all users"
         raise StoreRefusedError(message)
     if found.st_mode & 0o077:
         path.chmod(0o600)
-        _LOG.warning("others could read %s; its mode is 0600 now", path)
+        _LOG.warning("other users could read %s; its mode is now 0600", path)
 
 
 def _identity(found: os.stat_result) -> FileIdentity:

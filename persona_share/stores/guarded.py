@@ -77,6 +77,6 @@ def require_store(store: object, *, secrets: bool) -> Store:
         raise ConfigurationError(message, advice=advice)
     if secrets and not getattr(store, "accepts_secrets", True):
         message = f"{type(store).__name__} would get tokens in clear text"
-        advice = "Wrap it in Encrypted(…), or make it with plaintext=True."
+        advice = "Wrap it in Encrypted(…), or create it with plaintext=True."
         raise StoreRefusedError(message, advice=advice)
     return store

@@ -102,8 +102,8 @@ class PostgresStore(BaseStore):
             message = "the name of a table may have letters, digits and underscores"
             raise ConfigurationError(message)
         if not allow_insecure and not _is_private(_options(dsn)):
-            message = "others could read what is sent to this PostgreSQL"
-            advice = "Use sslmode=verify-full, or say allow_insecure=True."
+            message = "others could read the traffic to this PostgreSQL server"
+            advice = "Use sslmode=verify-full, or pass allow_insecure=True."
             raise StoreRefusedError(message, advice=advice)
         self.accepts_secrets = plaintext
         self._dsn = dsn
@@ -128,10 +128,10 @@ class PostgresStore(BaseStore):
                 await connection.execute(self._query(_READ), {"key": "open/check"})
         except errors.UndefinedTable:
             refusal = "this database has no table for records"
-            advice = "Run 'persona-share store init', or say create=True."
+            advice = "Run 'persona-share store init', or pass create=True."
         except (errors.InsufficientPrivilege, errors.UndefinedColumn) as error:
             refusal = f"the table cannot be used ({type(error).__name__})"
-            advice = "Check what the user may do, and which table it is."
+            advice = "Check the name of the table and the privileges of the user."
         except psycopg.OperationalError as error:
             if not any(words in str(error) for words in _REFUSALS):
                 raise

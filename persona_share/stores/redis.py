@@ -99,8 +99,8 @@ class RedisStore(BaseStore):
         self._address = _Address(url, cluster, sentinel, sentinel_password)
         if not self._address.is_private:
             if not allow_insecure:
-                message = "others could read what is sent to this Redis"
-                advice = "Use a rediss:// URL, or say allow_insecure=True."
+                message = "others could read the traffic to this Redis server"
+                advice = "Use a rediss:// URL, or pass allow_insecure=True."
                 raise StoreRefusedError(message, advice=advice)
             _LOG.warning("the connection to Redis is not encrypted")
         self.accepts_secrets = plaintext
@@ -115,7 +115,7 @@ class RedisStore(BaseStore):
         except _REFUSALS as error:
             failure = StoreRefusedError(
                 f"Redis refused the user or the password ({type(error).__name__})",
-                advice="Check the URL, and what the user may do.",
+                advice="Check the URL and the permissions of the user.",
             )
         else:
             await self._warn_about_server()
@@ -242,7 +242,7 @@ class RedisStore(BaseStore):
         if isinstance(error, _REFUSALS) or "unauthenticated" in str(error):
             return StoreUnavailableError("Redis refused the user or the password")
         if isinstance(error, exceptions.TimeoutError):
-            return StoreUnavailableError("Redis did not answer in time")
+            return StoreUnavailableError("Redis did not respond in time")
         if isinstance(error, exceptions.ReadOnlyError):
             return StoreUnavailableError("this Redis is a replica and read-only")
         if isinstance(error, exceptions.MovedError):
@@ -366,4 +366,4 @@ def _escaped(text: str) -> str:
 
 
 def _unexpected() -> StoreUnavailableError:
-    return StoreUnavailableError("Redis gave an unexpected answer")
+    return StoreUnavailableError("Redis sent an unexpected response")

@@ -139,7 +139,7 @@ class SQLiteStore(BaseStore):
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         advice = None
         if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
-            advice = f"Move {self._path} away; a new file is made in its place."
+            advice = f"Move {self._path} away; a new file is created in its place."
         message = f"the file {self._path} cannot be used ({name})"
         return StoreUnavailableError(message, advice=advice)
 

@@ -37,7 +37,7 @@ def resource(kind: type[R], object_id: str, **attributes: Any) -> R:
     }
     found = jsonapi.resource(raw, ResponseInfo())
     if not isinstance(found, kind):
-        message = f"there is no type of objects for {kind.__name__}"
+        message = f"{kind.__name__} is not a class of API objects"
         raise TypeError(message)
     return found
 

@@ -32,7 +32,7 @@ class ScriptedSender:
         try:
             answer = next(self._answers)
         except StopIteration:
-            message = f"no answer is left for {request.operation}"
+            message = f"no scripted response is left for {request.operation}"
             raise AssertionError(message) from None
         if isinstance(answer, BaseException):
             raise answer

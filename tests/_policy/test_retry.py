@@ -172,7 +172,7 @@ def test_f3_a_name_that_does_not_exist_is_looked_up_twice():
 @pytest.mark.parametrize("outcome", [UNSENT, LOST, answered(429), answered(503)])
 def test_r3_three_attempts_are_the_most(outcome):
     assert verdict(GET, outcome, outcome) == "yes"
-    assert decided(GET, outcome, outcome, outcome) == GiveUp("attempts used up")
+    assert decided(GET, outcome, outcome, outcome) == GiveUp("all attempts were used")
 
 
 @pytest.mark.parametrize(

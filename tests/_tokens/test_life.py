@@ -273,7 +273,7 @@ async def test_waiting_is_observable(house, caplog):
     [event] = house.told(events.TokenWaiting)
     assert event.reason == "the code source"
     assert manager.metrics().waits == {"the code source": 1}
-    lines = [each for each in caplog.records if "waiting for" in each.message]
+    lines = [each for each in caplog.records if "waits for" in each.message]
     assert len(lines) == 1
 
 

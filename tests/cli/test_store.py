@@ -37,7 +37,7 @@ def test_file_is_made_for_this_user_alone(tmp_path):
     ("arguments", "words"),
     [
         ([], "There is no store"),
-        (["--store", "postgresql://me:CANARY@localhost/app"], "never from an argument"),
+        (["--store", "postgresql://me:CANARY@localhost/app"], "not as an argument"),
         (["--store", "postgresql://db.example/app"], "sslmode=verify-full"),
         (["--store", "redis://redis.example"], "rediss://"),
     ],

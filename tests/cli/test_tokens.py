@@ -127,10 +127,10 @@ def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
         (
             ("list", "--store", "rediss://:word@example.com"),
             2,
-            "never from an argument",
+            "not as an argument",
         ),
         (("list", "--store", "/no/such/file"), 5, "no file"),
-        (("show", "ffff"), 5, "Nothing has"),
+        (("show", "ffff"), 5, "No record has"),
     ],
 )
 def test_bad_input_says_what_to_do(place, arguments, code, word):

@@ -6,13 +6,13 @@ from pathlib import Path
 from persona_share import PersonaClient
 
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 FROM_ENVIRONMENT = "PersonaClient.from_env()"
 
 
 def blocks_of(page):
     """Answer the Python blocks of a page of this project."""
-    text = (HOUSE / page).read_text("utf-8")
+    text = (ROOT / page).read_text("utf-8")
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 

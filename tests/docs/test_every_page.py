@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.docs.blocks import HOUSE, blocks_of
+from tests.docs.blocks import ROOT, blocks_of
 
 
 PAGES = sorted(
-    path.relative_to(HOUSE).as_posix()
-    for path in [HOUSE / "README.md", *(HOUSE / "docs").rglob("*.md")]
+    path.relative_to(ROOT).as_posix()
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     if "_build" not in path.parts
 )
 TESTS = "".join(
-    path.read_text("utf-8") for path in (HOUSE / "tests" / "docs").glob("test_*.py")
+    path.read_text("utf-8") for path in (ROOT / "tests" / "docs").glob("test_*.py")
 )
 
 

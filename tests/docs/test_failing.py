@@ -1,4 +1,4 @@
-"""The page "When things fail" has every public error, and says what is so."""
+"""The page "Handle errors" lists every public error with the facts of its class."""
 
 import re
 from pathlib import Path
@@ -31,16 +31,23 @@ PUBLIC = [
 ]
 
 
-def test_every_public_error_stands_there_once_and_nothing_else_does():
-    assert [name for name, *_ in ROW.findall(PAGE)].count("UsageError") == 1
+def summary_of(name):
+    """Return the first paragraph of an error's docstring, as Markdown."""
+    text = getattr(errors, name).__doc__.partition("\n\n")[0]
+    return " ".join(text.replace("``", "`").split())
+
+
+def test_page_lists_every_public_error_once():
     assert sorted(ROWS) == sorted(PUBLIC)
     assert len(ROW.findall(PAGE)) == len(ROWS)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_it_says_whether_anything_was_sent_and_how_a_command_ends(name):
-    error = getattr(errors, name)("what happened", **NEEDED.get(name, {}))
-    _, sent, _, code = ROWS[name]
+def test_row_has_meaning_phase_advice_and_exit_code_of_the_error(name):
+    error = getattr(errors, name)("message", **NEEDED.get(name, {}))
+    meaning, sent, advice, code = ROWS[name]
 
+    assert meaning == summary_of(name)
     assert sent == SENT[error.phase]
+    assert advice == type(error).advice or not type(error).advice
     assert int(code) == exit_code_of(error)

@@ -4,7 +4,7 @@ import pytest
 
 from persona_share import PersonaClient
 from persona_share.sandbox import Sandbox
-from tests.docs.blocks import HOUSE, blocks_of
+from tests.docs.blocks import ROOT, blocks_of
 
 
 BLOCKS = blocks_of("docs/howto/fetching.md")
@@ -44,4 +44,4 @@ async def test_the_example_fetches_what_the_partner_shares_and_tells_the_rest(
 
 @pytest.mark.parametrize("name", ["fetching.md", "failing.md"])
 def test_the_readme_leads_to_the_page(name):
-    assert f"(docs/howto/{name})" in (HOUSE / "README.md").read_text("utf-8")
+    assert f"(docs/howto/{name})" in (ROOT / "README.md").read_text("utf-8")

@@ -1,16 +1,19 @@
 """The how-to pages do what they say, against the sandbox."""
 
+import re
 from datetime import UTC, datetime
 
 import aiohttp
 import httpx
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from opentelemetry.metrics import NoOpCounter, NoOpMeter
 
 from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share.integrations.otel import Telemetry
 from persona_share.model.inquiry import Inquiry
 from persona_share.testing import delivery, resource
-from tests.docs.blocks import blocks_of, page_names
+from tests.docs.blocks import ROOT, blocks_of, page_names
 
 
 WEB, TESTING, EMBEDDING = (
@@ -116,3 +119,39 @@ async def test_foreign_clients_of_the_page_read(reader):
         assert await names["counting"](client, reader.ask_partner, scope) == 1
     await names["observed"](box.destination.api_key, box.url, reader.ask_partner, scope)
     assert box.log.tokens_issued == 3
+
+
+class RecordingMeter(NoOpMeter):
+    """Records each instrument as name, type, unit and description."""
+
+    def __init__(self):
+        super().__init__("recording")
+        self.rows = set()
+
+    def get_meter(self, *_, **__):
+        """Return this meter, as its provider."""
+        return self
+
+    def _recorder(self, kind):
+        def create(name, *positional, unit="", description=""):
+            texts = [each for each in positional if isinstance(each, str)]
+            unit, description = texts or (unit, description)
+            self.rows.add((name, kind, unit, description))
+            return NoOpCounter(name)
+
+        return create
+
+    def __getattribute__(self, name):
+        if not name.startswith("create_"):
+            return super().__getattribute__(name)
+        kind = name.removeprefix("create_").removeprefix("observable_")
+        return self._recorder(kind.replace("up_down", "up-down").replace("_", " "))
+
+
+def test_table_of_metrics_lists_what_telemetry_registers():
+    row = r"^\| `([\w.]+)` \| ([\w -]+) \| `([^`]+)` \|[^|]*\| ([^|]+) \|$"
+    listed = re.findall(row, (ROOT / EMBEDDING).read_text("utf-8"), re.MULTILINE)
+    meter = RecordingMeter()
+    Telemetry(meter_provider=meter)
+    assert len(listed) == len(meter.rows)
+    assert set(listed) == meter.rows

@@ -13,11 +13,11 @@ from persona_share.errors import CodeRefusedError
 from persona_share.partner import SigningKey, load_agreements
 from persona_share.partner.applications import free_port
 from persona_share.partner.issuer import Reason
-from tests.docs.blocks import HOUSE, blocks_of
+from tests.docs.blocks import ROOT, blocks_of
 
 
 PAGE = "docs/howto/partner.md"
-TEXT = (HOUSE / PAGE).read_text("utf-8")
+TEXT = (ROOT / PAGE).read_text("utf-8")
 
 
 def page_names(**replaced):
@@ -126,6 +126,6 @@ def test_the_page_has_every_reason_of_the_audit_log():
         assert f"`{reason}`" in TEXT
     words = "algorithm|assertion|audience|client|jti|lifetime|signature|subject"
     for module in ("keys", "endpoint"):
-        source = (HOUSE / f"persona_share/partner/{module}.py").read_text("utf-8")
+        source = (ROOT / f"persona_share/partner/{module}.py").read_text("utf-8")
         for reason in set(re.findall(rf'"((?:{words})_[a-z_]+)"', source)):
             assert reason.startswith("client_assertion") or f"`{reason}`" in TEXT

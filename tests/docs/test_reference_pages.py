@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from persona_share.model.inquiry import Inquiry
-from tests.docs.blocks import HOUSE
+from tests.docs.blocks import ROOT
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    sys.path.insert(0, str(HOUSE / "docs"))
+    sys.path.insert(0, str(ROOT / "docs"))
     try:
         import reference_pages  # noqa: PLC0415 — not on the path before
     finally:

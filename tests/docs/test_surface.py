@@ -8,7 +8,7 @@ import pytest
 from persona_share.resources import Files
 from persona_share.sandbox import Sandbox
 from tests.contract.calls import methods
-from tests.docs.blocks import HOUSE, blocks_of, names_of
+from tests.docs.blocks import ROOT, blocks_of, names_of
 
 
 PAGE = "docs/surface.md"
@@ -16,7 +16,7 @@ SUMMARY, APPROVED, SAVE = blocks_of(PAGE)
 
 
 def test_the_table_has_every_method_and_no_other():
-    table = runpy.run_path(str(HOUSE / "docs/conf.py"))["method_table"]()
+    table = runpy.run_path(str(ROOT / "docs/conf.py"))["method_table"]()
     rows = re.findall(r"^\| `(\w+)`[^|]*\| (.+) \|$", table, re.MULTILINE)
     listed = [f"{name}.{word}" for name, row in rows for word in row[1:-1].split("` `")]
     files = {f"files.{name}" for name in dir(Files) if not name.startswith("_")}

@@ -55,7 +55,7 @@ async def test_what_goes_wrong_is_told_as_the_tutorial_says(reader):
     async with PersonaClient.from_env(insecure_local=True) as client:
         async with ScopedTokenManager(client) as manager:
             session = manager.session(Scope.read(inquiry.id))
-            assert "sharing has stopped" in await careful(session, inquiry.id)
+            assert "no longer shares" in await careful(session, inquiry.id)
             assert await beyond(session, other.id) == f"inquiry.read:{other.id}"
         async with ScopedTokenManager(client, codes=reader.ask_partner) as manager:
             session = manager.session(Scope.read(inquiry.id))

@@ -11,7 +11,7 @@ from persona_share.sandbox import Sandbox
 from persona_share.stores import MemoryStore
 from persona_share.testing import FakeClock
 from persona_share.webhooks import ReplayGuard, Verifier, sign
-from tests.docs.blocks import HOUSE, blocks_of, names_of
+from tests.docs.blocks import ROOT, blocks_of, names_of
 
 
 PAGE = "docs/howto/webhooks.md"
@@ -101,6 +101,6 @@ async def test_a_delivery_that_is_not_signed_is_answered_with_400(
 
 
 def test_the_page_lists_every_reason():
-    page = (HOUSE / PAGE).read_text("utf-8")
+    page = (ROOT / PAGE).read_text("utf-8")
 
     assert [each.value for each in Refusal if f"`{each.value}`" not in page] == []

@@ -35,7 +35,9 @@ async def test_f77_also_by_a_detour_over_another_scope(house):
             raise
 
     manager = await house.manager(codes=detour)
-    with pytest.raises(CodeSourceError, match="asked for the scope that it is serving"):
+    with pytest.raises(
+        CodeSourceError, match="requested a token for the scope that it supplies"
+    ):
         await manager.token(SCOPE)
     assert seen == ["ReentrantCodeSourceError", "CodeSourceError"]
 

@@ -175,7 +175,7 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
     [
         (
             {"signature": "t=1,v1=" + "0" * 64},
-            (400, "bad_signature", "The delivery is not signed as it must be."),
+            (400, "bad_signature", "The signature of the delivery is not valid."),
             "a webhook was refused: mismatch",
         ),
         (
@@ -185,7 +185,7 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
         ),
         (
             {},
-            (503, "not_available", "What is shared cannot be had at the moment."),
+            (503, "not_available", "The shared data is not available at the moment."),
             "connection refused by 10.0.0.7",
         ),
     ],

@@ -180,7 +180,7 @@ async def test_a_text_is_no_sequence_of_tags(stage):
 
 @pytest.mark.asyncio
 async def test_f57_another_object_than_the_one_asked_for_is_refused(stage):
-    with pytest.raises(MalformedResponseError, match="another object"):
+    with pytest.raises(MalformedResponseError, match="a different object"):
         await stage(one("case", "case_2")).client.cases.retrieve("case_1")
 
 

@@ -138,7 +138,7 @@ async def test_f148_a_lost_answer_is_the_state_if_that_is_what_was_asked_for(
 async def test_f148_a_redemption_by_somebody_else_is_not_taken_for_ours(stage, state):
     there = stage(LOST, state)
 
-    with pytest.raises(OutcomeUnknownError, match="another way"):
+    with pytest.raises(OutcomeUnknownError, match="a different way"):
         await there.client.share_tokens.redeem("cnst_1", destination_id="inq_2")
 
 

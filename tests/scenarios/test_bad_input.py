@@ -176,7 +176,9 @@ async def test_f77_a_code_source_that_asks_for_its_own_scope(journey):
             raise
 
     async with journey.manager(codes=circular) as manager:
-        with pytest.raises(Exception, match="asked for the scope that it is serving"):
+        with pytest.raises(
+            Exception, match="requested a token for the scope that it supplies"
+        ):
             await manager.token(scope)
     assert len(errors) == 1
 

@@ -52,7 +52,7 @@ async def test_an_example_of_another_id_is_refused_otherwise(mock):
         ScopedTokenManager(client, codes=partner) as manager,
     ):
         for inquiries in (client.inquiries, manager.session(SCOPE).inquiries):
-            with pytest.raises(MalformedResponseError, match="another object"):
+            with pytest.raises(MalformedResponseError, match="a different object"):
                 await inquiries.retrieve("inq_mine")
 
 
