@@ -46,7 +46,7 @@ from persona_share.model.token import AccessToken, AuthorizationCode
 from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hook, Store
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
-from persona_share.stores.guarded import guarded, require_store
+from persona_share.stores.access import guarded, require_store
 from persona_share.stores.memory import MemoryStore
 
 

@@ -41,8 +41,13 @@ from persona_share.model.secret import Secret, as_secret
 from persona_share.model.webhook import Event, EventName
 from persona_share.ports import Clock, Runtime, Store, Versioned
 from persona_share.resources.api import ResourceAccessors
-from persona_share.stores.changing import Change, ContentionError, change
-from persona_share.stores.guarded import guarded, require_store
+from persona_share.stores.access import (
+    Change,
+    ContentionError,
+    change,
+    guarded,
+    require_store,
+)
 
 
 __all__ = [
@@ -294,7 +299,7 @@ class ReplayGuard:
             return None, wanted
 
         try:
-            answer = await change(self._store, key, decide, self._runtime)
+            answer = await change(self._store, self._runtime, key, decide)
         except ContentionError:
             answer = replay.InProgress(_COME_AGAIN)
         if isinstance(answer, replay.InProgress):
@@ -305,8 +310,8 @@ class ReplayGuard:
     async def _extend(self, key: str, owner: str) -> None:
         while True:
             await self._runtime.clock.sleep(self._lease / 3)
-            with suppress(StoreError, ContentionError):
-                await change(self._store, key, self._extended(owner), self._runtime)
+            with suppress(StoreError):
+                await change(self._store, self._runtime, key, self._extended(owner))
 
     def _extended(
         self, owner: str
@@ -323,14 +328,14 @@ class ReplayGuard:
         def decide(_: Versioned) -> tuple[Change | None, None]:
             return Change(replay.to_bytes(replay.Handled()), self._remember), None
 
-        await change(self._store, key, decide, self._runtime)
+        await change(self._store, self._runtime, key, decide)
 
     async def _release(self, key: str, owner: str) -> None:
         def decide(found: Versioned) -> tuple[Change | None, None]:
             ours = replay.is_ours(replay.from_bytes(found.value), owner)
             return (Change(None) if ours else None), None
 
-        await change(self._store, key, decide, self._runtime)
+        await change(self._store, self._runtime, key, decide)
 
     async def _end(self, work: Coroutine[Any, Any, None]) -> None:
         """Finish a claim, even if the request that had it is cancelled meanwhile."""
@@ -338,7 +343,7 @@ class ReplayGuard:
         async def finish() -> None:
             try:
                 await work
-            except (StoreError, ContentionError) as error:
+            except StoreError as error:
                 _LOG.warning(
                     "the claim of an event could not be confirmed or released: %s",
                     error,

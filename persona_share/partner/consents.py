@@ -23,8 +23,9 @@ from persona_share.errors import (
 )
 from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope, atom
-from persona_share.partner.records import Change, change, decoded, digest
+from persona_share.partner.records import TRIES, decoded, digest
 from persona_share.ports import Runtime, Store, Versioned, is_store
+from persona_share.stores.access import Change, change
 
 
 #: An application's own rule: which part of a scope may be shared with a partner now.
@@ -182,7 +183,7 @@ class Consents:
             return _record([*kept, *new], now), None
 
         key = _key(new[0].partner, object_id)
-        await change(self.store, self._runtime, key, transition)
+        await change(self.store, self._runtime, key, transition, tries=TRIES)
 
     async def _revoke(
         self, partner: str, object_id: str, asked: AbstractSet[str]
@@ -196,7 +197,7 @@ class Consents:
             return (_record(kept, now) if removed else None), removed
 
         key = _key(partner, object_id)
-        return await change(self.store, self._runtime, key, transition)
+        return await change(self.store, self._runtime, key, transition, tries=TRIES)
 
     async def _refuse_eviction(self) -> None:
         """Raise if the store says that it drops records when its memory is full."""

@@ -30,9 +30,10 @@ from persona_share.partner.endpoint import (
     unavailable,
 )
 from persona_share.partner.keys import InvalidAssertion, Jwk, PublicKey, public_keys
-from persona_share.partner.records import Change, change, digest
+from persona_share.partner.records import TRIES, digest
 from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores import MemoryStore
+from persona_share.stores.access import Change, change
 
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class CodeInbox:
         """
         key = f"partner-inbox/{digest(fingerprint(code))}"
         ttl = expires_in + _GRACE
-        claimed = await change(self._store, self._runtime, key, _claim)
+        claimed = await change(self._store, self._runtime, key, _claim, tries=TRIES)
         if claimed != _CLAIMED:
             return claimed == _TAKEN
         try:
@@ -144,7 +145,11 @@ class CodeInbox:
 
     async def _settle(self, key: str, value: bytes | None, ttl: float) -> None:
         await change(
-            self._store, self._runtime, key, lambda _: (Change(value, ttl), None)
+            self._store,
+            self._runtime,
+            key,
+            lambda _: (Change(value, ttl), None),
+            tries=TRIES,
         )
 
     def _authenticator(self) -> Authenticator:

@@ -1,15 +1,14 @@
-"""Shared records: one-time ids, request counts, and changes by compare-and-swap."""
+"""Shared records: one-time ids and request counts."""
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from typing import Final, TypeVar
 
-import attrs
 import orjson
 
-from persona_share.errors import StoreCorruptError, StoreUnavailableError
+from persona_share.errors import StoreCorruptError
 from persona_share.ports import Runtime, Store, Versioned
+from persona_share.stores.access import Change, change
 
 
 T = TypeVar("T")
@@ -17,17 +16,7 @@ T = TypeVar("T")
 #: The period of `CodesPerMinute`, in seconds.
 _MINUTE: Final = 60.0
 #: Lost races in a row, after which a record counts as unavailable.
-_ATTEMPTS: Final = 64
-_FIRST_PAUSE: Final = 0.002
-_LONGEST_PAUSE: Final = 0.1
-
-
-@attrs.frozen
-class Change:
-    """A new value of a record (None deletes it), and its life in seconds."""
-
-    value: bytes | None
-    ttl: float
+TRIES: Final = 64
 
 
 def digest(*parts: str) -> str:
@@ -35,34 +24,6 @@ def digest(*parts: str) -> str:
     encoded = [part.encode() for part in parts]
     joined = b"".join(len(each).to_bytes(4, "big") + each for each in encoded)
     return hashlib.sha256(joined).hexdigest()[:40]
-
-
-async def change(
-    store: Store,
-    runtime: Runtime,
-    key: str,
-    transition: Callable[[Versioned], tuple[Change | None, T]],
-) -> T:
-    """Apply a pure transition to a record, again for every lost race.
-
-    Raises:
-        StoreError: the store failed; the record may have been changed.
-    """
-    pause = _FIRST_PAUSE
-    for _ in range(_ATTEMPTS):
-        found = await store.read(key)
-        wanted, result = transition(found)
-        if wanted is None:
-            return result
-        written = await store.write(
-            key, wanted.value, if_etag=found.etag, ttl=wanted.ttl
-        )
-        if written:
-            return result
-        await runtime.clock.sleep(runtime.random() * pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
-    message = "a record is changed by too many processes at once"
-    raise StoreUnavailableError(message)
 
 
 async def is_first_use(
@@ -79,7 +40,7 @@ async def is_first_use(
         return (None if used else Change(b"1", ttl)), not used
 
     key = f"partner-jti/{digest(issuer, token_id)}"
-    return await change(store, runtime, key, transition)
+    return await change(store, runtime, key, transition, tries=TRIES)
 
 
 class CodesPerMinute:
@@ -100,7 +61,11 @@ class CodesPerMinute:
         key = f"partner-codes/{digest(partner)}"
         async with self._locks.setdefault(partner, asyncio.Lock()):
             return await change(
-                self._store, self._runtime, key, lambda found: _count(found, most)
+                self._store,
+                self._runtime,
+                key,
+                lambda found: _count(found, most),
+                tries=TRIES,
             )
 
 

@@ -6,6 +6,7 @@ may raise anything there. Callers see store errors only, within two seconds.
 
 import abc
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     InvalidArgumentError,
+    StoreCorruptError,
     StoreError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -33,6 +35,10 @@ TIMEOUT: Final = 2.0
 #: After a failure that took this long, those who wait for their turn fail with it.
 _SLOW: Final = 0.5
 
+#: How a stored value begins. Format 2: 0.1 wrote something else.
+_FORMAT: Final = b"ps2"
+_DIGEST: Final = 16
+_HEAD: Final = len(_FORMAT) + _DIGEST
 _KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,31}/[A-Za-z0-9_.-]{1,128}")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_./-]{0,161}")
 
@@ -237,3 +243,35 @@ def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
     if value is not None and len(value) > largest:
         message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
         raise InvalidArgumentError(message)
+
+
+def pack(value: bytes, *place: str) -> bytes:
+    """Return the bytes to store for a value: ``format ‖ checksum ‖ value``.
+
+    The checksum also covers where the value stands, so one that was moved to another
+    key is not believed. It detects accidents; against somebody who computes checksums,
+    use `Encrypted`.
+    """
+    return _FORMAT + _checksum(value, place) + value
+
+
+def unpack(data: object, *place: str) -> bytes:
+    """Return the value in stored bytes.
+
+    Raises:
+        StoreCorruptError: they are damaged, of another place, or of a later version.
+    """
+    if isinstance(data, bytes) and len(data) <= LARGEST_STORED + _HEAD:
+        value = data[_HEAD:]
+        if data[:_HEAD] == _FORMAT + _checksum(value, place):
+            return value
+    message = "a record is damaged, or was written by another version"
+    raise StoreCorruptError(message)
+
+
+def _checksum(value: bytes, place: tuple[str, ...]) -> bytes:
+    digest = hashlib.blake2b(digest_size=_DIGEST)
+    for each in map(str.encode, place):  # with their lengths, so no two places collide
+        digest.update(len(each).to_bytes(4, "big") + each)
+    digest.update(value)
+    return digest.digest()

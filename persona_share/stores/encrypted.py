@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from persona_share.errors import ConfigurationError, StoreCorruptError
 from persona_share.model.secret import Secret
 from persona_share.ports import Runtime, Store, Versioned
+from persona_share.stores.access import guarded, require_store
 from persona_share.stores.base import LARGEST_VALUE, BaseStore
-from persona_share.stores.guarded import guarded, require_store
 
 
 T = TypeVar("T")

@@ -22,8 +22,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores import frame
-from persona_share.stores.base import TIMEOUT, BaseStore
+from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -144,7 +143,7 @@ class PostgresStore(BaseStore):
         value, etag, expires, now = (await self._rows(_READ, key=key))[0]
         if value is None:
             return Versioned(None, "", now)
-        value = frame.unpack(bytes(value), key, etag)
+        value = unpack(bytes(value), key, etag)
         if expires <= now:
             return Versioned(None, "", now)
         return Versioned(value, etag, now)
@@ -155,7 +154,7 @@ class PostgresStore(BaseStore):
         if value is None and not if_etag:
             return (await self._read(key)).value is None
         etag = self._new_etag()
-        stored = None if value is None else frame.pack(value, key, etag)
+        stored = None if value is None else pack(value, key, etag)
         statement = _DELETE if value is None else _UPDATE if if_etag else _INSERT
         values = {"value": stored, "etag": etag, "if_etag": if_etag, "ttl": ttl}
         try:

@@ -9,8 +9,13 @@ from persona_share._policy.shared_limit import Share
 from persona_share._protocol.limits import LimitState
 from persona_share._transport.runtime import default_runtime
 from persona_share.ports import Runtime, Store, Versioned
-from persona_share.stores.changing import Change, ContentionError, change
-from persona_share.stores.guarded import guarded, require_store
+from persona_share.stores.access import (
+    Change,
+    ContentionError,
+    change,
+    guarded,
+    require_store,
+)
 
 
 #: When a caller may come again after too many lost races, in seconds.
@@ -78,7 +83,7 @@ class SharedRateLimit:
 
         async with self._lock(key):
             try:
-                return await change(self._store, key, decide, self._runtime)
+                return await change(self._store, self._runtime, key, decide)
             except ContentionError:
                 return Share(0, _COME_AGAIN)
 

@@ -26,8 +26,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores import frame
-from persona_share.stores.base import BaseStore
+from persona_share.stores.base import BaseStore, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -127,13 +126,13 @@ class RedisStore(BaseStore):
         if held is None:
             return Versioned(None, "", now)
         etag = held[:_ETAG].decode("ascii", "replace")
-        return Versioned(frame.unpack(held[_ETAG:], key, etag), etag, now)
+        return Versioned(unpack(held[_ETAG:], key, etag), etag, now)
 
     async def _write(
         self, key: str, value: bytes | None, if_etag: str, ttl: float
     ) -> bool:
         etag = self._new_etag()
-        new = b"" if value is None else etag.encode() + frame.pack(value, key, etag)
+        new = b"" if value is None else etag.encode() + pack(value, key, etag)
         lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
         _, answer, tries = await self._evaluate(key, "write", if_etag, new, lifetime)
         if answer == b"changed" and tries > 1 and value is not None:

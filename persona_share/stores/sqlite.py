@@ -1,23 +1,37 @@
-"""SQLiteStore: records in a file, for all processes of one machine."""
+"""SQLiteStore: records in a file, for all processes of one machine.
 
+Only this user may read and write the file. It is made with mode 0600 before SQLite opens
+it, because SQLite gives its journals the permissions of the file. Permissions that a
+volume changed are tightened: Kubernetes makes every file of a volume group-readable when
+``fsGroup`` is set. A file is refused if others could have written to it.
+"""
+
+import errno
 import logging
 import os
 import sqlite3
+import stat
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from persona_share.errors import StoreError, StoreRefusedError, StoreUnavailableError
+from persona_share.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores import files, frame
-from persona_share.stores.base import TIMEOUT, BaseStore
+from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
 
 
 T = TypeVar("T")
+#: Which file it is, whatever its name: the numbers of the device and of the file.
+_Identity = tuple[int, int]
 _LOG: Final = logging.getLogger("persona_share")
 
 #: How long a lock of another process is waited for, in seconds.
@@ -65,6 +79,21 @@ _PURGE_EVERY: Final = 50
 #: What a child inherited through a fork. Closing it there would drop locks that are
 #: still its parent's.
 _INHERITED: Final[list[object]] = []
+_NEW: Final = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_NETWORK: Final = (
+    *("9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "glusterfs", "gpfs", "lustre"),
+    *("ncpfs", "nfs", "smb", "virtiofs"),
+)
+# Closing a file drops every lock that this process holds on it, so no thread may make
+# and close a file while another one opens it in SQLite.
+_MAKING: Final = threading.Lock()
 
 
 class SQLiteStore(BaseStore):
@@ -84,7 +113,7 @@ class SQLiteStore(BaseStore):
         self, path: str | os.PathLike[str], *, runtime: Runtime | None = None
     ) -> None:
         super().__init__(runtime)
-        self._path = files.path_of(path)
+        self._path = path_of(path)
         self._reset()
 
     def _reset(self) -> None:
@@ -135,7 +164,7 @@ class SQLiteStore(BaseStore):
 
     def _error(self, error: Exception) -> StoreError:
         if isinstance(error, OSError):
-            return files.unavailable(error, self._path)
+            return _unavailable(error, self._path)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         advice = None
         if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
@@ -157,7 +186,7 @@ class _Database:
         self._random = runtime.random
         self._boot_id = runtime.boot_id
         self._connection: sqlite3.Connection | None = None
-        self._identity: files.FileIdentity | None = None
+        self._identity: _Identity | None = None
         self._ahead = 0.0
         self._writes = 0
 
@@ -170,7 +199,7 @@ class _Database:
             return Versioned(None, "", now)
         value, etag, expires = row
         # Checked first: a damaged expiry must not make a record look expired.
-        value = frame.unpack(value, key, str(etag), repr(expires))
+        value = unpack(value, key, str(etag), repr(expires))
         return (
             Versioned(value, etag, now) if expires > now else Versioned(None, "", now)
         )
@@ -185,7 +214,7 @@ class _Database:
 
         def write() -> bool:
             if value is not None:
-                stored = frame.pack(value, key, etag, repr(expires))
+                stored = pack(value, key, etag, repr(expires))
                 values = {**row, "value": stored, "expires": expires}
                 return connection.execute(_WRITE, values).rowcount == 1
             if if_etag:
@@ -215,12 +244,12 @@ class _Database:
     def connect(self) -> sqlite3.Connection:
         """Return the connection; make it if the file is another one by now."""
         if self._connection is not None:
-            if files.identity(self._path) == self._identity:
+            if identity(self._path) == self._identity:
                 return self._connection
             _LOG.warning("the store %s was deleted or replaced", self._path)
             self.close()
-        self._identity = files.private_file(self._path, self._beside)
-        if (kind := files.network_file_system(self._path.parent)) is not None:
+        self._identity = private_file(self._path, self._beside)
+        if (kind := network_file_system(self._path.parent)) is not None:
             _LOG.warning("locks are unreliable on %s: %s", kind, self._path)
         connection = sqlite3.connect(
             self._path, timeout=0, isolation_level=None, check_same_thread=False
@@ -241,7 +270,7 @@ class _Database:
                 connection.close()
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        if files.identity(self._path) != self._identity:
+        if identity(self._path) != self._identity:
             message = f"{self._path} was replaced while it was opened"
             raise StoreUnavailableError(message)
         for setting in _SETTINGS:
@@ -261,12 +290,12 @@ class _Database:
             if self._boot_id:
                 row = connection.execute(_READ, (key,)).fetchone()
                 if row is not None:
-                    return float(frame.unpack(row[0], key))
+                    return float(unpack(row[0], key))
             (last,) = connection.execute("SELECT max(written) FROM records").fetchone()
             ahead = max(wall, last or wall) - boot
             if self._boot_id:
                 connection.execute("DELETE FROM records WHERE key GLOB '.clock/*'")
-                value = frame.pack(repr(ahead).encode(), key)
+                value = pack(repr(ahead).encode(), key)
                 row = key, value, "", float("inf"), boot + ahead
                 connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
         return ahead
@@ -331,3 +360,142 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _is_busy(error: sqlite3.OperationalError) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+# ── The file ────────────────────────────────────────────────────────────────────────
+
+
+def path_of(path: object) -> Path:
+    """Return an absolute path, with ``~`` expanded.
+
+    Raises:
+        ConfigurationError: this is not a path.
+    """
+    message = "a file path must be a str or a pathlib.Path"
+    if not isinstance(path, str | os.PathLike) or not (text := os.fspath(path)):
+        raise ConfigurationError(message)
+    if not isinstance(text, str) or "\0" in text:
+        raise ConfigurationError(message)
+    if text == ":memory:":
+        memory = "':memory:' is not a file"
+        raise ConfigurationError(memory, advice="Use MemoryStore().")
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        unknown = f"the home directory of {text!r} is not known"
+        raise ConfigurationError(unknown) from None
+
+
+def private_file(path: Path, beside: Iterable[Path] = ()) -> _Identity:
+    """Make the file, or tighten and check the one that is there and those beside it.
+
+    Raises:
+        StoreRefusedError: others could have written to it, or could replace it.
+        StoreUnavailableError: the system does not allow it.
+    """
+    try:
+        _private_directory(path.parent)
+        with _MAKING:
+            made = _made(path)
+        for each in (path, *beside):
+            with suppress(FileNotFoundError):
+                _tighten(each, os.lstat(each))
+        return made or _identity(os.lstat(path))
+    except OSError as error:
+        failure = _unavailable(error, path)
+    raise failure
+
+
+def identity(path: Path) -> _Identity | None:
+    """Return which file has this name now, or None."""
+    try:
+        return _identity(os.lstat(path))
+    except FileNotFoundError:
+        return None
+
+
+def _unavailable(error: OSError, path: Path) -> StoreUnavailableError:
+    """Return our error for the system's; it names the file and the reason."""
+    reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    return StoreUnavailableError(f"the file {path} cannot be used ({reason})")
+
+
+def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
+    """Return the kind of network file system that holds this path, or None.
+
+    Locks of such file systems are unreliable. Where the system does not list its
+    mounts, return None.
+    """
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        kinds = {
+            # Fields of Linux's mountinfo: … mount point, …, "-", kind, …
+            Path(before.split(" ")[4].replace("\\040", " ")): after.split(" ")[0]
+            for before, after in (
+                line.split(" - ", 1) for line in mounts.read_text().splitlines()
+            )
+        }
+        real = path.resolve()
+        nearest = next(each for each in (real, *real.parents) if each in kinds)
+        kind = kinds[nearest]
+        return kind if kind.startswith(_NETWORK) else None
+    return None
+
+
+def _made(path: Path) -> _Identity | None:
+    try:
+        number = os.open(path, _NEW, 0o600)
+    except FileExistsError:
+        return None
+    try:
+        if hasattr(os, "fchmod"):
+            os.fchmod(number, 0o600)  # a umask may have removed even our own bits
+        return _identity(os.fstat(number))
+    finally:
+        os.close(number)
+
+
+def _private_directory(directory: Path) -> None:
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    for each in reversed(missing):
+        with suppress(FileExistsError):
+            each.mkdir(mode=0o700)
+    found = directory.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not _has_owners() or not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
+        return
+    if found.st_uid == os.geteuid():
+        directory.chmod(mode & ~0o027)
+        _LOG.warning(
+            "the directory %s was writable by all users; its mode was tightened",
+            directory,
+        )
+    else:
+        # An emptyDir of Kubernetes belongs to root. A file that somebody puts there is
+        # still refused, because that file belongs to somebody else.
+        _LOG.warning("the directory %s is writable by all users", directory)
+
+
+def _tighten(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a file"
+        message = f"{path} is {what}"
+        raise StoreRefusedError(message)
+    if not _has_owners():
+        return
+    if found.st_uid != os.geteuid():
+        message = f"{path} belongs to another user"
+        raise StoreRefusedError(message)
+    if found.st_mode & stat.S_IWOTH:
+        message = f"{path} is writable by all users"
+        raise StoreRefusedError(message)
+    if found.st_mode & 0o077:
+        path.chmod(0o600)
+        _LOG.warning("other users could read %s; its mode is now 0600", path)
+
+
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino
+
+
+def _has_owners() -> bool:
+    return hasattr(os, "geteuid")

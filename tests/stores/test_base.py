@@ -16,8 +16,8 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.ports import Versioned
+from persona_share.stores.access import GuardedStore, guarded, require_store
 from persona_share.stores.base import LARGEST_STORED, TIMEOUT, BaseStore
-from persona_share.stores.guarded import GuardedStore, guarded, require_store
 from persona_share.stores.memory import MemoryStore
 from persona_share.testing import FakeClock, fake_runtime
 

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from persona_share.stores.access import GuardedStore
 from persona_share.stores.base import LARGEST_VALUE
 from persona_share.stores.encrypted import Encrypted
-from persona_share.stores.guarded import GuardedStore
 from persona_share.stores.memory import MemoryStore
 from persona_share.stores.sqlite import SQLiteStore
 from persona_share.testing.store_contract import StoreContract

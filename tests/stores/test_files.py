@@ -11,7 +11,7 @@ from persona_share.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from persona_share.stores.files import (
+from persona_share.stores.sqlite import (
     identity,
     network_file_system,
     path_of,

@@ -1,7 +1,10 @@
-"""GuardedStore: what a manager puts around a store that is not of this package."""
+"""How stores are used: with a guard around another's, and by compare-and-swap."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+import attrs
 
 from persona_share.errors import (
     ConfigurationError,
@@ -11,6 +14,13 @@ from persona_share.errors import (
 from persona_share.ports import Runtime, Store, Versioned, is_store
 from persona_share.stores.base import BaseStore
 from persona_share.stores.memory import MemoryStore
+
+
+T = TypeVar("T")
+
+#: The longest pause after the first lost race, in seconds; it doubles up to the other.
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.16
 
 
 class GuardedStore(BaseStore):
@@ -80,3 +90,47 @@ def require_store(store: object, *, secrets: bool) -> Store:
         advice = "Wrap it in Encrypted(…), or create it with plaintext=True."
         raise StoreRefusedError(message, advice=advice)
     return store
+
+
+@attrs.frozen
+class Change:
+    """What is to be written: a value, or None to delete the record."""
+
+    value: bytes | None
+    ttl: float = 1.0
+
+
+class ContentionError(StoreUnavailableError):
+    """Every race for a record was lost; nothing was written."""
+
+
+async def change(
+    store: Store,
+    runtime: Runtime,
+    key: str,
+    decide: Callable[[Versioned], tuple[Change | None, T]],
+    *,
+    tries: int = 8,
+) -> T:
+    """Change a record: read, decide, write if unchanged, else again.
+
+    ``decide`` gets the record as it was read and returns the change, or None for no
+    change, and an answer, which is returned. It must be pure: after a lost race it is
+    called again.
+
+    Raises:
+        ContentionError: every race was lost.
+        StoreUnavailableError: the store does not answer; the record may be changed.
+    """
+    pause = _FIRST_PAUSE
+    for _ in range(tries):
+        found = await store.read(key)
+        wanted, answer = decide(found)
+        if wanted is None or await store.write(
+            key, wanted.value, if_etag=found.etag, ttl=wanted.ttl
+        ):
+            return answer
+        await runtime.clock.sleep(runtime.random() * pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    message = "a record is changed by too many processes at once"
+    raise ContentionError(message)
