@@ -24,6 +24,8 @@ from persona_share.cli.client_options import ClientOptions
 from persona_share.cli.exit_codes import fail, message_of
 from persona_share.cli.secret_input import read_secret, read_secret_lines
 from persona_share.errors import CodeRefusedError, PersonaError
+from persona_share.partner import PartnerCodeSource
+from persona_share.ports import CodeSource
 
 
 SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
@@ -72,6 +74,11 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "authorize --client-id org_… --scope-file - --print code",
         ),
         click.option(
+            "--partner",
+            is_flag=True,
+            help="Ask the partner's service that PERSONA_PARTNER_URL names for codes.",
+        ),
+        click.option(
             "--client-id",
             help=f"This organization's id; the key in {SOURCE_KEY} creates codes for it.",
         ),
@@ -96,6 +103,7 @@ class TokenOptions:
     token_file: str | None
     code_file: str | None
     code_command: str | None
+    partner: bool
     client_id: str | None
     source_key_file: str | None
     permission: str | None
@@ -103,16 +111,17 @@ class TokenOptions:
     def __attrs_post_init__(self) -> None:
         """Refuse two ways at once."""
         ways = (self.token_file, self.code_file, self.code_command, self.client_id)
-        if sum(each is not None for each in ways) > 1:
+        if sum(each is not None for each in ways) + self.partner > 1:
             fail(
-                "Choose one of --token-file, --code-file, --code-command, --client-id."
+                "Choose one of --token-file, --code-file, --code-command, --partner, "
+                "--client-id."
             )
 
     @property
     def scoped(self) -> bool:
         """Whether there are codes, and so tokens of our own."""
         ways = (self.code_file, self.code_command, self.client_id)
-        return any(each is not None for each in ways)
+        return self.partner or any(each is not None for each in ways)
 
     def key(self) -> Secret | None:
         """Return the access token that is used instead of the API key."""
@@ -140,9 +149,11 @@ async def opened(
                 fetch=client.fetch, accessors_under=lambda _: client, client=client
             )
             return
-        codes = None
+        codes: CodeSource | None = None
         if tokens.code_command is not None:
             codes = CodeCommand(tokens.code_command)
+        elif tokens.partner:
+            codes = await stack.enter_async_context(PartnerCodeSource.from_env())
         elif tokens.client_id is not None:
             file = tokens.source_key_file
             source_key = read_secret("source's API key", file, SOURCE_KEY)

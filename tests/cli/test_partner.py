@@ -2,10 +2,12 @@
 
 import json
 import stat
+import subprocess
 
 import pytest
 
 from persona_share.partner import openapi
+from persona_share.partner.applications import free_port
 
 
 PARTNER = "org_partner"
@@ -124,3 +126,44 @@ def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
     assert (found["name"], found["state"]) == ("partner", "bad")
     assert "127.0.0.1:1" in found["what"]
     assert ended.code == 8  # of the network
+
+
+def test_codes_are_asked_of_the_partner_that_the_environment_names(
+    cli, box, store, tmp_path
+):
+    key_file, port = str(tmp_path / "partner.key"), free_port()
+    key = cli("partner", "keygen", "--key-file", key_file).value
+    (tmp_path / "partner.json").write_text(json.dumps(key), "utf-8")
+    (tmp_path / "agreements.toml").write_text(
+        f'[[agreement]]\npartner = "{box.destination.id}"\n'
+        'keys_file = "partner.json"\npermissions = ["inquiry.read"]\n'
+        "valid_from = 2020-01-01\nvalid_until = 2120-01-01\n",
+        "utf-8",
+    )
+    shared, other = cli.inquiries(2)
+    consent = ("partner", "consent", "grant", "--partner", box.destination.id)
+    cli(*consent, "--by", "form-7", "--days", "1", shared, env=store)
+    url = f"http://127.0.0.1:{port}/codes"
+    service = cli.start(
+        *("partner", "serve", "--agreements", str(tmp_path / "agreements.toml")),
+        *("--audit", str(tmp_path / "audit.jsonl"), "--port", str(port), "--url", url),
+        env={**store, "PERSONA_API_KEY": box.source.api_key},
+        stdout=subprocess.PIPE,
+    )
+    partner = {
+        "PERSONA_PARTNER_URL": url,
+        "PERSONA_ORGANIZATION_ID": box.destination.id,
+        "PERSONA_PARTNER_KEY_FILE": key_file,
+    }
+    try:
+        service.stdout.readline()
+        got = cli("get", shared, "--partner", "--json", env=partner)
+        refused = cli("get", other, "--partner", env=partner)
+        both = cli("get", shared, "--partner", "--client-id", "org_1", env=partner)
+    finally:
+        service.terminate()
+        service.communicate()
+    assert (got.code, shared in got.out) == (0, True)
+    assert (refused.code, refused.out) == (4, "")
+    assert both.code == 2
+    assert "Choose one of" in both.err

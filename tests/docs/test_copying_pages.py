@@ -24,8 +24,13 @@ async def test_the_example_of_copying_copies_people(tmp_path, capsys):
             names = names_of(block, page, box, box.destination)
             report = await names["copy_all"](ids, ask_partner, tmp_path / "people")
 
+            again = await names["copy_all"](
+                [*ids, "inq_unknown"], ask_partner, tmp_path / "people"
+            )
+
     assert report.copied == 3
-    assert sorted(capsys.readouterr().out.split()) == sorted(ids)
+    assert (again.copied, again.unchanged, again.failed) == (0, 3, 1)
+    assert "failed: inq_unknown" in capsys.readouterr().out
 
 
 def test_the_example_of_engines_makes_jobs_that_can_be_pickled():

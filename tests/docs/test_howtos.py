@@ -155,3 +155,27 @@ def test_table_of_metrics_lists_what_telemetry_registers():
     Telemetry(meter_provider=meter)
     assert len(listed) == len(meter.rows)
     assert set(listed) == meter.rows
+
+
+@pytest.mark.asyncio
+async def test_the_sdk_of_the_page_reads_on_the_connections_of_its_user(
+    reader, monkeypatch
+):
+    box, names = reader.box, page_names(EMBEDDING)
+    reader.is_the("destination")
+    monkeypatch.setenv("PERSONA_INSECURE_LOCAL", "1")
+    inquiry = box.add_inquiry()
+
+    async def codes(scope):
+        return await reader.ask_partner(scope) if inquiry.id in str(scope) else None
+
+    async with aiohttp.ClientSession() as http:
+        key = box.destination.api_key
+        async with names["People"](key, codes, http) as people:
+            assert await people.first_name(inquiry.id)
+            assert await people.first_name("inq_unknown") is None
+            box.faults.answer("GET /inquiries/{inquiry-id}", 404)
+            with pytest.raises(names["PeopleError"], match="404"):
+                await people.first_name(inquiry.id)
+        assert not http.closed
+    assert box.log.tokens_issued == 1

@@ -25,10 +25,12 @@ def names_of_examples():
 async def test_there_are_ten_and_each_takes_under_forty_lines():
     assert len(names_of_examples()) == 10
     listed = (EXAMPLES / "README.md").read_text("utf-8")
+    page = (EXAMPLES.parent / "docs" / "examples.md").read_text("utf-8")
     for name in names_of_examples():
         lines = (EXAMPLES / name).read_text("utf-8").splitlines()
         assert len(lines) < 40
         assert f"({name})" in listed
+        assert f"{{literalinclude}} ../examples/{name}" in page
 
 
 async def test_a_shared_inquiry_is_read_and_another_is_not(programs):
