@@ -85,6 +85,16 @@ async def test_a_switch_that_is_set_on_the_page_applies(raw, page):
 
 
 @pytest.mark.asyncio
+async def test_switches_are_found_by_words_of_their_names(page):
+    await page.get_by_role("tab", name="Behavior").click()
+    await page.get_by_label("Find a switch").fill("token 401")
+    shown = page.locator("[data-switch]:not([hidden])")
+
+    assert await shown.count() == 1
+    assert await shown.get_attribute("data-switch") == "new_token_401_seconds"
+
+
+@pytest.mark.asyncio
 async def test_no_credential_is_in_the_page(raw, page):
     await send_requests(raw)
     token = await raw.token(f"inquiry.read:{raw.sandbox.add_inquiry().id}")
