@@ -13,7 +13,7 @@ from persona_share._pipeline.observed import EventEmitter, Observed
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._pipeline.retrying import Retrying
 from persona_share._pipeline.shared_rate_limit import SharedLimitTracker
-from persona_share._policy.retry_budget import Budget
+from persona_share._policy.retry import Budget
 from persona_share._protocol.redaction import name_of, naming_secret
 from persona_share._protocol.urls import (
     BaseURL,

@@ -8,6 +8,7 @@ import attrs
 from persona_share._pipeline.rate_limiter import RateLimiter
 from persona_share._policy.retry import (
     RETRIED,
+    Budget,
     Decision,
     Failed,
     GiveUp,
@@ -20,7 +21,6 @@ from persona_share._policy.retry import (
     kind_of,
     may_have_acted,
 )
-from persona_share._policy.retry_budget import Budget
 from persona_share._protocol.errors import attempts_of
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share.errors import (

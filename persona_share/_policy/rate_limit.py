@@ -8,17 +8,19 @@ key's own or the environment's, and may change from one answer to the next (API 
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import attrs
 
-from persona_share._policy.forecast import WINDOW
 from persona_share._protocol.http import Response, problem_of
 from persona_share._protocol.limits import count_of, reset_of, retry_after_of
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
 
+#: The service counts requests a minute (page "Rate limiting").
+WINDOW: Final = 60.0
 _TOO_MANY: Final = 429
 # Two answers of one window may differ by this much through rounding.
 _ROUNDING: Final = 1.0
@@ -278,3 +280,12 @@ def _is_newer(window: _Window, sent: float, earliest: float, latest: float) -> b
         return True
     # Its window ends earlier, yet it was sent later: then what was known was wrong.
     return latest < window.earliest_end - _ROUNDING and sent > window.since
+
+
+def shortest(calls: int, allowance: RateLimitStatus) -> timedelta:
+    """Return the time before the last of so many calls can be sent."""
+    beyond = calls - allowance.remaining
+    if beyond <= 0:
+        return timedelta()
+    windows = -(-beyond // max(allowance.limit, 1))
+    return timedelta(seconds=allowance.resets_in + (windows - 1) * WINDOW)

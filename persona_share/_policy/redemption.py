@@ -1,4 +1,4 @@
-"""What a share token's state says about a redemption (persona-api "Redeem")."""
+"""Redemptions of share tokens: what a state tells, and when to ask for it again."""
 
 import enum
 from typing import Final
@@ -11,6 +11,11 @@ from persona_share.model.share_token import (
 )
 
 
+#: Between two requests for a state, in seconds: at first, and at the most.
+SHORTEST: Final = 1.0
+LONGEST: Final = 30.0
+_DOUBLINGS: Final = 5
+_JITTER: Final = 0.25
 _UNDER_WAY: Final = frozenset(
     {ShareTokenStatus.PENDING, ShareTokenStatus.REDEEMED, ShareTokenStatus.FAILED}
 )
@@ -46,3 +51,13 @@ def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
 def is_final(token: ShareToken) -> bool:
     """Return whether nothing more happens to it; an unknown state may go on."""
     return token.status in FINAL_STATUSES
+
+
+def pause(asked: int, random: float, left: float) -> float:
+    """Return how many seconds to wait after so many requests.
+
+    From one to thirty seconds, and a little of jitter on top of it; ``left`` is what
+    remains of the caller's time, so that the last question is asked at its end.
+    """
+    full = min(LONGEST, SHORTEST * 2.0 ** min(max(0, asked - 1), _DOUBLINGS))
+    return max(0.0, min(full * (1 + _JITTER * random), left))

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 
-from persona_share._policy.forecast import shortest
+from persona_share._policy.rate_limit import shortest
 from persona_share.batch.checkpoint import Checkpoint, OutputPosition
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol, Unpack, assert_never
 
-from persona_share._policy.polling import pause
-from persona_share._policy.redemption import Trace, is_final, trace_of
+from persona_share._policy.redemption import Trace, is_final, pause, trace_of
 from persona_share._protocol.routes import ShareTokenRoutes
 from persona_share.errors import (
     ApiError,

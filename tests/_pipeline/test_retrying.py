@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from persona_share._pipeline.retrying import Retrying
-from persona_share._policy.retry_budget import Budget
+from persona_share._policy.retry import Budget
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share.errors import (
     Attempt,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share._policy.forecast import shortest
+from persona_share._policy.rate_limit import shortest
 from persona_share.model.batch import RateLimitStatus
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from persona_share._policy.retry_budget import Budget
+from persona_share._policy.retry import Budget
 from persona_share.model.policy import RetryPolicy
 
 

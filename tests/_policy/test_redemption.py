@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from persona_share._policy.polling import pause
+from persona_share._policy.redemption import pause
 
 
 @pytest.mark.parametrize(
