@@ -26,7 +26,7 @@ from persona_share._policy import replay
 from persona_share._protocol import signature as wire
 from persona_share._protocol.json import parse_json
 from persona_share._protocol.jsonapi import CODEC
-from persona_share._protocol.signature import LARGEST_BODY, Refusal
+from persona_share._protocol.signature import MAX_BODY, InvalidDelivery
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.errors import (
     ConfigurationError,
@@ -51,7 +51,7 @@ from persona_share.stores.access import (
 
 
 __all__ = [
-    "LARGEST_BODY",
+    "MAX_BODY",
     "Delivery",
     "Event",
     "EventName",
@@ -161,14 +161,14 @@ class Verifier:
         if not isinstance(given, bytes):
             message = f"body must be the raw bytes, not {type(given).__name__}"
             raise InvalidArgumentError(message)
-        found = wire.judged(
+        found = wire.verify(
             signature,
             body,
             [secret.reveal().encode() for secret in self._secrets],
             now=self._clock.wall().timestamp(),
             tolerance=self._tolerance,
         )
-        if isinstance(found, Refusal):
+        if isinstance(found, InvalidDelivery):
             raise _refused(found)
         return Signature(found.secret, datetime.fromtimestamp(found.signed_at, UTC))
 
@@ -483,10 +483,10 @@ def _event(body: bytes) -> Event:
     with suppress(ValueError, TypeError, LookupError, AttributeError):
         found = CODEC.nested(parse_json(body), ResponseInfo())
     if not isinstance(found, Event):
-        raise _refused(Refusal.NOT_AN_EVENT)
+        raise _refused(InvalidDelivery.NOT_AN_EVENT)
     return found
 
 
-def _refused(reason: Refusal) -> SignatureError:
+def _refused(reason: InvalidDelivery) -> SignatureError:
     message = f"the delivery was refused: {reason.value}"
     return SignatureError(message, reason=reason.value)

@@ -1,6 +1,6 @@
 """Signature headers, good ones mutated at random: ``python -m tests.webhook_mutations``.
 
-Each is judged by the package and by a reader of our own in here; they have to agree, and
+Each is verify by the package and by a reader of our own in here; they have to agree, and
 neither time nor memory may run away. The same seed makes the same headers.
 """
 
@@ -13,7 +13,12 @@ import tracemalloc
 
 import attrs
 
-from persona_share._protocol.signature import LONGEST_HEADER, MOST_SETS, Match, judged
+from persona_share._protocol.signature import (
+    MAX_HEADER_LENGTH,
+    MAX_SIGNATURES,
+    Match,
+    verify,
+)
 from persona_share._transport.runtime import SystemClock
 
 
@@ -118,7 +123,7 @@ def grown(header, dice):
 
 
 def swollen(header, dice):
-    return header + dice.choice(SPICE) * dice.choice([300, LONGEST_HEADER, 100_000])
+    return header + dice.choice(SPICE) * dice.choice([300, MAX_HEADER_LENGTH, 100_000])
 
 
 def untouched(header, _):
@@ -147,12 +152,12 @@ MUTATIONS = (
 
 def is_good(header):
     """Answer whether a header has to be accepted; written without the package."""
-    if len(header) > LONGEST_HEADER or any(
+    if len(header) > MAX_HEADER_LENGTH or any(
         not "!" <= c <= "~" for c in spaceless(header)
     ):
         return False
     sets = [_pairs(text) for text in header.split(" ")]
-    if len(sets) > MOST_SETS or None in sets:
+    if len(sets) > MAX_SIGNATURES or None in sets:
         return False
     return any(
         abs(NOW - int(each["t"])) <= TOLERANCE
@@ -197,7 +202,7 @@ def run(headers, seed):
                 header = mutation(header, dice)
             tracemalloc.reset_peak()
             before, began = tracemalloc.get_traced_memory()[0], clock.now()
-            found = judged(header, BODY, SECRETS, now=NOW, tolerance=TOLERANCE)
+            found = verify(header, BODY, SECRETS, now=NOW, tolerance=TOLERANCE)
             tally.slowest = max(tally.slowest, clock.now() - began)
             tally.peak = max(tally.peak, tracemalloc.get_traced_memory()[1] - before)
             accepted = isinstance(found, Match)
@@ -211,14 +216,14 @@ def run(headers, seed):
 
 
 def main(arguments=None):
-    """Judge 50,000 headers, and fail if one of them was judged wrongly."""
+    """Judge 50,000 headers, and fail if one of them was verify wrongly."""
     parser = argparse.ArgumentParser(prog="python -m tests.webhook_mutations")
     parser.add_argument("--headers", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     tally = run(asked.headers, asked.seed)
     for header in tally.wrong[:10]:
-        sys.stdout.write(f"judged wrongly: {header[:300]!a}\n")
+        sys.stdout.write(f"verify wrongly: {header[:300]!a}\n")
     sys.stdout.write(f"{tally}\n")
     return 1 if tally.wrong or tally.peak > MOST_BYTES else 0
 

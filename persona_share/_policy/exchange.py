@@ -10,7 +10,7 @@ import attrs
 
 from persona_share._policy.bounds import RETRY_AFTER, bounded
 from persona_share._protocol import oauth
-from persona_share._protocol.http import Response, is_json
+from persona_share._protocol.http import Response, is_json, problem_of
 from persona_share._protocol.limits import retry_after_of
 from persona_share._protocol.redaction import shown_id
 from persona_share.errors import (
@@ -109,7 +109,7 @@ class Tries:
 class Issued:
     """A token came; ``replayed``: an earlier attempt may have brought it about."""
 
-    grant: oauth.Grant
+    grant: oauth.TokenResponse
     attempts: int = 1
     replayed: bool = False
 
@@ -238,11 +238,8 @@ def attempt_of(outcome: Outcome) -> Attempt:
 
 def title_of(response: Response) -> str:
     """Return the title of the first error, as far as it is a short plain text."""
-    try:
-        title = oauth.first_title(response.body)
-    except ValueError:
-        return ""
-    # A word this long is no English: it may be a secret that was sent, echoed.
+    title = problem_of(response).title
+    # A longer word may be a secret of the request.
     words = (word for word in title.split() if len(word) <= _LONGEST_WORD)
     return "".join(c for c in " ".join(words)[:80] if c.isascii() and c.isprintable())
 
@@ -264,7 +261,7 @@ def _after_success(
     if kind is not None and not is_json(kind):  # whatever it looks like
         return Refused(ExchangeProtocolError("the response is not JSON", **facts))
     try:
-        grant = oauth.granted(response.body, expected)
+        grant = oauth.parse_token(response.body, expected)
     except ExchangeProtocolError as error:
         return Refused(type(error)(error.what, **facts))
     return Issued(grant, len(tries.attempts), replayed=earlier.may_be_consumed)

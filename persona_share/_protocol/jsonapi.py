@@ -1,4 +1,4 @@
-"""JSON:API: bytes to an `ApiResponse`, a page, or one object of the class for its type."""
+"""JSON:API documents, decoded to an `ApiResponse`, a `Page`, or one object."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -8,7 +8,13 @@ from persona_share import model
 from persona_share._protocol import codec, errors
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.json import parse_json
-from persona_share._protocol.query import AFTER, BEFORE, ListLocation, Stray, cursor_in
+from persona_share._protocol.query import (
+    AFTER,
+    BEFORE,
+    InvalidLink,
+    ListLocation,
+    cursor_in,
+)
 from persona_share.errors import MalformedResponseError
 from persona_share.model.resource import Context, Resource, ResponseInfo
 from persona_share.model.response import ApiResponse, Cursor, Included, Page
@@ -87,7 +93,7 @@ CODEC: Final = ObjectCodec()
 EMPTY_CONTEXT: Final = Context(CODEC)
 
 
-@lru_cache(maxsize=256)  # the service may invent types
+@lru_cache(maxsize=256)  # Persona may add types
 def kind_of(type_name: str) -> type[Resource]:
     """Return the class for a JSON:API type; a subtype falls back to its family."""
     name = _KINDS.get(type_name) or _KINDS.get(type_name.partition("/")[0])
@@ -104,38 +110,24 @@ def type_of(kind: type[Resource]) -> str:
 
 
 def resource(
-    raw: Any, answer: ResponseInfo, context: Context = EMPTY_CONTEXT
+    raw: Any,
+    answer: ResponseInfo,
+    context: Context = EMPTY_CONTEXT,
+    kind: type[Resource] | None = None,
 ) -> Resource:
-    """Build one object.
+    """Build one object, of the class for its type unless ``kind`` is given.
 
     Raises `TypeError` or `LookupError` if its type or id is missing.
     """
     type_name = raw["type"]
-    kind = kind_of(type_name)
+    kind = kind or kind_of(type_name)
     object_id = raw.get("id", "") if kind._id_optional else raw["id"]  # noqa: SLF001
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
     return kind(
         type=type_name,
         id=object_id,
-        attributes=mapping(raw.get("attributes")),
-        raw=raw,
-        answer=answer,
-        context=context,
-    )
-
-
-def flat(
-    raw: Any, kind: type[Resource], answer: ResponseInfo, context: Context
-) -> Resource:
-    """Build an object whose attributes stand beside its type and id."""
-    type_name, object_id = raw["type"], raw["id"]
-    if type(type_name) is not str or type(object_id) is not str:
-        raise TypeError
-    return kind(
-        type=type_name,
-        id=object_id,
-        attributes=raw,
+        attributes=raw if kind._flat else mapping(raw.get("attributes")),  # noqa: SLF001
         raw=raw,
         answer=answer,
         context=context,
@@ -143,7 +135,7 @@ def flat(
 
 
 def context_of(document: Mapping[str, Any], answer: ResponseInfo) -> Context:
-    """Return what the objects of a document share; included ones are built on use."""
+    """Return the context of a document's objects; included objects are built lazily."""
     if "included" not in document and "meta" not in document:
         return EMPTY_CONTEXT
     raw, meta = document.get("included"), mapping(document.get("meta"))
@@ -209,10 +201,10 @@ def _document(
 def one(
     request: Request, response: Response, kind: type[R], object_id: str | None
 ) -> R:
-    """Return the one object that was asked for.
+    """Return the requested object.
 
-    Raises `MalformedResponseError` for any other object: a response that belongs to
-    another request must never be taken for this one's.
+    Raises `MalformedResponseError` for any other object, so that the response of another
+    request is never returned.
     """
     return _or_raise(_one(request, response, kind, object_id))
 
@@ -242,8 +234,8 @@ def page(
 ) -> Page[R]:
     """Return one page of a listing of this kind of object.
 
-    Raises `MalformedResponseError` for anything else. A link that leads out of the
-    listing raises it only when it is followed.
+    Raises `MalformedResponseError` for any other document. An invalid link raises it
+    only when it is followed.
     """
     return _or_raise(_page(request, response, kind, location))
 
@@ -259,10 +251,8 @@ def _page(
     if not isinstance(data, list):
         return errors.malformed(request, response, "the response is not a list")
     try:
-        if kind._flat:  # noqa: SLF001  # the class says how it is written
-            items = [flat(each, kind, info, context) for each in data]
-        else:
-            items = [resource(each, info, context) for each in data]
+        own = kind if kind._flat else None  # noqa: SLF001  # its types are not object types
+        items = [resource(each, info, context, own) for each in data]
     except _UNREADABLE:
         return _no_type_or_id(request, response)
     found = tuple(each for each in items if isinstance(each, kind))
@@ -273,7 +263,7 @@ def _page(
 
     def cursor(name: str, wanted: str) -> Cursor:
         found = cursor_in(links.get(name), wanted, location)
-        if isinstance(found, Stray):
+        if isinstance(found, InvalidLink):
             return errors.malformed(request, response, found.value)
         return found
 
@@ -289,10 +279,10 @@ def _page(
 
 
 def _or_raise(found: T | MalformedResponseError) -> T:
-    """Return what was read, or raise why it could not be.
+    """Return a decoded value, or raise the error.
 
-    Error reports may show the locals of a traceback's frames. No frame from here up
-    holds any part of the body.
+    Error reports may show the locals of the traceback's frames. No frame from here up
+    has any part of the body.
     """
     if isinstance(found, MalformedResponseError):
         raise found
@@ -312,4 +302,4 @@ def _not_an_object(request: Request, response: Response) -> MalformedResponseErr
 
 
 def _no_type_or_id(request: Request, response: Response) -> MalformedResponseError:
-    return errors.malformed(request, response, "an object has no readable type and id")
+    return errors.malformed(request, response, "an object has no valid type and id")

@@ -1,8 +1,7 @@
-"""The two OAuth endpoints: their forms and their answers.
+"""The two OAuth endpoints: request forms, and strictly parsed responses.
 
-The answers are decoded by hand and strictly: a wrong answer is worse than none. Keys
-are accepted in the three casings of the API, one spelling at a time; unknown keys are
-ignored (RFC 6749 §5.1).
+Repeated keys and wrong types are refused, which the codec would accept. Keys are
+accepted in the three casings of the API; unknown keys are ignored (RFC 6749 §5.1).
 """
 
 import base64
@@ -27,17 +26,20 @@ from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 
 
-LONGEST_LIFETIME: Final = 86_400
-_LONGEST_TOKEN: Final = 8 * 1024
-_DEEPEST: Final = 64
+MAX_LIFETIME: Final = 86_400
+_MAX_TOKEN_LENGTH: Final = 8 * 1024
+_MAX_DEPTH: Final = 64
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
 _SECONDS: Final = re.compile(r"[0-9]{1,32}")
 
 
 @attrs.frozen
-class Grant:
-    """What ``POST /oauth/token`` gave: the token, its seconds of life, its scope."""
+class TokenResponse:
+    """The response of ``POST /oauth/token``; ``lifetime`` is in seconds.
+
+    ``clamped`` says that the service sent a longer lifetime than the maximum.
+    """
 
     token: Secret
     lifetime: float
@@ -46,27 +48,27 @@ class Grant:
 
 
 @attrs.frozen
-class Authorization:
-    """What ``POST /oauth/authorize`` gave: the code and its seconds of life."""
+class AuthorizationResponse:
+    """The response of ``POST /oauth/authorize``; ``lifetime`` is in seconds."""
 
     code: Secret
     lifetime: float
 
 
 def authorize_form(client_id: str, scope: Scope) -> bytes:
-    """Return the body of ``POST /oauth/authorize``, in kebab-case as documented."""
+    """Return the form of ``POST /oauth/authorize``, in kebab-case as documented."""
     form = {"client-id": client_id, "response-type": "code", "scope": str(scope)}
     return urlencode(form).encode()
 
 
 def code_form(code: Secret) -> bytes:
-    """Return the body that exchanges a code: the same bytes for the same code."""
+    """Return the form that exchanges a code; the same code has the same bytes."""
     form = {"code": code.reveal(), "grant-type": "authorization_code"}
     return urlencode(form).encode()
 
 
 def assertion_form(assertion: Secret, scope: Scope) -> bytes:
-    """Return the body of the machine grant, in snake_case as documented (RFC 7523)."""
+    """Return the form for client credentials, in snake_case as documented (RFC 7523)."""
     form = {
         "grant_type": "client_credentials",
         "client_assertion_type": (
@@ -89,75 +91,67 @@ def exchange_key(origin: str, code: Secret, epoch: int) -> Secret:
 
 
 def checked_code(code: object) -> Secret:
-    """Return the code as a secret, or raise `InvalidArgumentError` if it is none."""
+    """Return a code as a secret; raises `InvalidArgumentError` if it is invalid."""
     secret = Secret(code) if isinstance(code, str) else code
     if not isinstance(secret, Secret):
         message = f"a code must be a str or an AuthorizationCode, not {type(code)}"
         raise InvalidArgumentError(message)
     text = secret.reveal()
-    if not _PRINTABLE.fullmatch(text) or len(text) > _LONGEST_TOKEN:
+    if not _PRINTABLE.fullmatch(text) or len(text) > _MAX_TOKEN_LENGTH:
         message = "an authorization code must be printable ASCII without spaces"
         raise InvalidArgumentError(message)
     return secret
 
 
-def granted(body: bytes, expected: Scope | None = None) -> Grant:
-    """Read the answer of ``POST /oauth/token``.
+def parse_token(body: bytes, expected: Scope | None = None) -> TokenResponse:
+    """Parse the response of ``POST /oauth/token``.
 
     A missing scope means the expected one (RFC 6749 §5.1). Raises
-    `ExchangeProtocolError` or `UnsupportedTokenTypeError`, never with the body in it.
+    `ExchangeProtocolError` or `UnsupportedTokenTypeError`, without the body.
     """
-    answer = _Answer(body, ExchangeProtocolError)
-    token_type = answer.text("token-type")
+    values = _StrictObject(body, ExchangeProtocolError)
+    token_type = values.text("token-type")
     if token_type.lower() != "bearer":
         message = "the token is not a bearer token"
         raise UnsupportedTokenTypeError(message)
-    token = answer.text("access-token")
-    if len(token) > _LONGEST_TOKEN or not _B64TOKEN.fullmatch(token):
-        answer.refuse(
+    token = values.text("access-token")
+    if len(token) > _MAX_TOKEN_LENGTH or not _B64TOKEN.fullmatch(token):
+        values.refuse(
             "'access-token' is not the text of a bearer token (RFC 6750 §2.1)"
         )
-    seconds = answer.seconds("expires-in")
-    if "scope" not in answer:
+    seconds = values.seconds("expires-in")
+    if "scope" not in values:
         if expected is None:
-            answer.refuse("'scope' is missing")
+            values.refuse("'scope' is missing")
         scope = expected
     else:
         try:
-            scope = Scope.from_text(answer.text("scope"))
+            scope = Scope.from_text(values.text("scope"))
         except InvalidScopeError as error:
-            answer.refuse(f"'scope' cannot be read: {error.what}")
+            values.refuse(f"'scope' cannot be parsed: {error.what}")
         if expected is not None and scope == expected:
-            scope = expected  # one object, not two, for as long as the token is held
-    lifetime = min(seconds, LONGEST_LIFETIME)
-    return Grant(Secret(token), float(lifetime), scope, clamped=lifetime < seconds)
+            scope = expected  # share one object
+    lifetime = min(seconds, MAX_LIFETIME)
+    return TokenResponse(
+        Secret(token), float(lifetime), scope, clamped=lifetime < seconds
+    )
 
 
-def authorized(body: bytes) -> Authorization:
-    """Read the answer of ``POST /oauth/authorize``; raises `MalformedResponseError`."""
-    answer = _Answer(body, MalformedResponseError)
-    code = answer.text("code")
-    if len(code) > _LONGEST_TOKEN or not _PRINTABLE.fullmatch(code):
-        answer.refuse("'code' is not printable ASCII")
-    lifetime = min(answer.seconds("expires-in"), LONGEST_LIFETIME)
-    return Authorization(Secret(code), float(lifetime))
+def parse_authorization(body: bytes) -> AuthorizationResponse:
+    """Parse the response of ``POST /oauth/authorize``.
+
+    Raises `MalformedResponseError`.
+    """
+    values = _StrictObject(body, MalformedResponseError)
+    code = values.text("code")
+    if len(code) > _MAX_TOKEN_LENGTH or not _PRINTABLE.fullmatch(code):
+        values.refuse("'code' is not printable ASCII")
+    lifetime = min(values.seconds("expires-in"), MAX_LIFETIME)
+    return AuthorizationResponse(Secret(code), float(lifetime))
 
 
-def first_title(body: bytes) -> str:
-    """Return the title of the first error of an error body; raises `ValueError`."""
-    text = body.decode("utf-8-sig")
-    if _too_deep(text):
-        return ""
-    values = json.loads(text, parse_constant=_no_constant)
-    try:
-        title = values["errors"][0]["title"]
-    except (TypeError, KeyError, IndexError):
-        return ""
-    return title if isinstance(title, str) else ""
-
-
-class _Answer:
-    """A small JSON object, read with suspicion."""
+class _StrictObject:
+    """A small JSON object, whose keys and types are checked."""
 
     def __init__(self, body: bytes, error: type[PersonaError]) -> None:
         self._error = error
@@ -224,7 +218,7 @@ def _too_deep(text: str) -> bool:
     for character in text:
         if character in "[{":
             depth += 1
-            if depth > _DEEPEST:
+            if depth > _MAX_DEPTH:
                 return True
         elif character in "]}":
             depth -= 1

@@ -55,7 +55,7 @@ def encoded_query(values: Mapping[str, QueryValue]) -> str:
             text = _text(name, value)
         try:
             pairs.append(f"{quote(name, safe='')}={quote(text, safe='')}")
-        except UnicodeEncodeError:  # whose text would show the value
+        except UnicodeEncodeError:  # its text contains the value
             message = f"{name!a} has a character that UTF-8 cannot encode"
         else:
             continue
@@ -80,8 +80,8 @@ _OFFICIAL_ROOT: Final = "/api/v1"
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-class Stray(enum.Enum):
-    """Why a link does not continue the listing."""
+class InvalidLink(enum.Enum):
+    """The reason why a link is not another page of the listing."""
 
     UNREADABLE = "the link to another page is not a URL"
     ORIGIN = "the link to another page leads to another origin"
@@ -102,24 +102,26 @@ class ListLocation:
     keys: frozenset[str] = frozenset()
 
     def roots(self) -> frozenset[str]:
-        """Return the paths of this listing.
+        """Return the possible paths of this listing.
 
-        The links keep the service's own path if the base URL is that of a proxy.
+        If the base URL is that of a proxy, links may still have the service's own path.
         """
         root = urlsplit(self.base_url).path.rstrip("/")
         return frozenset({root + self.path, _OFFICIAL_ROOT + self.path})
 
 
-def cursor_in(link: object, wanted: str, location: ListLocation) -> str | Stray | None:
+def cursor_in(
+    link: object, wanted: str, location: ListLocation
+) -> str | InvalidLink | None:
     """Return the cursor (`AFTER` or `BEFORE`) in a link, or None if there is no link.
 
-    Returns a `Stray` if the link is not another page of this listing.
+    Returns a `InvalidLink` if the link is not another page of this listing.
     """
     if link is None or link == "":
         return None
-    # Checked first: urlsplit() silently drops tabs and line ends.
+    # Checked first: urlsplit() removes tabs and line breaks.
     if not isinstance(link, str) or not _PRINTABLE.fullmatch(link):
-        return Stray.UNREADABLE
+        return InvalidLink.UNREADABLE
     try:
         parts = urlsplit(link)
         origin = _origin(parts)
@@ -127,36 +129,36 @@ def cursor_in(link: object, wanted: str, location: ListLocation) -> str | Stray 
             parts.query, keep_blank_values=True, strict_parsing=True, max_num_fields=64
         )
     except ValueError:
-        return Stray.UNREADABLE
+        return InvalidLink.UNREADABLE
     if link.startswith("//") or origin not in (
         None,
         _origin(urlsplit(location.base_url)),
     ):
-        return Stray.ORIGIN
+        return InvalidLink.ORIGIN
     if parts.path not in location.roots() or "#" in link:
-        return Stray.PATH
+        return InvalidLink.PATH
     return _cursor(pairs, wanted, location)
 
 
 def _cursor(
     pairs: list[tuple[str, str]], wanted: str, location: ListLocation
-) -> str | Stray:
+) -> str | InvalidLink:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
-        return Stray.TWICE
+        return InvalidLink.TWICE
     if not set(names) <= location.keys | {AFTER, BEFORE, SIZE}:
-        return Stray.QUERY
+        return InvalidLink.QUERY
     other = BEFORE if wanted == AFTER else AFTER
     cursor = dict(pairs).get(wanted, "")
     if other in names or not _CURSOR.fullmatch(cursor):
-        return Stray.CURSOR
+        return InvalidLink.CURSOR
     return cursor
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int] | None:
     """Return scheme, authority and port, or None for a relative URL.
 
-    The authority is compared exactly: a user or a trailing dot makes another one.
+    The authority is compared exactly, including a user or a trailing dot.
     Raises `ValueError` for an invalid port.
     """
     if not parts.scheme and not parts.netloc:
@@ -190,16 +192,16 @@ def page_query(
 
 
 class CursorHistory:
-    """The cursors of an iteration, so that it ends even if the server repeats them."""
+    """The cursors of an iteration, to end it if the server repeats one."""
 
     def __init__(self, start: str | None) -> None:
         self._seen = {start}
 
-    def add(self, cursor: str) -> Stray | None:
-        """Record the next cursor, or return why it must not be followed."""
+    def add(self, cursor: str) -> InvalidLink | None:
+        """Add the next cursor, or return the reason why it is invalid."""
         if cursor in self._seen:
-            return Stray.CYCLE
+            return InvalidLink.CYCLE
         if len(self._seen) >= MAX_PAGES:
-            return Stray.ENDLESS
+            return InvalidLink.ENDLESS
         self._seen.add(cursor)
         return None

@@ -27,9 +27,9 @@ class Route:
     """One endpoint.
 
     ``permission`` is the permission that a scoped token needs on the object in the
-    path, or None if that is not documented. A POST is ``repeatable`` if a second one
-    does no harm. ``reconcile`` names the call that shows whether a POST took effect
-    when its response was lost.
+    path, or None if it is not documented. A POST is ``repeatable`` if repeating it has
+    no further effect. ``reconcile`` names the call that shows whether a POST took
+    effect if its response is lost.
     """
 
     method: str
@@ -38,15 +38,17 @@ class Route:
     expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
     repeatable: bool = attrs.field(default=False, kw_only=True)
     reconcile: str | None = attrs.field(default=None, kw_only=True)
-    # The text before the first placeholder; each placeholder and the text after it.
-    _start: str = attrs.field(init=False, repr=False, eq=False)
-    _rest: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False, eq=False)
+    # The texts between the placeholders, and the names of the placeholders.
+    _literals: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+    _parameters: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
-    def __attrs_post_init__(self) -> None:
-        start, *rest = _PLACEHOLDER.split(self.template)
-        object.__setattr__(self, "_start", start)
-        pairs = tuple(zip(rest[::2], rest[1::2], strict=True))
-        object.__setattr__(self, "_rest", pairs)
+    @_literals.default
+    def _split_literals(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.split(self.template)[0::2])
+
+    @_parameters.default
+    def _split_parameters(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.template))
 
     @property
     def operation(self) -> str:
@@ -56,12 +58,13 @@ class Route:
     def path(self, *object_ids: str) -> str:
         """Return the path with these ids in place of its placeholders, in order.
 
-        Raises `InvalidIdError` for an id that cannot be sent, or of another kind.
+        Raises `InvalidIdError` for an invalid id, or the id of another kind of object.
         """
-        path = self._start
-        for (name, text), object_id in zip(self._rest, object_ids, strict=True):
-            path += checked_id(object_id, name) + text
-            require_prefix(object_id, name)
+        path, *literals = self._literals
+        parts = zip(self._parameters, object_ids, literals, strict=True)
+        for parameter, object_id, literal in parts:
+            path += checked_id(object_id, parameter) + literal
+            require_prefix(object_id, parameter)
         return path
 
 
@@ -74,18 +77,22 @@ class Family:
 
     def read(self, template: str, *, expects: Expects = Expects.JSON) -> Route:
         """Return a GET that needs the family's read permission."""
-        return Route("GET", template, permission=self._may("read"), expects=expects)
+        return Route(
+            "GET", template, permission=self._permission_to("read"), expects=expects
+        )
 
     def search(self, template: str) -> Route:
-        """Return a POST that changes nothing, so it may be repeated."""
-        return Route("POST", template, permission=self._may("read"), repeatable=True)
+        """Return a POST that changes nothing, so it is repeatable."""
+        return Route(
+            "POST", template, permission=self._permission_to("read"), repeatable=True
+        )
 
     def create(self, template: str, reconcile: str | None = None) -> Route:
-        """Return a POST that creates an object; a list shows whether it took effect."""
+        """Return a POST that creates an object; by default, a listing reconciles it."""
         return Route(
             "POST",
             template,
-            permission=self._may("write"),
+            permission=self._permission_to("write"),
             reconcile=reconcile or f"{self.plural}.list(…)",
         )
 
@@ -96,7 +103,7 @@ class Family:
         return Route(
             "POST",
             template,
-            permission=self._may("write"),
+            permission=self._permission_to("write"),
             repeatable=repeatable,
             reconcile=reconcile or f"{self.plural}.retrieve(id)",
         )
@@ -106,7 +113,7 @@ class Family:
         return Route(
             "PATCH",
             template,
-            permission=self._may("write"),
+            permission=self._permission_to("write"),
             reconcile=f"{self.plural}.retrieve(id)",
         )
 
@@ -118,7 +125,7 @@ class Family:
         """Return a GET of a PDF; its permission is not documented."""
         return Route("GET", template, expects=Expects.PDF)
 
-    def _may(self, verb: str) -> str | None:
+    def _permission_to(self, verb: str) -> str | None:
         return f"{self.permission}.{verb}" if self.permission else None
 
 
@@ -511,14 +518,11 @@ def _patterns() -> Mapping[tuple[str, int], tuple[tuple[Route, re.Pattern[str]],
 
 
 def _pattern(route: Route) -> re.Pattern[str]:
-    parts = _PLACEHOLDER.split(route.template)
-    literals, names = parts[0::2], parts[1::2]
-    tail = ["([A-Za-z0-9_-]{1,128})"] * len(names) + [""]
-    joined = (re.escape(a) + b for a, b in zip(literals, tail, strict=True))
-    return re.compile("".join(joined))
+    literals = _PLACEHOLDER.split(route.template)[0::2]
+    return re.compile("([A-Za-z0-9_-]{1,128})".join(map(re.escape, literals)))
 
 
-def known(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
+def find_route(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
     """Return the route of a path and the ids in it, or None."""
     for route, pattern in _patterns().get((method, path.count("/")), ()):
         if found := pattern.fullmatch(path):
@@ -526,10 +530,12 @@ def known(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
     return None
 
 
-def filled(method: str, template: str, params: Mapping[str, str]) -> tuple[str, str]:
-    """Return the method and the path of any endpoint, with its parameters filled in.
+def fill_template(
+    method: str, template: str, params: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return the method and path of any endpoint, with its parameters inserted.
 
-    Raises `InvalidArgumentError` if method, path or parameters cannot be sent.
+    Raises `InvalidArgumentError` if method, path or parameters are invalid.
     """
     if method.upper() not in METHODS:
         message = f"method must be one of {', '.join(METHODS)}"
@@ -546,8 +552,8 @@ def filled(method: str, template: str, params: Mapping[str, str]) -> tuple[str, 
     first, *segments = path.split("/")
     if first or not segments or not all(map(_is_segment, segments)):
         message = (
-            "path must look like '/inquiries/{inquiry-id}': begin with '/', and hold "
-            "letters, digits, '_', '-', '.', '~' between slashes; queries go to query="
+            "path must look like '/inquiries/{inquiry-id}': begin with '/', with only "
+            "letters, digits, '_', '-', '.', '~' between slashes; pass a query as query="
         )
         raise InvalidArgumentError(message)
     return method.upper(), path

@@ -1,8 +1,8 @@
-"""The signature of a webhook, checked: ``t=<seconds>,v1=<hex>``, one set or several.
+"""Signatures of webhooks: one or several ``t=<seconds>,v1=<hex>``.
 
 ``v1`` is HMAC-SHA-256 over ``t``, a dot, and the body's raw bytes (page "Webhook best
-practices"). Every set is tried with every secret and none is left out once one fits, so
-that the time it takes tells nothing about which one did.
+practices"). Every signature is compared with every secret, so that the duration does not
+reveal which one matched.
 """
 
 import enum
@@ -14,18 +14,18 @@ from typing import Final
 import attrs
 
 
-#: More than any header, any rotation and any event of the service.
-LONGEST_HEADER: Final = 4 * 1024
-MOST_SETS: Final = 8
-LARGEST_BODY: Final = 5 * 1024 * 1024
+#: The limits exceed every header, secret rotation and event of the service.
+MAX_HEADER_LENGTH: Final = 4 * 1024
+MAX_SIGNATURES: Final = 8
+MAX_BODY: Final = 5 * 1024 * 1024
 
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAC: Final = re.compile(rb"[0-9A-Fa-f]{64}")
 _PART: Final = re.compile(rb"([a-z][a-z0-9]{0,15})=([!-+\--<>-~]{1,256})")
 
 
-class Refusal(enum.Enum):
-    """Why a delivery was refused."""
+class InvalidDelivery(enum.Enum):
+    """The reason why a delivery is refused."""
 
     MISSING = "missing"
     HEADER_TOO_LONG = "header_too_long"
@@ -40,42 +40,42 @@ class Refusal(enum.Enum):
 
 @attrs.frozen
 class Match:
-    """A signature that holds: by which secret, and when it was signed, in seconds."""
+    """A valid signature: the index of its secret, and its time in seconds since 1970."""
 
     secret: int
     signed_at: int
 
 
 @attrs.frozen
-class _Set:
+class _Signature:
     time: bytes
     mac: bytes
 
 
-def judged(
+def verify(
     header: str | bytes | None,
     body: bytes,
     secrets: Sequence[bytes],
     *,
     now: float,
     tolerance: float,
-) -> Match | Refusal:
-    """Return the secret that signed a body, or why the signature is refused.
+) -> Match | InvalidDelivery:
+    """Return the matching signature, or the reason why the delivery is refused.
 
-    ``now`` is the wall time in seconds since 1970; a signature may lie ``tolerance``
-    seconds before or after it.
+    ``now`` is the wall time in seconds since 1970; the time of a signature may differ
+    by ``tolerance`` seconds.
     """
     if not header:
-        return Refusal.MISSING
-    if isinstance(header, bytes):  # as ASGI servers hand headers over
+        return InvalidDelivery.MISSING
+    if isinstance(header, bytes):  # ASGI headers are bytes
         header = header.decode("latin-1")
     given: object = header
     if not isinstance(given, str):
-        return Refusal.MALFORMED
-    if len(body) > LARGEST_BODY:
-        return Refusal.BODY_TOO_LARGE
-    sets = _sets(header)
-    if isinstance(sets, Refusal):
+        return InvalidDelivery.MALFORMED
+    if len(body) > MAX_BODY:
+        return InvalidDelivery.BODY_TOO_LARGE
+    sets = _parse(header)
+    if isinstance(sets, InvalidDelivery):
         return sets
     matches = [
         Match(index, int(each.time))
@@ -83,46 +83,52 @@ def judged(
         for index, secret in enumerate(secrets)
         if hmac.compare_digest(mac(secret, each.time, body), each.mac)
     ]
-    return _timely(matches, now, tolerance) if matches else Refusal.MISMATCH
+    return (
+        _within_tolerance(matches, now, tolerance)
+        if matches
+        else InvalidDelivery.MISMATCH
+    )
 
 
-def _timely(matches: list[Match], now: float, tolerance: float) -> Match | Refusal:
-    """Return the match whose time is nearest, if that is near enough."""
+def _within_tolerance(
+    matches: list[Match], now: float, tolerance: float
+) -> Match | InvalidDelivery:
+    """Return the match with the nearest time, if it is within the tolerance."""
     nearest = min(matches, key=lambda each: abs(now - each.signed_at))
     if nearest.signed_at < now - tolerance:
-        return Refusal.TOO_OLD
+        return InvalidDelivery.TOO_OLD
     if nearest.signed_at > now + tolerance:
-        return Refusal.TOO_NEW
+        return InvalidDelivery.TOO_NEW
     return nearest
 
 
 def mac(secret: bytes, time: bytes, body: bytes) -> bytes:
-    """Return the MAC of a body that is signed at this time, in hex."""
+    """Return the MAC of a body signed at this time, in hex."""
     keyed = hmac.new(secret, time + b".", "sha256")
     keyed.update(body)
     return keyed.hexdigest().encode()
 
 
 def signed(secret: bytes, time: int, body: bytes) -> str:
-    """Return the header with which the service would sign this body at this time."""
+    """Return the signature header of a body signed at this time."""
     return f"t={time},v1={mac(secret, b'%d' % time, body).decode()}"
 
 
-def _sets(header: str) -> list[_Set] | Refusal:
-    if len(header) > LONGEST_HEADER:
-        return Refusal.HEADER_TOO_LONG
+def _parse(header: str) -> list[_Signature] | InvalidDelivery:
+    if len(header) > MAX_HEADER_LENGTH:
+        return InvalidDelivery.HEADER_TOO_LONG
     if not header.isascii():
-        return Refusal.MALFORMED
+        return InvalidDelivery.MALFORMED
     texts = header.encode().split(b" ")
-    if len(texts) > MOST_SETS:
-        return Refusal.TOO_MANY_SETS
-    sets = [_set(text) for text in texts]
+    if len(texts) > MAX_SIGNATURES:
+        return InvalidDelivery.TOO_MANY_SETS
+    sets = [_parse_one(text) for text in texts]
     found = [each for each in sets if each is not None]
-    return found if len(found) == len(sets) else Refusal.MALFORMED
+    return found if len(found) == len(sets) else InvalidDelivery.MALFORMED
 
 
-def _set(text: bytes) -> _Set | None:
-    """Return one set: exactly one ``t`` and one ``v1``, whatever else stands in it."""
+def _parse_one(text: bytes) -> _Signature | None:
+    """Return a signature; it must have one ``t`` and one ``v1``, and may have more."""
     parts = [_PART.fullmatch(part) for part in text.split(b",")]
     pairs = [(part[1], part[2]) for part in parts if part is not None]
     values = dict(pairs)
@@ -131,4 +137,4 @@ def _set(text: bytes) -> _Set | None:
         return None
     if not _TIME.fullmatch(time) or not _MAC.fullmatch(found):
         return None
-    return _Set(time, found.lower())
+    return _Signature(time, found.lower())

@@ -1,4 +1,4 @@
-"""Base URLs and file URLs: which are accepted, and which credentials go where."""
+"""Validation of base URLs and file URLs, and of the origins that receive credentials."""
 
 import ipaddress
 import re
@@ -19,17 +19,17 @@ from persona_share.errors import (
 
 #: The service's base URL.
 DEFAULT_BASE_URL: Final = "https://api.withpersona.com/api/v1"
-#: The service's own hosts; the second is the one before 2024-12-12.
+#: The hosts of the service; the second was used before 2024-12-12.
 OFFICIAL_HOSTS: Final = frozenset({"api.withpersona.com", "withpersona.com"})
-#: The service's own host of files (page "Downloading files").
+#: The host of files (page "Downloading files").
 FILE_HOST: Final = "files.withpersona.com"
-#: The mark in every credential that the sandbox makes.
+#: The marker in every credential of a sandbox.
 SANDBOX_MARK: Final = "localbox_"
 
 _API_PATH: Final = "/api/v1"
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 _LONGEST_FILE_URL: Final = 8192
-# A host name, an IPv4 address or an IPv6 address in brackets, then perhaps a port.
+# A host name, an IPv4 address or an IPv6 address in brackets, and an optional port.
 _NETLOC: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]*)?")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
@@ -43,10 +43,9 @@ InsecureLocal = bool | Iterable[str]
 class BaseURL:
     """A checked base URL.
 
-    ``url`` is everything before an endpoint's path, without a slash at its end;
-    ``origin`` is its scheme, host and port; ``secure`` says that it is https;
-    ``loopback`` that its host is this machine; ``local`` that the host is this machine
-    or was named in ``insecure_local``.
+    ``url`` precedes the path of every endpoint and has no trailing slash. ``origin`` is
+    the scheme, host and port. ``secure`` means https, ``loopback`` a loopback address,
+    and ``local`` a loopback address or a host named in ``insecure_local``.
     """
 
     url: str
@@ -65,8 +64,8 @@ class BaseURL:
         return f"{name}:{_DEFAULT_PORT['https' if self.secure else 'http']}"
 
     @property
-    def suspicion(self) -> str:
-        """What may be wrong with this URL when the service answers 404, or nothing."""
+    def not_found_hint(self) -> str:
+        """A hint about this URL for a 404 response, or an empty string."""
         if self.url.endswith(_API_PATH):
             return ""
         return (
@@ -81,13 +80,13 @@ def parse_base_url(
     insecure_local: InsecureLocal = False,
     allowed_hosts: Iterable[str] = (),
 ) -> BaseURL:
-    """Return the checked base URL, if requests may go there.
+    """Return the checked base URL.
 
     Raises:
-        InsecureOriginError: it is not https, nor a local host that was allowed.
-        ConfigurationError: it is no plain base URL, or its host was not allowed.
+        InsecureOriginError: It is neither https nor an allowed local host.
+        ConfigurationError: It is not a plain base URL, or its host is not allowed.
     """
-    parts, port = _parsed(str(base_url))  # a ready URL object will do, too
+    parts, port = _parsed(str(base_url))  # URL objects are accepted as well
     host = parts.hostname or ""
     loopback = is_loopback(host)
     named = local_hosts(insecure_local)
@@ -97,7 +96,7 @@ def parse_base_url(
         _check_host(host, allowed_hosts)
     path = parts.path.rstrip("/")
     if not _PATH.fullmatch(path):
-        message = "base_url has a path that is not made of plain segments"
+        message = "base_url has a path with characters that are not allowed"
         raise ConfigurationError(message)
     shown = f"[{host}]" if ":" in host else host
     if port not in (None, _DEFAULT_PORT[parts.scheme]):
@@ -117,10 +116,10 @@ def parse_base_url(
 
 
 def local_hosts(insecure_local: InsecureLocal) -> frozenset[str]:
-    """Return the hosts that ``insecure_local`` names, beside loopback addresses.
+    """Return the hosts that ``insecure_local`` names.
 
     Raises:
-        ConfigurationError: it is neither a bool nor host names.
+        ConfigurationError: It is neither a bool nor a list of host names.
     """
     if isinstance(insecure_local, bool):
         return frozenset()
@@ -139,7 +138,7 @@ def local_hosts(insecure_local: InsecureLocal) -> frozenset[str]:
 
 
 def origin_of(url: str) -> str | None:
-    """Return scheme, host and port of any URL (RFC 6454 §4), or None if it has none."""
+    """Return the scheme, host and port of a URL (RFC 6454 §4), or None."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -151,7 +150,7 @@ def origin_of(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine by its very name (127.0.0.0/8, ::1)."""
+    """Return whether a host is ``localhost`` or a loopback address (127.0.0.0/8, ::1)."""
     if host == "localhost":
         return True
     try:
@@ -162,7 +161,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_credential(authorization: str, base_url: BaseURL) -> None:
-    """Raise `InsecureOriginError` if a sandbox's credential would leave for elsewhere."""
+    """Raise `InsecureOriginError` if a credential of a sandbox would leave this network."""
     if SANDBOX_MARK in authorization and not base_url.local:
         message = "a sandbox's credential is only sent to a local host"
         raise InsecureOriginError(
@@ -173,7 +172,7 @@ def check_credential(authorization: str, base_url: BaseURL) -> None:
 
 
 def _parsed(base_url: str) -> tuple[SplitResult, int | None]:
-    # Checked first: urlsplit() drops tabs and line ends without a word.
+    # Checked first: urlsplit() removes tabs and line breaks.
     if not _PRINTABLE.fullmatch(base_url):
         message = "base_url must be a str of printable ASCII characters"
         raise ConfigurationError(message)
@@ -212,7 +211,7 @@ def _check_host(host: str, allowed_hosts: Iterable[str]) -> None:
     if host in OFFICIAL_HOSTS:
         return
     if not _HOST.fullmatch(host) and ":" not in host:
-        message = "base_url has a host with characters that host names never have"
+        message = "base_url has a host with characters that are not allowed"
         raise ConfigurationError(message)
     if host not in {allowed.lower() for allowed in allowed_hosts}:
         message = f"base_url has the host {host}, which is not Persona's"
@@ -226,7 +225,7 @@ def _check_host(host: str, allowed_hosts: Iterable[str]) -> None:
 
 @attrs.frozen
 class FileURL:
-    """A file's host, and the path and query there, which are a secret."""
+    """The URL of a file; its path and query are secret."""
 
     base_url: BaseURL
     target: str = attrs.field(repr=False)
@@ -238,17 +237,17 @@ def parse_file_url(
     hosts: Iterable[str] = (),
     insecure_local: InsecureLocal = False,
 ) -> FileURL:
-    """Return where a file lies, if it may be fetched from there without a credential.
+    """Return the checked URL of a file, which is fetched without a credential.
 
-    ``hosts`` are further ones beside the service's own.
+    ``hosts`` are allowed in addition to the service's own.
 
     Raises:
-        InvalidArgumentError: it may not; the text never repeats the URL.
+        InvalidArgumentError: It is not allowed; the text never contains the URL.
     """
     allowed = frozenset({FILE_HOST, *(host.lower() for host in hosts)})
     found = _file_url(url, allowed, insecure_local)
     if isinstance(found, str):
-        message = f"the address of the file {found}"
+        message = f"the URL of the file {found}"
         raise InvalidArgumentError(message)
     return found
 
@@ -259,19 +258,19 @@ _NOT_PLAIN: Final = "is not a plain URL"
 def _file_url(
     url: str, allowed: frozenset[str], insecure_local: InsecureLocal
 ) -> FileURL | str:
-    """Return the parsed URL, or why it is refused."""
+    """Return the parsed URL, or the reason why it is refused."""
     parts = _file_parts(url)
     if parts is None:
         return _NOT_PLAIN
     host = parts.hostname or ""
     if "@" in parts.netloc:
-        return "names a user"
+        return "contains a user name"
     local = is_loopback(host) or host in local_hosts(insecure_local)
     if not (local and insecure_local is not False):
         if parts.scheme != "https" or parts.port not in (None, 443):
             return "is not https on the default port"
         if host not in allowed:
-            return "lies on a host that was not allowed; see file_hosts="
+            return "has a host that is not allowed; see file_hosts="
     query = f"?{parts.query}" if parts.query else ""
     with suppress(PersonaError):
         base_url = parse_base_url(
@@ -284,7 +283,7 @@ def _file_url(
 
 
 def _file_parts(url: object) -> SplitResult | None:
-    """Return the parts of a plain URL of a file, else None."""
+    """Return the parts of a plain URL, or None."""
     if not isinstance(url, str) or len(url) > _LONGEST_FILE_URL:
         return None
     if not _PRINTABLE.fullmatch(url) or "#" in url:

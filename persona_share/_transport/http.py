@@ -331,8 +331,8 @@ class AiohttpSender:
             first_sent_at=started,
             credential=request.authorization,
         )
-        if status == _NOT_FOUND and self._base_url.suspicion:
-            return attrs.evolve(response, advice=self._base_url.suspicion)
+        if status == _NOT_FOUND and self._base_url.not_found_hint:
+            return attrs.evolve(response, advice=self._base_url.not_found_hint)
         return response
 
     def _aiohttp_timeout(self, left: float) -> aiohttp.ClientTimeout:

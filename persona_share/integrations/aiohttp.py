@@ -31,14 +31,14 @@ from persona_share.integrations.health import Health, health_of
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
-from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
+from persona_share.webhooks import MAX_BODY, Delivery, Verifier
 
 
 #: The key of the manager in an application, and in every application below it.
 MANAGER: Final = web.AppKey("persona_share.manager", ScopedTokenManager)
 _KINDS: Final[Mapping[int, Callable[..., web.HTTPException]]] = {
     400: web.HTTPBadRequest,
-    413: partial(web.HTTPRequestEntityTooLarge, LARGEST_BODY),
+    413: partial(web.HTTPRequestEntityTooLarge, MAX_BODY),
     503: web.HTTPServiceUnavailable,
 }
 _RESPONSE: Final = web.RequestKey("persona_share.response", web.StreamResponse)
@@ -93,7 +93,7 @@ async def health_endpoint(request: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def verified(
-    request: web.Request, verifier: Verifier, *, largest: int = LARGEST_BODY
+    request: web.Request, verifier: Verifier, *, largest: int = MAX_BODY
 ) -> AsyncIterator[Delivery]:
     """Verify a webhook's delivery and have its event while the block runs.
 

@@ -33,7 +33,7 @@ from persona_share.integrations.health import Health, health_of
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.scope import Scope
 from persona_share.session import ScopedSession
-from persona_share.webhooks import LARGEST_BODY, Delivery, Verifier
+from persona_share.webhooks import MAX_BODY, Delivery, Verifier
 
 
 try:
@@ -121,7 +121,7 @@ class Persona:
 
 
 def verified(
-    verifier: Verifier, *, largest: int = LARGEST_BODY
+    verifier: Verifier, *, largest: int = MAX_BODY
 ) -> Callable[[Request], AsyncIterator[Delivery]]:
     """Return a dependency that verifies a webhook's delivery.
 

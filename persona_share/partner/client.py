@@ -14,7 +14,7 @@ import orjson
 
 from persona_share._compose import partner_sender
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.oauth import LONGEST_LIFETIME, checked_code
+from persona_share._protocol.oauth import MAX_LIFETIME, checked_code
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     CodeDeliveryError,
@@ -282,7 +282,7 @@ class PartnerCodeSource:
             raise self._failure(message, scope, reason="unusable answer")
         clock = self._runtime.clock
         age = max(0.0, clock.now() - response.first_sent_at)
-        left = timedelta(seconds=min(seconds, LONGEST_LIFETIME) - age)
+        left = timedelta(seconds=min(seconds, MAX_LIFETIME) - age)
         return AuthorizationCode(
             code.reveal(), scope=granted, expires_at=clock.wall() + left
         )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from persona_share._protocol.oauth import LONGEST_LIFETIME, checked_code
+from persona_share._protocol.oauth import MAX_LIFETIME, checked_code
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     ConfigurationError,
@@ -235,4 +235,4 @@ def _claim(found: Versioned) -> tuple[Change | None, bytes]:
 def _seconds(text: str | None) -> float | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:  # noqa: PLR2004  # no code lives for days
         return None
-    return min(float(text), LONGEST_LIFETIME) or None
+    return min(float(text), MAX_LIFETIME) or None

@@ -8,7 +8,7 @@ from typing import Final, Self, Unpack, cast
 from persona_share import resources
 from persona_share._protocol import jsonapi
 from persona_share._protocol.query import QueryValue, encoded_query
-from persona_share._protocol.routes import Route, filled, known
+from persona_share._protocol.routes import Route, fill_template, find_route
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidIdError,
@@ -189,9 +189,9 @@ class ResourceAccessors:
             TransportError: No response arrived.
         """
         params = path_params or {}
-        verb, target = filled(method, path, params)
+        verb, target = fill_template(method, path, params)
         body = _body(json, form)
-        if (found := known(verb, target)) is not None:
+        if (found := find_route(verb, target)) is not None:
             route, ids = found
         else:
             route = Route(verb, path)

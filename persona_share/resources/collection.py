@@ -123,9 +123,9 @@ class Listing(Generic[R]):
         return jsonapi.page(request, response, self._kind, location)
 
     def _check(self, history: CursorHistory, cursor: str, page: Page[R]) -> None:
-        if (stray := history.add(cursor)) is not None:
+        if (invalid := history.add(cursor)) is not None:
             raise MalformedResponseError(
-                stray.value,
+                invalid.value,
                 operation=self._request.route.operation,
                 request_id=page.answer.request_id,
                 advice="Continue from a later cursor with pages(after=…), if you have one.",

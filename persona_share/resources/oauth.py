@@ -49,7 +49,7 @@ class OAuth:
             OAuthRoutes.AUTHORIZE, body=Body(form, FORM), options=options
         )
         try:
-            authorization = oauth.authorized(response.body)
+            authorization = oauth.parse_authorization(response.body)
         except MalformedResponseError as error:
             raise MalformedResponseError(
                 error.what,

@@ -8,11 +8,11 @@ from hypothesis import given, strategies as st
 from persona_share import Scope
 from persona_share._protocol.oauth import (
     authorize_form,
-    authorized,
     checked_code,
     code_form,
     exchange_key,
-    granted,
+    parse_authorization,
+    parse_token,
 )
 from persona_share.errors import (
     ExchangeProtocolError,
@@ -40,7 +40,7 @@ def body(**changes):
 
 
 def test_a_documented_answer_is_read():
-    grant = granted(body())
+    grant = parse_token(body())
     assert grant.token.reveal() == "persona_access_token_AbC"
     assert grant.lifetime == 3599
     assert grant.scope == Scope.read("inq_1")
@@ -63,47 +63,47 @@ def test_a_documented_answer_is_read():
 )
 def test_f41_f42_an_empty_or_broken_body_gives_no_token(content):
     with pytest.raises(ExchangeProtocolError):
-        granted(content)
+        parse_token(content)
 
 
 def test_f42_a_byte_order_mark_is_tolerated():
-    assert granted(b"\xef\xbb\xbf" + body()).lifetime == 3599
+    assert parse_token(b"\xef\xbb\xbf" + body()).lifetime == 3599
 
 
 @pytest.mark.parametrize("content", [b"null", b"[]", b'"token"', b"7", b"true"])
 def test_f43_anything_but_an_object_gives_no_token(content):
     with pytest.raises(ExchangeProtocolError):
-        granted(content)
+        parse_token(content)
 
 
 @pytest.mark.parametrize("key", ["access_token", "token_type", "expires_in"])
 def test_f44_a_missing_key_gives_no_token(key):
     with pytest.raises(ExchangeProtocolError, match="missing"):
-        granted(body(**{key: ...}))
+        parse_token(body(**{key: ...}))
 
 
 def test_f44_a_missing_scope_means_the_expected_one_and_nothing_else():
     expected = Scope.read("inq_9")
-    assert granted(body(scope=...), expected).scope == expected
+    assert parse_token(body(scope=...), expected).scope == expected
     with pytest.raises(ExchangeProtocolError, match="'scope' is missing"):
-        granted(body(scope=...))
+        parse_token(body(scope=...))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -3599])
 def test_f45_a_lifetime_that_is_not_above_0_gives_no_token(seconds):
     with pytest.raises(ExchangeProtocolError, match="expires-in"):
-        granted(body(expires_in=seconds))
+        parse_token(body(expires_in=seconds))
 
 
 @pytest.mark.parametrize("seconds", [86_401, 10**12, int("9" * 30)])
 def test_f46_a_lifetime_over_a_day_is_cut_to_a_day(seconds):
-    grant = granted(body(expires_in=seconds))
+    grant = parse_token(body(expires_in=seconds))
     assert grant.lifetime == 86_400
     assert grant.clamped
 
 
 def test_f46_a_whole_number_as_text_is_read():
-    assert granted(body(expires_in="3599")).lifetime == 3599
+    assert parse_token(body(expires_in="3599")).lifetime == 3599
 
 
 @pytest.mark.parametrize(
@@ -126,27 +126,27 @@ def test_f46_a_whole_number_as_text_is_read():
 def test_f46_any_other_lifetime_gives_no_token(raw):
     content = body(expires_in="@").replace(b'"@"', raw.encode())
     with pytest.raises(ExchangeProtocolError):
-        granted(content)
+        parse_token(content)
 
 
 @pytest.mark.parametrize("name", ["bearer", "Bearer", "BEARER"])
 def test_f47_the_token_type_is_compared_without_case(name):
-    assert granted(body(token_type=name)).lifetime == 3599
+    assert parse_token(body(token_type=name)).lifetime == 3599
 
 
 @pytest.mark.parametrize("name", ["bearer ", "mac", "DPoP", ""])
 def test_f47_another_token_type_is_never_used(name):
     with pytest.raises(UnsupportedTokenTypeError):
-        granted(body(token_type=name))
+        parse_token(body(token_type=name))
 
 
 def test_f50_an_empty_scope_is_read_as_nothing():
-    assert not granted(body(scope="")).scope
+    assert not parse_token(body(scope="")).scope
 
 
 def test_f51_repetition_order_tabs_and_spaces_do_not_matter():
     text = "txn.read:txn_2\tinquiry.read:inq_1  txn.read:txn_2 "
-    assert granted(body(scope=text)).scope == Scope.read("inq_1", "txn_2")
+    assert parse_token(body(scope=text)).scope == Scope.read("inq_1", "txn_2")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_f51_repetition_order_tabs_and_spaces_do_not_matter():
 )
 def test_f51_a_scope_with_bad_characters_or_a_thousand_entries_gives_no_token(text):
     with pytest.raises(ExchangeProtocolError, match="scope"):
-        granted(body(scope=text))
+        parse_token(body(scope=text))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_f51_a_scope_with_bad_characters_or_a_thousand_entries_gives_no_token(te
 )
 def test_f52_a_token_that_no_header_can_carry_is_refused(token):
     with pytest.raises(ExchangeProtocolError, match="access-token"):
-        granted(body(access_token=token))
+        parse_token(body(access_token=token))
 
 
 @pytest.mark.parametrize("spelling", ["access_token", "accessToken"])
@@ -175,35 +175,35 @@ def test_f53_the_other_casings_are_read(spelling):
     names = {"access_token": str.lower, "accessToken": str}
     content = body().replace(b"access-token", spelling.encode())
     assert spelling in names
-    assert granted(content).token.reveal() == "persona_access_token_AbC"
+    assert parse_token(content).token.reveal() == "persona_access_token_AbC"
 
 
 def test_f53_two_spellings_at_once_are_refused():
     content = body()[:-1] + b', "access_token": "other"}'
     with pytest.raises(ExchangeProtocolError, match="repeated"):
-        granted(content)
+        parse_token(content)
 
 
 def test_t19_a_repeated_key_is_refused():
     content = body()[:-1] + b', "expires-in": 1}'
     with pytest.raises(ExchangeProtocolError):
-        granted(content)
+        parse_token(content)
 
 
 def test_f54_unknown_keys_are_ignored():
-    assert granted(body(refresh_token="x", new={"a": [1]})).lifetime == 3599
+    assert parse_token(body(refresh_token="x", new={"a": [1]})).lifetime == 3599
 
 
 def test_no_refusal_repeats_the_body():
     with pytest.raises(ExchangeProtocolError) as caught:
-        granted(body(access_token="canary token", expires_in="canary"))
+        parse_token(body(access_token="canary token", expires_in="canary"))
     assert "canary" not in f"{caught.value!s}{caught.value!r}{caught.value.__dict__}"
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_grant_or_a_library_error(content):
     try:
-        granted(content)
+        parse_token(content)
     except ExchangeProtocolError:
         return
     assert json.loads(content)
@@ -235,7 +235,7 @@ def test_what_cannot_be_a_code_is_refused_without_repeating_it(code):
 
 
 def test_the_answer_of_authorize_is_read():
-    answer = authorized(b'{"code": "8qaA6Q9G", "expires-in": 599, "new": 1}')
+    answer = parse_authorization(b'{"code": "8qaA6Q9G", "expires-in": 599, "new": 1}')
     assert answer.code.reveal() == "8qaA6Q9G"
     assert answer.lifetime == 599
 
@@ -252,4 +252,4 @@ def test_the_answer_of_authorize_is_read():
 )
 def test_an_answer_of_authorize_without_a_usable_code_is_refused(content):
     with pytest.raises(MalformedResponseError):
-        authorized(content)
+        parse_authorization(content)

@@ -10,8 +10,8 @@ from persona_share._protocol.query import (
     BEFORE,
     MAX_PAGES,
     CursorHistory,
+    InvalidLink,
     ListLocation,
-    Stray,
     cursor_in,
     page_query,
 )
@@ -25,70 +25,79 @@ PLACE = ListLocation(BASE, PATH, OWN)
 ON = "page%5Bafter%5D=cnst_ABC456"
 
 HOSTILE = {
-    "another_host": (f"https://evil.example/api/v1{PATH}?{ON}", Stray.ORIGIN),
-    "another_host_without_scheme": (f"//evil.example/api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "another_host": (f"https://evil.example/api/v1{PATH}?{ON}", InvalidLink.ORIGIN),
+    "another_host_without_scheme": (
+        f"//evil.example/api/v1{PATH}?{ON}",
+        InvalidLink.ORIGIN,
+    ),
     "our_own_host_without_scheme": (
         f"//api.withpersona.com/api/v1{PATH}?{ON}",
-        Stray.ORIGIN,
+        InvalidLink.ORIGIN,
     ),
-    "plain_http": (f"http://api.withpersona.com/api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "plain_http": (f"http://api.withpersona.com/api/v1{PATH}?{ON}", InvalidLink.ORIGIN),
     "another_port": (
         f"https://api.withpersona.com:8443/api/v1{PATH}?{ON}",
-        Stray.ORIGIN,
+        InvalidLink.ORIGIN,
     ),
-    "no_port": (f"https://api.withpersona.com:99999/api/v1{PATH}", Stray.UNREADABLE),
+    "no_port": (
+        f"https://api.withpersona.com:99999/api/v1{PATH}",
+        InvalidLink.UNREADABLE,
+    ),
     "userinfo": (
         f"https://api.withpersona.com@evil.example/api/v1{PATH}?{ON}",
-        Stray.ORIGIN,
+        InvalidLink.ORIGIN,
     ),
     "userinfo_on_our_own_host": (
         f"https://a:b@api.withpersona.com/api/v1{PATH}?{ON}",
-        Stray.ORIGIN,
+        InvalidLink.ORIGIN,
     ),
-    "trailing_dot": (f"https://api.withpersona.com./api/v1{PATH}?{ON}", Stray.ORIGIN),
+    "trailing_dot": (
+        f"https://api.withpersona.com./api/v1{PATH}?{ON}",
+        InvalidLink.ORIGIN,
+    ),
     "look_alike": (
         f"https://xn--pi-7kc.withpersona.com/api/v1{PATH}?{ON}",
-        Stray.ORIGIN,
+        InvalidLink.ORIGIN,
     ),
     "look_alike_in_unicode": (
         f"https://\u0430pi.withpersona.com/api/v1{PATH}?{ON}",
-        Stray.UNREADABLE,
+        InvalidLink.UNREADABLE,
     ),
-    "backslashes": (f"https:\\\\evil.example\\api/v1{PATH}?{ON}", Stray.ORIGIN),
-    "another_scheme": ("javascript:alert(1)", Stray.ORIGIN),
-    "another_path": (f"/api/v1/api-keys?{ON}", Stray.PATH),
-    "another_object": (f"/api/v1{PATH}/cnst_1?{ON}", Stray.PATH),
-    "out_of_the_api": (f"/api/v1/../../admin?{ON}", Stray.PATH),
-    "dots_that_come_back": (f"/api/v1/x/..{PATH}?{ON}", Stray.PATH),
-    "encoded_slash": (f"/api/v1/connect%2Fshare-tokens?{ON}", Stray.PATH),
-    "path_alone": (f"{PATH}?{ON}", Stray.PATH),
-    "fragment": (f"/api/v1{PATH}?{ON}#x", Stray.PATH),
-    "another_key": (f"/api/v1{PATH}?{ON}&peek-source-data=true", Stray.QUERY),
+    "backslashes": (f"https:\\\\evil.example\\api/v1{PATH}?{ON}", InvalidLink.ORIGIN),
+    "another_scheme": ("javascript:alert(1)", InvalidLink.ORIGIN),
+    "another_path": (f"/api/v1/api-keys?{ON}", InvalidLink.PATH),
+    "another_object": (f"/api/v1{PATH}/cnst_1?{ON}", InvalidLink.PATH),
+    "out_of_the_api": (f"/api/v1/../../admin?{ON}", InvalidLink.PATH),
+    "dots_that_come_back": (f"/api/v1/x/..{PATH}?{ON}", InvalidLink.PATH),
+    "encoded_slash": (f"/api/v1/connect%2Fshare-tokens?{ON}", InvalidLink.PATH),
+    "path_alone": (f"{PATH}?{ON}", InvalidLink.PATH),
+    "fragment": (f"/api/v1{PATH}?{ON}#x", InvalidLink.PATH),
+    "another_key": (f"/api/v1{PATH}?{ON}&peek-source-data=true", InvalidLink.QUERY),
     "a_filter_that_was_not_asked": (
         f"/api/v1{PATH}?{ON}&filter%5Bdirection%5D=inbound",
-        Stray.QUERY,
+        InvalidLink.QUERY,
     ),
-    "a_token_in_the_query": (f"/api/v1{PATH}?{ON}&access_token=x", Stray.QUERY),
-    "two_cursors": (f"/api/v1{PATH}?{ON}&{ON}", Stray.TWICE),
-    "both_directions": (f"/api/v1{PATH}?{ON}&page%5Bbefore%5D=x", Stray.CURSOR),
-    "no_cursor": (f"/api/v1{PATH}?page%5Bsize%5D=10", Stray.CURSOR),
-    "no_query": (f"/api/v1{PATH}", Stray.CURSOR),
-    "empty_cursor": (f"/api/v1{PATH}?page%5Bafter%5D=", Stray.CURSOR),
+    "a_token_in_the_query": (f"/api/v1{PATH}?{ON}&access_token=x", InvalidLink.QUERY),
+    "two_cursors": (f"/api/v1{PATH}?{ON}&{ON}", InvalidLink.TWICE),
+    "both_directions": (f"/api/v1{PATH}?{ON}&page%5Bbefore%5D=x", InvalidLink.CURSOR),
+    "no_cursor": (f"/api/v1{PATH}?page%5Bsize%5D=10", InvalidLink.CURSOR),
+    "no_query": (f"/api/v1{PATH}", InvalidLink.CURSOR),
+    "empty_cursor": (f"/api/v1{PATH}?page%5Bafter%5D=", InvalidLink.CURSOR),
     "line_end_in_the_cursor": (
         f"/api/v1{PATH}?page%5Bafter%5D=a%0d%0aX: y".replace(" ", "%20"),
-        Stray.CURSOR,
+        InvalidLink.CURSOR,
     ),
-    "line_end_in_the_link": (f"/api/v1{PATH}?{ON}\r\nX: y", Stray.UNREADABLE),
+    "line_end_in_the_link": (f"/api/v1{PATH}?{ON}\r\nX: y", InvalidLink.UNREADABLE),
     "a_megabyte": (
         f"/api/v1{PATH}?page%5Bafter%5D={'a' * 1_000_000}",
-        Stray.UNREADABLE,
+        InvalidLink.UNREADABLE,
     ),
     "many_keys": (
         f"/api/v1{PATH}?" + "&".join("a=1" for _ in range(99)),
-        Stray.UNREADABLE,
+        InvalidLink.UNREADABLE,
     ),
-    "a_number": (7, Stray.UNREADABLE),
-    "an_object": ({"href": f"/api/v1{PATH}?{ON}"}, Stray.UNREADABLE),
+    "a_number": (7, InvalidLink.UNREADABLE),
+    "an_object": ({"href": f"/api/v1{PATH}?{ON}"}, InvalidLink.UNREADABLE),
 }
 
 
@@ -116,7 +125,7 @@ def test_a_link_backwards_holds_the_other_cursor():
     link = f"/api/v1{PATH}?page%5Bbefore%5D=cnst_1"
 
     assert cursor_in(link, BEFORE, PLACE) == "cnst_1"
-    assert cursor_in(link, AFTER, PLACE) is Stray.CURSOR
+    assert cursor_in(link, AFTER, PLACE) is InvalidLink.CURSOR
 
 
 @pytest.mark.parametrize("link", [None, ""])
@@ -156,7 +165,7 @@ def test_t2_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
 @given(st.text(max_size=80))
 def test_t2_no_text_at_all_makes_it_raise(link):
     assert cursor_in(link, AFTER, PLACE) is None or isinstance(
-        cursor_in(link, AFTER, PLACE), str | Stray
+        cursor_in(link, AFTER, PLACE), str | InvalidLink
     )
 
 
@@ -165,11 +174,11 @@ def test_f58_a_cursor_that_was_there_before_ends_the_walk():
 
     assert trail.add("a") is None
     assert trail.add("b") is None
-    assert trail.add("a") is Stray.CYCLE
+    assert trail.add("a") is InvalidLink.CYCLE
 
 
 def test_f58_a_link_to_the_very_page_ends_the_walk():
-    assert CursorHistory("a").add("a") is Stray.CYCLE
+    assert CursorHistory("a").add("a") is InvalidLink.CYCLE
 
 
 def test_f58_page_10_001_is_not_asked_for():
@@ -177,7 +186,7 @@ def test_f58_page_10_001_is_not_asked_for():
     steps = [trail.add(str(number)) for number in range(MAX_PAGES)]
 
     assert steps[:-1] == [None] * (MAX_PAGES - 1)
-    assert steps[-1] is Stray.ENDLESS
+    assert steps[-1] is InvalidLink.ENDLESS
 
 
 def test_a_page_is_asked_for_by_size_and_cursor():

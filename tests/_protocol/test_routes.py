@@ -11,8 +11,8 @@ from persona_share._protocol.routes import (
     InquiryRoutes,
     ShareTokenRoutes,
     TransactionRoutes,
-    filled,
-    known,
+    fill_template,
+    find_route,
     routes,
 )
 from persona_share.errors import InvalidArgumentError, InvalidIdError
@@ -27,7 +27,7 @@ def test_no_endpoint_stands_twice():
 def test_every_endpoint_is_found_by_its_filled_path():
     for route in routes():
         ids = [f"id_{n}" for n in range(route.template.count("{"))]
-        assert known(route.method, route.path(*ids)) == (route, tuple(ids))
+        assert find_route(route.method, route.path(*ids)) == (route, tuple(ids))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_every_endpoint_is_found_by_its_filled_path():
     ],
 )
 def test_another_path_belongs_to_none(method, path):
-    assert known(method, path) is None
+    assert find_route(method, path) is None
 
 
 def test_permissions_follow_the_families_of_the_key_settings():
@@ -98,10 +98,10 @@ def test_t16_an_id_that_is_none_never_reaches_a_path():
 
 
 def test_a_path_of_ones_own_is_filled_and_checked():
-    assert filled("get", "/lists/{list-id}", {"list-id": "lst_1"}) == (
+    assert fill_template("get", "/lists/{list-id}", {"list-id": "lst_1"}) == (
         "GET",
         "/lists/lst_1",
     )
     for wrong in ("lists", "/lists/..", "/a?b", "/a//b", "/a b", ""):
         with pytest.raises(InvalidArgumentError):
-            filled("GET", wrong, {})
+            fill_template("GET", wrong, {})

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._protocol.signature import (
-    LARGEST_BODY,
-    LONGEST_HEADER,
+    MAX_BODY,
+    MAX_HEADER_LENGTH,
+    InvalidDelivery,
     Match,
-    Refusal,
-    judged,
     signed,
+    verify,
 )
 
 
@@ -36,7 +36,7 @@ def one(secret=SECRET, time=NOW, body=BODY):
 
 
 def judge(header, *, body=BODY, secrets=(SECRET,), now=NOW, tolerance=300):
-    return judged(header, body, secrets, now=now, tolerance=tolerance)
+    return verify(header, body, secrets, now=now, tolerance=tolerance)
 
 
 def test_a_signature_of_the_documented_form_holds():
@@ -45,10 +45,10 @@ def test_a_signature_of_the_documented_form_holds():
 
 def test_a_header_may_be_bytes_and_anything_else_is_malformed():
     assert judge(one().encode()) == Match(0, NOW)
-    assert judge("\ud800" + one()) is Refusal.MALFORMED
-    assert judge(b"\xff" + one().encode()) is Refusal.MALFORMED
+    assert judge("\ud800" + one()) is InvalidDelivery.MALFORMED
+    assert judge(b"\xff" + one().encode()) is InvalidDelivery.MALFORMED
     for header in (7, [one()], {"t": 1}):
-        assert judge(header) is Refusal.MALFORMED
+        assert judge(header) is InvalidDelivery.MALFORMED
 
 
 def test_the_documented_example_of_a_message_is_signed_as_documented():
@@ -60,38 +60,38 @@ def test_the_documented_example_of_a_message_is_signed_as_documented():
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (None, Refusal.MISSING),
-        ("", Refusal.MISSING),
-        (" ", Refusal.MALFORMED),
-        ("x" * 1_000_000, Refusal.HEADER_TOO_LONG),
-        (one() + " " * LONGEST_HEADER, Refusal.HEADER_TOO_LONG),
-        (f"t={NOW},t={NOW},v1={v1()}", Refusal.MALFORMED),
-        (f"t={NOW},v1={v1()},v1={v1()}", Refusal.MALFORMED),
-        (f"t={NOW},v0={v1()}", Refusal.MALFORMED),
-        (f"v1={v1()}", Refusal.MALFORMED),
-        (f"t={NOW}", Refusal.MALFORMED),
-        (f"t=,v1={v1()}", Refusal.MALFORMED),
-        (f"t=-{NOW},v1={v1()}", Refusal.MALFORMED),
-        (f"t=+{NOW},v1={v1()}", Refusal.MALFORMED),
-        (f"t={NOW}.0,v1={v1()}", Refusal.MALFORMED),
-        (f"t=0000000000{NOW},v1={v1()}", Refusal.MALFORMED),
-        ("t=\uff11\uff12,v1=" + v1(), Refusal.MALFORMED),
-        (f"t={NOW},v1={v1()}\u00e9", Refusal.MALFORMED),
-        (f"t={NOW},v1={v1()[:-1]}", Refusal.MALFORMED),
-        (f"t={NOW},v1={v1()}0", Refusal.MALFORMED),
-        (f"t={NOW}, v1={v1()}", Refusal.MALFORMED),
+        (None, InvalidDelivery.MISSING),
+        ("", InvalidDelivery.MISSING),
+        (" ", InvalidDelivery.MALFORMED),
+        ("x" * 1_000_000, InvalidDelivery.HEADER_TOO_LONG),
+        (one() + " " * MAX_HEADER_LENGTH, InvalidDelivery.HEADER_TOO_LONG),
+        (f"t={NOW},t={NOW},v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t={NOW},v1={v1()},v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t={NOW},v0={v1()}", InvalidDelivery.MALFORMED),
+        (f"v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t={NOW}", InvalidDelivery.MALFORMED),
+        (f"t=,v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t=-{NOW},v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t=+{NOW},v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t={NOW}.0,v1={v1()}", InvalidDelivery.MALFORMED),
+        (f"t=0000000000{NOW},v1={v1()}", InvalidDelivery.MALFORMED),
+        ("t=\uff11\uff12,v1=" + v1(), InvalidDelivery.MALFORMED),
+        (f"t={NOW},v1={v1()}\u00e9", InvalidDelivery.MALFORMED),
+        (f"t={NOW},v1={v1()[:-1]}", InvalidDelivery.MALFORMED),
+        (f"t={NOW},v1={v1()}0", InvalidDelivery.MALFORMED),
+        (f"t={NOW}, v1={v1()}", InvalidDelivery.MALFORMED),
         (
             f"{one()}, {one()}",
-            Refusal.MALFORMED,
+            InvalidDelivery.MALFORMED,
         ),  # two header lines, as they are joined
-        (f"{one()}  {one()}", Refusal.MALFORMED),
-        (f"{one()}\n", Refusal.MALFORMED),
-        (f"T={NOW},V1={v1()}", Refusal.MALFORMED),
-        (f"{one()} rubbish", Refusal.MALFORMED),
-        (" ".join([one()] * 9), Refusal.TOO_MANY_SETS),
-        (f"t={NOW},v1={'0' * 64}", Refusal.MISMATCH),
-        (one(OTHER), Refusal.MISMATCH),
-        (f"t={NOW - 1},v1={v1()}", Refusal.MISMATCH),
+        (f"{one()}  {one()}", InvalidDelivery.MALFORMED),
+        (f"{one()}\n", InvalidDelivery.MALFORMED),
+        (f"T={NOW},V1={v1()}", InvalidDelivery.MALFORMED),
+        (f"{one()} rubbish", InvalidDelivery.MALFORMED),
+        (" ".join([one()] * 9), InvalidDelivery.TOO_MANY_SETS),
+        (f"t={NOW},v1={'0' * 64}", InvalidDelivery.MISMATCH),
+        (one(OTHER), InvalidDelivery.MISMATCH),
+        (f"t={NOW - 1},v1={v1()}", InvalidDelivery.MISMATCH),
     ],
 )
 def test_f140_a_header_of_any_other_form_is_refused(header, reason):
@@ -109,10 +109,10 @@ def test_a_further_scheme_beside_ours_does_not_disturb():
 @pytest.mark.parametrize(
     ("off", "outcome"),
     [
-        (-301, Refusal.TOO_OLD),
+        (-301, InvalidDelivery.TOO_OLD),
         (-299, Match(0, NOW - 299)),
         (299, Match(0, NOW + 299)),
-        (301, Refusal.TOO_NEW),
+        (301, InvalidDelivery.TOO_NEW),
     ],
 )
 def test_f141_the_time_may_be_off_by_the_tolerance_on_both_sides(off, outcome):
@@ -135,7 +135,7 @@ def test_f142_each_set_is_judged_by_its_own_time():
     header = f"{one(SECRET, NOW - 5000)} {one(OTHER, NOW)}"
 
     assert judge(header, secrets=(OTHER,)) == Match(0, NOW)
-    assert judge(header, secrets=(SECRET,)) is Refusal.TOO_OLD
+    assert judge(header, secrets=(SECRET,)) is InvalidDelivery.TOO_OLD
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_f142_each_set_is_judged_by_its_own_time():
     ],
 )
 def test_f143_a_body_that_is_not_what_was_signed_is_refused(body):
-    assert judge(one(), body=body) is Refusal.MISMATCH
+    assert judge(one(), body=body) is InvalidDelivery.MISMATCH
 
 
 def test_a_body_over_five_mebibytes_is_not_even_hashed():
-    body = b" " * (LARGEST_BODY + 1)
+    body = b" " * (MAX_BODY + 1)
 
-    assert judge(one(body=body), body=body) is Refusal.BODY_TOO_LARGE
+    assert judge(one(body=body), body=body) is InvalidDelivery.BODY_TOO_LARGE
 
 
 @given(st.data())
@@ -166,9 +166,9 @@ def test_f140_no_single_change_of_a_header_is_accepted(data):
     changed = header[:place] + letter + header[place + 1 :]
 
     if changed.lower() != header:
-        assert isinstance(judge(changed), Refusal)
+        assert isinstance(judge(changed), InvalidDelivery)
 
 
 @given(st.text(max_size=300))
 def test_f140_no_text_makes_it_raise(header):
-    assert isinstance(judge(header), Refusal)
+    assert isinstance(judge(header), InvalidDelivery)

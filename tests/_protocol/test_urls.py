@@ -141,8 +141,8 @@ def test_the_service_without_its_path_is_refused_with_the_right_one(path):
 
 def test_another_server_without_the_path_is_accepted_with_a_suspicion():
     bare = parse_base_url("http://127.0.0.1:8080", insecure_local=True)
-    assert "http://127.0.0.1:8080 does not end in /api/v1" in bare.suspicion
-    assert parse_base_url().suspicion == ""
+    assert "http://127.0.0.1:8080 does not end in /api/v1" in bare.not_found_hint
+    assert parse_base_url().not_found_hint == ""
 
 
 @pytest.mark.parametrize(

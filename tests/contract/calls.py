@@ -8,7 +8,7 @@ import orjson
 
 from persona_share import resources
 from persona_share._protocol.http import Response
-from persona_share._protocol.routes import known
+from persona_share._protocol.routes import find_route
 from persona_share.model.connection import ConnectionStatus
 from persona_share.resources.base import Caller
 from persona_share.resources.collection import Listing
@@ -580,7 +580,7 @@ def example_response(request):
     status, _, value = next(
         operation.examples(), WITHOUT_EXAMPLE.get(request.operation)
     )
-    _, ids = known(request.method, path)
+    _, ids = find_route(request.method, path)
     value = about(value, ids[0] if ids else None)
     if "links" in value:
         value = value | {"links": {"prev": None, "next": None}}

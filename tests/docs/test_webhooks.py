@@ -6,7 +6,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from persona_share._protocol.signature import Refusal
+from persona_share._protocol.signature import InvalidDelivery
 from persona_share.sandbox import Sandbox
 from persona_share.stores import MemoryStore
 from persona_share.testing import FakeClock
@@ -103,4 +103,6 @@ async def test_a_delivery_that_is_not_signed_is_answered_with_400(
 def test_the_page_lists_every_reason():
     page = (ROOT / PAGE).read_text("utf-8")
 
-    assert [each.value for each in Refusal if f"`{each.value}`" not in page] == []
+    assert [
+        each.value for each in InvalidDelivery if f"`{each.value}`" not in page
+    ] == []

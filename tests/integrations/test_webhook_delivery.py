@@ -20,7 +20,7 @@ from persona_share.integrations import (
 )
 from persona_share.stores.memory import MemoryStore
 from persona_share.testing.clock import FakeClock, fake_runtime
-from persona_share.webhooks import LARGEST_BODY, Delivery, ReplayGuard, Verifier, sign
+from persona_share.webhooks import MAX_BODY, Delivery, ReplayGuard, Verifier, sign
 
 
 SECRET = "wbhsec_one"
@@ -164,7 +164,7 @@ async def test_repetition_while_it_is_handled_is_answered_503(application):
 @pytest.mark.asyncio
 async def test_large_event_is_handled_and_one_over_the_limit_is_not(application):
     assert (await application.deliver(body_of(text=LARGE)))[0] == 200
-    too_large = body_of("evt_2", "x" * LARGEST_BODY)
+    too_large = body_of("evt_2", "x" * MAX_BODY)
     assert (await application.deliver(too_large))[0] == 413
     assert application.handled == ["evt_1"]
 
@@ -179,7 +179,7 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
             "a webhook was refused: mismatch",
         ),
         (
-            {"body": body_of("evt_2", "x" * LARGEST_BODY)},
+            {"body": body_of("evt_2", "x" * MAX_BODY)},
             (413, "too_large", "The body is too large."),
             "a webhook was refused: body_too_large",
         ),
