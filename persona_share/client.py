@@ -158,7 +158,7 @@ class PersonaClient(ResourceAccessors):
         api_key = options.pop("api_key", None) or os.environ.get("PERSONA_API_KEY")
         if not api_key:
             message = "PERSONA_API_KEY is not set"
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, advice="Export it, or pass api_key=.")
         api_key = _as_secret(api_key)
         # Wrapped here, too: the frame of this method must not hold the text.
         options["proxy"] = _as_proxy(options.get("proxy"))

@@ -1,6 +1,7 @@
 """The token manager: owns the life of every scoped token of one client."""
 
 import asyncio
+import inspect
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
@@ -43,6 +44,7 @@ from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AccessToken, AuthorizationCode
+from persona_share.options import checked_hooks
 from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hook, Store
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
@@ -94,7 +96,7 @@ class ScopedTokenManager:
             self._context,
             codes,
             self._policy,
-            EventEmitter(_checked_hooks(hooks)),
+            EventEmitter(checked_hooks(hooks)),
             store=None if store is None else guarded(store, runtime),
             new_private=lambda: MemoryStore(runtime=runtime),
             on_store_failure=on_store_failure,
@@ -440,8 +442,10 @@ class ScopedTokenManager:
         self._provider.after_fork()
 
     def __reduce__(self) -> NoReturn:
-        message = "a manager cannot be pickled: create one in each process"
-        raise TypeError(message)
+        message = "a ScopedTokenManager cannot be pickled: it holds tokens"
+        raise ConfigurationError(
+            message, advice="Create one in each process, and share tokens with a store."
+        )
 
     def _require_open(self) -> None:
         if self._forked:
@@ -462,11 +466,10 @@ def _require_usable(
 ) -> None:
     """Raise `ConfigurationError` for arguments of the wrong kind."""
     if not hasattr(client, "context"):
-        message = f"client must be a PersonaClient, not a {type(client).__name__}"
+        message = f"client must be a PersonaClient, not {type(client).__name__}"
         raise ConfigurationError(message)
-    if codes is not None and not callable(codes):
-        message = f"codes must be an async callable, not a {type(codes).__name__}"
-        raise ConfigurationError(message)
+    if codes is not None:
+        _require_code_source(codes)
     if store is not None:
         require_store(store, secrets=True)
     if on_store_failure not in ("local", "fail"):
@@ -474,17 +477,21 @@ def _require_usable(
         raise ConfigurationError(message)
 
 
-def _checked_hooks(hooks: object) -> tuple[Hook, ...]:
-    """Return the hooks; raises `ConfigurationError` for anything else."""
-    if callable(hooks) or not isinstance(hooks, Iterable):
-        message = "hooks must be a list of callables"
+def _require_code_source(codes: object) -> None:
+    if isinstance(codes, type) or not callable(codes):
+        kind = codes.__name__ if isinstance(codes, type) else type(codes).__name__
+        what = f"the class {kind}" if isinstance(codes, type) else kind
+        message = f"codes must be an async callable, not {what}"
         raise ConfigurationError(message)
-    checked = tuple(hooks)
-    for hook in checked:
-        if not callable(hook):
-            message = f"a hook must be callable; a {type(hook).__name__} is not"
-            raise ConfigurationError(message)
-    return checked
+    function = inspect.unwrap(codes)
+    # Lambdas cannot be async, and other objects may return awaitables.
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        return
+    name, result = function.__name__, str(function.__annotations__.get("return", ""))
+    awaitable = any(each in result for each in ("Awaitable", "Coroutine", "Future"))
+    if name != "<lambda>" and not (awaitable or inspect.iscoroutinefunction(function)):
+        message = f"codes must be an async function, and {name} is not"
+        raise ConfigurationError(message, advice=f"Write: async def {name}(scope).")
 
 
 def _expected_scope(code: object, scope: Scope | str | None) -> Scope | None:

@@ -94,7 +94,9 @@ def checked_code(code: object) -> Secret:
     """Return a code as a secret; raises `InvalidArgumentError` if it is invalid."""
     secret = Secret(code) if isinstance(code, str) else code
     if not isinstance(secret, Secret):
-        message = f"a code must be a str or an AuthorizationCode, not {type(code)}"
+        message = (
+            f"a code must be a str or an AuthorizationCode, not {type(code).__name__}"
+        )
         raise InvalidArgumentError(message)
     text = secret.reveal()
     if not _PRINTABLE.fullmatch(text) or len(text) > _MAX_TOKEN_LENGTH:

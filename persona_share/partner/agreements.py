@@ -61,7 +61,9 @@ def _instant(value: object) -> datetime:
         return value.astimezone(UTC)
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
-    message = f"a time of an agreement is a date or datetime, not {type(value)}"
+    message = (
+        f"a time of an agreement is a date or datetime, not {type(value).__name__}"
+    )
     raise ConfigurationError(message)
 
 
@@ -242,7 +244,9 @@ def _by_partner(agreements: Iterable[Agreement]) -> Mapping[str, Agreement]:
     for each in agreements:
         given: object = each
         if not isinstance(given, Agreement):
-            message = f"agreements must be Agreement objects, not {type(given)}"
+            message = (
+                f"agreements must be Agreement objects, not {type(given).__name__}"
+            )
             raise ConfigurationError(message)
         if each.partner in found:
             message = f"two agreements with {each.partner}"

@@ -60,7 +60,9 @@ class PublicKey:
         """
         given: object = jwk
         if not isinstance(given, Mapping):
-            message = f"a public key must be a JWK (a mapping), not {type(given)}"
+            message = (
+                f"a public key must be a JWK (a mapping), not {type(given).__name__}"
+            )
             raise ConfigurationError(message)
         if _PRIVATE & set(jwk):
             message = "a public key was expected, and this JWK holds a private one"
