@@ -9,19 +9,19 @@ from persona_share.errors import ConfigurationError
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether this name or address can only be this machine."""
+    """Return whether a name or address is always this machine."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def is_loopback_url(url: str) -> bool:
-    """Return whether a URL can only lead to this machine."""
+    """Return whether a URL always leads to this machine."""
     parts = urlsplit(url)
     return parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "")
 
 
 def check_listening(host: str, *, anywhere: bool) -> None:
-    """Refuse to listen beyond this machine unless that was asked for.
+    """Refuse to listen on other addresses without ``anywhere``.
 
     Raises:
         ConfigurationError: for an address that other machines can reach.

@@ -183,7 +183,7 @@ class Sandbox:
 
     @property
     def inspector_url(self) -> str:
-        """Return the URL of the page that shows what happens."""
+        """Return the URL of the inspector."""
         return f"{self.url.removesuffix(PREFIX)}{CONTROL}/"
 
     @property
@@ -197,7 +197,7 @@ class Sandbox:
         self._state.latency = seconds
 
     def describe(self) -> dict[str, object]:
-        """Return what a program needs to use this sandbox, API keys included."""
+        """Return the URLs, IDs and API keys of this sandbox."""
         ends = {"source": self.source, "destination": self.destination}
         inquiries = [r.id for r in self._state.records if r.type == "inquiry"]
         connections = self._state.sharing.connections.values()
@@ -217,7 +217,7 @@ class Sandbox:
         return self._state.runtime.now()
 
     def reset(self) -> None:
-        """Return to the state after the start.
+        """Restore the initial state.
 
         Objects, codes, tokens, connections, webhooks, the log, faults and switches are
         reset; people and the connection are created anew, with other ids. API keys and

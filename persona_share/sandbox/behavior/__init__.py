@@ -1,1 +1,1 @@
-"""Switches for undocumented behavior, and faults on demand."""
+"""Switches for undocumented behavior, planned faults, and limits."""

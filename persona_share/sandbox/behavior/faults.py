@@ -1,4 +1,4 @@
-"""Faults on demand: what fails, for which operation, how often."""
+"""Planned faults: effect, operation and number of times."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ _OTHER_OPERATIONS: Final = frozenset({"*", FILE_OPERATION, WEBHOOK_OPERATION})
 
 
 class Effect(Enum):
-    """What a fault does."""
+    """The effect of a fault."""
 
     ANSWER = "respond before the idempotency layer"
     STORED_ANSWER = "respond as if the operation had"

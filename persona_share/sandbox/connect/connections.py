@@ -1,4 +1,4 @@
-"""Connect connections: offered by a source, accepted by a partner, ended by either."""
+"""Connect connections: created by a source, accepted by a partner, deactivated by either."""
 
 from typing import Final
 
@@ -84,7 +84,7 @@ def retrieve(state: State, request: Request) -> Response:
 
 
 def deactivate(state: State, request: Request) -> Response:
-    """End a connection; either organization may."""
+    """Deactivate a connection; either organization may."""
     check_query(state, request, ())
     connection = _requested_connection(state, request)
     read_body(request, NOTHING, state.switches)
@@ -94,7 +94,7 @@ def deactivate(state: State, request: Request) -> Response:
 
 
 def reactivate(state: State, request: Request) -> Response:
-    """Offer a connection once more; its source may."""
+    """Offer a connection again; only its source may."""
     check_query(state, request, ())
     connection = _requested_connection(state, request)
     read_body(request, NOTHING, state.switches)
@@ -112,7 +112,7 @@ def accept(state: State, connection_id: str, at: float | None = None) -> None:
     """Let the partner accept a pending connection.
 
     Raises:
-        ValueError: where there is none of this id that is pending.
+        ValueError: if no pending connection has this ID.
     """
     connection = state.sharing.connections.get(connection_id)
     if connection is None or connection.status != "pending":
@@ -175,13 +175,13 @@ def view_of(connection: Connection, caller: Caller) -> Record:
 
 
 def require_connect_access(state: State, caller: Caller) -> None:
-    """Refuse an access token where the switch says so."""
+    """Refuse an access token if the switch says so."""
     if caller.token is not None and not state.switches.token_may_call_connect:
         raise ApiError(403, "an access token may not call this operation")
 
 
 def creator_relationship(caller: Caller) -> Json:
-    """Return who made something, as a relationship names it."""
+    """Return the creator of an object as a relationship."""
     key_id = caller.key.id if caller.key is not None else f"api_{caller.identity}"
     return {"type": "api-key", "id": key_id}
 
@@ -208,7 +208,7 @@ def _changed(
 
 
 def _schedule_acceptance(state: State, connection: Connection) -> None:
-    """Let a partner accept by itself, where the switch says so."""
+    """Schedule the acceptance of a connection if the switch says so."""
     after, offer_number = state.switches.accepts_after, connection.offer_number
     if after is None:
         return

@@ -82,7 +82,7 @@ def emit_share_token_events(
 
 
 def type_name(record: Record) -> str:
-    """Return a type as Connect's relationships call it: a transaction is a txn."""
+    """Return the type in Connect's relationships, where a transaction is a ``txn``."""
     return PERMISSIONS_OF.get(record.type, record.type)
 
 
@@ -141,7 +141,7 @@ def _moment(seconds: float | None) -> str | None:
 
 
 def _source_type(record: Record) -> str:
-    """Return the type of a source: of a verification, the family alone."""
+    """Return the type of a source; of a verification only the family."""
     return PERMISSIONS_OF.get(record.family, record.family)
 
 
@@ -235,7 +235,7 @@ def requested_share_token(state: State, request: Request) -> ShareToken:
     """Return the share token that the path names.
 
     Raises:
-        ApiError: 404 where the caller sees none of this id.
+        ApiError: 404 if the caller sees no share token of this ID.
     """
     require_connect_access(state, request.caller)
     token = state.sharing.share_tokens.get(request.object_id or "")
@@ -320,7 +320,7 @@ _OPEN: Final = frozenset(
 
 
 def source_preview(state: State, source: Record) -> Json | None:
-    """Return what the destination may see, None for a source without a shape."""
+    """Return the preview of a source, None for a type that has none."""
     if source.type not in _SOURCES:
         return None
     data = _preview(source)
@@ -385,7 +385,7 @@ _HYDRATING: Final = ("account", "inquiry", "transaction")
 
 
 def redeem(state: State, request: Request) -> Response:
-    """Start to redeem a share token; the response has the status pending."""
+    """Start a redemption; the response has the status ``pending``."""
     check_query(state, request, ONE)
     check_include(request, "connect")
     token = _redeemable_by(state, request)
@@ -479,7 +479,7 @@ def _finish(state: State, token: ShareToken, target: Record | None, due: float) 
 
 
 def _failure(state: State, token: ShareToken) -> str | None:
-    """Return why a redemption fails: because a test wants it, or by itself."""
+    """Return the reason why a redemption fails, or None."""
     fault = state.faults.take("*", Effect.FAIL_REDEMPTION)
     if fault is not None:
         return fault.reason
@@ -522,7 +522,7 @@ def hydrate(
 ) -> None:
     """Copy fields into an existing object: by equal names, then by the mappings.
 
-    An inquiry is run then, as its template would.
+    An inquiry is completed then, as its template would do.
     """
     theirs, ours = source.attributes["fields"], target.attributes["fields"]
     spelled = {kebab(name): name for name in ours}
@@ -544,7 +544,7 @@ def hydrate(
 
 
 def _fits(field: Any, mine: Any) -> bool:
-    """Return whether two fields of one name hold the same kind of thing."""
+    """Return whether two fields have the same type."""
     both = isinstance(field, dict) and isinstance(mine, dict)
     return both and field.get("type") == mine.get("type")
 
@@ -563,12 +563,12 @@ def _copied(state: State, source: Record, owner: Environment) -> Record:
 
 
 def _emptied(relationship: Json) -> Json:
-    """Return a relationship that names nothing of the source's."""
+    """Return a relationship without the objects of the source."""
     return {"data": [] if isinstance(relationship.get("data"), list) else None}
 
 
 def _deep_copy(state: State, value: Any) -> Any:
-    """Return a deep copy, with files of its own."""
+    """Return a deep copy with its own files."""
     if isinstance(value, dict):
         return {k: _deep_copy(state, each) for k, each in value.items()}
     if isinstance(value, list):

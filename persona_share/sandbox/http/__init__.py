@@ -1,1 +1,1 @@
-"""The server, and the steps that every request passes through."""
+"""The servers, and the steps of every request."""

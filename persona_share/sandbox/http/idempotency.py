@@ -1,4 +1,4 @@
-"""The idempotency layer: the first outcome of a key is kept and replayed."""
+"""The idempotency layer: it stores and replays the first outcome of a key."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -40,7 +40,7 @@ class Idempotency:
         self._outcomes: dict[Key, _StoredOutcome] = {}
 
     def would_replay(self, request: Request) -> bool:
-        """Return whether an outcome is kept for this call."""
+        """Return whether an outcome is stored for this request."""
         key = self._key_of(request)
         outcome = None if key is None else self._unexpired(key)
         return outcome is not None and outcome.response is not None
@@ -48,11 +48,11 @@ class Idempotency:
     async def run(
         self, request: Request, act: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Act once for a key, and return every repetition with the first outcome.
+        """Run ``act`` once per key, and replay its outcome for repetitions.
 
         Raises:
-            ApiError: for a key that comes with other parameters, or whose first request
-                is not finished where the switch says 409.
+            ApiError: for a key with other parameters, or 409 for a duplicate of a running
+                request if the switch says so.
         """
         key = self._key_of(request)
         if key is None:
@@ -98,7 +98,7 @@ class Idempotency:
         return status < SERVER_ERROR or self._switches.keeps_server_errors
 
     def _unexpired(self, key: Key) -> _StoredOutcome | None:
-        """Return what is kept, after dropping what is past its retention."""
+        """Return the stored outcome, and drop it if its retention is over."""
         limit = self._runtime.now() - self._switches.key_retention
         outcome = self._outcomes.get(key)
         if outcome is not None and outcome.at <= limit and outcome.response is not None:

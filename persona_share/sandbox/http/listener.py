@@ -115,7 +115,7 @@ class Listener:
         """Start to listen, and return the address and the port.
 
         Raises:
-            ConfigurationError: where the address or the port cannot be had.
+            ConfigurationError: if the address or the port is not available.
         """
         http = HttpServer(self._counted)
         loop = asyncio.get_running_loop()

@@ -148,7 +148,7 @@ class Server:
         """Listen, and return the address and the port.
 
         Raises:
-            ConfigurationError: where the address or the port cannot be had.
+            ConfigurationError: if the address or the port is not available.
         """
         return await self._listener.start(host, port)
 
@@ -208,7 +208,7 @@ async def _body(http_request: web.BaseRequest) -> bytes:
 
 
 def refused(error: ApiError) -> web.Response:
-    """Return an error for what does not reach the pipeline, and close the connection."""
+    """Return the error of an unreadable request, and close the connection."""
     response = web.Response(
         status=error.status,
         body=error.response().body,
@@ -262,7 +262,7 @@ class FileServer:
         """Listen on any free port, and return the address and the port.
 
         Raises:
-            ConfigurationError: where the address cannot be had.
+            ConfigurationError: if the address is not available.
         """
         try:
             return await self._listener.start(host, 0)
@@ -333,7 +333,7 @@ class FileServer:
 async def _streamed(
     http_request: web.BaseRequest, file: StoredFile, faults_now: RequestFaults
 ) -> web.StreamResponse:
-    """Send a file, or as much or as little of it as a fault wants."""
+    """Send a file, or the part of it that a fault allows."""
     response = web.StreamResponse(headers=SANDBOX_HEADERS)
     response.content_type = file.media_type
     oversize = faults_now.take(Effect.OVERSIZE)

@@ -1,1 +1,1 @@
-"""The control API under ``/_sandbox`` and the page that shows what happens."""
+"""The control API under ``/_sandbox``, and the inspector page."""

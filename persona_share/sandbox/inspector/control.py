@@ -1,4 +1,4 @@
-"""The control API: what a test or the page does to a running sandbox over HTTP."""
+"""The control API: operations of tests and of the page on a running sandbox."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,7 @@ _OK: Final = 200
 
 
 class Controls(Protocol):
-    """What the control API asks of a sandbox."""
+    """The operations of a sandbox that the control API uses."""
 
     @property
     def faults(self) -> Faults:
@@ -55,7 +55,7 @@ class Controls(Protocol):
         """Add inquiries."""
 
     def reset(self) -> None:
-        """Return to the state after the start."""
+        """Restore the initial state."""
 
     def set_switches(self, **values: object) -> None:
         """Set switches."""
@@ -286,7 +286,7 @@ async def _page(_request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _hash(page: str, tag: str) -> str:
-    """Return the source expression that allows the one inline element of a tag."""
+    """Return the CSP source expression of the inline element of a tag."""
     content = page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
     digest = b64encode(hashlib.sha256(content.encode()).digest()).decode()
     return f"'sha256-{digest}'"

@@ -25,7 +25,7 @@ _DUE_SECONDS: Final = 300.0
 
 
 def snapshot(state: State) -> Json:
-    """Return what the page shows."""
+    """Return the state that the page shows."""
     now = state.runtime.now()
     names = _names(state)
     return {

@@ -21,7 +21,7 @@ _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def kebab(name: str) -> str:
-    """Return a parameter's name in kebab-case, whatever it came in."""
+    """Return the name of a parameter in kebab-case."""
     return _HUMP.sub("-", name).replace("_", "-").lower()
 
 
@@ -29,7 +29,7 @@ def read_form(body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters of a form by their kebab-case names.
 
     Raises:
-        ApiError: 400 for another content type, bytes that are no text, or a repetition.
+        ApiError: 400 for another content type, bytes that are not text, or a repetition.
     """
     media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != FORM:
@@ -63,7 +63,7 @@ MAX_DEPTH: Final = 32
 
 @attrs.frozen
 class Primitive:
-    """A value that is taken as it is."""
+    """A scalar, or an object that is not validated."""
 
     word: str
     types: tuple[type, ...]
@@ -73,7 +73,7 @@ class Primitive:
 
 @attrs.frozen
 class Nullable:
-    """A shape that may be null."""
+    """A shape whose value may be null."""
 
     shape: "Shape"
 
@@ -104,10 +104,10 @@ STRINGS_OR_NULL: Final = Nullable([STRING])
 
 
 def read_body(request: Request, shape: Shape, switches: Switches) -> Json:
-    """Return the body in kebab-case; no body at all is an empty object.
+    """Return the body in kebab-case; a missing body is an empty object.
 
     Raises:
-        ApiError: 400, naming the place but no value.
+        ApiError: 400 with the path of the attribute, without its value.
     """
     document: Any = {}
     if request.body:

@@ -32,7 +32,7 @@ def relationship_to(
     """Return a relationship to an object that the owner has.
 
     Raises:
-        ValueError: where there is no such object.
+        ValueError: if there is no such object.
     """
     record = state.records.owned(family, object_id, owner)
     if record is None:
@@ -42,7 +42,7 @@ def relationship_to(
 
 
 def timestamp_in(state: State, seconds: float) -> str:
-    """Return the moment so many seconds from now; far beyond is ten years."""
+    """Return the timestamp so many seconds from now, at most ten years."""
     return timestamp(state.runtime.now() + min(max(seconds, 0), _MAX_SECONDS))
 
 
@@ -63,7 +63,7 @@ def kebab_keys(attributes: Mapping[str, Any]) -> Json:
 
 
 def typed_fields(fields: Mapping[str, Any]) -> Json:
-    """Return fields with their type, which a bare value does not name."""
+    """Return fields with types; a bare value is a string."""
     return {
         name: value if isinstance(value, dict) else {"type": "string", "value": value}
         for name, value in fields.items()
@@ -84,7 +84,7 @@ def field_values(
     *,
     declared_only: bool = False,
 ) -> Json:
-    """Return fields with their types, spelled as they are declared.
+    """Return fields with their types, under their declared names.
 
     Raises:
         ApiError: 400 for a value of another type than declared, and with
@@ -151,10 +151,10 @@ def _file(state: State, name: str, value: Any) -> Json:
 
 
 def stored_upload(state: State, data: str, filename: str) -> object:
-    """Return the stored file of a body's base64.
+    """Store the base64 of a body and return the file.
 
     Raises:
-        ApiError: 422 where it is no base64.
+        ApiError: 422 if it is not base64.
     """
     try:
         content = base64.b64decode(data, validate=True)
@@ -281,7 +281,7 @@ def _made(
 
 
 def deliver_event(state: State, event: Record) -> None:
-    """Schedule the delivery of an event to each webhook that wants it."""
+    """Schedule the delivery of an event to each webhook that it is enabled for."""
     name, now = event.attributes["name"], state.runtime.now()
     for webhook in state.webhooks:
         if webhook.wants(event.owner, name):

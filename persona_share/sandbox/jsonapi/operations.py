@@ -92,7 +92,7 @@ def mark_updated(state: State, record: Record) -> None:
 
 
 def is_redacted(record: Record) -> bool:
-    """Return whether the personal data of an object are gone."""
+    """Return whether an object was redacted."""
     internal = record.internal.get("redacted")
     return bool(record.attributes.get("redacted-at") or internal)
 
@@ -114,7 +114,7 @@ def referenced_record(
     """Return the object that a body names, of the same owner.
 
     Raises:
-        ApiError: where the switches say so, for one that is not there.
+        ApiError: with the switch's status for an unknown object.
     """
     environment = owner.owner if isinstance(owner, Record) else owner.environment
     for family in families:
@@ -139,7 +139,7 @@ def meta_of(body: Json) -> Json:
 
 
 def unless_null(given: Json) -> Json:
-    """Return what is not null."""
+    """Return the attributes that are not null."""
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -325,7 +325,7 @@ def _set_tags(state: State, record: Record, body: Json) -> None:
 
 
 def _requested_tag(body: Json) -> str:
-    """Return the tag; an id is used as a name, which only the dashboard knows."""
+    """Return the tag; an ID is used as the name, which only the dashboard knows."""
     meta = meta_of(body)
     name: str | None = meta.get("tag-name") or meta.get("tag-id")
     if not name:

@@ -265,7 +265,7 @@ def equals(name: str) -> Test:
 
 
 def relates_to(name: str) -> Test:
-    """Return the test whether a relationship names one of the ids."""
+    """Return the test whether a relationship has one of the IDs."""
 
     def test(record: Record, value: str) -> bool:
         wanted = value.split(",")
@@ -275,7 +275,7 @@ def relates_to(name: str) -> Test:
 
 
 def has_id(record: Record, value: str) -> bool:
-    """Return whether the value names the record."""
+    """Return whether the value has the ID of the record."""
     return record.id in value.split(",")
 
 
@@ -315,7 +315,7 @@ def requested_record(
     """Return the object that the path names.
 
     Raises:
-        ApiError: 404 where there is none, 403 where the caller has no permission.
+        ApiError: 404 if there is none, 403 if the caller has no permission.
     """
     object_id = request.object_id or ""
     if not is_id(object_id):
@@ -333,7 +333,7 @@ def list_handler(
     required: Collection[str] = (),
     paged: Literal["always", "on_request", "never"] = "always",
 ) -> Handler:
-    """Return the handler that lists a family, by pages where the API has them."""
+    """Return the handler that lists a family, in pages if the API has them."""
     families = {
         "always": MANY,
         "on_request": frozenset({"filter", "page"}),
@@ -359,7 +359,7 @@ def paged_response(
     *,
     whole: bool = False,
 ) -> Response:
-    """Return the page that a call asks for of what passes the tests."""
+    """Return the requested page of the records that pass the tests."""
     found = [each for each in records if all(test(each, v) for test, v in tests)]
     if whole:
         return render_many(state, found, {"prev": None, "next": None}, request)
@@ -369,12 +369,12 @@ def paged_response(
 
 
 def not_found(_state: State, _request: Request) -> Response:
-    """Return a path that is no operation."""
+    """Return 404 for an unknown path."""
     raise ApiError(404)
 
 
 def method_not_allowed(_state: State, _request: Request) -> Response:
-    """Return a path that other methods have operations for (RFC 9110, 15.5.6)."""
+    """Return 405 for a path with operations of other methods (RFC 9110, 15.5.6)."""
     raise ApiError(405)
 
 
@@ -422,7 +422,7 @@ def of_attribute(name: str) -> Attribute:
 
 
 def of_relationship(name: str) -> Attribute:
-    """Return the reader of the id that a relationship names."""
+    """Return the reader of the ID in a relationship."""
 
     def read(record: Record) -> str | None:
         references = record.related(name)
@@ -432,7 +432,7 @@ def of_relationship(name: str) -> Attribute:
 
 
 def of_relationships(name: str) -> Attribute:
-    """Return the reader of the ids that a relationship names."""
+    """Return the reader of the IDs in a relationship."""
     return lambda record: [each["id"] for each in record.related(name) or ()]
 
 
@@ -489,7 +489,7 @@ def search_handler(
 
 
 def _check_ranged(body: Json, ranged: Collection[str]) -> None:
-    """Refuse to sort by, or to compare the range of, other attributes than these."""
+    """Refuse to sort by or compare other attributes than these."""
     sort = body.get("sort")
     if sort is not None and sort["attribute"].replace("-", "_") not in ranged:
         raise ApiError(400, "sort.attribute is not supported")

@@ -96,7 +96,7 @@ _OK: Final = 200
 
 @attrs.frozen
 class _View:
-    """What the query selects of a document."""
+    """The parts of a document that a query selects."""
 
     include: tuple[str, ...] | None
     fields: Mapping[str, frozenset[str]]

@@ -41,7 +41,7 @@ _PARAMETERS: Final = ("grant-type", "client-assertion-type", "client-assertion")
 
 
 def check_public_key(pem: str) -> None:
-    """Refuse a key that could never verify anything.
+    """Refuse a key that cannot verify signatures.
 
     Raises:
         MissingExtraError: joserfc is not installed.
@@ -64,7 +64,7 @@ def check_public_key(pem: str) -> None:
 
 
 def claimed_client(state: State, request: Request) -> OAuthClient | None:
-    """Return the client that an assertion names, before anybody has verified it."""
+    """Return the client in an unverified assertion."""
     try:
         form = read_form(request.body, request.headers)
     except ApiError:
@@ -75,7 +75,7 @@ def claimed_client(state: State, request: Request) -> OAuthClient | None:
 
 
 def client_credentials_token(state: State, form: Mapping[str, str]) -> Token:
-    """Return a new token for the client of a good assertion.
+    """Return a new token for the client of a valid assertion.
 
     Raises:
         ApiError: 400 for a bad form or scope; the switch's status for a bad assertion.
@@ -105,7 +105,7 @@ def _error_response(state: State, why: str) -> ApiError:
 
 
 def _claimed_issuer(assertion: str) -> str:
-    """Read ``iss`` without trusting it."""
+    """Return ``iss`` of an unverified assertion."""
     from joserfc.errors import JoseError  # noqa: PLC0415 - an optional dependency
     from joserfc.jws import extract_compact  # noqa: PLC0415 - an optional dependency
 
@@ -203,7 +203,7 @@ def authorize(state: State, request: Request) -> Response:
 
 
 def exchange(state: State, request: Request) -> Response:
-    """Give an access token for a code, or for a machine's assertion."""
+    """Issue an access token for a code or an assertion."""
     quota = _count_request(state, request, "create_access_token")
     form = read_form(request.body, request.headers)
     grant_type = form.get("grant-type")
@@ -303,7 +303,7 @@ def requested_scope(state: State, text: str, owner: Environment) -> str:
     """Return the scope of an authorization, checked pair by pair.
 
     Raises:
-        ApiError: for a pair that cannot be read, an unknown permission, or an object
+        ApiError: for an unreadable pair, an unknown permission, or an object
             that the owner does not have; no value is repeated.
     """
     pairs = text.split()
@@ -335,7 +335,7 @@ def _checked_pair(state: State, pair: str, owner: Environment) -> str:
 
 
 def granted_scope(state: State, scope: str) -> str:
-    """Return the words of the granted scope, as the switches say."""
+    """Return the granted scope, as the switches say."""
     switches = state.switches
     if switches.grants is not None:
         scope = switches.grants(scope)

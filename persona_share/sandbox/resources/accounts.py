@@ -77,7 +77,7 @@ def add_account(
     attributes: dict[str, Any],
     person: Person | None = None,
 ) -> ObjectRef:
-    """Create an account; what ``attributes`` names replaces what the generator say."""
+    """Create an account; ``attributes`` replace the generated ones."""
     given = kebab_keys(attributes)
     account_id = given.pop("id", None)
     person = person or fake_person(state.runtime.stream("people"))
@@ -192,7 +192,7 @@ _MOST_SOURCES: Final = 100
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
-    """Create an account, or find it again where the body asks for that."""
+    """Create an account, or update an existing one for ``upsert-by``."""
     given, upsert_by = attributes_of(body), body.get("meta", {}).get("upsert-by")
     if upsert_by is not None:
         existing = _existing(state, caller, given, upsert_by)
@@ -223,7 +223,7 @@ def _existing(state: State, caller: Caller, given: Json, by: str) -> Record | No
 
 
 def update(state: State, record: Record, body: Json) -> None:
-    """Replace what the body names; fields are merged."""
+    """Replace the given attributes; fields are merged."""
     given = attributes_of(body)
     record.attributes["fields"] |= _changed_fields(
         state, record.attributes["fields"], given
@@ -232,7 +232,7 @@ def update(state: State, record: Record, body: Json) -> None:
 
 
 def _changed_fields(state: State, known: Json, given: Json) -> Json:
-    """Return the fields that the body changes, all of them or a refusal."""
+    """Return the fields that the body changes."""
     field_changes = field_values(
         state,
         given.get("fields", {}),

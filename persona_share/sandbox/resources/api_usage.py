@@ -41,7 +41,7 @@ from persona_share.sandbox.state.state import State
 
 
 def list_rate_limits(state: State, request: Request) -> Response:
-    """Return what is left of the caller's rate limits."""
+    """Return the remaining requests of the caller's rate limits."""
     check_query(state, request, ())
     caller, now = request.caller, state.runtime.now()
     windows = [caller.rate_limited.window]
@@ -212,7 +212,7 @@ def expire_api_key(state: State, request: Request) -> Response:
 
 
 def clone_api_key(state: State, request: Request) -> Response:
-    """Copy an API key, but for its value."""
+    """Copy an API key, without its value."""
     _check_one(state, request, "write")
     key = _requested_key(state, request)
     read_body(request, NOTHING, state.switches)

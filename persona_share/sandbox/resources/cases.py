@@ -75,10 +75,10 @@ _NULL_ATTRIBUTES: Final = (
 
 
 def add_case(state: State, owner: Environment, attributes: dict[str, Any]) -> ObjectRef:
-    """Create a case; ``objects=`` are ids of the owner's that belong to it.
+    """Create a case; ``objects=`` are IDs of objects of the owner.
 
     Raises:
-        ValueError: where the owner has no such object.
+        ValueError: if the owner has no such object.
     """
     given = kebab_keys(attributes)
     given["fields"] = typed_fields(given.get("fields", {}))
@@ -106,7 +106,7 @@ def new_case(
     *,
     case_id: str | None = None,
 ) -> Record:
-    """Create a case of just what is given."""
+    """Create a case with the given attributes."""
     now = timestamp(state.runtime.now())
     number = state.runtime.stream("cases").randrange(100, 10_000)
     made: Json = {
@@ -187,7 +187,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
 
 
 def update(state: State, record: Record, body: Json) -> None:
-    """Replace what the body names; fields and attachments are added."""
+    """Replace the given attributes; fields and attachments are added."""
     given, meta = attributes_of(body), meta_of(body)
     fields = field_values(state, given.get("fields", {}), {})
     files = [
@@ -205,13 +205,13 @@ def update(state: State, record: Record, body: Json) -> None:
 
 
 def add_objects(state: State, record: Record, body: Json) -> None:
-    """Put objects into a case."""
+    """Add objects to a case."""
     for related_records in _objects(state, record, body):
         _put(record, related_records)
 
 
 def remove_objects(state: State, record: Record, body: Json) -> None:
-    """Take objects out of a case."""
+    """Remove objects from a case."""
     for related_records in _objects(state, record, body):
         references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
             "data"
@@ -226,7 +226,7 @@ def _objects(state: State, record: Record, body: Json) -> list[Record]:
 
 
 def assign(state: State, record: Record, body: Json) -> None:
-    """Give a case to a user, whose id comes from the address."""
+    """Assign a case to a user, whose ID is derived from the address."""
     address: str = meta_of(body)["user-email-address"]
     record.attributes |= {
         "assignee-id": f"user_{state.runtime.digest(address)}",

@@ -1,4 +1,4 @@
-"""Documents: uploaded papers, with files on the second host."""
+"""Documents, with files on the file server."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -29,7 +29,7 @@ SEGMENTS: Final = {"generic": "generics", "government-id": "government-ids"}
 def add_document(
     state: State, owner: Environment, attributes: dict[str, Any]
 ) -> ObjectRef:
-    """Create a document, a processed generic one unless the arguments say otherwise.
+    """Create a document, a processed generic one by default.
 
     ``kind=`` is the last part of its type, ``inquiry=`` names an inquiry of the same
     owner, which then names the document, too. ``content=`` are the bytes of its file.

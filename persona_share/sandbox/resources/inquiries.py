@@ -512,7 +512,7 @@ def _session_meta(state: State, record: Record, meta: Json) -> Json:
 
 
 def update(state: State, record: Record, body: Json) -> None:
-    """Replace what the body names; fields are merged."""
+    """Replace the given attributes; fields are merged."""
     given = attributes_of(body)
     fields = record.attributes["fields"]
     kinds = field_kinds(fields.items()) | dict(kinds_of(template_of(state, record)))
@@ -569,7 +569,7 @@ def link(state: State, record: Record, body: Json) -> Json:
 
 
 def set_status(state: State, record: Record, status: str) -> None:
-    """Set a status and the moments that go with it."""
+    """Set a status and its timestamps."""
     now = timestamp(state.runtime.now())
     for name in MOMENTS.get(status, ()):
         if record.attributes[name] is None or name == MOMENTS[status][-1]:
@@ -605,7 +605,7 @@ _VERIFICATIONS: Final = {
 
 
 def simulate(state: State, record: Record, body: Json) -> None:
-    """Do each action in turn, once all of them are known to be good."""
+    """Run the actions in order, after all of them were validated."""
     actions = meta_of(body)["simulate-actions"]
     for each in actions:
         makes = each["type"] in _VERIFICATIONS

@@ -1,4 +1,4 @@
-"""Inquiry sessions, and the devices that they were on."""
+"""Inquiry sessions and their devices."""
 
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ def add_inquiry_session(
     """Create a session; ``inquiry=`` names an inquiry of the same owner.
 
     Raises:
-        ValueError: where there is no such inquiry.
+        ValueError: if there is no such inquiry.
     """
     given = kebab_keys(attributes)
     inquiry = state.records.owned("inquiry", given.pop("inquiry", ""), owner)
@@ -92,7 +92,7 @@ def add_device(
     """Create a device; ``session=`` names an inquiry session of the same owner.
 
     Raises:
-        ValueError: where there is no such session.
+        ValueError: if there is no such session.
     """
     given = kebab_keys(attributes)
     session = state.records.owned("inquiry-session", given.pop("session", ""), owner)
@@ -172,14 +172,14 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
 
 
 def expire(state: State, session: Record, _body: Json) -> None:
-    """End a session."""
+    """Expire a session."""
     if session.attributes["status"] == "expired":
         raise conflict(state, "the session has expired already")
     expire_session(state, session)
 
 
 def expire_all(state: State, request: Request) -> Response:
-    """End every session of some inquiries."""
+    """Expire all sessions of some inquiries."""
     check_query(state, request, ONE)
     check_include(request, "inquiry-session")
     require_write_permission(state, request.caller, "inquiry")
@@ -195,7 +195,7 @@ def expire_all(state: State, request: Request) -> Response:
 
 
 def one_time_link(state: State, _record: Record, _body: Json) -> Json:
-    """Return the links with which a person goes on; they are secrets."""
+    """Return the links that continue an inquiry; they are secrets."""
     secret = state.runtime.new_secret(CREDENTIAL_PREFIX, 24)
     origin = state.url.removesuffix(PREFIX)
     return {
@@ -205,7 +205,7 @@ def one_time_link(state: State, _record: Record, _body: Json) -> Json:
 
 
 def expire_sessions(state: State, inquiry: Record) -> list[Record]:
-    """End each session of an inquiry that has not ended; return those."""
+    """Expire the unexpired sessions of an inquiry and return them."""
     sessions = (
         state.records.get(each["id"]) for each in inquiry.related("sessions") or ()
     )
@@ -218,7 +218,7 @@ def expire_sessions(state: State, inquiry: Record) -> list[Record]:
 
 
 def expire_session(state: State, session: Record) -> None:
-    """End one session."""
+    """Expire one session."""
     now = timestamp(state.runtime.now())
     session.attributes |= {"status": "expired", "expired-at": now}
     mark_updated(state, session)

@@ -1,4 +1,4 @@
-"""Reports of the kinds that partners share most."""
+"""Reports: created, run, reviewed and monitored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -56,7 +56,7 @@ _KIN: Final = ("inquiry", "account", "transaction")
 def add_report(
     state: State, owner: Environment, attributes: dict[str, Any]
 ) -> ObjectRef:
-    """Create a report, a ready watchlist report unless the arguments say otherwise.
+    """Create a report, a ready watchlist report by default.
 
     ``kind=`` is the last part of its type; ``inquiry=``, ``account=`` and
     ``transaction=`` name objects of the same owner.
@@ -92,7 +92,7 @@ def new_report(
     report_id: str | None = None,
     template: str | None = None,
 ) -> Record:
-    """Create a report of just what is given, and note its first run."""
+    """Create a report with the given attributes and record its first run."""
     now = timestamp(state.runtime.now())
     status = attributes.get("status", "ready")
     done = now if status == "ready" else None
@@ -202,7 +202,7 @@ KINDS: Final = frozenset(
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
-    """Ask for a report; it is pending until its seconds are over."""
+    """Create a report, which is pending for the switch's seconds."""
     given = attributes_of(body)
     family, _, kind = body.get("data", {}).get("type", "").partition("/")
     if family != "report" or kind not in KINDS:
@@ -228,7 +228,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
 
 
 def run(state: State, record: Record, _body: Json) -> None:
-    """Run a report once more."""
+    """Run a report again."""
     if record.attributes["status"] == "pending":
         raise conflict(state, "the report is running")
     record.attributes |= {"status": "pending", "completed-at": None}
@@ -256,7 +256,7 @@ def dismiss(state: State, record: Record, _body: Json) -> None:
 
 
 def list_history(state: State, request: Request) -> Response:
-    """List what happened to a report, newest first."""
+    """List the history of a report, newest first."""
     check_query(state, request, {"page"})
     record = requested_record(state, request, "report")
     entries = [_entry(record, each) for each in reversed(record.internal["history"])]
@@ -266,7 +266,7 @@ def list_history(state: State, request: Request) -> Response:
 
 
 def _entry(record: Record, entry: Json) -> Record:
-    """Return an entry as something that has an id, for the cursors."""
+    """Return a history entry as a record, for the cursors."""
     return Record(entry["id"], entry["type"], entry, {}, record.owner)
 
 

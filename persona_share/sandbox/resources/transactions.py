@@ -1,4 +1,4 @@
-"""Transactions, and the operations that make and change them."""
+"""Transactions: created, changed, labeled and related."""
 
 from typing import Any, Final
 
@@ -95,10 +95,10 @@ def default_transaction_type(state: State, owner: Environment) -> Record:
 def add_transaction(
     state: State, owner: Environment, attributes: dict[str, Any]
 ) -> ObjectRef:
-    """Create a transaction; ``objects=`` are ids of the owner's that it relates to.
+    """Create a transaction; ``objects=`` are IDs of related objects of the owner.
 
     Raises:
-        ValueError: where the owner has no such object.
+        ValueError: if the owner has no such object.
     """
     given = kebab_keys(attributes)
     person = fake_person(state.runtime.stream("people"))
@@ -136,7 +136,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
 
 
 def update(state: State, record: Record, body: Json) -> None:
-    """Replace what the body names; fields are merged."""
+    """Replace the given attributes; fields are merged."""
     given = attributes_of(body)
     kinds = field_kinds(record.attributes["fields"].items())
     fields = field_values(

@@ -1,4 +1,4 @@
-"""Verifications of the kinds that partners share most."""
+"""Verifications of all documented types."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -65,7 +65,7 @@ def add_verification(
     attributes: dict[str, Any],
     person: Person | None = None,
 ) -> ObjectRef:
-    """Create a verification, a passed government id unless the arguments say otherwise.
+    """Create a verification, a passed government ID by default.
 
     ``kind=`` is the last part of its type (``"selfie"``), ``inquiry=`` names an
     inquiry of the same owner, which then names the verification, too.
@@ -153,7 +153,7 @@ def lock(_state: State, record: Record, _body: Json) -> None:
 
 
 def unlock(_state: State, record: Record, _body: Json) -> None:
-    """End the lock of an investigation."""
+    """Unlock a verification after an investigation."""
     record.internal["locked"] = False
 
 
@@ -256,7 +256,7 @@ SPECIFIC_ATTRIBUTES: Final[dict[str, Callable[[State, Person], Json]]] = {
 
 
 def list_verifications(state: State, request: Request) -> Response:
-    """List verifications where the switch allows it: no page of the API says so."""
+    """List verifications if the switch allows it; the operation is not documented."""
     if not state.switches.lists_verifications:
         raise ApiError(404)
     return list_handler("verification", {})(state, request)

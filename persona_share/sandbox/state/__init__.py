@@ -1,1 +1,1 @@
-"""What a running sandbox holds: organizations, objects, credentials and its log."""
+"""The state of a running sandbox: organizations, objects, credentials and the log."""

@@ -1,4 +1,4 @@
-"""People who do not exist, made from random numbers and our own lists."""
+"""Invented people, generated from random numbers and lists of names."""
 
 import struct
 import zlib
@@ -121,7 +121,7 @@ _LONGEST_LINE: Final = 80
 
 @cache
 def png_image(shade: int = 128, side: int = 8) -> bytes:
-    """Return a PNG of one grey."""
+    """Return a PNG of one shade of gray."""
     header = struct.pack(">IIBBBBB", side, side, 8, _GREY, 0, 0, 0)
     rows = zlib.compress((b"\0" + bytes([shade]) * side) * side)
     parts = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))

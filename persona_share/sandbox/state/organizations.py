@@ -17,14 +17,14 @@ UNLIMITED: Final = 100_000
 
 @attrs.define(eq=False)
 class Window:
-    """One limit and what is used of it in the running window."""
+    """One rate limit and its use in the running window."""
 
     limit: int | None
     used: int = 0
     _began: float | None = None
 
     def advance_to(self, now: float) -> None:
-        """Begin a new window when there is none or the last one is over."""
+        """Begin a new window if there is none or the last one is over."""
         if self._began is None or now >= self._began + WINDOW or now < self._began:
             self._began, self.used = now, 0
 
@@ -34,17 +34,17 @@ class Window:
 
     @property
     def announced(self) -> int:
-        """Return the limit as the header names it."""
+        """Return the limit of the header."""
         return UNLIMITED if self.limit is None else self.limit
 
     @property
     def remaining(self) -> int:
-        """Return how many requests the window still has."""
+        """Return the remaining requests of the window."""
         return max(0, self.announced - self.used)
 
     @property
     def full(self) -> bool:
-        """Return whether the next request has to be refused."""
+        """Return whether the next request is refused."""
         return self.limit is not None and self.used >= self.limit
 
     def resets_in(self, now: float) -> float:
@@ -57,7 +57,7 @@ def count_request(windows: Sequence[Window], now: float, switches: Switches) -> 
     """Count one request in each window and return the one with the least left.
 
     Raises:
-        ApiError: 429 where one of them is full; then it is counted in none.
+        ApiError: 429 if one of them is full; then no window counts it.
     """
     for window in windows:
         window.advance_to(now)

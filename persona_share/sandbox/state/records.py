@@ -99,7 +99,7 @@ class Files:
         return value
 
     def access_error_status(self, path: str, access_token: str) -> int | None:
-        """Return the status that refuses this access token, None where it is good."""
+        """Return the status that refuses a file token, None for a valid one."""
         until, _, _ = access_token.removeprefix(PREFIX).partition("_")
         if not until.isdigit() or access_token != self._token(path, int(until[:15])):
             return self._switches.foreign_file_status
@@ -342,7 +342,7 @@ class Connection:
     offer_number: int = 0
 
     def concerns(self, caller: Caller) -> bool:
-        """Return whether the caller's organization is one of the two ends."""
+        """Return whether the caller's organization is the source or the destination."""
         return caller.organization_id in (self.source_id, self.destination_id)
 
 
@@ -388,7 +388,7 @@ class ShareToken:
 
 
 class Sharing:
-    """Every connection and every share token, by id, in the order of making."""
+    """Connections and share tokens by ID, in the order of creation."""
 
     def __init__(self, limit: int) -> None:
         self.connections: dict[str, Connection] = {}

@@ -36,7 +36,7 @@ class WebhookSecret:
     expires_at: float | None = None
 
     def expired(self, now: float) -> bool:
-        """Return whether the secret signs no more."""
+        """Return whether the secret has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 
@@ -163,14 +163,14 @@ class Webhooks:
         self._pending = [each for each in self._pending if each.webhook is not webhook]
 
     def enqueue(self, delivery: Delivery) -> None:
-        """Schedule a delivery; the oldest one is dropped where there are too many."""
+        """Schedule a delivery; the oldest one is dropped if there are too many."""
         self._pending.append(delivery)
         if len(self._pending) > self._limit:
             del self._pending[0]
         self.wake()
 
     def pop_due(self) -> Delivery | None:
-        """Return the delivery that has been due for the longest, None if none is."""
+        """Return the delivery that has been due the longest, or None."""
         if not self._pending:
             return None
         first = min(self._pending, key=lambda each: each.due)

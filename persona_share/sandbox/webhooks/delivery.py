@@ -153,7 +153,7 @@ def body_of(delivery: Delivery, *, irregular: bool = False) -> bytes:
 
 
 def signature(webhook: Webhook, body: bytes, now: int, *, newest_first: bool) -> str:
-    """Return the header: one set for each secret that is still good."""
+    """Return the signature header: one set for each unexpired secret."""
     alive = [s for s in webhook.secrets if not s.expired(now)]
     ordered = alive[::-1] if newest_first else alive
     return " ".join(f"t={now},v1={_mac(each.value, now, body)}" for each in ordered)

@@ -151,7 +151,7 @@ def update(state: State, request: Request) -> Response:
 
 
 def rotate_secret(state: State, request: Request) -> Response:
-    """Create a new secret; the old one expires after a while."""
+    """Create a new secret; the old one expires after the requested seconds."""
     _check(state, request)
     webhook = _requested(state, request, "write")
     meta = meta_of(read_body(request, ROTATE, state.switches))
@@ -163,7 +163,7 @@ def rotate_secret(state: State, request: Request) -> Response:
 
 
 def clone(state: State, request: Request) -> Response:
-    """Copy a webhook, but for its secret."""
+    """Copy a webhook, without its secret."""
     _check(state, request)
     webhook = _requested(state, request, "write")
     read_body(request, NOTHING, state.switches)
