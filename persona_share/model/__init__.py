@@ -1,8 +1,7 @@
-"""Values of the domain: ids, scopes, secrets, tokens, and the objects of the API.
+"""Values: ids, scopes, secrets, tokens, and the objects of the API.
 
-They are frozen. Nothing here awaits, reads a clock or logs, or knows how a value is
-sent. This package imports `errors` and the standard library only. Names are imported
-on first use (PEP 562), as most programs need few of them.
+They are frozen. Nothing here awaits, reads a clock, logs, or knows how a value is sent.
+Names are imported on first use (PEP 562), as most programs need few of them.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Accounts: people and businesses, as one organization knows them."""
+"""Accounts: people and businesses."""
 
 from datetime import datetime
 

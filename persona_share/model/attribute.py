@@ -1,7 +1,7 @@
 """Descriptors for resource classes: typed attributes, and links to other objects.
 
-A resource keeps the JSON that it was built from. An attribute is decoded when it is
-read, so an attribute that nobody reads costs nothing and cannot fail.
+A resource stores the JSON that it was built from. An attribute is decoded when it is
+read, so an attribute that is never read costs nothing and cannot fail.
 """
 
 import enum
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The marker for "no such name" where None is a valid value.
+#: The marker for a missing name, where None is a valid value.
 ABSENT: Final = object()
 
 
@@ -100,7 +100,7 @@ class Attribute(Generic[T]):
 
 
 class Link:
-    """The one object that a relationship points to; older names are read as well."""
+    """A relationship to one object; its names in older API versions are read as well."""
 
     name: str
 
@@ -124,7 +124,7 @@ class Link:
 
 
 class Links:
-    """All the objects that a relationship points to."""
+    """A relationship to several objects."""
 
     name: str
 
@@ -144,13 +144,13 @@ class Links:
 # ── Enums ────────────────────────────────────────────────────────────────────
 
 
-_NO_OTHERS: Final[Mapping[str, str]] = {}
+_NO_OLDER_VALUES: Final[Mapping[str, str]] = {}
 
 
 class OpenEnum(enum.StrEnum):
-    """An enum that the service may extend: an unknown value is kept as it was sent.
+    """An enum that Persona may extend; an unknown value becomes a member of its own.
 
-    Compare by equality, not by identity: an unknown value is a new member each time.
+    Compare by equality, not by identity: each unknown value is a new member.
     """
 
     @property
@@ -160,8 +160,8 @@ class OpenEnum(enum.StrEnum):
 
     @classmethod
     def older(cls) -> Mapping[str, str]:
-        """Return the member for each value of an older API version."""
-        return _NO_OTHERS
+        """Return the names of members for the values of older API versions."""
+        return _NO_OLDER_VALUES
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -1,4 +1,4 @@
-"""The values of a batch: outcomes, plan, progress and report."""
+"""Values of a batch: results, plan, progress and report."""
 
 from datetime import timedelta
 from typing import Generic, Literal, TypeVar
@@ -35,10 +35,10 @@ class Failed:
 
 @attrs.frozen(kw_only=True)
 class RateLimitStatus:
-    """The service's rate limit as it is now: requests a window, and those left.
+    """The current rate limit: requests per window, and remaining requests.
 
-    ``resets_in`` is how many seconds the running window still has, ``waiting`` how many
-    calls of this client wait for the next one.
+    ``resets_in`` is the time to the end of the window in seconds, ``waiting`` the number
+    of calls of this client that wait for the next window.
     """
 
     limit: int
@@ -49,11 +49,11 @@ class RateLimitStatus:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """The least that a batch needs.
+    """The minimum that a batch needs.
 
     ``objects`` is None if the number of ids is unknown. ``tokens`` counts one token
-    per group, without renewals. ``shortest_for`` is the time that the rate limit
-    imposes; it and ``limit`` are None until a response has shown the limit.
+    per group, without renewals. ``shortest_for`` is the minimum duration under the rate
+    limit; it and ``limit`` are None until a response has reported the limit.
     """
 
     objects: int | None
@@ -67,8 +67,8 @@ class Progress(HookEvent):
     """The progress of a batch.
 
     ``rate`` is in objects per second since the start, ``left_for`` the estimated time
-    that remains, ``window`` the rate limit as last seen. ``waiting_for`` is what the
-    batch waits for at the moment, or None if it makes progress.
+    remaining time, ``window`` the last known rate limit. ``waiting_for`` is what the
+    batch currently waits for, or None if it makes progress.
     """
 
     total: int | None
@@ -88,13 +88,13 @@ class Progress(HookEvent):
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What a batch has done so far.
+    """The results of a batch so far.
 
     ``skipped`` objects were acknowledged in an earlier run. ``waits`` counts calls
-    that were held back for a second or longer before they were sent, ``waited`` is
-    the sum of those seconds. ``retries`` are repeated attempts, ``tokens`` the
-    exchanges of the manager meanwhile. ``p50`` and ``p95`` are seconds from sending a
-    call to its response, None before the first.
+    that were delayed by a second or longer before they were sent, ``waited`` is the sum
+    of these delays in seconds. ``retries`` are repeated attempts, ``tokens`` the
+    exchanges of the manager during the batch. ``p50`` and ``p95`` are latencies in
+    seconds, or None before the first response.
     """
 
     fetched: int

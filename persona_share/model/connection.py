@@ -16,7 +16,7 @@ class ConnectionStatus(OpenEnum):
 
 
 class Connection(Resource):
-    """A connection, as either of its organizations sees it."""
+    """A connection, as seen by either organization."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Documents: papers and cards, with their files and the data read from them."""
+"""Documents: papers and cards, with their files and extracted data."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

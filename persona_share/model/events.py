@@ -1,8 +1,8 @@
 """The events that hooks receive, and the metrics of a token manager.
 
-Neither contains secrets, object ids or personal data. ``at`` is a reading of the clock
-that counts suspension. ``scope_size`` is the number of permissions; the scope itself
-contains object ids and is never part of an event.
+Neither contains secrets, object ids or personal data. ``at`` is a time of the monotonic
+clock in seconds. ``scope_size`` is the number of permissions; the scope itself contains
+object ids, so it is never part of an event.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from persona_share.errors import Phase
 
 @attrs.frozen(kw_only=True)
 class HookEvent:
-    """The base class of all events."""
+    """The base class of all events that hooks receive."""
 
     at: float
 
@@ -35,7 +35,7 @@ class CallEnded(HookEvent):
 class AttemptFailed(HookEvent):
     """An attempt failed and another follows after ``delay`` seconds.
 
-    ``budget`` is what remains of the retry budget.
+    ``budget`` is the remaining retry budget.
     """
 
     operation: str
@@ -58,9 +58,9 @@ class CallDelayed(HookEvent):
 
 @attrs.frozen(kw_only=True)
 class RateLimitReached(HookEvent):
-    """Calls wait for the rate limit's next window; emitted once per window.
+    """Calls wait for the next window of the rate limit; emitted once per window.
 
-    ``limit`` is None where no answer has named one.
+    ``limit`` is None if no response has reported it.
     """
 
     waiting: int
@@ -101,7 +101,7 @@ class CodeSent(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class CodeClaimed(TokenEvent):
-    """A code was taken for an exchange; ``pushed`` if it was not from the code source."""
+    """An exchange of a code started; ``pushed`` if it is not from the code source."""
 
     pushed: bool
 
@@ -122,9 +122,9 @@ class TokenMinted(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class TokenAdopted(TokenEvent):
-    """A token of another manager was taken from the store.
+    """A token that another manager acquired was read from the store.
 
-    ``remaining`` is what it had left, in seconds.
+    ``remaining`` is its remaining lifetime in seconds.
     """
 
     generation: int
@@ -173,7 +173,7 @@ class TokenRevoked(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class TokenWaiting(TokenEvent):
-    """Callers have waited ``seconds`` for a token; ``reason`` says what holds it up."""
+    """Callers have waited ``seconds`` for a token, for this ``reason``."""
 
     reason: str
     seconds: float
@@ -181,14 +181,14 @@ class TokenWaiting(TokenEvent):
 
 @attrs.frozen(kw_only=True)
 class NumberClamped(HookEvent):
-    """A number from outside was beyond what it can be; ``name`` says which one."""
+    """A number from outside exceeded its bounds; ``name`` says which one."""
 
     name: str
 
 
 @attrs.frozen(kw_only=True)
 class TokensEvicted(HookEvent):
-    """Tokens were dropped because the cache was full."""
+    """Tokens were evicted because the cache was full."""
 
     count: int
 
@@ -212,8 +212,8 @@ class TokenMetrics:
 
     ``failing`` holds the failures since the last token, by the type of their error.
     ``tokens`` counts cached tokens by state (fresh, advisory, mandatory, expired).
-    ``acquiring`` is the number of acquisitions under way. ``nearest_end`` is in
-    seconds. ``exchange_level`` is the number of exchanges that may start now, or None
+    ``acquiring`` is the number of acquisitions in progress. ``nearest_end`` is the
+    shortest remaining lifetime in seconds. ``exchange_level`` is the number of exchanges that may start now, or None
     while no limit is known. ``store_up`` says whether the token store responds, or None
     without a store.
     """

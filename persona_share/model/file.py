@@ -27,7 +27,7 @@ class File:
 
 @attrs.frozen
 class AttachedFile:
-    """A file of an object, under the name of the attribute that holds it.
+    """A file of an object, with the path of its attribute.
 
     ``attribute`` is a path such as ``front-photo-url`` or ``files-0-url``: unique
     within the object, and free of personal data.
@@ -38,9 +38,9 @@ class AttachedFile:
 
 
 def attached_files(attributes: Mapping[str, Any]) -> tuple[AttachedFile, ...]:
-    """Return the files that attributes name, each of them once."""
+    """Return the files in attributes, each of them once."""
     found: dict[str, AttachedFile] = {}
-    for path, url, holder in _addresses(attributes, (), _MAX_DEPTH):
+    for path, url, holder in _urls(attributes, (), _MAX_DEPTH):
         key = url.partition("?")[0]
         file = _file(url, holder)
         name = "-".join(path)
@@ -53,7 +53,7 @@ def attached_files(attributes: Mapping[str, Any]) -> tuple[AttachedFile, ...]:
 
 
 def is_file_url(value: object) -> bool:
-    """Return whether this is the address of a file, which carries its own access."""
+    """Return whether a value is the URL of a file, with its access token."""
     if not isinstance(value, str) or not value[:8].lower().startswith(
         ("https:", "http:")
     ):
@@ -62,7 +62,7 @@ def is_file_url(value: object) -> bool:
 
 
 def _file(url: str, holder: Mapping[str, Any]) -> File:
-    """Return a file with what the object beside its address says about it."""
+    """Return a file, with the metadata beside its URL."""
     if not any(key in {"url", "URL"} for key in holder):
         return File(url=Secret(url))
     size = holder.get("byte-size", holder.get("byte_size", holder.get("byteSize")))
@@ -75,10 +75,10 @@ def _file(url: str, holder: Mapping[str, Any]) -> File:
     )
 
 
-def _addresses(
+def _urls(
     value: Any, path: tuple[str, ...], depth: int
 ) -> Iterator[tuple[tuple[str, ...], str, Mapping[str, Any]]]:
-    """Iterate over addresses with their paths and the objects they stand in."""
+    """Iterate over URLs, with their paths and the objects that contain them."""
     if not depth:
         return
     if isinstance(value, Mapping):
@@ -86,16 +86,16 @@ def _addresses(
             if is_file_url(each) and is_url_name(key):
                 yield (*path, key), each, value
             else:
-                yield from _addresses(each, (*path, key), depth - 1)
+                yield from _urls(each, (*path, key), depth - 1)
     elif isinstance(value, list):
         for number, each in enumerate(value):
             if is_file_url(each):
                 yield (*path, str(number)), each, {}
             else:
-                yield from _addresses(each, (*path, str(number)), depth - 1)
+                yield from _urls(each, (*path, str(number)), depth - 1)
 
 
 def is_url_name(key: str) -> bool:
-    """Return whether an attribute of this name holds an address, in any casing."""
+    """Return whether an attribute with this name contains a URL; any casing."""
     plain = key.replace("-", "").replace("_", "").lower()
     return plain.endswith(("url", "urls"))

@@ -1,7 +1,7 @@
-"""Object ids: opaque text, checked for the characters that could change a URL path.
+"""Object ids: opaque text, checked for characters that could change a URL path.
 
 Persona may change the length and the prefix of ids at any time (its versioning policy).
-So an unknown prefix is always accepted; a known one that contradicts a call is not.
+So an unknown prefix is always accepted; a known prefix must fit the call.
 """
 
 import re
@@ -13,7 +13,7 @@ from persona_share.errors import InvalidIdError
 MAX_ID_LENGTH: Final = 128
 
 _ID: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_LENGTH}}}")
-_NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
+_INVALID_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 #: The permission family of each id prefix that the API documents.
 RESOURCE_OF_PREFIX: Final = {
@@ -59,7 +59,7 @@ def is_id(text: str) -> bool:
 
 
 def checked_id(text: str, what: str = "id") -> str:
-    """Return the id unchanged, or raise `InvalidIdError` without repeating it."""
+    """Return the id unchanged; raises `InvalidIdError`, whose text omits the id."""
     given: object = text
     if not isinstance(given, str):
         message = f"{what} must be a str, not {type(given).__name__}"
@@ -68,7 +68,7 @@ def checked_id(text: str, what: str = "id") -> str:
         return text
     if not text:
         message = f"{what} is empty"
-    elif bad := _NOT_IN_ID.search(text):
+    elif bad := _INVALID_CHARACTER.search(text):
         message = f"{what} contains {bad[0]!a} at position {bad.start()}"
     else:
         message = f"{what} has {len(text)} characters; the maximum is {MAX_ID_LENGTH}"
@@ -76,13 +76,13 @@ def checked_id(text: str, what: str = "id") -> str:
 
 
 def kind_of_id(object_id: str) -> str | None:
-    """Return the kind of object that an id's prefix names, if the prefix is known."""
+    """Return the kind of object of an id's prefix, or None if it is unknown."""
     prefix, _, rest = object_id.partition("_")
     return KIND_OF_PREFIX.get(prefix) if rest else None
 
 
 def require_prefix(object_id: str, parameter: str) -> None:
-    """Raise `InvalidIdError` if a known prefix contradicts a parameter's name.
+    """Raise `InvalidIdError` for the id of another kind of object.
 
     ``parameter`` is the name of a path parameter, such as ``inquiry-id``.
     """
@@ -101,6 +101,6 @@ def with_article(noun: str) -> str:
 
 
 def resource_of(object_id: str) -> str | None:
-    """Return the permission family of an id's prefix, if the prefix is known."""
+    """Return the permission family of an id's prefix, or None if it is unknown."""
     prefix, _, rest = object_id.partition("_")
     return RESOURCE_OF_PREFIX.get(prefix) if rest else None

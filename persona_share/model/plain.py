@@ -1,4 +1,4 @@
-"""JSON types from values, without secrets: for `to_dict`, pickles and JSON schemas."""
+"""Conversion of values to JSON types without secrets, and JSON schemas of types."""
 
 import types
 from collections.abc import Collection, Mapping
@@ -12,13 +12,13 @@ from persona_share.errors import MalformedResponseError
 from persona_share.model.secret import Secret
 
 
-#: The text in place of a secret.
+#: The text that replaces a secret.
 MASK: Final = "<masked>"
 
-# Addresses of files carry their own access (page "Downloading files").
+# URLs of files contain an access token (page "Downloading files").
 _ACCESS: Final = "access_token="
 _MAX_DEPTH: Final = 64
-# Names that hold a credential in any object.
+# Names of credentials in any object.
 _SECRET_NAMES: Final = frozenset(
     {
         "access_token",
@@ -51,7 +51,7 @@ def _entries(value: Any) -> Mapping[Any, Any] | None:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple):
-        return value._asdict()  # type: ignore[attr-defined, no-any-return]  # named
+        return value._asdict()  # type: ignore[attr-defined, no-any-return]  # a NamedTuple
     if attrs.has(type(value)):
         return {x.name: getattr(value, x.name) for x in attrs.fields(type(value))}
     return None
@@ -74,10 +74,10 @@ def _scalar(value: Any) -> Any:
 def without_secrets(
     value: Any, names: Collection[str] = (), depth: int = _MAX_DEPTH
 ) -> Any:
-    """Return a copy of a JSON value without credentials and addresses of files.
+    """Return a copy of a JSON value without credentials and URLs of files.
 
     ``names`` are the snake_case names of further secret attributes. The keys of
-    ``fields`` are the organization's own and are never taken for secret names.
+    ``fields`` are defined by the organization, so they are never secret names.
     """
     _check_depth(depth)
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def _copy(key: str, value: Any, names: Collection[str], depth: int) -> Any:
 
 
 def _fields(value: Any, depth: int) -> Any:
-    """Return a copy of field values; only addresses of files are left out."""
+    """Return a copy of field values without URLs of files."""
     _check_depth(depth)
     if isinstance(value, list):
         found = (_fields(each, depth - 1) for each in value)
@@ -137,7 +137,7 @@ _SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
 
 
 def json_schema_of(kind: Any) -> dict[str, Any]:
-    """Return the JSON schema of what `to_plain` makes of this type, or of None."""
+    """Return the JSON schema of `to_plain` for a value of this type or None."""
     schema = _schema(kind)
     return {"anyOf": [schema, {"type": "null"}]} if schema else {}
 

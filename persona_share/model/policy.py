@@ -1,4 +1,4 @@
-"""Every number that can be set, with its reason beside it."""
+"""Policies: the numbers that a user can set, with the reasons for their defaults."""
 
 import enum
 from typing import Any, Final, Literal
@@ -8,9 +8,9 @@ import attrs
 from persona_share.errors import ConfigurationError
 
 
-#: A batch makes so many calls at once: they spend a window of 300 within seconds.
+#: The concurrency of a batch: it uses a window of 300 requests within seconds.
 CONCURRENCY: Final = 32
-#: So many objects of a batch share a token, and its code.
+#: The number of objects of a batch that share a token.
 OBJECTS_PER_TOKEN: Final = 100
 
 
@@ -35,7 +35,7 @@ def _count(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Return whether this is an int or a float, and not NaN or a bool."""
+    """Return whether a value is an int or a float, but not NaN or a bool."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -55,29 +55,29 @@ def _seconds(default: float) -> float:
 class RenewalPolicy:
     """When a token is renewed and how an exchange behaves. Times are in seconds.
 
-    Every window shrinks with the lifetime, so that a token of three seconds works as
-    well as one of an hour. Raises `ConfigurationError` for numbers that cannot be.
+    Shorter lifetimes shorten every time, so that a token of three seconds works as well
+    as one of an hour. Raises `ConfigurationError` for invalid numbers.
     """
 
-    # A token is not handed out in its last moments: clock skew plus a request's transit.
+    # A token is not used in its last seconds: clock skew, and the transit of a request.
     guard: float = attrs.field(default=10.0, validator=_not_negative)
-    # From this long before the end callers wait for the renewal.
+    # Within this time before the expiry, callers wait for the renewal.
     mandatory: float = _seconds(60.0)
     # One exchange with all its attempts.
     exchange_budget: float = _seconds(30.0)
     # One attempt of an exchange.
     attempt_timeout: float = _seconds(10.0)
-    # The partner's system may be slow: a request to the code source may take this long.
+    # The timeout of the code source; the partner's system may be slow.
     source_timeout: float = _seconds(60.0)
-    # How long a code lives if nobody says so: the lifetime in the documentation.
+    # The lifetime of a code without an expiry; the value is the documented lifetime.
     code_lifetime: float = _seconds(599.0)
     # The share of the request limit that exchanges may use.
     exchange_share: float = _seconds(0.2)
-    # More tokens are not held; expired and idle ones are dropped first.
+    # The size of the cache; expired and idle tokens are evicted first.
     max_tokens: int = attrs.field(default=10_000, validator=_count)
-    # Closing waits this long for exchanges that were sent.
+    # Closing waits this long for exchanges in progress.
     close_timeout: float = attrs.field(default=5.0, validator=_not_negative)
-    # Whether a token that covers more than was asked for is used without restriction.
+    # Whether a token that covers more than requested is used without restriction.
     accept_broader: bool = False
 
 
@@ -88,25 +88,25 @@ class RetryPolicy:
     ``RetryPolicy(attempts=1)`` switches retries off completely.
 
     Raises:
-        ConfigurationError: a number cannot be used.
+        ConfigurationError: A number is invalid.
     """
 
-    # The first try and two more: a third repetition seldom helps and triples a storm.
+    # The first attempt and two retries: more seldom help, and add load to an outage.
     attempts: int = attrs.field(default=3, validator=_count)
-    # If the service asks for a longer wait the call fails; one window of 60 s fits in.
+    # The call fails if the service requires a longer wait; a window of 60 s is shorter.
     max_wait: float = attrs.field(default=65.0, validator=_not_negative)
-    # Network faults and 5xx of a read: soon, with full jitter.
+    # Network errors, and 5xx responses to a read: short delays with full jitter.
     transient_base: float = _seconds(0.25)
     transient_cap: float = _seconds(8.0)
-    # The one repetition under the same key after a 5xx to a POST.
+    # The one retry with the same key after a 5xx response to a POST.
     probe_base: float = _seconds(1.0)
     probe_cap: float = _seconds(8.0)
-    # A new key after a repeated 5xx, and a 429 without a usable header: the service's
-    # own advice is 5, 10, 20, 40 s.
+    # A new key after a repeated 5xx, and a 429 without a valid header: Persona recommends
+    # 5, 10, 20 and 40 s.
     patient_base: float = _seconds(5.0)
     patient_cap: float = _seconds(40.0)
-    # A bucket, so that a dead service is not hammered: empty after 35 retries, refilled
-    # by success (the constants of the AWS SDKs' standard mode, 2026 revision).
+    # A token bucket that limits retries during an outage: empty after 35 retries, refilled
+    # by successes (the constants of the AWS SDKs' standard mode, 2026 revision).
     budget: int = attrs.field(default=500, validator=_not_negative)
     transient_cost: int = attrs.field(default=14, validator=_not_negative)
     throttle_cost: int = attrs.field(default=5, validator=_not_negative)
@@ -114,49 +114,49 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """How long things may take, in seconds.
+    """Timeouts in seconds.
 
     Raises:
-        ConfigurationError: a number cannot be used.
+        ConfigurationError: A number is invalid.
     """
 
-    # One connection: name, TCP, TLS. A black hole must leave time for another try.
+    # One connection: DNS, TCP and TLS. It leaves time for another attempt.
     connect: float = _seconds(5.0)
-    # The longest silence: before an answer, connecting included, or within it. It may
-    # be noticed two seconds late.
+    # The longest time without a byte, before a response (connecting included) or within
+    # it. It may be noticed two seconds late.
     read: float = _seconds(30.0)
-    # One attempt, however lively: one byte a second must not hold a call for ever.
+    # One attempt, even if bytes keep arriving.
     attempt: float = _seconds(60.0)
-    # One call with all its attempts and waits, unless the caller sets a deadline.
+    # One call with all attempts and waits, unless the caller sets ``timeout=``.
     call: float = _seconds(100.0)
 
 
 @attrs.frozen(kw_only=True)
 class Pool:
-    """The connections that a client holds; times are in seconds.
+    """The connection pool of a client; times are in seconds.
 
     Raises:
-        ConfigurationError: a number cannot be used.
+        ConfigurationError: A number is invalid.
     """
 
-    # That many calls are under way at once; more wait for a connection.
+    # The number of connections; further calls wait for one.
     size: int = attrs.field(default=200, validator=_count)
-    # A longer wait means that the concurrency is too high for the pool.
+    # The longest wait for a connection.
     patience: float = _seconds(30.0)
-    # Shorter than the idle limit of common load balancers, so that few are stale.
+    # Shorter than the idle timeout of common load balancers, so few connections are stale.
     keepalive: float = _seconds(15.0)
-    # Often enough to follow a change of address, seldom enough to cost nothing.
+    # The lifetime of a DNS result.
     dns_ttl: float = _seconds(60.0)
 
 
 class RateLimitMode(enum.StrEnum):
-    """What is done so that the service's rate limit is not exceeded."""
+    """How a client avoids exceeding the rate limit."""
 
-    # Spend the window as fast as callers come, then wait for the next one.
+    # Send without delay until the window is used up, then wait for the next one.
     WINDOW = "window"
-    # Delay nothing until an answer was 429, then hold every call back.
+    # Send without delay until a response is 429, then delay every call.
     AFTER_429 = "after_429"
-    # Each call for itself.
+    # Do not coordinate calls.
     OFF = "off"
 
 
@@ -172,20 +172,20 @@ def _mode(
 
 @attrs.frozen(kw_only=True)
 class RateLimitPolicy:
-    """How calls wait for the rate limit; the limit itself is learned. In seconds.
+    """How calls wait for the rate limit, which responses report. Times are in seconds.
 
     Raises:
-        ConfigurationError: the mode or a number cannot be used.
+        ConfigurationError: The mode or a number is invalid.
     """
 
     mode: RateLimitMode = attrs.field(default=RateLimitMode.WINDOW, converter=_mode)
-    # The longest that one call waits for the limit; None waits until its deadline.
+    # The longest wait of one call; None waits until its deadline.
     max_wait: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )
-    # A probe that stays unanswered for so long is followed by another one.
+    # If a probe gets no response for this long, another one is sent.
     probe_patience: float = _seconds(1.0)
-    # What the service advises to wait at first where it does not say how long.
+    # The wait after a 429 without a valid header; Persona recommends 5 s at first.
     reset_unknown: float = _seconds(5.0)
-    # A later reset is not believed: a call goes to find out.
+    # A later reset is ignored, and a probe is sent.
     longest_reset: float = _seconds(3600.0)

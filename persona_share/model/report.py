@@ -1,4 +1,4 @@
-"""Reports: results of watchlists, registers and other data sources."""
+"""Reports: results from watchlists, registers and other data sources."""
 
 from datetime import datetime
 

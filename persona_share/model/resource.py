@@ -1,7 +1,7 @@
 """API objects, references to them, and facts about the response they came with.
 
-An object keeps the JSON that it was built from, and decodes an attribute when it is
-read. Attributes that this library does not know stay in ``attributes``. ``repr`` shows
+An object stores the JSON that it was built from, and decodes an attribute when it is
+read. Unknown attributes are in ``attributes``. ``repr`` shows
 type and id, never personal data; pickles and `to_dict` contain no secrets.
 """
 
@@ -38,7 +38,7 @@ class Reference(NamedTuple):
 
 
 class Headers(dict[str, str]):
-    """Response headers; names are matched without regard to case."""
+    """Response headers with case-insensitive names."""
 
     def __missing__(self, name: str) -> str:
         lower = name.lower()
@@ -59,7 +59,7 @@ class Headers(dict[str, str]):
 
 @attrs.frozen(repr=False)
 class ResponseInfo:
-    """The HTTP response that an object or a page came with, without its body."""
+    """The HTTP response of an object or a page, without its body."""
 
     _headers: Mapping[str, str] = _NOTHING
 
@@ -119,7 +119,7 @@ class Codec(Protocol):
 
 @attrs.frozen(eq=False)
 class Context:
-    """The parts of a response that all of its objects share."""
+    """The parts of a response that its objects share."""
 
     codec: Codec = attrs.field(repr=False)
     included: "Mapping[Reference, Resource]" = attrs.field(default=_NOTHING, repr=False)
@@ -136,7 +136,7 @@ class Resource:
 
     # Objects of this class may lack an id.
     _id_optional: ClassVar[bool] = False
-    # The attributes stand beside type and id, and the type can be anything.
+    # The attributes are beside type and id, and the type is not an object type.
     _flat: ClassVar[bool] = False
     # The properties that `to_dict` contains as well.
     _computed: ClassVar[tuple[str, ...]] = ()
@@ -209,7 +209,7 @@ class Resource:
         raise self._malformed(name)
 
     def references(self, name: str) -> tuple[Reference, ...]:
-        """Return what a relationship points to."""
+        """Return the references of a relationship."""
         relationship = value_of(self.relationships, name)
         data = relationship.get("data") if isinstance(relationship, dict) else None
         found = data if isinstance(data, list) else [data] if data else []
@@ -238,14 +238,14 @@ class Resource:
     def to_dict(self) -> dict[str, Any]:
         """Return the object as JSON types, by the names of its Python attributes.
 
-        Times become ISO 8601 texts and links ``{"type", "id"}``. Attributes that this
-        library does not know are added in snake_case. Secrets, such as the addresses
-        of files, are masked; `raw` has the object as it was sent.
+        Times become ISO 8601 strings and links ``{"type", "id"}``. Unknown attributes
+        are added in snake_case. Secrets, such as the URLs of files, are masked; `raw`
+        has the object as it was sent.
         """
         return {name: self[name] for name in self.keys()}  # no mapping
 
     def keys(self) -> list[str]:
-        """Return the keys of `to_dict`; with them ``dict(resource)`` is the same."""
+        """Return the keys of `to_dict`, so that ``dict(resource)`` is the same."""
         known = ["type", "id", *self._members, *self._computed]
         others = [] if self._flat else map(_snake, self.attributes)
         return list(dict.fromkeys([*known, *others]))
@@ -324,7 +324,7 @@ def _snake(name: str) -> str:
     return Spelling.of(name).snake
 
 
-# ── Objects with fields of their own ─────────────────────────────────────────
+# ── Objects with custom fields ─────────────────────────────────────────
 
 
 _MAX_DEPTH: Final = 32
@@ -335,8 +335,8 @@ _NO_FIELDS: Final[Mapping[str, Any]] = {}
 class FieldValues(dict[str, Any]):
     """The value of each field, by the name of the field.
 
-    ``values["name_first"]`` and ``values["name-first"]`` are the same, whichever way
-    the organization spells it. ``repr`` shows no values.
+    ``values["name_first"]`` and ``values["name-first"]`` are the same. ``repr`` shows
+    no values.
     """
 
     def __missing__(self, name: str) -> Any:
@@ -349,7 +349,7 @@ class FieldValues(dict[str, Any]):
         return super().__contains__(name) or self._find(name) is not ABSENT
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of a field in either spelling, or the default."""
+        """Return the value of a field in any spelling, or the default."""
         if super().__contains__(name):
             return self[name]
         found = self._find(name)
@@ -368,7 +368,7 @@ class FieldValues(dict[str, Any]):
 
 
 class ResourceWithFields(Resource):
-    """An object with fields of its own; their names are never changed."""
+    """An object with custom fields, whose names are never changed."""
 
     __slots__ = ()
 
@@ -378,7 +378,7 @@ class ResourceWithFields(Resource):
 
     @property
     def values(self) -> FieldValues:
-        """The value of each field, without the type beside it.
+        """The value of each field, without its type.
 
         Raises `MalformedResponseError` for a field that is nested too deeply.
         """
@@ -394,7 +394,7 @@ class ResourceWithFields(Resource):
 
 
 def _value(field: object, depth: int = _MAX_DEPTH) -> Any:
-    """Return the value of a field, with the fields inside it resolved as well."""
+    """Return the value of a field; nested fields are resolved as well."""
     if not isinstance(field, dict) or "value" not in field:
         return field
     value = field["value"]

@@ -1,4 +1,4 @@
-"""A page of a listing, and a whole response with the objects that it includes."""
+"""A page of a listing, and a whole response with its included objects."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
@@ -23,7 +23,7 @@ _KEYS: Final = ("items", "after", "before")
 
 @attrs.frozen(kw_only=True, eq=False)
 class Page(Generic[R_co]):
-    """Some objects of a listing, in its order, and the cursors of the pages around.
+    """Objects of a listing in order, and the cursors of the next and previous page.
 
     ``raw`` is the response body as it was sent.
     """
@@ -119,10 +119,10 @@ Build = Callable[[Any, ResponseInfo, "Included"], Resource]
 
 
 class Included(Mapping[Reference, Resource]):
-    """The objects that a response includes, built when the first is asked for.
+    """The included objects of a response, built on first access.
 
-    A member that cannot be read is left out. `MalformedResponseError` is raised only
-    if somebody asks for what may be that member.
+    An invalid object is left out. `MalformedResponseError` is raised only by a lookup
+    that this object may match.
     """
 
     def __init__(self, raw: object, answer: ResponseInfo, build: Build) -> None:
@@ -179,7 +179,7 @@ class Included(Mapping[Reference, Resource]):
 
 
 def _may_be(member: object, key: tuple[Any, ...]) -> bool:
-    """Return whether a member without a readable type or id may be this object."""
+    """Return whether an object without a valid type or id may be this one."""
     if not isinstance(member, dict):
         return False
     type_name, object_id = member.get("type"), member.get("id")
@@ -193,7 +193,7 @@ def _may_be(member: object, key: tuple[Any, ...]) -> bool:
 
 @attrs.frozen(kw_only=True, eq=False)
 class ApiResponse:
-    """A whole response, from `request`.
+    """A whole response, returned by `request`.
 
     ``data`` is one object, several, or None; ``raw`` is the JSON as it was sent, and
     ``content`` the bytes of a PDF.

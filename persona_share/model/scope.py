@@ -2,7 +2,7 @@
 
 A scope is written as ``permission:object_id`` pairs separated by spaces, or as bare
 permissions for the client-credentials grant. Names are case-sensitive, order and
-repetition have no meaning (RFC 6749 §3.3), and no permission implies another.
+repetition are ignored (RFC 6749 §3.3), and no permission implies another.
 """
 
 import difflib
@@ -77,11 +77,11 @@ KNOWN_PERMISSIONS: Final = frozenset(
 
 
 class ScopeWarning(UserWarning):
-    """A scope can be sent, but looks like a mistake."""
+    """A scope is valid, but looks like a mistake."""
 
 
-def _doubt_about(text: str) -> str | None:
-    """Return what looks like a mistake in a valid atom."""
+def _warning_about(text: str) -> str | None:
+    """Return a warning about a valid atom that looks like a mistake, or None."""
     permission, object_id = split_atom(text)
     if permission not in KNOWN_PERMISSIONS:
         close = difflib.get_close_matches(permission, KNOWN_PERMISSIONS, n=1)
@@ -94,8 +94,8 @@ def _doubt_about(text: str) -> str | None:
     return f"{permission!r} is used with the id of {kind}"
 
 
-def _complaint(text: str) -> str | None:
-    """Return what is wrong with an atom, without quoting it: it may be a secret."""
+def _problem_in(text: str) -> str | None:
+    """Return why an atom is invalid, or None; the text never contains the atom."""
     permission, object_id = split_atom(text)
     if object_id is None and "." not in permission:
         return "has no ':' between permission and object id"
@@ -112,18 +112,18 @@ def _complaint(text: str) -> str | None:
 class Scope:
     """A canonical set of ``permission:object_id`` atoms (or of bare permissions).
 
-    ``text`` is all of them in canonical order, with one space between two.
+    ``text`` contains the atoms in canonical order, separated by spaces.
     """
 
-    # One text takes a third of the memory of a tuple, and caches its hash.
+    # A str takes a third of the memory of a tuple, and caches its hash.
     text: str
 
     def __init__(self, atoms: Iterable[str] = ()) -> None:
-        """Create a scope from single atoms; `parse` reads text."""
+        """Create a scope from single atoms; `parse` accepts text."""
         canonical = tuple(sorted(set(atoms)))
         for index, text in enumerate(canonical):
-            if complaint := _complaint(text):
-                message = f"atom {index + 1} {complaint}"
+            if problem := _problem_in(text):
+                message = f"atom {index + 1} {problem}"
                 raise InvalidScopeError(message, index=index)
         if len(canonical) > MAX_ATOMS:
             message = (
@@ -139,20 +139,20 @@ class Scope:
     def parse(cls, text: "str | Scope") -> Self:
         """Parse a scope, and warn about permissions that look like mistakes.
 
-        Warns of a permission that Persona does not document, and of one that does not
-        fit the prefix of its object id. Raises `InvalidScopeError` with the ``index``
-        (from 0) and ``position`` of the first atom that cannot be parsed.
+        Warns about a permission that Persona does not document or that does not fit the
+        prefix of its object id. Raises `InvalidScopeError` with the ``index`` (from 0)
+        and ``position`` of the first invalid atom.
         """
         scope = cls.from_text(text)
         if not isinstance(text, Scope):
-            for doubt in map(_doubt_about, scope.atoms):
-                if doubt is not None:
-                    warnings.warn(doubt, ScopeWarning, stacklevel=2)
+            for warning in map(_warning_about, scope.atoms):
+                if warning is not None:
+                    warnings.warn(warning, ScopeWarning, stacklevel=2)
         return scope
 
     @classmethod
     def from_text(cls, text: "str | Scope") -> Self:
-        """Parse a scope of the service or of a store, without warnings.
+        """Parse a scope from a response or a store, without warnings.
 
         Raises the same error as `parse`.
         """
@@ -167,8 +167,8 @@ class Scope:
             raise InvalidScopeError(message)
         words = list(_WORD.finditer(text))
         for index, word in enumerate(words):
-            if complaint := _complaint(word[0]):
-                message = f"atom {index + 1} at position {word.start()} {complaint}"
+            if problem := _problem_in(word[0]):
+                message = f"atom {index + 1} at position {word.start()} {problem}"
                 raise InvalidScopeError(message, index=index, position=word.start())
         return cls(word[0] for word in words)
 
@@ -269,7 +269,7 @@ class Scope:
         return hash(self.text)
 
     def __contains__(self, text: object) -> bool:
-        """Return whether one atom, as text, or a whole scope is in it."""
+        """Return whether the scope contains an atom or another scope."""
         if isinstance(text, Scope):
             return self >= text
         if not isinstance(text, str) or not text or " " in text:
@@ -289,5 +289,5 @@ class Scope:
         return f"Scope({str(self)!r})"
 
     def __reduce__(self) -> tuple[type["Scope"], tuple[tuple[str, ...]]]:
-        """Pickle the atoms, so that they are validated when they are loaded."""
+        """Pickle the atoms, so that they are validated when loaded."""
         return Scope, (self.atoms,)

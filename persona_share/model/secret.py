@@ -1,4 +1,4 @@
-"""Secrets: values that only ``reveal()`` returns."""
+"""Secrets: values that are masked everywhere except in ``reveal()``."""
 
 import hmac
 from typing import ClassVar, NoReturn
@@ -13,7 +13,7 @@ class Secret:
     the only way to get the value.
     """
 
-    __slots__ = ("_value",)  # without weak references: there are thousands
+    __slots__ = ("_value",)  # no weak references, to save memory
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, value: str) -> None:
@@ -56,10 +56,9 @@ class Secret:
 
 
 class MaskedText(str):
-    """A header value whose ``repr`` is masked, and whose copies are the mask.
+    """A header value whose ``repr``, copies and pickles are masked.
 
-    Code of others that prints the headers of a request prints the mask; a recorder that
-    copies or pickles them records the mask.
+    Other libraries print or record the headers of requests.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Share tokens: offers to redeem one object. The id is what the destination gets.
+"""Share tokens: offers to redeem one object, by the id of the share token.
 
 The forms of older API versions are read as well: another name of a relationship, ids as
 attributes, and the statuses ``new`` and ``completed``.
@@ -78,7 +78,7 @@ class Peeked:
 
 @attrs.frozen
 class SourceData:
-    """The part of a source object that the destination sees before a redemption.
+    """The part of a source object that the destination sees before the redemption.
 
     Source: page "Peek source data"; the organization needs the capability.
     """
@@ -111,7 +111,7 @@ def _peeked(values: object) -> Mapping[str, Peeked]:
 
 
 class ShareToken(Resource):
-    """A share token, as its source or its destination sees it."""
+    """A share token, as seen by its source or its destination."""
 
     __slots__ = ()
 

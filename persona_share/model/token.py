@@ -11,7 +11,7 @@ class Clock(Protocol):
     """The part of a clock that a token needs."""
 
     def now(self) -> float:
-        """Return seconds of a clock that never steps back and counts suspension."""
+        """Return the time of a monotonic clock in seconds; it includes suspension."""
         ...
 
     def wall(self) -> datetime:
@@ -76,7 +76,7 @@ class AccessToken(Secret):
 
     @property
     def header(self) -> Secret:
-        """The value of the Authorization header, as a secret of its own."""
+        """The value of the Authorization header, as a secret."""
         return Secret(self._value)
 
     @property

@@ -85,7 +85,7 @@ class PersonVerification(Verification):
     identification_number: Attribute[str] = Attribute(str)
 
 
-# ── Types with attributes of their own ───────────────────────────────────────
+# ── Types with further attributes ───────────────────────────────────────
 
 
 class DatabaseVerification(PersonVerification):

@@ -28,9 +28,9 @@ _CUSTOM: Final = "custom."
 
 
 class Event(Resource):
-    """An event; `subject` is the object that changed, in its state at that moment.
+    """A change of an object; `subject` is the object in its state after the change.
 
-    Deliveries may repeat and arrive out of order. Tell them apart by ``id``, and order
+    Deliveries may be repeated and out of order. Deduplicate them by ``id``, and order
     them by ``created_at``. ``payload`` is any JSON for custom events.
     """
 
