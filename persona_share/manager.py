@@ -411,7 +411,7 @@ class ScopedTokenManager:
         return BatchComposer(self._context, options, self._tokens_issued).direct(caller)
 
     def _tokens_issued(self) -> int:
-        return self._provider.metrics().minted
+        return self._provider.metrics().issued
 
     def _describe(self, scope: Scope) -> str:
         entry = self._provider.cache.usable(scope.text)

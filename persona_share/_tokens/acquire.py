@@ -382,7 +382,7 @@ class Acquirer:
             return None
         self._backoff.succeeded(scope.text)
         self._emit(
-            events.TokenMinted,
+            events.TokenIssued,
             entry.token.scope,
             generation=entry.token.generation,
             lifetime=entry.token.lifetime,

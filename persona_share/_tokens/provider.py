@@ -76,7 +76,7 @@ class Emitter:
         match event:
             case events.TokenAdopted():
                 self._failing.clear()
-            case events.TokenMinted():
+            case events.TokenIssued():
                 self._failing.clear()
                 self._renewals += event.renewal
                 self._followers += event.followers
@@ -95,7 +95,7 @@ class Emitter:
         """Return the counters, and the gauges."""
         counts = self._counts
         return TokenMetrics(
-            minted=counts[events.TokenMinted],
+            issued=counts[events.TokenIssued],
             adopted=counts[events.TokenAdopted],
             renewals=self._renewals,
             followers=self._followers,
@@ -108,7 +108,7 @@ class Emitter:
             failing=dict(self._failing),
             waits=dict(self._waits),
             numbers_clamped=counts[events.NumberClamped],
-            strikes=counts[events.TokenStruck],
+            unauthorized=counts[events.TokenUnauthorized],
             revoked=counts[events.TokenRevoked],
             evicted=self._evicted,
             **gauges,
@@ -370,7 +370,7 @@ class TokenProvider:
 
     def struck(self, token: AccessToken) -> None:
         """Emit that the current token was refused for the first time."""
-        self._emit(events.TokenStruck, token.scope, generation=token.generation)
+        self._emit(events.TokenUnauthorized, token.scope, generation=token.generation)
 
     def reject(self, entry: CachedToken) -> None:
         """Never use a token again, here and in the fleet; a newer one is untouched."""

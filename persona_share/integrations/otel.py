@@ -119,7 +119,7 @@ class _Spans:
                 self._exchange()
             case events.CodeClaimed(pushed=False):
                 self._exchange()
-            case events.TokenMinted():
+            case events.TokenIssued():
                 self._issued(event)
             case events.TokenAdopted():
                 self._adopted()
@@ -189,7 +189,7 @@ class _Spans:
             )
         return state.exchange
 
-    def _issued(self, event: events.TokenMinted) -> None:
+    def _issued(self, event: events.TokenIssued) -> None:
         span = self._exchange()
         span.set_attributes(
             {
@@ -280,7 +280,7 @@ class _Counters:
                 self._calls.record(event.seconds, _of_call(event))
             case events.CallDelayed(operation=operation, seconds=seconds):
                 self._delayed.record(seconds, {"persona.operation": operation})
-            case events.TokenMinted(replayed=replayed, renewal=renewal):
+            case events.TokenIssued(replayed=replayed, renewal=renewal):
                 outcome = "replayed" if replayed else "issued"
                 self._exchange(outcome, renewal=renewal)
             case events.ExchangeFailed(error=error, served_stale=renewal):
@@ -303,7 +303,7 @@ class _Counters:
                 self._lost.add(1, {"reason": "in doubt"})
             case events.CodeExpiredUnused():
                 self._lost.add(1, {"reason": "expired unused"})
-            case events.TokenStruck():
+            case events.TokenUnauthorized():
                 self._refused.add(1, {"effect": "struck"})
             case events.TokenRevoked():
                 self._refused.add(1, {"effect": "revoked"})
@@ -444,9 +444,9 @@ class _Gauges:
 
     def _per_token(self, _: CallbackOptions) -> list[Observation]:
         found = [each.found() for each in self._alive()]
-        minted = sum(each.minted for each in found)
+        issued = sum(each.issued for each in found)
         claimed = sum(each.codes_claimed for each in found)
-        return [Observation(claimed / minted)] if minted else []
+        return [Observation(claimed / issued)] if issued else []
 
     def _store_up(self, _: CallbackOptions) -> list[Observation]:
         found = [each.found().store_up for each in self._alive()]

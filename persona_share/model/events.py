@@ -107,7 +107,7 @@ class CodeClaimed(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
-class TokenMinted(TokenEvent):
+class TokenIssued(TokenEvent):
     """A token was issued; ``renewal`` if it replaces an older one."""
 
     generation: int
@@ -158,7 +158,7 @@ class CodeExpiredUnused(TokenEvent):
 
 
 @attrs.frozen(kw_only=True)
-class TokenStruck(TokenEvent):
+class TokenUnauthorized(TokenEvent):
     """The service refused the current token (401) for the first time."""
 
     generation: int
@@ -218,7 +218,7 @@ class TokenMetrics:
     without a store.
     """
 
-    minted: int = 0
+    issued: int = 0
     adopted: int = 0
     renewals: int = 0
     followers: int = 0
@@ -231,7 +231,7 @@ class TokenMetrics:
     failing: Mapping[str, int] = attrs.field(factory=dict)
     waits: Mapping[str, int] = attrs.field(factory=dict)
     numbers_clamped: int = 0
-    strikes: int = 0
+    unauthorized: int = 0
     revoked: int = 0
     evicted: int = 0
     tokens: Mapping[str, int] = attrs.field(factory=dict)
@@ -244,4 +244,4 @@ class TokenMetrics:
     @property
     def codes_per_token(self) -> float | None:
         """The codes used per token: 1.00 is ideal, None before the first token."""
-        return self.codes_claimed / self.minted if self.minted else None
+        return self.codes_claimed / self.issued if self.issued else None

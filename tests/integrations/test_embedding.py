@@ -118,7 +118,7 @@ async def test_t1_no_byte_of_a_token_reaches_a_second_origin(stage, foreign):
         assert token.encode() not in other.received
         assert b"authorization" not in other.received.lower()
         # A stranger's 401 says nothing about the token.
-        assert manager.metrics().strikes == 0
+        assert manager.metrics().unauthorized == 0
 
 
 @pytest.mark.asyncio
