@@ -271,7 +271,9 @@ CASES = [
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_a_storm_leaves_no_stall_no_lost_slot_and_no_late_call(seed, case, shared):
     loop = WatchedLoop()
     storm = Storm(seed, case, shared=shared)

@@ -214,7 +214,7 @@ def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
     lines, stop = set(), threading.Event()
 
     def look():
-        while not stop.wait(0.002):
+        while not stop.wait(0.02):
             for each in processes_below(os.getpid()):
                 with suppress(OSError):
                     lines.add(Path(f"/proc/{each}/cmdline").read_bytes())

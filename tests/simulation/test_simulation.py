@@ -1,4 +1,4 @@
-"""A hundred random schedules of three managers over one store."""
+"""A hundred random schedules of three managers over one store, most in the slow tests."""
 
 import asyncio
 
@@ -7,7 +7,13 @@ import pytest
 from tests.simulation.fleet import broken_by
 
 
-@pytest.mark.parametrize("seed", range(100))
+SEEDS = [
+    pytest.param(seed, marks=[pytest.mark.slow] if seed % 5 else [])
+    for seed in range(100)
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_schedule_of_faults_breaks_a_fleet(seed):
     assert broken_by(seed) == []
 
