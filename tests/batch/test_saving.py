@@ -27,7 +27,10 @@ from tests.batch.saved import RUNS, FailingDisk, Object, PowerCutError
 
 
 LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
-SEEDS = range(500 if LONG else 20)
+SEEDS = [
+    pytest.param(seed, marks=[pytest.mark.slow] if seed >= 4 else [])
+    for seed in range(500 if LONG else 20)
+]
 kinds = pytest.mark.parametrize("kind", list(RUNS))
 
 
