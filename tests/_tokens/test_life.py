@@ -2,6 +2,7 @@
 
 import asyncio
 
+import attrs
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
@@ -372,7 +373,7 @@ async def test_f74_caller_that_is_cancelled_again_and_again_harms_nobody(house):
 
 
 @pytest.mark.asyncio
-async def test_f89_f129_hosts_whose_clocks_differ_agree_on_what_a_token_has_left(
+async def test_f89_hosts_whose_clocks_differ_agree_on_what_a_token_has_left(
     house, make_house
 ):
     other = make_house()
@@ -465,3 +466,41 @@ async def test_generation_stays_when_publishing_corrects_the_expiry(house):
     assert corrected.ends < token.ends
     assert (token.generation, corrected.generation) == (1, 1)
     assert len(house.service.requests) == 1
+
+
+class StandingStill:
+    """A store whose clock stands still."""
+
+    accepts_secrets = True
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def read(self, key):
+        return attrs.evolve(await self._inner.read(key), now=1_000.0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stands_still", [False, True])
+async def test_f129_lease_of_a_dead_owner_in_a_process_of_the_same_id_ends(
+    house, stands_still
+):
+    """Managers of one process have one process id; a lease belongs to an acquisition."""
+    store = StandingStill(shared(house)) if stands_still else shared(house)
+
+    async def silent(_scope):
+        await asyncio.Event().wait()
+
+    dead = await house.manager(store=Broken(store, None, 2), codes=silent)
+    successor = await house.manager(store=store)
+    left_behind = asyncio.ensure_future(dead.token(A))
+    await house.settle()
+    waiting = asyncio.ensure_future(successor.token(A))
+    await house.pass_time(14, step=0.5)
+    assert house.partner.asked == []
+    assert await house.soon(waiting, seconds=3)
+    assert len(house.partner.asked) == len(house.service.requests) == 1
+    left_behind.cancel()

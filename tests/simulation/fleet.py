@@ -74,6 +74,17 @@ class FaultyStore:
 
 
 @attrs.define
+class Exchanger:
+    """Sends the requests of one manager, so that the service knows whose they are."""
+
+    service: Service
+    number: int
+
+    async def send(self, request):
+        return await self.service.send(request, self.number)
+
+
+@attrs.define
 class Context:
     """What a manager needs of its client."""
 
@@ -107,12 +118,15 @@ class Fleet:
         self.service = Service(self.clock, self.dice)
         self.service.faulty = self.faulty
         runtime = fake_runtime(self.clock, seed=seed)
-        self.context = Context(runtime, self.service)
         self.common = MemoryStore(runtime=runtime)
         self.stores = [FaultyStore(self.common, self) for _ in range(MANAGERS)]
         self.managers = [
-            ScopedTokenManager(self.context, codes=self._codes, store=store)
-            for store in self.stores
+            ScopedTokenManager(
+                Context(runtime, Exchanger(self.service, number)),
+                codes=self._codes,
+                store=store,
+            )
+            for number, store in enumerate(self.stores)
         ]
         self.rejected = [set() for _ in self.managers]
         self.rejections = 0
@@ -180,12 +194,13 @@ class Fleet:
     def _latest_end(self, value):
         """Return the latest end of a token that a manager may believe in.
 
-        A code that two managers get while a store fails may count from the later send:
-        the second manager cannot know of the first one's request.
+        It counts from the first send of its code. A code that two managers get while a
+        store fails may count from the later one of their first sends: the second
+        manager cannot know of the first one's request. Repeated sends change nothing.
         """
         name = value.removeprefix("token.")
         if name in self.given_twice:
-            return self.service.codes[name].last_sent + LIFETIME
+            return max(self.service.codes[name].first_sent.values()) + LIFETIME
         return self.service.ends[value]
 
     async def _reject(self, number, scope):

@@ -20,14 +20,17 @@ CODE_LIFE = 600.0
 
 @attrs.define
 class Code:
-    """One code: its scope, its end, its last request, and the token that it brought."""
+    """One code: its scope, its end, the token that it brought, and who sent it when.
+
+    ``first_sent`` holds the first send of each manager.
+    """
 
     scope: str
     ends: float
     token: str | None = None
     keys: list = attrs.field(factory=list)
     refused: bool = False
-    last_sent: float = 0.0
+    first_sent: dict = attrs.field(factory=dict)
 
 
 class Service:
@@ -47,12 +50,12 @@ class Service:
         self.codes[name] = Code(str(scope), self.clock.now() + CODE_LIFE)
         return name
 
-    async def send(self, request):
-        """Respond as the service would, or lose the request or its response."""
+    async def send(self, request, number):
+        """Respond to a manager as the service would, or lose the request or its response."""
         clock, dice = self.clock, self.dice
         name = parse_qs(request.body.decode())["code"][0]
         key, code = request.idempotency_key.reveal(), self.codes[name]
-        code.last_sent = clock.now()
+        code.first_sent.setdefault(number, clock.now())
         if key not in code.keys:
             code.keys.append(key)
         if len(code.keys) > 2:
