@@ -194,13 +194,18 @@ class Fleet:
     def _latest_end(self, value):
         """Return the latest end of a token that a manager may believe in.
 
-        It counts from the first send of its code. A code that two managers get while a
-        store fails may count from the later one of their first sends: the second
-        manager cannot know of the first one's request. Repeated sends change nothing.
+        It counts from the first send of its code under its key. A code that two
+        managers get while a store fails may count from the later one of their first
+        sends: the second manager cannot know of the first one's request. Repeated
+        sends change nothing.
         """
         name = value.removeprefix("token.")
         if name in self.given_twice:
-            return max(self.service.codes[name].first_sent.values()) + LIFETIME
+            code = self.service.codes[name]
+            sent = [
+                at for (key, _), at in code.first_sent.items() if key == code.minted
+            ]
+            return max(sent) + LIFETIME
         return self.service.ends[value]
 
     async def _reject(self, number, scope):

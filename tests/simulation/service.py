@@ -22,12 +22,14 @@ CODE_LIFE = 600.0
 class Code:
     """One code: its scope, its end, the token that it brought, and who sent it when.
 
-    ``first_sent`` holds the first send of each manager.
+    ``first_sent`` holds the first send of each manager under each key, and ``minted``
+    the key that brought the token.
     """
 
     scope: str
     ends: float
     token: str | None = None
+    minted: str = ""
     keys: list = attrs.field(factory=list)
     refused: bool = False
     first_sent: dict = attrs.field(factory=dict)
@@ -55,7 +57,7 @@ class Service:
         clock, dice = self.clock, self.dice
         name = parse_qs(request.body.decode())["code"][0]
         key, code = request.idempotency_key.reveal(), self.codes[name]
-        code.first_sent.setdefault(number, clock.now())
+        code.first_sent.setdefault((key, number), clock.now())
         if key not in code.keys:
             code.keys.append(key)
         if len(code.keys) > 2:
@@ -86,7 +88,7 @@ class Service:
             code.refused = True
             response = Response(status=400, body=b"{}")
         else:
-            code.token = f"token.{name}"
+            code.token, code.minted = f"token.{name}", key
             self.ends[code.token] = now + LIFETIME
             body = {
                 "access-token": code.token,
