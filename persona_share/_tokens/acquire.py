@@ -100,7 +100,7 @@ class Acquirer:
 
         With ``pushed_only`` the code source is not asked.
         """
-        async with self._coordinator.lease(scope) as lease:
+        async with HeldLease(self._coordinator, scope) as lease:
             attempt = _Attempt(operation, scope, lease)
             result: CachedToken | WaitResult | None = None
             while result is None:
@@ -309,7 +309,7 @@ class Acquirer:
     ) -> Scope:
         """Exchange one delivered code and return what it granted, however often."""
         self._coordinator.require_store()
-        async with self._coordinator.lease(None) as lease:
+        async with HeldLease(self._coordinator, None) as lease:
             self._claim(code, expected, pushed=True)
             result = await self._exchanger.exchange(code, expected, lease, operation)
         if isinstance(result, Minted):

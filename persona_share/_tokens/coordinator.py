@@ -100,6 +100,8 @@ class Coordinator:
         emit: Emit,
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
+        #: Whether there is a store to share with other managers.
+        self.shares: bool = store is not None
         self.down: bool = False
         #: Whether this manager ever had to go on without its store.
         self.ever_down: bool = False
@@ -111,7 +113,7 @@ class Coordinator:
         self._private = new_private()
         self.clock: Clock = runtime.clock
         self._random = runtime.random
-        self._new_bytes = runtime.new_bytes
+        self.new_bytes: Callable[[int], bytes] = runtime.new_bytes
         self._naming = naming
         self._cache = cache
         self.emit: Emit = emit
@@ -122,11 +124,6 @@ class Coordinator:
         self._unpublished: dict[str, tuple[Scope, StoredToken]] = {}
         self._pollers = 0
         self._opened = False
-
-    @property
-    def shares(self) -> bool:
-        """Whether there is a store to share with other managers."""
-        return self._store is not None
 
     async def open(self) -> None:
         """Open the store. One that is refused raises; one that is down is tried again.
@@ -152,10 +149,6 @@ class Coordinator:
         if self.down and self._on_store_failure == "fail":
             message = "the token store is down"
             raise StoreUnavailableError(message)
-
-    def lease(self, scope: Scope | None) -> "HeldLease":
-        """Return the lease of a new acquisition; it is not taken yet."""
-        return HeldLease(self, scope, self._new_bytes(8).hex())
 
     def key(self, kind: Literal["scope", "code"], name: str) -> str:
         """Return the key of a record; it reveals nothing of the scope or the code."""
@@ -202,7 +195,9 @@ class Coordinator:
                 started = self.clock.now()
                 found = await self._io(store.read(key), private=private)
                 now = float(found.now)
-                _require_number(now)
+                if not math.isfinite(now):
+                    message = "the clock of the store did not return a number"
+                    raise _StoreDownError(StoreUnavailableError(message))  # noqa: TRY301
                 there = 0.0 if private else now - self.clock.now()
                 here = 0.0 if private else started - now
                 old = records.decode(key, found.value, kind)
@@ -321,7 +316,7 @@ class Coordinator:
         rejects leaves the local cache, too.
         """
         if self._store is not None:
-            _note(self._unpublished, token.fingerprint, (scope, token))
+            remember(self._unpublished, token.fingerprint, (scope, token))
         shared = True
         if token.code_id:
             redeemed = await self.code(token.code_id, records.redeem, scope.text, token)
@@ -343,10 +338,6 @@ class Coordinator:
             return redeemed.token
         held = self._cache.usable(redeemed.scope)
         return None if held is None else held.stored()
-
-    def note_first_sent(self, code_id: str, sent: CodeRecord) -> None:
-        """Remember when this manager sent a code, whatever becomes of the store."""
-        _note(self.first_sent, code_id, sent)
 
     # ── Outages ─────────────────────────────────────────────────────────────────
 
@@ -418,10 +409,8 @@ class HeldLease:
     Without a scope there is only the lease of a send.
     """
 
-    def __init__(
-        self, coordinator: Coordinator, scope: Scope | None, owner: str
-    ) -> None:
-        self.owner: str = owner
+    def __init__(self, coordinator: Coordinator, scope: Scope | None) -> None:
+        self.owner: str = coordinator.new_bytes(8).hex()
         self.lost: bool = True
         self.pending: StoredCode | None = None
         self.inherited: bool = False
@@ -542,13 +531,7 @@ class _StoreDownError(Exception):
         self.reason = reason
 
 
-def _require_number(now: float) -> None:
-    if not math.isfinite(now):
-        message = "the clock of the store did not return a number"
-        raise _StoreDownError(StoreUnavailableError(message))
-
-
-def _note(notes: dict[str, T], key: str, value: T) -> None:
+def remember(notes: dict[str, T], key: str, value: T) -> None:
     """Remember a value as the latest; the oldest goes when there are too many."""
     notes.pop(key, None)
     notes[key] = value

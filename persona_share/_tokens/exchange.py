@@ -27,7 +27,12 @@ from persona_share._protocol.limits import count_of
 from persona_share._protocol.oauth import assertion_form, code_form, exchange_key
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
-from persona_share._tokens.coordinator import Changed, Coordinator, HeldLease
+from persona_share._tokens.coordinator import (
+    Changed,
+    Coordinator,
+    HeldLease,
+    remember,
+)
 from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.record import (
     LEASE,
@@ -256,7 +261,15 @@ class TokenExchanger:
     ) -> Result:
         tries: Tries | None = None
         while True:
-            last_moment, asked_at = self._last_moment(code), self._clock.now()
+            asked_at, sent = (
+                self._clock.now(),
+                self._coordinator.first_sent.get(code.id),
+            )
+            # A code in doubt is sent for as long as its token may live.
+            last_moment = asked_at + self._policy.exchange_budget
+            if sent is not None:
+                last_moment = sent.first_sent[0] + TOKEN_LIFE
+            last_moment = max(code.deadline, last_moment)
             if not await self.queue.slot(last_moment, operation):
                 what = "too many exchanges: the code would expire before its turn"
                 return Limited(ExchangeRateLimitedError(what), 0.0)
@@ -272,9 +285,9 @@ class TokenExchanger:
             lease.send_extended_at = begun.started
             epoch, anchor = begun.new.epoch, begun.new.first_sent[-1]
             resent = lease.inherited or anchor < begun.started - 0.001
-            if not resent and code.id not in self._coordinator.first_sent:
+            if not resent and sent is None:
                 self._emit(events.CodeSent, expected, epoch=epoch)
-            self._coordinator.note_first_sent(code.id, begun.new)
+            remember(self._coordinator.first_sent, code.id, begun.new)
             now = self._clock.now()
             if tries is None:
                 tries = Tries(
@@ -406,14 +419,6 @@ class TokenExchanger:
         except ResponseTooLargeError as error:
             # No usable response: whether the code was consumed is not known.
             return ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
-
-    def _last_moment(self, code: StoredCode) -> float:
-        """Return how long the code may be sent: its own life, or its token's if in doubt."""
-        sent = self._coordinator.first_sent.get(code.id)
-        if sent is None:
-            soon = self._clock.now() + self._policy.exchange_budget
-            return max(code.deadline, soon)
-        return max(code.deadline, sent.first_sent[0] + TOKEN_LIFE)
 
     def _minted(
         self, code: StoredCode, issued: Issued, anchor: float, *, replayed: bool
