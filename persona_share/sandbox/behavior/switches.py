@@ -258,17 +258,17 @@ class Limits:
     #: Requests in `Log`.
     log_entries: int = 100_000
     #: Objects of each type, but for events.
-    objects: int = 50_000
+    objects: int = 20_000
     #: Events, and webhook deliveries.
     events: int = 5_000
     #: Authorization codes, and access tokens.
-    credentials: int = 50_000
+    credentials: int = 20_000
     #: The total size of all files, in bytes.
     file_bytes: int = 200_000_000
     #: Share tokens, and connections.
     share_tokens: int = 10_000
     #: Outcomes by idempotency key.
-    idempotency_keys: int = 50_000
+    idempotency_keys: int = 10_000
     #: Requests whose headers and bodies the inspector shows, bodies up to 64 KiB.
     inspected_requests: int = 500
 
