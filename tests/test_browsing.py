@@ -87,7 +87,7 @@ async def test_listing_changes_nothing(store):
 
 
 @pytest.mark.asyncio
-async def test_dropped_token_is_gone_and_a_pending_code_stays(store):
+async def test_dropping_a_token_keeps_a_pending_code(store):
     async with Browser(store) as browser:
         await filled(store)
         await browser.drop("first")
@@ -98,7 +98,7 @@ async def test_dropped_token_is_gone_and_a_pending_code_stays(store):
 
 
 @pytest.mark.asyncio
-async def test_sealed_record_is_shown_as_sealed_and_no_more(store):
+async def test_sealed_record_is_shown_only_as_sealed(store):
     sealed = Encrypted(store, keys=RING)
     async with Browser(sealed) as browser:
         await put(sealed, "name", with_token)
@@ -110,7 +110,7 @@ async def test_sealed_record_is_shown_as_sealed_and_no_more(store):
 
 
 @pytest.mark.asyncio
-async def test_redis_that_is_away_is_reported(redis_server):
+async def test_unreachable_redis_is_reported(redis_server):
     store = RedisStore(redis_server.url, plaintext=True)
     async with Browser(store) as browser:
         redis_server.freeze()

@@ -72,7 +72,7 @@ def made(kind):
     return kind("it went wrong", **facts)
 
 
-def test_the_front_of_the_tree_names_them_all():
+def test_every_error_is_in_the_tree():
     public = {kind for kind in EVERY if kind.__module__ == errors.__name__}
     assert len(public) > 45
     for kind in public:
@@ -81,7 +81,7 @@ def test_the_front_of_the_tree_names_them_all():
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_round_trip_keeps_every_fact(kind, protocol):
+def test_error_keeps_every_attribute_when_pickled(kind, protocol):
     error = made(kind)
     twin = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 — our own
     assert type(twin) is kind
@@ -90,7 +90,7 @@ def test_a_round_trip_keeps_every_fact(kind, protocol):
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_copies_and_fresh_ones_are_equal_and_their_own(kind):
+def test_copies_are_equal_and_separate(kind):
     error = made(kind)
     try:
         raise error
@@ -102,7 +102,7 @@ def test_copies_and_fresh_ones_are_equal_and_their_own(kind):
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_the_text_says_what_happened_how_far_it_got_and_what_to_do(kind):
+def test_text_says_what_happened_whether_it_was_sent_and_what_to_do(kind):
     error = made(kind)
     text = str(error)
     assert "it went wrong" in text

@@ -62,7 +62,7 @@ async def test_an_hour_passes_for_both_sides(persona_sandbox, persona_clock):
 
 
 @pytest.mark.RUNNER
-async def test_nobody_sleeps_for_ever_under_the_clock(persona_sandbox, persona_clock):
+async def test_no_sleeper_waits_forever_under_the_clock(persona_sandbox, persona_clock):
     inquiry = persona_sandbox.add_inquiry()
     persona_sandbox.faults.answer("GET /inquiries/{inquiry-id}", 503, times=1)
     async with Shared(persona_sandbox) as manager:
@@ -72,7 +72,7 @@ async def test_nobody_sleeps_for_ever_under_the_clock(persona_sandbox, persona_c
 
 @pytest.mark.RUNNER
 @pytest.mark.persona_sandbox(token_lifetime=20, seed=7)
-async def test_a_sandbox_is_made_as_it_is_asked_for(persona_sandbox):
+async def test_sandbox_is_created_with_the_options_of_its_marker(persona_sandbox):
     inquiry = persona_sandbox.add_inquiry()
     async with Shared(persona_sandbox) as manager:
         assert (await manager.token(Scope.read(inquiry.id))).lifetime == 19
@@ -226,7 +226,7 @@ def test_after_the_test(careless):
     pass
 
 
-def test_an_error_without_a_secret_stays_what_it_is(persona_canary):
+def test_error_without_a_secret_is_unchanged(persona_canary):
     persona_canary.plant("planted-7c1e-secret")
     assert 1 == 2
 
@@ -285,7 +285,7 @@ def test_a_mark_for_anyio_fails_at_once_when_pytest_asyncio_is_in_auto_mode(proj
     result.stdout.fnmatch_lines(["*Remove the anyio mark, or set asyncio_mode*"])
 
 
-def test_a_test_fails_when_a_planted_secret_shows_and_does_not_show_it_again(project):
+def test_canary_fails_a_test_without_repeating_the_secret(project):
     result = run(project, LEAKS, "--tb=long", "-rN")
     result.assert_outcomes(failed=6, passed=2, errors=1)
     for place in ("the log theirs", "the error RuntimeError", "the span work"):
@@ -295,7 +295,7 @@ def test_a_test_fails_when_a_planted_secret_shows_and_does_not_show_it_again(pro
     assert not any("planted-7c1e" in line for line in told)
 
 
-def test_the_plugin_imports_nothing_before_a_fixture_is_used():
+def test_plugin_imports_nothing_before_a_fixture_is_used():
     code = """
 import sys, pytest
 before = set(sys.modules)

@@ -92,7 +92,7 @@ async def fail():
 
 
 @pytest.mark.asyncio
-async def test_f144_handled_event_is_a_repetition_when_it_comes_again(deliver, guard):
+async def test_f144_handled_event_is_not_new_when_it_is_repeated(deliver, guard):
     assert [await deliver(guard) for _ in range(3)] == [True, False, False]
 
 
@@ -139,7 +139,7 @@ async def test_event_is_never_lost_when_a_delivery_is_cancelled_at_any_await(
 
 
 @pytest.mark.asyncio
-async def test_repetition_while_it_is_handled_is_in_progress(deliver, guard):
+async def test_repeated_event_is_in_progress_while_it_is_handled(deliver, guard):
     done = asyncio.Event()
     handling = asyncio.ensure_future(deliver(guard, done.wait))
     await turns()
@@ -153,7 +153,7 @@ async def test_repetition_while_it_is_handled_is_in_progress(deliver, guard):
 
 
 @pytest.mark.asyncio
-async def test_repetition_is_new_after_the_lease_of_a_process_that_died(
+async def test_repeated_event_is_new_after_the_lease_of_a_dead_process(
     deliver, store, clock, runtime
 ):
     handling = asyncio.ensure_future(
@@ -197,7 +197,9 @@ async def test_event_is_forgotten_after_three_days(deliver, guard, clock):
 
 
 @pytest.mark.asyncio
-async def test_down_store_refuses_the_delivery_by_default(deliver, guard, store):
+async def test_delivery_is_refused_by_default_when_the_store_is_down(
+    deliver, guard, store
+):
     store.down = True
     with pytest.raises(StoreUnavailableError):
         await deliver(guard)
@@ -207,7 +209,7 @@ async def test_down_store_refuses_the_delivery_by_default(deliver, guard, store)
 
 
 @pytest.mark.asyncio
-async def test_down_store_risks_a_repetition_if_the_application_says_so(
+async def test_event_may_be_handled_twice_when_the_store_is_down_and_the_application_allows_it(
     deliver, store, runtime, caplog
 ):
     guard = ReplayGuard(store, runtime=runtime, on_store_failure="handle")
@@ -223,7 +225,7 @@ async def test_down_store_risks_a_repetition_if_the_application_says_so(
 
 
 @pytest.mark.asyncio
-async def test_handled_event_is_answered_although_the_store_went_down(
+async def test_handled_event_succeeds_when_the_store_goes_down(
     deliver, guard, store, caplog
 ):
     async def handle():
@@ -234,7 +236,7 @@ async def test_handled_event_is_answered_although_the_store_went_down(
 
 
 @pytest.mark.asyncio
-async def test_without_a_guard_nothing_is_said_about_repetition(deliver):
+async def test_is_new_is_none_without_a_guard(deliver):
     assert await deliver(None) is None
 
 
@@ -265,7 +267,7 @@ async def test_guard_of_the_verifier_is_used_if_no_other_is_given(guard, clock):
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 @pytest.mark.asyncio
-async def test_f144_of_many_deliveries_at_once_one_is_handled(
+async def test_f144_one_of_many_simultaneous_deliveries_is_handled(
     tmp_path, request, deliver, kind
 ):
     if kind == "sqlite":
@@ -293,7 +295,7 @@ async def test_f144_of_many_deliveries_at_once_one_is_handled(
 
 
 @pytest.mark.asyncio
-async def test_user_without_channels_is_enough_for_a_guard(own_redis, deliver):
+async def test_guard_works_with_a_user_without_channels(own_redis, deliver):
     server = own_redis()
     server.client.acl_setuser(
         "app",
@@ -317,12 +319,12 @@ async def test_user_without_channels_is_enough_for_a_guard(own_redis, deliver):
     [{"lease": 0}, {"lease": 601}, {"lease": True}, {"on_store_failure": "ignore"}],
     ids=repr,
 )
-def test_guard_that_makes_no_sense_is_refused(options):
+def test_invalid_guard_is_refused(options):
     with pytest.raises(ConfigurationError):
         ReplayGuard(MemoryStore(), **options)
 
 
-def test_something_else_than_a_store_is_refused():
+def test_value_that_is_not_a_store_is_refused():
     with pytest.raises(ConfigurationError, match="a store is needed"):
         ReplayGuard("redis://localhost")
 

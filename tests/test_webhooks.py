@@ -50,7 +50,7 @@ def verifier(clock):
     return Verifier([SECRET], clock=clock)
 
 
-def test_a_signed_delivery_is_its_event(verifier, clock):
+def test_verify_returns_the_event_of_a_signed_delivery(verifier, clock):
     body = delivery()
 
     event = verifier.verify(body, sign(body, SECRET, at=clock.wall()))
@@ -93,7 +93,7 @@ def test_f55_an_event_of_another_name_is_kept(verifier, clock):
         (delivery(), "t=1,v1=" + "0" * 64, "mismatch"),
     ],
 )
-def test_f140_a_refusal_says_why_and_nothing_else(verifier, body, header, reason):
+def test_f140_refusal_has_only_its_reason(verifier, body, header, reason):
     with pytest.raises(SignatureError) as caught:
         verifier.verify(body, header)
 
@@ -113,7 +113,7 @@ def test_f140_a_refusal_says_why_and_nothing_else(verifier, body, header, reason
         b'{"data":{"type":"inquiry","id":"inq_1"}}',
     ],
 )
-def test_what_is_signed_but_no_event_is_refused_as_well(verifier, clock, body):
+def test_signed_body_that_is_not_an_event_is_refused(verifier, clock, body):
     with pytest.raises(SignatureError) as caught:
         verifier.verify(body, sign(body, SECRET, at=clock.wall()))
 
@@ -121,7 +121,7 @@ def test_what_is_signed_but_no_event_is_refused_as_well(verifier, clock, body):
     assert caught.value.__context__ is None
 
 
-def test_f141_a_delivery_that_was_kept_back_is_refused(verifier, clock):
+def test_f141_delayed_delivery_is_refused(verifier, clock):
     body = delivery()
     header = sign(body, SECRET, at=clock.wall())
     clock.advance(301)
@@ -131,7 +131,7 @@ def test_f141_a_delivery_that_was_kept_back_is_refused(verifier, clock):
     assert caught.value.reason == "too_old"
 
 
-def test_f142_the_secret_that_matched_is_told(clock):
+def test_f142_delivery_has_the_index_of_the_matching_secret(clock):
     body = delivery()
     verifier = Verifier([Secret("wbhsec_old"), Secret("wbhsec_new")], clock=clock)
 
@@ -141,19 +141,19 @@ def test_f142_the_secret_that_matched_is_told(clock):
     assert held.signed_at == clock.wall()
 
 
-def test_a_body_that_is_no_longer_bytes_is_refused(verifier):
+def test_body_that_is_not_bytes_is_refused(verifier):
     with pytest.raises(InvalidArgumentError):
         verifier.verify(delivery().decode(), "t=1,v1=0")
 
 
 @pytest.mark.parametrize("secrets", [[], "", [""], ["a", ""], ["a"] * 9])
-def test_a_verifier_without_a_secret_cannot_be_made(secrets):
+def test_verifier_without_a_secret_is_refused(secrets):
     with pytest.raises(ConfigurationError):
         Verifier(secrets)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, float("inf"), float("nan"), True])
-def test_a_verifier_that_tolerates_everything_cannot_be_made(tolerance):
+def test_verifier_with_infinite_tolerance_is_refused(tolerance):
     with pytest.raises(ConfigurationError):
         Verifier(SECRET, tolerance)
 

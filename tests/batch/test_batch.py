@@ -28,7 +28,7 @@ def several(count):
 
 
 @pytest.mark.asyncio
-async def test_what_comes_first_is_told_first(kit):
+async def test_outcomes_are_yielded_in_order_of_arrival(kit):
     gate = kit.objects.hold("inq_0")
     batch = kit.batch(several(3))
     first = [await anext(batch), await anext(batch)]
@@ -38,7 +38,7 @@ async def test_what_comes_first_is_told_first(kit):
 
 
 @pytest.mark.asyncio
-async def test_every_object_is_fetched_once_and_told_with_its_resource(kit):
+async def test_every_object_is_yielded_once_with_its_resource(kit):
     outcomes = await collected(kit.batch(several(100)))
 
     assert sorted(kit.objects.asked) == sorted(several(100))
@@ -49,7 +49,7 @@ async def test_every_object_is_fetched_once_and_told_with_its_resource(kit):
 
 @pytest.mark.parametrize("concurrency", [1, 7])
 @pytest.mark.asyncio
-async def test_no_more_than_concurrency_calls_travel_at_once(kit, concurrency):
+async def test_at_most_concurrency_calls_are_in_flight(kit, concurrency):
     await collected(kit.batch(several(50), concurrency=concurrency))
 
     assert kit.objects.most == concurrency
@@ -114,7 +114,7 @@ class _Nothing(list):
 
 
 @pytest.mark.asyncio
-async def test_one_bad_object_never_stops_the_rest(kit):
+async def test_failing_object_does_not_stop_the_others(kit):
     kit.objects.errors["inq_3"] = NotFoundError("no such object", status=404)
     outcomes = await collected(kit.batch(several(10)))
     failed = [each for each in outcomes if isinstance(each, Failed)]
@@ -125,7 +125,7 @@ async def test_one_bad_object_never_stops_the_rest(kit):
 
 
 @pytest.mark.asyncio
-async def test_what_ends_the_manager_ends_the_batch(kit):
+async def test_batch_ends_when_the_manager_is_closed(kit):
     kit.objects.errors["inq_2"] = ManagerClosedError("the manager was closed")
     with pytest.raises(ManagerClosedError):
         await collected(kit.batch(several(1_000)))
@@ -135,7 +135,7 @@ async def test_what_ends_the_manager_ends_the_batch(kit):
 
 
 @pytest.mark.asyncio
-async def test_ids_that_break_off_end_the_batch_after_what_was_read(kit):
+async def test_batch_ends_when_the_iterable_of_ids_raises(kit):
     async def broken():
         yield "inq_0"
         yield "inq_1"
@@ -152,7 +152,7 @@ async def test_ids_that_break_off_end_the_batch_after_what_was_read(kit):
 
 
 @pytest.mark.asyncio
-async def test_an_end_is_an_end(kit):
+async def test_exhausted_batch_stays_exhausted(kit):
     batch = kit.batch(several(2))
     await collected(batch)
 
@@ -160,7 +160,7 @@ async def test_an_end_is_an_end(kit):
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_asked_for_before_the_first_is(kit):
+async def test_nothing_is_requested_before_the_first_iteration(kit):
     kit.batch(several(2))
     await kit.settle()
 
@@ -172,7 +172,7 @@ async def test_nothing_is_asked_for_before_the_first_is(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_loop_that_is_left_inside_async_with_leaves_nothing_behind(kit):
+async def test_loop_left_inside_async_with_leaves_no_task(kit):
     async with kit.batch(several(100)) as batch:
         async for _ in batch:
             break
@@ -182,7 +182,7 @@ async def test_a_loop_that_is_left_inside_async_with_leaves_nothing_behind(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_that_is_dropped_ends_by_itself(kit):
+async def test_abandoned_batch_stops_by_itself(kit):
     async for _ in kit.batch(several(100)):
         break
     gc.collect()
@@ -208,7 +208,7 @@ async def test_nothing_is_left_when_the_consumer_is_cancelled(kit):
 
 
 @pytest.mark.asyncio
-async def test_closing_twice_is_fine(kit):
+async def test_close_can_be_called_twice(kit):
     batch = kit.batch(several(5))
     await anext(batch)
     await batch.aclose()
@@ -276,7 +276,7 @@ async def test_progress_says_that_the_service_is_down(kit):
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.asyncio
-async def test_an_object_that_never_works_fails_alone(kit, concurrency):
+async def test_failing_object_fails_alone(kit, concurrency):
     kit.objects.errors["inq_19"] = ServerError("it failed", status=500)
     began = kit.clock.now()
     batch = kit.batch(several(20), concurrency=concurrency)
@@ -327,7 +327,7 @@ async def test_a_spent_rate_limit_is_waited_for_without_failures(kit):
 
 @pytest.mark.parametrize("way", ["wait_for", "timeout", "cancel"])
 @pytest.mark.asyncio
-async def test_nothing_is_lost_when_waiting_for_an_outcome_is_given_up(kit, way):
+async def test_nothing_is_lost_when_a_wait_for_an_outcome_is_cancelled(kit, way):
     gates = {each: kit.objects.hold(each) for each in several(30)}
 
     async def attempt(batch):
@@ -362,7 +362,7 @@ async def test_nothing_is_lost_when_waiting_for_an_outcome_is_given_up(kit, way)
 
 
 @pytest.mark.asyncio
-async def test_two_tasks_that_iterate_one_batch_are_told(kit):
+async def test_second_task_that_iterates_a_batch_is_refused(kit):
     kit.objects.hold("inq_0")
     async with kit.batch(["inq_0"]) as batch:
         first = asyncio.ensure_future(anext(batch))
@@ -386,14 +386,14 @@ async def test_the_plan_counts_objects_and_the_time_that_the_limit_costs(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_plan_does_not_pretend_to_know(kit):
+async def test_plan_returns_none_for_unknown_values(kit):
     assert kit.batch(several(10)).plan().shortest_for is None
     plan = kit.batch(iter(several(10))).plan()
     assert (plan.objects, plan.tokens, plan.shortest_for) == (None, None, None)
 
 
 @pytest.mark.asyncio
-async def test_progress_is_told_after_each_object(kit):
+async def test_progress_is_reported_after_each_object(kit):
     kit.objects.errors["inq_3"] = NotFoundError("no such object", status=404)
     await collected(kit.batch(several(10)))
 
@@ -403,7 +403,7 @@ async def test_progress_is_told_after_each_object(kit):
 
 
 @pytest.mark.asyncio
-async def test_progress_tells_the_rate_and_what_is_left(kit):
+async def test_progress_has_rate_and_remaining_count(kit):
     batch = kit.batch(several(10), concurrency=1)
     await anext(batch)
     kit.clock.advance(2)

@@ -27,7 +27,7 @@ async def opened(path):
 
 
 @pytest.mark.asyncio
-async def test_what_was_noted_is_known_after_a_restart(path):
+async def test_acknowledged_ids_are_known_after_a_restart(path):
     first = await opened(path)
     await first.note(["inq_1"])
     await first.note(["inq_2", "inq_3"])
@@ -40,7 +40,7 @@ async def test_what_was_noted_is_known_after_a_restart(path):
 
 
 @pytest.mark.asyncio
-async def test_noting_twice_is_fine(path):
+async def test_acknowledging_twice_is_allowed(path):
     checkpoint = await opened(path)
     await checkpoint.note(["inq_1"])
     await checkpoint.note(["inq_1", "inq_2"])
@@ -59,7 +59,7 @@ async def test_any_number_of_ids_may_be_asked_about(path):
 
 
 @pytest.mark.asyncio
-async def test_t12_the_file_and_its_log_are_for_this_user_alone(path):
+async def test_t12_file_and_its_log_are_private(path):
     before = os.umask(0)
     try:
         checkpoint = await opened(path)
@@ -116,7 +116,7 @@ async def test_the_database_of_another_program_is_left_alone(path):
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_is_no_database_is_told_and_left_alone(path):
+async def test_file_that_is_not_a_database_is_reported_and_unchanged(path):
     path.write_bytes(b"my only copy of something" * 100)
     path.chmod(0o600)
     with pytest.raises(StoreCorruptError, match="NOTADB"):
@@ -126,7 +126,7 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(path):
 
 
 @pytest.mark.asyncio
-async def test_the_second_user_of_a_file_is_told_the_process_of_the_first(path):
+async def test_second_user_of_a_file_gets_the_process_id_of_the_first(path):
     first = await opened(path)
     with pytest.raises(CheckpointInUseError, match="in use by another fetch") as raised:
         await opened(path)
@@ -163,7 +163,7 @@ async def test_a_checkpoint_of_release_0_1_is_named(path):
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_is_not_text_is_an_error_of_ours(path):
+async def test_id_that_is_not_text_raises_a_persona_error(path):
     checkpoint = await opened(path)
     with pytest.raises(StoreUnavailableError, match="not text"):
         await checkpoint.note(["inq_\udc80"])
@@ -171,14 +171,14 @@ async def test_an_id_that_is_not_text_is_an_error_of_ours(path):
 
 
 @pytest.mark.asyncio
-async def test_a_directory_that_is_none_is_told(tmp_path):
+async def test_missing_directory_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailableError):
         await opened(tmp_path / "file" / "checkpoint")
 
 
 @pytest.mark.asyncio
-async def test_closing_twice_is_fine_and_opening_twice_too(path):
+async def test_open_and_close_can_be_called_twice(path):
     checkpoint = await opened(path)
     await checkpoint.open()
     checkpoint.close()

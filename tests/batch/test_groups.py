@@ -134,7 +134,7 @@ async def test_a_token_is_dropped_with_its_last_object_unless_it_was_held_before
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_asked_for_no_earlier_than_it_is_needed(scoped, partner, kit):
+async def test_token_is_requested_when_it_is_first_needed(scoped, partner, kit):
     async with scoped(several(1_000)) as batch:
         await anext(batch)
         await kit.settle()
@@ -154,7 +154,7 @@ async def test_the_permission_follows_from_the_prefix_or_is_named(scoped, partne
 
 
 @pytest.mark.asyncio
-async def test_what_is_no_id_fails_alone_and_is_never_asked_for(scoped, partner):
+async def test_malformed_id_fails_alone_without_a_request(scoped, partner):
     outcomes = await collected(scoped(["inq_1", "../x", "", "new_1", 7, None]))
 
     assert sorted(map(str, ids_of(failures(outcomes)))) == [
@@ -173,9 +173,7 @@ async def test_a_scope_that_would_be_too_long_is_divided(scoped, partner):
 
 
 @pytest.mark.asyncio
-async def test_an_object_that_spoils_its_group_is_found_and_fails_alone(
-    scoped, partner
-):
+async def test_object_that_fails_its_group_is_found_and_fails_alone(scoped, partner):
     partner.bad = {"inq_037"}
     outcomes = await collected(scoped(several(200), 100))
 
@@ -185,7 +183,7 @@ async def test_an_object_that_spoils_its_group_is_found_and_fails_alone(
 
 
 @pytest.mark.asyncio
-async def test_several_bad_objects_are_found_one_by_one(scoped, partner):
+async def test_several_failing_objects_are_found(scoped, partner):
     partner.bad = {"inq_000", "inq_001", "inq_050", "inq_099", "inq_123"}
     outcomes = await collected(scoped(several(200), 100))
 
@@ -194,7 +192,7 @@ async def test_several_bad_objects_are_found_one_by_one(scoped, partner):
 
 
 @pytest.mark.asyncio
-async def test_what_the_partner_does_not_grant_fails_and_the_rest_goes_on(
+async def test_objects_that_are_not_granted_fail_and_the_others_continue(
     scoped, partner
 ):
     missing = str(Scope.read("inq_003", "inq_007"))
@@ -303,7 +301,7 @@ async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_without_an_answer_is_repeated(scoped, partner, kit):
+async def test_exchange_without_a_response_is_retried(scoped, partner, kit):
     late = ExchangeUnavailableError("no answer", retry_after=7)
     partner.script = [late, late, late, late, late]
     began = kit.clock.now()
@@ -369,7 +367,7 @@ async def test_a_refusal_of_something_else_divides_the_group(scoped, partner):
 
 
 @pytest.mark.asyncio
-async def test_codes_are_asked_for_ahead_and_in_parallel(scoped, partner, kit):
+async def test_codes_are_requested_ahead_and_in_parallel(scoped, partner, kit):
     partner.latency = kit.clock.sleep
     began = kit.clock.now()
     outcomes = await kit.until(collected(scoped(several(400), 10)), step=0.5)
@@ -380,9 +378,7 @@ async def test_codes_are_asked_for_ahead_and_in_parallel(scoped, partner, kit):
 
 
 @pytest.mark.asyncio
-async def test_delivered_tokens_that_cut_across_the_groups_are_all_found(
-    scoped, partner
-):
+async def test_delivered_tokens_of_other_groupings_are_found(scoped, partner):
     delivered = [several(13), several(40)[13:33]]
     partner.covered = [Scope.read(*each) for each in delivered]
     outcomes = await collected(scoped(several(40), 10, free=True))
@@ -391,9 +387,7 @@ async def test_delivered_tokens_that_cut_across_the_groups_are_all_found(
 
 
 @pytest.mark.asyncio
-async def test_an_object_whose_token_ended_meanwhile_gets_another_one(
-    scoped, partner, kit
-):
+async def test_object_gets_another_token_when_its_token_expired(scoped, partner, kit):
     ended = TokenError("its token ended")
     ended.retryable = True
     kit.objects.errors = {"inq_004": [ended], "inq_005": [ended, ended]}
@@ -405,7 +399,9 @@ async def test_an_object_whose_token_ended_meanwhile_gets_another_one(
 
 
 @pytest.mark.asyncio
-async def test_a_million_objects_whose_tokens_end_do_not_pile_up(scoped, partner, kit):
+async def test_million_objects_with_expiring_tokens_use_bounded_memory(
+    scoped, partner, kit
+):
     ended = TokenError("its token ended")
     ended.retryable = True
     kit.objects.errors = _Once(ended)

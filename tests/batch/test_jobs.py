@@ -42,7 +42,7 @@ def test_a_number_of_shards_that_makes_no_sense_is_refused():
 
 
 @pytest.mark.asyncio
-async def test_a_record_knows_what_was_acknowledged():
+async def test_record_contains_acknowledged_ids():
     store = MemoryStore()
     first = StoreCheckpoint(store, "one", IDS)
     await first.open()

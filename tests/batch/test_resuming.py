@@ -48,7 +48,7 @@ async def test_a_rerun_fetches_what_was_not_acknowledged(kit, resumed):
 
 
 @pytest.mark.asyncio
-async def test_the_last_one_can_be_acknowledged_without_asking_for_another(resumed):
+async def test_last_object_can_be_acknowledged_without_another_iteration(resumed):
     async with resumed() as batch:
         last = await anext(batch)
         await batch.acknowledge(last.id)
@@ -57,7 +57,7 @@ async def test_the_last_one_can_be_acknowledged_without_asking_for_another(resum
 
 
 @pytest.mark.asyncio
-async def test_one_can_be_acknowledged_before_the_first_is_asked_for(resumed):
+async def test_object_can_be_acknowledged_before_the_first_iteration(resumed):
     batch = resumed()
     await batch.acknowledge("inq_3")
 
@@ -65,7 +65,7 @@ async def test_one_can_be_acknowledged_before_the_first_is_asked_for(resumed):
 
 
 @pytest.mark.asyncio
-async def test_acknowledging_outside_of_a_run_lets_go_of_the_file(resumed):
+async def test_acknowledging_outside_a_run_releases_the_file(resumed):
     first, second = resumed(), resumed()
     await first.acknowledge("inq_1")
     await second.acknowledge("inq_2")
@@ -88,7 +88,7 @@ async def test_a_finished_batch_has_nothing_left(kit, resumed):
 
 
 @pytest.mark.asyncio
-async def test_what_failed_is_tried_again_by_the_next_run(kit, resumed):
+async def test_failed_objects_are_retried_by_the_next_run(kit, resumed):
     kit.objects.errors["inq_3"] = [NotFoundError("no such object", status=404)]
     await collected(resumed())
 
@@ -96,7 +96,7 @@ async def test_what_failed_is_tried_again_by_the_next_run(kit, resumed):
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_comes_twice_is_fetched_once_it_was_acknowledged(kit, resumed):
+async def test_repeated_id_is_skipped_after_it_was_acknowledged(kit, resumed):
     await collected(resumed([*IDS, *IDS], concurrency=1, size=4))
 
     assert kit.objects.asked == IDS
@@ -115,7 +115,7 @@ async def test_a_checkpoint_that_is_refused_stops_before_anything_is_sent(
 
 
 @pytest.mark.asyncio
-async def test_a_second_run_is_told_which_process_runs(resumed):
+async def test_second_run_gets_the_process_id_of_the_first(resumed):
     async with resumed() as batch:
         await anext(batch)
         with pytest.raises(CheckpointInUseError, match=rf"pid {os.getpid()}\b"):

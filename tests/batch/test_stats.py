@@ -36,7 +36,7 @@ async def measured(clock, *answers):
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_was_held_back_a_second_is_a_wait(clock):
+async def test_call_delayed_by_a_second_counts_as_a_wait(clock):
     waits = [answered(clock, waits=seconds) for seconds in (0.0, 0.9, 1.0, 58.0)]
     stats = await measured(clock, *waits)
 
@@ -76,7 +76,7 @@ async def test_quantiles_are_right_to_a_twentieth(clock):
     assert stats.quantile(0.95) == pytest.approx(0.95, rel=0.05)
 
 
-def test_any_number_of_calls_takes_the_same_room():
+def test_stats_use_constant_memory():
     stats = BatchStats()
     for number in range(100_000):
         stats.sent(0.0, number / 1_000)

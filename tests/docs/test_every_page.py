@@ -16,7 +16,7 @@ TESTS = "".join(
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)])
-def test_a_page_with_blocks_is_named_by_a_test(page):
+def test_every_page_with_code_blocks_has_a_test(page):
     folder, _, name = page.rpartition("/")
     together = f'"{folder}/' in TESTS and f'"{name.removesuffix(".md")}"' in TESTS
     assert page in TESTS or together

@@ -11,9 +11,7 @@ BLOCKS = blocks_of("docs/howto/fetching.md")
 
 
 @pytest.mark.asyncio
-async def test_the_example_fetches_what_the_partner_shares_and_tells_the_rest(
-    tmp_path, capsys
-):
+async def test_example_fetches_shared_objects_and_prints_failures(tmp_path, capsys):
     async with Sandbox() as box:
         options = {"base_url": box.url, "insecure_local": True}
 

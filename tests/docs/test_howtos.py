@@ -78,7 +78,7 @@ async def test_workers_of_the_page_share_one_file(reader, tmp_path):
 # ── Testing ─────────────────────────────────────────────────────────────────────
 
 
-def test_the_tests_of_the_page_pass_in_a_project_of_ones_own(pytester, monkeypatch):
+def test_tests_on_the_page_pass_in_a_separate_project(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile("\n\n".join(blocks_of(TESTING)))
     result = pytester.runpytest_subprocess(
@@ -92,7 +92,7 @@ def test_the_tests_of_the_page_pass_in_a_project_of_ones_own(pytester, monkeypat
 
 
 @pytest.mark.asyncio
-async def test_foreign_clients_of_the_page_read(reader):
+async def test_other_http_clients_on_the_page_read_an_inquiry(reader):
     box, names = reader.box, page_names(EMBEDDING)
     inquiry = box.add_inquiry()
     scope, url = Scope.read(inquiry.id), f"{box.url}/inquiries/{inquiry.id}"

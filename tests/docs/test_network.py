@@ -40,7 +40,7 @@ def test_the_timeouts_are_the_defaults(field):
     assert float(seconds) == getattr(Timeouts(), field)
 
 
-def test_the_policies_are_described_as_they_are():
+def test_page_describes_the_default_policies():
     assert f'| `"{RateLimitPolicy().mode}"` |' in TEXT
     assert RetryPolicy().attempts == 3
     assert "at most three attempts" in TEXT

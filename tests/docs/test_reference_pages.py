@@ -66,5 +66,5 @@ def test_a_model_has_its_attributes_with_their_types(pages):
     assert "`values`" in page
 
 
-def test_no_page_is_long(pages):
+def test_no_generated_page_is_too_long(pages):
     assert max(map(len, pages.values())) < 20_000

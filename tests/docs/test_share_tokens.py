@@ -21,7 +21,7 @@ async def offered(box, source_id):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_made_once():
+async def test_connection_is_created_once():
     async with Sandbox() as box:
         box.switches.accepts_after = 0
         connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]
@@ -32,7 +32,7 @@ async def test_a_connection_is_made_once():
 
 
 @pytest.mark.asyncio
-async def test_what_is_offered_is_received_as_a_clone():
+async def test_share_token_is_redeemed_as_a_clone():
     async with Sandbox() as box:
         token = await offered(box, box.add_inquiry().id)
         receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
@@ -41,7 +41,7 @@ async def test_what_is_offered_is_received_as_a_clone():
 
 
 @pytest.mark.asyncio
-async def test_what_fails_is_told_with_its_reason(capsys):
+async def test_failed_redemption_prints_its_reason(capsys):
     async with Sandbox() as box:
         token = await offered(box, box.add_inquiry().id)
         box.faults.fail_redemption("import_failed")
@@ -52,7 +52,7 @@ async def test_what_fails_is_told_with_its_reason(capsys):
 
 
 @pytest.mark.asyncio
-async def test_what_is_offered_fills_an_inquiry_with_mapped_fields():
+async def test_share_token_hydrates_an_inquiry_with_mapped_fields():
     async with Sandbox() as box:
         account = box.add_account(fields={"address_street_1": "1 Street"})
         target = box.add_inquiry(
@@ -70,7 +70,7 @@ async def test_what_is_offered_fills_an_inquiry_with_mapped_fields():
 
 
 @pytest.mark.asyncio
-async def test_the_names_of_fields_are_seen_before():
+async def test_names_of_fields_are_peeked_before_redemption():
     async with Sandbox() as box:
         token = await offered(box, box.add_inquiry().id)
         peek = names_of(PEEK, PAGE, box, box.destination)["peek"]

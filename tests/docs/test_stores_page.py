@@ -31,7 +31,7 @@ async def both(box, run, *arguments):
 
 
 @pytest.mark.asyncio
-async def test_two_workers_of_one_machine_burn_one_code(tmp_path):
+async def test_two_workers_on_one_machine_use_one_code(tmp_path):
     async with Sandbox() as box:
         inquiry = box.add_inquiry().id
         names = names_of(ONE_MACHINE, PAGE, box, box.destination)
@@ -44,7 +44,7 @@ async def test_two_workers_of_one_machine_burn_one_code(tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_two_workers_of_two_machines_burn_one_code(redis_server):
+async def test_two_workers_on_two_machines_use_one_code(redis_server):
     async with Sandbox() as box:
         inquiry = box.add_inquiry().id
         names = names_of(ALL_MACHINES, PAGE, box, box.destination)
@@ -57,7 +57,7 @@ async def test_two_workers_of_two_machines_burn_one_code(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_store_of_the_page_makes_its_table(postgres_server):
+async def test_store_on_the_page_creates_its_table(postgres_server):
     store = names_of(POSTGRES, PAGE)["store_of"](postgres_server.url, [b"\x01" * 32])
     await store.open()
     written = await store.write("scope/1", b"value", if_etag="", ttl=60)

@@ -34,7 +34,7 @@ async def test_an_object_comes_with_what_is_included():
 
 
 @pytest.mark.asyncio
-async def test_a_listing_is_walked_to_its_end():
+async def test_listing_yields_all_pages():
     async with Sandbox() as box:
         wanted = [box.add_inquiry(status="approved").id for _ in range(3)]
         box.add_inquiry()

@@ -28,7 +28,7 @@ async def test_the_source_finds_shares_and_delivers(reader):
 
 
 @pytest.mark.asyncio
-async def test_the_destination_reads_with_the_code_of_the_letter(reader):
+async def test_destination_reads_with_the_code_in_the_message(reader):
     inquiry = reader.box.add_inquiry(status="approved")
     code = await reader.ask_partner(Scope.read(inquiry.id))
     reader.is_the("destination")
@@ -37,7 +37,7 @@ async def test_the_destination_reads_with_the_code_of_the_letter(reader):
 
 
 @pytest.mark.asyncio
-async def test_the_destination_watches_with_a_code_whenever_it_needs_one(reader):
+async def test_destination_requests_codes_while_it_watches(reader):
     inquiry = reader.box.add_inquiry()
     reader.is_the("destination")
     watching = DESTINATION["watch"](reader.ask_partner, inquiry.id)
@@ -48,7 +48,7 @@ async def test_the_destination_watches_with_a_code_whenever_it_needs_one(reader)
 
 
 @pytest.mark.asyncio
-async def test_what_goes_wrong_is_told_as_the_tutorial_says(reader):
+async def test_errors_are_handled_as_in_the_tutorial(reader):
     inquiry, other = reader.box.add_inquiry(), reader.box.add_inquiry()
     reader.is_the("destination")
     careful, beyond = DESTINATION["careful"], DESTINATION["beyond"]

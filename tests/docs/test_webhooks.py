@@ -58,7 +58,7 @@ async def test_an_event_is_delivered_until_it_was_handled_and_handled_once(
 
 
 @pytest.mark.asyncio
-async def test_receiver_for_any_framework_answers_each_delivery():
+async def test_receiver_for_any_framework_returns_the_status_of_each_delivery():
     clock = FakeClock()
     verifier = Verifier("wbhsec_one", clock=clock)
     guard = ReplayGuard(MemoryStore())
@@ -83,9 +83,7 @@ async def test_receiver_for_any_framework_answers_each_delivery():
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_that_is_not_signed_is_answered_with_400(
-    tmp_path, monkeypatch
-):
+async def test_unsigned_delivery_gets_400(tmp_path, monkeypatch):
     async def act_on(event):
         raise AssertionError(event)
 

@@ -22,7 +22,7 @@ def names_of_examples():
     return sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
-async def test_there_are_ten_and_each_takes_under_forty_lines():
+async def test_ten_examples_have_fewer_than_forty_lines_each():
     assert len(names_of_examples()) == 10
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     page = (EXAMPLES.parent / "docs" / "examples.md").read_text("utf-8")
@@ -59,14 +59,14 @@ async def test_a_batch_prints_a_line_for_each_inquiry(programs):
     assert programs.box.log.tokens_issued == 1
 
 
-async def test_a_foreign_client_prints_an_inquiry(programs):
+async def test_other_http_client_prints_an_inquiry(programs):
     [shared] = await programs.shared()
     code, out, told = await programs.run("embedding.py", shared)
     assert code == 0, told
     assert json.loads(out)["data"]["id"] == shared
 
 
-async def test_a_code_is_made_by_hand(programs):
+async def test_code_is_created_by_hand(programs):
     box = programs.box
     inquiry = box.add_inquiry().id
     command = ("authorize.py", box.destination.id, inquiry)

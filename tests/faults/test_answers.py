@@ -73,7 +73,7 @@ async def healed(scene, *answers):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("behaviour", [silence, stalling_body])
-async def test_f14_a_body_that_stalls_ends_at_the_read_timeout(scene, behaviour):
+async def test_f14_stalled_body_fails_at_the_read_timeout(scene, behaviour):
     error, server = await failing(
         scene, behaviour, kind=ConnectionLostError, timeout=HASTY
     )
@@ -83,7 +83,7 @@ async def test_f14_a_body_that_stalls_ends_at_the_read_timeout(scene, behaviour)
 
 
 @pytest.mark.asyncio
-async def test_f14_a_change_is_not_repeated_after_a_stall(scene):
+async def test_f14_change_is_not_retried_after_a_stall(scene):
     error, server = await failing(
         scene, stalling_body, CHANGE, OutcomeUnknownError, timeout=HASTY
     )
@@ -92,7 +92,7 @@ async def test_f14_a_change_is_not_repeated_after_a_stall(scene):
 
 
 @pytest.mark.asyncio
-async def test_f15_a_byte_now_and_then_does_not_hold_an_attempt_for_ever(scene):
+async def test_f15_slow_body_fails_at_the_attempt_timeout(scene):
     error, _ = await failing(
         scene, dripping(0.05), kind=ConnectionLostError, timeout=HASTY
     )
@@ -100,7 +100,7 @@ async def test_f15_a_byte_now_and_then_does_not_hold_an_attempt_for_ever(scene):
 
 
 @pytest.mark.asyncio
-async def test_f15_nor_longer_than_the_deadline(scene):
+async def test_f15_slow_body_fails_at_the_deadline(scene):
     loop = asyncio.get_running_loop()
     server = RawServer(dripping(0.02))
     async with server, scene.client_of(server) as client:
@@ -111,12 +111,12 @@ async def test_f15_nor_longer_than_the_deadline(scene):
 
 
 @pytest.mark.asyncio
-async def test_f16_a_body_shorter_than_announced_is_asked_for_again(scene):
+async def test_f16_short_body_is_retried(scene):
     assert await healed(scene, SHORT, SHORT, GOOD) == 3
 
 
 @pytest.mark.asyncio
-async def test_f16_a_post_is_asked_for_again_under_its_key(scene):
+async def test_f16_post_with_a_short_body_is_retried_with_its_key(scene):
     error, server = await failing(
         scene, ending_with(SHORT), CREATE, OutcomeUnknownError
     )
@@ -125,7 +125,7 @@ async def test_f16_a_post_is_asked_for_again_under_its_key(scene):
 
 
 @pytest.mark.asyncio
-async def test_f16_half_of_a_real_answer_is_no_answer(scene):
+async def test_f16_truncated_response_is_an_error(scene):
     inquiry = scene.an_inquiry()
     scene.box.faults.truncate("GET /inquiries/{inquiry-id}", times=2)
     assert (await scene.client.inquiries.retrieve(inquiry.id)).id == inquiry.id
@@ -136,7 +136,7 @@ async def test_f16_half_of_a_real_answer_is_no_answer(scene):
 
 
 @pytest.mark.asyncio
-async def test_f17_what_follows_an_answer_does_not_reach_the_next_one(scene):
+async def test_f17_extra_bytes_do_not_reach_the_next_response(scene):
     poisoned = GOOD + answer(200, BODY.replace(b"inq_1", b"inq_X"))
 
     async def behave(connection):
@@ -162,13 +162,13 @@ BAD_TRAILER = b"2\r\n{}\r\n0\r\nbad\0trailer\r\n\r\n"
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
-async def test_f18_wrong_chunks_are_asked_for_again(scene, chunks):
+async def test_f18_invalid_chunks_are_retried(scene, chunks):
     assert await healed(scene, CHUNKED + chunks, GOOD) == 2
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("rest", [BAD_TRAILER, *CHUNKS.values()], ids=repr)
-async def test_f18_so_are_those_that_come_after_a_good_head(scene, rest):
+async def test_f18_invalid_chunks_after_a_valid_head_are_retried(scene, rest):
     async def behave(connection):
         await connection.request()
         if server.connections > 1:
@@ -188,7 +188,7 @@ async def test_f18_so_are_those_that_come_after_a_good_head(scene, rest):
 
 
 @pytest.mark.asyncio
-async def test_f19_a_bomb_is_refused_in_time_and_not_asked_for_again(scene):
+async def test_f19_decompression_bomb_is_refused_without_a_retry(scene):
     error, server = await failing(scene, bomb(512), kind=ResponseTooLargeError)
     assert phases(error) == [Phase.ANSWERED]
     assert server.connections == 1
@@ -211,22 +211,20 @@ UNASKED = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("spoilt", "asked"), ENCODED.values(), ids=ENCODED)
-async def test_f20_a_body_that_cannot_be_decoded_is_asked_for_again(
-    scene, spoilt, asked
-):
+async def test_f20_body_that_cannot_be_decoded_is_retried(scene, spoilt, asked):
     assert await healed(scene, spoilt, GOOD) == asked
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("coding", UNASKED.values(), ids=UNASKED)
-async def test_f20_a_coding_that_nobody_asked_for_is_not(scene, coding):
+async def test_f20_unrequested_content_coding_is_not_retried(scene, coding):
     packed = answer(200, zlib.compress(BODY), [("Content-Encoding", coding)])
     error, _ = await failing(scene, answering(packed), kind=ProtocolError)
     assert phases(error) == [Phase.AMBIGUOUS]
 
 
 @pytest.mark.asyncio
-async def test_f21_a_body_without_length_and_end_is_refused_at_its_cap(scene):
+async def test_f21_endless_body_is_refused_at_the_limit(scene):
     error, server = await failing(scene, endless_body, kind=ResponseTooLargeError)
     assert phases(error) == [Phase.ANSWERED]
     assert server.connections == 1
@@ -244,14 +242,14 @@ HEADS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lines", HEADS.values(), ids=HEADS)
-async def test_f22_a_head_beyond_all_measure_is_no_answer(scene, lines):
+async def test_f22_oversized_head_is_an_error(scene, lines):
     behaviour = ending_with(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n")
     error, _ = await failing(scene, behaviour, kind=ProtocolError)
     assert phases(error) == [Phase.AMBIGUOUS]
 
 
 @pytest.mark.asyncio
-async def test_f23_of_two_answers_the_first_counts(scene):
+async def test_f23_first_of_two_responses_is_used(scene):
     async def twice(connection):
         await connection.request()
         await connection.send(GOOD + answer(500))
@@ -262,7 +260,7 @@ async def test_f23_of_two_answers_the_first_counts(scene):
 
 
 @pytest.mark.asyncio
-async def test_f23_informational_answers_are_passed_over(scene):
+async def test_f23_informational_responses_are_ignored(scene):
     early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 100
     server = RawServer(answering(early + GOOD))
     async with server, scene.client_of(server) as client:
@@ -270,7 +268,7 @@ async def test_f23_informational_answers_are_passed_over(scene):
 
 
 @pytest.mark.asyncio
-async def test_f23_a_flood_of_them_ends_with_the_attempt(scene):
+async def test_f23_endless_informational_responses_end_with_the_attempt(scene):
     async def flood(connection):
         await connection.request()
         while True:
@@ -282,7 +280,7 @@ async def test_f23_a_flood_of_them_ends_with_the_attempt(scene):
 
 
 @pytest.mark.asyncio
-async def test_f23_an_answer_before_the_upload_ended_is_used(scene):
+async def test_f23_response_before_the_end_of_the_upload_is_used(scene):
     async def hasty(connection):
         await connection.head()
         await connection.send(GOOD)
@@ -296,7 +294,7 @@ async def test_f23_an_answer_before_the_upload_ended_is_used(scene):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", [READ, CREATE], ids=["GET", "POST"])
-async def test_f24_a_web_page_is_no_answer_and_not_asked_for_again(scene, operation):
+async def test_f24_web_page_is_an_error_and_is_not_retried(scene, operation):
     page = answer(200, b"<html>Log in</html>", content_type="text/html")
     error, server = await failing(
         scene, answering(page), operation, UnexpectedContentTypeError
@@ -323,7 +321,7 @@ TOXICS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("toxics", TOXICS.values(), ids=TOXICS)
-async def test_f25_a_slow_network_changes_nothing(scene, toxics):
+async def test_f25_slow_network_changes_no_result(scene, toxics):
     inquiry = scene.an_inquiry()
     wanted = (await scene.client.inquiries.retrieve(inquiry.id)).raw
     async with scene.a_client(timeout=Timeouts()) as client:
@@ -338,7 +336,7 @@ async def test_f25_a_slow_network_changes_nothing(scene, toxics):
 @pytest.mark.parametrize(
     "toxic", [{"timeout": 0.01}, {"reset_peer": 0.0}, {"limit_data": 99}], ids=str
 )
-async def test_f25_a_network_that_breaks_is_a_lost_connection(scene, toxic):
+async def test_f25_broken_network_raises_connection_lost(scene, toxic):
     inquiry = scene.an_inquiry()
     for name, value in toxic.items():
         setattr(scene.proxy, name, value)
@@ -350,7 +348,9 @@ async def test_f25_a_network_that_breaks_is_a_lost_connection(scene, toxic):
 
 
 @pytest.mark.asyncio
-async def test_f26_links_that_stop_one_by_one_and_come_back_in_another_order(scene):
+async def test_f26_responses_are_matched_when_links_stop_and_resume_in_another_order(
+    scene,
+):
     inquiry = scene.an_inquiry()
     port = scene.proxy._upstream
     proxies = [Proxy(port) for _ in range(8)]

@@ -12,7 +12,7 @@ def ids(*ranges):
     return {f"f{number}" for first, last in ranges for number in range(first, last + 1)}
 
 
-def test_every_fault_is_due_at_one_step():
+def test_every_fault_belongs_to_one_step():
     listed = [fault for step in FAULTS.values() for fault in step]
     expected = ids((1, 26), (30, 38), (40, 90), (100, 117), (120, 129), (140, 148))
     expected |= {f"f39{letter}" for letter in "abcdef"}
@@ -20,7 +20,7 @@ def test_every_fault_is_due_at_one_step():
     assert len(listed) == 129
 
 
-def test_what_is_due_follows_from_what_is_built():
+def test_required_faults_follow_from_the_steps():
     assert set(FAULTS) >= BUILT
     assert {"f40", "f60", "f87"} <= DUE
 
@@ -44,7 +44,7 @@ def passed(name):
     return SimpleNamespace(nodeid=node(name), when="call", passed=True)
 
 
-def test_a_due_fault_without_a_test_fails_the_run(tally):
+def test_run_fails_when_a_fault_has_no_test(tally):
     tally.collect([node("test_f60_many_callers")])
     assert set(tally.missing) == DUE - {"f60"}
     session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
@@ -53,12 +53,12 @@ def test_a_due_fault_without_a_test_fails_the_run(tally):
     assert "no test for f1 f2" in tally.summary()
 
 
-def test_a_name_may_carry_several_ids_with_or_without_zeros(tally):
+def test_test_name_can_contain_several_ids_with_or_without_zeros(tally):
     tally.collect([node("test_f062_f63_it_lands"), node("test_f40_a[f41_]")])
     assert set(tally.tests) == {"f62", "f63", "f40"}
 
 
-def test_a_fault_is_survived_when_all_its_tests_passed(tally):
+def test_fault_counts_when_all_its_tests_passed(tally):
     tally.collect([node("test_f60_one"), node("test_f60_two")])
     tally.pytest_runtest_logreport(passed("test_f60_one"))
     assert tally.survived == set()

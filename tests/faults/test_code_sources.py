@@ -23,7 +23,7 @@ SCOPE = Scope.read("inq_1", "ver_2")
 
 
 @pytest.mark.asyncio
-async def test_f77_also_by_a_detour_over_another_scope(house):
+async def test_f77_code_source_that_requests_its_scope_indirectly_fails(house):
     other = Scope.read("act_3")
     seen = []
 
@@ -43,7 +43,7 @@ async def test_f77_also_by_a_detour_over_another_scope(house):
 
 
 @pytest.mark.asyncio
-async def test_f77_a_source_is_given_the_held_token_while_that_is_renewed(house):
+async def test_f77_source_gets_the_cached_token_during_a_refresh(house):
     given = []
 
     async def circular(scope):
@@ -60,7 +60,7 @@ async def test_f77_a_source_is_given_the_held_token_while_that_is_renewed(house)
 
 
 @pytest.mark.asyncio
-async def test_f77_asking_for_another_scope_is_fine(house):
+async def test_f77_code_source_can_request_another_scope(house):
     async def with_help(scope):
         if scope == SCOPE:
             await manager.token(Scope.read("act_3"))
@@ -71,7 +71,7 @@ async def test_f77_asking_for_another_scope_is_fine(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_hangs_is_given_a_minute(house):
+async def test_f78_hanging_source_times_out_after_a_minute(house):
     house.partner.delay = 10_000
     manager = await house.manager()
     began = house.clock.now()
@@ -82,7 +82,7 @@ async def test_f78_a_source_that_hangs_is_given_a_minute(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_runs_out_of_time_itself_is_told_as_that(house):
+async def test_f78_timeout_error_of_a_source_is_its_own_error(house):
     house.partner.script = [TimeoutError("of its own")]
     manager = await house.manager()
     with pytest.raises(CodeSourceError, match="raised TimeoutError") as caught:
@@ -173,7 +173,7 @@ async def test_an_exception_that_is_its_own_cause_is_kept(house):
 
 
 @pytest.mark.asyncio
-async def test_a_source_that_failed_over_http_is_named_with_its_status(house):
+async def test_error_has_the_http_status_of_a_failed_source(house):
     class FailedError(Exception):
         status = 503
 
@@ -185,7 +185,7 @@ async def test_a_source_that_failed_over_http_is_named_with_its_status(house):
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_keeps_the_cause_that_its_source_gave_it(house):
+async def test_refusal_keeps_the_cause_of_its_source(house):
     refusal = CodeRefusedError("no")
     refusal.__cause__ = PermissionError("of the application")
     house.partner.script = [refusal]
@@ -197,7 +197,7 @@ async def test_a_refusal_keeps_the_cause_that_its_source_gave_it(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_is_no_async_function_is_told(house):
+async def test_f78_source_that_is_not_async_is_reported(house):
     manager = await house.manager(codes=lambda _scope: "code")
     with pytest.raises(CodeSourceError) as caught:
         await manager.token(SCOPE)
@@ -205,7 +205,7 @@ async def test_f78_a_source_that_is_no_async_function_is_told(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_has_none_says_so_and_rests(house):
+async def test_f78_scope_backs_off_when_the_source_returns_none(house):
     async def none(scope):
         asked.append(scope)
 
@@ -219,7 +219,7 @@ async def test_f78_a_source_that_has_none_says_so_and_rests(house):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("code", [7, b"code", ["code"], "", "a b", "ü", "x" * 9_000])
-async def test_f78_a_source_that_answers_no_code_is_told_without_it(house, code):
+async def test_f78_invalid_code_is_reported_and_not_shown(house, code):
     house.partner.script = [code]
     manager = await house.manager()
     with pytest.raises(CodeSourceError, match="returned no code"):
@@ -228,7 +228,7 @@ async def test_f78_a_source_that_answers_no_code_is_told_without_it(house, code)
 
 
 @pytest.mark.asyncio
-async def test_f78_a_used_code_is_refused_without_a_request_and_another_is_asked_for(
+async def test_f78_used_code_is_refused_locally_and_another_is_requested(
     house,
 ):
     manager = await house.manager()
@@ -241,7 +241,7 @@ async def test_f78_a_used_code_is_refused_without_a_request_and_another_is_asked
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_that_answers_only_a_used_code_is_told(house):
+async def test_f78_source_that_returns_only_a_used_code_is_reported(house):
     manager = await house.manager()
     manager.invalidate(await manager.token(SCOPE))
     house.partner.script = house.service.codes * 2
@@ -251,7 +251,7 @@ async def test_f78_a_source_that_answers_only_a_used_code_is_told(house):
 
 
 @pytest.mark.asyncio
-async def test_f78_codes_that_seem_expired_are_tried_and_then_the_source_rests(house):
+async def test_f78_scope_backs_off_after_codes_that_seem_expired(house):
     ended = house.clock.wall() - timedelta(seconds=1)
     codes = [AuthorizationCode(f"ended{n}", expires_at=ended) for n in range(3)]
     house.partner.script = codes
@@ -267,7 +267,7 @@ async def test_f78_codes_that_seem_expired_are_tried_and_then_the_source_rests(h
 
 
 @pytest.mark.asyncio
-async def test_f78_a_foreign_code_is_refused_by_the_service_and_one_more_asked_for(
+async def test_f78_another_code_is_requested_when_the_service_refuses_one(
     house,
 ):
     house.service.script = [Response(status=404)]
@@ -277,7 +277,7 @@ async def test_f78_a_foreign_code_is_refused_by_the_service_and_one_more_asked_f
 
 
 @pytest.mark.asyncio
-async def test_f78_a_source_of_foreign_codes_is_asked_twice_and_then_rests(house):
+async def test_f78_scope_backs_off_after_two_refused_codes(house):
     house.service.script = [Response(status=404)] * 9
     manager = await house.manager()
     for _ in range(5):

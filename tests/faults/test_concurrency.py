@@ -39,7 +39,9 @@ SCOPE = Scope.read("inq_1", "ver_2")
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("group", [asyncio.TaskGroup, anyio.create_task_group])
-async def test_f66_a_group_that_fails_ends_at_once_and_the_exchange_lands(house, group):
+async def test_f66_failed_task_group_ends_at_once_and_the_exchange_completes(
+    house, group
+):
     house.service.delay = 10
     manager = await house.manager()
     ended = []
@@ -67,9 +69,7 @@ async def test_f66_a_group_that_fails_ends_at_once_and_the_exchange_lands(house,
 
 
 @pytest.mark.parametrize("closing", [False, True], ids=["left open", "closed"])
-def test_f67_a_run_that_ends_with_an_exchange_on_its_way_says_nothing(
-    make_house, caplog, closing
-):
+def test_f67_run_that_ends_during_an_exchange_logs_nothing(make_house, caplog, closing):
     caplog.set_level(logging.DEBUG, "asyncio")
     house = make_house()
     complaints = []
@@ -99,9 +99,7 @@ def test_f67_a_run_that_ends_with_an_exchange_on_its_way_says_nothing(
     assert [each.getMessage() for each in caplog.records if each.levelno > 20] == []
 
 
-def test_f67_a_closed_manager_leaves_nothing_to_a_loop_that_is_closed_at_once(
-    make_house, caplog
-):
+def test_f67_closed_manager_leaves_no_task_in_its_loop(make_house, caplog):
     house = make_house()
     loop = asyncio.new_event_loop()
 
@@ -117,7 +115,7 @@ def test_f67_a_closed_manager_leaves_nothing_to_a_loop_that_is_closed_at_once(
     assert "Task was destroyed" not in caplog.text
 
 
-def test_f68_a_manager_of_another_run_is_refused_and_never_hangs(make_house):
+def test_f68_manager_of_another_run_is_refused(make_house):
     house = make_house()
 
     async def first():
@@ -168,7 +166,7 @@ async def test_f68_a_manager_is_entered_once(house):
 
 
 @pytest.mark.asyncio
-async def test_f70_forked_children_are_refused_at_once_and_make_their_own(journey):
+async def test_f70_manager_is_refused_after_a_fork(journey):
     """Eight children of a process with a token, a waiting code, and a flight."""
     box = journey.box
     inquiries = [box.add_inquiry().id for _ in range(12)]
@@ -200,7 +198,7 @@ async def test_f70_forked_children_are_refused_at_once_and_make_their_own(journe
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-async def test_f71_workers_that_are_given_one_code_end_with_one_token(journey, method):
+async def test_f71_workers_with_one_code_share_one_token(journey, method):
     box = journey.box
     scope = Scope.read(box.add_inquiry().id)
     code = await journey.ask_partner(scope)
@@ -225,7 +223,7 @@ async def test_f71_workers_that_are_given_one_code_end_with_one_token(journey, m
 
 
 @pytest.mark.asyncio
-async def test_f71_what_holds_a_secret_or_a_loop_is_never_pickled(journey):
+async def test_f71_objects_with_a_secret_or_a_loop_cannot_be_pickled(journey):
     scope = Scope.read(journey.box.add_inquiry().id)
     code = await journey.ask_partner(scope)
     async with journey.manager() as manager:
@@ -245,7 +243,7 @@ async def test_f71_what_holds_a_secret_or_a_loop_is_never_pickled(journey):
 
 
 @pytest.mark.asyncio
-async def test_f72_closing_lets_a_sent_exchange_end_for_those_who_wait(house):
+async def test_f72_close_waits_for_an_exchange_that_was_sent(house):
     house.service.delay = 4
     manager = await house.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
@@ -255,7 +253,7 @@ async def test_f72_closing_lets_a_sent_exchange_end_for_those_who_wait(house):
 
 
 @pytest.mark.asyncio
-async def test_f72_closing_waits_five_seconds_and_no_longer(house):
+async def test_f72_close_waits_at_most_five_seconds(house):
     house.service.delay = 60
     manager = await house.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
@@ -281,7 +279,7 @@ async def test_f72_closing_does_not_wait_for_a_code_source(house):
 
 
 @pytest.mark.asyncio
-async def test_f72_closing_twice_also_at_once_is_fine(house):
+async def test_f72_close_can_be_called_twice(house):
     house.service.delay = 3
     manager = await house.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
@@ -292,7 +290,7 @@ async def test_f72_closing_twice_also_at_once_is_fine(house):
 
 
 @pytest.mark.asyncio
-async def test_f72_after_closing_every_door_says_so(house):
+async def test_f72_every_method_raises_after_close(house):
     manager = await house.manager()
     token = await manager.token(SCOPE)
     await manager.aclose()

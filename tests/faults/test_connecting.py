@@ -54,7 +54,7 @@ def names(look_up):
         del loop.getaddrinfo
 
 
-def test_f2_nothing_takes_longer_than_it_may():
+def test_f2_no_call_exceeds_its_time_limit():
     allowed = Timeouts()
     assert (allowed.connect, allowed.read, allowed.attempt, allowed.call) == (
         5,
@@ -66,7 +66,7 @@ def test_f2_nothing_takes_longer_than_it_may():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", EVERY, ids=lambda each: each[0])
-async def test_f2_a_connection_that_nobody_takes_is_not_waited_for(scene, operation):
+async def test_f2_connection_that_is_not_accepted_times_out(scene, operation):
     loop = asyncio.get_running_loop()
     hasty = Timeouts(connect=0.05, call=100)
     with black_hole("127.0.0.1") as port:
@@ -82,7 +82,7 @@ async def test_f2_a_connection_that_nobody_takes_is_not_waited_for(scene, operat
 
 
 @pytest.mark.asyncio
-async def test_f3_a_name_server_that_takes_ten_seconds_is_not_waited_for(scene):
+async def test_f3_call_times_out_when_a_name_server_takes_ten_seconds(scene):
     async def look_up(*_arguments, **_options):
         await asyncio.sleep(10)  # noqa: TID251 — it is cut off long before
 
@@ -102,7 +102,7 @@ async def test_f3_a_name_server_that_takes_ten_seconds_is_not_waited_for(scene):
 
 
 @pytest.mark.asyncio
-async def test_f4_a_first_address_that_swallows_everything_costs_half_a_second(scene):
+async def test_f4_unresponsive_first_address_costs_half_a_second(scene):
     inquiry = scene.an_inquiry()
     loop = asyncio.get_running_loop()
     port = scene.proxy.port
@@ -143,14 +143,14 @@ async def uploaded(scene, operation, kind):
 
 
 @pytest.mark.asyncio
-async def test_f9_a_post_reset_in_its_body_is_sent_again_under_its_key(scene):
+async def test_f9_post_is_retried_with_its_key_when_reset_in_its_body(scene):
     error, keys = await uploaded(scene, CREATE, OutcomeUnknownError)
     assert phases(error) == LOST
     assert keys == [error.idempotency_key.encode()] * 3
 
 
 @pytest.mark.asyncio
-async def test_f9_a_change_reset_in_its_body_is_not_sent_again(scene):
+async def test_f9_change_is_not_retried_when_reset_in_its_body(scene):
     error, keys = await uploaded(scene, CHANGE, OutcomeUnknownError)
     assert phases(error) == [Phase.AMBIGUOUS]
     assert keys == []

@@ -66,7 +66,7 @@ KEPT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "kind", "times"), KEPT.values(), ids=KEPT)
-async def test_f30_f33_f34_a_code_survives_what_says_nothing_about_it(
+async def test_f30_f33_f34_code_is_kept_after_responses_unrelated_to_it(
     exchanges, status, kind, times
 ):
     options = {"times": times, "rest": 310}
@@ -83,7 +83,7 @@ IN_DOUBT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "kind", "options"), IN_DOUBT.values(), ids=IN_DOUBT)
-async def test_f24_f32_f39f_a_code_in_doubt_never_gets_a_second_key(
+async def test_f24_f32_f39f_code_with_unknown_outcome_never_gets_a_second_key(
     exchanges, status, kind, options
 ):
     await exchanged(exchanges, status, kind, rest=70, **options)
@@ -93,7 +93,7 @@ async def test_f24_f32_f39f_a_code_in_doubt_never_gets_a_second_key(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [408, 502, 503, 504])
-async def test_f36_f39e_what_passes_is_outlived_under_one_key(exchanges, status):
+async def test_f36_f39e_temporary_failure_is_retried_with_one_key(exchanges, status):
     kind = ExchangeUnavailableError
     assert await exchanged(exchanges, status, kind, times=None, rest=70) is True
     assert len(keys(exchanges)) == 1
@@ -108,7 +108,7 @@ LIMITED = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("options", "seconds"), LIMITED.values(), ids=LIMITED)
-async def test_f39a_f39b_f39c_a_limit_is_waited_for_with_the_code_in_hand(
+async def test_f39a_f39b_f39c_code_is_kept_while_the_exchange_waits_for_a_limit(
     exchanges, options, seconds
 ):
     scope = Scope.read(exchanges.box.add_inquiry().id)
@@ -123,7 +123,7 @@ async def test_f39a_f39b_f39c_a_limit_is_waited_for_with_the_code_in_hand(
 
 
 @pytest.mark.asyncio
-async def test_f39a_a_limit_is_waited_for_no_longer_than_code_and_caller_can(exchanges):
+async def test_f39a_wait_for_a_limit_ends_before_code_and_deadline_expire(exchanges):
     scope = Scope.read(exchanges.box.add_inquiry().id)
     code = await exchanges.a_code(scope)
     later = {"headers": {"Retry-After": "400"}}
@@ -140,7 +140,7 @@ async def test_f39a_a_limit_is_waited_for_no_longer_than_code_and_caller_can(exc
 
 
 @pytest.mark.asyncio
-async def test_f39d_a_500_is_probed_once_before_a_second_key_is_tried(exchanges):
+async def test_f39d_500_is_retried_once_before_a_second_key_is_used(exchanges):
     scope = Scope.read(exchanges.box.add_inquiry().id)
     code = await exchanges.a_code(scope)
     exchanges.box.faults.answer(EXCHANGE, 500, times=2)

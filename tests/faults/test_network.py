@@ -54,7 +54,7 @@ LOST = [Phase.AMBIGUOUS] * 3
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", EVERY, ids=lambda each: each[0])
-async def test_f01_a_refused_connection_is_tried_three_times(scene, operation):
+async def test_f01_refused_connection_is_tried_three_times(scene, operation):
     await scene.proxy.down()
     with pytest.raises(ConnectError) as caught:
         await calling(scene.client, operation)
@@ -65,7 +65,7 @@ async def test_f01_a_refused_connection_is_tried_three_times(scene, operation):
 
 
 @pytest.mark.asyncio
-async def test_f01_a_code_survives_a_refused_connection(exchanges):
+async def test_f01_code_is_kept_after_a_refused_connection(exchanges):
     scope = Scope.read(exchanges.box.add_inquiry().id)
     code = await exchanges.a_code(scope)
     await exchanges.proxy.down()
@@ -79,9 +79,7 @@ async def test_f01_a_code_survives_a_refused_connection(exchanges):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", EVERY, ids=lambda each: each[0])
-async def test_f02_a_black_hole_costs_each_attempt_no_more_than_it_may(
-    scene, operation
-):
+async def test_f02_attempt_times_out_when_packets_are_dropped(scene, operation):
     async def never(_connection):
         await asyncio.Event().wait()
 
@@ -130,7 +128,7 @@ async def test_f03_a_name_that_does_not_exist_is_looked_up_once_more_only(scene)
 
 
 @pytest.mark.asyncio
-async def test_f03_a_name_server_that_fails_is_asked_as_often_as_a_dead_server(scene):
+async def test_f03_failing_name_server_is_retried_like_a_dead_server(scene):
     failing = socket.gaierror(socket.EAI_AGAIN, "try again")
     error = await _unresolved(scene, failing)
     assert [each.reason for each in error.attempts] == ["dns"] * 3
@@ -163,7 +161,7 @@ async def test_f04_a_dead_first_address_costs_less_than_half_a_second(scene):
 
 
 @pytest.mark.asyncio
-async def test_f05_a_pool_that_stays_full_is_told_from_a_slow_server(scene):
+async def test_f05_full_pool_and_slow_server_raise_different_errors(scene):
     scene.box.faults.hang("*", times=None)
     pool = Pool(size=1, patience=0.05)
     async with scene.a_client(timeout=Timeouts(), pool=pool) as client:
@@ -178,7 +176,7 @@ async def test_f05_a_pool_that_stays_full_is_told_from_a_slow_server(scene):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "attempts"), [(407, 1), (503, 3)])
-async def test_f06_a_proxy_that_refuses_is_named_without_its_password(
+async def test_f06_error_names_a_refusing_proxy_without_its_password(
     scene, status, attempts
 ):
     refusal = answer(status, b"", content_type=None)
@@ -197,7 +195,7 @@ async def test_f06_a_proxy_that_refuses_is_named_without_its_password(
 
 
 @pytest.mark.asyncio
-async def test_f08_a_handshake_that_is_cut_off_is_tried_again(scene):
+async def test_f08_interrupted_handshake_is_retried(scene):
     async with RawServer(reset_at_once) as server:
         url = f"https://127.0.0.1:{server.port}/api/v1"
         async with scene.a_client(url) as client:
@@ -207,7 +205,7 @@ async def test_f08_a_handshake_that_is_cut_off_is_tried_again(scene):
 
 
 @pytest.mark.asyncio
-async def test_f08_a_server_with_an_old_protocol_is_not_tried_again(scene):
+async def test_f08_server_with_an_old_protocol_is_not_retried(scene):
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
 
@@ -246,7 +244,7 @@ async def _broken(scene, behaviour, operation):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
-async def test_f09_f10_f12_a_read_is_repeated(scene, behaviour):
+async def test_f09_f10_f12_read_is_retried(scene, behaviour):
     error, keys = await _broken(scene, behaviour, READ)
     assert type(error) is ConnectionLostError
     assert phases(error) == LOST
@@ -255,7 +253,7 @@ async def test_f09_f10_f12_a_read_is_repeated(scene, behaviour):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("behaviour", list(BREAKS.values())[1:], ids=list(BREAKS)[1:])
-async def test_f10_f12_a_keyed_post_is_repeated_under_its_key(scene, behaviour):
+async def test_f10_f12_post_is_retried_with_its_key(scene, behaviour):
     error, keys = await _broken(scene, behaviour, CREATE)
     assert type(error) is OutcomeUnknownError
     assert phases(error) == LOST
@@ -264,7 +262,7 @@ async def test_f10_f12_a_keyed_post_is_repeated_under_its_key(scene, behaviour):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
-async def test_f10_a_change_without_a_key_is_never_repeated(scene, behaviour):
+async def test_f10_change_without_a_key_is_never_retried(scene, behaviour):
     error, keys = await _broken(scene, behaviour, CHANGE)
     assert type(error) is OutcomeUnknownError
     assert phases(error) == [Phase.AMBIGUOUS]
@@ -272,7 +270,7 @@ async def test_f10_a_change_without_a_key_is_never_repeated(scene, behaviour):
 
 
 @pytest.mark.asyncio
-async def test_f09_a_reset_while_a_post_is_sent_leaves_it_in_doubt(scene):
+async def test_f09_reset_during_a_post_leaves_the_outcome_unknown(scene):
     error, _ = await _broken(scene, reset_at_once, CREATE)
     assert type(error) is OutcomeUnknownError
     assert phases(error) == LOST
@@ -280,7 +278,7 @@ async def test_f09_a_reset_while_a_post_is_sent_leaves_it_in_doubt(scene):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lost", [1, 2])
-async def test_f11_a_lost_answer_to_a_post_is_asked_for_again(scene, lost):
+async def test_f11_post_is_retried_when_its_response_is_lost(scene, lost):
     inquiry = scene.an_inquiry()
     scene.proxy.lose_answers = lost
     code = await scene.client.oauth.authorize(
@@ -294,7 +292,7 @@ async def test_f11_a_lost_answer_to_a_post_is_asked_for_again(scene, lost):
 
 
 @pytest.mark.asyncio
-async def test_f11_a_lost_answer_to_an_exchange_brings_the_same_token(exchanges):
+async def test_f11_retried_exchange_returns_the_same_token(exchanges):
     scope = Scope.read(exchanges.box.add_inquiry().id)
     code = await exchanges.a_code(scope)
     first_sent = exchanges.clock.wall()
@@ -334,7 +332,7 @@ async def test_f13_a_post_on_a_connection_closed_meanwhile_keeps_its_key(scene):
 
 
 @pytest.mark.asyncio
-async def test_silence_holds_no_connection(scene):
+async def test_silent_server_holds_no_connection(scene):
     server = RawServer(silence)
     async with server, scene.client_of(server, timeout=HASTY) as client:
         with pytest.raises(ConnectionLostError):

@@ -98,7 +98,7 @@ REFUSALS = {
 @pytest.mark.asyncio
 @every_call
 @pytest.mark.parametrize(("status", "kind"), REFUSALS.values(), ids=REFUSALS)
-async def test_f31_f34_f35_f37_f38_a_refusal_is_final(scene, call, status, kind):
+async def test_f31_f34_f35_f37_f38_refusal_is_not_retried(scene, call, status, kind):
     error = await refused(scene, call, kind, status, details="because")
     assert type(error) is kind
     assert statuses(error) == [status]
@@ -112,7 +112,7 @@ async def test_f31_f34_f35_f37_f38_a_refusal_is_final(scene, call, status, kind)
 
 @pytest.mark.asyncio
 @every_call
-async def test_f33_a_key_that_is_refused_is_refused_for_good(scene, call):
+async def test_f33_refused_api_key_is_not_retried(scene, call):
     error = await refused(scene, call, AuthenticationError, 401)
     assert statuses(error) == [401]
     assert not error.retryable
@@ -121,7 +121,7 @@ async def test_f33_a_key_that_is_refused_is_refused_for_good(scene, call):
 
 @pytest.mark.asyncio
 @every_post
-async def test_f32_a_key_used_for_another_request_is_told_and_not_shown(scene, call):
+async def test_f32_reused_key_is_reported_and_not_shown(scene, call):
     title = "Idempotency error"
     error = await refused(scene, call, IdempotencyMismatchError, 400, title=title)
     assert statuses(error) == [400]
@@ -132,7 +132,7 @@ async def test_f32_a_key_used_for_another_request_is_told_and_not_shown(scene, c
 
 @pytest.mark.asyncio
 @every_call
-async def test_f34_f39c_a_quota_that_is_used_up_is_told_by_its_title(scene, call):
+async def test_f34_f39c_used_up_quota_is_recognized_by_its_title(scene, call):
     options = {"title": "Quota exceeded", "details": "You have hit your quota"}
     error = await refused(scene, call, QuotaExceededError, 403, **options)
     assert statuses(error) == [403]
@@ -141,7 +141,7 @@ async def test_f34_f39c_a_quota_that_is_used_up_is_told_by_its_title(scene, call
 @pytest.mark.asyncio
 @every_call
 @pytest.mark.parametrize("status", [418, 451, 501, 505, 507, 599, 999])
-async def test_f39f_any_other_status_is_final(scene, call, status):
+async def test_f39f_other_status_is_not_retried(scene, call, status):
     kind = ServerError if 500 <= status < 600 else ApiError
     error = await refused(scene, call, ApiError, status)
     assert type(error) is kind
@@ -153,7 +153,7 @@ async def test_f39f_any_other_status_is_final(scene, call, status):
 
 @pytest.mark.asyncio
 @every_call
-async def test_f36_a_408_is_asked_for_twice_more_under_one_key(scene, call):
+async def test_f36_408_is_retried_twice_with_one_key(scene, call):
     scene.box.faults.answer("*", 408, times=2)
     scene.box.faults.answer("*", 418)
     with pytest.raises(ApiError) as caught:
@@ -166,7 +166,7 @@ async def test_f36_a_408_is_asked_for_twice_more_under_one_key(scene, call):
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39a_a_429_is_waited_for_as_long_as_its_headers_say(scene, call):
+async def test_f39a_429_is_retried_after_the_time_in_its_headers(scene, call):
     reset = {"RateLimit-Reset": "7"}
     scene.box.faults.answer("*", 429, headers=reset, times=1)
     scene.box.faults.answer("*", 418)
@@ -179,7 +179,7 @@ async def test_f39a_a_429_is_waited_for_as_long_as_its_headers_say(scene, call):
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39a_longer_than_a_window_is_not_waited_for(scene, call):
+async def test_f39a_call_does_not_wait_longer_than_a_window(scene, call):
     later = {"Retry-After": "400"}
     error = await refused(scene, call, RateLimitedError, 429, headers=later)
     assert error.retry_after == 400
@@ -194,7 +194,7 @@ BARE = dict.fromkeys(
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39b_without_headers_it_waits_5_and_10_seconds(scene, call):
+async def test_f39b_429_without_headers_waits_5_and_10_seconds(scene, call):
     error = await refused(scene, call, RateLimitedError, 429, headers=BARE)
     assert statuses(error) == [429] * 3
     first, second = (attempt.delay for attempt in error.attempts[:2])
@@ -205,7 +205,7 @@ async def test_f39b_without_headers_it_waits_5_and_10_seconds(scene, call):
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39c_a_429_for_a_quota_waits_for_the_quota(scene, call):
+async def test_f39c_quota_429_waits_for_the_quota(scene, call):
     error = await refused(
         scene,
         call,
@@ -220,7 +220,7 @@ async def test_f39c_a_429_for_a_quota_waits_for_the_quota(scene, call):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_f39d_f39e_a_read_is_asked_for_twice_more(scene, status):
+async def test_f39d_f39e_read_is_retried_twice(scene, status):
     error = await refused(scene, GET, ServerError, status)
     assert statuses(error) == [status] * 3
     assert sum(scene.clock.slept) <= 0.25 + 0.5
@@ -229,7 +229,7 @@ async def test_f39d_f39e_a_read_is_asked_for_twice_more(scene, status):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @every_post
-async def test_f39d_f39e_a_post_is_probed_once_under_its_key(scene, call, status):
+async def test_f39d_f39e_post_is_retried_once_with_its_key(scene, call, status):
     kind = ServerError if call.repeatable else OutcomeUnknownError
     error = await refused(scene, call, kind, status)
     posts = [each for each in scene.entries() if each.operation.startswith("POST")]
@@ -248,7 +248,7 @@ async def test_f39d_f39e_a_post_is_probed_once_under_its_key(scene, call, status
 
 @pytest.mark.asyncio
 @every_post
-async def test_f39d_a_probe_that_is_answered_is_the_answer(scene, call):
+async def test_f39d_response_to_a_retry_is_the_result(scene, call):
     scene.box.faults.answer("*", 500, times=1)
     scene.box.faults.answer("*", 422)
     with pytest.raises(UnprocessableError) as caught:
@@ -257,7 +257,7 @@ async def test_f39d_a_probe_that_is_answered_is_the_answer(scene, call):
 
 
 @pytest.mark.asyncio
-async def test_f39e_a_503_says_when_to_come_back(scene):
+async def test_f39e_503_is_retried_after_its_retry_after(scene):
     later = {"Retry-After": "6"}
     error = await refused(scene, GET, ServerError, 503, headers=later)
     assert statuses(error) == [503] * 3
@@ -266,7 +266,7 @@ async def test_f39e_a_503_says_when_to_come_back(scene):
 
 @pytest.mark.asyncio
 @every_call
-async def test_r1_without_retries_everything_is_final(scene, call):
+async def test_r1_nothing_is_retried_without_retries(scene, call):
     client = scene.client.with_options(retries=0)
     for status in (408, 429, 500, 503):
         scene.box.faults.answer("*", status, headers=BARE)

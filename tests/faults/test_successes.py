@@ -41,13 +41,13 @@ async def refused(scene, body, status=200):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [200, 201, 202])
-async def test_f40_any_success_is_a_success(scene, status):
+async def test_f40_every_2xx_is_a_success(scene, status):
     assert (await retrieved(scene, changed(), status)).id == "inq_1"
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [200, 201, 204])
-async def test_f41_a_success_without_a_body_is_no_object(scene, status):
+async def test_f41_success_without_a_body_is_malformed(scene, status):
     await refused(scene, b"", status)
 
 
@@ -65,7 +65,7 @@ NOT_JSON = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-async def test_f42_what_is_no_json_is_malformed_and_not_repeated(scene, body):
+async def test_f42_invalid_json_is_malformed_and_not_retried(scene, body):
     error = await refused(scene, body)
     assert "completed" not in f"{error} {vars(error)}"
 
@@ -77,7 +77,7 @@ async def test_f42_a_byte_order_mark_is_tolerated(scene):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"7", b"true"])
-async def test_f43_json_that_is_no_object_is_malformed(scene, body):
+async def test_f43_json_that_is_not_an_object_is_malformed(scene, body):
     await refused(scene, body)
 
 
@@ -87,7 +87,7 @@ async def test_f43_json_that_is_no_object_is_malformed(scene, body):
     [{}, {"data": None}, {"data": []}, {"data": {"id": "inq_1"}}, {"data": "inq_1"}],
     ids=str,
 )
-async def test_f44_an_answer_that_lacks_its_object_is_malformed(scene, body):
+async def test_f44_response_without_its_object_is_malformed(scene, body):
     await refused(scene, body)
 
 
@@ -100,7 +100,7 @@ async def test_f53_attributes_are_found_in_any_casing(scene):
 
 
 @pytest.mark.asyncio
-async def test_f54_what_nobody_knows_is_kept(scene):
+async def test_f54_unknown_attributes_are_kept(scene):
     attributes = INQUIRY["attributes"] | {"brand-new": {"a": [1]}}
     body = changed(attributes=attributes, unknown=1) | {"more": 2}
     inquiry = await retrieved(scene, body)
@@ -108,14 +108,14 @@ async def test_f54_what_nobody_knows_is_kept(scene):
 
 
 @pytest.mark.asyncio
-async def test_f55_an_unknown_status_is_kept_as_it_came(scene):
+async def test_f55_unknown_status_is_kept_unchanged(scene):
     inquiry = await retrieved(scene, changed(attributes={"status": "archived"}))
     assert inquiry.status == "archived"
     assert not inquiry.status.known
 
 
 @pytest.mark.asyncio
-async def test_f56_a_wrong_type_matters_to_whoever_reads_it(scene):
+async def test_f56_wrong_type_raises_when_the_attribute_is_read(scene):
     attributes = {"status": "completed", "created-at": {"not": "a date"}}
     inquiry = await retrieved(scene, changed(attributes=attributes))
     assert inquiry.status == "completed"
@@ -129,13 +129,13 @@ async def test_f56_a_wrong_type_matters_to_whoever_reads_it(scene):
 @pytest.mark.parametrize(
     "mixed", [{"id": "inq_2"}, {"type": "account"}, {"type": "account", "id": "act_1"}]
 )
-async def test_f57_another_object_is_never_taken_for_the_one_asked_for(scene, mixed):
+async def test_f57_different_object_than_requested_is_refused(scene, mixed):
     error = await refused(scene, changed(**mixed))
     assert "inq_2" not in f"{error} {vars(error)}"
 
 
 @pytest.mark.asyncio
-async def test_results_say_which_request_and_whose_data_they_are(scene):
+async def test_results_have_request_and_organization_ids(scene):
     inquiry = await scene.client.inquiries.retrieve(scene.an_inquiry().id)
     assert isinstance(inquiry, Inquiry)
     assert inquiry.answer.request_id.startswith("req_")

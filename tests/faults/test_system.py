@@ -33,7 +33,7 @@ async def starved(what):
 
 
 @pytest.mark.asyncio
-async def test_f127_a_body_that_does_not_fit_into_memory_is_a_typed_error():
+async def test_f127_body_that_does_not_fit_into_memory_raises_a_typed_error():
     assert await starved("memory") == ["MalformedResponseError", "recovered"]
 
 

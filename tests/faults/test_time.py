@@ -26,7 +26,7 @@ def delivered(number=1):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("days", [-1, 1])
-async def test_f80_f81_a_step_of_the_wall_clock_costs_no_exchange(house, days):
+async def test_f80_f81_wall_clock_step_costs_no_exchange(house, days):
     manager = await house.manager()
     scopes = [Scope.read(f"inq_{number}") for number in range(50)]
     await asyncio.gather(*(manager.token(scope) for scope in scopes))
@@ -38,7 +38,7 @@ async def test_f80_f81_a_step_of_the_wall_clock_costs_no_exchange(house, days):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("days", [-1, 1])
-async def test_f80_f81_a_step_of_the_wall_clock_ends_no_waiting_code(house, days):
+async def test_f80_f81_wall_clock_step_expires_no_pending_code(house, days):
     manager = await house.manager(codes=None)
     ends = house.clock.wall() + timedelta(seconds=599)
     await manager.offer(delivered(), SCOPE, expires_at=ends)
@@ -48,7 +48,7 @@ async def test_f80_f81_a_step_of_the_wall_clock_ends_no_waiting_code(house, days
 
 
 @pytest.mark.asyncio
-async def test_f81_what_is_shown_follows_the_wall_clock_and_decides_nothing(house):
+async def test_f81_shown_times_follow_the_wall_clock(house):
     manager = await house.manager()
     token = await manager.token(SCOPE)
     house.clock.step_wall(-24 * HOUR)
@@ -74,7 +74,7 @@ async def test_f82_after_two_hours_of_sleep_a_thousand_callers_cost_one_exchange
 
 
 @pytest.mark.asyncio
-async def test_f82_tokens_in_use_are_renewed_within_a_tick_of_waking_up(house):
+async def test_f82_tokens_in_use_are_refreshed_after_wake_up(house):
     manager = await house.manager()
     await manager.warm(SCOPE)
     await house.settle()
@@ -84,7 +84,7 @@ async def test_f82_tokens_in_use_are_renewed_within_a_tick_of_waking_up(house):
 
 
 @pytest.mark.asyncio
-async def test_f82_an_exchange_that_slept_counts_its_token_from_before(house):
+async def test_f82_lifetime_counts_from_before_a_suspension(house):
     house.service.delay = 1
     manager = await house.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
@@ -96,7 +96,7 @@ async def test_f82_an_exchange_that_slept_counts_its_token_from_before(house):
 
 
 @pytest.mark.asyncio
-async def test_f85_a_code_that_ends_while_it_waits_for_its_turn_is_not_sent(house):
+async def test_f85_code_that_expires_in_the_queue_is_not_sent(house):
     house.service.headers = {"ratelimit-limit": "5"}
     manager = await house.manager()
     await manager.token(Scope.read("inq_8"))
@@ -107,7 +107,7 @@ async def test_f85_a_code_that_ends_while_it_waits_for_its_turn_is_not_sent(hous
 
 
 @pytest.mark.asyncio
-async def test_f85_a_code_in_doubt_is_asked_about_again_after_its_own_end(house):
+async def test_f85_code_with_unknown_outcome_is_retried_after_its_expiry(house):
     house.service.script = [Response(status=503)] * 4
     manager = await house.manager(codes=None)
     ends = house.clock.wall() + timedelta(seconds=1)
@@ -123,7 +123,7 @@ async def test_f85_a_code_in_doubt_is_asked_about_again_after_its_own_end(house)
 
 
 @pytest.mark.asyncio
-async def test_f86_a_code_of_unknown_age_is_taken_for_new(house):
+async def test_f86_code_of_unknown_age_counts_as_new(house):
     manager = await house.manager(codes=None)
     await manager.offer(delivered(), SCOPE)
     await house.pass_time(599 - 5 - 40)
@@ -131,7 +131,7 @@ async def test_f86_a_code_of_unknown_age_is_taken_for_new(house):
 
 
 @pytest.mark.asyncio
-async def test_f86_and_is_not_sent_when_it_would_be_too_old(house):
+async def test_f86_code_of_unknown_age_is_not_sent_after_its_lifetime(house):
     manager = await house.manager(codes=None)
     await manager.offer(delivered(), SCOPE)
     house.clock.advance(599 - 5 - 39)
@@ -141,7 +141,7 @@ async def test_f86_and_is_not_sent_when_it_would_be_too_old(house):
 
 
 @pytest.mark.asyncio
-async def test_f87_until_the_end_of_the_old_token_its_renewal_is_tried_in_moderation(
+async def test_f87_refresh_is_retried_with_backoff_until_expiry(
     house,
 ):
     manager = await house.manager()
@@ -159,7 +159,7 @@ async def test_f87_until_the_end_of_the_old_token_its_renewal_is_tried_in_modera
 @pytest.mark.parametrize(
     "zone", [UTC, timezone(timedelta(hours=-11)), timezone(timedelta(hours=14))]
 )
-async def test_f88_an_end_in_any_time_zone_is_the_same_instant(house, zone):
+async def test_f88_expiry_in_any_time_zone_is_the_same_instant(house, zone):
     manager = await house.manager(codes=None)
     ends = (house.clock.wall() + timedelta(seconds=200)).astimezone(zone)
     await manager.offer(delivered(), SCOPE, expires_at=ends)
@@ -183,7 +183,7 @@ async def test_f88_leap_seconds_and_daylight_saving_change_nothing(house, step):
 
 
 @pytest.mark.asyncio
-async def test_f90_a_loop_that_stood_still_fires_nothing_twice(house):
+async def test_f90_no_timer_fires_twice_after_the_loop_was_blocked(house):
     house.service.delay = 5
     manager = await house.manager()
     patient = asyncio.ensure_future(manager.token(SCOPE))
@@ -197,7 +197,7 @@ async def test_f90_a_loop_that_stood_still_fires_nothing_twice(house):
 
 
 @pytest.mark.asyncio
-async def test_f90_renewals_that_fell_due_meanwhile_happen_once(house):
+async def test_f90_overdue_refreshes_happen_once(house):
     manager = await house.manager()
     scopes = [Scope.read(f"inq_{number}") for number in range(20)]
     await manager.warm(*scopes)

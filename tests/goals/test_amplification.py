@@ -36,7 +36,7 @@ async def tried(call):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("at_once", [1, 50])
-async def test_g18_a_dead_server_is_hardly_asked_more_than_once_a_call(at_once):
+async def test_g18_dead_server_gets_little_more_than_one_request_per_call(at_once):
     async with RawServer(answering(GOOD)) as server:
         url = server.api
     attempts = 0
@@ -50,7 +50,7 @@ async def test_g18_a_dead_server_is_hardly_asked_more_than_once_a_call(at_once):
 
 
 @pytest.mark.asyncio
-async def test_g18_a_server_that_only_fails_is_hardly_asked_more_than_once_a_call():
+async def test_g18_failing_server_gets_little_more_than_one_request_per_call():
     server = RawServer(answering(BAD))
     async with server, a_client(server.api) as client:
         for _ in range(1_000):
@@ -60,7 +60,7 @@ async def test_g18_a_server_that_only_fails_is_hardly_asked_more_than_once_a_cal
 
 
 @pytest.mark.asyncio
-async def test_g18_of_ten_percent_random_failures_one_in_a_thousand_is_seen():
+async def test_g18_one_in_a_thousand_calls_fails_with_ten_percent_failures():
     # Each triple of tenths once: what chance comes to, without its chances.
     fates = list(itertools.product(range(10), repeat=3))
     random.Random(18).shuffle(fates)  # noqa: S311 — the same run every time
@@ -78,7 +78,7 @@ async def test_g18_of_ten_percent_random_failures_one_in_a_thousand_is_seen():
 
 
 @pytest.mark.asyncio
-async def test_g18_of_thirty_percent_the_budget_lets_no_storm_arise():
+async def test_g18_budget_prevents_a_retry_storm_with_thirty_percent_failures():
     dice = random.Random(30)  # noqa: S311 — the same run every time
     clock, calls = QuickClock(), 10_000
     inner = ScriptedSender(

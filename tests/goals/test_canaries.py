@@ -159,7 +159,7 @@ class Scene:
 
 
 @pytest.mark.asyncio
-async def test_g13_eight_secrets_show_on_none_of_twenty_surfaces(
+async def test_g13_eight_secrets_appear_in_none_of_twenty_outputs(
     journey, tmp_path, caplog, capfd
 ):
     scene = Scene(journey, tmp_path)

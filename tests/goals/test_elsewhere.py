@@ -99,7 +99,7 @@ async def test_g14_t1_no_redirect_is_followed(trap, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [302, 303, 307, 308])
-async def test_g14_t1_no_code_follows_a_redirect(trap, status):
+async def test_g14_t1_code_is_not_sent_to_a_redirect_target(trap, status):
     for target in variants(TARGETS, port=trap.port):
         server = RawServer(answering(answer(status, b"", [("Location", target)])))
         async with (
@@ -115,7 +115,7 @@ async def test_g14_t1_no_code_follows_a_redirect(trap, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("link", LINKS)
-async def test_g14_t2_no_link_leads_away(trap, link):
+async def test_g14_t2_page_links_to_other_origins_are_refused(trap, link):
     [there] = variants([link], port=trap.port, own=trap.port + 1)
     item = {"type": "inquiry", "id": "inq_1", "attributes": {}}
     page = json.dumps({"data": [item], "links": {"next": there, "prev": there}})
@@ -130,7 +130,7 @@ async def test_g14_t2_no_link_leads_away(trap, link):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("address", FILES)
-async def test_g14_t26_no_file_is_fetched_from_elsewhere(trap, address):
+async def test_g14_t26_file_is_only_fetched_from_allowed_hosts(trap, address):
     [there] = variants([address], port=trap.port)
     async with PersonaClient(KEY) as client:
         with pytest.raises(InvalidArgumentError):
@@ -139,7 +139,7 @@ async def test_g14_t26_no_file_is_fetched_from_elsewhere(trap, address):
 
 
 @pytest.mark.asyncio
-async def test_g14_t5_no_setting_of_the_environment_leads_away(
+async def test_g14_t5_environment_variables_do_not_redirect_requests(
     trap, monkeypatch, tmp_path
 ):
     netrc = tmp_path / "netrc"

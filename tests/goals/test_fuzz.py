@@ -3,17 +3,17 @@
 from tests.fuzz import MIB, heaviest, run, tried
 
 
-def test_g10_t16_t19_whatever_comes_is_a_value_or_an_error_of_ours():
+def test_g10_t16_t19_every_response_is_a_value_or_a_persona_error():
     count, found = run(1_000)
     assert count == 1_000
     assert found == []
 
 
-def test_g10_nothing_that_comes_needs_much_memory():
+def test_g10_no_response_needs_much_memory():
     assert heaviest(200) <= MIB
 
 
-def test_g10_a_foreign_error_would_be_found():
+def test_g10_check_finds_an_error_of_another_library():
     [(name, what)] = tried({"good": int, "bad": lambda: 1 // 0})
     assert name == "bad"
     assert "ZeroDivisionError" in what

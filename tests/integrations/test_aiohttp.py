@@ -69,38 +69,38 @@ async def test_one_manager_serves_every_request(stage, client):
 
 
 @pytest.mark.asyncio
-async def test_it_is_closed_with_the_application(stage, client):
+async def test_manager_is_closed_with_the_application(stage, client):
     assert stage.opened == 1
     await client.close()
     assert stage.opened == 0
 
 
 @pytest.mark.asyncio
-async def test_an_application_below_has_the_same_manager(client):
+async def test_subapplication_has_the_same_manager(client):
     assert await (await client.get("/below/same")).json() is True
 
 
 @pytest.mark.asyncio
-async def test_an_error_is_an_answer_without_what_it_knows(client):
+async def test_error_response_contains_no_details_of_the_error(client):
     answer = await client.get("/broken")
     assert answer.status == 502
     assert CANARY not in await answer.text()
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_is_none_is_not_found_and_nothing_is_sent(stage, client):
+async def test_malformed_id_gets_404_and_nothing_is_sent(stage, client):
     answer = await client.get("/inquiries/inq_1%20inquiry.write:inq_2")
     assert answer.status == 404
     assert len(stage.box.log) == 0
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_the_application_chose_stays_as_it_is(client):
+async def test_response_of_the_application_is_unchanged(client):
     assert (await client.get("/nowhere")).status == 404
 
 
 @pytest.mark.asyncio
-async def test_health_tells_states_and_times(stage, client):
+async def test_health_has_states_and_times(stage, client):
     await client.get(f"/inquiries/{stage.box.add_inquiry().id}")
     found = await (await client.get("/health")).json()
     assert found["tokens"] == {"fresh": 1}

@@ -18,7 +18,7 @@ def test_a_scope_takes_an_id_from_the_path():
     assert found == Scope.from_text("inquiry.read:inq_1 verification.read:inq_1")
 
 
-def test_a_ready_scope_is_taken_as_it_is():
+def test_scope_object_is_used_unchanged():
     assert scope_from(Scope.read("inq_1"), {}) == Scope.read("inq_1")
 
 
@@ -32,19 +32,19 @@ def test_no_request_can_widen_a_scope(value):
 
 
 @pytest.mark.parametrize("template", ["inquiry.read:{missing}", "inquiry.read:{}"])
-def test_a_parameter_that_the_path_lacks_is_told(template):
+def test_missing_path_parameter_is_reported(template):
     with pytest.raises(InvalidArgumentError, match="which the path does not have"):
         scope_from(template, {"inquiry_id": "inq_1"})
 
 
 @pytest.mark.parametrize("template", ["{id.__class__}", "{id[0]}"])
-def test_a_template_reaches_nothing_but_the_value(template):
+def test_scope_template_cannot_access_attributes(template):
     with pytest.raises(InvalidArgumentError):
         scope_from(f"inquiry.read:{template}", {"id": "inq_1"})
 
 
 @pytest.mark.asyncio
-async def test_the_manager_is_there_between_start_and_end(stage):
+async def test_manager_is_available_while_the_application_runs(stage):
     holder = ManagerHolder(stage.opening)
     with pytest.raises(NotOpenError):
         holder.manager()

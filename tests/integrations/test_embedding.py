@@ -77,7 +77,7 @@ async def test_a_foreign_client_reads_under_a_token_that_is_renewed(stage, forei
 
 
 @pytest.mark.asyncio
-async def test_it_shares_the_token_of_the_managers_own_sessions(stage, foreign):
+async def test_middleware_uses_the_token_of_the_managers_sessions(stage, foreign):
     inquiry = stage.box.add_inquiry()
     scope = Scope.read(inquiry.id)
     url = f"{stage.box.url}/inquiries/{inquiry.id}"
@@ -104,7 +104,7 @@ async def test_f79_a_revoked_token_is_replaced_and_the_caller_sees_nothing(
 
 
 @pytest.mark.asyncio
-async def test_t1_no_byte_of_a_token_reaches_a_second_origin(stage, foreign):
+async def test_t1_token_is_never_sent_to_a_second_origin(stage, foreign):
     inquiry = stage.box.add_inquiry()
     async with (
         RawServer(answering(answer(401))) as other,
@@ -122,7 +122,7 @@ async def test_t1_no_byte_of_a_token_reaches_a_second_origin(stage, foreign):
 
 
 @pytest.mark.asyncio
-async def test_t1_a_redirect_takes_no_token_along(foreign):
+async def test_t1_token_is_not_sent_to_a_redirect_target(foreign):
     async with RawServer(answering(answer(401))) as trap:
         moved = answer(302, b"", [("Location", f"{trap.url}/x")])
         async with RawServer(answering(moved)) as server:
@@ -137,7 +137,7 @@ async def test_t1_a_redirect_takes_no_token_along(foreign):
 
 
 @pytest.mark.asyncio
-async def test_a_body_that_was_a_stream_is_not_sent_again(foreign):
+async def test_streamed_body_is_not_retried(foreign):
     async def pieces():
         yield b"one"
 
@@ -151,7 +151,7 @@ async def test_a_body_that_was_a_stream_is_not_sent_again(foreign):
 
 
 @pytest.mark.asyncio
-async def test_a_token_that_cannot_be_had_is_an_error_and_nothing_is_sent(foreign):
+async def test_request_is_not_sent_when_no_token_is_available(foreign):
     async with RawServer(answering(answer())) as server:
         manager = HandedOut(server.url, error=AuthorizationCodeRequiredError("none"))
         async with foreign.opened(manager, "inquiry.read:inq_1") as client:
@@ -161,7 +161,7 @@ async def test_a_token_that_cannot_be_had_is_an_error_and_nothing_is_sent(foreig
 
 
 @pytest.mark.asyncio
-async def test_a_closed_manager_lends_nothing_even_what_was_fresh(stage, foreign):
+async def test_closed_manager_supplies_no_token(stage, foreign):
     inquiry = stage.box.add_inquiry()
     async with (
         stage.opening() as manager,

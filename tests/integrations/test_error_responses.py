@@ -34,7 +34,7 @@ def an_error(kind, **facts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_error_tells_a_caller_what_it_knows(kind):
+def test_error_responses_contain_no_details(kind):
     refusal = refusal_of(an_error(kind))
     assert 400 <= refusal.status < 600
     assert CANARY not in repr(refusal.body())
@@ -61,22 +61,22 @@ def test_no_error_tells_a_caller_what_it_knows(kind):
         (errors.SignatureError, 400),
     ],
 )
-def test_the_status_says_whose_fault_it_is(kind, status):
+def test_status_depends_on_the_cause(kind, status):
     assert refusal_of(an_error(kind)).status == status
 
 
 @pytest.mark.parametrize(("told", "passed_on"), [(29.6, "30"), (0.01, "1")])
-def test_a_caller_learns_when_to_come_again(told, passed_on):
+def test_response_has_retry_after(told, passed_on):
     error = errors.RateLimitedError("x", status=429, retry_after=told)
     assert refusal_of(error).headers()["Retry-After"] == passed_on
 
 
-def test_a_pause_that_nobody_named_is_not_made_up():
+def test_response_has_no_retry_after_when_none_is_known():
     error = errors.RateLimitedError("x", status=429)
     assert "Retry-After" not in refusal_of(error).headers()
 
 
-def test_who_runs_the_application_finds_the_cause_in_the_log(caplog):
+def test_log_contains_the_cause(caplog):
     with caplog.at_level(logging.WARNING, "persona_share"):
         noted(errors.ServerError("the service failed", status=503), "GET")
         noted(errors.NotFoundError("no such object", status=404), "GET")

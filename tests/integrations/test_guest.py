@@ -41,7 +41,7 @@ def state_of_the_program():
 
 
 @pytest.mark.asyncio
-async def test_it_changes_nothing_of_the_program_and_leaves_no_task(stage):
+async def test_telemetry_changes_no_global_state_and_leaves_no_task(stage):
     inquiry = stage.box.add_inquiry()
     before, tasks = state_of_the_program(), asyncio.all_tasks()
     threads = set(threading.enumerate())
@@ -60,7 +60,7 @@ async def test_it_changes_nothing_of_the_program_and_leaves_no_task(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_code_source_runs_for_whoever_needs_the_code(stage):
+async def test_code_source_runs_in_the_context_of_its_caller(stage):
     inquiry, seen = stage.box.add_inquiry(), []
     async with stage.client(stage.box.source) as source:
 
@@ -79,7 +79,7 @@ async def test_a_code_source_runs_for_whoever_needs_the_code(stage):
 
 
 @pytest.mark.asyncio
-async def test_hooks_run_for_whoever_made_the_call(stage):
+async def test_hooks_run_in_the_context_of_the_call(stage):
     seen = []
 
     def hook(event):
@@ -98,7 +98,7 @@ async def test_hooks_run_for_whoever_made_the_call(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_borrowed_session_is_as_it_was_and_still_open(stage):
+async def test_borrowed_session_is_unchanged_and_open(stage):
     async with aiohttp.ClientSession(headers={"X-Theirs": "1"}) as session:
         before = dict(session.headers), list(session.cookie_jar), session.timeout
         async with stage.client(stage.box.source, http=session) as client:

@@ -124,7 +124,7 @@ async def test_the_page_is_503_while_something_is_wrong_and_200_afterwards(
         (200, "something other than Persona responds to exchanges"),
     ],
 )
-async def test_a_problem_of_exchanges_shows_in_words(stage, status, problem):
+async def test_health_describes_a_problem_of_exchanges(stage, status, problem):
     async with stage.opening() as manager:
         assert health_of(manager).ok
         stage.box.faults.answer("POST /oauth/token", status, body=b"<html>", times=99)
@@ -133,7 +133,7 @@ async def test_a_problem_of_exchanges_shows_in_words(stage, status, problem):
     assert (found.status, found.problems) == (503, (problem,))
 
 
-async def test_a_store_that_is_down_shows_although_tokens_are_acquired(stage):
+async def test_health_reports_a_store_outage_although_tokens_are_acquired(stage):
     store = Store()
     async with stage.opening(store=store) as manager:
         store.down = True
@@ -143,7 +143,7 @@ async def test_a_store_that_is_down_shows_although_tokens_are_acquired(stage):
     assert found.problems == ("the token store does not respond",)
 
 
-async def test_a_partner_that_refuses_is_no_problem(stage):
+async def test_refusal_of_the_partner_is_not_a_health_problem(stage):
     async def refuses(_scope):
         raise CodeRefusedError
 
@@ -175,7 +175,7 @@ async def test_a_diagnosis_finds_nothing_wrong_and_spends_no_code(stage):
     assert stage.box.log.codes_issued == stage.box.log.tokens_issued == 0
 
 
-async def test_a_diagnosis_finds_each_thing_that_is_wrong(stage):
+async def test_diagnosis_finds_each_problem(stage):
     class Partner:
         async def check(self):
             raise CodeSourceError("it is down", reason="ConnectError")
@@ -199,7 +199,7 @@ async def test_a_diagnosis_finds_each_thing_that_is_wrong(stage):
     assert isinstance(found["partner"].error, CodeSourceError)
 
 
-async def test_a_diagnosis_ends_with_a_key_that_is_refused(stage):
+async def test_diagnosis_stops_when_the_api_key_is_refused(stage):
     stage.box.faults.answer("*", 401, times=9)
     found = await findings(stage, store=MemoryStore())
     assert (found["service"].state, found["service"].error.status) == ("bad", 401)

@@ -92,7 +92,7 @@ async def test_one_manager_serves_every_request(stage, web):
 
 
 @pytest.mark.asyncio
-async def test_it_opens_and_closes_around_a_lifespan_that_is_there_already(stage):
+async def test_manager_opens_around_an_existing_lifespan(stage):
     seen = []
 
     @asynccontextmanager
@@ -109,7 +109,7 @@ async def test_it_opens_and_closes_around_a_lifespan_that_is_there_already(stage
 
 
 @pytest.mark.asyncio
-async def test_an_application_that_fails_to_start_leaves_nothing_open(stage):
+async def test_failed_start_leaves_nothing_open(stage):
     @asynccontextmanager
     async def own(_app):
         raise RuntimeError("no database")
@@ -122,7 +122,7 @@ async def test_an_application_that_fails_to_start_leaves_nothing_open(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_is_none_is_not_found_and_nothing_is_sent(stage, web):
+async def test_malformed_id_gets_404_and_nothing_is_sent(stage, web):
     answer = await web.get("/inquiries/inq_1%20inquiry.write:inq_2")
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
@@ -130,7 +130,7 @@ async def test_an_id_that_is_none_is_not_found_and_nothing_is_sent(stage, web):
 
 
 @pytest.mark.asyncio
-async def test_an_error_is_an_answer_without_what_it_knows(web):
+async def test_error_response_contains_no_details_of_the_error(web):
     answer = await web.get("/broken")
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream"
@@ -139,13 +139,13 @@ async def test_an_error_is_an_answer_without_what_it_knows(web):
 
 
 @pytest.mark.asyncio
-async def test_an_error_of_somebody_else_is_left_alone():
+async def test_other_exceptions_are_not_handled():
     with pytest.raises(ValueError, match="theirs"):
         await answer_error(None, ValueError("theirs"))
 
 
 @pytest.mark.asyncio
-async def test_health_tells_states_and_times_and_no_object(stage, web):
+async def test_health_has_states_and_times_but_no_objects(stage, web):
     inquiry = stage.box.add_inquiry()
     await web.get(f"/inquiries/{inquiry.id}")
     stage.clock.advance(600)
@@ -175,7 +175,7 @@ async def test_a_signed_delivery_reaches_the_handler(web):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("signature", [None, "t=1,v1=00"])
-async def test_any_other_delivery_ends_before_the_handler(web, signature):
+async def test_invalid_delivery_does_not_reach_the_handler(web, signature):
     headers = {} if signature is None else {"Persona-Signature": signature}
     answer = await web.post("/hook", content=an_event(), headers=headers)
     assert answer.status_code == 400
@@ -183,7 +183,7 @@ async def test_any_other_delivery_ends_before_the_handler(web, signature):
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_without_end_is_not_read_to_its_end(web):
+async def test_endless_delivery_is_refused_at_the_limit(web):
     async def endless():
         while True:
             yield b"x" * 1_000
@@ -193,7 +193,7 @@ async def test_a_delivery_without_end_is_not_read_to_its_end(web):
 
 
 @pytest.mark.asyncio
-async def test_starlette_alone_will_do(stage):
+async def test_integration_works_with_starlette_alone(stage):
     persona = Persona(stage.opening)
     session_of = persona.session("inquiry.read:{inquiry_id}")
 

@@ -130,7 +130,7 @@ async def test_event_is_handled_once(application):
 
 
 @pytest.mark.asyncio
-async def test_event_whose_handler_failed_is_handled_when_it_comes_again(application):
+async def test_event_is_handled_again_after_its_handler_failed(application):
     async def fail():
         raise ZeroDivisionError
 
@@ -142,7 +142,7 @@ async def test_event_whose_handler_failed_is_handled_when_it_comes_again(applica
 
 
 @pytest.mark.asyncio
-async def test_repetition_while_it_is_handled_is_answered_503(application):
+async def test_repeated_delivery_gets_503_while_the_event_is_handled(application):
     begun, goes_on = asyncio.Event(), asyncio.Event()
 
     async def wait():
@@ -207,7 +207,7 @@ async def test_every_refusal_has_one_shape_and_its_reason_is_only_logged(
 
 
 @pytest.mark.asyncio
-async def test_an_application_answers_with_a_handler_of_its_own(caplog):
+async def test_handler_of_the_application_takes_precedence(caplog):
     made = Application()
     app = fastapi_application(made)
 

@@ -57,7 +57,7 @@ asyncio.run(main())
     assert told.split() == ["completed", PROJECT["version"]]
 
 
-def test_a_stranger_tests_a_program_with_the_plugin(environment, tmp_path):
+def test_separate_project_uses_the_plugin(environment, tmp_path):
     python = environment("pytest", "pytest-asyncio")
     project = tmp_path / "stranger"
     shutil.copytree(STRANGER, project, ignore=shutil.ignore_patterns("__pycache__"))

@@ -50,7 +50,7 @@ def test_docstrings_use_standard_terms(name):
     assert faults_in(name) == []
 
 
-def test_a_dropped_word_is_found():
+def test_forbidden_word_is_found():
     assert DROPPED.findall("Whoever mints in the Cellar") == [
         "Whoever",
         "mints",

@@ -41,7 +41,7 @@ def test_the_package_root_has_exactly_these_names():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_answered_by_the_thing_of_that_name(name):
+def test_lazy_name_returns_the_object_of_that_name(name):
     thing = getattr(persona_share, name)
 
     assert thing.__name__.rpartition(".")[2] == name

@@ -126,7 +126,7 @@ def test_both_keys_are_accepted_while_they_are_rotated():
         assert isinstance(found, Assertion)
 
 
-def test_a_private_key_shows_itself_nowhere():
+def test_private_key_is_never_shown():
     key = signing_key()
     secret = json.loads(key.private_jwk().reveal())["d"]
     for shown in (repr(key), str(key), repr(key.public_jwk), repr(key.private_jwk())):

@@ -30,7 +30,7 @@ def lines_about(stage, reason):
     return [each for each in stage.audit() if each["reason"] == reason]
 
 
-async def test_the_good_request_that_the_attacks_start_from(stage):
+async def test_valid_request_gets_a_code(stage):
     async with stage.issuing():
         scope = await stage.shared()
         answer = await stage.ask(scope)
@@ -89,7 +89,7 @@ async def test_wrong_claims_are_refused(stage, changes, reason):
         ("nbf", 31, "assertion_not_yet_valid"),
     ],
 )
-async def test_an_assertion_is_good_only_at_its_time(stage, name, offset, reason):
+async def test_assertion_is_refused_outside_its_lifetime(stage, name, offset, reason):
     now = int(stage.clock.wall().timestamp())
     async with stage.issuing():
         assertion = stage.assertion(**{name: now + offset})
@@ -143,7 +143,7 @@ async def test_the_public_key_as_a_shared_secret_is_refused(stage, algorithm):
     assert len(lines_about(stage, "algorithm_not_allowed")) == 3
 
 
-async def test_a_key_inside_of_the_assertion_is_not_believed(stage):
+async def test_key_inside_the_assertion_is_ignored(stage):
     mine = SigningKey.generate()
     async with stage.issuing():
         scope = await stage.shared()
@@ -310,7 +310,7 @@ async def test_parameters_may_not_be_repeated(stage):
 
 
 @pytest.mark.parametrize("missing", ["client_assertion", "client_assertion_type"])
-async def test_without_an_assertion_there_is_nothing(stage, missing):
+async def test_request_without_an_assertion_is_refused(stage, missing):
     async with stage.issuing():
         answer = await stage.ask(await stage.shared(), **{missing: None})
         if missing == "client_assertion":

@@ -28,7 +28,7 @@ def decision(number=1, **changes):
     return Decision(**(values | changes))
 
 
-async def test_a_line_has_every_field_in_every_case(tmp_path):
+async def test_every_audit_line_has_every_field(tmp_path):
     log = AuditLog(tmp_path / "audit.jsonl")
     await log.append(decision())
     await log.append(decision(decision="issued", expires_at=datetime.now(UTC)))  # noqa: TID251
@@ -50,7 +50,7 @@ async def test_lines_of_many_tasks_are_all_there_and_in_order(tmp_path):
     assert scopes == [f"inquiry.read:inq_{n}" for n in range(500)]
 
 
-async def test_a_file_may_be_renamed_at_any_time(tmp_path):
+async def test_audit_file_can_be_renamed_at_any_time(tmp_path):
     log = AuditLog(tmp_path / "audit.jsonl")
     await log.append(decision(1))
     log.path.rename(tmp_path / "audit.1")
@@ -60,7 +60,7 @@ async def test_a_file_may_be_renamed_at_any_time(tmp_path):
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"time": "2026', b"x" * 5_000])
-async def test_a_torn_line_is_closed_off_by_the_next_one(tmp_path, torn):
+async def test_incomplete_line_is_terminated_by_the_next_one(tmp_path, torn):
     log = AuditLog(tmp_path / "audit.jsonl")
     await log.append(decision(1))
     with log.path.open("ab") as file:
@@ -78,7 +78,7 @@ async def test_a_torn_line_is_closed_off_by_the_next_one(tmp_path, torn):
     }
 
 
-async def test_what_cannot_be_written_raises(tmp_path):
+async def test_failed_write_raises(tmp_path):
     log = AuditLog(tmp_path / "missing" / "audit.jsonl")
     with pytest.raises(StoreUnavailableError) as caught:
         await log.append(decision())
@@ -88,7 +88,7 @@ async def test_what_cannot_be_written_raises(tmp_path):
 
 
 @pytest.mark.parametrize("path", [os.devnull])
-async def test_a_device_is_no_audit_log(path):
+async def test_device_file_is_refused_as_audit_log(path):
     with pytest.raises(StoreUnavailableError):
         await AuditLog(path).append(decision())
 

@@ -113,7 +113,7 @@ async def test_a_manager_reads_what_the_partner_shares(stage):
     assert caught.value.status == 403
 
 
-async def test_a_code_knows_its_scope_and_its_end(stage):
+async def test_code_has_scope_and_expiry(stage):
     scope = Scope.parse(await stage.shared(2))
     async with served(stage) as codes:
         code = await codes(scope)
@@ -122,7 +122,7 @@ async def test_a_code_knows_its_scope_and_its_end(stage):
     assert left == pytest.approx(599, abs=1)
 
 
-async def test_check_tells_a_good_key_from_a_bad_one_and_costs_no_code(stage):
+async def test_check_distinguishes_good_and_bad_keys_without_a_code(stage):
     async with served(stage) as codes:
         await codes.check()
     other = [signing_key("another").public_jwk]
@@ -180,7 +180,7 @@ async def test_a_refusal_is_final_and_names_what_was_refused(body, refused):
     assert (found and set(found.object_ids())) == refused
 
 
-async def test_a_limit_is_waited_for_within_the_time_out():
+async def test_code_source_waits_for_a_rate_limit_within_its_timeout():
     limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "7"))
     partner = Partner(*[limited] * 3, (200, GOOD))
     async with partner.asked(timeout=30) as source:
@@ -189,7 +189,7 @@ async def test_a_limit_is_waited_for_within_the_time_out():
     assert 21 <= partner.clock.now() - began < 24
 
 
-async def test_a_limit_beyond_the_time_out_is_told_at_once():
+async def test_rate_limit_beyond_the_timeout_raises_at_once():
     limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "31"))
     partner = Partner(limited)
     async with partner.asked(timeout=30) as source:
@@ -219,7 +219,7 @@ async def test_a_limit_beyond_the_time_out_is_told_at_once():
         ((200, []), "unusable answer"),
     ],
 )
-async def test_an_answer_that_is_no_code_is_named(answer, reason):
+async def test_response_without_a_code_is_reported(answer, reason):
     partner = Partner(answer)
     async with partner.asked() as source:
         with pytest.raises(CodeSourceError) as caught:
@@ -229,7 +229,7 @@ async def test_an_answer_that_is_no_code_is_named(answer, reason):
     assert caught.value.scope == str(SCOPE)
 
 
-async def test_a_partner_that_never_recovers_is_asked_four_times():
+async def test_failing_partner_is_retried_four_times():
     partner = Partner((503, {"error": "temporarily_unavailable"}))
     async with partner.asked() as source:
         with pytest.raises(CodeSourceError) as caught:
@@ -271,7 +271,7 @@ async def test_an_unreachable_partner_is_named_with_its_cause():
     assert caught.value.retryable
 
 
-async def test_it_is_entered_before_use():
+async def test_use_before_entering_is_refused():
     source = PartnerCodeSource(
         "http://localhost/codes", client_id="org_mine", key=signing_key()
     )

@@ -60,7 +60,7 @@ async def test_a_revocation_removes_exactly_what_it_names(desk):
     assert await desk.consents.revoke("org_1", "inquiry.read:inq_1") == []
 
 
-async def test_everything_of_a_partner_is_revoked_at_once(desk):
+async def test_all_consents_of_a_partner_are_revoked_at_once(desk):
     await desk.grant(BOTH)
     await desk.grant(BOTH, partner="org_2")
     assert len(await desk.consents.revoke("org_1")) == 2

@@ -72,7 +72,7 @@ async def test_a_revocation_stops_the_next_code(stage):
     assert [each["decision"] for each in stage.audit()] == ["issued", "refused"]
 
 
-async def test_a_code_is_withheld_when_its_consent_is_revoked_meanwhile(stage):
+async def test_code_is_not_sent_when_its_consent_is_revoked_meanwhile(stage):
     scope = await stage.shared()
     answers = iter([Scope.parse(scope), Scope()])
 
@@ -186,7 +186,7 @@ async def test_no_code_is_given_while_a_store_is_down(stage, which):
     assert {each["reason"] for each in stage.audit()} == {"store_unavailable"}
 
 
-async def test_lost_consents_mean_no_code(stage):
+async def test_no_code_is_issued_when_consents_are_lost(stage):
     async with stage.issuing() as issuer:
         scope = await stage.shared()
         async for key in stage.store.keys("consent/"):
@@ -196,7 +196,7 @@ async def test_lost_consents_mean_no_code(stage):
             await issuer.issue(stage.partner, scope)
 
 
-async def test_unreadable_consents_mean_no_code(stage):
+async def test_no_code_is_issued_when_consents_are_unreadable(stage):
     async with stage.issuing() as issuer:
         scope = await stage.shared()
         async for key in stage.store.keys("consent/"):
@@ -207,7 +207,7 @@ async def test_unreadable_consents_mean_no_code(stage):
     assert stage.audit()[0]["decision"] == "failed"
 
 
-async def test_a_rule_that_raises_means_no_code(stage):
+async def test_no_code_is_issued_when_the_consent_function_raises(stage):
     async def rule(_partner, _scope):
         raise KeyError("something private")
 
@@ -218,7 +218,7 @@ async def test_a_rule_that_raises_means_no_code(stage):
     assert "private" not in stage.audit_path.read_text("utf-8")
 
 
-async def test_a_rule_cannot_add_what_was_not_asked_for(stage):
+async def test_consent_function_cannot_extend_the_request(stage):
     async def rule(_partner, _scope):
         return Scope(("inquiry.read:inq_1", "inquiry.read:inq_2"))
 
@@ -263,7 +263,7 @@ async def test_persona_s_refusal_of_one_object_names_it(stage):
     assert line["request_id"].startswith("req_")
 
 
-async def test_persona_being_down_is_no_refusal(stage):
+async def test_outage_of_persona_is_not_a_refusal(stage):
     stage.box.switches.oauth_enabled = False
     async with stage.issuing():
         scope = await stage.shared()
@@ -272,7 +272,7 @@ async def test_persona_being_down_is_no_refusal(stage):
     assert stage.audit()[0]["reason"] == "persona_unavailable"
 
 
-async def test_a_decision_is_recorded_when_its_caller_leaves(stage):
+async def test_decision_is_logged_when_its_caller_disconnects(stage):
     async def rule(_partner, scope):
         await stage.clock.sleep(5)
         return scope
@@ -323,7 +323,7 @@ async def test_an_agreement_of_a_file_ends_without_a_restart(stage):
     assert reasons == ["agreed", unreadable, "agreed", unreadable, "no_agreement"]
 
 
-async def test_no_secret_stands_in_a_repr(stage):
+async def test_repr_contains_no_secret(stage):
     key = signing_key("the source's").private_jwk()
     async with stage.issuing(key=key, organization="org_source") as issuer:
         shown = repr(issuer) + repr(vars(issuer))

@@ -50,7 +50,7 @@ async def test_aiohttp_runs_it_below_another_application(stage):
             assert answer.status == 413
 
 
-async def test_a_server_without_a_framework_opens_and_closes_it(stage):
+async def test_asgi_server_without_a_framework_opens_and_closes_the_issuer(stage):
     app = stage.new_issuer().asgi()
     scope = await stage.shared()
     incoming, sent = asyncio.Queue(), asyncio.Queue()
@@ -65,7 +65,7 @@ async def test_a_server_without_a_framework_opens_and_closes_it(stage):
     await serving
 
 
-async def test_a_start_that_fails_is_told_to_the_server(stage):
+async def test_failed_startup_is_reported_to_the_server(stage):
     await stage.source.aclose()
     app = stage.new_issuer().asgi()
     incoming, sent = asyncio.Queue(), asyncio.Queue()

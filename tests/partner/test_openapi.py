@@ -57,7 +57,7 @@ async def test_every_kind_of_answer_is_described(stage):
         check(each)
 
 
-def test_the_request_is_described_as_it_is_read():
+def test_openapi_request_matches_the_parser():
     [schema] = resolved(CODES["requestBody"]["content"]).values()
     schema = schema["schema"]
     assert set(schema["required"]) == {
@@ -68,7 +68,7 @@ def test_the_request_is_described_as_it_is_read():
     assert schema["properties"]["client_assertion_type"]["enum"] == [ASSERTION_TYPE]
 
 
-def test_the_numbers_of_the_description_are_the_real_ones():
+def test_openapi_limits_match_the_code():
     text = DOCUMENT["info"]["description"]
     assert f"at most {MAX_LIFETIME} seconds ahead" in text
     assert f"differ by {CLOCK_SKEW} seconds" in text

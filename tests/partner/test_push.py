@@ -102,7 +102,7 @@ async def test_a_code_that_is_delivered_twice_is_offered_once(stage):
     assert (expires_at - stage.clock.wall()).total_seconds() == pytest.approx(500)
 
 
-async def test_an_offer_that_failed_is_taken_the_next_time(stage):
+async def test_failed_offer_is_accepted_the_next_time(stage):
     offered = []
 
     class Manager:
@@ -141,7 +141,7 @@ class PostTo:
         await self.session.close()
 
 
-async def test_a_delivery_is_repeated_until_it_is_acknowledged(stage):
+async def test_push_is_retried_until_it_is_acknowledged(stage):
     answers = [503, 500, 429, 204]
     seen = []
 
@@ -161,7 +161,7 @@ async def test_a_delivery_is_repeated_until_it_is_acknowledged(stage):
     assert seen == [code.reveal()] * 4
 
 
-async def test_a_code_that_nobody_takes_ends_with_an_error(stage):
+async def test_push_raises_when_the_code_is_never_accepted(stage):
     url = f"http://127.0.0.1:{unused_port()}/inbox"
     scope = await stage.shared()
     async with issuing(stage, url) as issuer:
@@ -179,7 +179,7 @@ async def test_a_delivery_that_is_refused_is_not_repeated(stage):
     assert caught.value.status == 401
 
 
-async def test_what_was_not_agreed_is_not_pushed(stage):
+async def test_object_without_a_consent_is_not_pushed(stage):
     async with (
         receiving(stage) as (manager, url),
         issuing(stage, url) as issuer,
@@ -227,7 +227,7 @@ async def test_the_inbox_refuses_what_is_not_a_delivery(stage, changes, status):
         assert await post(stage.form(**({"scope": scope} | form | changes))) == status
 
 
-async def test_an_assertion_for_the_codes_endpoint_is_no_delivery(stage):
+async def test_assertion_for_the_codes_endpoint_is_refused_by_the_inbox(stage):
     scope = await stage.shared()
     async with receiving(stage) as (_, url), PostTo(url) as post:
         source = stage.box.source.id
@@ -236,7 +236,7 @@ async def test_an_assertion_for_the_codes_endpoint_is_no_delivery(stage):
         assert await post(stage.form(scope, **form)) == 401
 
 
-async def test_a_claim_of_a_killed_worker_lapses(stage):
+async def test_claim_of_a_killed_worker_expires(stage):
     code = Secret("c-1")
     key = f"partner-inbox/{digest(fingerprint(code))}"
     await stage.store.write(key, b"claimed", if_etag="", ttl=15)

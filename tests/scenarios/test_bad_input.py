@@ -33,7 +33,7 @@ from tests.servers import RawServer, answer, answering
 
 @pytest.mark.parametrize("scope", ["", " ", "inquiry", "inquiry.read:", "a b", "x:y:z"])
 @pytest.mark.asyncio
-async def test_a_malformed_scope(journey, scope):
+async def test_malformed_scope_is_refused(journey, scope):
     async with journey.manager() as manager:
         with pytest.raises(InvalidScopeError):
             manager.session(scope)
@@ -46,7 +46,7 @@ async def test_a_malformed_scope(journey, scope):
     "object_id", ["", "../x", "a/b", "a\r\nX: y", "ü", "%2e%2e", "a b", "a?b", "a#b"]
 )
 @pytest.mark.asyncio
-async def test_t16_a_malformed_id(journey, object_id):
+async def test_t16_malformed_id_is_refused(journey, object_id):
     with pytest.raises(InvalidIdError):
         await journey.source.inquiries.retrieve(object_id)
     assert len(journey.box.log) == 0
@@ -56,7 +56,7 @@ async def test_t16_a_malformed_id(journey, object_id):
     "url",
     ["http://api.withpersona.com/api/v1", "http://127.0.0.1:1/api/v1", "http://[::1]"],
 )
-def test_t3_a_plain_http_address(url):
+def test_t3_plain_http_url_is_refused(url):
     with pytest.raises(InsecureOriginError):
         PersonaClient("localbox_key", base_url=url)
 
@@ -64,30 +64,30 @@ def test_t3_a_plain_http_address(url):
 @pytest.mark.parametrize(
     "url", ["", "api.withpersona.com", "ftp://x", "https://u:p@api.withpersona.com", 7]
 )
-def test_a_base_url_that_is_none(url):
+def test_invalid_base_url_is_refused(url):
     with pytest.raises(ConfigurationError):
         PersonaClient("localbox_key", base_url=url)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX: y", "ü", None, 7])
-def test_an_empty_or_impossible_key(key):
+def test_empty_or_invalid_key_is_refused(key):
     with pytest.raises(ConfigurationError, match="api_key"):
         PersonaClient(key)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "5", float("nan")])
-def test_a_timeout_that_is_no_time(value):
+def test_invalid_timeout_is_refused(value):
     with pytest.raises(ConfigurationError, match="timeout"):
         PersonaClient("localbox_key", timeout=value)
 
 
-def test_a_version_that_is_no_date():
+def test_version_that_is_not_a_date_is_refused():
     with pytest.raises(ConfigurationError, match="persona_version"):
         PersonaClient("localbox_key", persona_version="latest\r\nX: y")
 
 
 @pytest.mark.asyncio
-async def test_use_outside_async_with():
+async def test_use_outside_async_with_is_refused():
     client = PersonaClient("localbox_key")
     with pytest.raises(NotOpenError):
         await client.inquiries.retrieve("inq_1")
@@ -102,7 +102,7 @@ async def test_use_outside_async_with():
 
 
 @pytest.mark.asyncio
-async def test_use_after_close(journey):
+async def test_use_after_close_is_refused(journey):
     scope = Scope.read(journey.box.add_inquiry().id)
     async with journey.manager() as manager:
         session = manager.session(scope)
@@ -121,7 +121,7 @@ async def test_use_after_close(journey):
 
 
 @pytest.mark.asyncio
-async def test_f68_use_from_another_loop(journey):
+async def test_f68_use_from_another_loop_is_refused(journey):
     scope = Scope.read(journey.box.add_inquiry().id)
     errors = []
     async with journey.manager() as manager:
@@ -145,7 +145,7 @@ async def test_f68_use_from_another_loop(journey):
 
 
 @pytest.mark.asyncio
-async def test_f69_use_from_a_thread_without_a_loop(journey):
+async def test_f69_use_from_a_thread_without_a_loop_is_refused(journey):
     scope = Scope.read(journey.box.add_inquiry().id)
     errors = []
     async with journey.manager() as manager:
@@ -164,7 +164,7 @@ async def test_f69_use_from_a_thread_without_a_loop(journey):
 
 
 @pytest.mark.asyncio
-async def test_f77_a_code_source_that_asks_for_its_own_scope(journey):
+async def test_f77_code_source_that_requests_its_own_scope_fails(journey):
     scope = Scope.read(journey.box.add_inquiry().id)
     errors = []
 
@@ -207,7 +207,7 @@ async def test_f77_a_code_source_that_asks_for_its_own_scope(journey):
     ],
 )
 @pytest.mark.asyncio
-async def test_a_request_that_cannot_be_sent(journey, arguments, options):
+async def test_request_that_cannot_be_sent_is_refused(journey, arguments, options):
     with pytest.raises(InvalidArgumentError):
         await journey.source.request(*arguments, **options)
     assert len(journey.box.log) == 0
@@ -250,18 +250,18 @@ def test_an_option_of_another_type_is_refused_where_the_client_is_created(option
     ],
 )
 @pytest.mark.parametrize("value", [-1, True, "5", float("nan")])
-def test_a_number_of_a_policy_that_cannot_be_used_is_named(policy, field, value):
+def test_invalid_number_in_a_policy_is_named(policy, field, value):
     with pytest.raises(ConfigurationError, match=field):
         policy(**{field: value})
 
 
-def test_a_client_is_not_pickled():
+def test_client_cannot_be_pickled():
     with pytest.raises(ConfigurationError, match="from_env"):
         pickle.dumps(PersonaClient("localbox_key"))
 
 
 @pytest.mark.asyncio
-async def test_a_hundred_digits_are_sent_and_come_back_exactly():
+async def test_integer_of_a_hundred_digits_is_sent_and_returned_exactly():
     number = 12345678901234567890**5
     body = b'{"data":{"type":"inquiry","id":"inq_1","attributes":{"n":%d}}}' % number
     server = RawServer(answering(answer(200, body)))

@@ -74,7 +74,7 @@ def a_client(server, session):
 
 
 @pytest.mark.asyncio
-async def test_it_is_left_as_it_was_and_nothing_of_it_is_sent():
+async def test_borrowed_session_is_unchanged_and_its_settings_are_not_sent():
     intruder = Intruder()
     async with RawServer(answering(GOOD)) as server, intruder.session() as session:
         before = state_of(session)
@@ -105,7 +105,7 @@ ANSWERS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("behaviour", "kind"), ANSWERS.values(), ids=ANSWERS)
-async def test_it_changes_nothing_in_what_an_answer_comes_to(behaviour, kind):
+async def test_results_are_the_same_with_hooks(behaviour, kind):
     intruder = Intruder()
     async with RawServer(behaviour) as server, intruder.session() as session:
         async with a_client(server, session) as client:
@@ -116,7 +116,7 @@ async def test_it_changes_nothing_in_what_an_answer_comes_to(behaviour, kind):
 
 
 @pytest.mark.asyncio
-async def test_the_main_job_works_over_it(journey):
+async def test_main_job_works_with_a_borrowed_session(journey):
     inquiry = journey.box.add_inquiry()
     scope = Scope.read(inquiry.id)
     async with (

@@ -75,7 +75,7 @@ async def _failures(journey, client, inquiry, told):
 
 
 @pytest.mark.asyncio
-async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
+async def test_g13_no_output_shows_a_key_a_code_or_a_token(journey, caplog):
     caplog.set_level(logging.DEBUG)
     caplog.handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
     asyncio.get_running_loop().set_debug(True)
@@ -121,7 +121,7 @@ async def test_g13_no_surface_shows_a_key_a_code_or_a_token(journey, caplog):
 
 
 @pytest.mark.asyncio
-async def test_g13_no_surface_of_ours_repeats_what_a_code_source_says(journey, caplog):
+async def test_g13_no_output_repeats_the_text_of_a_code_source(journey, caplog):
     caplog.set_level(logging.DEBUG)
     inquiry = journey.box.add_inquiry()
 

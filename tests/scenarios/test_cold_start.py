@@ -10,7 +10,7 @@ from persona_share.sandbox import Sandbox
 
 
 @pytest.mark.asyncio
-async def test_a_cold_start_in_a_nearly_spent_window_is_never_refused():
+async def test_no_call_gets_a_429_when_a_cold_start_meets_a_nearly_spent_window():
     async with Sandbox(rate_limit=60) as box:
         inquiry = box.add_inquiry(organization=box.source)
         here = {"base_url": box.url, "insecure_local": True}

@@ -7,7 +7,7 @@ from persona_share.model.connection import ConnectionStatus
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_offered_accepted_ended_and_offered_again(journey):
+async def test_connection_is_created_accepted_deactivated_and_reactivated(journey):
     ours, theirs = journey.source.connections, journey.destination.connections
     partner = journey.box.destination.id
 
@@ -32,7 +32,7 @@ async def test_a_connection_is_offered_accepted_ended_and_offered_again(journey)
 
 
 @pytest.mark.asyncio
-async def test_what_the_state_or_the_side_does_not_allow_is_told(journey):
+async def test_call_is_refused_when_state_or_side_does_not_allow_it(journey):
     made = await journey.source.connections.create(
         destination_organization_id=journey.box.destination.id
     )

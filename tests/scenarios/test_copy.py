@@ -34,7 +34,7 @@ async def copied(manager, ids, folder, **options):
     return outcomes, copy.report()
 
 
-async def test_a_person_is_complete_in_a_folder_of_its_own(journey, tmp_path):
+async def test_each_person_is_copied_to_one_folder(journey, tmp_path):
     ids = [person(journey.box) for _ in range(5)]
     async with journey.manager() as manager:
         outcomes, report = await copied(manager, ids, tmp_path / "copy")
@@ -59,7 +59,7 @@ async def test_a_person_is_complete_in_a_folder_of_its_own(journey, tmp_path):
     assert report.files == sum(len(each.files) for each in outcomes)
 
 
-async def test_few_codes_are_asked_for(journey, tmp_path):
+async def test_batch_requests_few_codes(journey, tmp_path):
     ids = [person(journey.box) for _ in range(20)]
     async with journey.manager() as manager:
         await copied(manager, ids, tmp_path / "copy")
@@ -68,7 +68,9 @@ async def test_few_codes_are_asked_for(journey, tmp_path):
     assert journey.authorized <= 4
 
 
-async def test_a_relationship_that_is_not_shared_is_reported_as_such(journey, tmp_path):
+async def test_relationship_is_reported_as_not_covered_when_it_is_not_shared(
+    journey, tmp_path
+):
     ids = [person(journey.box) for _ in range(3)]
     journey.box.switches.grants = lambda scope: " ".join(
         each for each in scope.split() if not each.startswith("account")
@@ -127,7 +129,7 @@ async def test_a_second_run_copies_nothing_again(journey, tmp_path):
     assert (report.copied, report.skipped) == (1, 3)
 
 
-async def test_a_person_whose_folder_is_gone_is_copied_again(journey, tmp_path):
+async def test_person_is_copied_again_when_the_folder_is_missing(journey, tmp_path):
     (inquiry,) = [person(journey.box)]
     async with journey.manager() as manager:
         await copied(manager, [inquiry], tmp_path / "copy")
@@ -138,7 +140,7 @@ async def test_a_person_whose_folder_is_gone_is_copied_again(journey, tmp_path):
     assert verify_copy(tmp_path / "copy").problems == ()
 
 
-async def test_refresh_copies_what_has_changed(journey, tmp_path):
+async def test_refresh_copies_people_again_whose_inquiry_has_changed(journey, tmp_path):
     ids = [person(journey.box) for _ in range(3)]
     async with journey.manager() as manager:
         await copied(manager, ids, tmp_path / "copy", files=False)
@@ -152,7 +154,7 @@ async def test_refresh_copies_what_has_changed(journey, tmp_path):
     assert [each.id for each in outcomes if not each.unchanged] == [ids[1]]
 
 
-async def test_verify_finds_every_damage(journey, tmp_path):
+async def test_verify_finds_every_kind_of_damage(journey, tmp_path):
     ids = [person(journey.box) for _ in range(3)]
     folder = tmp_path / "copy"
     async with journey.manager() as manager:
@@ -170,7 +172,7 @@ async def test_verify_finds_every_damage(journey, tmp_path):
         assert any(word in each for each in problems)
 
 
-async def test_a_person_fails_whose_inquiry_is_refused(journey, tmp_path):
+async def test_person_fails_when_the_inquiry_is_refused(journey, tmp_path):
     ids = [person(journey.box) for _ in range(3)]
 
     async def codes(scope):
@@ -196,7 +198,7 @@ async def test_a_second_copy_into_a_folder_is_refused(journey, tmp_path):
         assert [each.id async for each in copy]
 
 
-async def test_people_come_without_a_folder(journey):
+async def test_people_are_yielded_without_a_folder(journey):
     inquiry = person(journey.box)
     async with journey.manager() as manager:
         (found,) = [each async for each in manager.copy([inquiry])]
@@ -205,7 +207,7 @@ async def test_people_come_without_a_folder(journey):
     assert len(found.related("reports")) == 1
 
 
-async def test_an_argument_that_makes_no_sense_is_refused(journey):
+async def test_invalid_argument_is_refused(journey):
     async with journey.manager() as manager:
         for options in ({"follow": "verifications"}, {"refresh": True}):
             with pytest.raises(InvalidArgumentError):

@@ -21,7 +21,7 @@ def failures(outcomes):
 
 
 @pytest.mark.asyncio
-async def test_a_session_fetches_everything_that_its_scope_names(journey):
+async def test_session_fetches_all_objects_of_its_scope(journey):
     inquiries = people(journey, 10)
     account = journey.box.add_account().id
     scope = Scope.read(*inquiries, account) | Scope.write(inquiries[0])
@@ -49,7 +49,7 @@ async def test_a_session_fetches_only_what_it_covers(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_manager_brings_a_token_for_every_group(journey):
+async def test_manager_acquires_one_token_for_each_group(journey):
     ids = people(journey, 25)
     async with journey.manager() as manager:
         batch = manager.fetch(ids, objects_per_token=10)
@@ -74,7 +74,7 @@ async def test_an_organization_fetches_its_own_objects_with_its_key(journey):
 
 
 @pytest.mark.asyncio
-async def test_an_object_that_the_partner_cannot_share_fails_alone(journey):
+async def test_object_that_the_partner_cannot_share_fails_alone(journey):
     ids = people(journey, 20)
     async with journey.manager() as manager:
         outcomes = await collected(manager.fetch([*ids, "inq_gone"]))
@@ -84,7 +84,7 @@ async def test_an_object_that_the_partner_cannot_share_fails_alone(journey):
 
 
 @pytest.mark.asyncio
-async def test_what_is_granted_less_fails_and_the_rest_arrives(journey):
+async def test_objects_that_were_not_granted_fail_and_the_others_arrive(journey):
     ids = people(journey, 10)
     journey.box.switches.grants = lambda scope: str(
         Scope.parse(scope) - Scope.read(ids[3])
@@ -97,7 +97,7 @@ async def test_what_is_granted_less_fails_and_the_rest_arrives(journey):
 
 
 @pytest.mark.asyncio
-async def test_delivered_codes_are_enough(journey):
+async def test_batch_needs_only_delivered_codes(journey):
     ids = people(journey, 10)
     async with journey.manager(codes=None) as manager:
         for part in (ids[:4], ids[4:9]):
@@ -109,7 +109,7 @@ async def test_delivered_codes_are_enough(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_token_that_ends_meanwhile_is_renewed(journey):
+async def test_token_is_refreshed_when_it_expires_during_the_run(journey):
     ids = people(journey, 12)
     journey.box._state.token_lifetime = 60
     async with journey.manager() as manager:
@@ -125,7 +125,7 @@ async def test_a_token_that_ends_meanwhile_is_renewed(journey):
 
 
 @pytest.mark.asyncio
-async def test_what_can_be_retried_is_retried_within_the_call(journey):
+async def test_retryable_failures_are_retried_within_the_call(journey):
     ids = people(journey, 10)
     journey.box.faults.random(0.2, 1, [503], operation="GET /inquiries/{inquiry-id}")
     async with journey.manager() as manager:
@@ -138,7 +138,7 @@ async def test_what_can_be_retried_is_retried_within_the_call(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_concurrency_beyond_the_limit_fails_nothing(journey):
+async def test_no_object_fails_when_the_concurrency_exceeds_the_limit(journey):
     ids = people(journey, 40)
     journey.box.switches.key_limit = 8
     options = {"base_url": journey.box.url, "insecure_local": True}
@@ -155,7 +155,7 @@ async def test_a_concurrency_beyond_the_limit_fails_nothing(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_checkpoint_lets_a_second_run_go_on(journey, tmp_path):
+async def test_second_run_continues_from_the_checkpoint(journey, tmp_path):
     ids = people(journey, 10)
     path = tmp_path / "checkpoint"
     async with journey.manager() as manager:
@@ -181,7 +181,7 @@ async def test_a_checkpoint_lets_a_second_run_go_on(journey, tmp_path):
     ],
 )
 @pytest.mark.asyncio
-async def test_an_order_that_cannot_be_fetched_is_refused_at_once(journey, options):
+async def test_invalid_fetch_options_are_refused_at_once(journey, options):
     with pytest.raises(InvalidArgumentError):
         journey.manager().fetch(**options)
 
@@ -194,14 +194,14 @@ async def test_a_scope_without_objects_needs_ids(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_of_a_closed_manager_says_so(journey):
+async def test_batch_raises_when_the_manager_is_closed(journey):
     ids = people(journey, 3)
     with pytest.raises(NotOpenError):
         await collected(journey.manager().fetch(ids))
 
 
 @pytest.mark.asyncio
-async def test_what_is_told_holds_no_object_and_no_secret(journey):
+async def test_events_contain_no_object_and_no_secret(journey):
     ids = people(journey, 3)
     told = []
     async with journey.manager() as manager:
@@ -212,7 +212,7 @@ async def test_what_is_told_holds_no_object_and_no_secret(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_listener_that_fails_disturbs_nothing(journey):
+async def test_failing_hook_has_no_effect_on_calls(journey):
     ids = people(journey, 3)
 
     def broken(_progress):

@@ -45,7 +45,7 @@ async def test_t26_a_file_is_fetched_from_the_second_host_without_a_bearer(
 
 
 @pytest.mark.asyncio
-async def test_t26_it_is_saved_as_a_new_file_of_its_owner_and_progress_is_told(
+async def test_t26_download_creates_a_private_file_and_reports_progress(
     journey, document, tmp_path
 ):
     file = await file_of(journey, document)
@@ -64,7 +64,7 @@ async def test_t26_it_is_saved_as_a_new_file_of_its_owner_and_progress_is_told(
 
 
 @pytest.mark.asyncio
-async def test_t26_an_address_that_ended_is_renewed_by_retrieving_again(
+async def test_t26_expired_file_url_is_renewed_by_retrieving_the_object(
     journey, document
 ):
     file = await file_of(journey, document)
@@ -80,7 +80,7 @@ async def test_t26_an_address_that_ended_is_renewed_by_retrieving_again(
 
 
 @pytest.mark.asyncio
-async def test_t26_an_object_can_be_asked_for_its_file(journey, document, tmp_path):
+async def test_t26_file_of_an_object_is_downloaded(journey, document, tmp_path):
     journey.box.switches.file_lifetime = 0  # each address ends before it is used
     download = journey.source.files.download_of(
         lambda: journey.source.documents.retrieve_generic(document),
@@ -99,7 +99,7 @@ async def test_t26_an_object_can_be_asked_for_its_file(journey, document, tmp_pa
 
 
 @pytest.mark.asyncio
-async def test_t26_a_file_over_the_cap_is_given_up_and_leaves_nothing(
+async def test_t26_file_over_the_limit_is_refused_and_leaves_nothing(
     journey, document, tmp_path
 ):
     file = await file_of(journey, document)
@@ -130,7 +130,7 @@ async def test_t26_other_hosts_and_redirects_to_them_see_nothing(journey, docume
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_breaks_off_is_begun_anew(journey, document, tmp_path):
+async def test_truncated_file_is_downloaded_again(journey, document, tmp_path):
     file = await file_of(journey, document)
     journey.box.faults.truncate(FILE)
 

@@ -22,7 +22,7 @@ def add(journey, count, **attributes):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("links_repeat_query", [False, True])
-async def test_every_inquiry_comes_once_whatever_the_links_repeat(
+async def test_listing_yields_each_inquiry_once_when_links_repeat_parameters(
     journey, links_repeat_query
 ):
     journey.box.switches.links_repeat_query = links_repeat_query
@@ -36,7 +36,7 @@ async def test_every_inquiry_comes_once_whatever_the_links_repeat(
 
 
 @pytest.mark.asyncio
-async def test_a_walk_stops_and_goes_on_from_its_cursor_or_turns_back(journey):
+async def test_listing_continues_from_a_cursor_in_either_direction(journey):
     wanted = add(journey, 10)
     inquiries = journey.source.inquiries
 
@@ -55,7 +55,7 @@ async def test_a_walk_stops_and_goes_on_from_its_cursor_or_turns_back(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_search_goes_through_its_pages_by_post(journey):
+async def test_search_gets_its_pages_by_post(journey):
     wanted = add(journey, 12)
     add(journey, 5, status="created")
     query = {"and": [COMPLETED]}
@@ -99,7 +99,7 @@ async def test_a_filter_is_a_plain_argument_or_a_mapping(journey):
 
 
 @pytest.mark.asyncio
-async def test_f75_a_listing_that_is_left_half_way_asks_for_nothing_more(journey):
+async def test_f75_listing_sends_nothing_after_it_is_abandoned(journey):
     add(journey, 20)
 
     async for each in journey.source.inquiries.list(page_size=5):
@@ -113,7 +113,7 @@ async def test_f75_a_listing_that_is_left_half_way_asks_for_nothing_more(journey
 
 
 @pytest.mark.asyncio
-async def test_f75_whoever_breaks_off_may_go_on_later(journey):
+async def test_f75_abandoned_listing_can_be_continued(journey):
     wanted = add(journey, 12)
     pages = journey.source.inquiries.list(page_size=5).pages()
 
@@ -138,7 +138,7 @@ async def test_f75_whoever_breaks_off_may_go_on_later(journey):
         "//evil.example/api/v1/inquiries?page%5Bafter%5D=x",
     ],
 )
-async def test_f58_a_link_that_leads_away_is_not_followed(journey, link):
+async def test_f58_link_to_another_origin_is_not_followed(journey, link):
     body = {"data": [], "links": {"next": link, "prev": None}}
     journey.box.faults.answer(LIST, 200, body=body)
 
@@ -149,7 +149,7 @@ async def test_f58_a_link_that_leads_away_is_not_followed(journey, link):
 
 
 @pytest.mark.asyncio
-async def test_f58_links_that_lead_in_a_circle_end(journey):
+async def test_f58_listing_ends_when_links_form_a_cycle(journey):
     for cursor in ("inq_1", "inq_2", "inq_1"):
         link = f"/api/v1/inquiries?page%5Bafter%5D={cursor}"
         body = {"data": [], "links": {"next": link, "prev": None}}

@@ -12,7 +12,7 @@ from tests.scenarios.sharing import REDEEM, RETRIEVE, offered, redemptions, wait
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("times", [1, 2, None])
-async def test_f148_however_often_the_answer_is_lost_it_is_redeemed_once(
+async def test_f148_share_token_is_redeemed_once_when_responses_are_lost(
     journey, times
 ):
     token = await offered(journey)
@@ -29,7 +29,7 @@ async def test_f148_however_often_the_answer_is_lost_it_is_redeemed_once(
 
 
 @pytest.mark.asyncio
-async def test_f148_a_destination_is_part_of_what_is_settled(journey):
+async def test_f148_lost_redemption_is_compared_with_its_destination(journey):
     target = journey.box.add_inquiry(organization=journey.box.destination)
     token = await offered(journey)
     journey.box.faults.lose_answer(REDEEM, times=None)
@@ -44,7 +44,7 @@ async def test_f148_a_destination_is_part_of_what_is_settled(journey):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [409, 422])
-async def test_f148_a_service_that_forgot_the_key_refuses_and_is_not_believed(
+async def test_f148_refusal_of_a_repeated_redemption_is_checked_by_its_state(
     journey, status
 ):
     journey.box.switches.share_conflict_status = status
@@ -59,7 +59,7 @@ async def test_f148_a_service_that_forgot_the_key_refuses_and_is_not_believed(
 
 
 @pytest.mark.asyncio
-async def test_f148_where_nothing_happened_the_same_key_is_advised(journey):
+async def test_f148_error_advises_the_same_key_when_nothing_was_redeemed(journey):
     token = await offered(journey)
     journey.box.faults.answer(REDEEM, 500, times=None)
 

@@ -31,7 +31,7 @@ def machine(journey):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_a_signed_assertion_opens_what_its_permission_names(
+async def test_signed_assertion_gives_access_by_its_permission(
     journey, machine, algorithm
 ):
     inquiry = journey.box.add_inquiry()
@@ -62,7 +62,7 @@ async def test_tokens_of_900_seconds_are_renewed_for_hours_without_one_failure(
 
 
 @pytest.mark.asyncio
-async def test_a_lost_answer_is_asked_again_with_the_same_assertion(journey, machine):
+async def test_lost_response_is_retried_with_the_same_assertion(journey, machine):
     # A jti is good once: the same assertion under another key would be refused, and
     # another assertion would bring a second token.
     journey.box.faults.lose_answer(TOKEN, times=2)
@@ -86,7 +86,9 @@ async def test_a_second_stored_500_leads_to_a_new_assertion_under_a_new_key(
 
 
 @pytest.mark.asyncio
-async def test_where_every_500_is_stored_two_assertions_are_the_most(journey, machine):
+async def test_at_most_two_assertions_are_used_when_every_500_is_stored(
+    journey, machine
+):
     journey.box.faults.answer(TOKEN, 500, stored=True, times=None)
     async with machine() as manager:
         with pytest.raises(CodeRejectedError):
@@ -96,9 +98,7 @@ async def test_where_every_500_is_stored_two_assertions_are_the_most(journey, ma
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [400, 401])
-async def test_an_assertion_that_is_refused_is_told_as_what_it_is(
-    journey, machine, status
-):
+async def test_refused_assertion_raises_its_own_error(journey, machine, status):
     journey.box.switches.bad_assertion_status = status
     async with machine() as manager:
         # The service's clock is an hour behind: the assertion is from its future.
@@ -113,7 +113,7 @@ async def test_an_assertion_that_is_refused_is_told_as_what_it_is(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("needed", [True, False])
-async def test_it_works_whether_or_not_an_api_key_is_needed_besides(
+async def test_client_credentials_work_with_and_without_an_api_key(
     journey, machine, needed
 ):
     journey.box.switches.client_credentials_need_bearer = needed
@@ -122,7 +122,7 @@ async def test_it_works_whether_or_not_an_api_key_is_needed_besides(
 
 
 @pytest.mark.asyncio
-async def test_the_assertion_is_for_the_token_endpoint_that_is_asked(journey, machine):
+async def test_audience_of_the_assertion_is_the_token_endpoint(journey, machine):
     # Without any other audience the sandbox takes its own address only.
     assert journey.box.switches.audiences == ()
     async with machine() as manager:

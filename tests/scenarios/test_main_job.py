@@ -18,7 +18,7 @@ from persona_share.sandbox import Sandbox
 
 
 @pytest.mark.asyncio
-async def test_a_day_of_renewals_without_one_failed_request(journey):
+async def test_no_request_fails_during_a_day_of_refreshes(journey):
     inquiry = journey.box.add_inquiry()
     verification = journey.box.add_verification(inquiry=inquiry.id)
     async with journey.manager() as manager:
@@ -66,7 +66,7 @@ async def test_each_request_carries_the_token_of_its_own_scope(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_delivered_code_opens_its_objects(journey):
+async def test_delivered_code_gives_access_to_its_objects(journey):
     inquiry = journey.box.add_inquiry()
     code = await journey.ask_partner(Scope.read(inquiry.id))
     async with journey.manager(codes=None) as manager:
@@ -76,7 +76,7 @@ async def test_a_delivered_code_opens_its_objects(journey):
 
 
 @pytest.mark.asyncio
-async def test_what_the_scope_does_not_cover_is_refused_before_a_byte_is_sent(journey):
+async def test_call_outside_the_scope_is_refused_before_anything_is_sent(journey):
     inquiry, other = journey.box.add_inquiry(), journey.box.add_inquiry()
     async with journey.manager() as manager:
         session = manager.session(Scope.read(inquiry.id))
@@ -108,14 +108,14 @@ async def test_a_session_can_be_narrowed_and_never_widened(journey):
 
 
 @pytest.mark.asyncio
-async def test_the_destinations_own_key_does_not_open_the_sources_objects(journey):
+async def test_destination_key_gives_no_access_to_objects_of_the_source(journey):
     inquiry = journey.box.add_inquiry()
     with pytest.raises(NotFoundError):
         await journey.destination.inquiries.retrieve(inquiry.id)
 
 
 @pytest.mark.asyncio
-async def test_a_code_made_for_somebody_else_is_refused(journey):
+async def test_code_of_another_organization_is_refused(journey):
     inquiry = journey.box.add_inquiry()
     stranger = journey.box.add_organization()
     code = await journey.source.oauth.authorize(
@@ -127,7 +127,7 @@ async def test_a_code_made_for_somebody_else_is_refused(journey):
 
 
 @pytest.mark.asyncio
-async def test_f11_a_lost_answer_costs_neither_the_code_nor_the_token(journey):
+async def test_f11_lost_response_costs_neither_code_nor_token(journey):
     inquiry = journey.box.add_inquiry()
     journey.box.faults.lose_answer("POST /oauth/token", times=2)
     async with journey.manager() as manager:
@@ -158,7 +158,7 @@ async def test_f79_a_revoked_token_is_replaced_at_the_cost_of_one_code(journey):
 
 
 @pytest.mark.asyncio
-async def test_f84_a_token_that_ended_on_the_way_is_replaced(journey):
+async def test_f84_token_that_expired_in_transit_is_replaced(journey):
     inquiry = journey.box.add_inquiry()
     async with journey.manager() as manager:
         session = manager.session(Scope.read(inquiry.id))
@@ -172,7 +172,7 @@ async def test_f84_a_token_that_ended_on_the_way_is_replaced(journey):
 
 
 @pytest.mark.asyncio
-async def test_an_authorization_tells_when_its_code_ends(journey):
+async def test_authorization_returns_the_expiry_of_its_code(journey):
     inquiry = journey.box.add_inquiry()
     code = await journey.ask_partner(Scope.read(inquiry.id))
     assert (code.expires_at - journey.clock.wall()).total_seconds() == 599
@@ -181,7 +181,7 @@ async def test_an_authorization_tells_when_its_code_ends(journey):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scope", ["", "inquiry.read", "inquiry.read:inq_1 txn.read"])
-async def test_an_authorization_needs_objects(journey, scope):
+async def test_authorization_without_objects_is_refused(journey, scope):
     with pytest.raises(InvalidScopeError):
         await journey.source.oauth.authorize(client_id="org_1", scope=scope)
     assert len(journey.box.log) == 0
@@ -198,7 +198,7 @@ async def test_any_other_endpoint_is_reached_by_its_path(journey):
 
 
 @pytest.mark.asyncio
-async def test_sparse_fields_and_included_objects_come_as_asked(journey):
+async def test_sparse_fields_and_included_objects_match_the_request(journey):
     inquiry = journey.box.add_inquiry()
     verification = journey.box.add_verification(inquiry=inquiry.id)
     found = await journey.source.inquiries.retrieve(
@@ -212,7 +212,7 @@ async def test_sparse_fields_and_included_objects_come_as_asked(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_wrong_api_key_says_so(journey):
+async def test_wrong_api_key_is_reported(journey):
     async with PersonaClient(
         "localbox_wrong", base_url=journey.box.url, insecure_local=True
     ) as client:
@@ -221,7 +221,7 @@ async def test_a_wrong_api_key_says_so(journey):
 
 
 @pytest.mark.asyncio
-async def test_an_organization_without_oauth_learns_what_to_do(journey):
+async def test_error_says_what_to_do_when_oauth_is_not_enabled(journey):
     inquiry = journey.box.add_inquiry()
     code = await journey.ask_partner(Scope.read(inquiry.id))
     journey.box.faults.answer("POST /oauth/token", 403, title="Forbidden")
@@ -231,7 +231,7 @@ async def test_an_organization_without_oauth_learns_what_to_do(journey):
 
 
 @pytest.mark.asyncio
-async def test_renewal_goes_on_under_tokens_of_five_seconds(journey):
+async def test_refresh_continues_with_tokens_of_five_seconds(journey):
     async with Sandbox(
         _clock=journey.clock.epoch, rate_limit=None, token_lifetime=5
     ) as box:

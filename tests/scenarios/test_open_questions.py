@@ -102,7 +102,7 @@ async def quiet(journey, manager):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("settings", "lost"), SETTINGS, ids=named)
-async def test_the_main_job_goes_on_under_every_setting(journey, settings, lost):
+async def test_main_job_works_with_every_switch(journey, settings, lost):
     set_switches(journey.box, settings)
     box, log = journey.box, journey.box.log
     inquiry, verification = box.add_inquiry(), box.add_verification()
@@ -137,7 +137,7 @@ async def test_the_main_job_goes_on_under_every_setting(journey, settings, lost)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
-async def test_a_code_that_is_over_is_told_whatever_its_status_is(journey, status):
+async def test_expired_code_is_reported_with_every_status(journey, status):
     switches = journey.box.switches
     switches.expired_code_status = switches.foreign_code_status = status
     switches.unknown_code_status = status
@@ -157,7 +157,7 @@ async def test_a_code_that_is_over_is_told_whatever_its_status_is(journey, statu
 
 
 @pytest.mark.asyncio
-async def test_a_code_whose_end_contradicts_the_clock_is_tried_and_the_clock_named(
+async def test_code_is_tried_when_its_expiry_contradicts_the_clock(
     journey,
 ):
     scope = Scope.read(journey.box.add_inquiry().id)
@@ -170,7 +170,7 @@ async def test_a_code_whose_end_contradicts_the_clock_is_tried_and_the_clock_nam
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_cut_off_while_it_is_at_work_costs_one_code(journey):
+async def test_interrupted_exchange_costs_one_code(journey):
     """P2, the hard way: the first request is still at work when the second comes."""
     for behaviour in ("wait", "conflict"):
         journey.box.switches.inflight_duplicate = behaviour
@@ -196,7 +196,7 @@ async def test_an_exchange_cut_off_while_it_is_at_work_costs_one_code(journey):
     ids=named,
 )
 @pytest.mark.parametrize("rounding", ["up", "down", "exact"])
-async def test_a_429_is_waited_out_however_its_reset_is_told(journey, rounding, limit):
+async def test_call_waits_after_a_429_for_every_form_of_reset(journey, rounding, limit):
     box = journey.box
     box.switches.reset_rounding = rounding
     scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
@@ -210,7 +210,7 @@ async def test_a_429_is_waited_out_however_its_reset_is_told(journey, rounding, 
 
 
 @pytest.mark.asyncio
-async def test_a_used_up_quota_that_answers_403_says_so(journey):
+async def test_used_up_quota_is_reported_when_it_responds_403(journey):
     box = journey.box
     box.switches.quota_status = 403
     scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]

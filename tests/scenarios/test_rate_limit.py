@@ -54,20 +54,20 @@ async def _burst(journey, mode):
 
 
 @pytest.mark.asyncio
-async def test_without_a_rate_limiter_each_call_finds_out_for_itself(limited):
+async def test_calls_get_429_when_the_rate_limiter_is_off(limited):
     await _burst(limited, "off")
     assert _statuses(limited).count(429) >= LIMIT
 
 
 @pytest.mark.asyncio
-async def test_after_429_everybody_waits_for_the_window(limited):
+async def test_all_calls_wait_for_the_window_after_a_429(limited):
     results = await _burst(limited, "after_429")
     assert [each for each in results if isinstance(each, Exception)] == []
     assert _statuses(limited).count(429) == LIMIT
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_cannot_wait_so_long_is_told_when_to_come_back(limited):
+async def test_call_fails_with_retry_after_when_it_cannot_wait(limited):
     inquiry = limited.box.add_inquiry(organization=limited.box.destination)
     inquiries = limited.destination.inquiries
     for _ in range(LIMIT - 1):
@@ -79,13 +79,13 @@ async def test_a_call_that_cannot_wait_so_long_is_told_when_to_come_back(limited
 
 
 @pytest.mark.parametrize("mode", ["on", "", 5, None, True, "gate"])
-def test_what_is_no_mode_is_refused(mode):
+def test_invalid_mode_is_refused(mode):
     with pytest.raises(ConfigurationError, match="window, after_429, off"):
         RateLimitPolicy(mode=mode)
 
 
 @pytest.mark.parametrize("value", ["off", 5, True, object()])
-def test_what_is_no_policy_is_refused(value):
+def test_value_that_is_not_a_policy_is_refused(value):
     with pytest.raises(
         ConfigurationError, match="RateLimitPolicy or a SharedRateLimit"
     ):

@@ -31,9 +31,7 @@ BAD = answer(503, b'{"errors":[]}')
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("retries", [0, 1, 2, 4])
-async def test_r1_the_retries_of_a_call_are_honoured_wherever_they_are_said(
-    scene, retries
-):
+async def test_r1_retries_of_a_call_apply_wherever_they_are_set(scene, retries):
     scene.box.faults.answer("*", 503, times=None)
     client = scene.client
     async with scene.a_client(retry=RetryPolicy(attempts=retries + 1)) as patient:
@@ -130,7 +128,7 @@ async def _paced(scene, client):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("wait", [_hanging, _backing_off, _paced])
 @pytest.mark.parametrize("scope", [asyncio.timeout, anyio.fail_after])
-async def test_r3_an_outer_scope_always_wins_and_at_once(exchanges, wait, scope):
+async def test_r3_outer_timeout_always_applies(exchanges, wait, scope):
     # This clock stands still: whatever waits would wait for half a minute or for ever.
     async with exchanges.a_client(timeout=Timeouts()) as client:
         started = time.perf_counter()
@@ -153,7 +151,7 @@ async def _within(scope, work):
 
 
 @pytest.mark.asyncio
-async def test_r11_the_budget_is_one_for_a_client_and_none_for_its_neighbour(scene):
+async def test_r11_retry_budget_belongs_to_one_client(scene):
     poor = RetryPolicy(budget=2 * 14)
     server = RawServer(answering(BAD))
     async with (
@@ -192,7 +190,7 @@ async def test_r12_r13_every_post_has_a_key_of_its_own_and_nothing_else_has():
 
 
 @pytest.mark.asyncio
-async def test_r14_what_is_sent_again_is_the_same_to_the_letter(scene):
+async def test_r14_retried_request_is_identical(scene):
     whole = []
 
     async def lose(connection):
@@ -214,7 +212,7 @@ async def test_r14_what_is_sent_again_is_the_same_to_the_letter(scene):
 
 
 @pytest.mark.asyncio
-async def test_g25_an_unknown_outcome_names_its_key_and_the_call_that_tells(scene):
+async def test_g25_unknown_outcome_names_its_key_and_the_reconciling_call(scene):
     scene.box.faults.lose_answer("*", times=None)
     for call, tells in (
         (

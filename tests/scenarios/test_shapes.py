@@ -9,7 +9,7 @@ from persona_share.model.verification import SelfieVerification
 
 
 @pytest.mark.asyncio
-async def test_what_is_included_is_reached_through_its_relationship(journey):
+async def test_included_object_is_available_through_its_relationship(journey):
     (inquiry_id,) = journey.box.populate(1)
 
     found = await journey.source.inquiries.retrieve(
@@ -31,7 +31,7 @@ async def test_what_is_included_is_reached_through_its_relationship(journey):
 
 
 @pytest.mark.asyncio
-async def test_only_the_fields_that_are_asked_for_come(journey):
+async def test_response_contains_only_the_requested_fields(journey):
     inquiry = journey.box.add_inquiry(reference_id="r-1")
 
     found = await journey.source.inquiries.retrieve(
@@ -44,7 +44,7 @@ async def test_only_the_fields_that_are_asked_for_come(journey):
 
 
 @pytest.mark.asyncio
-async def test_fields_shape_what_is_included_and_what_is_listed(journey):
+async def test_fields_apply_to_included_and_listed_objects(journey):
     (inquiry_id,) = journey.box.populate(1)
 
     found = await journey.source.inquiries.retrieve(
@@ -71,7 +71,7 @@ async def test_field_keys_come_back_as_they_were_written(journey):
 
 
 @pytest.mark.asyncio
-async def test_moments_are_aware_and_in_utc(journey):
+async def test_datetimes_are_aware_and_in_utc(journey):
     inquiry = await journey.source.inquiries.retrieve(journey.box.add_inquiry().id)
 
     assert inquiry.created_at == journey.clock.wall()

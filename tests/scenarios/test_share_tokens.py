@@ -47,7 +47,7 @@ async def test_an_inquiry_is_cloned_with_its_verifications(journey):
 
 
 @pytest.mark.asyncio
-async def test_an_existing_inquiry_is_filled_with_mapped_fields_and_run(journey):
+async def test_existing_inquiry_is_hydrated_with_mapped_fields(journey):
     account = journey.box.add_account(fields={"membership": "gold"})
     template = journey.box.add_inquiry_template(
         organization=journey.box.destination, fields={"level": "text"}
@@ -71,7 +71,7 @@ async def test_an_existing_inquiry_is_filled_with_mapped_fields_and_run(journey)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["account", "transaction"])
-async def test_an_object_fills_another_one_of_its_kind(journey, kind):
+async def test_object_hydrates_another_object_of_its_kind(journey, kind):
     add = getattr(journey.box, f"add_{kind}")
     source = add(fields={"country": "FR"})
     target = add(organization=journey.box.destination, fields={"country": "DE"})
@@ -112,7 +112,7 @@ async def test_f147_a_redemption_that_fails_is_raised_with_its_reason(journey, r
 
 
 @pytest.mark.asyncio
-async def test_f147_a_source_that_was_redacted_meanwhile_fails(journey):
+async def test_f147_redemption_fails_when_the_source_is_redacted(journey):
     inquiry = journey.box.add_inquiry()
     token = await offered(journey, inquiry.id)
     await journey.destination.share_tokens.redeem(token.id)
@@ -125,7 +125,7 @@ async def test_f147_a_source_that_was_redacted_meanwhile_fails(journey):
 
 
 @pytest.mark.asyncio
-async def test_f147_a_redemption_that_never_ends_is_waited_for_politely(journey):
+async def test_f147_wait_polls_slowly_when_a_redemption_stays_pending(journey):
     journey.box.switches.redemption_seconds = float("inf")
     token = await offered(journey)
     await journey.destination.share_tokens.redeem(token.id)
@@ -140,7 +140,7 @@ async def test_f147_a_redemption_that_never_ends_is_waited_for_politely(journey)
 
 
 @pytest.mark.asyncio
-async def test_f147_a_share_token_that_has_vanished_is_told_at_once(journey):
+async def test_f147_missing_share_token_raises_at_once(journey):
     with pytest.raises(NotFoundError):
         await journey.destination.share_tokens.wait("cnst_nowhere", timeout=300)
 
@@ -148,7 +148,7 @@ async def test_f147_a_share_token_that_has_vanished_is_told_at_once(journey):
 
 
 @pytest.mark.asyncio
-async def test_either_side_ends_an_offer_and_who_waits_is_told(journey):
+async def test_waiting_call_raises_when_either_side_expires_a_share_token(journey):
     ended = await offered(journey)
     await journey.source.share_tokens.expire(ended.id)
     late = await offered(journey, expires_in=timedelta(seconds=60))
@@ -162,7 +162,7 @@ async def test_either_side_ends_an_offer_and_who_waits_is_told(journey):
 
 
 @pytest.mark.asyncio
-async def test_each_side_lists_what_it_made_and_what_it_received(journey):
+async def test_each_side_lists_created_and_received_share_tokens(journey):
     connection = await connected(journey)
     made = [
         await journey.source.share_tokens.create(
@@ -201,7 +201,7 @@ async def test_the_destination_peeks_before_it_redeems(journey):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("shape", ["current", "open_beta", "closed_beta"])
-async def test_a_share_token_of_any_age_is_read_and_redeemed(journey, shape):
+async def test_share_token_of_every_format_is_read_and_redeemed(journey, shape):
     inquiry = journey.box.add_inquiry()
     made = await offered(journey, inquiry.id)
     journey.box.switches.share_shape = shape

@@ -56,6 +56,6 @@ async def test_an_example_of_another_id_is_refused_otherwise(mock):
                 await inquiries.retrieve("inq_mine")
 
 
-def test_the_option_is_a_bool():
+def test_check_identity_must_be_a_bool():
     with pytest.raises(ConfigurationError, match="check_identity must be a bool"):
         PersonaClient("key", check_identity="no")

@@ -80,7 +80,7 @@ def share_of_ideal(box, started, ended):
     ids=["as many people, by scopes of 250", "250 people, again and again"],
 )
 @pytest.mark.asyncio
-async def test_a_batch_of_ten_thousand(people, objects_per_token):
+async def test_batch_fetches_ten_thousand_objects(people, objects_per_token):
     clock = FakeClock()
     box = Sandbox(_clock=clock.epoch, rate_limit=LIMIT, token_lifetime=TOKEN_LIFETIME)
     async with box:

@@ -55,7 +55,7 @@ def test_the_main_job_runs_under_uvloop():
     assert tuple(map(int, uvloop.__version__.split(".")[:2])) >= (0, 23)
 
 
-def test_the_same_job_runs_without_it():
+def test_main_job_works_without_uvloop():
     with asyncio.Runner() as runner:
         assert runner.run(main_job()).startswith("asyncio")
     assert "uvloop" in sys.modules  # imported is not installed

@@ -39,7 +39,7 @@ async def test_every_request_names_the_version_of_its_client(options, version):
 
 
 @pytest.mark.asyncio
-async def test_one_call_may_ask_for_another_version():
+async def test_one_call_can_use_another_version():
     sent = await version_sent(
         {},
         lambda client: client.inquiries.retrieve("inq_1", persona_version="2025-10-27"),
@@ -49,7 +49,7 @@ async def test_one_call_may_ask_for_another_version():
 
 
 @pytest.mark.asyncio
-async def test_a_date_that_nobody_knows_is_sent_with_a_warning():
+async def test_unknown_version_date_is_sent_with_a_warning():
     with pytest.warns(UserWarning, match="2027-01-01") as told:
         sent = await version_sent(
             {"persona_version": "2027-01-01"},
@@ -61,7 +61,7 @@ async def test_a_date_that_nobody_knows_is_sent_with_a_warning():
 
 
 @pytest.mark.asyncio
-async def test_one_call_with_a_date_that_nobody_knows_is_warned_of_too():
+async def test_unknown_version_date_of_one_call_emits_a_warning():
     with pytest.warns(UserWarning, match="2027-01-01"):
         sent = await version_sent(
             {},
@@ -74,7 +74,7 @@ async def test_one_call_with_a_date_that_nobody_knows_is_warned_of_too():
 
 
 @pytest.mark.asyncio
-async def test_what_is_no_date_is_refused_before_anything_is_sent():
+async def test_value_that_is_not_a_date_is_refused_before_anything_is_sent():
     with pytest.raises(InvalidArgumentError, match="persona_version"):
         await version_sent(
             {},
@@ -82,7 +82,7 @@ async def test_what_is_no_date_is_refused_before_anything_is_sent():
         )
 
 
-def test_a_version_that_is_known_is_no_reason_to_warn():
+def test_known_version_emits_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PersonaClient("localbox_key", persona_version="2026-09-29")

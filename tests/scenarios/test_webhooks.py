@@ -67,7 +67,7 @@ async def application():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("casing", ["kebab", "snake", "camel"])
-async def test_what_happens_to_an_inquiry_arrives_as_a_typed_event(
+async def test_change_of_an_inquiry_arrives_as_a_typed_event(
     journey, application, casing
 ):
     webhook = journey.box.add_webhook(application.url, inflection=casing)
@@ -86,7 +86,7 @@ async def test_what_happens_to_an_inquiry_arrives_as_a_typed_event(
 
 
 @pytest.mark.asyncio
-async def test_both_sides_hear_of_a_share_token(journey, application):
+async def test_both_sides_get_webhooks_of_a_share_token(journey, application):
     webhooks = [
         journey.box.add_webhook(application.url, organization=each)
         for each in (journey.box.source, journey.box.destination)
@@ -104,7 +104,7 @@ async def test_both_sides_hear_of_a_share_token(journey, application):
 
 
 @pytest.mark.asyncio
-async def test_f144_an_event_that_comes_again_is_acted_on_once(journey, application):
+async def test_f144_repeated_event_is_handled_once(journey, application):
     webhook = journey.box.add_webhook(application.url)
     application.trusts(journey, webhook.secret)
     event = journey.box.add_event(object=journey.box.add_inquiry().id).id
@@ -118,9 +118,7 @@ async def test_f144_an_event_that_comes_again_is_acted_on_once(journey, applicat
 
 
 @pytest.mark.asyncio
-async def test_an_event_that_failed_is_retried_until_it_was_handled(
-    journey, application
-):
+async def test_event_is_retried_until_it_is_handled(journey, application):
     webhook = journey.box.add_webhook(application.url)
     application.trusts(journey, webhook.secret)
     application.failures = 2
@@ -174,7 +172,7 @@ async def test_f141_a_delivery_of_another_secret_or_time_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_recover_handles_what_was_missed_exactly_once(journey, application):
+async def test_recover_handles_each_missed_event_once(journey, application):
     webhook = journey.box.add_webhook(application.url)
     application.trusts(journey, webhook.secret)
     runtime = fake_runtime(journey.clock)

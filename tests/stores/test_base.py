@@ -128,7 +128,7 @@ async def test_refusal_after_opening_counts_as_unavailable(runtime, operation):
 
 
 @pytest.mark.asyncio
-async def test_refusal_while_opening_stays_one(runtime):
+async def test_refusal_while_opening_is_kept(runtime):
     store = ScriptedStore(runtime, raising(StoreRefusedError("others could read it")))
     with pytest.raises(StoreRefusedError):
         await store.open()
@@ -149,7 +149,7 @@ async def test_hang_ends_after_two_seconds(clock, runtime, operation):
 
 
 @pytest.mark.asyncio
-async def test_those_who_queue_behind_a_hang_fail_with_it(clock, runtime):
+async def test_queued_operations_fail_with_a_hanging_one(clock, runtime):
     store = ScriptedStore(runtime, hang)
     tasks = [asyncio.ensure_future(store.read(KEY)) for _ in range(100)]
     await turns()
@@ -203,7 +203,7 @@ async def test_aclose_ends_although_an_operation_ignores_its_cancellation(
 
 
 @pytest.mark.asyncio
-async def test_operation_of_another_user_ends_before_the_store_closes(runtime):
+async def test_operation_of_another_owner_ends_before_the_store_closes(runtime):
     order, goes_on = [], asyncio.Event()
 
     async def slow():
@@ -254,7 +254,7 @@ async def test_key_that_is_not_kind_and_name_is_refused(store, key):
     "store", [MemoryStore(), ScriptedStore(None, hang)], ids=["memory", "base"]
 )
 @pytest.mark.asyncio
-async def test_ttl_that_is_no_time_is_refused(store, ttl):
+async def test_invalid_ttl_is_refused(store, ttl):
     with pytest.raises(InvalidArgumentError, match="ttl"):
         await store.write(KEY, b"", if_etag="", ttl=ttl)
 
@@ -269,7 +269,7 @@ async def test_value_that_is_too_long_is_refused_before_it_is_written(store):
 
 
 @pytest.mark.asyncio
-async def test_prefix_that_no_key_has_is_refused(runtime):
+async def test_invalid_prefix_is_refused(runtime):
     with pytest.raises(InvalidArgumentError, match="prefix"):
         await anext(ScriptedStore(runtime, hang).keys("*"))
 
@@ -309,7 +309,7 @@ class Answering(MemoryStore):
     ),
 )
 @pytest.mark.asyncio
-async def test_answer_that_is_no_record_counts_as_unavailable(answer):
+async def test_reply_that_is_not_a_record_counts_as_unavailable(answer):
     with pytest.raises(StoreUnavailableError):
         await GuardedStore(Answering(answer)).read(KEY)
 
@@ -333,7 +333,7 @@ def test_our_own_stores_are_not_wrapped_and_others_are(runtime):
 
 
 @pytest.mark.parametrize("wrong", ["tokens.db", None, MemoryStore, {}, 7], ids=repr)
-def test_something_else_than_a_store_is_refused_with_words(wrong):
+def test_value_that_is_not_a_store_is_refused_with_advice(wrong):
     with pytest.raises(ConfigurationError, match=r"a store is needed.*SQLiteStore"):
         require_store(wrong, secrets=True)
 

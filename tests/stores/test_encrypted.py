@@ -126,7 +126,7 @@ def test_single_key_need_not_be_in_a_list():
     [b"short", "short", "", OLD.hex()[:-2], b"\xff" * 33, None, 7, Secret("CANARY")],
     ids=repr,
 )
-def test_key_that_is_none_is_refused_and_not_shown(wrong):
+def test_invalid_key_is_refused_and_not_shown(wrong):
     with pytest.raises(ConfigurationError, match="32 random bytes") as caught:
         Encrypted(MemoryStore(), [wrong])
     assert "CANARY" not in str(caught.value)
@@ -137,12 +137,12 @@ def test_no_key_at_all_is_refused():
         Encrypted(MemoryStore(), [])
 
 
-def test_something_else_than_a_store_is_refused():
+def test_value_that_is_not_a_store_is_refused():
     with pytest.raises(ConfigurationError, match="a store is needed"):
         Encrypted("tokens.db", [OLD])
 
 
-def test_it_accepts_secrets_for_a_store_that_does_not():
+def test_encrypted_store_accepts_secrets_for_any_store():
     inner = RedisStore("redis://localhost")
 
     assert inner.accepts_secrets is False
@@ -192,7 +192,7 @@ async def test_operations_that_wait_for_their_turn_are_not_timed_out():
 
 
 @pytest.mark.asyncio
-async def test_refusal_of_the_inner_store_stays_one():
+async def test_refusal_of_the_inner_store_is_kept():
     class Refusing(MemoryStore):
         async def open(self):
             raise StoreRefusedError("others could read it")

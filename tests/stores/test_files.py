@@ -32,7 +32,7 @@ def path(tmp_path):
     return tmp_path / "store.db"
 
 
-def test_t12_new_file_and_folders_are_for_this_user_alone(tmp_path):
+def test_t12_new_file_and_folders_are_private(tmp_path):
     path = tmp_path / "new" / "folder" / "store.db"
     before = os.umask(0)
     try:
@@ -58,7 +58,7 @@ def test_file_that_a_volume_made_readable_is_tightened(path, caplog, given):
 
 
 @pytest.mark.parametrize("given", [0o606, 0o666], ids=oct)
-def test_file_that_anybody_could_have_written_is_refused(path, given):
+def test_file_writable_by_all_users_is_refused(path, given):
     private_file(path)
     path.chmod(given)
 
@@ -66,7 +66,7 @@ def test_file_that_anybody_could_have_written_is_refused(path, given):
         private_file(path)
 
 
-def test_directory_of_ours_that_anybody_may_write_to_is_tightened(path, caplog):
+def test_own_writable_directory_is_tightened(path, caplog):
     path.parent.chmod(0o2777)
     private_file(path)
 
@@ -74,7 +74,7 @@ def test_directory_of_ours_that_anybody_may_write_to_is_tightened(path, caplog):
     assert "its mode was tightened" in caplog.text
 
 
-def test_directory_with_a_sticky_bit_is_accepted_as_it_is(path, caplog):
+def test_directory_with_a_sticky_bit_is_accepted(path, caplog):
     path.parent.chmod(0o1777)
     private_file(path)
 
@@ -113,7 +113,7 @@ def test_symbolic_link_and_folder_are_refused(path, tmp_path):
         private_file(path)
 
 
-def test_system_that_does_not_allow_it_is_named(tmp_path):
+def test_unsupported_system_is_named(tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(StoreUnavailableError, match="ENOTDIR"):
@@ -145,7 +145,7 @@ def test_home_directory_is_expanded():
     ],
     ids=repr,
 )
-def test_what_is_no_path_is_refused(wrong, words):
+def test_value_that_is_not_a_path_is_refused(wrong, words):
     with pytest.raises(ConfigurationError, match=words):
         path_of(wrong)
 

@@ -75,7 +75,7 @@ async def test_frozen_server_costs_two_seconds_once_for_all(own_postgres):
 
 
 @pytest.mark.asyncio
-async def test_idle_connections_that_were_cut_are_not_noticed(postgres_server):
+async def test_operation_succeeds_when_idle_connections_were_cut(postgres_server):
     store = await opened(postgres_server)
     await asyncio.gather(*(store.read(KEY) for _ in range(10)))
     postgres_server.sql(
@@ -89,7 +89,7 @@ async def test_idle_connections_that_were_cut_are_not_noticed(postgres_server):
 
 
 @pytest.mark.asyncio
-async def test_cancelled_operations_harm_nobody(postgres_server):
+async def test_cancelled_operations_do_not_affect_others(postgres_server):
     store = await opened(postgres_server)
     keys = [f"scope/{number}" for number in range(20)]
     await asyncio.gather(*(create(store, key.encode(), key=key) for key in keys))
@@ -125,7 +125,7 @@ async def test_database_without_a_table_is_refused_with_advice(postgres_server):
 
 
 @pytest.mark.asyncio
-async def test_table_is_made_once_when_many_open_it_at_once(postgres_server):
+async def test_table_is_created_once_when_many_open_at_once(postgres_server):
     stores = [PostgresStore(postgres_server.url, create=True) for _ in range(8)]
     await asyncio.gather(*(store.open() for store in stores))
     await create(stores[0])
@@ -178,7 +178,7 @@ async def test_unknown_user_is_refused_and_no_message_shows_the_url(
 
 
 @pytest.mark.asyncio
-async def test_strictest_isolation_makes_a_lost_race_and_no_outage(postgres_server):
+async def test_serializable_isolation_loses_a_race_without_an_outage(postgres_server):
     url = (
         f"{postgres_server.url}?options=-cdefault_transaction_isolation%3Dserializable"
     )
@@ -256,7 +256,7 @@ def test_connection_string_that_cannot_be_read_is_refused_at_once(dsn):
 
 
 @pytest.mark.parametrize("table", ["", "a b", "a;b", "a.b.c", 'a"b', "A"])
-def test_name_that_no_table_should_have_is_refused_at_once(table):
+def test_invalid_table_name_is_refused_at_once(table):
     with pytest.raises(ConfigurationError, match="name of a table"):
         PostgresStore("postgresql://localhost/app", table=table)
 

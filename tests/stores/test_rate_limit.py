@@ -83,7 +83,7 @@ async def test_no_slot_is_given_twice_when_many_take_at_once(clock, runtime):
 
 
 @pytest.mark.asyncio
-async def test_caller_is_asked_to_come_again_when_every_race_is_lost(clock, runtime):
+async def test_contention_error_is_raised_when_every_race_is_lost(clock, runtime):
     store = CountingStore(runtime=runtime)
     store.lost = 1_000
     share = await taking(SharedRateLimit(store, runtime=runtime), clock, 5, None)
@@ -115,6 +115,6 @@ async def test_store_that_is_down_is_reported(runtime):
 
 
 @pytest.mark.parametrize("wrong", ["redis://localhost", None, MemoryStore])
-def test_something_that_is_no_store_is_refused_at_once(wrong):
+def test_value_that_is_not_a_store_is_refused_at_once(wrong):
     with pytest.raises(ConfigurationError, match="a store is needed"):
         SharedRateLimit(wrong)

@@ -81,7 +81,7 @@ async def test_f110_frozen_server_costs_two_seconds_once_for_all(own_redis):
 
 
 @pytest.mark.asyncio
-async def test_f110_late_answer_is_read_by_nobody(redis_server):
+async def test_f110_late_reply_is_discarded(redis_server):
     store = RedisStore(redis_server.url)
     await create(store, b"one", key="scope/one")
     await create(store, b"two", key="scope/two")
@@ -95,7 +95,7 @@ async def test_f110_late_answer_is_read_by_nobody(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_idle_connections_that_were_cut_are_not_noticed(redis_server):
+async def test_operation_succeeds_when_idle_connections_were_cut(redis_server):
     store = RedisStore(redis_server.url)
     await asyncio.gather(*(store.read(KEY) for _ in range(10)))
     redis_server.client.execute_command(
@@ -153,7 +153,7 @@ class Proxy:
 
 
 @pytest.mark.asyncio
-async def test_write_whose_answer_is_lost_counts_as_written(redis_server):
+async def test_write_with_a_lost_reply_counts_as_written(redis_server):
     async with Proxy(redis_server.port) as proxy:
         store = RedisStore(proxy.url)
         await store.read(KEY)
@@ -207,7 +207,7 @@ async def test_unexpected_reply_counts_as_unavailable(redis_server, reply):
 
 
 @pytest.mark.asyncio
-async def test_f113_replica_full_server_and_stranger_are_told_apart(own_redis):
+async def test_f113_replica_full_server_and_other_server_are_distinguished(own_redis):
     server = own_redis()
     store = RedisStore(server.url)
     await store.open()
@@ -242,7 +242,7 @@ async def test_f113_wrong_password_is_refused_when_the_store_is_opened(own_redis
 
 
 @pytest.mark.asyncio
-async def test_f113_forgotten_script_is_loaded_again(redis_server):
+async def test_f113_script_is_loaded_again_when_the_server_lost_it(redis_server):
     store = RedisStore(redis_server.url)
     await create(store)
     redis_server.client.script_flush()
@@ -252,7 +252,7 @@ async def test_f113_forgotten_script_is_loaded_again(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_f114_of_cancelled_operations_no_answer_reaches_another(redis_server):
+async def test_f114_reply_to_a_cancelled_operation_reaches_no_other(redis_server):
     store = RedisStore(redis_server.url)
     keys = [f"scope/{number}" for number in range(50)]
     await asyncio.gather(*(create(store, key.encode(), key=key) for key in keys))
@@ -335,7 +335,7 @@ async def test_flipped_bit_in_a_record_is_noticed(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_f111_evicted_record_is_absent_and_never_a_wrong_one(own_redis, caplog):
+async def test_f111_evicted_record_is_absent(own_redis, caplog):
     server = own_redis("--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru")
     store = RedisStore(server.url)
     await store.open()
@@ -354,7 +354,7 @@ async def test_f111_evicted_record_is_absent_and_never_a_wrong_one(own_redis, ca
 
 
 @pytest.mark.asyncio
-async def test_f112_writer_of_before_a_flush_overwrites_nothing_of_after(redis_server):
+async def test_f112_writer_from_before_a_flush_overwrites_nothing(redis_server):
     store = RedisStore(redis_server.url)
     await create(store, b"before")
     before = await store.read(KEY)
@@ -417,7 +417,7 @@ async def test_prefixes_keep_two_environments_apart(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_user_without_channels_and_with_few_commands_is_enough(own_redis):
+async def test_user_without_channels_and_with_few_commands_is_accepted(own_redis):
     server = own_redis()
     commands = "+evalsha +script|load +time +get +set +del +scan"
     server.client.acl_setuser(
@@ -435,7 +435,9 @@ async def test_user_without_channels_and_with_few_commands_is_enough(own_redis):
 
 
 @pytest.mark.asyncio
-async def test_user_without_our_keys_is_refused_when_the_store_is_opened(own_redis):
+async def test_user_without_access_to_the_keys_is_refused_when_the_store_is_opened(
+    own_redis,
+):
     server = own_redis()
     server.client.acl_setuser(
         "app", enabled=True, passwords=["+pw"], keys=["other:*"], categories=["+@all"]
@@ -624,7 +626,7 @@ def test_bare_store_accepts_secrets_only_in_plaintext():
     assert RedisStore("redis://localhost", plaintext=True).accepts_secrets is True
 
 
-def test_no_text_of_it_shows_the_url():
+def test_no_text_of_the_store_shows_the_url():
     store = RedisStore(Secret("redis://app:CANARY@localhost"))
 
     assert "CANARY" not in repr(store)

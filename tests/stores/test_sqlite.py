@@ -88,7 +88,7 @@ async def test_f100_write_loses_its_race_when_the_file_stays_locked(path):
 
 
 @pytest.mark.asyncio
-async def test_f100_lock_that_ends_in_time_is_not_noticed(path):
+async def test_f100_write_succeeds_when_a_lock_ends_in_time(path):
     store = SQLiteStore(path)
     await store.open()
     with locked(path):
@@ -155,7 +155,7 @@ def beheaded(path):
 @pytest.mark.parametrize("harm", [garbage, truncated, beheaded])
 @pytest.mark.parametrize("running", [True, False], ids=["running", "restarted"])
 @pytest.mark.asyncio
-async def test_f103_torn_file_is_unavailable_and_stays_as_it_is(
+async def test_f103_torn_file_is_unavailable_and_unchanged(
     path, runtime, harm, running
 ):
     store = SQLiteStore(path, runtime=runtime)
@@ -281,7 +281,7 @@ async def test_f104_database_of_another_program_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_f104_file_of_a_later_version_is_left_alone(path, runtime):
+async def test_f104_file_of_a_later_version_is_unchanged(path, runtime):
     store = SQLiteStore(path, runtime=runtime)
     await create(store)
     await store.aclose()
@@ -359,7 +359,7 @@ async def after_reboot(path, first, *, wall, boot=1.0):
 
 @pytest.mark.parametrize("boot_id", ["first", ""], ids=["linux", "elsewhere"])
 @pytest.mark.asyncio
-async def test_time_goes_on_by_the_wall_clock_after_a_reboot(path, boot_id):
+async def test_time_continues_by_the_wall_clock_after_a_reboot(path, boot_id):
     runtime = attrs.evolve(fake_runtime(), boot_id=boot_id)
     found, passed = await after_reboot(path, runtime, wall=600)
 
@@ -368,7 +368,7 @@ async def test_time_goes_on_by_the_wall_clock_after_a_reboot(path, boot_id):
 
 
 @pytest.mark.asyncio
-async def test_nothing_lives_longer_when_the_wall_clock_goes_back_with_a_reboot(path):
+async def test_no_lifetime_grows_when_the_wall_clock_goes_back_with_a_reboot(path):
     runtime = attrs.evolve(fake_runtime(), boot_id="first")
     found, passed = await after_reboot(path, runtime, wall=-86_400)
 
@@ -409,7 +409,7 @@ def test_real_runtime_says_which_boot_it_is():
 
 
 @pytest.mark.asyncio
-async def test_t12_everything_it_makes_is_for_this_user_alone(path, runtime):
+async def test_t12_created_files_are_private(path, runtime):
     before = os.umask(0)
     try:
         store = SQLiteStore(path, runtime=runtime)
@@ -514,7 +514,7 @@ async def test_no_error_but_a_store_error_leaves_it_when_the_folder_is_gone(
         await store.open()
 
 
-def test_wall_time_is_where_its_clock_begins(path):
+def test_clock_starts_at_wall_time(path):
     clock = FakeClock(datetime(2030, 1, 1, tzinfo=UTC))
     store = SQLiteStore(path, runtime=fake_runtime(clock))
 

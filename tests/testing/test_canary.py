@@ -20,14 +20,14 @@ def canary():
 @pytest.mark.parametrize(
     "thing", [f"a {SECRET} b", {"a": SECRET}, [SECRET], RuntimeError(SECRET)]
 )
-def test_whatever_prints_a_secret_is_told_by_its_place_alone(canary, thing):
+def test_leak_is_reported_by_its_place_without_the_secret(canary, thing):
     canary.look_at(thing, "the answer")
     with pytest.raises(LeakError, match="reached the answer") as caught:
         canary.check()
     assert SECRET not in str(caught.value)
 
 
-def test_a_secret_in_a_url_is_found_in_its_other_spelling():
+def test_percent_encoded_secret_is_found_in_a_url():
     canary = Canary()
     canary.plant("a b/c=d&e+f")
     canary.look_at("https://x.example/?code=a%20b%2Fc%3Dd%26e%2Bf", "a URL")
@@ -35,13 +35,13 @@ def test_a_secret_in_a_url_is_found_in_its_other_spelling():
         canary.check()
 
 
-def test_what_shows_nothing_is_let_pass(canary):
+def test_check_passes_without_a_leak(canary):
     canary.look_at("all is well", "the answer")
     canary.look_at_error(RuntimeError("it failed"))
     canary.check()
 
 
-def test_an_error_is_looked_at_with_what_it_came_from(canary):
+def test_causes_of_an_error_are_searched(canary):
     try:
         try:
             raise ValueError(SECRET)
@@ -53,7 +53,7 @@ def test_an_error_is_looked_at_with_what_it_came_from(canary):
         canary.check()
 
 
-def test_a_log_record_is_looked_at_at_any_level(canary):
+def test_log_records_of_every_level_are_searched(canary):
     level = logging.getLogger().level
     with canary.watching_logs():
         logging.getLogger("theirs").debug("%s", {"token": SECRET})
@@ -63,18 +63,18 @@ def test_a_log_record_is_looked_at_at_any_level(canary):
     assert logging.getLogger().level == level
 
 
-def test_a_leak_is_told_once(canary):
+def test_leak_is_reported_once(canary):
     canary.look_at(SECRET, "x")
     assert canary.found() is not None
     assert canary.found() is None
 
 
-def test_a_word_that_stands_everywhere_cannot_be_planted(canary):
+def test_common_word_cannot_be_planted(canary):
     with pytest.raises(ValueError, match="eight"):
         canary.plant("token")
 
 
-def test_the_line_of_the_test_that_names_its_secret_is_no_leak(canary):
+def test_source_line_of_the_test_is_not_a_leak(canary):
     try:
         raise RuntimeError("it failed")  # planted-52ae-secret
     except RuntimeError as error:

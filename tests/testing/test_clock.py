@@ -16,7 +16,7 @@ async def turn():
         await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
 
 
-def test_it_stands_still_and_moves_when_told():
+def test_clock_moves_only_when_advanced():
     clock = FakeClock()
     before = clock.now()
     assert clock.wall() == START
@@ -26,7 +26,7 @@ def test_it_stands_still_and_moves_when_told():
     assert clock.epoch() == clock.wall().timestamp()
 
 
-def test_a_step_of_the_wall_clock_lets_no_time_pass():
+def test_wall_clock_step_does_not_advance_time():
     clock = FakeClock()
     before = clock.now()
     clock.step_wall(-3600)
@@ -34,7 +34,7 @@ def test_a_step_of_the_wall_clock_lets_no_time_pass():
     assert clock.wall() == START - timedelta(hours=1)
 
 
-def test_it_begins_where_it_is_told_in_utc():
+def test_clock_starts_at_the_given_time_in_utc():
     noon = datetime.fromisoformat("2030-05-05T12:00:00+02:00")
     assert FakeClock(noon).wall() == noon
     assert FakeClock(noon).wall().tzinfo is UTC
@@ -65,7 +65,7 @@ async def test_sleepers_wake_in_the_order_of_their_instants():
 
 
 @pytest.mark.asyncio
-async def test_a_step_of_the_wall_clock_wakes_nobody():
+async def test_wall_clock_step_wakes_no_sleeper():
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await turn()
@@ -91,7 +91,7 @@ async def test_a_suspension_wakes_sleepers_unless_timers_do_not_count_it():
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_sleeper_is_forgotten():
+async def test_cancelled_sleeper_is_removed():
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await turn()
@@ -113,7 +113,7 @@ async def test_a_sleeper_cancelled_as_it_wakes_is_cancelled():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seconds", [0, -1])
-async def test_sleeping_for_no_time_gives_the_others_a_turn(seconds):
+async def test_sleep_of_zero_yields_to_other_tasks(seconds):
     others = asyncio.create_task(turn())
     await FakeClock().sleep(seconds)
     assert not others.done()
@@ -121,7 +121,7 @@ async def test_sleeping_for_no_time_gives_the_others_a_turn(seconds):
 
 
 @pytest.mark.asyncio
-async def test_it_can_be_moved_from_another_thread():
+async def test_clock_can_be_advanced_from_another_thread():
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await turn()
@@ -129,13 +129,13 @@ async def test_it_can_be_moved_from_another_thread():
     await task
 
 
-def test_a_world_of_one_seed_repeats_itself():
+def test_runtime_with_a_seed_is_reproducible():
     one, other = fake_runtime(seed=3), fake_runtime(seed=3)
     assert [one.random() for _ in range(3)] == [other.random() for _ in range(3)]
     assert [one.new_key() for _ in range(2)] == [other.new_key() for _ in range(2)]
     assert fake_runtime(seed=4).random() != fake_runtime(seed=3).random()
 
 
-def test_a_world_s_keys_differ():
+def test_keys_of_a_runtime_differ():
     runtime = fake_runtime()
     assert len({runtime.new_key() for _ in range(50)}) == 50

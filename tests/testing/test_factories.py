@@ -32,7 +32,7 @@ def test_an_object_has_its_class_its_type_and_typed_attributes():
     assert inquiry.created_at == MOMENT
 
 
-def test_a_class_above_others_is_made_as_it_is():
+def test_base_class_is_created_unchanged():
     assert type(resource(Verification, "ver_1")) is Verification
     assert resource(RateLimit, "").id == ""
 
@@ -45,7 +45,7 @@ def test_a_class_that_no_type_has_is_refused():
         resource(Theirs, "x_1")
 
 
-def test_a_token_lives_by_the_clock_that_it_is_given():
+def test_token_uses_the_given_clock():
     clock = FakeClock()
     token = access_token("inquiry.read:inq_1", lifetime=60, clock=clock)
     clock.advance(20)
@@ -70,7 +70,7 @@ def test_a_delivery_is_signed_and_carries_its_subject():
         Verifier("another secret").verify(body, signature)
 
 
-def test_an_answer_has_its_body_as_json():
+def test_response_has_a_json_body():
     answer = response(404, {"errors": []}, {"request-id": "req_1"})
     assert (answer.status, answer.body) == (404, b'{"errors":[]}')
     assert answer.headers["request-id"] == "req_1"

@@ -11,7 +11,7 @@ from persona_share.webhooks import Verifier, sign
 from tests.turns import turns
 
 
-def test_every_reading_moves_by_as_much():
+def test_advance_moves_every_reading_equally():
     clock = MovingClock()
     before = clock.now(), clock.wall(), clock.epoch()
     clock.advance(3_600)
@@ -20,13 +20,13 @@ def test_every_reading_moves_by_as_much():
     assert clock.epoch() - before[2] == pytest.approx(3_600, abs=1)
 
 
-def test_it_never_runs_backwards():
+def test_moving_clock_never_runs_backwards():
     with pytest.raises(ValueError, match="backwards"):
         MovingClock().advance(-1)
 
 
 @pytest.mark.asyncio
-async def test_who_sleeps_wakes_when_it_was_moved_that_far():
+async def test_sleeper_wakes_when_the_clock_is_advanced_far_enough():
     clock = MovingClock()
     sleeper = asyncio.create_task(clock.sleep(3_600))
     await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
@@ -39,14 +39,14 @@ async def test_who_sleeps_wakes_when_it_was_moved_that_far():
 
 
 @pytest.mark.asyncio
-async def test_who_sleeps_wakes_by_itself():
+async def test_sleeper_wakes_in_real_time():
     async with asyncio.timeout(5):
         await MovingClock().sleep(0.01)
         await MovingClock().sleep(0)
 
 
 @pytest.mark.asyncio
-async def test_who_is_cancelled_leaves_nothing_behind():
+async def test_cancelled_sleeper_leaves_nothing_behind():
     clock = MovingClock()
     sleeper = asyncio.create_task(clock.sleep(3_600))
     await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
@@ -56,7 +56,7 @@ async def test_who_is_cancelled_leaves_nothing_behind():
     clock.advance(3_600)
 
 
-def test_whoever_follows_it_is_called_after_each_move():
+def test_follower_is_called_after_each_advance():
     clock, seen = MovingClock(), []
     with clock.followed_by(lambda: seen.append(clock.epoch())):
         clock.advance(60)
@@ -64,7 +64,7 @@ def test_whoever_follows_it_is_called_after_each_move():
     assert len(seen) == 1
 
 
-def test_what_is_made_meanwhile_goes_by_it_and_nothing_else_does():
+def test_only_objects_created_during_the_test_use_the_clock():
     before = PersonaClient("key")
     with moving_clock() as clock:
         meanwhile = PersonaClient("key")
@@ -76,7 +76,7 @@ def test_what_is_made_meanwhile_goes_by_it_and_nothing_else_does():
     assert default_runtime().clock is not clock
 
 
-def test_a_verifier_goes_by_it_too():
+def test_verifier_uses_the_moving_clock():
     with moving_clock() as clock:
         clock.advance(86_400)
         signature = sign(b"x", "a secret", at=clock.wall())
@@ -105,7 +105,7 @@ def hanging(clock):
 
 
 @pytest.mark.asyncio
-async def test_a_move_waits_when_a_request_is_under_way(clock, hanging):
+async def test_advance_waits_for_requests_in_flight(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
     await turns()
@@ -120,7 +120,7 @@ async def test_a_move_waits_when_a_request_is_under_way(clock, hanging):
 
 
 @pytest.mark.asyncio
-async def test_the_next_move_makes_up_for_one_that_waited(clock, hanging):
+async def test_next_advance_includes_one_that_waited(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
     await turns()
@@ -132,7 +132,7 @@ async def test_the_next_move_makes_up_for_one_that_waited(clock, hanging):
 
 
 @pytest.mark.asyncio
-async def test_an_interrupting_move_is_made_at_once(clock, hanging):
+async def test_interrupting_advance_does_not_wait(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
     await turns()

@@ -12,7 +12,7 @@ REQUEST = Request(method="GET", route="/x", target="/x", deadline=0)
 
 
 @pytest.mark.asyncio
-async def test_it_answers_from_its_list_and_keeps_the_requests():
+async def test_scripted_sender_returns_its_responses_and_keeps_requests():
     async def later(request):
         return Response(status=202)
 
@@ -33,12 +33,12 @@ async def test_it_answers_from_its_list_and_keeps_the_requests():
 
 
 @pytest.mark.asyncio
-async def test_one_request_too_many_is_a_failure_of_the_test():
+async def test_request_without_a_scripted_response_fails_the_test():
     with pytest.raises(AssertionError, match="GET /x"):
         await ScriptedSender().send(REQUEST)
 
 
-def test_every_kit_can_be_fetched_by_its_name():
+def test_every_public_name_can_be_imported():
     assert all(callable(getattr(testing, name)) for name in testing.__all__)
     assert set(testing.__all__) <= set(dir(testing))
     with pytest.raises(AttributeError):

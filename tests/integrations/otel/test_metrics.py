@@ -33,7 +33,7 @@ async def test_exchanges_are_counted_by_outcome(stage, watch, watched):
 
 
 @pytest.mark.asyncio
-async def test_a_code_that_brought_nothing_is_counted(stage, watch, watched):
+async def test_code_without_a_token_is_counted(stage, watch, watched):
     async with watched(codes=None) as each:
         with pytest.raises(TokenError):
             await each.manager.exchange("localbox_no_such_code")
@@ -45,7 +45,7 @@ async def test_a_code_that_brought_nothing_is_counted(stage, watch, watched):
 
 
 @pytest.mark.asyncio
-async def test_the_gauges_say_what_is_held_now(stage, watch, watched):
+async def test_gauges_show_the_current_state(stage, watch, watched):
     inquiry = stage.box.add_inquiry()
     async with watched() as each:
         await each.manager.token(Scope.read(inquiry.id))
@@ -59,7 +59,7 @@ async def test_the_gauges_say_what_is_held_now(stage, watch, watched):
 
 
 @pytest.mark.asyncio
-async def test_two_managers_are_added_up(stage, watch, watched):
+async def test_gauges_add_up_two_managers(stage, watch, watched):
     inquiry = stage.box.add_inquiry()
     async with watched() as one, watched() as other:
         await one.manager.token(Scope.read(inquiry.id))
@@ -71,7 +71,7 @@ async def test_two_managers_are_added_up(stage, watch, watched):
 
 
 @pytest.mark.asyncio
-async def test_an_exporter_reads_from_a_thread_of_its_own(stage, watch, watched):
+async def test_exporter_reads_gauges_from_another_thread(stage, watch, watched):
     inquiry = stage.box.add_inquiry()
     async with watched() as each:
         await each.manager.token(Scope.read(inquiry.id))
@@ -80,7 +80,7 @@ async def test_an_exporter_reads_from_a_thread_of_its_own(stage, watch, watched)
     assert found == {frozenset({("state", "fresh")}): 1}
 
 
-def test_a_manager_that_is_gone_is_read_no_more(watch):
+def test_collected_manager_is_no_longer_observed(watch):
     async def observed():
         client = PersonaClient("key", _runtime=fake_runtime())
         async with client, ScopedTokenManager(client) as manager:
@@ -117,9 +117,7 @@ async def test_calls_are_measured_by_route_and_status(stage, watch, watched):
 
 
 @pytest.mark.asyncio
-async def test_a_token_that_another_manager_brought_is_no_exchange(
-    stage, watch, watched
-):
+async def test_adopted_token_is_not_counted_as_an_exchange(stage, watch, watched):
     inquiry, store = stage.box.add_inquiry(), MemoryStore()
     scope = Scope.read(inquiry.id)
     async with watched(store=store) as one, watched(store=store) as other:
@@ -132,7 +130,7 @@ async def test_a_token_that_another_manager_brought_is_no_exchange(
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_that_was_overtaken_ends_with_what_overtook_it(watch):
+async def test_span_of_an_overtaken_exchange_ends_as_adopted(watch):
     watch.telemetry(events.CodeRequested(at=1.0, scope_size=1))
     watch.telemetry(
         events.TokenAdopted(at=2.0, scope_size=1, generation=2, remaining=9.0)

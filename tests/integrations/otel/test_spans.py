@@ -53,7 +53,7 @@ async def test_each_attempt_that_failed_is_an_event_at_its_own_time(
 
 
 @pytest.mark.asyncio
-async def test_calls_side_by_side_keep_their_attempts_apart(stage, watch, watched):
+async def test_concurrent_calls_have_separate_attempts(stage, watch, watched):
     one, other = stage.box.add_inquiry(), stage.box.add_inquiry()
     async with watched() as each:
         session = each.manager.session(Scope.read(one.id, other.id))
@@ -65,9 +65,7 @@ async def test_calls_side_by_side_keep_their_attempts_apart(stage, watch, watche
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_nobody_wanted_is_an_error_by_its_status(
-    stage, watch, watched
-):
+async def test_error_response_is_a_span_error_with_its_status(stage, watch, watched):
     async with watched() as each:
         with pytest.raises(NotFoundError):
             await each.client.inquiries.retrieve("inq_unknown")
@@ -102,7 +100,7 @@ async def test_an_exchange_is_a_span_with_its_call_below_it(stage, watch, watche
 
 
 @pytest.mark.asyncio
-async def test_a_renewal_has_a_name_of_its_own(stage, watch, watched):
+async def test_refresh_has_its_own_span_name(stage, watch, watched):
     inquiry = stage.box.add_inquiry()
     scope = Scope.read(inquiry.id)
     async with watched() as each:
@@ -132,7 +130,7 @@ async def test_a_delivered_code_is_an_exchange_like_any_other(stage, watch, watc
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_that_failed_says_why(stage, watch, watched):
+async def test_failed_exchange_span_has_its_error(stage, watch, watched):
     async with watched(codes=None) as each:
         with pytest.raises(TokenError):
             await each.manager.token("inquiry.read:inq_1")
@@ -141,7 +139,7 @@ async def test_an_exchange_that_failed_says_why(stage, watch, watched):
     assert exchange.attributes["error.type"] == "AuthorizationCodeRequiredError"
 
 
-def test_what_is_told_outside_of_any_task_is_a_span_too(watch):
+def test_event_outside_a_task_is_a_span(watch):
     watch.telemetry(
         events.CallEnded(at=9.0, operation=READ, seconds=2.0, attempts=1, status=200)
     )
