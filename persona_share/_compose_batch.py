@@ -26,21 +26,19 @@ from persona_share.batch.groups import (
     Retrieve,
 )
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.saving import Persistent
+from persona_share.batch.saving import Downloads, Persistent
 from persona_share.batch.workers import BatchStats, Measured, WorkerPool
 from persona_share.errors import InvalidArgumentError, InvalidIdError
 from persona_share.model.account import Account
 from persona_share.model.batch import WaitingFor
 from persona_share.model.case import Case
 from persona_share.model.document import Document
-from persona_share.model.file import attached_files
 from persona_share.model.ids import checked_id, resource_of
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.policy import CONCURRENCY
 from persona_share.model.report import Report
 from persona_share.model.resource import Resource
 from persona_share.model.scope import MAX_ATOMS, Scope
-from persona_share.model.secret import Secret
 from persona_share.model.transaction import Transaction
 from persona_share.model.verification import Verification
 from persona_share.model.webhook import Event
@@ -55,18 +53,10 @@ from persona_share.resources.base import Caller
 
 #: Failures of distinct objects in a row that start a pause.
 _THRESHOLD: Final = 4
+#: Ids of related objects arrive as fast as the rate limit allows. A group of a copy
+#: waits for them this long, in seconds, so that it needs few codes.
+_LINGER: Final = 20.0
 
-#: The accessor of each permission family.
-_ACCESSORS: Final[Mapping[str, str]] = {
-    "account": "accounts",
-    "case": "cases",
-    "document": "documents",
-    "event": "events",
-    "inquiry": "inquiries",
-    "report": "reports",
-    "txn": "transactions",
-    "verification": "verifications",
-}
 _FAMILIES: Final[Mapping[type[Resource], str]] = {
     Account: "account",
     Case: "case",
@@ -137,6 +127,7 @@ class BatchComposer:
             outages=partner,
             clock=self.context.runtime.clock,
             free=free,
+            linger=self.options.linger,
         )
         return self._batch(planner, per_token=objects_per_token, partner=partner)
 
@@ -284,7 +275,7 @@ def compose_copy(
         **grouping,
     }
     named = {} if permission is None else {"permission": permission}
-    stage = _CopyStage(accessors)
+    downloads = Downloads(accessors)
     clock = context.runtime.clock
     checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
     longest = checked.outage_seconds
@@ -294,9 +285,9 @@ def compose_copy(
             roots=lambda checkpoint: fetch(
                 ids, checkpoint=checkpoint, **options, **named
             ),
-            related=lambda related: fetch(related, **options),
-            download=stage.download,
-            print_pdf=stage.print_pdf,
+            related=lambda related: fetch(related, linger=_LINGER, **options),
+            download=downloads.download,
+            print_pdf=downloads.print_pdf,
             persistent=Persistent(
                 clock=clock,
                 outages=_monitor(clock, file_concurrency, longest, "service"),
@@ -311,35 +302,3 @@ def compose_copy(
         file_concurrency=file_concurrency,
         checkpoint=checkpoint,
     )
-
-
-@attrs.frozen
-class _CopyStage:
-    """Downloads of the objects of a copy, under the token that they came with."""
-
-    accessors: Callable[[Scope | None], ResourceAccessors]
-
-    def download(
-        self, object_id: str, attribute: str, url: Secret, batch: Batch[Any]
-    ) -> Any:
-        """Return the download of a file, whose expired address is renewed."""
-        accessors = self.accessors(batch.scope_of(object_id))
-
-        async def renew() -> Secret | None:
-            family = resource_of(object_id) or ""
-            found = await getattr(accessors, _ACCESSORS[family]).retrieve(object_id)
-            for each in attached_files(found.attributes):
-                if each.attribute == attribute:
-                    url: Secret | None = each.file.url
-                    return url
-            return None
-
-        return accessors.files.download(url, renew=renew)
-
-    def print_pdf(self, object_id: str, batch: Batch[Any]) -> Any:
-        """Return the download of an object's PDF, or None if it has none."""
-        family = resource_of(object_id)
-        if family not in {"inquiry", "report", "verification"}:
-            return None
-        accessors = self.accessors(batch.scope_of(object_id))
-        return getattr(accessors, _ACCESSORS[family]).print(object_id)

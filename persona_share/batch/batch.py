@@ -71,6 +71,7 @@ class ManagerFetchArguments(FetchArguments, total=False):
 class FetchOptions:
     """Which objects are fetched, and how.
 
+    ``linger`` is how long a group waits for more ids of a slow source, in seconds.
     ``partner_outages`` is shared by the batches of one copy.
 
     Raises:
@@ -84,6 +85,7 @@ class FetchOptions:
     acknowledge: Acknowledge = "next"
     max_outage: float | timedelta = MAX_OUTAGE
     on_progress: OnProgress | None = None
+    linger: float = 1.0
     partner_outages: OutageMonitor | None = None
 
     def __attrs_post_init__(self) -> None:

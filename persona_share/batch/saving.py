@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -36,9 +36,16 @@ from persona_share.errors import (
 )
 from persona_share.model.attribute import value_of
 from persona_share.model.batch import Failed, Fetched
-from persona_share.model.file import is_file_url, is_url_name
+from persona_share.model.file import attached_files, is_file_url, is_url_name
+from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource
+from persona_share.model.scope import Scope
+from persona_share.model.secret import Secret
 from persona_share.ports import Clock
+
+
+if TYPE_CHECKING:
+    from persona_share.resources.api import ResourceAccessors
 
 
 T = TypeVar("T")
@@ -375,6 +382,17 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     "video/quicktime": ".mov",
     "video/webm": ".webm",
 }
+#: The accessor of each permission family.
+_ACCESSORS: Final[Mapping[str, str]] = {
+    "account": "accounts",
+    "case": "cases",
+    "document": "documents",
+    "event": "events",
+    "inquiry": "inquiries",
+    "report": "reports",
+    "txn": "transactions",
+    "verification": "verifications",
+}
 _NEW: Final = (
     os.O_WRONLY
     | os.O_CREAT
@@ -402,6 +420,38 @@ class Download(Protocol):
     async def into(self, sink: Sink) -> None:
         """Fetch the body."""
         ...
+
+
+@attrs.frozen
+class Downloads:
+    """Downloads of the files of objects, under the token that they came with."""
+
+    accessors: Callable[[Scope | None], "ResourceAccessors"]
+
+    def download(
+        self, object_id: str, attribute: str, url: Secret, batch: Batch[Any]
+    ) -> Any:
+        """Return the download of a file, whose expired address is renewed."""
+        accessors = self.accessors(batch.scope_of(object_id))
+
+        async def renew() -> Secret | None:
+            family = resource_of(object_id) or ""
+            found = await getattr(accessors, _ACCESSORS[family]).retrieve(object_id)
+            for each in attached_files(found.attributes):
+                if each.attribute == attribute:
+                    url: Secret | None = each.file.url
+                    return url
+            return None
+
+        return accessors.files.download(url, renew=renew)
+
+    def print_pdf(self, object_id: str, batch: Batch[Any]) -> Any:
+        """Return the download of an object's PDF, or None if it has none."""
+        family = resource_of(object_id)
+        if family not in {"inquiry", "report", "verification"}:
+            return None
+        accessors = self.accessors(batch.scope_of(object_id))
+        return getattr(accessors, _ACCESSORS[family]).print(object_id)
 
 
 class _FileSink:

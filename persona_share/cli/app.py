@@ -1,16 +1,21 @@
-"""The command ``persona-share`` and its subcommands."""
+"""The command ``persona-share`` and its subcommands.
+
+Every option has a variable, which ``--help`` names: PERSONA_COMMAND_OPTION, or a
+shorter name where the option means the same on several commands.
+"""
 
 from importlib import import_module
 from typing import Final
 
 import rich_click as click
-from click import Command, Context
+from click import Command, Context, Group, Option
+from click.shell_completion import get_completion_class
 
 
 #: The module of each command; it is imported when the command is asked for.
 _COMMANDS: Final = {
     "authorize": "oauth",
-    "completion": "completion",
+    "completion": "app",
     "connections": "connect",
     "copy": "copy",
     "demo": "demo",
@@ -18,14 +23,14 @@ _COMMANDS: Final = {
     "exchange": "oauth",
     "fetch": "fetch",
     "get": "fetch",
-    "limits": "limits",
-    "list": "listing",
+    "limits": "doctor",
+    "list": "fetch",
     "partner": "partner",
     "sandbox": "sandbox",
     "share-tokens": "connect",
     "store": "store",
-    "tokens": "tokens",
-    "webhook": "webhook",
+    "tokens": "store",
+    "webhook": "doctor",
 }
 #: Commands whose function cannot have their name.
 _ATTRIBUTES: Final = {"list": "list_"}
@@ -46,7 +51,21 @@ class Program(click.RichGroup):
         command: Command = getattr(
             module, _ATTRIBUTES.get(cmd_name, cmd_name.replace("-", "_"))
         )
-        return command
+        return _with_variables(command, cmd_name)
+
+
+def _with_variables(command: Command, *path: str) -> Command:
+    """Give every option the variable of its name, and show it in the help."""
+    for each in command.params:
+        if isinstance(each, Option) and each.allow_from_autoenv:
+            name = max(each.opts, key=len).lstrip("-")
+            variable = "_".join(("persona", *path, name)).replace("-", "_").upper()
+            each.envvar = each.envvar or variable
+            each.show_envvar = True
+    if isinstance(command, Group):
+        for name, subcommand in command.commands.items():
+            _with_variables(subcommand, *path, name)
+    return command
 
 
 @click.group(
@@ -63,5 +82,18 @@ def app() -> None:
     """Share Persona identity data between two organizations (unofficial).
 
     Secrets come from the environment, from files of mode 0600 or from standard input,
-    and never from an argument. PERSONA_API_KEY and PERSONA_BASE_URL are read.
+    and never from an argument. Every option can be set by the variable that its help
+    names.
     """
+
+
+@click.command(epilog='Example: eval "$(persona-share completion bash)"')
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.RichContext, shell: str) -> None:
+    """Print the completion script of a shell."""
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  # click knows the three above
+    program = context.find_root().command
+    script = kind(program, {}, "persona-share", "_PERSONA_SHARE_COMPLETE")
+    click.echo(script.source())

@@ -1,4 +1,4 @@
-"""``connections`` and ``share-tokens``: sharing over Persona Connect."""
+"""``connections`` and ``share-tokens``: share objects over Persona Connect."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -7,8 +7,8 @@ from typing import Any
 import rich_click as click
 
 from persona_share import PersonaClient
-from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import print_json, printable, run, show_table
+from persona_share.cli.options import ClientOptions, with_client_options
 from persona_share.model.connection import Connection
 from persona_share.model.resource import Resource
 from persona_share.model.share_token import ShareToken
@@ -19,11 +19,13 @@ Call = Callable[[PersonaClient], Awaitable[Resource]]
 
 @click.group()
 def connections() -> None:
-    """Agreements with other organizations, over which share tokens are redeemed."""
+    """Manage the connections to other organizations."""
 
 
 @connections.command("list")
-@click.option("--status", help="Only with this status: pending, active, inactive.")
+@click.option(
+    "--status", help="Only connections with this status: pending, active, inactive."
+)
 @with_client_options
 def list_connections(options: ClientOptions, status: str | None) -> None:
     """List connections in both directions, newest first."""
@@ -34,7 +36,7 @@ def list_connections(options: ClientOptions, status: str | None) -> None:
 @click.argument("organization_id")
 @with_client_options
 def create_connection(options: ClientOptions, organization_id: str) -> None:
-    """Offer a connection to an organization, org_…; it has to accept."""
+    """Request a connection to an organization, org_…, which must accept it."""
     _run_one(
         options,
         lambda client: client.connections.create(
@@ -55,22 +57,29 @@ def get_connection(options: ClientOptions, connection_id: str) -> None:
 @click.argument("connection_id")
 @with_client_options
 def deactivate_connection(options: ClientOptions, connection_id: str) -> None:
-    """End a connection; either side may."""
+    """Deactivate a connection; either organization may."""
     _run_one(options, lambda client: client.connections.deactivate(connection_id))
 
 
 @click.group("share-tokens")
 def share_tokens() -> None:
-    """Offers of single objects over a connection."""
+    """Share single objects over a connection."""
 
 
 @share_tokens.command("list")
-@click.option("--connection", "connection_id", help="Only of this connection.")
+@click.option(
+    "--connection", "connection_id", help="Only share tokens of this connection."
+)
 @click.option(
     "--status",
-    help="Only with this status: created, pending, redeemed, expired, failed.",
+    help="Only share tokens with this status: created, pending, redeemed, expired,"
+    " failed.",
 )
-@click.option("--direction", type=click.Choice(["inbound", "outbound"]))
+@click.option(
+    "--direction",
+    type=click.Choice(["inbound", "outbound"]),
+    help="Only share tokens in this direction.",
+)
 @with_client_options
 def list_share_tokens(options: ClientOptions, **conditions: Any) -> None:
     """List share tokens in both directions, newest first."""
@@ -79,13 +88,18 @@ def list_share_tokens(options: ClientOptions, **conditions: Any) -> None:
 
 @share_tokens.command("create")
 @click.argument("source_id")
-@click.option("--connection", "connection_id", required=True)
-@click.option("--expires-in", type=int, help="Lifetime in seconds; default: 14 days.")
+@click.option(
+    "--connection",
+    "connection_id",
+    required=True,
+    help="Connection to share over.",
+)
+@click.option("--expires-in", type=int, help="Lifetime in seconds; 14 days by default.")
 @with_client_options
 def create_share_token(
     options: ClientOptions, source_id: str, connection_id: str, expires_in: int | None
 ) -> None:
-    """Offer an account, inquiry, transaction or verification."""
+    """Create a share token for an account, inquiry, transaction or verification."""
     life = None if expires_in is None else timedelta(seconds=expires_in)
     _run_one(
         options,
@@ -106,19 +120,17 @@ def get_share_token(options: ClientOptions, share_token_id: str) -> None:
 @share_tokens.command("redeem")
 @click.argument("share_token_id")
 @click.option(
-    "--into", "destination_id", help="Fill this object; default: create a new one."
+    "--into", "destination_id", help="Object to fill; without it, a new one is created."
 )
-@click.option(
-    "--wait", default=0.0, help="Wait up to this many seconds until it is done."
-)
+@click.option("--wait", default=0.0, help="Time to wait for the result, in seconds.")
 @with_client_options
 def redeem_share_token(
     options: ClientOptions, share_token_id: str, destination_id: str | None, wait: float
 ) -> None:
-    """Redeem a share token that was offered to this organization."""
+    """Redeem a share token for this organization."""
 
     async def redeem(client: PersonaClient) -> Resource:
-        """Redeem, and wait for the outcome where that is asked for."""
+        """Redeem the token, and wait for the result if requested."""
         tokens = client.share_tokens
         token = await tokens.redeem(share_token_id, destination_id=destination_id)
         if wait > 0:
@@ -132,7 +144,7 @@ def redeem_share_token(
 @click.argument("share_token_id")
 @with_client_options
 def expire_share_token(options: ClientOptions, share_token_id: str) -> None:
-    """End an offer that was not redeemed."""
+    """Expire a share token that was not redeemed."""
     _run_one(options, lambda client: client.share_tokens.expire(share_token_id))
 
 

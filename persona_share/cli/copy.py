@@ -1,4 +1,4 @@
-"""``copy``: whole people into a folder, and whether a copy is still right."""
+"""``copy``: copy whole people into a folder, and verify a copy."""
 
 import sys
 from pathlib import Path
@@ -9,11 +9,14 @@ import rich_click as click
 
 from persona_share import Failed
 from persona_share.batch import Copy, verify_copy
-from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.copy import FOLLOW
-from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import OK, OTHER, fail, print_json, printable, run
 from persona_share.cli.fetch import Failures, ids_of, show_failures
+from persona_share.cli.options import (
+    ClientOptions,
+    with_batch_options,
+    with_client_options,
+)
 from persona_share.cli.progress import progress_shown
 from persona_share.cli.token_options import TokenOptions, opened, with_token_options
 
@@ -22,62 +25,25 @@ from persona_share.cli.token_options import TokenOptions, opened, with_token_opt
     epilog="Example: persona-share copy --ids ids.txt --into people "
     "--code-command ./ask-partner"
 )
-@click.argument("ids", nargs=-1)
-@click.option(
-    "--ids", "ids_file", metavar="FILE", help="File of ids, one per line, - for stdin."
-)
+@with_batch_options
 @click.option(
     "--into",
     metavar="FOLDER",
     required=True,
-    help="Folder of the copy; each person gets a folder in it.",
+    help="Folder in which every person gets a folder.",
 )
 @click.option(
     "--follow",
     default=",".join(FOLLOW),
     show_default=True,
-    help="Relationships to copy.",
+    help="Relationships whose objects are copied.",
 )
-@click.option("--no-files", is_flag=True, help="Copy no photos, documents and videos.")
+@click.option("--no-files", is_flag=True, help="Copy no files, such as photos.")
 @click.option("--pdf", is_flag=True, help="Save a PDF of each object that has one.")
-@click.option(
-    "--refresh", is_flag=True, help="Copy people again whose inquiry has changed."
-)
+@click.option("--refresh", is_flag=True, help="Copy changed people again.")
 @click.option(
     "--verify", is_flag=True, help="Compare a copy with its manifests; send nothing."
 )
-@click.option(
-    "--failures",
-    "failures_file",
-    metavar="FILE",
-    help="File for failed ids with their errors, one JSON object per line.",
-)
-@click.option(
-    "--concurrency",
-    default=32,
-    show_default=True,
-    help="Number of calls at the same time.",
-)
-@click.option(
-    "--file-concurrency",
-    default=16,
-    show_default=True,
-    help="Number of downloads at the same time.",
-)
-@click.option(
-    "--objects-per-token",
-    default=100,
-    show_default=True,
-    help="Number of objects per code.",
-)
-@click.option(
-    "--max-outage",
-    default=MAX_OUTAGE,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Stop after this many seconds of outage; run again to continue.",
-)
-@click.option("--quiet", is_flag=True, help="Show no progress.")
 @with_token_options
 @with_client_options
 def copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""``persona-share demo``: two organizations share data, through many token lives."""
+"""``persona-share demo``: two organizations share data over many token lifetimes."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ Item = tuple[Scope, str]
 
 @attrs.frozen
 class Report:
-    """The result, as the table and ``--json`` show it."""
+    """The result of the demo."""
 
     objects: int
     exchanges: int
@@ -89,7 +89,7 @@ class _Tally:
     reasons: list[str] = attrs.field(factory=list)
 
     def on_event(self, event: HookEvent) -> None:
-        """Count the codes that were taken for an exchange."""
+        """Count the codes that were claimed for an exchange."""
         self.codes += isinstance(event, CodeClaimed)
 
     def failed(self, reason: str) -> None:
@@ -100,7 +100,7 @@ class _Tally:
 
 @attrs.frozen
 class _Organizations:
-    """Both sides, connected over real sockets."""
+    """Both organizations, connected over real sockets."""
 
     box: Sandbox
     consents: Consents
@@ -124,7 +124,7 @@ class _Organizations:
 def demo(
     objects: int, token_lifetime: float, seed: int, *, opened: bool, as_json: bool
 ) -> None:
-    """Watch two organizations share data through at least four token lifetimes.
+    """Show how two organizations share data over at least four token lifetimes.
 
     Everything runs on this machine, over real sockets: a local Persona, the source's
     partner service, and a destination that fetches every shared object.
@@ -133,7 +133,7 @@ def demo(
         message = "needs at least 1 object and a token lifetime above 1 s"
         raise click.UsageError(message)
     console = Console(stderr=as_json, highlight=False)
-    # Refusals are part of the demo; the errors it ends with say what went wrong.
+    # Refusals are part of the demo; the report names unexpected errors.
     logging.getLogger("persona_share").setLevel(logging.CRITICAL)
     report, reasons = asyncio.run(
         _run(objects, token_lifetime, seed, console, opened=opened)
@@ -161,40 +161,47 @@ async def _run(
     pause = _LIFETIMES * token_lifetime * _WORKERS / (objects * _OBJECTS_PER_PERSON)
     clock, tally = asyncio.get_running_loop().time, _Tally()
     with tempfile.TemporaryDirectory() as folder:
-        async with _connected(box, Path(folder), tally) as both:
+        async with _connected(box, Path(folder), tally) as organizations:
             if opened:
                 webbrowser.open(box.inspector_url)
             scopes = _grouped(_add_people(box, objects))
             started = clock()
             doubtful = Scope.read(box.add_inquiry().id)
             for scope in (*scopes, doubtful):
-                await _consent(both, scope)
+                await _consent(organizations, scope)
             count = sum(map(len, scopes)) + 1
             console.print(f"source: records consents for {count} objects")
-            await both.manager.token(doubtful)
+            await organizations.manager.token(doubtful)
             await _fetch(
-                both, _interleaved(scopes), doubtful, console, tally, pause=pause
+                organizations,
+                _interleaved(scopes),
+                doubtful,
+                console,
+                tally,
+                pause=pause,
             )
-            await _ask_for_more(both, scopes[0], console, tally)
-            await _ask_again(both, doubtful, console, tally)
+            await _ask_for_more(organizations, scopes[0], console, tally)
+            await _ask_again(organizations, doubtful, console, tally)
             seconds = clock() - started
         # The manager is closed: every exchange that was under way has ended.
-        lines = list(read_audit(both.audit))
+        lines = list(read_audit(organizations.audit))
         _print_audit(lines, console)
-        return _report(both, len(scopes), tally, len(lines), seconds), tally.reasons
+        return _report(
+            organizations, len(scopes), tally, len(lines), seconds
+        ), tally.reasons
 
 
 @asynccontextmanager
 async def _connected(
     box: Sandbox, folder: Path, tally: _Tally
 ) -> AsyncIterator[_Organizations]:
-    """Start Persona, the source's service, and the destination that asks it."""
+    """Start the sandbox, the source's service, and the destination."""
     key, store = SigningKey.generate(), stores.SQLiteStore(folder / "partner.db")
     port = free_port()
     url = f"http://127.0.0.1:{port}/codes"
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(box)
-        now = datetime.now(UTC)  # noqa: TID251  # a demo lives by the machine's clock
+        now = datetime.now(UTC)  # noqa: TID251  # the demo uses the machine's clock
         agreement = Agreement(
             partner=box.destination.id,
             keys=[key.public_jwk],
@@ -226,13 +233,15 @@ async def _connected(
         yield _Organizations(box, consents, audit, manager)
 
 
-async def _consent(both: _Organizations, scope: Scope) -> None:
+async def _consent(organizations: _Organizations, scope: Scope) -> None:
     until = datetime.now(UTC) + _DAY  # noqa: TID251  # as above
-    await both.consents.grant(both.box.destination.id, scope, until=until, by="demo")
+    await organizations.consents.grant(
+        organizations.box.destination.id, scope, until=until, by="demo"
+    )
 
 
 async def _fetch(
-    both: _Organizations,
+    organizations: _Organizations,
     work: Sequence[Item],
     doubtful: Scope,
     console: Console,
@@ -240,22 +249,24 @@ async def _fetch(
     *,
     pause: float,
 ) -> None:
-    """Fetch everything; in the middle of it, the source revokes one consent."""
+    """Fetch every object; halfway, the source revokes one consent."""
     remaining, done = iter(work), 0
 
     async def worker(advance: Callable[[], None]) -> None:
         nonlocal done
         for scope, object_id in remaining:
             try:
-                await _retrieve(both.manager.session(scope), object_id)
+                await _retrieve(organizations.manager.session(scope), object_id)
                 tally.fetched += 1
             except PersonaError as error:
                 tally.failed(str(error))
             advance()
-            await asyncio.sleep(pause)  # noqa: TID251  # tokens end on a real clock
+            await asyncio.sleep(pause)  # noqa: TID251  # tokens expire on a real clock
             done += 1
             if done == -(-len(work) // 2):
-                await both.consents.revoke(both.box.destination.id, doubtful)
+                await organizations.consents.revoke(
+                    organizations.box.destination.id, doubtful
+                )
                 console.print("source: revokes the consent for one object")
 
     with _progress(console, len(work)) as advance:
@@ -263,12 +274,12 @@ async def _fetch(
 
 
 async def _ask_for_more(
-    both: _Organizations, scope: Scope, console: Console, tally: _Tally
+    organizations: _Organizations, scope: Scope, console: Console, tally: _Tally
 ) -> None:
-    """Ask for what nobody agreed to, beside something that was agreed."""
-    other = Scope.read(both.box.add_inquiry().id)
+    """Request an object without a consent together with one that has a consent."""
+    other = Scope.read(organizations.box.add_inquiry().id)
     try:
-        await both.manager.token(Scope(tuple(scope)[:1]) | other)
+        await organizations.manager.token(Scope(tuple(scope)[:1]) | other)
         tally.failed("a code was issued without a consent")
     except CodeRefusedError as error:
         if error.refused == other:
@@ -277,18 +288,18 @@ async def _ask_for_more(
         else:
             tally.failed("the refusal does not name the object")
     try:
-        await both.manager.session(scope).inquiries.retrieve(_NOT_SHARED)
+        await organizations.manager.session(scope).inquiries.retrieve(_NOT_SHARED)
         tally.failed("an object outside the scope was requested")
     except ScopeNotCoveredError:
         tally.local_refusals += 1
 
 
 async def _ask_again(
-    both: _Organizations, revoked: Scope, console: Console, tally: _Tally
+    organizations: _Organizations, revoked: Scope, console: Console, tally: _Tally
 ) -> None:
-    """Ask for the object whose consent was revoked more than a token's life ago."""
+    """Request the object whose consent was revoked over a token lifetime ago."""
     try:
-        await both.manager.token(revoked)
+        await organizations.manager.token(revoked)
         tally.failed("a revoked consent still yields codes")
     except CodeRefusedError:
         tally.revocations += 1
@@ -318,7 +329,7 @@ def _add_people(box: Sandbox, count: int) -> list[str]:
 
 
 def _grouped(object_ids: Sequence[str]) -> list[Scope]:
-    """Return several scopes that name every object once."""
+    """Return several scopes; each object is in one of them."""
     size = min(-(-len(object_ids) // _SCOPES), MAX_ATOMS)
     return [
         Scope.read(*object_ids[first : first + size])
@@ -334,7 +345,7 @@ def _interleaved(scopes: Sequence[Scope]) -> list[Item]:
 
 @contextmanager
 def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal, and ten plain lines anywhere else."""
+    """Show a progress bar on a terminal, and ten plain lines elsewhere."""
     if console.is_terminal:
         columns = (TextColumn("fetching"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
@@ -360,19 +371,23 @@ def _print_audit(lines: Sequence[dict[str, Any]], console: Console) -> None:
 
 
 def _report(
-    both: _Organizations, scopes: int, tally: _Tally, lines: int, seconds: float
+    organizations: _Organizations,
+    scopes: int,
+    tally: _Tally,
+    lines: int,
+    seconds: float,
 ) -> Report:
-    minted = both.box.log.tokens_issued
+    issued = organizations.box.log.tokens_issued
     return Report(
         objects=tally.fetched,
-        exchanges=minted,
-        renewals=minted - scopes - 1,  # the one that is revoked
-        codes_per_token=round(tally.codes / max(minted, 1), 3),
+        exchanges=issued,
+        renewals=issued - scopes - 1,  # the one that is revoked
+        codes_per_token=round(tally.codes / max(issued, 1), 3),
         partner_refusals=tally.partner_refusals,
         revocations=tally.revocations,
         local_refusals=tally.local_refusals,
         audit_lines=lines,
-        rate_limited=both.box.log.count(status=429),
+        rate_limited=organizations.box.log.count(status=429),
         failures=tally.failures,
         seconds=round(seconds, 2),
     )
@@ -389,7 +404,7 @@ def _table(report: Report) -> Table:
         "revocations": "codes refused: consent revoked",
         "local_refusals": "requests refused locally",
         "audit_lines": "lines of the audit log",
-        "rate_limited": "answers 429",
+        "rate_limited": "responses 429",
         "failures": "failures",
         "seconds": "seconds",
     }

@@ -1,8 +1,10 @@
-"""``persona-share doctor``: what is wrong, and what to do about it."""
+"""``doctor``, ``limits`` and ``webhook``: check settings, limits and deliveries."""
 
 import os
+import sys
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -10,46 +12,54 @@ import rich_click as click
 from rich.console import Console
 
 from persona_share import Secret
-from persona_share.cli.client_options import ClientOptions, with_client_options
-from persona_share.cli.exit_codes import OK, OTHER, exit_code_of, fail, print_json, run
-from persona_share.cli.store import store_at
+from persona_share.cli.exit_codes import (
+    OK,
+    OTHER,
+    exit_code_of,
+    fail,
+    print_json,
+    run,
+    show_table,
+)
+from persona_share.cli.options import (
+    ClientOptions,
+    read_secret,
+    with_client_options,
+    with_json,
+)
+from persona_share.cli.store import store_at, with_store
 from persona_share.integrations.health import Finding, diagnose
 from persona_share.partner import PartnerCodeSource
+from persona_share.webhooks import TOLERANCE, Verifier
 
 
 #: The first release that the tests of this library pass on.
 _UVLOOP: Final = (0, 23)
 _PARTNER_URL: Final = "PERSONA_PARTNER_URL"
+_WEBHOOK_SECRET: Final = "PERSONA_WEBHOOK_SECRET"  # noqa: S105  # a name, no secret
 _MARK: Final = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
+# ── doctor ──────────────────────────────────────────────────────────────────────
+
+
 @click.command()
-@click.option(
-    "--store",
-    metavar="URL",
-    help="Store to check: a file or a URL; default: PERSONA_STORE.",
-)
+@with_store
 @with_client_options
 def doctor(options: ClientOptions, store: str | None) -> None:
-    """Check the API key, clock, OAuth, rate limit, store and partner.
+    """Check the key, the clock, OAuth, the rate limits, the store and the partner.
 
-    The partner is checked if PERSONA_PARTNER_URL is set. The check of OAuth sends an
-    invalid code, so it changes nothing and uses no code.
+    The partner is asked if PERSONA_PARTNER_URL is set. To find out whether OAuth is
+    enabled, an invalid code is sent; nothing is changed and no code is used.
     """
-    if store is not None and "@" in store:
-        message = "Pass a URL with a password in PERSONA_STORE."
-        fail(message)
-    place = store or os.environ.get("PERSONA_STORE")
-    run(_doctor(options, place), as_json=options.as_json)
+    run(_doctor(options, store), as_json=options.as_json)
 
 
 async def _doctor(options: ClientOptions, store: str | None) -> int:
     key = options.key()
     findings = [_kind(key), _event_loop()]
     async with options.client(key) as client, AsyncExitStack() as stack:
-        opened = None
-        if store is not None:  # a file is made, a table is not
-            opened = store_at(store, create="://" not in store)
+        opened = None if store is None else store_at(store)
         partner = _partner()
         if partner is not None:
             await stack.enter_async_context(partner)
@@ -101,3 +111,88 @@ def _exit_code(finding: Finding) -> int:
 
 def _partner() -> PartnerCodeSource | None:
     return PartnerCodeSource.from_env() if os.environ.get(_PARTNER_URL) else None
+
+
+# ── limits ──────────────────────────────────────────────────────────────────────
+
+
+@click.command()
+@with_client_options
+def limits(options: ClientOptions) -> None:
+    """Show the rate limits of this API key."""
+    run(_limits(options), as_json=options.as_json)
+
+
+async def _limits(options: ClientOptions) -> None:
+    names = ("type", "limit", "remaining", "seconds_to_reset")
+    async with options.client() as client:
+        found = [
+            {name: getattr(each, name) for name in names}
+            async for each in client.rate_limits.list()
+        ]
+    if options.as_json:
+        print_json({"limits": found})
+        return
+    rows = []
+    for each in found:
+        seconds = each["seconds_to_reset"]
+        reset = "-" if seconds is None else f"{seconds} s"
+        rows.append([each["type"], each["limit"], each["remaining"], reset])
+    show_table(("limit", "per minute", "left", "resets in"), rows)
+
+
+# ── webhook ─────────────────────────────────────────────────────────────────────
+
+
+@click.group()
+def webhook() -> None:
+    """Check deliveries of webhooks."""
+
+
+@webhook.command(
+    epilog="Example: persona-share webhook verify --signature 't=…,v1=…' body.json"
+)
+@click.argument("body", type=click.Path(), default="-")
+@click.option(
+    "--signature", required=True, help="The header Persona-Signature, unchanged."
+)
+@click.option(
+    "--secret-file",
+    metavar="FILE",
+    help=f"File with the webhook's secret; without it, {_WEBHOOK_SECRET} is read.",
+)
+@click.option(
+    "--tolerance",
+    default=TOLERANCE,
+    show_default=True,
+    help="Maximum age of a delivery, in seconds.",
+)
+@with_json
+def verify(
+    body: str,
+    signature: str,
+    secret_file: str | None,
+    tolerance: float,
+    *,
+    as_json: bool,
+) -> None:
+    """Check the signature of a BODY, byte for byte; - reads standard input."""
+    named = secret_file or os.environ.get(_WEBHOOK_SECRET)
+    if body == "-" and (secret_file == "-" or not named):  # noqa: S105  # a name, no secret
+        fail("The body comes from stdin, so the secret needs a file or a variable.")
+    secret = read_secret("webhook secret", secret_file, _WEBHOOK_SECRET)
+
+    async def work() -> None:
+        """Verify the delivery and print its event."""
+        content = _content(body)
+        event = Verifier(secret, tolerance).verify(content, signature)
+        if as_json:
+            print_json({"valid": True, "id": event.id, "name": event.name})
+        else:
+            click.echo(f"valid: {event.name} {event.id}")
+
+    run(work(), as_json=as_json)
+
+
+def _content(body: str) -> bytes:
+    return sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()

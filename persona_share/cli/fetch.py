@@ -1,8 +1,9 @@
-"""``get`` and ``fetch``: a few objects to look at, and any number into a file."""
+"""``get``, ``list`` and ``fetch``: show objects, list ids, and write objects to a file."""
 
 import os
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -10,20 +11,22 @@ import attrs
 import rich_click as click
 from rich.console import Console
 
-from persona_share import Failed, Fetched
+from persona_share import Failed
 from persona_share.batch import Batch
-from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import (
+    Attach,
+    Disk,
+    Downloads,
     OutputFile,
     OutputStream,
     Persistent,
     Saver,
     row_format,
+    save_download,
+    suffix_of,
     without_urls,
 )
-from persona_share.cli.attachments import Attachments
-from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import (
     OK,
     PARTLY,
@@ -35,6 +38,11 @@ from persona_share.cli.exit_codes import (
     run,
 )
 from persona_share.cli.id_input import IdStream, ids_from
+from persona_share.cli.options import (
+    ClientOptions,
+    with_batch_options,
+    with_client_options,
+)
 from persona_share.cli.progress import progress_shown
 from persona_share.cli.token_options import (
     ObjectReader,
@@ -42,6 +50,7 @@ from persona_share.cli.token_options import (
     opened,
     with_token_options,
 )
+from persona_share.model.resource import Resource
 
 
 #: More failures than these are counted, and written to --failures only.
@@ -101,7 +110,7 @@ def _json_line(value: object) -> bytes:
 @with_token_options
 @with_client_options
 def get(options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]) -> None:
-    """Show objects as the API has them; with --code-file, all that it grants."""
+    """Show objects as the API returns them; with --code-file, all that it grants."""
     run(_get(options, tokens, ids), as_json=options.as_json)
 
 
@@ -142,68 +151,80 @@ def _escaped(value: Any) -> Any:
     return [_escaped(each) for each in value] if isinstance(value, list) else value
 
 
+_TIME = click.DateTime(
+    ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ"]
+)
+
+
+@click.group("list")
+def list_() -> None:
+    """List ids of the organization's own objects, one per line."""
+
+
+@list_.command(
+    epilog="Example: persona-share list inquiries --status approved > ids.txt"
+)
+@click.option("--status", help="Only inquiries with this status.")
+@click.option("--created-after", "created_at_start", type=_TIME, help="UTC, ISO 8601.")
+@click.option("--created-before", "created_at_end", type=_TIME, help="UTC, ISO 8601.")
+@click.option("--account-id", help="Only inquiries of this account.")
+@click.option("--reference-id", help="Only inquiries with this reference id.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of ids.")
+@with_client_options
+def inquiries(options: ClientOptions, limit: int | None, **filters: Any) -> None:
+    """List the ids of inquiries, newest first."""
+    run(_list(options, limit, filters), as_json=options.as_json)
+
+
+async def _list(
+    options: ClientOptions, limit: int | None, filters: dict[str, Any]
+) -> None:
+    named = {key: _in_utc(value) for key, value in filters.items() if value}
+    found: list[str] = []
+    async with options.client() as client:
+        async for each in client.inquiries.list(**named):
+            found.append(each.id)
+            if not options.as_json:
+                click.echo(printable(each.id))
+            if limit is not None and len(found) >= limit:
+                break
+    if options.as_json:
+        print_json({"ids": found})
+
+
+def _in_utc(value: Any) -> Any:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
 @click.command(
     epilog="Example: persona-share fetch --ids ids.txt --output people.jsonl "
     "--code-command ./ask-partner"
 )
-@click.argument("ids", nargs=-1)
-@click.option(
-    "--ids", "ids_file", metavar="FILE", help="File of ids, one per line, - for stdin."
-)
-@click.option("--output", metavar="FILE", help="File for the rows; default: stdout.")
+@with_batch_options
+@click.option("--output", metavar="FILE", help="File for the rows; without it, stdout.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["ndjson", "csv"]),
     default="ndjson",
     show_default=True,
-    help="One JSON object per line, as Persona sent it, or one CSV row per object.",
+    help="One JSON object per line, as received, or one CSV row per object.",
 )
 @click.option("--fields", metavar="NAMES", help="Only these values: a,b,c.")
 @click.option(
-    "--failures",
-    "failures_file",
-    metavar="FILE",
-    help="File for failed ids with their errors, one JSON object per line.",
-)
-@click.option(
     "--checkpoint",
     metavar="FILE",
-    help="File that records finished objects; default: beside --output.",
+    help="File that records finished objects; without it, beside --output.",
 )
-@click.option(
-    "--concurrency",
-    default=32,
-    show_default=True,
-    help="Number of calls at the same time.",
-)
-@click.option(
-    "--file-concurrency",
-    default=16,
-    show_default=True,
-    help="Number of downloads at the same time.",
-)
-@click.option(
-    "--objects-per-token",
-    default=100,
-    show_default=True,
-    help="Number of objects per code.",
-)
-@click.option(
-    "--max-outage",
-    default=MAX_OUTAGE,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Stop after this many seconds of outage; run again to continue.",
-)
-@click.option("--pdf", metavar="FOLDER", help="Folder for a PDF of each object.")
-@click.option("--files", metavar="FOLDER", help="Folder for the files of each object.")
+@click.option("--pdf", metavar="FOLDER", help="Save a PDF of each object there.")
+@click.option("--files", metavar="FOLDER", help="Save the files of each object there.")
 @click.option(
     "--plan",
     is_flag=True,
     help="Print the number of requests and the shortest time; fetch nothing.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
 @with_token_options
 @with_client_options
 def fetch(options: ClientOptions, tokens: TokenOptions, **given: Any) -> None:
@@ -235,11 +256,6 @@ class FetchCommand:
     files: str | None
     plan: bool
     quiet: bool
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
-        if self.file_concurrency < 1:
-            fail("--file-concurrency must be above 0.")
 
     @property
     def checkpoint_path(self) -> str | None:
@@ -317,32 +333,49 @@ async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
     await writer.open(position)
 
 
-def _attachments(reader: ObjectReader, batch: Batch[Any], wanted: FetchCommand) -> Any:
+def _attachments(
+    reader: ObjectReader, batch: Batch[Any], wanted: FetchCommand
+) -> Attach | None:
+    """Return a function that saves the PDF and the files of an object, if requested.
+
+    File names are made of ids and attribute names, never of names that the service
+    sent.
+    """
     if wanted.pdf is None and wanted.files is None:
         return None
-    clock = reader.client.context.runtime.clock
+    clock, disk = reader.client.context.runtime.clock, Disk()
+    downloads = Downloads(reader.accessors_under)
     outages = OutageMonitor(
         clock,
         threshold=min(wanted.file_concurrency, 4),
         max_outage=wanted.max_outage,
     )
+    persistent = Persistent(clock=clock, outages=outages)
 
-    async def retrieve(object_id: str) -> Any:
-        async with reader.fetch([object_id], concurrency=1) as again:
-            async for each in again:
-                if isinstance(each, Fetched):
-                    return each.resource
-                raise each.error
-        raise AssertionError  # one id has one outcome
+    async def save(download: Any, folder: str, name: str, suffix: str) -> Path:
+        saved = await persistent.run(
+            lambda: save_download(download, Path(folder), name, suffix, disk)
+        )
+        path: Path = saved.path
+        return path
 
-    return Attachments(
-        client=reader.client,
-        accessors_for=lambda x: reader.accessors_under(batch.scope_of(x)),
-        retrieve=retrieve,
-        persistent=Persistent(clock=clock, outages=outages),
-        pdf=None if wanted.pdf is None else Path(wanted.pdf),
-        files=None if wanted.files is None else Path(wanted.files),
-    ).save
+    async def attach(found: Resource) -> list[Path]:
+        saved: list[Path] = []
+        if wanted.pdf is not None:
+            printed = downloads.print_pdf(found.id, batch)
+            if printed is not None:
+                saved.append(await save(printed, wanted.pdf, found.id, ".pdf"))
+        for each in found.files() if wanted.files is not None else ():
+            url, name = each.file.url, f"{found.id}-{each.attribute}"
+            assert url is not None  # noqa: S101  # `files()` has only those
+            download = downloads.download(found.id, each.attribute, url, batch)
+            suffix = suffix_of(url.reveal())
+            saved.append(await save(download, wanted.files or "", name, suffix))
+        for folder in {each.parent for each in saved}:
+            disk.sync_folder(folder)
+        return saved
+
+    return attach
 
 
 def ids_of(
@@ -354,8 +387,6 @@ def ids_of(
         if not named:
             fail("Pass ids, or a file of ids with --ids.")
         return named
-    if ids:
-        fail("Pass ids or --ids, not both.")
     return ids_from(file)
 
 

@@ -1,4 +1,4 @@
-"""``authorize`` and ``exchange``: a code for a partner, and a token for a code."""
+"""``authorize`` and ``exchange``: create a code for a partner; exchange one for a token."""
 
 import asyncio
 import sys
@@ -8,25 +8,18 @@ from typing import Any
 import rich_click as click
 
 from persona_share import AccessToken, Scope, ScopedTokenManager, Secret
-from persona_share.cli.client_options import ClientOptions, with_client_options
 from persona_share.cli.exit_codes import INTERRUPTED, fail, print_json, run
-from persona_share.cli.secret_input import read_secret, require_terminal, write_secret
+from persona_share.cli.options import (
+    ClientOptions,
+    read_secret,
+    require_terminal,
+    with_client_options,
+    with_reveal,
+    write_secret,
+)
 
 
 _MASK = "**********"
-
-
-def _showing(command: Any) -> Any:
-    for option in (
-        click.option("--reveal", is_flag=True, help="Print it, to a terminal only."),
-        click.option(
-            "--force",
-            is_flag=True,
-            help="Print it even if the output is not a terminal.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.command(
@@ -34,26 +27,26 @@ def _showing(command: Any) -> Any:
 )
 @click.argument("ids", nargs=-1)
 @click.option("--client-id", required=True, help="The partner's organization, org_….")
-@click.option("--scope", "text", help="permission:id pairs, instead of ids to read.")
+@click.option("--scope", "text", help="Pairs permission:id, instead of ids to read.")
 @click.option("--scope-file", metavar="FILE", help="File with the scope, - for stdin.")
 @click.option(
     "--print",
     "bare",
     type=click.Choice(["code"]),
-    help="Print the code and nothing else, for --code-command of the partner.",
+    help="Print the code and nothing else, for the partner's --code-command.",
 )
 @click.option(
     "--code-file", metavar="FILE", help="New file for the code, of mode 0600."
 )
-@_showing
+@with_reveal
 @with_client_options
 def authorize(options: ClientOptions, **given: Any) -> None:
-    """Make an authorization code for a partner: allow it to read these objects."""
+    """Create an authorization code that lets a partner read these objects."""
     if given["bare"]:
         if sys.stdout.isatty() and not given["force"]:
             fail("--print code is for a program; on a terminal use --reveal.")
     else:
-        _require_place(given["code_file"], "--code-file", given)
+        _require_destination(given["code_file"], "--code-file", given)
     if given["scope_file"] is not None and not given["text"]:
         given["text"] = _scope_text(given["scope_file"])
     if bool(given["ids"]) == bool(given["text"]):
@@ -85,7 +78,7 @@ async def _authorize(options: ClientOptions, **given: Any) -> None:
         "scope": str(scope),
         "expires_at": code.expires_at.isoformat() if code.expires_at else None,
     }
-    _hand_over("code", code, facts, options, given)
+    _print_result("code", code, facts, options, given)
 
 
 @click.command(
@@ -94,40 +87,40 @@ async def _authorize(options: ClientOptions, **given: Any) -> None:
 @click.option(
     "--code-file",
     metavar="FILE",
-    help="File of the code, - for stdin; else PERSONA_CODE.",
+    help="File with the code, - for stdin; without it, PERSONA_CODE is read.",
 )
 @click.option(
     "--token-file", metavar="FILE", help="New file for the token, of mode 0600."
 )
-@_showing
+@with_reveal
 @with_client_options
 def exchange(options: ClientOptions, **given: Any) -> None:
     """Exchange an authorization code for an access token.
 
-    A code works once. An interrupt waits for an exchange that was sent, so that its
-    token is not lost.
+    A code works once. An interrupted command waits for an exchange that was sent, so
+    that its token is not lost.
     """
-    _require_place(given["token_file"], "--token-file", given)
+    _require_destination(given["token_file"], "--token-file", given)
     code = read_secret("authorization code", given.pop("code_file"), "PERSONA_CODE")
     run(_exchange(options, code, **given), as_json=options.as_json)
 
 
 async def _exchange(options: ClientOptions, code: Secret, **given: Any) -> int | None:
-    landing = asyncio.create_task(_token(options, code))
+    exchange = asyncio.create_task(_token(options, code))
     interrupted = None
     try:
-        token = await asyncio.shield(landing)
+        token = await asyncio.shield(exchange)
     except asyncio.CancelledError:
-        if landing.cancelled():
+        if exchange.cancelled():
             raise
-        token = await landing
+        token = await exchange
         interrupted = INTERRUPTED
     facts = {
         "scope": str(token.scope),
         "expires_at": token.expires_at.isoformat(),
         "expires_in": int(token.expires_in.total_seconds()),
     }
-    _hand_over("token", token, facts, options, given)
+    _print_result("token", token, facts, options, given)
     return interrupted
 
 
@@ -136,14 +129,14 @@ async def _token(options: ClientOptions, code: Secret) -> AccessToken:
         return await manager.token(await manager.exchange(code))
 
 
-def _require_place(path: str | None, option: str, given: dict[str, Any]) -> None:
-    """Refuse to obtain a secret that nobody would ever see."""
+def _require_destination(path: str | None, option: str, given: dict[str, Any]) -> None:
+    """Refuse to obtain a secret that is neither saved nor shown."""
     require_terminal(reveal=given["reveal"], force=given["force"])
     if path is None and not given["reveal"]:
         fail(f"Choose where to write it: {option} FILE, or --reveal.")
 
 
-def _hand_over(
+def _print_result(
     name: str,
     secret: Secret | AccessToken,
     facts: dict[str, Any],

@@ -1,25 +1,25 @@
-"""``persona-share partner``: the service that gives codes to partners, and its parts."""
+"""``persona-share partner``: give codes to partners, and manage keys and consents."""
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import rich_click as click
 
-from persona_share import Scope, stores
-from persona_share.cli.client_options import (
+from persona_share import Scope
+from persona_share.cli.exit_codes import fail, print_json, run
+from persona_share.cli.options import (
     ClientOptions,
     with_client_options,
     with_json,
+    write_secret,
 )
-from persona_share.cli.exit_codes import fail, print_json, run
-from persona_share.cli.secret_input import write_secret
+from persona_share.cli.store import required, store_at, with_store
 from persona_share.partner import (
     AuditLog,
     CodeIssuer,
@@ -31,18 +31,14 @@ from persona_share.partner import (
 )
 from persona_share.partner.applications import listening
 from persona_share.partner.keys import ALGORITHMS
-from persona_share.ports import Store
-
-
-_SERVERS: Final = ("redis://", "rediss://", "unix://", "postgresql://", "postgres://")
 
 
 @click.group()
 def partner() -> None:
-    """Give authorization codes to partner organizations, or ask them for some.
+    """Give authorization codes to partner organizations, or request them.
 
-    The source organization runs `serve` and records consents; the destination checks
-    its key with `check`. Both make their keys with `keygen`.
+    The source organization runs `serve` and records consents. The destination checks
+    its key with `check`. Both create their keys with `keygen`.
     """
 
 
@@ -56,7 +52,7 @@ def partner() -> None:
     "--key-file",
     metavar="FILE",
     required=True,
-    help="New file for the private key, of mode 0600.",
+    help="New file for the private key, with mode 0600.",
 )
 @click.option(
     "--algorithm",
@@ -66,7 +62,7 @@ def partner() -> None:
     help="Algorithm of the signatures.",
 )
 def keygen(key_file: str, algorithm: str) -> None:
-    """Make a key, and print its public half for the other organization."""
+    """Create a key pair, and print the public key for the other organization."""
     key = SigningKey.generate(algorithm)
     write_secret(key_file, key.private_jwk())
     click.echo(json.dumps(key.public_jwk))
@@ -81,29 +77,21 @@ def openapi() -> None:
 # ── The service ─────────────────────────────────────────────────────────────────
 
 
-def _store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store",
-        metavar="FILE|URL",
-        help="File, or URL of Redis or Postgres; else PERSONA_STORE.",
-    )(command)
-
-
 def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--agreements",
             metavar="FILE",
             required=True,
-            help="TOML file of the agreements.",
+            help="TOML file with the agreements.",
         ),
         click.option(
             "--audit",
             metavar="FILE",
             required=True,
-            help="File to which every decision is appended.",
+            help="File to append every decision to.",
         ),
-        _store_option,
+        with_store,
     ):
         command = option(command)
     return command
@@ -120,19 +108,22 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--url",
     metavar="URL",
     required=True,
-    help="Public address of this service, which partners sign.",
+    help="Public address of this service, as partners sign it.",
 )
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
 )
 @click.option(
-    "--port", default=8480, show_default=True, help="Port to listen on; 0: a free one."
+    "--port",
+    default=8480,
+    show_default=True,
+    help="Port to listen on; 0 for a free one.",
 )
 @with_client_options
 def serve(options: ClientOptions, **given: Any) -> None:
     """Serve partners until interrupted: POST …/codes.
 
-    It speaks plain http: put a proxy with TLS before it. Several processes may share
+    It serves plain http: put a proxy with TLS in front of it. Several processes may share
     one store and one audit log.
     """
     run(_serve(options, **given), as_json=options.as_json)
@@ -163,7 +154,7 @@ def _issuer(
     store: str | None,
     url: str | None = None,
 ) -> CodeIssuer:
-    shared = _store(store)
+    shared = store_at(required(store))
     return CodeIssuer(
         options.client(),
         agreements=agreements,
@@ -185,12 +176,12 @@ def _issuer(
 @click.option("--key-file", metavar="FILE", help="This organization's private key.")
 @click.option("--agreements", metavar="FILE", help="Check the agreements of a service.")
 @click.option(
-    "--audit", metavar="FILE", help="Check that this audit log can be written."
+    "--audit", metavar="FILE", help="Check whether this audit log can be written."
 )
-@_store_option
+@with_store
 @with_json
 def check(*, as_json: bool, **given: Any) -> None:
-    """Check the settings of either side; no code is made.
+    """Check the settings of either side; no code is created.
 
     With --url: whether the partner accepts this organization's key. With --agreements,
     --audit and --store: whether a service could start with them.
@@ -222,7 +213,7 @@ async def _check(
         AuditLog(audit).check()
         found["audit"] = "it can be written"
     if store is not None:
-        async with Consents(_store(store)) as consents:
+        async with Consents(store_at(required(store))) as consents:
             count = len([each async for each in consents.list()])
         found["store"] = f"it can be reached, with {count} consents"
     if url is not None and client_id is not None and key_file is not None:
@@ -242,15 +233,17 @@ async def _check(
 
 @partner.group()
 def consent() -> None:
-    """Record, remove and list who agreed to share what with whom."""
+    """Record, remove and list the consents to share objects with partners."""
 
 
 def _consent_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("ids", nargs=-1),
-        click.option("--scope", "text", help="permission:id pairs, instead of ids."),
+        click.option(
+            "--scope", "text", help="Pairs permission:id, instead of ids to read."
+        ),
         click.option("--partner", required=True, help="The partner's id, org_…."),
-        _store_option,
+        with_store,
         with_json,
     ):
         command = option(command)
@@ -265,14 +258,14 @@ def _consent_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_consent_options
 @click.option(
-    "--by", required=True, help="Your reference to the consent, such as a form number."
+    "--by", required=True, help="Your reference to the person or document that agreed."
 )
 @click.option("--until", metavar="DATE", help="End of the consent, such as 2027-01-31.")
 @click.option(
-    "--days", type=click.IntRange(min=1), help="Days from now, instead of --until."
+    "--days", type=click.IntRange(min=1), help="Days until its end, instead of --until."
 )
 def grant(*, as_json: bool, **given: Any) -> None:
-    """Record that objects may be read by a partner until a date."""
+    """Record a consent: a partner may read these objects until a date."""
     if (given["until"] is None) == (given["days"] is None):
         fail("Pass --until DATE or --days N.")
     run(_grant(as_json=as_json, **given), as_json=as_json)
@@ -291,20 +284,18 @@ async def _grant(
 ) -> None:
     scope = _scope(ids, text)
     end = _date(until) if until else _now() + timedelta(days=days or 0)
-    async with Consents(_store(store)) as consents:
+    async with Consents(store_at(required(store))) as consents:
         granted = await consents.grant(partner, scope, until=end, by=by)
     _print_consents([each.as_dict() for each in granted], as_json=as_json)
 
 
 @consent.command(epilog="Example: … consent revoke --partner org_… inq_…")
 @_consent_options
-@click.option(
-    "--all", "everything", is_flag=True, help="Revoke all consents of this partner."
-)
+@click.option("--all", "everything", is_flag=True, help="All consents of this partner.")
 def revoke(*, as_json: bool, **given: Any) -> None:
-    """Remove consents: the partner gets no further code for these objects.
+    """Remove consents; the partner gets no further code for these objects.
 
-    A token that the partner holds already lives for up to an hour.
+    A token that the partner has already works for up to an hour.
     """
     if given["everything"] == bool(given["ids"] or given["text"]):
         fail("Pass the ids, --scope, or --all.")
@@ -320,7 +311,7 @@ async def _revoke(
     store: str | None,
     everything: bool,
 ) -> None:
-    async with Consents(_store(store)) as consents:
+    async with Consents(store_at(required(store))) as consents:
         if everything or text:
             removed = await consents.revoke(partner, text)
         else:
@@ -336,8 +327,8 @@ async def _revoke(
 
 
 @consent.command("list")
-@click.option("--partner", help="Only for this partner, org_….")
-@_store_option
+@click.option("--partner", help="Only consents for this partner, org_….")
+@with_store
 @with_json
 def list_(*, partner: str | None, store: str | None, as_json: bool) -> None:
     """List the consents that are valid now."""
@@ -345,7 +336,7 @@ def list_(*, partner: str | None, store: str | None, as_json: bool) -> None:
 
 
 async def _list(partner: str | None, store: str | None, *, as_json: bool) -> None:
-    async with Consents(_store(store)) as consents:
+    async with Consents(store_at(required(store))) as consents:
         found = [each.as_dict() async for each in consents.list(partner)]
     _print_consents(
         sorted(found, key=lambda each: (each["partner"], each["object_id"])),
@@ -366,20 +357,6 @@ def _print_consents(found: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 # ── Reading options ─────────────────────────────────────────────────────────────
-
-
-def _store(place: str | None) -> Store:
-    place = place or os.environ.get("PERSONA_STORE")
-    if not place:
-        fail("Pass --store, or set PERSONA_STORE.")
-    if not place.startswith(_SERVERS):
-        return stores.SQLiteStore(place.removeprefix("sqlite:"))
-    if "@" in place and place != os.environ.get("PERSONA_STORE"):
-        fail("Pass a URL with a password in PERSONA_STORE.")
-    if place.startswith(("postgres://", "postgresql://")):
-        return stores.PostgresStore(place, plaintext=True)
-    # Nothing in this store is a secret: consents, counts, and used ids.
-    return stores.RedisStore(place, plaintext=True)
 
 
 def _scope(ids: tuple[str, ...], text: str | None) -> Scope:

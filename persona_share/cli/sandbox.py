@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from click.types import StringParamType
 
 from persona_share.errors import PersonaError
 from persona_share.sandbox import Limits, Sandbox
+
+
+class _Lines(StringParamType):
+    """Texts of an option that is repeated; its variable has one per line."""
+
+    envvar_list_splitter = "\n"  # type: ignore[mutable-override]
 
 
 @click.command()
@@ -54,12 +61,13 @@ from persona_share.sandbox import Limits, Sandbox
     "--accept-connections-after",
     type=float,
     metavar="S",
-    help="Accept each connection S seconds after its creation.",
+    help="Accept each connection this many seconds after its creation.",
 )
 @click.option(
     "--switch",
     "switches",
     multiple=True,
+    type=_Lines(),
     metavar="NAME=VALUE",
     help="Set an undocumented behavior, such as used_code_status=409.",
 )
@@ -67,6 +75,7 @@ from persona_share.sandbox import Limits, Sandbox
     "--fault",
     "faults",
     multiple=True,
+    type=_Lines(),
     metavar="OPERATION=KIND[*TIMES]",
     help=(
         "Plan a fault: a status, cut, lose_answer, hang, truncate, real_payload or "
@@ -77,6 +86,7 @@ from persona_share.sandbox import Limits, Sandbox
     "--limit",
     "limits",
     multiple=True,
+    type=_Lines(),
     metavar="NAME=N",
     help="Limit a table, such as log_entries=10000.",
 )

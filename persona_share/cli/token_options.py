@@ -20,9 +20,14 @@ from persona_share import (
     Secret,
 )
 from persona_share.batch import Batch, Ids
-from persona_share.cli.client_options import ClientOptions
 from persona_share.cli.exit_codes import fail, message_of
-from persona_share.cli.secret_input import read_secret, read_secret_lines
+from persona_share.cli.options import (
+    ClientOptions,
+    decorated,
+    is_argument,
+    read_secret,
+    read_secret_lines,
+)
 from persona_share.errors import CodeRefusedError, PersonaError
 from persona_share.partner import PartnerCodeSource
 from persona_share.ports import CodeSource
@@ -33,6 +38,7 @@ SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
 #: source organization does not permit the scope, or has no such object.
 REFUSED_EXITS: Final = (4, 5)
 OTHER_EXIT: Final = 127
+_WAYS: Final = ("token_file", "code_file", "code_command", "partner", "client_id")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,47 +59,58 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*arguments: Any, **given: Any) -> Any:
-        tokens = TokenOptions(**{name: given.pop(name) for name in names})
+        values = {name: given.pop(name) for name in names}
+        if any(values[name] and is_argument(name) for name in _WAYS):
+            # An argument takes precedence over the variables of the other ways.
+            values |= {name: None for name in _WAYS if not is_argument(name)}
+            values["partner"] = bool(values["partner"])
+        tokens = TokenOptions(**values)
         return command(*arguments, tokens, **given)
 
-    for option in (
+    return decorated(
+        wrapped,
         click.option(
             "--token-file",
             metavar="FILE",
+            envvar="PERSONA_TOKEN_FILE",
             help="File with an access token, - for stdin.",
         ),
         click.option(
             "--code-file",
             metavar="FILE",
-            help="File of delivered codes, one per line, - for stdin.",
+            envvar="PERSONA_CODE_FILE",
+            help="File with delivered codes, one per line, - for stdin.",
         ),
         click.option(
             "--code-command",
             metavar="COMMAND",
+            envvar="PERSONA_CODE_COMMAND",
             help="Reads a scope from stdin and prints a code for it, such as: persona-share "
             "authorize --client-id org_… --scope-file - --print code",
         ),
         click.option(
             "--partner",
             is_flag=True,
+            envvar="PERSONA_PARTNER",
             help="Ask the partner's service that PERSONA_PARTNER_URL names for codes.",
         ),
         click.option(
             "--client-id",
+            envvar="PERSONA_CLIENT_ID",
             help=f"This organization's id; the key in {SOURCE_KEY} creates codes for it.",
         ),
         click.option(
             "--source-key-file",
             metavar="FILE",
-            help=f"File of the source's API key, instead of {SOURCE_KEY}.",
+            envvar="PERSONA_SOURCE_KEY_FILE",
+            help=f"File with the source's API key, instead of {SOURCE_KEY}.",
         ),
         click.option(
             "--permission",
-            help="Permission to request; default: from the prefixes of the ids.",
+            envvar="PERSONA_PERMISSION",
+            help="Permission to request, if the ids' prefixes do not show it.",
         ),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -110,8 +127,7 @@ class TokenOptions:
 
     def __attrs_post_init__(self) -> None:
         """Refuse two ways at once."""
-        ways = (self.token_file, self.code_file, self.code_command, self.client_id)
-        if sum(each is not None for each in ways) + self.partner > 1:
+        if sum(bool(getattr(self, name)) for name in _WAYS) > 1:
             fail(
                 "Choose one of --token-file, --code-file, --code-command, --partner, "
                 "--client-id."
@@ -120,8 +136,7 @@ class TokenOptions:
     @property
     def scoped(self) -> bool:
         """Whether there are codes, and so tokens of our own."""
-        ways = (self.code_file, self.code_command, self.client_id)
-        return self.partner or any(each is not None for each in ways)
+        return any(getattr(self, name) for name in _WAYS if name != "token_file")
 
     def key(self) -> Secret | None:
         """Return the access token that is used instead of the API key."""

@@ -1,0 +1,310 @@
+"""Options that several commands share, and the secrets that they name.
+
+Secrets never come from an argument: every user of the machine can read those.
+"""
+
+import functools
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import attrs
+import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
+
+from persona_share import PersonaClient, Secret
+from persona_share.batch.batch import MAX_OUTAGE
+from persona_share.cli.exit_codes import AUTHENTICATION, fail
+from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+KEY: Final = "PERSONA_API_KEY"
+_MAX_BYTES: Final = 64 * 1024
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def decorated(command: Callable[..., Any], *options: Any) -> Callable[..., Any]:
+    """Add options to a command; ``--help`` lists them in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def is_argument(name: str) -> bool:
+    """Return whether an option was given as an argument, not by its variable."""
+    context = get_current_context()
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+# ── The client ──────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen(kw_only=True)
+class ClientOptions:
+    """The address of the service, and the file of the API key."""
+
+    api_key_file: str | None
+    base_url: str | None
+    insecure_local: bool
+    proxy: str | None
+    trust_env: bool
+    timeout: float
+    as_json: bool
+
+    def key(self) -> Secret:
+        """Return the API key of this organization."""
+        return read_secret("API key", self.api_key_file, KEY)
+
+    def client(self, key: Secret | None = None) -> PersonaClient:
+        """Return a client with this key, or with the organization's own."""
+        options: dict[str, Any] = {"api_key": key or self.key()}
+        if self.base_url:
+            options["base_url"] = self.base_url
+        if self.proxy:
+            options["proxy"] = Secret(self.proxy)
+        if self.insecure_local:
+            options["insecure_local"] = True
+        return PersonaClient.from_env(
+            timeout=self.timeout, trust_env=self.trust_env, **options
+        )
+
+
+def with_json(command: F) -> F:
+    """Add ``--json``."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        envvar="PERSONA_JSON",
+        help="Print JSON with stable keys.",
+    )(command)
+
+
+def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `ClientOptions`, and pass them as one value."""
+    names = [field.name for field in attrs.fields(ClientOptions)]
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **given: Any) -> Any:
+        proxy = given["proxy"]
+        if proxy and "@" in proxy and is_argument("proxy"):
+            fail("Pass a proxy URL with a password in PERSONA_PROXY, not as an option.")
+        options = ClientOptions(**{name: given.pop(name) for name in names})
+        return command(options, *arguments, **given)
+
+    return decorated(
+        wrapped,
+        click.option(
+            "--api-key-file",
+            metavar="FILE",
+            envvar="PERSONA_API_KEY_FILE",
+            help=f"File with the API key, - for stdin; without it, {KEY} is read.",
+        ),
+        click.option(
+            "--base-url",
+            metavar="URL",
+            envvar="PERSONA_BASE_URL",
+            help="Address of the API.",
+        ),
+        click.option(
+            "--insecure-local",
+            is_flag=True,
+            allow_from_autoenv=False,
+            help="Allow plain http to this machine, for a sandbox. The variable"
+            " PERSONA_INSECURE_LOCAL=1 does the same, or names the hosts to allow.",
+        ),
+        click.option(
+            "--proxy",
+            metavar="URL",
+            envvar="PERSONA_PROXY",
+            help="Proxy; one with a password must be set as PERSONA_PROXY.",
+        ),
+        click.option(
+            "--trust-env",
+            is_flag=True,
+            envvar="PERSONA_TRUST_ENV",
+            help="Use the proxy of HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        ),
+        click.option(
+            "--timeout",
+            default=100.0,
+            show_default=True,
+            envvar="PERSONA_TIMEOUT",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Time limit of one call, in seconds.",
+        ),
+        with_json,
+    )
+
+
+# ── Batches ─────────────────────────────────────────────────────────────────────
+
+
+def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `fetch` and `copy` have in common."""
+    at_least_1 = click.IntRange(min=1)
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **given: Any) -> Any:
+        if given["ids"] and given["ids_file"]:
+            if is_argument("ids_file"):
+                fail("Pass ids or --ids, not both.")
+            given["ids_file"] = None
+        return command(*arguments, **given)
+
+    return decorated(
+        wrapped,
+        click.argument("ids", nargs=-1),
+        click.option(
+            "--ids",
+            "ids_file",
+            metavar="FILE",
+            help="File of ids, one per line, - for stdin.",
+        ),
+        click.option(
+            "--failures",
+            "failures_file",
+            metavar="FILE",
+            help="Write every failed id with its error, one JSON object per line.",
+        ),
+        click.option(
+            "--concurrency",
+            default=CONCURRENCY,
+            show_default=True,
+            type=at_least_1,
+            help="Number of concurrent calls.",
+        ),
+        click.option(
+            "--file-concurrency",
+            default=16,
+            show_default=True,
+            type=at_least_1,
+            help="Number of concurrent downloads.",
+        ),
+        click.option(
+            "--objects-per-token",
+            default=OBJECTS_PER_TOKEN,
+            show_default=True,
+            type=at_least_1,
+            help="Number of objects that share a code.",
+        ),
+        click.option(
+            "--max-outage",
+            default=MAX_OUTAGE,
+            show_default=True,
+            type=click.FloatRange(min=0, min_open=True),
+            help="Stop when nothing has worked for this long, in seconds; the next run"
+            " continues.",
+        ),
+        click.option("--quiet", is_flag=True, help="Show no progress."),
+    )
+
+
+# ── Secrets ─────────────────────────────────────────────────────────────────────
+
+
+def with_reveal(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--reveal`` and ``--force``; no variable sets them."""
+    return decorated(
+        command,
+        click.option(
+            "--reveal",
+            is_flag=True,
+            allow_from_autoenv=False,
+            help="Print the secret, to a terminal only.",
+        ),
+        click.option(
+            "--force",
+            is_flag=True,
+            allow_from_autoenv=False,
+            help="Print it even if the output is not a terminal.",
+        ),
+    )
+
+
+def read_secret(what: str, file: str | None, variable: str) -> Secret:
+    """Return a secret from its file, ``-`` for standard input, or its variable.
+
+    If there is neither, a terminal asks for it, without an echo.
+    """
+    if file is not None:
+        return Secret(read_secret_lines(what, file)[0])
+    if value := os.environ.get(variable):
+        return Secret(value.strip())
+    if not sys.stdin.isatty():
+        fail(f"There is no {what}: set {variable} or pass a file (- for stdin).")
+    return Secret(click.prompt(what, hide_input=True, err=True))
+
+
+def read_secret_lines(what: str, file: str) -> list[str]:
+    """Return the lines of a secret file, at least one."""
+    text = sys.stdin.read(_MAX_BYTES) if file == "-" else _read(what, Path(file))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        fail(f"The {what} is empty.")
+    return lines
+
+
+def write_secret(path: str, secret: Secret) -> None:
+    """Write a secret to a new file that only this user can read."""
+    try:
+        descriptor = os.open(path, _NEW, 0o600)
+    except FileExistsError:
+        fail(f"{path} already exists and is not overwritten.")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(secret.reveal() + "\n")
+
+
+def require_terminal(*, reveal: bool, force: bool) -> None:
+    """Refuse to print a secret into a file or a log by accident."""
+    if reveal and not force and not sys.stdout.isatty():
+        message = "--reveal would print a secret to something other than a terminal; "
+        fail(message + "add --force to do so.")
+
+
+def _read(what: str, path: Path) -> str:
+    """Read a file that only its owner and root can write.
+
+    Links are followed, as Kubernetes mounts secrets as links. A pipe is refused: it
+    would wait for its writer.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path.expanduser(), flags)
+    except OSError as error:
+        message = f"The {what} in {path} cannot be read: {error.strerror}."
+        fail(message, AUTHENTICATION)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISFIFO(found.st_mode) and not str(path).startswith("/dev/fd/"):
+            fail(f"{path} is a pipe; use - for standard input.", AUTHENTICATION)
+        if stat.S_ISFIFO(found.st_mode):
+            os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
+        elif not stat.S_ISREG(found.st_mode):
+            fail(f"{path} is not a file.", AUTHENTICATION)
+        elif hasattr(os, "geteuid"):
+            _require_protected(path, found)
+        return file.read(_MAX_BYTES).decode(errors="replace").removeprefix("\ufeff")
+
+
+def _require_protected(path: Path, found: os.stat_result) -> None:
+    """Refuse a file that others may change, or may read without need.
+
+    A file of root, or one without any write permission, was mounted by an operator
+    (Kubernetes and Docker secrets), who decides who reads it.
+    """
+    if found.st_uid not in {os.geteuid(), 0}:
+        fail(f"{path} belongs to another user.", AUTHENTICATION)
+    mounted = found.st_uid == 0 != os.geteuid() or not found.st_mode & 0o222
+    forbidden = 0o022 if mounted else 0o077
+    if found.st_mode & forbidden:
+        message = f"Others may read or write {path}: chmod 600 {path}"
+        fail(message, AUTHENTICATION)
