@@ -302,14 +302,23 @@ class WorkerPool:
     ) -> list[str]:
         """Fill a chunk with ids that are there, or come within a moment."""
         linger = self.planner.linger
-        with suppress(anyio.EndOfStream), anyio.move_on_after(linger):
-            while len(chunk) < self.planner.size:
-                try:
-                    chunk.append(ids.receive_nowait())
-                except anyio.WouldBlock:
-                    if not linger:
-                        break
-                    chunk.append(await ids.receive())
+        with suppress(anyio.EndOfStream), anyio.CancelScope() as scope:
+
+            async def expire() -> None:
+                await self.clock.sleep(linger)
+                scope.cancel()
+
+            timer = asyncio.create_task(expire())
+            try:
+                while len(chunk) < self.planner.size:
+                    try:
+                        chunk.append(ids.receive_nowait())
+                    except anyio.WouldBlock:
+                        if not linger:
+                            break
+                        chunk.append(await ids.receive())
+            finally:
+                timer.cancel()
         return chunk
 
     async def _unknown(self, chunk: list[str]) -> list[str]:

@@ -65,7 +65,6 @@ def test_consents_are_granted_listed_and_revoked(cli, store):
         ("consent", "grant", "--partner", PARTNER, "--by", "x", "--days", "1"),
         ("consent", "revoke", "--partner", PARTNER),
         ("consent", "revoke", "--partner", PARTNER, "--all", "inq_1"),
-        ("check",),
         ("check", "--url", "https://a.example/codes"),
         ("consent", "list", "--store", "redis://user:secret@host/0"),
     ],
@@ -167,3 +166,7 @@ def test_codes_are_asked_of_the_partner_that_the_environment_names(
     assert (refused.code, refused.out) == (4, "")
     assert both.code == 2
     assert "Choose one of" in both.err
+
+
+def test_a_check_of_nothing_is_refused(cli):
+    assert cli("partner", "check").code == 2
