@@ -162,6 +162,13 @@ def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the slow tests alone")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Start one worker more than there are processors: tests wait for others, too."""
+    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return len(usable(0)) + 1
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long; `make test-slow` runs it")
     config.addinivalue_line("markers", "needs(name, …): what a machine may lack")
