@@ -1,4 +1,4 @@
-"""Protocols: what the layers need of each other."""
+"""Protocols between layers, and the runtime of a client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -20,12 +20,12 @@ from persona_share.model.token import AuthorizationCode
 class Sender(Protocol):
     """Sends a request and returns its response.
 
-    An exception means that there is no response: a `TransportError`, or an error of our
-    own before anything was sent.
+    An exception means that there is no usable response: a `TransportError`, or an error
+    that was raised before anything was sent.
     """
 
     async def send(self, request: Request) -> Response:
-        """Send, and return the response whatever its status is."""
+        """Send a request and return its response, with any status."""
         ...
 
 
@@ -37,11 +37,11 @@ class Clock(Protocol):
         ...
 
     def now(self) -> float:
-        """Return seconds that never step back and that count suspension."""
+        """Return the time of a monotonic clock in seconds; it includes suspension."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return when that many seconds have passed."""
+        """Sleep for this many seconds."""
         ...
 
 
@@ -49,10 +49,9 @@ class Clock(Protocol):
 class Runtime:
     """The clock, random numbers, new keys and nonces of a client.
 
-    ``after_fork`` takes a bound method that is called in every forked child, for as
-    long as its object lives. ``boot_id`` tells the boots of a machine apart; it is empty
-    where the system does not say. ``wrap_transport`` lets a test clock see which requests
-    are under way.
+    ``after_fork`` registers a bound method that is called in every forked child while its
+    object exists. ``boot_id`` identifies the boot of the machine, or is empty if it is
+    unknown. ``wrap_transport`` lets a test clock count the requests in progress.
     """
 
     clock: Clock
@@ -78,7 +77,7 @@ class Authorization(Protocol):
 
 
 class ClientContext(Protocol):
-    """What a token manager needs of its client."""
+    """The parts of a client that a token manager uses."""
 
     @property
     def runtime(self) -> Runtime:
@@ -87,36 +86,36 @@ class ClientContext(Protocol):
 
     @property
     def origin(self) -> str:
-        """The base URL, as text."""
+        """The base URL as a string."""
         ...
 
     @property
     def naming_secret(self) -> bytes:
-        """The secret of the keys in a token store; it is derived from the API key."""
+        """The secret that names records in a token store, derived from the API key."""
         ...
 
     @property
     def exchanger(self) -> Sender:
-        """Sends with the client's API key and never repeats by itself."""
+        """A sender with the client's API key and without retries."""
         ...
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers that every request of the client carries."""
+        """The headers of every request of the client."""
         ...
 
     def sender_for(self, source: "CredentialSource") -> Sender:
-        """Return a stack of senders that takes its credential from this source."""
+        """Return a stack of senders that uses the credentials of this source."""
         ...
 
     @property
     def file_access(self) -> "FileAccess":
-        """The hosts of files, and the local disk."""
+        """Access to the hosts of files and to the local disk."""
         ...
 
     @property
     def timeout(self) -> float:
-        """The longest time that a call may take, in seconds."""
+        """The timeout of a call in seconds."""
         ...
 
     @property
@@ -125,15 +124,15 @@ class ClientContext(Protocol):
         ...
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit as it is now, or None while it is not known."""
+        """Return the current rate limit, or None while it is unknown."""
         ...
 
     def wait_at_most(self, seconds: float) -> None:
-        """Limit how long a call waits for the rate limit, where its policy does not."""
+        """Limit the wait of a call for the rate limit, unless the policy limits it."""
         ...
 
     def require_open(self) -> None:
-        """Raise the clear error if the client cannot be used here and now."""
+        """Raise an error if the client is not open, or used from another event loop."""
         ...
 
 
@@ -147,24 +146,24 @@ class HasClientContext(Protocol):
 
 
 class CredentialSource(Protocol):
-    """Supplies credentials, and decides what follows when one was refused."""
+    """Supplies credentials, and decides what happens after a 401."""
 
     def cached(self) -> Authorization | None:
-        """Return a fresh credential that is held already, else None."""
+        """Return a cached, fresh credential, or None."""
         ...
 
     async def get(self, deadline: float) -> Authorization:
-        """Return a credential, waiting until the deadline at most."""
+        """Return a credential; wait until the deadline if necessary."""
         ...
 
     def on_success(self, authorization: Authorization, route: str) -> None:
-        """Note that the service accepted a credential for an operation."""
+        """Record that the service accepted a credential for an operation."""
         ...
 
     async def on_unauthorized(
         self, authorization: Authorization, refusals: int, deadline: float, route: str
     ) -> Authorization | None:
-        """Return what to repeat a request with after a 401, or None to give up."""
+        """Return the credential to repeat a request with after a 401, or None."""
         ...
 
 
@@ -180,10 +179,10 @@ class CodeSource(Protocol):
 
 
 class Hook(Protocol):
-    """A callable that gets an event, without secrets, for what happens."""
+    """A callable that receives events, which contain no secrets."""
 
     def __call__(self, event: HookEvent, /) -> object:
-        """Take an event; the return value and exceptions are ignored."""
+        """Handle an event; the return value and exceptions are ignored."""
         ...
 
 
@@ -192,19 +191,19 @@ class NewFile(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
         ...
 
     async def restart(self) -> None:
-        """Remove everything that was written."""
+        """Truncate the file."""
         ...
 
     async def write(self, piece: bytes) -> None:
-        """Write a piece at the end."""
+        """Append a piece."""
         ...
 
     def close(self, *, keep: bool) -> None:
-        """Close it, and delete it unless it is to be kept."""
+        """Close the file, and delete it unless ``keep``."""
         ...
 
 
@@ -212,14 +211,14 @@ class FileAccess(Protocol):
     """Access to the hosts of files and to the local disk."""
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
-        """Return what sends to the host of a file, and the file's path and query.
+        """Return a sender for the host of a file, and the path and query of the file.
 
         It sends no credential. Raises `InvalidArgumentError` for any other host.
         """
         ...
 
     async def new_file(self, path: str | Path) -> NewFile:
-        """Create a file; raises `FileExistsError` if anything is there."""
+        """Create a file; raises `FileExistsError` if the path exists."""
         ...
 
 
@@ -228,10 +227,10 @@ class FileAccess(Protocol):
 
 @attrs.frozen
 class Versioned:
-    """A record as it was read.
+    """A record and its etag.
 
-    ``value`` is None and ``etag`` is ``""`` if there is none. ``now`` is the time of
-    the store's clock, in seconds; only times of the same store compare.
+    ``value`` is None and ``etag`` is ``""`` if there is no record. ``now`` is the time
+    of the store's clock in seconds; compare it with times of the same store only.
     """
 
     value: bytes | None = attrs.field(repr=False)
@@ -251,12 +250,12 @@ class Store(Protocol):
     async def open(self) -> None:
         """Connect, and check that the store is usable; a second call does nothing.
 
-        Raises `StoreRefusedError` for what will not change without an operator.
+        Raises `StoreRefusedError` if an operator has to change something.
         """
         ...
 
     async def read(self, key: str) -> Versioned:
-        """Return the record under this key as it is now."""
+        """Return the current record under this key."""
         ...
 
     async def write(
@@ -266,7 +265,7 @@ class Store(Protocol):
 
         ``value=None`` deletes it. The record expires ``ttl`` seconds after the write,
         or never for ``math.inf``. Return False if the record was not as expected.
-        After an error nobody knows whether the record was written: read it again.
+        After an error the record may have been written: read it again.
         """
         ...
 
@@ -280,10 +279,10 @@ class Store(Protocol):
 
 
 class SharedWindow(Protocol):
-    """A rate-limit window that several processes spend together."""
+    """A rate-limit window that several processes share."""
 
     async def open(self, runtime: Runtime) -> None:
-        """Get ready, in the running event loop; a second call does nothing."""
+        """Connect in the running event loop; a second call does nothing."""
         ...
 
     async def close(self) -> None:
@@ -293,10 +292,10 @@ class SharedWindow(Protocol):
     async def take(
         self, name: str, wanted: int, seen: LimitState | None, *, first: bool = False
     ) -> Share:
-        """Take some slots of the window, and report what a response said of it.
+        """Acquire slots of the window, and report the state that a response showed.
 
-        ``name`` identifies an API key without revealing it; ``first``: the caller has
-        taken none in this window yet. Raises `StoreUnavailableError` if the window
+        ``name`` identifies an API key without revealing it. ``first`` means that this
+        caller has acquired none in this window yet. Raises `StoreUnavailableError` if the window
         cannot be reached.
         """
         ...
@@ -305,8 +304,8 @@ class SharedWindow(Protocol):
 def is_store(value: object) -> TypeGuard[Store]:
     """Return whether an object has the operations of a store.
 
-    An object that forwards them with ``__getattr__`` has them too; ``isinstance`` with
-    a protocol does not see those since Python 3.12.
+    This includes objects that forward them with ``__getattr__``, which ``isinstance``
+    with a protocol has not detected since Python 3.12.
     """
     if isinstance(value, type):
         return False

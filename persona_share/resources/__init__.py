@@ -1,7 +1,7 @@
 """The endpoints of the API as methods: one class per kind of object.
 
-A response becomes a value or an error in `base`, and nowhere else in this package.
-Classes are imported on first use (PEP 562).
+Only `base` turns a response into a value or an error. Classes are imported on first use
+(PEP 562).
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The caller: sends one request and turns its response into a value or an error."""
+"""`Caller` sends a request and turns the response into a value or an error."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -37,7 +37,7 @@ def covers(scope: Scope, permission: str, object_id: str) -> bool:
 class Caller:
     """Makes the calls of one client or of one scoped session.
 
-    ``check_identity`` refuses a response about another object than the one asked for.
+    ``check_identity`` refuses a response about another object than the requested one.
     """
 
     sender: Sender
@@ -50,8 +50,8 @@ class Caller:
     base_url: str = DEFAULT_BASE_URL
     file_access: FileAccess | None = None
     check_identity: bool = True
-    #: Returns whether the token may cover more than the scope; calls that name no
-    #: object are refused then.
+    #: Returns whether the token may cover more than the scope. If so, calls that name
+    #: no object are refused.
     restricted: Callable[[], Awaitable[bool]] | None = None
 
     def with_options(self, options: CallOptions) -> "Caller":
@@ -96,7 +96,7 @@ class Caller:
         options: CallOptions = _NO_OPTIONS,
         sink: Sink | None = None,
     ) -> tuple[Request, Response]:
-        """Send to a target whose path and scope were checked before."""
+        """Send to a target; the caller has checked its path and scope."""
         self.require_open()
         if self.restricted is not None and _is_open_ended(route, target):
             await self._require_unrestricted(route, self.restricted)
@@ -180,7 +180,7 @@ class Caller:
             if covers(scope, permission, object_ids[0]):
                 return
             missing = [atom(permission, object_ids[0])]
-        else:  # the service decides which objects are meant
+        else:  # the service decides which objects are returned
             allowed = any(name == permission for name, _ in scope.pairs())
             missing = [] if allowed else [permission]
         if missing:
@@ -201,7 +201,7 @@ class Caller:
             )
 
     def _idempotency_key(self, route: Route, options: CallOptions) -> Secret | None:
-        """Return the idempotency key: every POST has one, other methods never."""
+        """Return the idempotency key: every POST has one, other methods have none."""
         given = options.get("idempotency_key")
         if route.method == "POST":
             return Secret(given or self.runtime.new_key())
@@ -235,6 +235,6 @@ class Caller:
 
 
 def _is_open_ended(route: Route, target: str) -> bool:
-    """Return whether the service decides which objects a response holds."""
+    """Return whether the service decides which objects a response contains."""
     _, _, query = target.partition("?")
     return "{" not in route.template or "include=" in query

@@ -37,15 +37,15 @@ class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=BatchJobRoutes):
         and for more than 1,000 rows.
         """
         _check(rows, operation, object, lookup_field)
-        given = {
+        values = {
             "operation": operation,
             "object": object,
-            "lookup-field": lookup_field,
-            "account-type-id": account_type_id,
-            "emit-events": emit_events,
+            "lookup_field": lookup_field,
+            "account_type_id": account_type_id,
+            "emit_events": emit_events,
             "rows": [dict(row) for row in rows],
         }
-        body = attributes_body({k: v for k, v in given.items() if v is not None})
+        body = attributes_body(values)
         return await self._one(BatchJobRoutes.CREATE, body=body, options=options)
 
     def errors(

@@ -52,7 +52,7 @@ class ListRequest:
 
 
 class Listing(Generic[R]):
-    """A listing that has not been requested yet.
+    """A lazy listing.
 
     ``await`` it for one `Page`, iterate over it with ``async for`` for the objects of
     all pages, or iterate over its `pages`. Each page is one request, so an iteration
@@ -92,8 +92,8 @@ class Listing(Generic[R]):
         """Iterate over the pages, from a cursor of an earlier page.
 
         With ``before`` the iteration goes backwards, towards the newest object. Raises
-        `MalformedResponseError` if a link leads out of the listing or to a page that
-        was there before, and after 10,000 pages.
+        `MalformedResponseError` if a link leads out of the listing or to an earlier page,
+        and after 10,000 pages.
         """
         if after is None and before is None:
             after, before = self._after, self._before
@@ -155,7 +155,7 @@ class Collection(Generic[R]):
     def __init_subclass__(
         cls, *, kind: type[Resource] | None = None, routes: type[Routes] | None = None
     ) -> None:
-        """Set the class of the objects and the module of their endpoints."""
+        """Set the class of the objects and of their routes."""
         super().__init_subclass__()
         if kind is not None:
             cls._kind = kind

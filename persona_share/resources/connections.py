@@ -30,7 +30,7 @@ class Connections(Collection[Connection], kind=Connection, routes=ConnectionRout
         """Offer a connection to an organization; it is pending until accepted."""
         checked_id(destination_organization_id, "destination_organization_id")
         body = attributes_body(
-            {"destination-organization-id": destination_organization_id}
+            {"destination_organization_id": destination_organization_id}
         )
         return await self._one(ConnectionRoutes.CREATE, body=body, options=options)
 

@@ -1,4 +1,4 @@
-"""Downloads, and the files of objects, which come from a host of their own."""
+"""Downloads, and the files of objects, which are on a separate host."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
@@ -76,7 +76,7 @@ class Download:
         """Write the body to a new file that only its owner can read, and return its path.
 
         ``progress`` is called with the bytes so far and the total, or None if the
-        service does not tell it. A failed download leaves no file. Raises
+        service does not send it. A failed download leaves no file. Raises
         `FileExistsError` if the file exists.
         """
         if self._file_access is None:
@@ -92,7 +92,7 @@ class Download:
         return file.path
 
     async def into(self, sink: Sink) -> None:
-        """Write the body to a sink of the caller's."""
+        """Write the body to a sink."""
         await self._fetch(sink)
 
     async def _whole(self) -> bytes:
@@ -101,7 +101,7 @@ class Download:
         return b"".join(sink.pieces)
 
     async def _run(self, sink: "_Sink") -> None:
-        """Fetch into a sink; an error that the sink raised wins."""
+        """Fetch into a sink; an error of the sink takes precedence."""
         failure: BaseException | None = None
         try:
             await self._fetch(sink)
@@ -116,7 +116,7 @@ class Download:
         end = None
         try:
             await self._run(sink)
-        except Exception as failure:  # noqa: BLE001 — it is raised where the pieces are read
+        except Exception as failure:  # noqa: BLE001 — raised in the iteration
             end = failure
         await sink.queue.put(end)
 
@@ -140,7 +140,7 @@ class _Limits:
 
 
 class _Sink:
-    """A sink that records its own error and reports its progress."""
+    """A sink that records its error and reports progress."""
 
     def __init__(self, limits: _Limits, progress: Progress | None = None) -> None:
         self.cap = limits.cap
@@ -155,13 +155,13 @@ class _Sink:
         plain = not headers.get("content-encoding")
         self._total = int(length) if plain and length.isdecimal() else None
         self._taken = 0
-        await self._guarded(self._checked(headers.get("content-type", "")))
-        await self._guarded(self._restart())
+        await self._recorded(self._checked(headers.get("content-type", "")))
+        await self._recorded(self._restart())
 
     async def write(self, piece: bytes) -> None:
         if not piece:
             return
-        await self._guarded(self._took(piece))
+        await self._recorded(self._count(piece))
 
     async def _checked(self, content_type: str) -> None:
         essence = content_type.partition(";")[0].strip().lower()
@@ -169,13 +169,13 @@ class _Sink:
             message = f"the body is {escaped(essence, 100) or 'unnamed'}, not PDF"
             raise UnexpectedContentTypeError(message)
 
-    async def _took(self, piece: bytes) -> None:
+    async def _count(self, piece: bytes) -> None:
         await self._take(piece)
         self._taken += len(piece)
         if self._progress is not None:
             self._progress(self._taken, self._total)
 
-    async def _guarded(self, step: Awaitable[None]) -> None:
+    async def _recorded(self, step: Awaitable[None]) -> None:
         try:
             await step
         except Exception as failure:
@@ -190,7 +190,7 @@ class _Sink:
 
 
 class _InMemory(_Sink):
-    """Keeps the pieces in memory."""
+    """Collects the pieces in memory."""
 
     def __init__(self, limits: _Limits) -> None:
         super().__init__(limits)
@@ -220,7 +220,7 @@ class _ToFile(_Sink):
 
 
 class _Pieces(_Sink):
-    """Delivers one piece after the other, and waits until each is read."""
+    """Delivers the pieces one by one, and waits until each is read."""
 
     def __init__(self, limits: _Limits) -> None:
         super().__init__(limits)
@@ -228,7 +228,7 @@ class _Pieces(_Sink):
         self._delivered = False
 
     async def _restart(self) -> None:
-        if self._delivered:  # a piece cannot be taken back
+        if self._delivered:  # pieces cannot be withdrawn
             message = "the connection was lost after part of the file was delivered"
             raise ConnectionLostError(
                 message,

@@ -196,7 +196,7 @@ class InquirySessions(
         self, *, inquiry_id: str, **options: Unpack[RetrieveOptions]
     ) -> InquirySession:
         """Create a session of an inquiry."""
-        body = attributes_body({"inquiry-id": checked_id(inquiry_id, "inquiry_id")})
+        body = attributes_body({"inquiry_id": checked_id(inquiry_id, "inquiry_id")})
         return await self._one(InquirySessionRoutes.CREATE, body=body, options=options)
 
     async def expire(

@@ -1,7 +1,7 @@
 """Request bodies: the named values of new and changed objects, and their encoding.
 
-Names are the API's own in snake_case. Attributes that this library does not know are
-passed as ``attributes``, which is sent as it is.
+Names are the API's own in snake_case. Unknown attributes are passed as ``attributes``,
+which is sent unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Body:
     def of_json(cls, value: object) -> "Body":
         """Encode a JSON value; raises `InvalidArgumentError`."""
         content = None
-        with suppress(TypeError, ValueError):  # whose text would hold the value
+        with suppress(TypeError, ValueError):  # its text contains the value
             content = dump_json(value)
         if content is None:
             message = "the body contains a value that JSON cannot express"
@@ -42,7 +42,7 @@ class Body:
     @classmethod
     def of_form(cls, values: Mapping[str, str]) -> "Body":
         """Encode a form."""
-        with suppress(UnicodeEncodeError):  # its text would show the value
+        with suppress(UnicodeEncodeError):  # its text contains the value
             return cls(urlencode(values).encode(), FORM)
         message = "the form has a character that UTF-8 cannot encode"
         raise InvalidArgumentError(message)
@@ -52,23 +52,30 @@ NO_BODY: Final = Body()
 
 
 def attributes_body(
-    attributes: Mapping[str, Any], meta: Mapping[str, Any] | None = None
+    values: Mapping[str, Any], meta: Mapping[str, Any] | None = None
 ) -> Body:
-    """Return a document with these attributes, and with ``meta`` if there is any."""
-    document: dict[str, Any] = {"data": {"attributes": attributes}}
+    """Return a document with these attributes, and with ``meta`` if there is any.
+
+    Names are in snake_case; values that are None are left out.
+    """
+    document: dict[str, Any] = {"data": {"attributes": _kebab(values)}}
     if meta:
-        document["meta"] = meta
+        document["meta"] = _kebab(meta)
     return Body.of_json(document)
 
 
 def meta_body(**values: Any) -> Body:
-    """Return a document with ``meta`` alone; values that are None are left out."""
-    meta = {
+    """Return a document with ``meta`` only; values that are None are left out."""
+    meta = _kebab(values)
+    return Body.of_json({"meta": meta}) if meta else NO_BODY
+
+
+def _kebab(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
         name.replace("_", "-"): value
         for name, value in values.items()
         if value is not None
     }
-    return Body.of_json({"meta": meta}) if meta else NO_BODY
 
 
 def seconds_of(

@@ -146,7 +146,7 @@ def filter_query(given: Filter | None, named: Mapping[str, Any]) -> dict[str, An
 
 
 def check_status(kind: type[OpenEnum], value: object) -> None:
-    """Warn about a status that is not known; pass the enum itself to avoid that."""
+    """Warn about an unknown status, unless it is given as an enum member."""
     values = value if isinstance(value, list | tuple | set | frozenset) else (value,)
     for each in values:
         if not isinstance(each, str) or isinstance(each, OpenEnum) or kind(each).known:

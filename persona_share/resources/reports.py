@@ -1,4 +1,4 @@
-"""Reports: results of watchlists, registers and other data sources."""
+"""Reports: results from watchlists, registers and other data sources."""
 
 from typing import Literal, Unpack
 
@@ -86,8 +86,12 @@ class Reports(
         **options: Unpack[RetrieveOptions],
     ) -> Report:
         """Dismiss the matches of a report: all of them, or those of one entity."""
-        given = {"entity-id": entity_id, "dismiss-type": dismiss_type, "reason": reason}
-        body = attributes_body({k: v for k, v in given.items() if v is not None})
+        values = {
+            "entity_id": entity_id,
+            "dismiss_type": dismiss_type,
+            "reason": reason,
+        }
+        body = attributes_body(values)
         return await self._one(
             ReportRoutes.DISMISS, report_id, body=body, options=options
         )
@@ -110,15 +114,15 @@ class Reports(
         ``record_token`` names one matched record; without it all of them are reviewed.
         With ``notify_on_change`` a record returns to "pending" if its data changes.
         """
-        given = {
-            "review-type": "all_records" if record_token is None else "record",
-            "review-status": review_status,
-            "record-token": record_token,
-            "risk-level": risk_level,
+        values = {
+            "review_type": "all_records" if record_token is None else "record",
+            "review_status": review_status,
+            "record_token": record_token,
+            "risk_level": risk_level,
             "comment": comment,
-            "notify-on-change": notify_on_change,
+            "notify_on_change": notify_on_change,
         }
-        body = attributes_body({k: v for k, v in given.items() if v is not None})
+        body = attributes_body(values)
         return await self._one(
             ReportRoutes.REVIEW, report_id, body=body, options=options
         )

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Any, Final, Protocol, Unpack, assert_never
+from typing import Final, Protocol, Unpack, assert_never
 
 from persona_share._policy.redemption import Trace, is_final, pause, trace_of
 from persona_share._protocol.routes import ShareTokenRoutes
@@ -45,8 +45,8 @@ from persona_share.resources.query_options import (
 MIN_LIFETIME: Final = timedelta(seconds=60)
 MAX_LIFETIME: Final = timedelta(days=21)
 
-#: The responses of the service if the token's state does not allow a call any more.
-Refusal = ConflictError | UnprocessableError
+#: The errors of a call that the state of the share token does not allow.
+StateError = ConflictError | UnprocessableError
 
 
 class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRoutes):
@@ -74,13 +74,12 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRout
         lifetime = seconds_of(
             "expires_in", expires_in, at_least=MIN_LIFETIME, at_most=MAX_LIFETIME
         )
-        attributes: dict[str, Any] = {
-            "connection-id": checked_id(connection_id, "connection_id"),
-            "source-id": checked_id(source_id, "source_id"),
+        values = {
+            "connection_id": checked_id(connection_id, "connection_id"),
+            "source_id": checked_id(source_id, "source_id"),
+            "expires_in_seconds": lifetime,
         }
-        if lifetime is not None:
-            attributes["expires-in-seconds"] = lifetime
-        body = attributes_body(attributes)
+        body = attributes_body(values)
         return await self._one(ShareTokenRoutes.CREATE, body=body, options=options)
 
     async def retrieve(
@@ -150,7 +149,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRout
     async def expire(
         self, share_token_id: str, **options: Unpack[RetrieveOptions]
     ) -> ShareToken:
-        """Expire an offer that is not redeemed; one that expired before is a success."""
+        """Expire an offer that is not redeemed; it may have expired already."""
         try:
             return await self._one(
                 ShareTokenRoutes.EXPIRE, share_token_id, options=options
@@ -163,7 +162,7 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRout
         self,
         share_token_id: str,
         *,
-        timeout: timedelta | float,  # noqa: ASYNC109 — it counts by the given clock
+        timeout: timedelta | float,  # noqa: ASYNC109 — measured by the injected clock
     ) -> Redemption:
         """Wait until a share token is redeemed, polling every 1 to 30 seconds.
 
@@ -188,16 +187,16 @@ def _redemption(
             message = "field_mappings need a destination_id: a clone has no mappings"
             raise InvalidArgumentError(message)
         return NO_BODY
-    attributes = {"destination-id": checked_id(destination_id, "destination_id")}
+    values = {"destination_id": checked_id(destination_id, "destination_id")}
     if not field_mappings:
-        return attributes_body(attributes)
+        return attributes_body(values)
     if schema is not None:
         _check_mappings(field_mappings, schema)
     mappings = [
         {"source-field-name": source, "destination-field-name": destination}
         for source, destination in field_mappings.items()
     ]
-    return attributes_body(attributes, {"field-mappings": mappings})
+    return attributes_body(values, {"field_mappings": mappings})
 
 
 def _check_mappings(mappings: Mapping[str, str], schema: ResourceWithSchema) -> None:
@@ -225,7 +224,7 @@ async def _settle(
     retrieve: Retrieve,
     share_token_id: str,
     destination_id: str | None,
-    lost: OutcomeUnknownError | Refusal,
+    lost: OutcomeUnknownError | StateError,
 ) -> ShareToken:
     """Return the state after a redeem call whose response was lost, or raise it again.
 
@@ -255,9 +254,9 @@ async def _settle(
 
 
 async def _already_expired(
-    retrieve: Retrieve, share_token_id: str, refusal: Refusal
+    retrieve: Retrieve, share_token_id: str, refusal: StateError
 ) -> ShareToken:
-    """Return a share token that expired before, or raise the refusal."""
+    """Return a share token that has already expired, or raise the refusal."""
     token = await _read(retrieve, share_token_id)
     if token is None or token.status != ShareTokenStatus.EXPIRED:
         raise refusal

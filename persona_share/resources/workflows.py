@@ -1,4 +1,4 @@
-"""Workflows: trigger a run, and see how runs and versions are."""
+"""Workflows: trigger runs, and read runs and versions."""
 
 from collections.abc import Mapping
 from typing import Any, Unpack
