@@ -5,7 +5,8 @@ import re
 import pytest
 
 from persona_share.sandbox import Sandbox
-from tests.docs.blocks import blocks_of, names_of
+from tests.docs.blocks import ROOT, blocks_of, names_of
+from tests.packaging.conftest import PROJECT
 
 
 PAGE = "README.md"
@@ -48,3 +49,19 @@ async def test_the_example_to_try_needs_nothing_but_the_library():
     names = names_of(BLOCKS[2], PAGE)
 
     assert isinstance(await names["try_it"](), str)
+
+
+def test_the_readme_lists_exactly_the_extras_that_can_be_installed():
+    text = (ROOT / PAGE).read_text("utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+    listed = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(listed) == sorted(PROJECT["optional-dependencies"])
+
+
+def test_every_target_of_make_that_the_readme_names_is_there():
+    text = (ROOT / PAGE).read_text("utf-8")
+    named = set(re.findall(r"\bmake (\w[\w-]*)", text))
+    rules = re.findall(
+        r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
+    assert {"demo", "test"} <= named <= set(rules)
