@@ -15,6 +15,7 @@ MODULES = [
     "token_hit",
     "token_stampede",
     "token_hour_boundary",
+    "token_scale",
     "token_storm",
     "store",
     "fleet",

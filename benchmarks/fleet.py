@@ -1,21 +1,35 @@
-"""The codes that processes spend together: real ones, over a file and over Redis."""
+"""The codes that processes spend together.
+
+Real processes share a file, Redis or PostgreSQL. A source that takes 45 seconds is asked
+on virtual time, by managers of one event loop that share a store in memory.
+"""
 
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import attrs
 
 from benchmarks.figure import Figure, Figures, show
+from benchmarks.rate_limit import LoopClock
+from benchmarks.stand import Stand, one_scope
+from benchmarks.virtual import run
 from persona_share import Scope
 from persona_share.sandbox import Sandbox
+from persona_share.stores import MemoryStore
+from persona_share.testing import fake_runtime
 from tests.fleet.crew import Crew, Place
+from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 
 
-SCOPES = 50
+SCOPES = 200
+#: Managers that ask for the same tokens, and how long their source takes, in seconds.
+MANAGERS, SLOW_SCOPES, SLOW = 6, 20, 45.0
+#: Nobody waits for a slow source longer than this.
+PATIENCE = 60.0
 
 
 async def burnt(store: str | None, processes: int) -> float:
@@ -32,30 +46,86 @@ async def burnt(store: str | None, processes: int) -> float:
         return box.log.codes_issued / len(tokens)
 
 
+async def asked_slowly() -> tuple[float, float]:
+    """Return codes per token with a slow source, and the longest wait in seconds."""
+    clock = LoopClock()
+    store = MemoryStore(runtime=attrs.evolve(fake_runtime(), clock=clock))
+    stands = []
+    for number in range(MANAGERS):
+        runtime = attrs.evolve(fake_runtime(seed=number), clock=clock)
+        stands.append(SlowStand(runtime, store=store))
+    scopes = [one_scope(number) for number in range(SLOW_SCOPES)]
+
+    async def wait(stand: Stand, scope: Scope) -> tuple[str, float]:
+        started = clock.now()
+        token = await stand.manager.token(scope, timeout=300)
+        return token.reveal(), clock.now() - started
+
+    async with AsyncExitStack() as stack:
+        for stand in stands:
+            await stack.enter_async_context(stand.manager)
+        got = await asyncio.gather(
+            *(wait(stand, scope) for stand in stands for scope in scopes)
+        )
+    tokens = {token for token, _ in got}
+    codes = sum(stand.codes for stand in stands)
+    assert len(tokens) == SLOW_SCOPES, "every manager got the same tokens"
+    return codes / len(tokens), max(waited for _, waited in got)
+
+
+class SlowStand(Stand):
+    """A manager whose source of codes takes its time."""
+
+    async def _code(self, scope: Scope) -> str:
+        await self.runtime.clock.sleep(SLOW)
+        return await super()._code(scope)
+
+
 @contextmanager
-def stores(server: RedisServer) -> Iterator[dict[str, str]]:
-    """Answer the stores by name, each empty."""
-    server.client.flushall()
+def stores(redis: RedisServer, postgres: PostgresServer) -> Iterator[dict[str, str]]:
+    """Return the addresses of the stores by name, each empty."""
+    redis.client.flushall()
+    postgres.clear()
     with tempfile.TemporaryDirectory() as directory:
-        yield {"SQLite": str(Path(directory) / "tokens.db"), "Redis": server.url}
+        path = str(Path(directory) / "tokens.db")
+        yield {"SQLite": path, "Redis": redis.url, "PostgreSQL": postgres.url}
 
 
 def figures() -> Figures:
-    """Return what codes cost."""
-    server = RedisServer()
+    """Return what tokens cost in codes, and how long a slow source is waited for."""
+    codes, waited = run(asked_slowly())
+    name = f"{MANAGERS} managers, a source that takes {SLOW:.0f} s"
+    yield Figure(
+        name=f"{name}: codes per token",
+        unit="codes",
+        ours=codes,
+        at_most=1.0,
+        absolute=True,
+    )
+    yield Figure(
+        name=f"{name}: longest wait",
+        unit="s",
+        ours=round(waited, 2),
+        at_most=PATIENCE,
+        absolute=True,
+    )
+    redis, postgres = RedisServer(), PostgresServer()
     try:
         for processes in (1, 4, 8):
-            with stores(server) as places:
-                for name, place in places.items():
+            with stores(redis, postgres) as places:
+                for kind, place in places.items():
                     yield Figure(
-                        name=f"codes burnt per token, {processes} processes, {name}",
+                        name=f"{SCOPES} scopes, {processes} processes, {kind}:"
+                        " codes per token",
                         unit="codes",
                         ours=asyncio.run(burnt(place, processes)),
                         at_most=1.0,
                         absolute=True,
                     )
     finally:
-        server.stop()
+        redis.stop()
+        postgres.stop()
+        postgres.remove()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The hour boundary: very many tokens minted together, all in use, must be renewed.
 
 The hour passes in virtual time. The service announces a limit so high that nothing but
-the draw of each token's renewal spreads the load.
+the draw of each token's renewal spreads the load. With several processes only the draws
+are simulated: the first process that comes renews the token, for all.
 """
 
 import asyncio
@@ -9,6 +10,10 @@ from collections import Counter
 
 from benchmarks.figure import Figure, Figures, show
 from benchmarks.stand import LIFETIME, LIMIT, Stand, one_scope, settle
+from persona_share._policy.token_lifetime import refresh_window, scaled
+from persona_share._tokens.cache import _PROCESS_JITTER
+from persona_share._transport.runtime import seeded_random
+from persona_share.model.policy import RenewalPolicy
 from persona_share.testing import FakeClock, fake_runtime
 
 
@@ -46,6 +51,19 @@ async def renewals() -> tuple[list[float], list[float]]:
     return sent[:KEYS], sent[KEYS:]
 
 
+def drawn(processes: int) -> list[float]:
+    """Return the instants of the renewals by a fleet, whose publisher drew them."""
+    random, policy = seeded_random(processes), RenewalPolicy()
+    jitter = scaled(_PROCESS_JITTER, LIFETIME)
+    return [
+        MINTED_WITHIN * number / KEYS
+        + LIFETIME
+        - refresh_window(LIFETIME, random(), policy)
+        + min(jitter * random() for _ in range(processes))
+        for number in range(KEYS)
+    ]
+
+
 def peak(instants: list[float], seconds: float) -> int:
     """Answer the most exchanges in any of the intervals of so many seconds."""
     return max(Counter(int(each / seconds) for each in instants).values())
@@ -61,6 +79,14 @@ def figures() -> Figures:
             ours=peak(renewed, seconds),
             yardstick=peak(first, seconds),
             compared_with=FIXED.format(interval),
+            at_most=goal,
+            absolute=True,
+        )
+    for processes, goal in ((1, 35), (8, 40), (50, 60)):
+        yield Figure(
+            name=f"{KEYS} keys at the hour boundary, {processes} processes: peak a second",
+            unit="exchanges",
+            ours=peak(drawn(processes), 1),
             at_most=goal,
             absolute=True,
         )

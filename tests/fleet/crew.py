@@ -18,6 +18,8 @@ from tests.processes import FORKSERVER
 
 #: A process that hangs is a failure, not a wait.
 LONGEST = 60.0
+#: A busy machine may need longer than that until a whole process is done.
+SILENCE = 600.0
 
 
 @attrs.frozen
@@ -106,7 +108,7 @@ class Member:
     def run(self, job, *arguments):
         """Do a job in an event loop of this process."""
         self.told.send(("ready", os.getpid()))
-        self.told_to_begin.wait(LONGEST)
+        self.told_to_begin.wait(SILENCE)
         with moving_clock() if self.place.fast else nullcontext() as clock:
             asyncio.run(self._opened(job, arguments, clock))
 
@@ -236,7 +238,7 @@ class Crew:
         return told
 
     def _heard(self, number):
-        if not self._ears[number].poll(LONGEST):
+        if not self._ears[number].poll(SILENCE):
             message = "a process says nothing more"
             raise AssertionError(message)
         return self._ears[number].recv()
