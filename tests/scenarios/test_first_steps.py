@@ -118,8 +118,8 @@ async def test_calls_that_contradict_themselves_are_named(journey):
         await inquiries.retrieve("inq_1", fields=["status"])
     with pytest.raises(InvalidIdError, match="which is the id of a verification"):
         await inquiries.retrieve("ver_1")
-    with pytest.warns(UserWarning, match="'complted' is not a status"):
-        await inquiries.list(status="complted")
+    with pytest.warns(UserWarning, match="'complete' is not a status"):
+        await inquiries.list(status="complete")
 
 
 @pytest.mark.asyncio
