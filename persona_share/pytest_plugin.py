@@ -78,7 +78,7 @@ def persona_canary() -> "Generator[Canary]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Look at how a test with a canary ended, and let it fail for a leak."""
+    """Check the result of a test with a canary, and fail it for a leak."""
     canary: Canary | None = getattr(item, "funcargs", {}).get("persona_canary")
     if canary is None:
         return (yield)

@@ -71,7 +71,7 @@ REMEMBERED_FOR: Final = timedelta(days=3)
 _MOST_SECRETS: Final = 8
 #: How long a claim lasts unless it is extended, in seconds.
 LEASE: Final = 30.0
-#: When a repetition may come again if nobody knows better, in seconds.
+#: The Retry-After of a contended claim, in seconds.
 _COME_AGAIN: Final = 1.0
 _LOG: Final = logging.getLogger("persona_share")
 
@@ -88,7 +88,7 @@ class Signature:
 class Delivery:
     """An event as it was delivered.
 
-    ``is_new`` is False for an event that was handled before, and None if nobody knows:
+    ``is_new`` is False for an event that was handled before, and None if it is not known:
     without a guard, or with one whose store is down and that goes on regardless.
     """
 
@@ -189,7 +189,7 @@ class Verifier:
         Raises:
             SignatureError: the delivery is forged; respond 400.
             DeliveryInProgressError: another request handles the event now; respond 503.
-            StoreUnavailableError: nobody knows whether the event is new; respond 503.
+            StoreUnavailableError: it is not known whether the event is new; respond 503.
         """
         try:
             held = self.check(body, signature)

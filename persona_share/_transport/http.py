@@ -366,7 +366,7 @@ def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:
 class _Unfinished:
     """A body that is being read; it fails when its connection is lost.
 
-    aiohttp closes the connection if the framing of a body is broken, but whoever reads
+    aiohttp closes the connection if the framing of a body is broken, but a reader of
     the body would wait until a timeout.
     """
 

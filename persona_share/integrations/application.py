@@ -31,7 +31,7 @@ from persona_share.model.scope import Scope
 
 
 #: A web request waits this long for Persona's rate limit, in seconds, unless the client
-#: was given a `RateLimitPolicy` with a ``max_wait`` of its own. Then it is answered 503.
+#: was given a `RateLimitPolicy` with a ``max_wait`` of its own. Then the response is 503.
 RATE_LIMIT_WAIT: Final = 2.0
 
 Lifespan = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]
@@ -84,7 +84,9 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
         message = f"the scope needs {missing[0]!r}, which the path does not have"
         raise InvalidArgumentError(message)
     ids = {name: checked_id(values[name], name) for name in wanted}
-    return Scope.from_text(template.format_map(ids))  # ids of a request warn nobody
+    return Scope.from_text(
+        template.format_map(ids)
+    )  # no warnings about a request's ids
 
 
 # ── Error responses ───────────────────────────────────────────────────────────
@@ -97,7 +99,7 @@ _UNAVAILABLE: Final = 503
 _POLICY_VIOLATION: Final = 1008
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
-#: Why a webhook's delivery is not handled: forged, under way, or nobody knows.
+#: Errors with which a delivery is not handled: forged, being handled, or unknown.
 REFUSED_DELIVERIES: Final = (
     errors.SignatureError,
     errors.DeliveryInProgressError,

@@ -36,7 +36,8 @@ class Health:
     failed exchanges by the type of their error since the manager was made, ``failing``
     those since the last token. ``store_up`` is None without a store, or before its
     first use. ``problems`` says in words what is wrong.
-    ``rate_limit`` is the limit of the service, and how many calls wait for it. No scope, id or secret is in it.
+    ``rate_limit`` is the limit of the service, and how many calls wait for it. It has no
+    scope, id or secret.
     """
 
     tokens: Mapping[str, int]

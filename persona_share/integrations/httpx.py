@@ -53,7 +53,7 @@ class ScopedAuth(httpx.Auth):
             authorization = another
 
     def _was_refused(self, response: httpx.Response) -> bool:
-        # After a redirect the answer may be somebody else's, who got no token.
+        # After a redirect another origin may have responded, which got no token.
         refused = response.status_code == _UNAUTHORIZED
         return refused and self._credential.serves(str(response.url))
 

@@ -128,7 +128,8 @@ class Agreement:
 class Agreements:
     """The agreements of one organization: given in code, or read from a TOML file.
 
-    A file, and each file of keys that it names, is read again when it changes, so that an agreement ends without a restart.
+    A file, and each key file that it names, is read again when it changes, so that an
+    agreement can end without a restart.
     While it cannot be read there are no agreements.
     """
 
@@ -210,7 +211,7 @@ def _names(table: dict[str, Any]) -> bool:
 
 
 def _seen(files: Iterable[Path]) -> Mapping[Path, object]:
-    """Return what tells whether files have changed since."""
+    """Return the identity and times of files, to notice changes."""
     found: dict[Path, object] = {}
     for path in files:
         with suppress(OSError):

@@ -25,7 +25,7 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 
 class ClientDisconnectedError(Exception):
-    """The client left before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 def asgi_application(endpoint: Endpoint) -> Application:
@@ -156,7 +156,7 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on, for a service whose address is signed."""
+    """Return a free port, for a service whose address is signed."""
     with socket.create_server((host, 0)) as found:
         port: int = found.getsockname()[1]
     return port

@@ -50,7 +50,7 @@ class Decision:
     via: str = "call"
 
     def line(self) -> bytes:
-        """Return the line, with its end."""
+        """Return the line, with its line break."""
         return orjson.dumps(attrs.asdict(self)) + b"\n"
 
 
@@ -161,7 +161,7 @@ def _opened(path: Path) -> Iterator[int]:
 def _close_torn_line(descriptor: int) -> None:
     """Turn a line that a killed process did not finish into a line that says so.
 
-    Its decision was never answered: a code leaves after its line was synced.
+    Its response was never sent: a code is sent after its line was synced.
     """
     size = os.fstat(descriptor).st_size
     tail = _read_at(descriptor, max(0, size - _TAIL), _TAIL)

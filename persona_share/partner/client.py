@@ -35,12 +35,12 @@ from persona_share.partner.keys import ASSERTION_TYPE, SigningKey
 from persona_share.ports import Runtime
 
 
-#: Answers after which the same request is sent again, with a new assertion. A code
-#: that was made for a lost answer expires unused, so repeating does no harm.
+#: Statuses after which the request is retried, with a new assertion. The code of a
+#: lost response expires unused, so a retry is safe.
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.5
-#: A longer wish is not believed, in seconds.
+#: A longer Retry-After is not believed, in seconds.
 _MAX_RETRY_AFTER: Final = 3600.0
 _MAX_DIGITS: Final = 9
 _REFUSED: Final = frozenset({"access_denied", "invalid_scope"})
@@ -84,10 +84,10 @@ class SignedPost:
         await self._sender.close()
 
     async def send(self, form: Mapping[str, str], deadline: float) -> Response:
-        """Send a form once and return whatever answer came.
+        """Send a form once and return the response.
 
         Raises:
-            TransportError: no usable answer came.
+            TransportError: no usable response arrived.
         """
         assertion = self._key.assertion(self.client_id, self.audience, self._runtime)
         signed = {"client_assertion_type": ASSERTION_TYPE, **form}
@@ -108,7 +108,7 @@ class SignedPost:
 
 @attrs.frozen
 class PartnerProblem:
-    """What a partner's answer says went wrong; only known words are kept."""
+    """The error in a partner's response; only known values are kept."""
 
     status: int
     error: str | None
@@ -135,7 +135,7 @@ class PartnerCodeSource:
         ): ...
 
     Calling it raises `CodeRefusedError` when the partner does not share the scope, and
-    `CodeSourceError` when there is no usable answer.
+    `CodeSourceError` when there is no usable response.
 
     Raises:
         ConfigurationError: the address is not https (nor loopback), or the key cannot
@@ -224,7 +224,7 @@ class PartnerCodeSource:
         raise self._failure(message, scope, reason=reason, status=problem.status)
 
     async def _answer(self, scope: Scope, deadline: float) -> Response:
-        """Send until there is an answer that is worth reading, or the time is up."""
+        """Send until a response needs no retry, or the time is up."""
         attempt = 0
         while True:
             attempt += 1
@@ -274,12 +274,12 @@ class PartnerCodeSource:
             code = checked_code(answer.get("code"))
             granted = Scope.from_text(str(answer.get("scope", str(scope))))
         except InvalidArgumentError as error:
-            message = f"the partner's answer is not a code: {error.what}"
-            raise self._failure(message, scope, reason="unusable answer") from None
+            message = f"the partner's response is not a code: {error.what}"
+            raise self._failure(message, scope, reason="unusable response") from None
         seconds = answer.get("expires_in")
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-            message = "the partner's answer has no usable expires_in"
-            raise self._failure(message, scope, reason="unusable answer")
+            message = "the partner's response has no usable expires_in"
+            raise self._failure(message, scope, reason="unusable response")
         clock = self._runtime.clock
         age = max(0.0, clock.now() - response.first_sent_at)
         left = timedelta(seconds=min(seconds, MAX_LIFETIME) - age)
@@ -319,7 +319,7 @@ def _variable(name: str) -> str:
 
 
 def read_problem(response: Response, scope: Scope) -> PartnerProblem:
-    """Read the answer to a request that was refused; ``refused`` is part of the scope."""
+    """Read the response to a refused request; ``refused`` is part of the scope."""
     answer = _json_of(response)
     error, named = answer.get("error"), answer.get("refused")
     refused = None
@@ -356,7 +356,7 @@ _REPEATED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 _DELIVERY_BACKOFF: Final = 1.0
 _LONGEST_DELIVERY_BACKOFF: Final = 30.0
 _NOTHING: Final = Scope()
-#: One delivery takes no longer, so that a silent inbox is asked again.
+#: One attempt takes no longer, so that a silent inbox is tried again.
 _ATTEMPT_TIMEOUT: Final = 10.0
 #: Used where Persona did not say how long a code lives.
 _ASSUMED_LIFETIME: Final = 590.0
@@ -373,7 +373,7 @@ async def deliver(
     """Deliver a code until the inbox acknowledges it or the code expires.
 
     Raises:
-        CodeDeliveryError: it was refused, or nobody acknowledged it in time.
+        CodeDeliveryError: it was refused, or not acknowledged in time.
     """
     clock = runtime.clock
     lifetime = _ASSUMED_LIFETIME
@@ -426,7 +426,7 @@ async def _deliver(
 
 
 def _worth_repeating(error: PersonaError) -> bool:
-    # A deadline of ours ended the attempt, which is no reason to give up.
+    # Our own deadline ended the attempt, so the delivery may still succeed.
     return error.retryable or isinstance(error, TimeoutError)
 
 

@@ -64,7 +64,7 @@ class Consent:
 
 
 class Consents:
-    """Consents in a store: an object that has none is not shared.
+    """Consents in a store; an object without one is not shared.
 
     Every failure means "no consent": a record that expired, was lost or cannot be read,
     and a store that cannot be reached. A revocation stops the next code; tokens that
@@ -124,7 +124,7 @@ class Consents:
         Without a scope all consents for this partner are removed.
 
         Raises:
-            StoreError: the store failed; some may be left, so repeat it.
+            StoreError: the store failed; some consents may remain, so repeat the call.
         """
         checked_id(partner, "partner")
         if scope is None:

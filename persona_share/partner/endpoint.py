@@ -49,14 +49,14 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 @attrs.frozen
 class Reply:
-    """An answer: a status, a JSON object (or nothing), and headers."""
+    """A response: a status, a JSON object (or nothing), and headers."""
 
     status: int
     body: dict[str, Any] | None = attrs.field(default=None, repr=False)
     extra: tuple[tuple[str, str], ...] = ()
 
     def headers(self) -> dict[str, str]:
-        """Return the headers; no answer of this endpoint may be cached."""
+        """Return the headers; no response of this endpoint may be cached."""
         kind = {} if self.body is None else {"Content-Type": "application/json"}
         return {"Cache-Control": "no-store", **kind, **dict(self.extra)}
 
@@ -83,7 +83,7 @@ def refusal(
 
 
 class Endpoint(Protocol):
-    """What answers the POST of one path."""
+    """The handler of the POST requests to one path."""
 
     @property
     def path(self) -> str:
@@ -111,7 +111,7 @@ async def respond(
     content_type: str | None,
     read: Callable[[], Awaitable[bytes]],
 ) -> Reply:
-    """Respond to one HTTP request, whatever it is."""
+    """Respond to any HTTP request."""
     if not path.rstrip("/").endswith(endpoint.path):
         description = f"the path of this service ends in {endpoint.path}"
         return refusal("invalid_request", description, status=404)
@@ -175,7 +175,7 @@ class Authenticator:
         """Return the verified assertion of a form, or why it was refused.
 
         Raises:
-            StoreError: nobody knows whether the assertion was used before.
+            StoreError: it is not known whether the assertion was used before.
         """
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             return InvalidAssertion("assertion_missing")
@@ -198,7 +198,7 @@ class Authenticator:
 
 
 def unavailable(what: str, error: BaseException) -> Reply:
-    """Return the answer to a request that failed here, and log why."""
+    """Return the response to a request that failed here, and log why."""
     _LOG.error("%s: %s", what, describe(error))
     description = "the service cannot decide at the moment"
     return refusal("temporarily_unavailable", description, retry_after=5)
@@ -209,7 +209,7 @@ def describe(error: BaseException) -> str:
     return str(error) if hasattr(error, "advice") else type(error).__name__
 
 
-#: What every refused assertion is answered: an attacker learns nothing from it.
+#: The response to every refused assertion, so that an attacker learns nothing.
 CLIENT_REFUSED: Final = refusal("invalid_client", "the client assertion was refused")
 
 # ── The protocol as an OpenAPI document ───────────────────────────────────────

@@ -47,9 +47,9 @@ Managed = (
     | Callable[[], Awaitable[ScopedTokenManager]]
 )
 
-#: A delivery that is being taken counts as lost after so many seconds.
+#: A claim on a delivery expires after this long, in seconds.
 _CLAIM: Final = 15.0
-#: A code is remembered for so long after its end.
+#: A code is remembered for this long after it expires, in seconds.
 _GRACE: Final = 60.0
 _TAKEN: Final = b"taken"
 _CLAIMED: Final = b"claimed"
@@ -92,7 +92,7 @@ class CodeInbox:
         self._is_open = False
 
     def asgi(self) -> "Application":
-        """Return the endpoint as an ASGI application; it answers at ``…/inbox``."""
+        """Return the endpoint as an ASGI application; it serves ``…/inbox``."""
         from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
         return asgi_application(InboxEndpoint(self, self._authenticator()))
@@ -107,7 +107,7 @@ class CodeInbox:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the inbox open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._is_open:  # whoever opened it closes it
+        if self._is_open:  # closed by its opener
             yield
             return
         async with self:
@@ -224,7 +224,7 @@ class InboxEndpoint:
 
 
 def _claim(found: Versioned) -> tuple[Change | None, bytes]:
-    """Claim a delivery, unless it was taken or somebody is about to."""
+    """Claim a delivery, unless it is taken or claimed."""
     if found.value == _TAKEN:
         return None, _TAKEN
     if found.value is not None:

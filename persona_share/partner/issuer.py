@@ -55,14 +55,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("persona_share")
-#: Decisions that have begun get so many seconds to end when the issuer is closed.
+#: Seconds that closing waits for decisions that have begun.
 _CLOSE_TIMEOUT: Final = 5.0
 #: Persona names no object when it refuses; these say that one of them is at fault.
 _REFUSALS: Final = (BadRequestError, NotFoundError, UnprocessableError)
 
 
 class Reason(enum.StrEnum):
-    """Why a code was or was not given, in the words of the audit log."""
+    """Why a code was issued or not, as the audit log names it."""
 
     AGREED = "agreed"
     NO_AGREEMENT = "no_agreement"
@@ -137,7 +137,7 @@ class Refused:
 
     @property
     def failed(self) -> bool:
-        """Whether nobody decided: something did not work."""
+        """Whether something failed before a decision."""
         return self.reason not in _DENIED | {
             Reason.TOO_MANY_OBJECTS,
             Reason.TOO_MANY_CODES,
@@ -155,7 +155,7 @@ class Refused:
         return self.error or StoreUnavailableError(words)
 
     def reply(self) -> Reply:
-        """Return the answer that says it to a partner."""
+        """Return the response to a partner."""
         words = _WORDS.get(self.reason, "")
         if self.reason is Reason.TOO_MANY_CODES:
             return refusal(
@@ -266,7 +266,7 @@ class CodeIssuer:
 
         Raises:
             ConfigurationError: there is no inbox, or no ``organization`` and ``key``.
-            CodeDeliveryError: the inbox refused the code, or did not answer in time.
+            CodeDeliveryError: the inbox refused the code, or did not respond in time.
             PersonaError: what `issue` raises.
         """
         from persona_share.partner.client import deliver  # noqa: PLC0415 — few push
@@ -294,7 +294,7 @@ class CodeIssuer:
         return outcome.code
 
     def asgi(self) -> "Application":
-        """Return the endpoint as an ASGI application; it answers at ``…/codes``."""
+        """Return the endpoint as an ASGI application; it serves ``…/codes``."""
         from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
         return asgi_application(CodesEndpoint(self, self._required_url()))
@@ -309,14 +309,14 @@ class CodeIssuer:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the issuer open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._resources is not None:  # whoever opened it closes it
+        if self._resources is not None:  # closed by its opener
             yield
             return
         async with self:
             yield
 
     async def aclose(self) -> None:
-        """Let decisions that have begun end, and close what was opened."""
+        """Finish the decisions that have begun, and close everything."""
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=_CLOSE_TIMEOUT)
         for task in tuple(self._tasks):
@@ -388,7 +388,7 @@ class CodeIssuer:
     # ── Deciding ────────────────────────────────────────────────────────────────
 
     async def _decide(self, partner: str, scope: Scope, via: str) -> Issued | Refused:
-        """Decide and record; the answer may leave when this returns."""
+        """Decide and record; the response may be sent after this returns."""
         outcome: Issued | Refused
         try:
             outcome = await self._outcome(partner, scope)
@@ -531,7 +531,7 @@ class CodeIssuer:
         return True
 
     async def _shielded(self, work: "Coroutine[Any, Any, T]") -> T:
-        """Finish what was begun, so that its line is written though its caller left."""
+        """Finish a decision although its caller left, so that it is recorded."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -545,7 +545,7 @@ class CodeIssuer:
 
 
 class CodesEndpoint:
-    """``POST …/codes``: authenticates a partner and answers with a code."""
+    """``POST …/codes``: authenticates a partner and responds with a code."""
 
     path = "/codes"
 

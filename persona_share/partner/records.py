@@ -32,7 +32,7 @@ async def is_first_use(
     """Remember the ``jti`` of an assertion; return False if it was used before.
 
     Raises:
-        StoreError: the store failed, so nobody knows.
+        StoreError: the store failed, so it is not known.
     """
 
     def transition(found: Versioned) -> tuple[Change | None, bool]:

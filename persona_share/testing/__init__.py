@@ -64,7 +64,7 @@ _FILE_OF = {
 }
 
 
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
 
     def __getattr__(name: str) -> object:
         """Import a name when it is first used."""

@@ -99,7 +99,7 @@ def aioresponses_compat() -> bool:
     core: Any = import_module("aioresponses.core")
     url = URL("http://localhost/")
     try:
-        # The very thing that fails, tried out: no version number tells as much.
+        # Try what fails: version numbers are less reliable.
         core.RequestMatch(url)._build_response(url)  # noqa: SLF001 — it has no public name
     except TypeError as error:
         if "stream_writer" not in str(error):

@@ -208,15 +208,15 @@ async def test_rate_limit_beyond_the_timeout_raises_at_once():
         ((418, {"error": "a secret \x1b[31m text"}), "status 418"),
         ((403, {}), "status 403"),
         ((201, GOOD), "status 201"),
-        ((200, {"code": "", "expires_in": 599}), "unusable answer"),
-        ((200, {"code": "a b", "expires_in": 599}), "unusable answer"),
-        ((200, {"code": "x", "expires_in": 0}), "unusable answer"),
-        ((200, {"code": "x", "expires_in": "soon"}), "unusable answer"),
+        ((200, {"code": "", "expires_in": 599}), "unusable response"),
+        ((200, {"code": "a b", "expires_in": 599}), "unusable response"),
+        ((200, {"code": "x", "expires_in": 0}), "unusable response"),
+        ((200, {"code": "x", "expires_in": "soon"}), "unusable response"),
         (
             (200, {"code": "x", "expires_in": 599, "scope": "nonsense"}),
-            "unusable answer",
+            "unusable response",
         ),
-        ((200, []), "unusable answer"),
+        ((200, []), "unusable response"),
     ],
 )
 async def test_response_without_a_code_is_reported(answer, reason):
