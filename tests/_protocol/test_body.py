@@ -1,4 +1,4 @@
-"""Taking a body in (T18)."""
+"""Taking a body in."""
 
 import gzip
 import itertools

@@ -133,9 +133,7 @@ def test_a_page_in_place_of_an_error_is_no_obstacle():
         ("location", "", "nowhere"),
     ],
 )  # fmt: skip
-def test_t1_a_redirect_names_the_origin_of_its_target_and_no_more(
-    header, location, shown
-):
+def test_a_redirect_names_the_origin_of_its_target_and_no_more(header, location, shown):
     error = error_of(request(), Response(status=302, headers={header: location}))
     assert isinstance(error, errors.UnexpectedRedirectError)
     assert error.what == f"the service responded with 302, a redirect to {shown}"
@@ -170,7 +168,7 @@ def test_an_excerpt_does_not_end_in_half_a_secret():
     assert "CANA" not in str(error.details)
 
 
-def test_g13_a_credential_that_was_added_on_the_way_is_taken_out_as_well():
+def test_a_credential_that_was_added_on_the_way_is_taken_out_as_well():
     # A request has none until it passes the layer that adds it.
     sent = attrs.evolve(request(), authorization=None)
     credential = MaskedText(f"Bearer {TOKEN}")
@@ -195,7 +193,7 @@ def test_the_values_of_any_other_request_may_be_named():
 
 
 @given(st.text(), st.text())
-def test_t30_server_text_is_always_printable_and_short(title, details):
+def test_server_text_is_always_printable_and_short(title, details):
     error = error_of(request(), response(400, title, details))
     for text in (error.what, error.title or "", error.details or ""):
         assert text.isprintable()
@@ -218,7 +216,7 @@ def success(content_type, body=b"{}", status=200):
         (Expects.PDF, "application/pdf"),
     ],
 )
-def test_t17_an_expected_body_is_no_error(expects, content_type):
+def test_an_expected_body_is_no_error(expects, content_type):
     assert error_in(request(expects), success(content_type)) is None
 
 
@@ -232,13 +230,13 @@ def test_t17_an_expected_body_is_no_error(expects, content_type):
         (Expects.PDF, "application/json"),
     ],
 )
-def test_t17_f24_an_unexpected_body_is(expects, content_type):
+def test_f24_an_unexpected_body_is(expects, content_type):
     error = error_in(request(expects), success(content_type))
     assert isinstance(error, errors.UnexpectedContentTypeError)
     assert error.status == 200
 
 
-def test_t17_a_page_is_quoted_a_little_and_never_where_a_token_could_be():
+def test_a_page_is_quoted_a_little_and_never_where_a_token_could_be():
     page = success("text/html", b"<html>\x1b" + b"x" * 1000)
     error = error_in(request(), page)
     assert error is not None

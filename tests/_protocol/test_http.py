@@ -40,7 +40,7 @@ def test_a_request_with_a_credential_is_the_same_in_all_else():
     assert FULL.authorization is None
 
 
-def test_t8_a_request_shows_where_it_goes_and_nothing_that_it_carries():
+def test_a_request_shows_where_it_goes_and_nothing_that_it_carries():
     assert "/inquiries/{inquiry-id}" in repr(FULL)
     assert "CANARY" not in repr(FULL.with_authorization(HEADER))
 
@@ -122,7 +122,7 @@ def test_a_quota_and_a_mismatch_are_told_by_their_titles():
         ("", False),
     ],
 )
-def test_t17_what_is_json(content_type, answer):
+def test_what_is_json(content_type, answer):
     assert is_json(content_type) is answer
 
 

@@ -1,4 +1,4 @@
-"""What the headers say about limits (R7)."""
+"""What the headers say about limits."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -184,7 +184,7 @@ def test_f53_two_spellings_at_once_are_refused():
         parse_token(content)
 
 
-def test_t19_a_repeated_key_is_refused():
+def test_a_repeated_key_is_refused():
     content = body()[:-1] + b', "expires-in": 1}'
     with pytest.raises(ExchangeProtocolError):
         parse_token(content)

@@ -102,7 +102,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("link", "stray"), HOSTILE.values(), ids=HOSTILE)
-def test_t2_a_hostile_link_is_refused(link, stray):
+def test_a_hostile_link_is_refused(link, stray):
     assert cursor_in(link, AFTER, PLACE) is stray
 
 
@@ -147,7 +147,7 @@ def test_behind_a_proxy_with_a_path_of_its_own_both_paths_mean_the_listing():
     path=st.text("abc/.%2eF\\;", max_size=12) | st.just(f"/api/v1{PATH}"),
     query=st.text("ab=&;[]%+#", max_size=12) | st.just(ON),
 )
-def test_t2_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
+def test_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
     scheme, authority, path, query
 ):
     link = f"{scheme}://{authority}{path}?{query}" if scheme else f"{path}?{query}"
@@ -163,7 +163,7 @@ def test_t2_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
 
 
 @given(st.text(max_size=80))
-def test_t2_no_text_at_all_makes_it_raise(link):
+def test_no_text_at_all_makes_it_raise(link):
     assert cursor_in(link, AFTER, PLACE) is None or isinstance(
         cursor_in(link, AFTER, PLACE), str | InvalidLink
     )

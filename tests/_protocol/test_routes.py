@@ -66,7 +66,7 @@ def test_where_no_permission_is_documented_none_is_assumed():
     assert {route.permission for route in unsure} == {None}
 
 
-def test_r8_only_what_harms_nobody_is_repeatable():
+def test_only_what_harms_nobody_is_repeatable():
     repeatable = {route.operation for route in routes() if route.repeatable}
 
     assert repeatable == {
@@ -79,7 +79,7 @@ def test_r8_only_what_harms_nobody_is_repeatable():
     }
 
 
-def test_g25_what_may_take_effect_unseen_says_how_to_find_out():
+def test_what_may_take_effect_unseen_says_how_to_find_out():
     silent = {
         route.operation
         for route in routes()
@@ -92,7 +92,7 @@ def test_g25_what_may_take_effect_unseen_says_how_to_find_out():
     assert ShareTokenRoutes.REDEEM.reconcile == "share_tokens.retrieve(id)"
 
 
-def test_t16_an_id_that_is_none_never_reaches_a_path():
+def test_an_id_that_is_none_never_reaches_a_path():
     with pytest.raises(InvalidIdError):
         InquiryRoutes.RETRIEVE.path("inq_1/../../api-keys")
 

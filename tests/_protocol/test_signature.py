@@ -1,4 +1,4 @@
-"""A delivery is believed only when it is signed, lately, by one of the secrets (T21).
+"""A delivery is believed only when it is signed, lately, by one of the secrets.
 
 The expected MACs are computed here in another way than in the package: by OpenSSL's
 one-shot function over the concatenated text.

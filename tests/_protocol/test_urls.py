@@ -51,7 +51,7 @@ def test_an_accepted_base_url_is_brought_into_one_form(text, base_url):
         "http://localhost:8080/api/v1",
     ],
 )
-def test_t3_http_to_loopback_needs_a_word_of_consent(text):
+def test_http_to_loopback_needs_a_word_of_consent(text):
     with pytest.raises(InsecureOriginError, match="insecure_local=True"):
         parse_base_url(text)
     address = parse_base_url(text, insecure_local=True)
@@ -72,7 +72,7 @@ def test_t3_http_to_loopback_needs_a_word_of_consent(text):
         "http://127.1/",
     ],
 )
-def test_t3_http_to_anywhere_else_is_refused_whatever_is_said(text):
+def test_http_to_anywhere_else_is_refused_whatever_is_said(text):
     with pytest.raises(InsecureOriginError):
         parse_base_url(text, insecure_local=True, allowed_hosts=["10.0.0.1"])
 
@@ -111,7 +111,7 @@ def test_t3_http_to_anywhere_else_is_refused_whatever_is_said(text):
         "https://169.254.169.254/",
     ],
 )
-def test_t27_anything_else_is_refused(text):
+def test_anything_else_is_refused(text):
     with pytest.raises(ConfigurationError) as caught:
         parse_base_url(text)
     assert not isinstance(caught.value, InsecureOriginError)
@@ -175,7 +175,7 @@ def test_only_names_of_hosts_can_be_named(value):
         parse_base_url("http://sandbox:8080", insecure_local=value)
 
 
-def test_t27_another_host_must_be_named():
+def test_another_host_must_be_named():
     text = "https://persona.Corp.example:8443/api/v1"
     address = parse_base_url(text, allowed_hosts=["Persona.corp.example"])
     assert address.url == "https://persona.corp.example:8443/api/v1"
@@ -241,7 +241,7 @@ def test_one_origin_has_many_spellings(url):
         "",
     ],
 )
-def test_t2_what_only_looks_like_an_origin_is_another_one_or_none(url):
+def test_what_only_looks_like_an_origin_is_another_one_or_none(url):
     assert origin_of(url) != origin_of("https://api.withpersona.com")
 
 
@@ -251,7 +251,7 @@ def test_t2_what_only_looks_like_an_origin_is_another_one_or_none(url):
 URL = "https://files.withpersona.com/front.png?access_token=s3cret"
 
 
-def test_t26_a_file_of_the_service_has_a_host_and_a_target():
+def test_a_file_of_the_service_has_a_host_and_a_target():
     place = parse_file_url(URL)
 
     assert place.base_url.origin == "https://files.withpersona.com"
@@ -259,7 +259,7 @@ def test_t26_a_file_of_the_service_has_a_host_and_a_target():
     assert "s3cret" not in repr(place)
 
 
-def test_t26_a_further_host_must_be_allowed():
+def test_a_further_host_must_be_allowed():
     url = "https://files.example.com/a"
 
     assert (
@@ -270,7 +270,7 @@ def test_t26_a_further_host_must_be_allowed():
         parse_file_url(url)
 
 
-def test_t26_a_sandbox_may_have_its_files_on_this_machine():
+def test_a_sandbox_may_have_its_files_on_this_machine():
     url = "http://127.0.0.2:8080/a?b=c"
 
     assert (
@@ -312,7 +312,7 @@ def test_t26_a_sandbox_may_have_its_files_on_this_machine():
         7,
     ],
 )
-def test_t26_no_other_address_is_fetched_and_none_is_repeated(url):
+def test_no_other_address_is_fetched_and_none_is_repeated(url):
     with pytest.raises(InvalidArgumentError) as caught:
         parse_file_url(url, hosts=["files.example.com"])
 
@@ -320,6 +320,6 @@ def test_t26_no_other_address_is_fetched_and_none_is_repeated(url):
     assert "evil" not in str(caught.value)
 
 
-def test_t26_loopback_is_not_reached_from_an_address_that_only_looks_like_it():
+def test_loopback_is_not_reached_from_an_address_that_only_looks_like_it():
     with pytest.raises(InvalidArgumentError):
         parse_file_url("http://127.0.0.1.evil.example/a", insecure_local=True)

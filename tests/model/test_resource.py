@@ -87,7 +87,7 @@ def test_the_values_of_fields_are_plain_however_they_are_nested():
     }
 
 
-def test_t19_a_field_without_an_end_is_refused():
+def test_a_field_without_an_end_is_refused():
     field = {"value": None}
     for _ in range(2_000):
         field = {"value": {"a": field}}

@@ -24,7 +24,7 @@ class Holder:
 
 
 @pytest.mark.parametrize("kind", [Secret, AuthorizationCode])
-def test_t7_every_way_of_printing_masks_it(kind):
+def test_every_way_of_printing_masks_it(kind):
     secret = kind(CANARY)
     texts = [
         str(secret),
@@ -47,7 +47,7 @@ def test_t7_every_way_of_printing_masks_it(kind):
     [pickle.dumps, copy.copy, copy.deepcopy, json.dumps],
     ids=["pickle", "copy", "deepcopy", "json"],
 )
-def test_t10_it_is_never_pickled_copied_or_serialised(leak):
+def test_it_is_never_pickled_copied_or_serialised(leak):
     with pytest.raises(TypeError) as caught:
         leak(Secret(CANARY))
     assert CANARY not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Files and prints: as bytes, as pieces, or as a new file of one's own (T26)."""
+"""Files and prints: as bytes, as pieces, or as a new file of one's own."""
 
 import stat
 
@@ -63,7 +63,7 @@ async def pieces_of(download):
 
 
 @pytest.mark.asyncio
-async def test_t26_a_file_is_fetched_without_any_credential(stage):
+async def test_a_file_is_fetched_without_any_credential(stage):
     host = Host(pouring(b"ab", b"cd"))
     there = stage(file_access=host)
 
@@ -95,7 +95,7 @@ async def test_who_leaves_in_the_middle_leaves_nothing_running(stage):
 
 
 @pytest.mark.asyncio
-async def test_t26_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
+async def test_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
     place = tmp_path / "a.png"
     told = []
     host = Host(pouring(b"ab", b"cd", **{"content-length": "4"}))
@@ -114,7 +114,7 @@ async def test_t26_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
-async def test_t26_what_is_there_is_never_written_over(stage, tmp_path, kind):
+async def test_what_is_there_is_never_written_over(stage, tmp_path, kind):
     place, other = tmp_path / "a.png", tmp_path / "other"
     if kind == "file":
         place.write_bytes(b"mine")
@@ -185,7 +185,7 @@ async def test_what_goes_wrong_here_is_told_as_it_is(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-async def test_t26_an_expired_address_is_renewed_once(stage, status):
+async def test_an_expired_address_is_renewed_once(stage, status):
     host = Host(answer(None, status), pouring(b"ab"))
 
     async def renew():
@@ -201,7 +201,7 @@ async def test_t26_an_expired_address_is_renewed_once(stage, status):
 
 
 @pytest.mark.asyncio
-async def test_t26_an_address_that_is_refused_twice_is_refused(stage):
+async def test_an_address_that_is_refused_twice_is_refused(stage):
     host = Host(answer(None, 403), answer(None, 404))
 
     async def renew():
@@ -221,7 +221,7 @@ async def test_without_a_way_to_renew_the_refusal_is_the_answer(stage):
 
 
 @pytest.mark.asyncio
-async def test_t26_the_object_is_retrieved_again_for_a_new_address(stage):
+async def test_the_object_is_retrieved_again_for_a_new_address(stage):
     def document(url):
         files = [{"filename": "a.png", "url": url, "byte-size": 2}]
         return answer({"data": item("document/generic", "doc_1", files=files)})
@@ -254,7 +254,7 @@ async def test_an_object_without_such_a_file_is_told(stage):
 
 
 @pytest.mark.asyncio
-async def test_t26_a_redirect_is_not_followed(stage):
+async def test_a_redirect_is_not_followed(stage):
     away = answer(None, 302, location="https://evil.example/a")
     host = Host(away)
 
@@ -265,7 +265,7 @@ async def test_t26_a_redirect_is_not_followed(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("file", ["https://evil.example/a", File("a.png")])
-async def test_t26_no_other_host_is_asked(stage, file):
+async def test_no_other_host_is_asked(stage, file):
     host = Host()
 
     with pytest.raises(InvalidArgumentError):
@@ -297,7 +297,7 @@ async def test_a_print_can_be_saved(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8", ""])
-async def test_t17_what_is_no_pdf_is_not_taken_for_one(stage, kind):
+async def test_what_is_no_pdf_is_not_taken_for_one(stage, kind):
     there = stage(pouring(b"<html>", **{"content-type": kind}))
 
     with pytest.raises(UnexpectedContentTypeError):

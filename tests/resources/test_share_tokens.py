@@ -1,12 +1,35 @@
-"""Share tokens: made, peeked at, and ended."""
+"""Share tokens are offered, redeemed, waited for and expired."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from persona_share.errors import ConflictError, InvalidArgumentError
-from persona_share.model.share_token import ShareTokenStatus, Visibility
+from persona_share.errors import (
+    Attempt,
+    ConflictError,
+    ConnectionLostError,
+    InvalidArgumentError,
+    InvalidIdError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    Phase,
+    RedemptionFailedError,
+    RedemptionPendingError,
+    ShareTokenExpiredError,
+    UnprocessableError,
+)
+from persona_share.model.share_token import (
+    FailureReason,
+    RedeemMode,
+    ShareTokenStatus,
+    Visibility,
+)
 from tests.resources.conftest import one, problem, share_token as token
+
+
+# ── Offers ───────────────────────────────────────────────────────────────────
 
 
 # ── making one ───────────────────────────────────────────────────────────────────
@@ -71,7 +94,7 @@ async def test_any_other_life_is_refused_before_anything_is_sent(stage, life):
 
 
 @pytest.mark.asyncio
-async def test_g25_making_one_is_not_repeatable_and_says_where_to_look(stage):
+async def test_making_one_is_not_repeatable_and_says_where_to_look(stage):
     there = stage(token("created"))
 
     await there.client.share_tokens.create(connection_id="cxn_1", source_id="inq_1")
@@ -157,3 +180,303 @@ async def test_f37_expiring_what_cannot_expire_is_a_conflict(stage, state):
 
     with pytest.raises(ConflictError):
         await there.client.share_tokens.expire("cnst_1")
+
+
+# ── Redemptions ──────────────────────────────────────────────────────────────
+
+
+REASONS = [
+    "source_not_found",
+    "source_redacted",
+    "import_failed",
+    "unrecoverable_error",
+]
+LOST = OutcomeUnknownError("sent", idempotency_key="key-1", reconcile="retrieve")
+
+
+async def until(clock, task, steps=400):
+    """Let time pass until something is done."""
+    task = asyncio.ensure_future(task)
+    for _ in range(steps):
+        await asyncio.wait({task}, timeout=0.001)
+        if task.done():
+            break
+        clock.advance(1.0)
+    return await task
+
+
+# ── redeeming ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_a_clone_is_asked_for_without_a_body(stage):
+    there = stage(token("pending", redeem_mode="clone"))
+
+    found = await there.client.share_tokens.redeem("cnst_1")
+
+    assert found.redeem_mode is RedeemMode.CLONE
+    assert there.requests[0].body is None
+
+
+@pytest.mark.asyncio
+async def test_an_object_is_filled_with_fields_mapped_from_source_to_destination(stage):
+    there = stage(token("pending", redeem_mode="hydrate"))
+
+    await there.client.share_tokens.redeem(
+        "cnst_1",
+        destination_id="inq_2",
+        field_mappings={"address_street_1": "street_address"},
+    )
+
+    assert there.bodies == [
+        {
+            "data": {"attributes": {"destination-id": "inq_2"}},
+            "meta": {
+                "field-mappings": [
+                    {
+                        "source-field-name": "address_street_1",
+                        "destination-field-name": "street_address",
+                    }
+                ]
+            },
+        }
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_clone_takes_no_mappings(stage):
+    there = stage()
+
+    with pytest.raises(InvalidArgumentError, match="destination_id"):
+        await there.client.share_tokens.redeem("cnst_1", field_mappings={"a": "b"})
+    assert there.requests == []
+
+
+@pytest.mark.asyncio
+async def test_an_id_that_is_none_is_refused(stage):
+    with pytest.raises(InvalidIdError):
+        await stage().client.share_tokens.redeem("cnst_1/expire")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("destination_id", "state"),
+    [
+        (None, token("pending", redeem_mode="clone")),
+        (None, token("redeemed", redeem_mode="clone", destination="inq_9")),
+        (None, token("failed", redeem_mode="clone", failure_reason="import_failed")),
+        ("inq_2", token("pending", redeem_mode="hydrate")),
+        ("inq_2", token("pending", redeem_mode="hydrate", destination="inq_2")),
+        ("inq_2", token("redeemed", redeem_mode="hydrate", destination="inq_2")),
+        ("inq_2", token("pending")),
+    ],
+)
+async def test_f148_a_lost_answer_is_the_state_if_that_is_what_was_asked_for(
+    stage, destination_id, state
+):
+    there = stage(LOST, state)
+
+    found = await there.client.share_tokens.redeem(
+        "cnst_1", destination_id=destination_id
+    )
+
+    assert found.id == "cnst_1"
+    assert [each.method for each in there.requests] == ["POST", "GET"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "state",
+    [
+        token("pending", redeem_mode="clone"),
+        token("redeemed", redeem_mode="hydrate", destination="inq_of_somebody"),
+    ],
+)
+async def test_f148_a_redemption_by_somebody_else_is_not_taken_for_ours(stage, state):
+    there = stage(LOST, state)
+
+    with pytest.raises(OutcomeUnknownError, match="a different way"):
+        await there.client.share_tokens.redeem("cnst_1", destination_id="inq_2")
+
+
+@pytest.mark.asyncio
+async def test_f148_where_nothing_happened_the_same_key_is_advised_and_not_used(stage):
+    there = stage(LOST, token("created"))
+
+    with pytest.raises(OutcomeUnknownError, match="same idempotency_key") as caught:
+        await there.client.share_tokens.redeem("cnst_1")
+
+    assert caught.value.idempotency_key == "key-1"
+    assert [each.method for each in there.requests] == ["POST", "GET"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "failure", [problem(404, "Record not found"), ConnectionLostError("lost")]
+)
+async def test_f148_where_the_state_cannot_be_read_the_doubt_remains(stage, failure):
+    there = stage(LOST, failure)
+
+    with pytest.raises(OutcomeUnknownError):
+        await there.client.share_tokens.redeem("cnst_1")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", [ConflictError, UnprocessableError])
+async def test_f37_f38_f148_a_refusal_after_a_lost_attempt_is_settled(stage, kind):
+    lost = Attempt(Phase.AMBIGUOUS, "reset")
+    refusal = kind("no", attempts=(lost, Attempt(Phase.ANSWERED, "no")))
+    there = stage(refusal, token("pending", redeem_mode="clone"))
+
+    found = await there.client.share_tokens.redeem("cnst_1")
+
+    assert found.status is ShareTokenStatus.PENDING
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "kind"), [(409, ConflictError), (422, UnprocessableError)]
+)
+async def test_f37_f38_a_refusal_at_once_is_one(stage, status, kind):
+    there = stage(problem(status))
+
+    with pytest.raises(kind):
+        await there.client.share_tokens.redeem("cnst_1")
+    assert len(there.requests) == 1
+
+
+# ── waiting ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.asyncio
+async def test_what_is_done_already_is_not_waited_for(stage):
+    state = token(
+        "redeemed",
+        redeem_mode="clone",
+        destination="inq_9",
+        redeemed_at="2026-01-01T00:00:00.000Z",
+    )
+    there = stage(state)
+
+    done = await there.client.share_tokens.wait("cnst_1", timeout=60)
+
+    assert done.mode is RedeemMode.CLONE
+    assert done.destination_id == "inq_9"
+    assert done.redeemed_at.year == 2026
+    assert there.clock.sleepers == 0
+
+
+@pytest.mark.asyncio
+async def test_it_is_waited_for_through_all_states_before_the_last(stage):
+    there = stage(token("created"), token("pending"), token("redeemed"))
+
+    done = await until(
+        there.clock, there.client.share_tokens.wait("cnst_1", timeout=60)
+    )
+
+    assert done.token.status is ShareTokenStatus.REDEEMED
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("reason", REASONS)
+async def test_f147_a_failure_is_raised_with_its_reason(stage, reason):
+    there = stage(token("pending"), token("failed", failure_reason=reason))
+
+    with pytest.raises(RedemptionFailedError) as caught:
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=60))
+
+    assert caught.value.reason == reason
+    assert FailureReason(reason).known
+    assert caught.value.share_token_id == "cnst_1"
+
+
+@pytest.mark.asyncio
+async def test_f55_a_failure_for_a_new_reason_is_raised_with_that(stage):
+    there = stage(token("failed", failure_reason="brand_new"))
+
+    with pytest.raises(RedemptionFailedError) as caught:
+        await there.client.share_tokens.wait("cnst_1", timeout=60)
+
+    assert caught.value.reason == "brand_new"
+
+
+@pytest.mark.asyncio
+async def test_an_offer_that_nobody_took_ends_the_waiting(stage):
+    with pytest.raises(ShareTokenExpiredError):
+        await stage(token("expired")).client.share_tokens.wait("cnst_1", timeout=60)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", ["pending", "archived"])
+async def test_f147_what_is_never_decided_ends_with_the_callers_time(stage, status):
+    there = stage(*[token(status)] * 40)
+    started = there.clock.now()
+
+    with pytest.raises(RedemptionPendingError) as caught:
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=100))
+
+    assert caught.value.last_status == status
+    assert isinstance(caught.value, TimeoutError)
+    assert 100 <= there.clock.now() - started <= 102
+
+
+@pytest.mark.asyncio
+async def test_f147_it_is_asked_for_politely(stage):
+    there = stage(*[token("pending")] * 40)
+
+    with pytest.raises(RedemptionPendingError):
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=120))
+
+    # 1, 2, 4, 8, 16, 30 and 30 seconds between them, and up to a quarter more.
+    assert 6 <= len(there.requests) <= 8
+
+
+@pytest.mark.asyncio
+async def test_f147_what_has_vanished_is_not_waited_for(stage):
+    there = stage(token("pending"), problem(404, "Record not found"))
+
+    with pytest.raises(NotFoundError):
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=60))
+
+
+@pytest.mark.asyncio
+async def test_a_lost_connection_in_between_does_not_end_the_waiting(stage):
+    there = stage(ConnectionLostError("lost"), problem(503, "Busy"), token("redeemed"))
+
+    done = await until(
+        there.clock, there.client.share_tokens.wait("cnst_1", timeout=60)
+    )
+
+    assert done.token.status is ShareTokenStatus.REDEEMED
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_ends_the_waiting_at_once(stage):
+    there = stage(problem(403, "Forbidden"))
+
+    with pytest.raises(PermissionDeniedError):
+        await there.client.share_tokens.wait("cnst_1", timeout=60)
+
+
+@pytest.mark.asyncio
+async def test_where_nothing_was_ever_seen_the_last_error_is_raised(stage):
+    there = stage(*[ConnectionLostError("lost")] * 10)
+
+    with pytest.raises(ConnectionLostError):
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=3))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seconds", [0, -1, True, timedelta(0)])
+async def test_no_time_at_all_is_no_waiting(stage, seconds):
+    with pytest.raises(InvalidArgumentError):
+        await stage().client.share_tokens.wait("cnst_1", timeout=seconds)
+
+
+@pytest.mark.asyncio
+async def test_a_duration_will_do_as_a_timeout(stage):
+    there = stage(token("redeemed"))
+
+    done = await there.client.share_tokens.wait("cnst_1", timeout=timedelta(minutes=1))
+
+    assert done.token.id == "cnst_1"
