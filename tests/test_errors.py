@@ -50,7 +50,7 @@ FURTHER = {
 
 
 def tree(kind=PersonaError):
-    """Answer all classes of errors, the root first."""
+    """Return all classes of errors, the root first."""
     found = [kind]
     for each in kind.__subclasses__():
         found += tree(each)
@@ -61,7 +61,7 @@ EVERY = sorted(set(tree()), key=lambda kind: kind.__name__)
 
 
 def made(kind):
-    """Make an error with every fact that its class knows."""
+    """Return an error with every fact that its class knows."""
     known, open_ended = set(), True
     for each in kind.__mro__[: kind.__mro__.index(PersonaError) + 1]:
         if open_ended and "__init__" in vars(each):

@@ -1,4 +1,4 @@
-"""Taking a body in."""
+"""Decoding of response bodies."""
 
 import gzip
 import itertools
@@ -24,18 +24,18 @@ def taken(body, coding="", cap=10**8, step=CHUNK):
 
 
 @given(st.binary(max_size=2000), st.integers(1, 500))
-def test_a_body_comes_out_as_it_was_whatever_its_pieces(body, step):
+def test_body_is_decoded_for_any_split_into_pieces(body, step):
     assert taken(body, step=step) == body
     assert taken(gzip.compress(body), "gzip", step=step) == body
 
 
 @pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_a_body_as_large_as_a_chunk_comes_out_whole(size):
+def test_body_as_large_as_a_chunk_is_decoded_completely(size):
     body = bytes(range(256)) * (size // 256 + 1)
     assert taken(gzip.compress(body[:size]), "GZip ") == body[:size]
 
 
-def test_the_cap_counts_what_was_decoded():
+def test_size_limit_counts_decoded_bytes():
     body = bytes(1000)
     assert taken(body, cap=1000) == body
     assert taken(gzip.compress(body), "gzip", cap=1000) == body
@@ -44,7 +44,7 @@ def test_the_cap_counts_what_was_decoded():
             taken(coded, coding, cap=1000)
 
 
-def test_what_was_taken_until_the_cap_can_be_had():
+def test_bytes_up_to_the_size_limit_are_available():
     intake = BodyDecoder(3)
     with pytest.raises(BodyTooLargeError):
         intake.feed(b"abcdef")
@@ -64,7 +64,7 @@ def test_f19_a_bomb_is_seen_before_it_has_grown():
     assert len(small.head) <= 1024 * 1024 + CHUNK
 
 
-def test_a_small_body_may_be_dense():
+def test_small_body_may_have_any_compression_ratio():
     assert taken(gzip.compress(bytes(1024 * 1024)), "gzip") == bytes(1024 * 1024)
 
 
@@ -84,7 +84,7 @@ def test_a_small_body_may_be_dense():
     ],
     ids=itertools.count(),  # the bytes hold the time; ids must not differ
 )
-def test_f20_what_is_not_gzip_is_refused_without_a_cause(coded):
+def test_f20_error_has_no_cause_when_body_is_not_gzip(coded):
     with pytest.raises(BodyDecodingError) as caught:
         taken(coded, "gzip")
     assert not isinstance(caught.value, UnsupportedEncodingError)
@@ -115,6 +115,6 @@ def test_an_empty_body_needs_no_gzip():
 @pytest.mark.parametrize(
     "coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip,br", "?"]
 )
-def test_f20_a_coding_nobody_asked_for_is_refused(coding):
+def test_f20_unsupported_content_encoding_is_refused(coding):
     with pytest.raises(UnsupportedEncodingError):
         BodyDecoder(1000, coding)

@@ -1,4 +1,4 @@
-"""JSON values become typed ones strictly: nothing is taken for another type."""
+"""JSON values become typed values, without coercion."""
 
 import enum
 from collections.abc import Mapping
@@ -110,11 +110,11 @@ def test_f53_a_value_inside_is_built_from_any_casing(spelled):
     assert decode(Outer, spelled) == Outer("a", Inner(1))
 
 
-def test_f54_what_is_missing_or_null_or_unknown_keeps_the_default():
+def test_f54_missing_null_and_unknown_keys_mean_the_default():
     assert decode(Outer, {"first-name": None, "brand-new": 1}) == Outer()
 
 
-def test_a_value_may_hold_others_of_its_kind():
+def test_value_may_contain_values_of_its_class():
     nested = {
         "more-values": [{"first-name": "a"}],
         "by-name": {"x": {"some-number": 1}},
@@ -140,5 +140,5 @@ def test_an_unknown_name_is_a_member_of_its_own():
         min_value=datetime(1970, 1, 1),  # noqa: DTZ001 — hypothesis adds the zone
     )
 )
-def test_every_moment_comes_back(moment):
+def test_every_datetime_is_decoded(moment):
     assert decode(datetime, moment.isoformat()) == moment

@@ -1,4 +1,4 @@
-"""Which error an answer is (API page "Errors", T1, T17)."""
+"""The error of a response (API page "Errors")."""
 
 import json
 import pickle
@@ -77,7 +77,7 @@ def test_each_status_has_its_error(status, title, kind, again):
     assert str(status) in str(error)
 
 
-def test_an_error_says_all_that_the_answer_says():
+def test_error_has_every_fact_of_the_response():
     body = {
         "errors": [
             {
@@ -105,7 +105,7 @@ def test_an_error_says_all_that_the_answer_says():
     assert pickle.loads(pickle.dumps(error)).details == error.details  # noqa: S301
 
 
-def test_an_error_tells_the_attempts_and_when_to_try_again():
+def test_error_has_attempts_and_retry_after():
     attempts = (Attempt(Phase.AMBIGUOUS, "x"), Attempt(Phase.ANSWERED, "429", 429))
     answer = Response(status=429, headers={"retry-after": "7"}, attempts=attempts)
     error = error_of(request(), answer)
@@ -145,7 +145,7 @@ def test_a_redirect_names_the_origin_of_its_target_and_no_more(header, location,
 
 @pytest.mark.parametrize("secret", [TOKEN, KEY, CODE, ENCODED])
 @pytest.mark.parametrize("field", ["title", "details"])
-def test_what_we_sent_as_a_secret_is_not_repeated(secret, field):
+def test_secrets_of_the_request_are_masked(secret, field):
     sent = request(Expects.OAUTH, body=f"code={ENCODED}&grant-type=x".encode())
     words = {"title": "t", "details": "d"} | {field: f"{secret} is not valid"}
     error = error_of(sent, response(400, **words))
@@ -154,7 +154,7 @@ def test_what_we_sent_as_a_secret_is_not_repeated(secret, field):
     assert getattr(error, field) == "<masked> is not valid"
 
 
-def test_a_secret_is_taken_out_before_the_text_is_cut():
+def test_secret_is_masked_before_the_text_is_cut():
     answer = response(400, "t", "x" * 495 + TOKEN)
     error = error_of(request(), answer)
     assert error.details is not None
@@ -168,7 +168,7 @@ def test_an_excerpt_does_not_end_in_half_a_secret():
     assert "CANA" not in str(error.details)
 
 
-def test_a_credential_that_was_added_on_the_way_is_taken_out_as_well():
+def test_credential_added_by_a_sender_is_masked():
     # A request has none until it passes the layer that adds it.
     sent = attrs.evolve(request(), authorization=None)
     credential = MaskedText(f"Bearer {TOKEN}")
@@ -185,7 +185,7 @@ def test_the_secrets_of_an_oauth_request_are_its_values():
     assert secrets_of(sent, Response(status=400)) == (TOKEN, KEY, "c-1234")
 
 
-def test_the_values_of_any_other_request_may_be_named():
+def test_values_of_other_requests_are_not_masked():
     assert secrets_of(request(body=b'{"code":"c-1234"}'), Response(status=400)) == (
         TOKEN,
         KEY,
@@ -236,7 +236,7 @@ def test_f24_an_unexpected_body_is(expects, content_type):
     assert error.status == 200
 
 
-def test_a_page_is_quoted_a_little_and_never_where_a_token_could_be():
+def test_unexpected_page_is_quoted_except_for_oauth():
     page = success("text/html", b"<html>\x1b" + b"x" * 1000)
     error = error_in(request(), page)
     assert error is not None
@@ -256,7 +256,7 @@ def test_no_success_is_an_error_by_its_status():
     assert isinstance(error_in(request(), response(404)), errors.NotFoundError)
 
 
-def test_a_body_that_says_nonsense_is_reported_in_our_own_words():
+def test_malformed_body_is_not_quoted():
     answer = success("application/json", b"CANARY")
     error = malformed(request(), answer, "the body is not a JSON object")
     assert isinstance(error, errors.MalformedResponseError)

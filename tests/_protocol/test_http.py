@@ -40,7 +40,7 @@ def test_a_request_with_a_credential_is_the_same_in_all_else():
     assert FULL.authorization is None
 
 
-def test_a_request_shows_where_it_goes_and_nothing_that_it_carries():
+def test_repr_of_a_request_shows_its_route_only():
     assert "/inquiries/{inquiry-id}" in repr(FULL)
     assert "CANARY" not in repr(FULL.with_authorization(HEADER))
 
@@ -87,7 +87,7 @@ def test_details_are_optional():
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_what_is_not_there_is_empty(body):
+def test_problem_is_empty_when_body_has_no_error(body):
     assert problem(body) == Problem()
 
 
@@ -102,7 +102,7 @@ def test_no_body_can_break_it(body):
     assert isinstance(problem(body).title, str)
 
 
-def test_a_quota_and_a_mismatch_are_told_by_their_titles():
+def test_quota_and_mismatch_are_recognized_by_title():
     assert Problem("Quota exceeded").quota
     assert not Problem("Rate limit exceeded").quota
     assert Problem("Idempotency error").mismatch
@@ -122,7 +122,7 @@ def test_a_quota_and_a_mismatch_are_told_by_their_titles():
         ("", False),
     ],
 )
-def test_what_is_json(content_type, answer):
+def test_json_content_types_are_recognized(content_type, answer):
     assert is_json(content_type) is answer
 
 
@@ -156,12 +156,12 @@ def test_every_documented_version_is_known():
     )
 
 
-def test_another_date_is_doubted():
+def test_unknown_version_causes_a_warning():
     assert "2027-01-01" in warning_about_version("2027-01-01")
 
 
 @pytest.mark.parametrize(
     "value", ["", "latest", "2025-12-8", "2025-12-08\r\nX: y", "٢٠٢٥-12-08", None, 2025]
 )
-def test_what_is_no_date_is_none(value):
+def test_other_values_are_not_versions(value):
     assert not is_version(value)

@@ -1,4 +1,4 @@
-"""JSON from strangers."""
+"""Strict JSON."""
 
 import json
 from contextlib import suppress
@@ -79,7 +79,7 @@ def test_anything_else_is_refused_without_repeating_it(body):
 
 
 @given(st.binary())
-def test_whatever_bytes_come_they_are_read_or_refused(body):
+def test_any_bytes_are_parsed_or_refused(body):
     with suppress(NotJsonError):
         parse_json(body)
 
@@ -89,7 +89,7 @@ def test_whatever_bytes_come_they_are_read_or_refused(body):
     st.text(st.characters(codec="ascii"), max_size=12),
     st.sampled_from(["[{}]", '{{"a": {} }}', '{{"a":[1,{}],"b":"x"}}']),
 )
-def test_an_integer_is_exact_whatever_its_size(number, padding, shape):
+def test_integers_of_any_size_are_exact(number, padding, shape):
     text = json.dumps([padding]) + "\n"
     document = parse_json(f"[{text},{shape.format(number)}]".encode())
     assert document == [[padding], json.loads(shape.format(number))]

@@ -1,4 +1,4 @@
-"""An answer is a document, one object, or a page; anything else is refused."""
+"""A response is a document, one object, or a page; others are refused."""
 
 import orjson
 import pytest
@@ -23,7 +23,7 @@ def response(value, status=200):
     return Response(status=status, headers=headers, body=body)
 
 
-def test_one_object_knows_its_answer():
+def test_object_has_the_facts_of_its_response():
     found = jsonapi.one(REQUEST, response({"data": INQUIRY}), Inquiry, "inq_1")
 
     assert found.status == "approved"
@@ -54,7 +54,7 @@ def test_one_object_knows_its_answer():
         {"errors": []},
     ],
 )
-def test_f57_anything_but_the_object_asked_for_is_refused(body):
+def test_f57_other_object_than_requested_is_refused(body):
     with pytest.raises(MalformedResponseError) as caught:
         jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
 
@@ -62,7 +62,7 @@ def test_f57_anything_but_the_object_asked_for_is_refused(body):
     assert caught.value.operation == "GET /inquiries/{inquiry-id}"
 
 
-def test_a_document_holds_one_object_several_or_none():
+def test_document_has_one_object_several_or_none():
     one = jsonapi.document(REQUEST, response({"data": INQUIRY}))
     several = jsonapi.document(REQUEST, response({"data": [INQUIRY], "links": {}}))
     none = jsonapi.document(REQUEST, response({"data": None}))
@@ -110,7 +110,7 @@ def test_a_broken_included_object_is_left_out(broken):
 @pytest.mark.parametrize(
     "broken", [{"type": "account"}, {"id": "act_1"}, {"type": 7, "id": "act_1"}]
 )
-def test_a_broken_included_object_raises_when_it_is_asked_for(broken):
+def test_invalid_included_object_raises_on_lookup(broken):
     account = {"data": {"type": "account", "id": "act_1"}}
     inquiry = {**INQUIRY, "relationships": {"account": account}}
     body = {"data": inquiry, "included": [broken]}
@@ -124,7 +124,7 @@ def test_a_broken_included_object_raises_when_it_is_asked_for(broken):
         found.included["account", "act_1"]
 
 
-def test_what_came_along_is_found_by_type_and_id():
+def test_included_objects_are_found_by_type_and_id():
     account = {"type": "account", "id": "act_1", "attributes": {}}
     body = {"data": INQUIRY, "included": [account]}
 

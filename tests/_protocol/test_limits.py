@@ -1,4 +1,4 @@
-"""What the headers say about limits."""
+"""Rate-limit headers."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -37,7 +37,7 @@ def test_a_quota_has_a_reset_of_its_own():
     assert wish(body=QUOTA, **limits) is None
 
 
-def test_other_statuses_wish_for_nothing():
+def test_other_statuses_have_no_retry_after():
     for status in (200, 400, 401, 403, 404, 408, 500, 502, 504):
         assert wish(status, retry_after="7", ratelimit_reset="7") is None
     assert wish(503, ratelimit_reset="7") is None
@@ -46,7 +46,7 @@ def test_other_statuses_wish_for_nothing():
 @pytest.mark.parametrize(
     "text", ["", "soon", "-1", "1.5", "+3", "1e3", "٣", "9" * 40, "0x10", "inf"]
 )
-def test_what_is_no_number_of_seconds_is_ignored(text):
+def test_invalid_number_of_seconds_is_ignored(text):
     assert wish(retry_after=text) is None
     assert wish(ratelimit_reset=text) is None
 
@@ -82,7 +82,7 @@ def test_no_header_can_break_it(one, two, three):
     assert answer is None or answer >= 0
 
 
-def test_a_count_is_a_whole_number_or_nothing():
+def test_count_is_a_whole_number_or_none():
     assert count_of({"a": " 7 "}, "a") == 7
     assert count_of({"a": "x"}, "a") is None
     assert count_of({}, "a") is None

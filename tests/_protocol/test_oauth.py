@@ -1,4 +1,4 @@
-"""The answer of ``POST /oauth/token``, row by row: a wrong one gives no token."""
+"""Responses of the OAuth endpoints: an invalid one yields no token."""
 
 import json
 
@@ -39,7 +39,7 @@ def body(**changes):
     return json.dumps({k: v for k, v in answer.items() if v is not ...}).encode()
 
 
-def test_a_documented_answer_is_read():
+def test_documented_response_is_parsed():
     grant = parse_token(body())
     assert grant.token.reveal() == "persona_access_token_AbC"
     assert grant.lifetime == 3599
@@ -102,7 +102,7 @@ def test_f46_a_lifetime_over_a_day_is_cut_to_a_day(seconds):
     assert grant.clamped
 
 
-def test_f46_a_whole_number_as_text_is_read():
+def test_f46_lifetime_may_be_a_string_of_digits():
     assert parse_token(body(expires_in="3599")).lifetime == 3599
 
 
@@ -140,7 +140,7 @@ def test_f47_another_token_type_is_never_used(name):
         parse_token(body(token_type=name))
 
 
-def test_f50_an_empty_scope_is_read_as_nothing():
+def test_f50_empty_scope_is_parsed_as_empty():
     assert not parse_token(body(scope="")).scope
 
 
@@ -165,7 +165,7 @@ def test_f51_a_scope_with_bad_characters_or_a_thousand_entries_gives_no_token(te
 @pytest.mark.parametrize(
     "token", ["", "a b", "a\r\nX: y", "a\0b", "tökén", "x" * 8_193, 7, None]
 )
-def test_f52_a_token_that_no_header_can_carry_is_refused(token):
+def test_f52_token_with_characters_invalid_in_headers_is_refused(token):
     with pytest.raises(ExchangeProtocolError, match="access-token"):
         parse_token(body(access_token=token))
 
@@ -201,7 +201,7 @@ def test_no_refusal_repeats_the_body():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_give_a_grant_or_a_library_error(content):
+def test_any_bytes_are_parsed_or_raise_a_library_error(content):
     try:
         parse_token(content)
     except ExchangeProtocolError:
@@ -218,7 +218,7 @@ def test_the_forms_are_kebab_case_and_always_the_same_bytes():
     assert code_form(Secret("a+b&c")) == b"code=a%2Bb%26c&grant-type=authorization_code"
 
 
-def test_the_key_of_an_exchange_follows_from_code_origin_and_epoch_alone():
+def test_exchange_key_depends_on_code_origin_and_epoch_only():
     def key(origin="https://x/api/v1", code="c1", epoch=0):
         return exchange_key(origin, Secret(code), epoch).reveal()
 
@@ -229,12 +229,12 @@ def test_the_key_of_an_exchange_follows_from_code_origin_and_epoch_alone():
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a\n", "ü", "x" * 9_000, None, 7])
-def test_what_cannot_be_a_code_is_refused_without_repeating_it(code):
+def test_invalid_code_is_refused_without_repeating_it(code):
     with pytest.raises(InvalidArgumentError):
         checked_code(code)
 
 
-def test_the_answer_of_authorize_is_read():
+def test_response_of_authorize_is_parsed():
     answer = parse_authorization(b'{"code": "8qaA6Q9G", "expires-in": 599, "new": 1}')
     assert answer.code.reveal() == "8qaA6Q9G"
     assert answer.lifetime == 599
@@ -250,6 +250,6 @@ def test_the_answer_of_authorize_is_read():
         b'{"code": "a", "expires-in": 0}',
     ],
 )
-def test_an_answer_of_authorize_without_a_usable_code_is_refused(content):
+def test_response_of_authorize_without_a_valid_code_is_refused(content):
     with pytest.raises(MalformedResponseError):
         parse_authorization(content)

@@ -1,4 +1,4 @@
-"""The cursor of a link is used, and the link is never followed."""
+"""The cursor of a link is used; the link itself is never followed."""
 
 from urllib.parse import quote, urlsplit
 
@@ -117,7 +117,7 @@ def test_a_hostile_link_is_refused(link, stray):
         f"/api/v1{PATH}?page[after]=cnst_ABC456",
     ],
 )
-def test_the_cursor_of_a_link_to_the_same_listing_is_taken(link):
+def test_cursor_is_read_from_a_link_to_the_same_listing(link):
     assert cursor_in(link, AFTER, PLACE) == "cnst_ABC456"
 
 
@@ -147,7 +147,7 @@ def test_behind_a_proxy_with_a_path_of_its_own_both_paths_mean_the_listing():
     path=st.text("abc/.%2eF\\;", max_size=12) | st.just(f"/api/v1{PATH}"),
     query=st.text("ab=&;[]%+#", max_size=12) | st.just(ON),
 )
-def test_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
+def test_cursor_is_only_read_from_links_to_the_same_listing(
     scheme, authority, path, query
 ):
     link = f"{scheme}://{authority}{path}?{query}" if scheme else f"{path}?{query}"
@@ -163,7 +163,7 @@ def test_whatever_link_comes_a_cursor_is_only_taken_from_our_own_listing(
 
 
 @given(st.text(max_size=80))
-def test_no_text_at_all_makes_it_raise(link):
+def test_no_link_raises(link):
     assert cursor_in(link, AFTER, PLACE) is None or isinstance(
         cursor_in(link, AFTER, PLACE), str | InvalidLink
     )
@@ -181,7 +181,7 @@ def test_f58_a_link_to_the_very_page_ends_the_walk():
     assert CursorHistory("a").add("a") is InvalidLink.CYCLE
 
 
-def test_f58_page_10_001_is_not_asked_for():
+def test_f58_page_10_001_is_not_requested():
     trail = CursorHistory(None)
     steps = [trail.add(str(number)) for number in range(MAX_PAGES)]
 
@@ -189,7 +189,7 @@ def test_f58_page_10_001_is_not_asked_for():
     assert steps[-1] is InvalidLink.ENDLESS
 
 
-def test_a_page_is_asked_for_by_size_and_cursor():
+def test_page_query_has_size_and_cursor():
     assert page_query(size=50, after="inq_1") == {
         "page[size]": 50,
         "page[after]": "inq_1",
@@ -211,6 +211,6 @@ def test_a_page_is_asked_for_by_size_and_cursor():
         {"size": "10"},
     ],
 )
-def test_what_can_be_no_page_is_refused_before_anything_is_sent(wrong):
+def test_invalid_page_is_refused_before_anything_is_sent(wrong):
     with pytest.raises(InvalidArgumentError):
         page_query(**wrong)

@@ -16,7 +16,7 @@ def test_controls_are_escaped():
     assert escaped("a\r\nb\x1b[31m\u202ec\u2028") == r"a\r\nb\x1b[31m\u202ec\u2028"
 
 
-def test_plain_text_stays_as_it_is():
+def test_plain_text_is_unchanged():
     assert escaped("Record not found — ünïcödé ✓") == "Record not found — ünïcödé ✓"
 
 
@@ -27,7 +27,7 @@ def test_text_is_cut():
 
 
 @given(st.text())
-def test_whatever_comes_is_printable_and_short(text):
+def test_any_text_becomes_printable_and_short(text):
     shown = escaped(text)
     assert shown.isprintable()
     assert len(shown) <= 501
@@ -40,15 +40,15 @@ def test_no_secret_is_left_plain_or_encoded(before, secret, after):
     assert secret not in left or secret in MASK
 
 
-def test_the_longest_secret_is_taken_out_first():
+def test_longest_secret_is_masked_first():
     assert scrubbed("code-1234 code", ["code", "code-1234"]) == f"{MASK} {MASK}"
 
 
-def test_what_is_too_short_to_be_a_secret_stays():
+def test_short_texts_are_not_masked():
     assert scrubbed("the id is 1", ["1", "", "is"]) == "the id is 1"
 
 
-def test_an_id_of_a_response_is_bounded_text_or_nothing():
+def test_id_of_a_response_is_bounded_text_or_none():
     assert shown_id("req_1") == "req_1"
     assert shown_id("x" * 1000) == "x" * 64 + "…"
     assert shown_id("") is shown_id(None) is None

@@ -1,4 +1,4 @@
-"""A path belongs to one endpoint, and an endpoint says what repeating it means."""
+"""Routes: paths, permissions, and which requests are repeatable."""
 
 import re
 
@@ -18,7 +18,7 @@ from persona_share._protocol.routes import (
 from persona_share.errors import InvalidArgumentError, InvalidIdError
 
 
-def test_no_endpoint_stands_twice():
+def test_no_endpoint_is_listed_twice():
     operations = [route.operation for route in routes()]
 
     assert len(set(operations)) == len(operations)
@@ -39,7 +39,7 @@ def test_every_endpoint_is_found_by_its_filled_path():
         ("GET", "/"),
     ],
 )
-def test_another_path_belongs_to_none(method, path):
+def test_unknown_path_has_no_route(method, path):
     assert find_route(method, path) is None
 
 
@@ -52,7 +52,7 @@ def test_permissions_follow_the_families_of_the_key_settings():
     assert DocumentRoutes.RETRIEVE_GENERIC.permission == "document.read"
 
 
-def test_where_no_permission_is_documented_none_is_assumed():
+def test_route_has_no_permission_when_none_is_documented():
     undocumented = re.compile(r"/(connect|devices|inquiry-sessions|rate-limits|oauth)")
     unsure = [
         route
@@ -66,7 +66,7 @@ def test_where_no_permission_is_documented_none_is_assumed():
     assert {route.permission for route in unsure} == {None}
 
 
-def test_only_what_harms_nobody_is_repeatable():
+def test_only_harmless_posts_are_repeatable():
     repeatable = {route.operation for route in routes() if route.repeatable}
 
     assert repeatable == {
@@ -79,7 +79,7 @@ def test_only_what_harms_nobody_is_repeatable():
     }
 
 
-def test_what_may_take_effect_unseen_says_how_to_find_out():
+def test_every_other_post_names_a_call_that_reconciles_it():
     silent = {
         route.operation
         for route in routes()
@@ -92,12 +92,12 @@ def test_what_may_take_effect_unseen_says_how_to_find_out():
     assert ShareTokenRoutes.REDEEM.reconcile == "share_tokens.retrieve(id)"
 
 
-def test_an_id_that_is_none_never_reaches_a_path():
+def test_invalid_id_is_never_part_of_a_path():
     with pytest.raises(InvalidIdError):
         InquiryRoutes.RETRIEVE.path("inq_1/../../api-keys")
 
 
-def test_a_path_of_ones_own_is_filled_and_checked():
+def test_template_of_a_caller_is_filled_and_checked():
     assert fill_template("get", "/lists/{list-id}", {"list-id": "lst_1"}) == (
         "GET",
         "/lists/lst_1",

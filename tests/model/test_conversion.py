@@ -1,4 +1,4 @@
-"""Objects become dictionaries and pickles, and neither contains a secret."""
+"""Dictionaries and pickles of objects contain no secrets."""
 
 import copy
 import json
@@ -91,7 +91,7 @@ def test_to_dict_has_python_names_and_json_types(inquiry):
     assert found["fields"]["name_first"] == {"type": "string", "value": "Ann"}
 
 
-def test_to_dict_keeps_attributes_that_are_not_known(inquiry):
+def test_to_dict_contains_unknown_attributes(inquiry):
     assert inquiry.to_dict()["brand_new"] == {"a-b": [1]}
 
 
@@ -102,7 +102,7 @@ def test_to_dict_masks_secrets(inquiry):
     assert "CANARY" not in json.dumps([inquiry.to_dict(), verification.to_dict()])
 
 
-def test_to_dict_keeps_a_value_of_an_unexpected_type():
+def test_to_dict_contains_values_of_unexpected_types():
     body = {"data": {**INQUIRY, "attributes": {"created-at": 7}}}
     inquiry = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
 

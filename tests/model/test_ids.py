@@ -1,4 +1,4 @@
-"""What can be an id, and how a refusal points at the mistake without repeating it."""
+"""Valid ids, and errors that locate a mistake without repeating the id."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -8,7 +8,7 @@ from persona_share.model.ids import checked_id, resource_of
 
 
 @pytest.mark.parametrize("text", ["inq_AbC123", "x", "a-b_c", "9" * 128])
-def test_letters_digits_underscore_and_hyphen_make_an_id(text):
+def test_ids_consist_of_letters_digits_underscore_and_hyphen(text):
     assert checked_id(text) == text
 
 
@@ -44,7 +44,7 @@ def test_no_text_with_other_characters_passes(text):
         assert 0 < len(text) <= 128
 
 
-def test_a_refusal_says_where_and_not_what():
+def test_error_names_the_position_and_not_the_id():
     with pytest.raises(InvalidIdError, match="'/' at position 10") as caught:
         checked_id("canary_inq/x")
     assert "canary" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Objects keep what came, decode what is asked for, and show no personal data."""
+"""Objects decode attributes when they are read, and show no personal data."""
 
 from datetime import UTC, date, datetime
 
@@ -50,7 +50,7 @@ def test_f53_three_casings_are_one_attribute(name):
     assert made("inquiry", {name: moment}).created_at.day == 2
 
 
-def test_the_keys_of_fields_are_left_alone():
+def test_keys_of_fields_are_unchanged():
     fields = {"name-first": {"type": "string", "value": "Jane"}, "Über_Feld": {"a": 1}}
     inquiry = made("inquiry", {"fields": fields})
 
@@ -139,7 +139,7 @@ def test_f55_an_unknown_status_is_kept():
         ("fields", []),
     ],
 )
-def test_f56_a_wrong_type_disturbs_only_who_asks_for_it(name, value):
+def test_f56_wrong_type_raises_only_when_the_attribute_is_read(name, value):
     inquiry = made("inquiry", {name: value, "reference-id": "r"})
 
     assert inquiry.reference_id == "r"
@@ -157,7 +157,7 @@ def test_a_type_that_nobody_knows_is_an_object_all_the_same():
     assert thing.get("a") == 1
 
 
-def test_it_shows_its_type_and_id_alone():
+def test_repr_shows_type_and_id_only():
     inquiry = made("inquiry", {"fields": {"name-first": {"value": "Jane"}}})
 
     assert repr(inquiry) == "Inquiry(type='inquiry', id='x_1')"
@@ -242,14 +242,14 @@ def test_a_share_token_of_the_closed_beta_has_ids_as_attributes():
     assert (token.source_id, token.connection_id) == ("inq_1", "cnob_1")
 
 
-def test_completed_was_the_older_word_for_redeemed():
+def test_completed_is_read_as_redeemed():
     token = made("connect/share-token", {"status": "completed", "destination-id": "x"})
 
     assert token.status is ShareTokenStatus.REDEEMED
     assert token.destination_id == "x"
 
 
-def test_a_transaction_may_be_called_txn():
+def test_type_txn_is_a_transaction():
     assert type(made("txn")).__name__ == "Transaction"
 
 

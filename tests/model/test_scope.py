@@ -1,4 +1,4 @@
-"""The algebra of scopes, by property, and what a scope refuses to be."""
+"""The set operations of scopes, and invalid scopes."""
 
 import pickle
 
@@ -18,7 +18,7 @@ scopes = st.builds(Scope, st.lists(atoms, max_size=8))
 
 
 @given(st.lists(atoms, max_size=8), st.randoms())
-def test_order_repetition_and_white_space_mean_nothing(words, dice):
+def test_order_repetition_and_white_space_are_ignored(words, dice):
     again = [*words, *words[:2]]
     dice.shuffle(again)
     assert Scope.parse("\t ".join(again) + "\n") == Scope.parse(" ".join(words))
@@ -122,7 +122,7 @@ def test_a_malformed_atom_is_pointed_at(text, index, position):
     assert (caught.value.index, caught.value.position) == (index, position)
 
 
-def test_a_refusal_does_not_repeat_the_text_because_it_may_be_a_secret():
+def test_error_does_not_repeat_the_text():
     with pytest.raises(InvalidScopeError) as caught:
         Scope.parse("persona_production_canary")
     assert "canary" not in f"{caught.value!s}{caught.value!r}"
@@ -167,7 +167,7 @@ def test_its_text_is_canonical_and_the_same_as_its_str():
 @pytest.mark.parametrize(
     "text", ["", " ", "a.read:x_1 b.read:x_2", "read:x_1", "a.read:x"]
 )
-def test_only_a_whole_atom_is_in_it(text):
+def test_scope_contains_whole_atoms_only(text):
     assert text not in Scope(["a.read:x_1", "b.read:x_2"])
     assert text not in Scope()
 

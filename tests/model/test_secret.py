@@ -1,4 +1,4 @@
-"""A secret prints, pickles, copies and compares without giving itself away."""
+"""Secrets are masked when printed, and are never pickled or copied."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ class Holder:
 
 
 @pytest.mark.parametrize("kind", [Secret, AuthorizationCode])
-def test_every_way_of_printing_masks_it(kind):
+def test_secret_is_masked_however_it_is_printed(kind):
     secret = kind(CANARY)
     texts = [
         str(secret),
@@ -76,7 +76,7 @@ def test_only_text_can_be_a_secret():
         Secret(b"canary")
 
 
-def test_text_for_a_header_masks_its_repr_and_every_copy():
+def test_masked_text_masks_its_repr_and_every_copy():
     text = MaskedText(f"Bearer {CANARY}")
     assert text == f"Bearer {CANARY}"
     assert CANARY not in repr({"Authorization": text})

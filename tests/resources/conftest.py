@@ -19,29 +19,29 @@ JSON = {"content-type": "application/json"}
 
 
 def answer(value=None, status=200, **headers):
-    """Answer a response with this document."""
+    """Return a response with this document."""
     body = b"" if value is None else orjson.dumps(value)
     return Response(status=status, headers=JSON | headers, body=body)
 
 
 def problem(status, title="Conflict"):
-    """Answer a response with an error of this title."""
+    """Return a response with an error of this title."""
     return answer({"errors": [{"title": title}]}, status)
 
 
 def item(kind, object_id, **attributes):
-    """Answer an object, with its attributes in kebab-case."""
+    """Return an object, with its attributes in kebab-case."""
     spelled = {name.replace("_", "-"): value for name, value in attributes.items()}
     return {"type": kind, "id": object_id, "attributes": spelled}
 
 
 def one(kind, object_id, **attributes):
-    """Answer a response with one object."""
+    """Return a response with one object."""
     return answer({"data": item(kind, object_id, **attributes)})
 
 
 def share_token(status, destination=None, **attributes):
-    """Answer a response with a share token, and what it became where that is known."""
+    """Return a response with a share token, and with its destination if given."""
     data = item("connect/share-token", "cnst_1", status=status, **attributes)
     if destination is not None:
         reference = {"type": "inquiry", "id": destination}

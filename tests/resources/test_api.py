@@ -31,7 +31,7 @@ def test_a_permission_that_reads_no_object_is_refused(permission):
         family_of(permission)
 
 
-def test_what_a_scope_lets_one_read_is_read_off_its_atoms():
+def test_readable_objects_are_those_with_read_permissions():
     scope = Scope.parse("inquiry.read:inq_1 inquiry.write:inq_2 account.read:x1")
 
     assert readable(scope) == {"inq_1": "inquiry", "x1": "account"}

@@ -46,7 +46,7 @@ async def test_named_values_become_attributes_and_meta_in_the_api_s_spelling(sta
 
 
 @pytest.mark.asyncio
-async def test_none_clears_an_attribute_and_silence_leaves_it(stage):
+async def test_none_clears_an_attribute_and_omission_does_not(stage):
     there = stage(one("inquiry", "inq_1"))
 
     await there.client.inquiries.update("inq_1", note=None)
@@ -56,7 +56,7 @@ async def test_none_clears_an_attribute_and_silence_leaves_it(stage):
 
 
 @pytest.mark.asyncio
-async def test_the_options_of_every_call_go_with_values_too(stage):
+async def test_calls_with_values_accept_the_options_of_every_call(stage):
     there = stage(one("inquiry", "inq_1"))
 
     await there.client.inquiries.create(note="n", idempotency_key="mine", retries=0)
@@ -85,7 +85,7 @@ async def test_a_value_that_json_cannot_express_is_refused_without_repeating_it(
 
 
 @pytest.mark.asyncio
-async def test_what_is_included_is_found_by_its_relationship(stage):
+async def test_included_objects_are_found_by_relationship(stage):
     inquiry = item("inquiry", "inq_1") | {
         "relationships": {
             "verifications": {
@@ -113,7 +113,7 @@ async def test_what_is_included_is_found_by_its_relationship(stage):
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_included_where_that_is_asked_for(stage):
+async def test_empty_include_is_sent(stage):
     there = stage(one("inquiry", "inq_1"))
 
     await there.client.inquiries.retrieve("inq_1", include=[])
@@ -128,7 +128,7 @@ async def test_a_text_is_no_sequence_of_names(stage):
 
 
 @pytest.mark.asyncio
-async def test_what_comes_with_an_answer_stands_in_the_object(stage):
+async def test_object_has_the_facts_and_meta_of_its_response(stage):
     link = {"one-time-link": "https://example.com/?code=1", "one-time-link-short": "s"}
     there = stage(answer({"data": item("inquiry", "inq_1"), "meta": link}))
 
@@ -142,7 +142,7 @@ async def test_what_comes_with_an_answer_stands_in_the_object(stage):
 
 
 @pytest.mark.asyncio
-async def test_redacting_answers_what_is_left(stage):
+async def test_redact_returns_the_redacted_object(stage):
     there = stage(one("inquiry", "inq_1", redacted_at="2026-01-01T00:00:00.000Z"))
 
     found = await there.client.inquiries.redact("inq_1")
@@ -152,7 +152,7 @@ async def test_redacting_answers_what_is_left(stage):
 
 
 @pytest.mark.asyncio
-async def test_what_an_earlier_attempt_redacted_is_answered_by_nothing(stage):
+async def test_redact_returns_none_when_an_earlier_attempt_redacted(stage):
     there = stage(answer(None, 204))
 
     assert await there.client.accounts.redact("act_1") is None
@@ -162,13 +162,13 @@ async def test_what_an_earlier_attempt_redacted_is_answered_by_nothing(stage):
 @pytest.mark.parametrize(
     "wrong", [{}, {"tag_name": "a", "tag_id": "tag_1"}], ids=["none", "both"]
 )
-async def test_a_tag_is_named_or_told_by_its_id(stage, wrong):
+async def test_tag_needs_either_a_name_or_an_id(stage, wrong):
     with pytest.raises(InvalidArgumentError):
         await stage().client.cases.add_tag("case_1", **wrong)
 
 
 @pytest.mark.asyncio
-async def test_all_tags_can_be_taken_away(stage):
+async def test_all_tags_can_be_removed(stage):
     there = stage(one("case", "case_1"))
 
     await there.client.cases.set_tags("case_1", [])
@@ -183,7 +183,7 @@ async def test_a_text_is_no_sequence_of_tags(stage):
 
 
 @pytest.mark.asyncio
-async def test_f57_another_object_than_the_one_asked_for_is_refused(stage):
+async def test_f57_other_object_than_the_requested_one_is_refused(stage):
     with pytest.raises(MalformedResponseError, match="a different object"):
         await stage(one("case", "case_2")).client.cases.retrieve("case_1")
 
@@ -214,7 +214,7 @@ SENT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("call", SENT.values(), ids=SENT)
-async def test_a_session_sends_what_its_scope_may_cover(stage, call):
+async def test_session_sends_calls_that_its_scope_covers(stage, call):
     there = stage(answer({}, 404), scope=SCOPE)
 
     with pytest.raises(Exception, match="404"):
@@ -238,7 +238,7 @@ REFUSED = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
-async def test_a_session_refuses_what_its_scope_cannot_cover(stage, call):
+async def test_session_refuses_calls_that_its_scope_does_not_cover(stage, call):
     there = stage(scope=SCOPE)
 
     with pytest.raises(ScopeNotCoveredError):
@@ -247,7 +247,7 @@ async def test_a_session_refuses_what_its_scope_cannot_cover(stage, call):
 
 
 @pytest.mark.asyncio
-async def test_a_caller_may_know_that_an_action_can_be_repeated(stage):
+async def test_repeatable_option_marks_a_post_as_repeatable(stage):
     there = stage(one("inquiry", "inq_1"))
 
     await there.client.inquiries.expire("inq_1", repeatable=True)
@@ -256,7 +256,7 @@ async def test_a_caller_may_know_that_an_action_can_be_repeated(stage):
 
 
 @pytest.mark.parametrize("option", [{"repeatable": True}, {"idempotency_key": "k"}])
-def test_what_belongs_to_one_call_is_no_default(stage, option):
+def test_options_of_one_call_are_refused_as_defaults(stage, option):
     with pytest.raises(InvalidArgumentError):
         stage().client.with_options(**option)
 
@@ -277,7 +277,7 @@ def page(*ids, after=None, before=None, path=PATH, **more):
 
 
 @pytest.mark.asyncio
-async def test_awaited_it_is_one_page_with_the_cursors_around_it(stage):
+async def test_awaiting_returns_one_page_with_its_cursors(stage):
     there = stage(page("inq_3", "inq_2", after="inq_2", before="inq_3"))
 
     found = await there.client.inquiries.list(page_size=2)
@@ -290,7 +290,7 @@ async def test_awaited_it_is_one_page_with_the_cursors_around_it(stage):
 
 
 @pytest.mark.asyncio
-async def test_iterated_it_is_every_object_of_every_page(stage):
+async def test_iteration_yields_every_object_of_every_page(stage):
     there = stage(
         page("inq_3", "inq_2", after="inq_2"), page("inq_1", after="inq_1"), page()
     )
@@ -301,7 +301,7 @@ async def test_iterated_it_is_every_object_of_every_page(stage):
 
 
 @pytest.mark.asyncio
-async def test_every_page_is_asked_for_with_the_same_filter_fields_and_size(stage):
+async def test_every_page_has_the_same_filter_fields_and_size(stage):
     there = stage(page("inq_2", after="inq_2"), page("inq_1"))
 
     _ = [
@@ -321,7 +321,7 @@ async def test_every_page_is_asked_for_with_the_same_filter_fields_and_size(stag
 
 
 @pytest.mark.asyncio
-async def test_a_walk_goes_on_from_the_cursor_of_an_earlier_page(stage):
+async def test_iteration_continues_from_a_cursor(stage):
     there = stage(page("inq_1"))
 
     pages = [each async for each in there.client.inquiries.list().pages(after="inq_2")]
@@ -331,7 +331,7 @@ async def test_a_walk_goes_on_from_the_cursor_of_an_earlier_page(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_walk_backwards_follows_the_other_cursor(stage):
+async def test_iteration_backwards_uses_the_previous_cursor(stage):
     there = stage(page("inq_2", after="inq_2", before="inq_2"), page("inq_3"))
 
     found = [each.id async for each in there.client.inquiries.list(before="inq_1")]
@@ -389,7 +389,7 @@ async def test_a_page_with_a_hostile_link_can_be_read_but_not_left(stage):
 
 
 @pytest.mark.asyncio
-async def test_f58_a_listing_that_goes_in_circles_ends(stage):
+async def test_f58_listing_that_repeats_a_page_ends(stage):
     there = stage(page("inq_2", after="a"), page("inq_1", after="b"), page(after="a"))
 
     with pytest.raises(MalformedResponseError, match="returns to"):
@@ -417,13 +417,13 @@ async def test_f58_an_empty_page_is_not_the_end_if_there_is_a_next(stage):
         [],
     ],
 )
-async def test_f57_what_is_no_list_of_the_kind_is_refused(stage, document):
+async def test_f57_invalid_listing_is_refused(stage, document):
     with pytest.raises(MalformedResponseError):
         await stage(answer(document)).client.inquiries.list()
 
 
 @pytest.mark.asyncio
-async def test_f57_inquiries_are_not_taken_from_a_list_of_accounts(stage):
+async def test_f57_listing_of_accounts_is_refused_as_inquiries(stage):
     there = stage(answer({"data": [item("inquiry", "inq_1")]}))
 
     with pytest.raises(MalformedResponseError, match="other than Account"):
@@ -441,7 +441,7 @@ async def test_f57_inquiries_are_not_taken_from_a_list_of_accounts(stage):
         {"fields": {"inquiry": "status"}},
     ],
 )
-def test_what_can_be_no_listing_is_refused_when_it_is_named(stage, wrong):
+def test_invalid_listing_options_are_refused_at_the_call(stage, wrong):
     with pytest.raises(InvalidArgumentError):
         stage().client.inquiries.list(**wrong)
 
@@ -473,7 +473,7 @@ async def test_limits_have_no_id_and_no_links(stage):
 
 
 @pytest.mark.asyncio
-async def test_what_was_done_with_a_report_has_its_attributes_beside_its_id(stage):
+async def test_report_actions_have_attributes_beside_their_id(stage):
     run = {"type": "run", "id": "rpr_1", "run-type": "scheduled", "matches": 30}
     brand_new = {"type": "brand-new", "id": "ract_1", "creator-name": "Someone"}
     there = stage(answer({"data": [run, brand_new]}))
@@ -484,5 +484,5 @@ async def test_what_was_done_with_a_report_has_its_attributes_beside_its_id(stag
     assert (second.type, second.creator_name) == ("brand-new", "Someone")
 
 
-def test_a_listing_shows_what_it_lists(stage):
+def test_repr_of_a_listing_names_the_kind_of_object(stage):
     assert repr(stage().client.inquiries.list()) == "<Listing of Inquiry>"

@@ -53,14 +53,14 @@ async def test_the_active_connection_to_an_organization_is_found(stage):
         [connection("cxn_1", destination="org_3")],
     ],
 )
-async def test_no_other_connection_is_taken_for_it(stage, others):
+async def test_other_connections_are_not_returned(stage, others):
     there = stage(answer({"data": others}))
 
     assert await there.client.connections.find_active("org_2") is None
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_ended_and_then_pending_again(stage):
+async def test_connection_is_deactivated_and_reactivated(stage):
     there = stage(
         one("connect/connection", "cxn_1", status="inactive"),
         one("connect/connection", "cxn_1", status="pending"),
@@ -77,6 +77,6 @@ async def test_a_connection_is_ended_and_then_pending_again(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_organization_that_is_none_is_refused(stage):
+async def test_invalid_organization_id_is_refused(stage):
     with pytest.raises(InvalidIdError):
         await stage().client.connections.create(destination_organization_id="org 2")

@@ -1,4 +1,4 @@
-"""Files and prints: as bytes, as pieces, or as a new file of one's own."""
+"""Files and PDFs: as bytes, in pieces, or as a new file."""
 
 import stat
 
@@ -45,7 +45,7 @@ class Host:
 
 
 def pouring(*pieces, status=200, fails=None, **headers):
-    """Answer what gives a body to the sink of a request, piece by piece."""
+    """Return a handler that writes a body to the sink of a request in pieces."""
 
     async def made(request):
         await request.sink.begin(headers)
@@ -79,14 +79,14 @@ async def test_a_file_is_fetched_without_any_credential(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_file_comes_in_pieces(stage):
+async def test_file_is_iterated_in_pieces(stage):
     there = stage(file_access=Host(pouring(b"ab", b"", b"cd")))
 
     assert await pieces_of(there.client.files.download(URL)) == [b"ab", b"cd"]
 
 
 @pytest.mark.asyncio
-async def test_who_leaves_in_the_middle_leaves_nothing_running(stage):
+async def test_stopped_iteration_leaves_no_task(stage):
     there = stage(file_access=Host(pouring(b"ab", b"cd", b"ef", b"gh")))
     walk = aiter(there.client.files.download(URL))
 
@@ -95,7 +95,7 @@ async def test_who_leaves_in_the_middle_leaves_nothing_running(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
+async def test_saved_file_is_new_and_readable_by_its_owner_only(stage, tmp_path):
     place = tmp_path / "a.png"
     told = []
     host = Host(pouring(b"ab", b"cd", **{"content-length": "4"}))
@@ -114,7 +114,7 @@ async def test_a_saved_file_is_new_and_its_owners_alone(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
-async def test_what_is_there_is_never_written_over(stage, tmp_path, kind):
+async def test_existing_file_is_never_overwritten(stage, tmp_path, kind):
     place, other = tmp_path / "a.png", tmp_path / "other"
     if kind == "file":
         place.write_bytes(b"mine")
@@ -147,7 +147,7 @@ async def test_a_download_that_fails_leaves_no_file(stage, tmp_path, failure):
 
 
 @pytest.mark.asyncio
-async def test_a_second_attempt_begins_the_file_anew(stage, tmp_path):
+async def test_second_attempt_restarts_the_file(stage, tmp_path):
     async def twice(request):
         await pouring(b"half of ")(request)
         return await pouring(b"all")(request)
@@ -159,7 +159,7 @@ async def test_a_second_attempt_begins_the_file_anew(stage, tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_a_second_attempt_cannot_take_back_pieces_that_were_handed_over(stage):
+async def test_second_attempt_fails_after_pieces_were_delivered(stage):
     async def twice(request):
         await pouring(b"half of ")(request)
         return await pouring(b"all")(request)
@@ -169,7 +169,7 @@ async def test_a_second_attempt_cannot_take_back_pieces_that_were_handed_over(st
 
 
 @pytest.mark.asyncio
-async def test_what_goes_wrong_here_is_told_as_it_is(stage, tmp_path):
+async def test_local_errors_are_raised_unchanged(stage, tmp_path):
     def full(done, total):
         raise OSError(28, "No space left on device")
 
@@ -185,7 +185,7 @@ async def test_what_goes_wrong_here_is_told_as_it_is(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-async def test_an_expired_address_is_renewed_once(stage, status):
+async def test_expired_url_is_renewed_once(stage, status):
     host = Host(answer(None, status), pouring(b"ab"))
 
     async def renew():
@@ -201,7 +201,7 @@ async def test_an_expired_address_is_renewed_once(stage, status):
 
 
 @pytest.mark.asyncio
-async def test_an_address_that_is_refused_twice_is_refused(stage):
+async def test_url_that_is_refused_twice_raises(stage):
     host = Host(answer(None, 403), answer(None, 404))
 
     async def renew():
@@ -212,7 +212,7 @@ async def test_an_address_that_is_refused_twice_is_refused(stage):
 
 
 @pytest.mark.asyncio
-async def test_without_a_way_to_renew_the_refusal_is_the_answer(stage):
+async def test_refusal_is_raised_when_there_is_no_renew(stage):
     with pytest.raises(AuthenticationError) as caught:
         await stage(file_access=Host(answer(None, 401))).client.files.download(URL)
 
@@ -221,7 +221,7 @@ async def test_without_a_way_to_renew_the_refusal_is_the_answer(stage):
 
 
 @pytest.mark.asyncio
-async def test_the_object_is_retrieved_again_for_a_new_address(stage):
+async def test_object_is_retrieved_again_for_a_new_url(stage):
     def document(url):
         files = [{"filename": "a.png", "url": url, "byte-size": 2}]
         return answer({"data": item("document/generic", "doc_1", files=files)})
@@ -241,7 +241,7 @@ async def test_the_object_is_retrieved_again_for_a_new_address(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_object_without_such_a_file_is_told(stage):
+async def test_object_without_the_file_raises(stage):
     there = stage(
         answer({"data": item("document/generic", "doc_1")}), file_access=Host()
     )
@@ -265,7 +265,7 @@ async def test_a_redirect_is_not_followed(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("file", ["https://evil.example/a", File("a.png")])
-async def test_no_other_host_is_asked(stage, file):
+async def test_other_hosts_are_refused(stage, file):
     host = Host()
 
     with pytest.raises(InvalidArgumentError):
@@ -277,7 +277,7 @@ async def test_no_other_host_is_asked(stage, file):
 
 
 @pytest.mark.asyncio
-async def test_a_print_is_asked_for_as_pdf_and_with_the_credential_of_the_client(stage):
+async def test_print_requests_a_pdf_with_the_client_s_credential(stage):
     there = stage(pouring(b"%PDF-1.7 ", b"end", **PDF))
 
     assert await there.client.inquiries.print("inq_1") == b"%PDF-1.7 end"
@@ -297,7 +297,7 @@ async def test_a_print_can_be_saved(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8", ""])
-async def test_what_is_no_pdf_is_not_taken_for_one(stage, kind):
+async def test_other_content_type_is_refused_as_pdf(stage, kind):
     there = stage(pouring(b"<html>", **{"content-type": kind}))
 
     with pytest.raises(UnexpectedContentTypeError):
@@ -305,13 +305,13 @@ async def test_what_is_no_pdf_is_not_taken_for_one(stage, kind):
 
 
 @pytest.mark.asyncio
-async def test_a_sender_that_answers_the_whole_body_will_do(stage):
+async def test_sender_may_return_the_whole_body(stage):
     there = stage(Response(status=200, headers=PDF, body=b"%PDF-1.7"))
 
     assert await pieces_of(there.client.inquiries.print("inq_1")) == [b"%PDF-1.7"]
 
 
 @pytest.mark.asyncio
-async def test_a_print_that_is_refused_is_an_error_as_ever(stage):
+async def test_refused_print_raises_an_api_error(stage):
     with pytest.raises(NotFoundError):
         await stage(problem(404, "Record not found")).client.inquiries.print("inq_1")

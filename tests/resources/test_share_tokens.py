@@ -94,7 +94,7 @@ async def test_any_other_life_is_refused_before_anything_is_sent(stage, life):
 
 
 @pytest.mark.asyncio
-async def test_making_one_is_not_repeatable_and_says_where_to_look(stage):
+async def test_create_is_not_repeatable_and_names_the_call_that_reconciles_it(stage):
     there = stage(token("created"))
 
     await there.client.share_tokens.create(connection_id="cxn_1", source_id="inq_1")
@@ -108,7 +108,7 @@ async def test_making_one_is_not_repeatable_and_says_where_to_look(stage):
 
 
 @pytest.mark.asyncio
-async def test_peeking_shows_what_the_source_lets_be_seen(stage):
+async def test_peeking_shows_the_visible_attributes(stage):
     source = {
         "type": "connect/source-data/inquiry",
         "id": "inq_1",
@@ -143,7 +143,7 @@ async def test_peeking_shows_what_the_source_lets_be_seen(stage):
 
 
 @pytest.mark.asyncio
-async def test_without_the_capability_nothing_can_be_seen(stage):
+async def test_source_data_is_none_without_the_capability(stage):
     there = stage(token("created"))
 
     found = await there.client.share_tokens.retrieve("cnst_1", peek_source_data=True)
@@ -152,7 +152,7 @@ async def test_without_the_capability_nothing_can_be_seen(stage):
 
 
 @pytest.mark.asyncio
-async def test_expiring_may_be_repeated(stage):
+async def test_expire_is_repeatable(stage):
     there = stage(one("connect/share-token", "cnst_1", status="expired"))
 
     found = await there.client.share_tokens.expire("cnst_1")
@@ -163,7 +163,7 @@ async def test_expiring_may_be_repeated(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [409, 422])
-async def test_f37_f38_expiring_what_had_expired_is_a_success(stage, status):
+async def test_f37_f38_expire_succeeds_when_already_expired(stage, status):
     expired = one("connect/share-token", "cnst_1", status="expired")
     there = stage(problem(status), expired)
 
@@ -175,7 +175,7 @@ async def test_f37_f38_expiring_what_had_expired_is_a_success(stage, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("state", ["redeemed", "pending", "created"])
-async def test_f37_expiring_what_cannot_expire_is_a_conflict(stage, state):
+async def test_f37_expire_raises_a_conflict_in_other_states(stage, state):
     there = stage(problem(409), one("connect/share-token", "cnst_1", status=state))
 
     with pytest.raises(ConflictError):
@@ -209,7 +209,7 @@ async def until(clock, task, steps=400):
 
 
 @pytest.mark.asyncio
-async def test_a_clone_is_asked_for_without_a_body(stage):
+async def test_clone_has_no_body(stage):
     there = stage(token("pending", redeem_mode="clone"))
 
     found = await there.client.share_tokens.redeem("cnst_1")
@@ -244,7 +244,7 @@ async def test_an_object_is_filled_with_fields_mapped_from_source_to_destination
 
 
 @pytest.mark.asyncio
-async def test_a_clone_takes_no_mappings(stage):
+async def test_clone_refuses_mappings(stage):
     there = stage()
 
     with pytest.raises(InvalidArgumentError, match="destination_id"):
@@ -253,7 +253,7 @@ async def test_a_clone_takes_no_mappings(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_id_that_is_none_is_refused(stage):
+async def test_invalid_id_is_refused(stage):
     with pytest.raises(InvalidIdError):
         await stage().client.share_tokens.redeem("cnst_1/expire")
 
@@ -271,7 +271,7 @@ async def test_an_id_that_is_none_is_refused(stage):
         ("inq_2", token("pending")),
     ],
 )
-async def test_f148_a_lost_answer_is_the_state_if_that_is_what_was_asked_for(
+async def test_f148_state_is_returned_when_it_matches_the_lost_response(
     stage, destination_id, state
 ):
     there = stage(LOST, state)
@@ -292,7 +292,7 @@ async def test_f148_a_lost_answer_is_the_state_if_that_is_what_was_asked_for(
         token("redeemed", redeem_mode="hydrate", destination="inq_of_somebody"),
     ],
 )
-async def test_f148_a_redemption_by_somebody_else_is_not_taken_for_ours(stage, state):
+async def test_f148_redemption_by_another_caller_raises(stage, state):
     there = stage(LOST, state)
 
     with pytest.raises(OutcomeUnknownError, match="a different way"):
@@ -300,7 +300,7 @@ async def test_f148_a_redemption_by_somebody_else_is_not_taken_for_ours(stage, s
 
 
 @pytest.mark.asyncio
-async def test_f148_where_nothing_happened_the_same_key_is_advised_and_not_used(stage):
+async def test_f148_same_key_is_advised_when_nothing_happened(stage):
     there = stage(LOST, token("created"))
 
     with pytest.raises(OutcomeUnknownError, match="same idempotency_key") as caught:
@@ -314,7 +314,7 @@ async def test_f148_where_nothing_happened_the_same_key_is_advised_and_not_used(
 @pytest.mark.parametrize(
     "failure", [problem(404, "Record not found"), ConnectionLostError("lost")]
 )
-async def test_f148_where_the_state_cannot_be_read_the_doubt_remains(stage, failure):
+async def test_f148_outcome_is_unknown_when_the_state_cannot_be_read(stage, failure):
     there = stage(LOST, failure)
 
     with pytest.raises(OutcomeUnknownError):
@@ -337,7 +337,7 @@ async def test_f37_f38_f148_a_refusal_after_a_lost_attempt_is_settled(stage, kin
 @pytest.mark.parametrize(
     ("status", "kind"), [(409, ConflictError), (422, UnprocessableError)]
 )
-async def test_f37_f38_a_refusal_at_once_is_one(stage, status, kind):
+async def test_f37_f38_refusal_of_the_first_attempt_is_raised(stage, status, kind):
     there = stage(problem(status))
 
     with pytest.raises(kind):
@@ -349,7 +349,7 @@ async def test_f37_f38_a_refusal_at_once_is_one(stage, status, kind):
 
 
 @pytest.mark.asyncio
-async def test_what_is_done_already_is_not_waited_for(stage):
+async def test_wait_returns_at_once_when_already_redeemed(stage):
     state = token(
         "redeemed",
         redeem_mode="clone",
@@ -367,7 +367,7 @@ async def test_what_is_done_already_is_not_waited_for(stage):
 
 
 @pytest.mark.asyncio
-async def test_it_is_waited_for_through_all_states_before_the_last(stage):
+async def test_wait_polls_through_all_states(stage):
     there = stage(token("created"), token("pending"), token("redeemed"))
 
     done = await until(
@@ -391,7 +391,7 @@ async def test_f147_a_failure_is_raised_with_its_reason(stage, reason):
 
 
 @pytest.mark.asyncio
-async def test_f55_a_failure_for_a_new_reason_is_raised_with_that(stage):
+async def test_f55_unknown_failure_reason_is_raised(stage):
     there = stage(token("failed", failure_reason="brand_new"))
 
     with pytest.raises(RedemptionFailedError) as caught:
@@ -401,14 +401,14 @@ async def test_f55_a_failure_for_a_new_reason_is_raised_with_that(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_offer_that_nobody_took_ends_the_waiting(stage):
+async def test_wait_ends_when_the_share_token_expires(stage):
     with pytest.raises(ShareTokenExpiredError):
         await stage(token("expired")).client.share_tokens.wait("cnst_1", timeout=60)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", ["pending", "archived"])
-async def test_f147_what_is_never_decided_ends_with_the_callers_time(stage, status):
+async def test_f147_wait_times_out_when_never_decided(stage, status):
     there = stage(*[token(status)] * 40)
     started = there.clock.now()
 
@@ -421,7 +421,7 @@ async def test_f147_what_is_never_decided_ends_with_the_callers_time(stage, stat
 
 
 @pytest.mark.asyncio
-async def test_f147_it_is_asked_for_politely(stage):
+async def test_f147_polls_are_spaced_by_1_to_30_seconds(stage):
     there = stage(*[token("pending")] * 40)
 
     with pytest.raises(RedemptionPendingError):
@@ -432,7 +432,7 @@ async def test_f147_it_is_asked_for_politely(stage):
 
 
 @pytest.mark.asyncio
-async def test_f147_what_has_vanished_is_not_waited_for(stage):
+async def test_f147_wait_ends_when_the_share_token_is_not_found(stage):
     there = stage(token("pending"), problem(404, "Record not found"))
 
     with pytest.raises(NotFoundError):
@@ -440,7 +440,7 @@ async def test_f147_what_has_vanished_is_not_waited_for(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_lost_connection_in_between_does_not_end_the_waiting(stage):
+async def test_wait_continues_after_a_lost_connection(stage):
     there = stage(ConnectionLostError("lost"), problem(503, "Busy"), token("redeemed"))
 
     done = await until(
@@ -451,7 +451,7 @@ async def test_a_lost_connection_in_between_does_not_end_the_waiting(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_ends_the_waiting_at_once(stage):
+async def test_wait_ends_at_a_refusal(stage):
     there = stage(problem(403, "Forbidden"))
 
     with pytest.raises(PermissionDeniedError):
@@ -459,7 +459,7 @@ async def test_a_refusal_ends_the_waiting_at_once(stage):
 
 
 @pytest.mark.asyncio
-async def test_where_nothing_was_ever_seen_the_last_error_is_raised(stage):
+async def test_wait_raises_the_last_error_when_no_poll_succeeded(stage):
     there = stage(*[ConnectionLostError("lost")] * 10)
 
     with pytest.raises(ConnectionLostError):
@@ -468,13 +468,13 @@ async def test_where_nothing_was_ever_seen_the_last_error_is_raised(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seconds", [0, -1, True, timedelta(0)])
-async def test_no_time_at_all_is_no_waiting(stage, seconds):
+async def test_wait_refuses_a_timeout_of_zero(stage, seconds):
     with pytest.raises(InvalidArgumentError):
         await stage().client.share_tokens.wait("cnst_1", timeout=seconds)
 
 
 @pytest.mark.asyncio
-async def test_a_duration_will_do_as_a_timeout(stage):
+async def test_wait_accepts_a_timedelta(stage):
     there = stage(token("redeemed"))
 
     done = await there.client.share_tokens.wait("cnst_1", timeout=timedelta(minutes=1))
