@@ -36,6 +36,7 @@ class CachedToken:
     """A held token, when it is due, and when it was last used. Times are local."""
 
     __slots__ = (
+        "due_at",
         "last_used",
         "pinned",
         "proved",
@@ -51,11 +52,16 @@ class CachedToken:
         self.token: AccessToken = token
         self.refresh_at: float = refresh_at
         self.last_used: float = _NEVER
+        # When the refresher looks at it next: it keeps a heap of these.
+        self.due_at: float = refresh_at
         self.pinned: bool = False
         self.renewal: bool = False
         # Whether the service accepted it, and when it was refused since, if it was.
         self.proved: bool = False
         self.rejected_once_at: float | None = None
+
+    def __lt__(self, other: "CachedToken") -> bool:
+        return self.due_at < other.due_at
 
     @property
     def fingerprint(self) -> str:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import (
+    Any,
     Concatenate,
     Final,
     Generic,
@@ -67,7 +68,10 @@ _MAX_READS: Final = 50.0
 _POLITE_LOSSES: Final = 3
 #: At most so many leases, first sends and unpublished tokens are remembered.
 _MAX_NOTES: Final = 10_000
+#: At most so many redeemed codes, which may be delivered again.
+_MAX_REDEEMED: Final = 100_000
 OnStoreFailure = Literal["local", "fail"]
+K = TypeVar("K")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -122,6 +126,8 @@ class Coordinator:
         # Leases and back-offs as they were first seen, by the local clock.
         self._observed: dict[tuple[str, str], tuple[object, float]] = {}
         self._unpublished: dict[str, tuple[Scope, StoredToken]] = {}
+        # What the private store would keep of redeemed codes, in a tenth of the memory.
+        self._redeemed: dict[bytes, str] = {}
         self._pollers = 0
         self._opened = False
 
@@ -200,9 +206,7 @@ class Coordinator:
                     raise _StoreDownError(StoreUnavailableError(message))  # noqa: TRY301
                 there = 0.0 if private else now - self.clock.now()
                 here = 0.0 if private else started - now
-                old = records.decode(key, found.value, kind)
-                if not private:
-                    old = records.bounded(self._without_stale(key, old, now), now)
+                old = self._decoded(key, found.value, kind, now, private=private)
                 moved = [
                     each.moved(there) if isinstance(each, Timed) else each
                     for each in args
@@ -224,6 +228,24 @@ class Coordinator:
             if losses > _POLITE_LOSSES:
                 await self.clock.sleep(0.01 * min(losses, 10) * self._random())
 
+    def _decoded(
+        self,
+        key: str,
+        value: bytes | None,
+        kind: type[Record],
+        now: float,
+        *,
+        private: bool,
+    ) -> Record:
+        record = records.decode(key, value, kind)
+        if not private:
+            return records.bounded(self._without_stale(key, record, now), now)
+        scope = self._redeemed.get(_short(key))
+        if scope is None:
+            return record
+        facts: dict[str, Any] = {"state": CodeState.REDEEMED, "scope": scope}
+        return kind(**facts)
+
     async def _write(
         self,
         store: Store,
@@ -234,9 +256,12 @@ class Coordinator:
         now: float,
         private: bool,
     ) -> bool:
-        if private and new.token is not None:  # the cache holds it
+        if private:  # the cache holds the token
             new = attrs.evolve(new, token=None)
         ttl = new.ttl(now)
+        if private and isinstance(new, CodeRecord) and new.state is CodeState.REDEEMED:
+            remember(self._redeemed, _short(key), new.scope, _MAX_REDEEMED)
+            ttl = 0.0
         value = records.encode(key, new) if ttl > 0 else None
         work = store.write(key, value, if_etag=etag, ttl=max(ttl, 1.0))
         return await self._io(work, private=private)
@@ -397,6 +422,7 @@ class Coordinator:
         """Drop, in a forked child, what its parent still has."""
         self._private = self._new_private()
         self._unpublished.clear()
+        self._redeemed.clear()
         self.first_sent.clear()
 
 
@@ -531,9 +557,13 @@ class _StoreDownError(Exception):
         self.reason = reason
 
 
-def remember(notes: dict[str, T], key: str, value: T) -> None:
+def _short(key: str) -> bytes:
+    return bytes.fromhex(key.rpartition("/")[2])
+
+
+def remember(notes: dict[K, T], key: K, value: T, maximum: int = _MAX_NOTES) -> None:
     """Remember a value as the latest; the oldest goes when there are too many."""
     notes.pop(key, None)
     notes[key] = value
-    if len(notes) > _MAX_NOTES:
+    if len(notes) > maximum:
         del notes[next(iter(notes))]

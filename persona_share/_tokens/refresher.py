@@ -1,6 +1,6 @@
 """Refreshes the tokens in use before they expire, and uses pushed codes in time.
 
-One task and one heap of instants for all of them, no timer for each: what a suspended
+One task for all of them, no timer for each: what a suspended
 machine missed is due at the first look after it.
 """
 
@@ -9,7 +9,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from persona_share._policy.token_lifetime import (
     TokenState,
@@ -85,7 +85,9 @@ class Refresher:
         self._random = random
         self._clock = provider.clock
         self._cache = provider.cache
-        self._heap: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._tokens: list[CachedToken] = []
+        # Pushed codes and pinned scopes: when to look, and how.
+        self._scopes: list[tuple[float, int, Callable[[Scope], None], Scope]] = []
         self._order = itertools.count()
         self._pins: set[str] = set()
 
@@ -110,33 +112,34 @@ class Refresher:
                 self._look()
             except Exception:  # noqa: BLE001  # refreshing never stops
                 _log.exception("Checking which tokens are due for refresh failed.")
-            left = (
-                self._heap[0][0] - self._clock.now() if self._heap else _POLL_INTERVAL
-            )
-            pause = max(0.001, min(left, _POLL_INTERVAL))
+            now = self._clock.now()
+            due = [each.due_at for each in self._tokens[:1]]
+            due += [each[0] for each in self._scopes[:1]]
+            pause = max(0.001, min([now + _POLL_INTERVAL, *due]) - now)
             with suppress(TimeIsUpError):
                 await within(self._clock, pause, self._cache.has_new.wait())
 
-    def _watch(self, at: float, look: Callable[[Any], None], what: object) -> None:
-        heapq.heappush(self._heap, (at, next(self._order), look, what))
+    def _watch(self, at: float, look: Callable[[Scope], None], scope: Scope) -> None:
+        heapq.heappush(self._scopes, (at, next(self._order), look, scope))
 
     def _look(self) -> None:
         new, self._cache.new = self._cache.new, []
         for entry in new:
-            self._watch(entry.refresh_at, self._look_at_token, entry)
-        if len(self._heap) > 2 * len(self._cache) + _MAX_STALE:
+            heapq.heappush(self._tokens, entry)
+        if len(self._tokens) > 2 * len(self._cache) + _MAX_STALE:
             # Tokens that are gone must not wait here until they would be due.
-            self._heap = [each for each in self._heap if not self._is_gone(each[3])]
-            heapq.heapify(self._heap)
+            self._tokens = [each for each in self._tokens if not self._is_gone(each)]
+            heapq.heapify(self._tokens)
         self._provider.pushed.expire()
-        while self._heap and self._heap[0][0] <= self._clock.now():
-            _, _, look, what = heapq.heappop(self._heap)
-            look(what)
+        now = self._clock.now()
+        while self._tokens and self._tokens[0].due_at <= now:
+            self._look_at_token(heapq.heappop(self._tokens))
+        while self._scopes and self._scopes[0][0] <= now:
+            _, _, look, scope = heapq.heappop(self._scopes)
+            look(scope)
 
-    def _is_gone(self, what: object) -> bool:
-        return isinstance(what, CachedToken) and (
-            self._cache.get(what.scope.text) is not what
-        )
+    def _is_gone(self, entry: CachedToken) -> bool:
+        return self._cache.get(entry.scope.text) is not entry
 
     def _look_at_token(self, entry: CachedToken) -> None:
         now = self._clock.now()
@@ -147,8 +150,8 @@ class Refresher:
             return  # idle: the next caller renews it, if there is one
         self._provider.refresh(entry.scope)
         # If this try fails, look again after a while, for as long as it is in use.
-        pause = max(entry.token.lifetime / 100, 0.05)
-        self._watch(now + pause, self._look_at_token, entry)
+        entry.due_at = now + max(entry.token.lifetime / 100, 0.05)
+        heapq.heappush(self._tokens, entry)
 
     def _look_at_code(self, scope: Scope) -> None:
         now, entry = self._clock.now(), self._cache.get(scope.text)
