@@ -19,6 +19,7 @@ from persona_share.sandbox import Sandbox
 CHECKOUT = Path(__file__).parents[1]
 LIBRARY = CHECKOUT / "persona_share"
 SANDBOX = LIBRARY / "sandbox"
+COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 
 
 def files_and_lines(folder: Path) -> tuple[int, int]:
@@ -66,8 +67,11 @@ class Crossed:
         self.codes: set[CodeType] = set()
 
     def note(self, frame: FrameType, event: str, _: object) -> None:
-        """Note a call; `sys.setprofile` calls this."""
-        if event == "call":
+        """Note a call; `sys.setprofile` calls this.
+
+        A comprehension is a part of its function, as it is since Python 3.12.
+        """
+        if event == "call" and frame.f_code.co_name not in COMPREHENSIONS:
             self.codes.add(frame.f_code)
 
     def report(self) -> str:

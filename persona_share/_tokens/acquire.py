@@ -211,7 +211,9 @@ class Acquirer:
             case CodeRecord(state=CodeState.REDEEMED):
                 await self._redeemed_before(attempt, code, result)
             case CodeRecord() | Refused():
-                attempt.refused += isinstance(result, Refused)
+                # A source that gives a used code again is not asked again and again.
+                fault = isinstance(result, Refused) or code.id == attempt.pulled
+                attempt.refused += fault
                 await self._spent(attempt, code, self._error(result, code, scope))
             case SetAside(error, pause):
                 await self._set_aside(attempt, code, error, pause)

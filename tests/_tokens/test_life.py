@@ -9,6 +9,7 @@ import pytest
 from persona_share import Scope, ScopedTokenManager
 from persona_share._protocol.http import Response
 from persona_share.errors import (
+    CodeAlreadyUsedError,
     CodeRefusedError,
     CodeSourceError,
     ConfigurationError,
@@ -250,11 +251,8 @@ async def test_strict_manager_says_that_the_store_is_down_and_serves_what_it_hol
     assert (await manager.token(A)) == token
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("awaits", range(0, 60, 3))
-async def test_f61_f73_cancellation_at_any_await_loses_no_code_and_serves_the_next(
-    house, awaits
-):
+async def cancelled_at(house, awaits):
+    """Cancel the only caller after so many turns of the loop; another one follows."""
     store = shared(house)
     first, second = [await house.manager(store=store) for _ in range(2)]
     caller = asyncio.ensure_future(first.token(A))
@@ -264,6 +262,52 @@ async def test_f61_f73_cancellation_at_any_await_loses_no_code_and_serves_the_ne
     await house.settle()
     assert await house.soon(second.token(A), seconds=3)
     assert len(house.partner.asked) == len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("awaits", range(0, 60, 3))
+async def test_f61_f73_cancellation_at_any_await_loses_no_code_and_serves_the_next(
+    house, awaits
+):
+    await cancelled_at(house, awaits)
+
+
+if hasattr(asyncio, "eager_task_factory"):
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("awaits", range(0, 60, 3))
+    async def test_f61_f73_cancellation_loses_no_code_when_tasks_start_at_once(
+        house, awaits
+    ):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        await cancelled_at(house, awaits)
+
+
+@pytest.mark.asyncio
+async def test_source_that_gives_a_refused_code_again_is_asked_twice_only(house):
+    async def same_code(scope):
+        house.partner.asked.append(scope)
+        return f"code1.{A.text.encode().hex()}"
+
+    manager = await house.manager(codes=same_code)
+    house.service.script = [Response(status=400)]
+    with pytest.raises(CodeAlreadyUsedError):
+        await house.soon(manager.token(A))
+    assert len(house.partner.asked) == 2
+    assert len(house.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_code_that_is_delivered_again_returns_its_scope_without_a_request(house):
+    manager = await house.manager(codes=None)
+    code = house.partner.code(A)
+    for _ in range(3):
+        assert await house.soon(manager.exchange(code, scope=A)) == A
+    assert len(house.service.requests) == 1
+    await manager.forget(A)
+    with pytest.raises(CodeAlreadyUsedError):
+        await house.soon(manager.exchange(code, scope=A))
+    assert len(house.service.requests) == 1
 
 
 @pytest.mark.asyncio
