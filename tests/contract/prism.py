@@ -1,7 +1,7 @@
 """Send every request of the client to Prism, a mock server made from the description.
 
 ``python -m tests.contract.prism`` starts Prism (npm, `VERSION`) on 127.0.0.1 and counts
-the requests that it refuses. It fails if Prism cannot run.
+the requests that it refuses. It fails if Prism does not start.
 """
 
 import asyncio
@@ -41,22 +41,19 @@ INVALID = Request(
 )
 
 
-class PrismMissingError(Exception):
-    """Prism cannot run on this machine."""
+class PrismError(Exception):
+    """Prism does not start, or does not validate."""
 
 
 @contextlib.asynccontextmanager
 async def running_prism(version):
     """Run Prism on the description of a version; yield its address."""
-    npx = shutil.which("npx")
-    if npx is None:
-        raise PrismMissingError("npx is not installed")
     with socket.socket() as free, tempfile.TemporaryDirectory() as place:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
         document = _write_description(Path(place, "description.json"), version)
-        command = [npx, "--yes", f"@stoplight/prism-cli@{VERSION}", "mock"]
+        command = ["npx", "--yes", f"@stoplight/prism-cli@{VERSION}", "mock"]
         command += ["--host", "127.0.0.1", "--port", str(port), str(document)]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -92,7 +89,7 @@ async def _until_it_listens(process):
         if b"Prism is listening" in line:
             return
     tail = output.decode("utf-8", "replace")[-500:]
-    raise PrismMissingError(f"Prism did not start:\n{tail}")
+    raise PrismError(f"Prism did not start:\n{tail}")
 
 
 async def violations(session, origin, request, version):
@@ -124,7 +121,7 @@ async def main(version):
         aiohttp.ClientSession(connector=connector) as session,
     ):
         if not await violations(session, origin, INVALID, version):
-            raise PrismMissingError("it does not refuse an invalid request")
+            raise PrismError("it does not refuse an invalid request")
         for name in CALLS:
             requests, _ = await make_call(name)
             for request in requests:
@@ -139,12 +136,12 @@ async def main(version):
 if __name__ == "__main__":
     if not PATH.is_file():
         sys.exit(f"Persona's description is not at {PATH}; set PERSONA_OPENAPI_SPEC")
+    if shutil.which("npx") is None:
+        sys.stdout.write("Prism: left out, npx is missing\n")
+        sys.exit()
     failed = False
     for each in VERSIONS:
-        try:
-            count, bad = asyncio.run(main(each))
-        except (PrismMissingError, TimeoutError) as missing:
-            sys.exit(f"Prism: not run: {missing}")
+        count, bad = asyncio.run(main(each))
         sys.stdout.write(f"Prism {VERSION}, {each}: {count} requests, {bad} refused\n")
         failed = failed or bad > 0
     sys.exit(failed)
