@@ -1,4 +1,4 @@
-"""What every test gets: bounded properties, and a network that ends at loopback."""
+"""Settings of all tests: bounded property tests, and no network beyond loopback."""
 
 import ipaddress
 import os
@@ -27,7 +27,7 @@ _END = _NOW() + 60 * float(os.environ.get("SOAK_MINUTES", "inf"))
 
 
 def pytest_runtest_protocol(item):
-    """Begin no test after the end of a soak."""
+    """Start no test after the end of a soak."""
     if _NOW() > _END:
         item.session.shouldstop = "the minutes of this soak are used up"
         return True

@@ -1,4 +1,4 @@
-"""Bad input by the thousand: ``python -m tests.fuzz --n 50000`` (G10).
+"""Random bad input: ``python -m tests.fuzz --n 50000`` (G10).
 
 Whatever a service sends and whatever a caller passes comes to a value or to an error of
 this library, within 50 ms and 32 MiB; `make soak-fuzz` runs the long form.
@@ -96,7 +96,7 @@ class Fuzzer:
         self.dice = random.Random(seed)  # noqa: S311 — no secret
 
     def body(self):
-        """Answer the bytes of a body: a good one that was damaged, or noise."""
+        """Return the bytes of a body: a good one that was damaged, or noise."""
         dice, body = self.dice, bytearray(self.dice.choice(SEEDS))
         if dice.random() < 0.1:
             body = bytearray(dice.randbytes(dice.randrange(300)))
@@ -114,7 +114,7 @@ class Fuzzer:
         return bytes(body)
 
     def response(self):
-        """Answer a whole response, its headers as odd as its body."""
+        """Return a whole response, its headers as odd as its body."""
         dice = self.dice
         kinds = ("application/json", "application/x+json; a=b", "text/html", "", "\xff")
         numbers = ("0", "7", "-1", "9" * 40, "1e9", "", "٣", "1, 2", "Wed, 21 Oct 2015")
@@ -126,7 +126,7 @@ class Fuzzer:
         return Response(status=status, headers=headers, body=self.body())
 
     def text(self):
-        """Answer what might be taken for an id, a link or a scope."""
+        """Return what might be taken for an id, a link or a scope."""
         return "".join(self.dice.choices(WORDS, k=self.dice.randrange(9)))
 
 
@@ -135,7 +135,7 @@ def request(expects=Expects.JSON):
 
 
 def bodies(fuzzer):
-    """Answer each use of one body."""
+    """Return each use of one body."""
     got = fuzzer.response()
     ok = Response(status=200, headers=got.headers, body=got.body)
     coding = fuzzer.dice.choice(CODINGS)
@@ -170,7 +170,7 @@ def bodies(fuzzer):
 
 
 def texts(fuzzer):
-    """Answer each use of one text."""
+    """Return each use of one text."""
     text = fuzzer.text()
     return {
         "id": lambda: _whole(InquiryRoutes.RETRIEVE.path(text), text),
@@ -189,7 +189,7 @@ def _whole(path, object_id):
 
 
 def tried(uses):
-    """Answer what each use came to that it must not."""
+    """Return what each use came to that it must not."""
     for name, use in uses.items():
         started = time.perf_counter()
         try:
@@ -204,7 +204,7 @@ def tried(uses):
 
 
 def _again(use):
-    """Answer how long something takes when nothing else interferes; the best of five."""
+    """Return how long something takes when nothing else interferes; the best of five."""
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
@@ -230,7 +230,7 @@ def run(count, seed=0, minutes=float("inf")):
 
 
 def heaviest(count, seed=0):
-    """Answer the most MiB that one body or text needed, of so many."""
+    """Return the most MiB that one body or text needed, of so many."""
     most = 0
     tracemalloc.start()
     for number in range(count):

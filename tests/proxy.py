@@ -1,4 +1,4 @@
-"""A proxy that spoils connections on purpose: the toxics of Toxiproxy, and one more.
+"""A proxy that breaks connections on purpose: the toxics of Toxiproxy, and one more.
 
 It stands between a client and a server of this machine and passes bytes on in both
 directions. Every toxic is an attribute that may be set at any time. It works on real

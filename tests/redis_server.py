@@ -83,7 +83,7 @@ class RedisServer:
 
 
 def free_port():
-    """Return a port that nobody uses now, and neither the one 10,000 above it.
+    """Return a port that is free now, as is the one 10,000 above it.
 
     A member of a cluster talks to the others there. Both are below the ports that the
     system gives to clients (32,768 and up), so a server that restarts finds its port

@@ -1,4 +1,4 @@
-"""Which tests a run collects, and one line at its end about those that it left out.
+"""Which tests a run collects, and one line about the tests that it left out.
 
 A test that cannot run here is not collected, and nothing is marked as skipped. A test
 says what it needs with ``@pytest.mark.needs("description")``; a test that uses a server

@@ -21,7 +21,7 @@ CANARIES = (TOKEN, KEY, CODE)
 
 
 class RawServer:
-    """A TCP server that lets one coroutine deal with each connection."""
+    """A TCP server with one coroutine per connection."""
 
     def __init__(self, behaviour, *, tls=None, remembers=True):
         self._behaviour = behaviour
@@ -49,7 +49,7 @@ class RawServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reached(self):
-        """Return when the first request has come in whole."""
+        """Return when the first request has arrived completely."""
         await self._reached.wait()
 
     def remember(self, data):
@@ -78,7 +78,7 @@ class Connection:
         self._writer = writer
 
     async def request(self):
-        """Read one whole request, and remember that it came."""
+        """Read one whole request, and record it."""
         head = await self._reader.readuntil(b"\r\n\r\n")
         self._server.remember(head)
         for line in head.lower().split(b"\r\n"):
@@ -129,7 +129,7 @@ def answer(status=200, body=b"{}", headers=(), content_type="application/json"):
 
 
 def answering(*answers):
-    """Give each request the next answer, the last one again and again."""
+    """Respond to each request with the next response, and repeat the last one."""
     left = list(answers)
 
     async def behave(connection):
@@ -141,7 +141,7 @@ def answering(*answers):
 
 
 def ending_with(data):
-    """Answer with these bytes and close, whatever is missing."""
+    """Return with these bytes and close, whatever is missing."""
 
     async def behave(connection):
         await connection.request()
@@ -181,7 +181,7 @@ async def stalling_body(connection):
 
 
 def dripping(pause):
-    """Send one byte after the other, for ever."""
+    """Send single bytes forever."""
 
     async def behave(connection):
         await connection.request()
@@ -195,7 +195,7 @@ def dripping(pause):
 
 
 def bomb(megabytes):
-    """Answer with that many MiB of zeros, compressed while they are sent."""
+    """Return with that many MiB of zeros, compressed while they are sent."""
 
     async def behave(connection):
         await connection.request()
@@ -225,7 +225,7 @@ async def endless_body(connection):
 
 
 def a_request(method="GET", path="/inquiries/inq_1", *, seconds=60.0, **fields):
-    """Make a request that carries every canary it can."""
+    """Create a request with all canaries that fit."""
     if method == "POST":
         fields.setdefault("body", f"code={CODE}".encode())
         fields.setdefault("content_type", "application/x-www-form-urlencoded")

@@ -1,4 +1,4 @@
-"""What a store holds, shown to the people who look after it."""
+"""Browser: the records of a store, without secrets."""
 
 import pytest
 

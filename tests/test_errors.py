@@ -1,4 +1,4 @@
-"""Every error of the tree: it pickles, copies, prints its facts, and has a place."""
+"""Every error can be pickled and copied, prints its facts, and is in the tree."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""The fixtures of the pytest plugin, as a project of somebody else uses them."""
+"""The fixtures of the pytest plugin, used in a separate project."""
 
 import subprocess
 import sys
@@ -243,7 +243,7 @@ RUNNERS = {"asyncio": "pytest_asyncio.plugin", "anyio": "anyio.pytest_plugin"}
 
 @pytest.fixture
 def project(pytester, monkeypatch):
-    """Answer an empty project, in which only those plugins are that it names."""
+    """Return an empty project with only the plugins that it names."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\n")  # the folder may be inside this checkout
     pytester.makeconftest(

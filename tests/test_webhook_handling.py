@@ -1,4 +1,4 @@
-"""A delivery is handled once: claimed before, confirmed after, given back on failure."""
+"""A delivery is handled once: claimed before, confirmed after, released on failure."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Deliveries become events, repetitions are told, and nothing forged is read."""
+"""Deliveries become events, duplicates are detected, and forged deliveries are refused."""
 
 import ast
 from datetime import UTC, datetime

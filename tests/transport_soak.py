@@ -38,7 +38,7 @@ def say(text):
 
 
 async def misbehave(connection):
-    """Answer most requests well, and the others in every way that goes wrong."""
+    """Return most requests well, and the others in every way that goes wrong."""
     zipped = gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])
     while True:
         await connection.request()

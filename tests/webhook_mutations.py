@@ -56,7 +56,7 @@ def mac(secret, time):
 
 
 def good(dice):
-    """Answer a header as the service sends it, of one or two secrets."""
+    """Return a header as the service sends it, of one or two secrets."""
     times = [NOW + dice.choice([0, -299, 299, -301, 301, -5000]) for _ in SECRETS]
     sets = [
         f"t={time},v1={mac(secret, str(time))}"
@@ -151,7 +151,7 @@ MUTATIONS = (
 
 
 def is_good(header):
-    """Answer whether a header has to be accepted; written without the package."""
+    """Return whether a header has to be accepted; written without the package."""
     if len(header) > MAX_HEADER_LENGTH or any(
         not "!" <= c <= "~" for c in spaceless(header)
     ):
@@ -171,7 +171,7 @@ def spaceless(header):
 
 
 def _pairs(text):
-    """Answer a set's pairs, or None for anything that is no set."""
+    """Return a set's pairs, or None for anything that is no set."""
     pairs = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
@@ -191,7 +191,7 @@ def _pairs(text):
 
 
 def run(headers, seed):
-    """Judge so many headers; answer what became of them."""
+    """Judge so many headers; return what became of them."""
     dice = random.Random(seed)  # noqa: S311 - it keeps no secret
     clock, tally = SystemClock(), Tally()
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""Bearer: credentials, and what happens after a 401 (R10)."""
+"""Authenticated: credentials, and what happens after a 401."""
 
 import asyncio
 import traceback

@@ -21,7 +21,7 @@ from persona_share.testing import FakeClock
 
 
 class Source:
-    """Holds a credential, or not, and counts how often it is asked for one."""
+    """A credential source that counts its calls."""
 
     header = Secret("Bearer x")
 
@@ -45,7 +45,7 @@ class Source:
 
 
 class Stage:
-    """A limiter on a clock that stands still, and a service that answers on demand."""
+    """A limiter on a fake clock, and a service that responds on demand."""
 
     def __init__(self, mode=RateLimitMode.WINDOW, **policy):
         self.clock = FakeClock()
@@ -90,7 +90,7 @@ class Stage:
         await self.settle()
 
     async def know(self, remaining, reset=60):
-        """Let one call learn so much."""
+        """Let one call learn this limit."""
         self.begin("first")
         await self.settle()
         await self.answer("first", remaining, reset)

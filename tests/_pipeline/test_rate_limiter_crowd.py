@@ -1,4 +1,4 @@
-"""G19: a crowd at the gate, on virtual time."""
+"""G19: many callers before the rate limiter, on virtual time."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""RateLimiter in a storm: thousands of callers, cancellations, lies and clock jumps."""
+"""RateLimiter under load: thousands of callers, cancellations, wrong headers and clock jumps."""
 
 import asyncio
 import gc
@@ -117,7 +117,7 @@ class Token:
 
 
 class Service:
-    """Fixed windows of a minute; it lies now and then, or does not answer."""
+    """Fixed windows of a minute; it sometimes sends wrong headers or does not respond."""
 
     def __init__(self, clock, random, limit, lies):
         self.clock, self.random, self.limit, self.lies = clock, random, limit, lies

@@ -1,4 +1,4 @@
-"""Retrying, on a clock that stands still (R1 to R11, R21)."""
+"""Retrying, on a fake clock."""
 
 import asyncio
 import traceback
@@ -45,7 +45,7 @@ def refused(status, **headers):
 
 
 class Stage:
-    """A Retrying with everything around it in a test's hands."""
+    """A Retrying with a scripted sender, clock and random numbers."""
 
     def __init__(self, *answers, policy=None, seconds=1000.0, **fields):
         self.clock = FakeClock()
@@ -65,7 +65,7 @@ class Stage:
         self.request = Request(deadline=self.clock.now() + seconds, **fields)
 
     async def run(self):
-        """Send, and move the clock on whenever somebody sleeps."""
+        """Send, and advance the clock whenever a task sleeps."""
         task = asyncio.create_task(self.sender.send(self.request))
         while not task.done():
             await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time

@@ -18,7 +18,7 @@ CALL = Request(method="GET", route="/x", target="/x", deadline=10_000.0)
 
 
 class Scripted:
-    """What is shared, as a list of what it answers."""
+    """A shared limit with scripted results."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -92,7 +92,7 @@ async def test_an_answer_after_the_end_asks_nothing_more():
 
 
 def saying(remaining, reset):
-    """Return a response that tells how the window stands."""
+    """Return a response with these rate limit headers."""
     headers = {"ratelimit-remaining": str(remaining), "ratelimit-reset": str(reset)}
     return Response(status=200, headers=headers)
 

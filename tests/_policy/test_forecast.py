@@ -1,4 +1,4 @@
-"""How long calls take at least, at a limit of so many a minute."""
+"""The shortest time of calls at a limit per minute."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""LimitTracker: what the answers say is left, and how many calls may be under way."""
+"""LimitTracker: what responses say is left, and how many calls may be in flight."""
 
 import math
 
@@ -11,14 +11,14 @@ from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
 
 class Stage:
-    """A window, and a service that answers as it is told."""
+    """A window, and a scripted service."""
 
     def __init__(self, mode=RateLimitMode.WINDOW):
         self.now = 1_000.0
         self.tracker = LimitTracker(RateLimitPolicy(mode=mode))
 
     def call(self, remaining=None, reset=60, limit=300, *, status=200, **more):
-        """Make one call, answered at once."""
+        """Make one call with an immediate response."""
         slot = self.tracker.entered()
         self.answer(slot, remaining, reset, limit, status=status, **more)
 

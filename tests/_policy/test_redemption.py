@@ -1,4 +1,4 @@
-"""Asking again is polite: from one to thirty seconds, and never past the end (F147)."""
+"""Polling intervals: from one to thirty seconds, and never past the deadline (F147)."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -1,4 +1,4 @@
-"""An event is handled by one at a time, and again only if nobody finished."""
+"""An event is handled by one process at a time, and again only if none finished."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -67,7 +67,7 @@ def decided(request, *outcomes, policy=POLICY, random=0.5, left=1000.0):
 
 
 def verdict(request, *outcomes):
-    """Answer in one word what is decided after these outcomes, one after the other."""
+    """Return in one word what is decided after these outcomes, one after the other."""
     decision = decided(request, *outcomes)
     if isinstance(decision, GiveUp):
         return "no"

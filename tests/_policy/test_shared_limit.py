@@ -30,7 +30,7 @@ def taken(limit, wanted=1, *, now=NOW, seen=None, reservation="r", **more):
 
 
 def window(left, *, seconds=60.0):
-    """Return a window that runs, of which nobody has taken a slot."""
+    """Return a running window with all its slots."""
     return SharedLimit(ends=NOW + seconds, left=left, size=left)
 
 

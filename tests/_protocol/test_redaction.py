@@ -1,4 +1,4 @@
-"""Text that may be shown."""
+"""Text that can be shown."""
 
 from urllib.parse import quote
 

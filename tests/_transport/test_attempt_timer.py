@@ -1,4 +1,4 @@
-"""The watch over attempts: silence and length, and nobody's cancel but its own."""
+"""AttemptTimer: limits silence and duration, and cancels only its own attempt."""
 
 import asyncio
 import time

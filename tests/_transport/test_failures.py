@@ -80,7 +80,7 @@ FAULTS = {
 
 
 def patience(fault):
-    """Wait no longer than need be for what never comes, and long for all else."""
+    """Return short timeouts for responses that never come, and long ones otherwise."""
     return HASTY if fault.startswith(("F14", "F15")) else Timeouts()
 
 
@@ -230,7 +230,7 @@ async def test_f75_a_handshake_that_is_cancelled_leaves_no_connection(sender_to)
 
 
 def chain_of(error):
-    """Follow whatever is reachable from an exception, itself first."""
+    """Yield an exception and all exceptions that it refers to."""
     found = []
     while error is not None and error not in found:
         found.append(error)

@@ -1,4 +1,4 @@
-"""The table from exceptions to faults (R5)."""
+"""Which failure each exception of aiohttp is."""
 
 import builtins
 import errno

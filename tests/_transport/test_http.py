@@ -1,4 +1,4 @@
-"""What is AiohttpSender's alone: a session that it borrows, a switch of protocols."""
+"""AiohttpSender: borrowed sessions and protocol switches."""
 
 import asyncio
 

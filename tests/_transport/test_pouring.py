@@ -1,4 +1,4 @@
-"""A body that goes into a sink as it comes, over a real socket."""
+"""Streaming a body into a sink, over a real socket."""
 
 import gzip
 import json

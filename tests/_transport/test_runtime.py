@@ -1,4 +1,4 @@
-"""The real runtime, as far as a test can tell."""
+"""The runtime of the system."""
 
 import datetime as dt
 import re
@@ -43,7 +43,7 @@ def test_dice_of_one_seed_fall_alike():
 
 
 class Hands:
-    """Two clocks that a test moves by hand."""
+    """Two clocks that a test sets."""
 
     monotonic = 100.0
     wall = 5_000.0

@@ -46,7 +46,7 @@ PASSWORD = "CANARY-proxy-password"
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """Make a certificate for 127.0.0.1 that nobody signed but itself."""
+    """Create a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)

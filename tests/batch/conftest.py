@@ -1,4 +1,4 @@
-"""A batch without a network: objects come when a test says so, on a fake clock."""
+"""A batch without a network: a test decides when objects arrive, on a fake clock."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from persona_share.testing import FakeClock
 
 @attrs.define
 class Objects:
-    """Retrieves: an object is its id, and waits while its id is held back."""
+    """Retrieves objects; an object is its id, and a test can delay it."""
 
     asked: list = attrs.field(factory=list)
     under_way: int = 0
@@ -40,7 +40,7 @@ class Objects:
         return object_id
 
     def hold(self, object_id):
-        """Hold an object back, and answer what lets it go."""
+        """Delay an object, and return a function that releases it."""
         gate = asyncio.Event()
 
         self.held[object_id] = gate.wait

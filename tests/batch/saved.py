@@ -37,7 +37,7 @@ OTHERS = {".checkpoint", ".checkpoint-wal", ".checkpoint-shm"}
 
 
 class PowerCutError(Exception):
-    """The machine has no power any more."""
+    """The machine lost power."""
 
 
 @attrs.define

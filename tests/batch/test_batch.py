@@ -1,4 +1,4 @@
-"""Batch: outcomes as they arrive, so many at once, and a clean end."""
+"""Batch: outcomes in order of arrival, bounded concurrency, and a clean end."""
 
 import asyncio
 import gc
@@ -110,7 +110,7 @@ async def taken(batch, count):
 
 class _Nothing(list):
     def append(self, item):
-        """Keep nothing."""
+        """Do nothing."""
 
 
 @pytest.mark.asyncio

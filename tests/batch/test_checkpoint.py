@@ -1,4 +1,4 @@
-"""The checkpoint: what was noted stays noted, in a file that is nobody else's."""
+"""The checkpoint: acknowledged ids stay acknowledged, in a private file."""
 
 import os
 import sqlite3

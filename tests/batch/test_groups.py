@@ -1,4 +1,4 @@
-"""Groups of objects and their tokens: one code a group, and a bad object found alone."""
+"""Groups of objects and their tokens: one code per group, and failing objects are isolated."""
 
 import itertools
 
@@ -25,7 +25,7 @@ from tests.batch.conftest import collected, ids_of
 
 @attrs.define
 class Partner:
-    """Brings tokens, or refuses a scope for the bad ones in it."""
+    """Issues tokens, or refuses a scope with refused objects."""
 
     bad: set = attrs.field(factory=set)
     broken: set = attrs.field(factory=set)

@@ -32,7 +32,7 @@ def resumed(kit, path):
 
 
 async def taken(batch, count):
-    """Take so many outcomes, then leave; the last one is not acknowledged."""
+    """Take this many outcomes, then stop; the last one is not acknowledged."""
     async with batch:
         return [(await anext(batch)).id for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""What a batch counts of its calls."""
+"""Statistics of a batch."""
 
 import pytest
 

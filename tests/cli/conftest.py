@@ -25,7 +25,7 @@ class Cli:
     command: str = COMMAND
 
     def start(self, *arguments, env=None, **options):
-        """Start the command; whoever calls ends it."""
+        """Start the command; the caller ends it."""
         return subprocess.Popen(  # noqa: S603  # it is our own command
             [COMMAND, *arguments],
             env=self.environment(env),
@@ -50,7 +50,7 @@ class Cli:
         return {name: value for name, value in both.items() if value is not None}
 
     def inquiries(self, count):
-        """Make up inquiries and answer their ids."""
+        """Create inquiries and return their ids."""
         return [self.box.add_inquiry().id for _ in range(count)]
 
 

@@ -20,7 +20,7 @@ WAITING = 30
 
 
 def until(reached):
-    """Wait, for real, until something is so in another process."""
+    """Wait in real time until a condition holds in another process."""
     ends = time.monotonic() + WAITING  # noqa: TID251  # a real process is waited for
     while not (found := reached()):
         assert time.monotonic() < ends, "it never came"  # noqa: TID251  # as above
@@ -172,7 +172,7 @@ def test_a_terminal_shows_a_bar_with_rate_rest_and_window(cli, sharing, tmp_path
 
 
 def on_a_terminal(cli, *arguments):
-    """Run a command on a pseudo-terminal and answer what it showed."""
+    """Run a command on a pseudo-terminal and return its output."""
     ours, theirs = pty.openpty()
     env = {"TERM": "xterm", "COLUMNS": "120"}
     process = cli.start(*arguments, env=env, stdout=theirs, stderr=theirs)

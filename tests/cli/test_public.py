@@ -1,4 +1,4 @@
-"""The command line stands on the public API, and on nothing else."""
+"""The command line uses only the public API."""
 
 import ast
 from pathlib import Path
@@ -23,7 +23,7 @@ OPEN = {
 
 
 def rooms(path):
-    """The rooms of ours that a module imports from."""
+    """Return the packages of the library that a module imports."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:

@@ -1,4 +1,4 @@
-"""The command that looks after a store, run as users run it."""
+"""``persona-share tokens``, run as a user runs it."""
 
 import asyncio
 import json

@@ -11,13 +11,13 @@ FROM_ENVIRONMENT = "PersonaClient.from_env()"
 
 
 def blocks_of(page):
-    """Answer the Python blocks of a page of this project."""
+    """Return the Python blocks of a page of this project."""
     text = (ROOT / page).read_text("utf-8")
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def names_of(block, page, box=None, organization=None, **given):
-    """Answer what a block defines, with its credentials taken from the sandbox."""
+    """Return the names that a block defines, with credentials from the sandbox."""
 
     def client():
         key = organization.api_key
@@ -30,7 +30,7 @@ def names_of(block, page, box=None, organization=None, **given):
 
 
 def page_names(page, **given):
-    """Answer what all blocks of a page define together, on the sandbox.
+    """Return the names that all blocks of a page define, on the sandbox.
 
     The only change is that plain http to this machine is allowed.
     """

@@ -1,4 +1,4 @@
-"""A sandbox whose source or destination the environment names, as pages tell it to."""
+"""A sandbox, and environment variables for its source or destination."""
 
 import attrs
 import pytest
@@ -10,7 +10,7 @@ from persona_share.sandbox import Sandbox
 
 @attrs.define
 class Reader:
-    """Somebody who follows a page."""
+    """A reader who follows a page."""
 
     box: Sandbox
     monkeypatch: pytest.MonkeyPatch
@@ -21,7 +21,7 @@ class Reader:
         self.monkeypatch.setenv("PERSONA_BASE_URL", self.box.url)
 
     async def ask_partner(self, scope):
-        """Answer a code, as the partner's service would."""
+        """Return a code, as the partner's service would."""
         key, url = self.box.source.api_key, self.box.url
         async with PersonaClient(key, base_url=url, insecure_local=True) as source:
             return await source.oauth.authorize(

@@ -1,4 +1,4 @@
-"""No page shows Python that no test runs."""
+"""Tests run all Python blocks of all pages."""
 
 import pytest
 

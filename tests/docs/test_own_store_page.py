@@ -1,4 +1,4 @@
-"""The page about a store of one's own: its example keeps the contract and is used."""
+"""The page "Write your own store": its example passes the contract and works."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the README shows, runs: each Python block, against the sandbox."""
+"""Each Python block of the README runs against the sandbox."""
 
 import re
 

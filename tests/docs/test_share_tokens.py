@@ -12,7 +12,7 @@ CONNECT, OFFER, CLONE, HYDRATE, PEEK = blocks_of(PAGE)
 
 
 async def offered(box, source_id):
-    """Answer a share token, made as the page says."""
+    """Return a share token, created as the page says."""
     box.switches.accepts_after = 0
     box.switches.redemption_seconds = 0
     connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]

@@ -17,7 +17,7 @@ ONE_MACHINE, ALL_MACHINES, POSTGRES, LIMITED = blocks_of(PAGE)
 
 
 async def both(box, run, *arguments):
-    """Run what a worker runs twice, as two workers would; answer both answers."""
+    """Run the code of a worker twice, as two workers would; return both results."""
 
     async def ask_partner(scope):
         async with PersonaClient(

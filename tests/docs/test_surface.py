@@ -1,4 +1,4 @@
-"""The page about the surface names every method, and its examples run."""
+"""The page of Persona's operations names every method, and its examples run."""
 
 import re
 import runpy

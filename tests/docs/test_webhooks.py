@@ -19,7 +19,7 @@ RECEIVE, ANYWHERE, ACT, DELIVER = (names_of(block, PAGE) for block in blocks_of(
 
 
 async def served(app):
-    """Answer a running application and its URL."""
+    """Return a running application and its URL."""
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

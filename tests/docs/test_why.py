@@ -1,4 +1,4 @@
-"""The pages on the reasons name the tests that show their claims."""
+"""The background pages name the tests that show their claims."""
 
 import re
 

@@ -15,7 +15,7 @@ AT_ONCE = 40
 
 
 async def load(programs, url, ids, *, seconds):
-    """Spread 2,000 requests over so many seconds; answer how they were answered."""
+    """Spread 2,000 requests over this many seconds; return the counts of their statuses."""
     statuses = Counter()
     now = asyncio.get_running_loop().time
     start = now()

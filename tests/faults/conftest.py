@@ -1,4 +1,4 @@
-"""What the tests of faults get: a sandbox behind a proxy, or a manager by itself."""
+"""Fixtures of the fault tests: a sandbox behind a proxy, or a manager alone."""
 
 from tests._tokens.conftest import house, make_house
 from tests.faults.scene import exchanges, scene

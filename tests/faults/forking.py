@@ -19,7 +19,7 @@ def opened(told, key):
 
 
 async def refused(*uses):
-    """Require that each of these is refused, and none of them waits."""
+    """Check that each call is refused without waiting."""
     for use in uses:
         try:
             answer = use()
@@ -32,7 +32,7 @@ async def refused(*uses):
 
 
 async def child(told, number, manager, session, scope):
-    """Use what the parent opened, in vain; then open the same anew."""
+    """Check that the objects of the parent are refused; then open new ones."""
     inquiry = scope.object_ids()[0]
     await refused(
         lambda: manager.token(scope),
@@ -63,7 +63,7 @@ def asking(told, source):
 
 
 def forked(told, number, manager, session, scope):
-    """Fork; answer the child's process id."""
+    """Fork; return the child's process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -77,7 +77,7 @@ def forked(told, number, manager, session, scope):
 
 
 async def parent(told):
-    """Hold a token, a waiting code and a flight; fork; go on."""
+    """Hold a token, a pending code and an exchange in flight; fork; continue."""
     first, second, third = (Scope.read(each) for each in told["inquiries"][:3])
     gate = asyncio.Event()
     async with (

@@ -1,4 +1,4 @@
-"""A sandbox behind a proxy that spoils connections, and clients whose waits cost nothing."""
+"""A sandbox behind a proxy that breaks connections, and clients on a fast clock."""
 
 import asyncio
 import contextlib
@@ -90,7 +90,7 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def a_scene(clock):
-    """Set the scene with a clock that both sides share."""
+    """Create a scene with a clock that both sides share."""
     events = []
     runtime = fake_runtime(clock)
     async with (
@@ -112,13 +112,13 @@ async def a_scene(clock):
 
 @pytest_asyncio.fixture
 async def scene():
-    """Calls whose waits cost nothing."""
+    """A scene for calls whose waits take no real time."""
     async with a_scene(QuickClock()) as scene:
         yield scene
 
 
 @pytest_asyncio.fixture
 async def exchanges():
-    """Exchanges, which race against deadlines: time passes in `until` only."""
+    """A scene for exchanges with deadlines: time passes only in `until`."""
     async with a_scene(FakeClock()) as scene:
         yield scene

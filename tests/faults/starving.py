@@ -1,4 +1,4 @@
-"""A process with too little of something; run by `test_system`."""
+"""A process with too few resources; run by `test_system`."""
 
 import asyncio
 import os

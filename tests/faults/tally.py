@@ -29,7 +29,7 @@ class Tally:
         self.unknown = set()
 
     def collect(self, node_ids):
-        """Note which tests are about which faults."""
+        """Record which tests belong to which faults."""
         known = {fault for step in FAULTS.values() for fault in step}
         for node_id in node_ids:
             name = node_id.partition("[")[0].rpartition("::")[2]

@@ -1,4 +1,4 @@
-"""F14 to F26: answers that stall, break off, lie about their size, or are none."""
+"""F14 to F26: responses that stall, break off, have a wrong size, or are not HTTP."""
 
 import asyncio
 import gzip
@@ -41,7 +41,7 @@ SHORT = HEAD + b"Content-Length: 999\r\n\r\n" + BODY
 
 
 async def failing(scene, behaviour, operation=READ, kind=TransportError, **options):
-    """Call a server that behaves like this, and answer error and server."""
+    """Call a server that behaves like this, and return the error and the server."""
     server = RawServer(behaviour)
     async with server, scene.client_of(server, **options) as client:
         with pytest.raises(kind) as caught:
@@ -50,7 +50,7 @@ async def failing(scene, behaviour, operation=READ, kind=TransportError, **optio
 
 
 async def healed(scene, *answers):
-    """Call a server whose last answer is good, and answer how often it was asked."""
+    """Call a server whose last response is good, and return the number of requests."""
     left = list(answers)
 
     async def behave(connection):

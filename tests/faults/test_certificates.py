@@ -1,4 +1,4 @@
-"""F7: certificates that vouch for nobody, or for somebody else."""
+"""F7: certificates that are not trusted, or belong to another host."""
 
 import datetime as dt
 import ssl

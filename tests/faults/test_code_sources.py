@@ -1,4 +1,4 @@
-"""F77 and F78: code sources that go in circles, hang, raise, or bring what is no good."""
+"""F77 and F78: code sources that recurse, hang, raise, or return unusable codes."""
 
 import traceback
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""F60 to F79: many callers, few exchanges, and nothing left when any of them leaves.
+"""F60 to F79: many callers, few exchanges, and nothing left after a cancellation.
 
 Others with these ids: tests/_tokens/test_broker.py (F60 to F65), test_cancellation.py
 (F67, F72 to F74), test_refusals.py (F79), tests/scenarios/test_bad_input.py (F68, F69,
@@ -167,7 +167,7 @@ async def test_f68_a_manager_is_entered_once(house):
 
 @pytest.mark.asyncio
 async def test_f70_manager_is_refused_after_a_fork(journey):
-    """Eight children of a process with a token, a waiting code, and a flight."""
+    """Eight children of a process with a token, a pending code, and an exchange in flight."""
     box = journey.box
     inquiries = [box.add_inquiry().id for _ in range(12)]
     told = {

@@ -28,7 +28,7 @@ from tests.servers import RawServer
 
 @contextmanager
 def black_hole(host, port=0):
-    """Answer the port of a listener whose queue is full: it drops what knocks."""
+    """Return the port of a listener with a full queue, which drops connections."""
     with socket.socket() as listener:
         listener.bind((host, port))
         listener.listen(0)
@@ -45,7 +45,7 @@ def black_hole(host, port=0):
 
 @contextmanager
 def names(look_up):
-    """Let this look names up: the resolver asks its loop, which may be told so."""
+    """Replace name resolution in the event loop."""
     loop = asyncio.get_running_loop()
     loop.getaddrinfo = look_up
     try:
@@ -132,7 +132,7 @@ async def reset_in_the_upload(connection):
 
 
 async def uploaded(scene, operation, kind):
-    """Send two megabytes to a server that goes away, and answer error and keys."""
+    """Send two megabytes to a server that closes, and return the error and the keys."""
     server = RawServer(reset_in_the_upload)
     async with server, scene.client_of(server) as client:
         with pytest.raises(kind) as caught:

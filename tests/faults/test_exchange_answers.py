@@ -1,4 +1,4 @@
-"""F24 to F39f at the token endpoint: what each answer does to a code and to a token."""
+"""F24 to F39f at the token endpoint: the effect of each response on code and token."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ NO_HEADERS = dict.fromkeys(
 
 
 async def exchanged(scene, status, kind, *, rest=0, **options):
-    """Exchange a code that is answered so, and tell what a later try comes to."""
+    """Exchange a code with this response, and return the result of a later attempt."""
     scope = Scope.read(scene.box.add_inquiry().id)
     code = await scene.a_code(scope)
     scene.box.faults.answer(EXCHANGE, status, **options)

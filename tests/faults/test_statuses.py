@@ -1,4 +1,4 @@
-"""F30 to F39f: every status, by operation: how often it is asked for, and what it is."""
+"""F30 to F39f: every status, by operation: the number of attempts and the error."""
 
 import attrs
 import pytest
@@ -55,7 +55,7 @@ every_post = pytest.mark.parametrize("call", POSTS, ids=lambda call: call.name)
 
 
 async def refused(scene, call, kind, status, **options):
-    """Answer the error of a call that is answered so for ever."""
+    """Return the error of a call that always gets this response."""
     scene.box.faults.answer("*", status, times=None, **options)
     with pytest.raises(kind) as caught:
         await call(scene.client)

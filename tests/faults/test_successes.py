@@ -1,4 +1,4 @@
-"""F40 to F57 on resources: successes that are not what they seem."""
+"""F40 to F57 on resources: success responses with invalid content."""
 
 import codecs
 import json

@@ -19,7 +19,7 @@ async def serving(connection):
 
 
 async def starved(what):
-    """Run a process that gets too little of this, and answer what it printed."""
+    """Run a process with too few resources, and return its output."""
     async with RawServer(serving) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,4 +1,4 @@
-"""F80 to F90: clocks that jump, machines that sleep, codes and tokens that end.
+"""F80 to F90: clock steps, suspended machines, expiring codes and tokens.
 
 Others with these ids: tests/_tokens/test_broker.py (F80, F81, F87), test_offer.py and
 test_exchanging.py (F85), tests/_protocol/test_lifetime.py (F85, F86), tests/scenarios/

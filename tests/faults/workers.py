@@ -1,4 +1,4 @@
-"""What a spawned worker does: it opens a client and a manager of its own."""
+"""The job of a spawned worker: it opens its own client and manager."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,7 @@ from persona_share import PersonaClient, ScopedTokenManager
 
 
 def exchange_in_a_worker(url, api_key, code, scope, policies):
-    """Exchange a code in this process; answer the scope and a hash of the token."""
+    """Exchange a code in this process; return the scope and a hash of the token."""
 
     renewal, retry = policies
 

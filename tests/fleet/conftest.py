@@ -19,7 +19,7 @@ async def box():
 
 @pytest.fixture(params=["sqlite", "redis"])
 def shared(request, tmp_path):
-    """Answer where a store is."""
+    """Return where a store is."""
     if request.param == "redis":
         return request.getfixturevalue("redis_server").url
     return str(tmp_path / "tokens.db")
@@ -27,7 +27,7 @@ def shared(request, tmp_path):
 
 @pytest.fixture
 def place(box):
-    """Answer a place without a store, and `place_with` one."""
+    """Return a place without a store, and `place_with` one."""
     return Place(
         box.url, box.source.api_key, box.destination.api_key, box.destination.id
     )

@@ -37,7 +37,7 @@ class Place:
     fast: bool = False
 
     def client(self, key, **options):
-        """Answer a client of one of the organizations."""
+        """Return a client of one of the organizations."""
         return PersonaClient(
             key,
             base_url=self.url,
@@ -48,7 +48,7 @@ class Place:
         )
 
     def new_store(self):
-        """Answer the store, or None."""
+        """Return the store, or None."""
         if self.store is None:
             return None
         if self.store.startswith("redis://"):
@@ -59,7 +59,7 @@ class Place:
 
 
 def mark(token):
-    """Answer what tells tokens apart without telling them."""
+    """Return what tells tokens apart without telling them."""
     return hashlib.sha256(token.reveal().encode()).hexdigest()[:16]
 
 
@@ -223,14 +223,14 @@ class Crew:
             ear.close()
 
     async def hear(self, kind, number=0):
-        """Answer the next thing of this kind that a process tells."""
+        """Return the next thing of this kind that a process tells."""
         while True:
             what, value = await asyncio.to_thread(self._heard, number)
             if what == kind:
                 return value
 
     async def rest(self, number=0):
-        """Answer everything that a dead process told before."""
+        """Return everything that a dead process told before."""
         told = []
         with suppress(EOFError, OSError):
             while True:
@@ -244,5 +244,5 @@ class Crew:
         return self._ears[number].recv()
 
     async def results(self):
-        """Answer what each process got."""
+        """Return what each process got."""
         return [await self.hear("got", each) for each in range(len(self.processes))]

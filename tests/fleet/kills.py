@@ -93,7 +93,7 @@ class Kills:
 
 
 async def killed(kind, store, kills, seed, seconds=float("inf")):
-    """Kill, check, and answer what broke."""
+    """Kill, check, and return what broke."""
     async with Sandbox(rate_limit=None) as box:
         run = Kills(box, store, seeded_random(seed))
         kills = await run.run(kills, seconds)

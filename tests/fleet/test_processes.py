@@ -104,7 +104,7 @@ async def test_f83_f115_f121_ten_codes_of_a_frozen_leader_bring_ten_tokens(
 
 
 async def taken_over(place, wanted):
-    """Answer what a successor gets when the leader's lease has ended."""
+    """Return what a successor gets when the leader's lease has ended."""
     with moving_clock() as clock:
         clock.advance(LEASE + 1)
         async with (

@@ -1,4 +1,4 @@
-"""What the goals are measured on: two organizations on one sandbox."""
+"""Two organizations on one sandbox, for measurements."""
 
 from tests.scenarios.conftest import journey
 

@@ -1,4 +1,4 @@
-"""A process of its own in which something is measured; run by the tests of goals."""
+"""A separate process for measurements; run by the tests of goals."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ DICE = random.Random(12)  # noqa: S311 — the same run every time
 
 
 def peak():
-    """Answer the most memory this process ever had, in bytes.
+    """Return the most memory this process ever had, in bytes.
 
     `ru_maxrss` begins with what the parent had, so it would hide a small rise.
     """
@@ -54,7 +54,7 @@ def descriptors():
 
 
 async def _slow(connection):
-    """Answer each request a little late, and some of them never."""
+    """Return each request a little late, and some of them never."""
     while True:
         await connection.request()
         if DICE.random() < 0.1:
@@ -76,7 +76,7 @@ async def _struck(client):
 
 
 async def _strike(client, calls):
-    """Break calls off, twenty at a time, and answer how many were and were not."""
+    """Break calls off, twenty at a time, and return how many were and were not."""
     ended = {True: 0, False: 0}
 
     async def work():

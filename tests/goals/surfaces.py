@@ -1,4 +1,4 @@
-"""Wherever a value can show: each surface by its name, with all the texts on it."""
+"""All outputs on which a value can appear, by name, with their texts."""
 
 import asyncio
 import copy
@@ -19,13 +19,13 @@ TESTS = Path(__file__).parents[1]
 
 
 class Surfaces:
-    """What was told, by surface."""
+    """Collected texts, by output."""
 
     def __init__(self):
         self.told = defaultdict(list)
 
     def holding(self, canaries):
-        """Answer on which surfaces which canaries stand."""
+        """Return which canaries appear on which outputs."""
         return sorted(
             {
                 (name, canary)

@@ -1,4 +1,4 @@
-"""G18: how much harder a service is asked because calls are repeated."""
+"""G18: how many more requests retries cause."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ def a_client(url):
 
 
 async def tried(call):
-    """Answer whether a call succeeded, and how many attempts it took."""
+    """Return whether a call succeeded, and how many attempts it took."""
     try:
         await call
     except PersonaError as error:

@@ -1,4 +1,4 @@
-"""G13: eight secrets on twenty surfaces, while nothing and while much goes wrong."""
+"""G13: eight secrets are searched on twenty outputs, with and without failures."""
 
 import json
 import os
@@ -45,7 +45,7 @@ FAULTS += [302, 400, 401, 403, 404, 408, 409, 422, 429, 500, 503]
 
 
 class Scene:
-    """Everything that holds a secret, the secrets, and the surfaces."""
+    """All objects with a secret, the secrets, and the outputs."""
 
     def __init__(self, journey, tmp_path):
         self.journey = journey
@@ -131,7 +131,7 @@ class Scene:
         self.surfaces.add("sandbox log", *map(repr, log.find()), repr(vars(log)))
 
     def carried(self):
-        """Answer which secrets travel with which operation."""
+        """Return which secrets are sent with which operation."""
         sent = {READ: ("token",), OWN: ("api key",)}
         sent[EXCHANGE] = ("api key", "code", "idempotency key")
         return {
@@ -140,7 +140,7 @@ class Scene:
         }
 
     async def goes_wrong(self, fault):
-        """Do the main job while a fault strikes, and look at what comes of it."""
+        """Do the main job during a fault, and search its outputs."""
         code = await self.a_code()
         faults = self.journey.box.faults
         struck(faults, fault, self.carried())

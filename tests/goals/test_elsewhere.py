@@ -1,4 +1,4 @@
-"""G14: a second listener gets not one byte, whatever a server or a setting says."""
+"""G14: a second listener never receives a byte."""
 
 import asyncio
 import itertools
@@ -55,7 +55,7 @@ FILES = (
 
 @pytest_asyncio.fixture
 async def trap():
-    """A listener on every loopback address that nobody may reach."""
+    """A listener on every loopback address that must not be reached."""
 
     async def take(reader, writer):
         server.visits += 1

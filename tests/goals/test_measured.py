@@ -1,4 +1,4 @@
-"""G12 and G15: what broken-off calls leave behind, and what a bomb costs."""
+"""G12 and G15: what cancelled calls leave behind, and the cost of a decompression bomb."""
 
 import asyncio
 import sys
@@ -42,7 +42,7 @@ def the_bomb():
 
 
 def unpacked(data):
-    """Answer how many bytes a gzip unpacks to, without holding them."""
+    """Return how many bytes a gzip unpacks to, without holding them."""
     unzip, size = zlib.decompressobj(31), 0
     while data and not unzip.eof:
         size += len(unzip.decompress(data, 4 * MIB))

@@ -1,4 +1,4 @@
-"""A sandbox, and an application's own way to open its manager on it."""
+"""A sandbox, and a lifespan of an application."""
 
 import asyncio
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""An aiohttp.web application with shared objects in it."""
+"""An aiohttp.web application that reads shared objects."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Clients of other people, to whose requests a manager lends its tokens."""
+"""Other HTTP clients whose requests get a manager's tokens."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.servers import RawServer, answer, answering
 
 
 class Foreign:
-    """What both foreign clients can do, in the same words."""
+    """The common interface of both HTTP clients."""
 
     def __init__(self, client):
         self._client = client
@@ -181,7 +181,7 @@ def test_a_synchronous_client_is_refused():
 
 
 class HandedOut:
-    """A manager that always lends the same, to see what is done with it."""
+    """A manager that always returns the same token."""
 
     header = Secret("Bearer lent")
 

@@ -1,4 +1,4 @@
-"""What an application's own callers are told."""
+"""Error responses of an application to its callers."""
 
 import inspect
 import logging

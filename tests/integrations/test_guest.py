@@ -1,4 +1,4 @@
-"""The library is a guest in other people's programs, and leaves as it came."""
+"""The library changes no global state of a program."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ USER = contextvars.ContextVar("user", default="nobody")
 
 
 def state_of_the_program():
-    """Answer what a guest could change of a program."""
+    """Return the global state that a library could change."""
     root = logging.getLogger()
     ours = logging.getLogger("persona_share")
     return {

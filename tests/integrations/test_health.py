@@ -79,7 +79,7 @@ async def page(stage, framework, **options):
 
 
 async def ask(stage, manager):
-    """Use a scope for the first time, however that ends."""
+    """Use a scope for the first time, and ignore errors."""
     inquiry = stage.box.add_inquiry()
     with suppress(PersonaError):
         await stage.until(manager.token(f"inquiry.read:{inquiry.id}"))

@@ -1,4 +1,4 @@
-"""A FastAPI application with shared objects in it."""
+"""A FastAPI application that reads shared objects."""
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ SECRET = "CANARY-webhook-secret"
 
 @asynccontextmanager
 async def started(app):
-    """Start an application as a server does, and answer a client of it."""
+    """Start an application as a server does, and return a client of it."""
     async with app.router.lifespan_context(app) as state:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as web:

@@ -1,4 +1,4 @@
-"""What a release is made of, built once, and environments with nothing else in them.
+"""The wheel and the sdist, built once, and environments that contain only them.
 
 Nothing is downloaded: what an environment may have besides is linked from this one.
 """

@@ -1,4 +1,4 @@
-"""Docstrings and pages use the standard terms, and none of the words that we dropped."""
+"""Docstrings and pages use standard terms and none of the forbidden words."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""How a destination asks: against an issuer on a real socket, and a scripted partner."""
+"""PartnerCodeSource against an issuer on a real socket, and against a scripted partner."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ GOOD = {"code": "the-code", "expires_in": 599, "scope": str(SCOPE)}
 
 
 class Partner:
-    """A partner that answers what it is told to, and remembers what it was asked."""
+    """A scripted partner that records requests."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""What a source organization decides, and what it writes down."""
+"""The decisions of a source organization, and their audit log."""
 
 import asyncio
 import json

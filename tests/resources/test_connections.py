@@ -1,4 +1,4 @@
-"""Connections: offered, found, ended and offered again."""
+"""Connections: created, found, deactivated and reactivated."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Steps that journeys over Connect have in common."""
+"""Common steps of scenarios with Connect."""
 
 from persona_share.webhooks import EventName
 
@@ -8,7 +8,7 @@ RETRIEVE = "GET /connect/share-tokens/{share-token-id}"
 
 
 async def connected(journey):
-    """Answer an active connection from the source to the destination."""
+    """Return an active connection from the source to the destination."""
     made = await journey.source.connections.create(
         destination_organization_id=journey.box.destination.id
     )
@@ -17,7 +17,7 @@ async def connected(journey):
 
 
 async def offered(journey, source_id=None, **options):
-    """Answer a share token of an object, an inquiry unless it is named."""
+    """Return a share token of an object, by default of an inquiry."""
     connection = await connected(journey)
     return await journey.source.share_tokens.create(
         connection_id=connection.id,
@@ -33,7 +33,7 @@ async def waited(journey, token, seconds=600, step=1.0):
 
 
 async def redemptions(journey, token):
-    """Answer how often the source was told that a share token was redeemed."""
+    """Return how often the source got an event for a redeemed share token."""
     events = journey.source.events.list(object_id=[token.id])
     names = [each.name async for each in events]
     return names.count(EventName.OUTBOUND_REDEEMED)

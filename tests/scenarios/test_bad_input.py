@@ -1,4 +1,4 @@
-"""Bad input gets its own clear error before any byte leaves, and nothing is lost."""
+"""Bad input raises a clear error before anything is sent, and nothing is lost."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A borrowed aiohttp session: left as it was, and unable to weaken anything."""
+"""A borrowed aiohttp session is unchanged and cannot weaken security."""
 
 import aiohttp
 import pytest
@@ -18,7 +18,7 @@ GOOD = answer(200, b'{"data":null}', [("Set-Cookie", "ours=1")])
 
 
 class Intruder:
-    """Everything that a session may bring along, each a way to get in between."""
+    """All settings of a session that could intercept requests."""
 
     def __init__(self):
         self.seen = []

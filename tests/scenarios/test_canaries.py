@@ -1,4 +1,4 @@
-"""G13: what is secret shows on no surface, in a journey where much goes wrong."""
+"""G13: secrets appear in no output, in a scenario with many failures."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def _told_by(error):
-    """Everything that an error lets out, with the locals of all frames but a test's."""
+    """All texts of an error, with the locals of all frames except the test's."""
     seen = [str(error), repr(error), repr(error.__dict__)]
     chain = traceback.TracebackException.from_exception(error, capture_locals=True)
     while chain is not None:
@@ -36,7 +36,7 @@ def _told_by(error):
 
 
 async def _failures(journey, client, inquiry, told):
-    """Let many things go wrong, and keep what each error tells."""
+    """Cause many failures, and return the texts of their errors."""
     faults, scope = journey.box.faults, Scope.read(inquiry.id)
 
     async def fails(work, step=1.0):

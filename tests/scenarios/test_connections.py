@@ -1,4 +1,4 @@
-"""A connection from its offer to its end and back."""
+"""A connection from its creation to deactivation and reactivation."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Many objects through a real socket: what was shared arrives, whatever goes wrong."""
+"""Many objects over a real socket: all shared objects arrive despite failures."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""T26: files come from a host of their own, which sees no credential, and PDFs."""
+"""T26: files come from a separate host, which receives no credential, and PDFs."""
 
 import stat
 

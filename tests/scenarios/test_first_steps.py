@@ -1,4 +1,4 @@
-"""Slips and questions of somebody who uses the library for the first time."""
+"""Common mistakes of new users."""
 
 import functools
 import logging

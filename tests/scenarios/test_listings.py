@@ -1,4 +1,4 @@
-"""Listings and searches against real cursors, forwards, backwards and left half-way."""
+"""Listings and searches with real cursors, forwards, backwards and abandoned."""
 
 import pytest
 
@@ -12,7 +12,7 @@ COMPLETED = {"attribute": "status", "operator": "eq", "value": "completed"}
 
 
 def add(journey, count, **attributes):
-    """Add inquiries; answer their ids, newest first as the API lists them."""
+    """Add inquiries; return their ids, newest first as the API lists them."""
     ids = []
     for _ in range(count):
         ids.append(journey.box.add_inquiry(**attributes).id)

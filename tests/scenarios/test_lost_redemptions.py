@@ -1,4 +1,4 @@
-"""F148: the answer of a redemption is lost, and the share token tells what became of it.
+"""F148: the response to a redemption is lost, and the state of the share token decides.
 
 It is never redeemed a second time: one event on each side is the proof.
 """

@@ -1,4 +1,4 @@
-"""The machine grant from its key to its objects, through the ends of many tokens."""
+"""Client credentials from key to objects, while many tokens expire."""
 
 import pytest
 

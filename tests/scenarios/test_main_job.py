@@ -1,4 +1,4 @@
-"""The main job: share, fetch, and live through the end of many tokens."""
+"""The main job: share and fetch while many tokens expire."""
 
 import asyncio
 

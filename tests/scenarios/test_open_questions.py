@@ -1,4 +1,4 @@
-"""Whatever the service does where its documents are silent, the main job goes on.
+"""The main job works with every undocumented behavior of the service.
 
 One journey with a lost answer, a stored failure, hours of renewals and a revocation,
 once for each setting of each switch of the sandbox that a token's life may depend on.
@@ -94,7 +94,7 @@ def set_switches(box, settings):
 
 
 async def quiet(journey, manager):
-    """Let the renewals that have begun come to their end, before time goes on."""
+    """Let started refreshes finish before time advances."""
     while manager.metrics().acquiring:
         await asyncio.sleep(0.005)  # noqa: TID251  # real sockets take their time
         journey.clock.advance(0.25)
@@ -171,7 +171,7 @@ async def test_code_is_tried_when_its_expiry_contradicts_the_clock(
 
 @pytest.mark.asyncio
 async def test_interrupted_exchange_costs_one_code(journey):
-    """P2, the hard way: the first request is still at work when the second comes."""
+    """The first request is still running when the second arrives."""
     for behaviour in ("wait", "conflict"):
         journey.box.switches.inflight_duplicate = behaviour
         scope = Scope.read(journey.box.add_inquiry().id)

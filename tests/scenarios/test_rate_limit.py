@@ -1,4 +1,4 @@
-"""A crowd against the limit of a sandbox: sessions and exchanges share one gate."""
+"""Many callers against the limit of a sandbox: sessions and exchanges share one limiter."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ LIMIT = 20
 
 @pytest.fixture
 def limited(journey):
-    """A destination whose environment may make 20 requests a minute."""
+    """A destination with a limit of 20 requests per minute."""
     environment = journey.box.destination.environments["sandbox"]
     environment.window.limit = LIMIT
     return journey

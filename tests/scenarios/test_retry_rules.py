@@ -1,4 +1,4 @@
-"""R1 to R14 as a user meets them: one deadline, one budget, one key, one word for each."""
+"""The retry rules as a user sees them: one deadline, one budget, one key."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What an answer holds: what is included, and what was asked for."""
+"""Included objects and sparse fields of a response."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Share tokens from their offer to what becomes of them."""
+"""Share tokens from creation to redemption."""
 
 from datetime import timedelta
 

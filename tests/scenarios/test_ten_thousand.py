@@ -37,7 +37,7 @@ async def passed(clock, box, work):
 
 
 async def fetched(ids, box, clock, *, objects_per_token):
-    """Fetch by scopes of so many, and answer the batch and what failed."""
+    """Fetch with scopes of this size, and return the batch and the failures."""
     options = {
         "base_url": box.url,
         "insecure_local": True,
@@ -64,7 +64,7 @@ async def fetched(ids, box, clock, *, objects_per_token):
 
 
 def share_of_ideal(box, started, ended):
-    """What share of the requests that these windows allow was made.
+    """Return the share of the allowed requests that were made.
 
     Exchanges count in the limit like any other request. The last window is not over.
     """

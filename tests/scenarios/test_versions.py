@@ -13,7 +13,7 @@ INQUIRY = answer(body=b'{"data":{"type":"inquiry","id":"inq_1","attributes":{}}}
 
 
 async def version_sent(options, call):
-    """Answer the versions of the requests that a client made."""
+    """Return the versions of the requests that a client made."""
     async with (
         RawServer(answering(INQUIRY)) as server,
         PersonaClient(

@@ -1,4 +1,4 @@
-"""Webhooks from what happened to what an application does, over a real socket."""
+"""Webhooks from an event to the handler of an application, over a real socket."""
 
 from datetime import timedelta
 

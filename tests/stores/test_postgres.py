@@ -1,4 +1,4 @@
-"""PostgresStore: a server that is away, frozen, without a table, or set up otherwise."""
+"""PostgresStore: a server that is down, frozen, without a table, or configured otherwise."""
 
 import asyncio
 import time

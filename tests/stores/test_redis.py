@@ -1,4 +1,4 @@
-"""RedisStore: a Redis that is away, frozen, full, foreign, behind TLS or in a cluster."""
+"""RedisStore: a Redis server that is down, frozen, full, behind TLS or in a cluster."""
 
 import asyncio
 import datetime as dt

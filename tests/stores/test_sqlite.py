@@ -1,4 +1,4 @@
-"""SQLiteStore: the file, its lock, its clock, its thread, and everything that is wrong."""
+"""SQLiteStore: the file, its lock, its clock, its thread, and failures."""
 
 import asyncio
 import os

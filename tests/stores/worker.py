@@ -1,4 +1,4 @@
-"""A process that uses a store: what a test does to it happens to a real one."""
+"""A process that uses a store."""
 
 import asyncio
 import os

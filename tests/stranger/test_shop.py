@@ -1,4 +1,4 @@
-"""The tests of a stranger's program; they know nothing but what is installed."""
+"""Tests of a separate project that use only the installed package."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Planted secrets, and where they are found."""
+"""Canary: finds planted secrets."""
 
 import logging
 

@@ -62,7 +62,7 @@ class Watched:
 
 @pytest.fixture
 def watched(stage, watch):
-    """Answer what opens a client and a manager whose every event is exported."""
+    """Return what opens a client and a manager whose every event is exported."""
 
     def opened(**options):
         return _Opened(stage, watch.telemetry, options)
