@@ -1,4 +1,4 @@
-"""A turn of the event loop for whoever is ready; no time passes in it."""
+"""Turns of the event loop, without time passing."""
 
 import asyncio
 

@@ -64,7 +64,7 @@ def sent_by(inner):
 
 
 @pytest.mark.asyncio
-async def test_what_is_held_is_used_without_asking():
+async def test_cached_credential_is_used_immediately():
     inner, source = ScriptedSender([OK]), Source("a")
     assert await Authenticated(inner, source).send(REQUEST) is OK
     assert sent_by(inner) == ["Bearer a"]
@@ -72,7 +72,7 @@ async def test_what_is_held_is_used_without_asking():
 
 
 @pytest.mark.asyncio
-async def test_what_is_not_held_is_obtained_within_the_deadline():
+async def test_missing_credential_is_acquired_within_the_deadline():
     inner, source = ScriptedSender([OK]), Source("a", held=False)
     await Authenticated(inner, source).send(REQUEST)
     assert sent_by(inner) == ["Bearer a"]

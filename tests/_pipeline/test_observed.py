@@ -48,7 +48,7 @@ async def observed(answer, *, emit=None, **options):
 
 
 @pytest.mark.asyncio
-async def test_an_answer_is_told_with_its_facts():
+async def test_response_is_emitted_with_its_facts():
     headers = {"request-id": "req_1\n", "x": "CANARY"}
     response = Response(status=404, headers=headers, body=b"CANARY")
     assert await observed(response) == [
@@ -64,7 +64,7 @@ async def test_an_answer_is_told_with_its_facts():
 
 
 @pytest.mark.asyncio
-async def test_an_error_is_told_by_its_type():
+async def test_error_is_emitted_by_its_type():
     attempts = [Attempt(Phase.NOT_SENT, "connect")] * 3
     [event] = await observed(ConnectError("CANARY", attempts=attempts))
     assert event.error == "ConnectError"
@@ -74,7 +74,7 @@ async def test_an_error_is_told_by_its_type():
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_is_told_too():
+async def test_cancellation_is_emitted():
     [event] = await observed(asyncio.CancelledError())
     assert event.error == "CancelledError"
 
@@ -113,7 +113,7 @@ async def test_without_hooks_and_log_nothing_is_measured():
 # ── Hooks ───────────────────────────────────────────────────────────────────────
 
 
-def test_a_hook_that_raises_is_logged_once_and_harms_nobody(caplog):
+def test_hook_that_raises_is_logged_once(caplog):
     heard = []
 
     def broken(_event):

@@ -164,7 +164,7 @@ async def test_below_the_limit_a_call_makes_no_task_and_does_not_wait():
 
 
 @pytest.mark.asyncio
-async def test_it_spends_what_is_left_but_one_and_then_waits_for_the_reset():
+async def test_limiter_leaves_one_slot_and_waits_for_the_reset():
     stage = Stage()
     await stage.know(4, reset=30)
     calls = [stage.begin(str(number)) for number in range(6)]
@@ -184,7 +184,7 @@ async def test_it_spends_what_is_left_but_one_and_then_waits_for_the_reset():
 
 
 @pytest.mark.asyncio
-async def test_a_wait_is_told_with_its_length_and_a_call_that_waits_not_is_not():
+async def test_only_calls_that_wait_emit_the_length_of_their_wait():
     stage = Stage()
     await stage.know(1, reset=30)
     call = stage.begin("late")
@@ -211,7 +211,7 @@ async def test_callers_go_in_the_order_in_which_they_came():
 
 
 @pytest.mark.asyncio
-async def test_a_newcomer_does_not_overtake_who_waits():
+async def test_new_call_does_not_overtake_waiting_calls():
     stage = Stage()
     await stage.know(2, reset=50)
     calls = [stage.begin(name) for name in "abc"]
@@ -226,7 +226,7 @@ async def test_a_newcomer_does_not_overtake_who_waits():
 
 
 @pytest.mark.asyncio
-async def test_who_is_cancelled_while_waiting_leaks_no_place():
+async def test_call_cancelled_while_waiting_leaks_no_slot():
     stage = Stage()
     await stage.know(1, reset=5)
     calls = [stage.begin(str(number)) for number in range(10)]
@@ -241,7 +241,7 @@ async def test_who_is_cancelled_while_waiting_leaks_no_place():
 
 
 @pytest.mark.asyncio
-async def test_who_is_cancelled_when_just_let_in_gives_the_place_to_the_next():
+async def test_call_cancelled_when_admitted_passes_its_slot_on():
     stage = Stage()
     await stage.know(2, reset=50)
     calls = [stage.begin(name) for name in "abc"]
@@ -257,7 +257,7 @@ async def test_who_is_cancelled_when_just_let_in_gives_the_place_to_the_next():
 
 
 @pytest.mark.asyncio
-async def test_who_is_cancelled_on_the_way_gives_the_place_back():
+async def test_call_cancelled_before_it_is_sent_returns_its_slot():
     stage = Stage()
     await stage.know(3, reset=50)
     calls = [stage.begin(name) for name in "ab"]
@@ -307,7 +307,7 @@ async def test_i3_a_wait_ends_at_the_deadline():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("mode", [RateLimitMode.WINDOW, RateLimitMode.AFTER_429])
-async def test_g19_after_a_429_nobody_sends_before_the_allowed_instant(mode):
+async def test_g19_no_call_is_sent_before_the_allowed_time_after_a_429(mode):
     stage = Stage(mode)
     first = stage.begin("first")
     await stage.settle()
@@ -414,7 +414,7 @@ async def test_an_exchange_goes_ahead_of_the_calls_that_need_its_token():
 
 
 @pytest.mark.asyncio
-async def test_closing_sends_away_who_waits_and_leaves_no_task():
+async def test_close_fails_waiting_calls_and_leaves_no_task():
     stage = Stage()
     await stage.know(1, reset=50)
     calls = [stage.begin(str(number)) for number in range(5)]
@@ -428,7 +428,7 @@ async def test_closing_sends_away_who_waits_and_leaves_no_task():
 
 
 @pytest.mark.asyncio
-async def test_the_task_that_watches_the_time_ends_with_the_last_who_waits():
+async def test_timer_task_ends_with_the_last_waiting_call():
     stage = Stage()
     await stage.know(1, reset=50)
     call = stage.begin("a")

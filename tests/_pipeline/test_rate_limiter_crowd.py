@@ -7,7 +7,7 @@ from benchmarks.virtual import run
 from persona_share.model.policy import RateLimitMode
 
 
-def test_g19_a_crowd_alone_spends_every_window_and_is_never_refused():
+def test_g19_many_callers_use_every_window_without_a_429():
     service = run(crowd(Service(math.ceil), calls=1_000))
     assert service.refused == 0
     assert service.windows[:3] == [299, 299, 299]

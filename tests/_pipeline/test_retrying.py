@@ -273,7 +273,7 @@ async def test_an_answer_is_not_older_for_attempts_that_never_arrived():
 
 
 @pytest.mark.asyncio
-async def test_r11_the_budget_is_paid_and_brought_back():
+async def test_r11_retries_use_the_budget_and_successes_restore_it():
     stage = Stage(unsent(), refused(429), OK)
     await stage.run()
     assert stage.budget.level == 500 - 14 - 5 + 5
@@ -314,7 +314,7 @@ async def test_a_missing_token_does_not_hide_that_an_earlier_attempt_may_have_ac
 
 
 @pytest.mark.asyncio
-async def test_a_body_too_large_is_an_answer_and_not_tried_again():
+async def test_oversized_body_is_not_retried():
     large = ResponseTooLargeError("large", attempts=[Attempt(Phase.ANSWERED, "large")])
     stage = Stage(lost(), large, method="POST")
     with pytest.raises(ResponseTooLargeError) as caught:
@@ -346,7 +346,7 @@ async def test_r3_a_wait_can_be_cancelled():
 
 
 @pytest.mark.asyncio
-async def test_r21_each_retry_is_told_with_what_it_was_and_what_it_costs():
+async def test_r21_each_retry_is_emitted_with_reason_and_delay():
     stage = Stage(refused(503, request_id="req_1"), lost(), OK)
     await stage.run()
     first, second = stage.events

@@ -45,7 +45,7 @@ async def turns():
 
 
 @pytest.mark.asyncio
-async def test_what_was_taken_lets_calls_in_at_once():
+async def test_claimed_slots_admit_calls_at_once():
     limiter, shared = limiter_on(FakeClock(), Share(3, 60.0))
     await limiter.acquire(CALL)
     slots = [limiter.try_acquire() for _ in range(4)]
@@ -68,7 +68,7 @@ async def test_calls_of_a_window_that_ended_are_not_spent_in_the_next():
 
 
 @pytest.mark.asyncio
-async def test_without_what_is_shared_it_goes_by_its_own_answers():
+async def test_tracker_uses_its_own_responses_without_the_shared_limit():
     limiter, _ = limiter_on(FakeClock(), StoreUnavailableError("away"))
     slot = await limiter.acquire(CALL)
     assert limiter.try_acquire() is None  # the first answer has not come
@@ -136,7 +136,7 @@ async def test_what_a_probe_found_out_is_reported_although_more_is_being_asked()
 
 
 @pytest.mark.asyncio
-async def test_whoever_cannot_be_served_in_time_is_told_and_others_wait():
+async def test_call_that_cannot_be_served_in_time_fails_and_others_wait():
     clock = FakeClock()
     limiter, _ = limiter_on(clock, Share(0, 60.0))
     hurried = Request(method="GET", route="/x", target="/x", deadline=clock.now() + 5)

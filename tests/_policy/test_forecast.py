@@ -23,7 +23,7 @@ def test_the_last_call_waits_for_its_window(calls, remaining, resets_in, seconds
     assert shortest(calls, allowance).total_seconds() == seconds
 
 
-def test_a_limit_of_nothing_is_no_division_by_nothing():
+def test_limit_of_zero_does_not_divide_by_zero():
     allowance = RateLimitStatus(limit=0, remaining=0, resets_in=60)
 
     assert shortest(1, allowance).total_seconds() == 60

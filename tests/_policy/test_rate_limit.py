@@ -47,7 +47,7 @@ def stage():
     return Stage()
 
 
-def test_until_an_answer_has_told_the_limit_one_call_goes_at_a_time(stage):
+def test_one_call_is_admitted_at_a_time_until_the_limit_is_known(stage):
     assert stage.tracker.has_room()
     stage.enter(1)
     assert not stage.tracker.has_room()
@@ -73,7 +73,7 @@ def test_it_allows_what_is_left_but_one_whatever_the_limit(stage, limit):
     assert stage.free == limit - 2
 
 
-def test_what_is_under_way_counts_as_spent(stage):
+def test_calls_in_flight_count_as_spent(stage):
     stage.call(100)
     stage.enter(30)
     assert stage.free == 69
@@ -173,7 +173,7 @@ def test_a_picture_that_proves_wrong_is_corrected(stage):
 # ── Others who spend of the same limit ──────────────────────────────────────────
 
 
-def test_what_others_spent_meanwhile_is_held_back_and_the_rest_shared(stage):
+def test_slots_spent_by_others_are_subtracted_before_sharing(stage):
     stage.call(200)
     calls = stage.enter(20)
     for number, call in enumerate(calls, 1):
@@ -216,7 +216,7 @@ def test_a_429_that_says_nothing_closes_it_for_as_long_as_persona_advises(stage)
     assert stage.tracker.opens_at == stage.now + 5
 
 
-def test_a_wish_without_end_is_asked_about_after_an_hour(stage):
+def test_endless_retry_after_is_limited_to_an_hour(stage):
     response = Response(status=429, headers={"retry-after": "999999"})
     stage.tracker.answered(stage.tracker.entered(), response, stage.now)
     assert stage.tracker.opens_at == stage.now + 3_600
@@ -293,7 +293,7 @@ def test_before_the_first_header_nothing_stands(stage):
     assert stage.tracker.status(stage.now) is None
 
 
-def test_the_limit_stands_as_the_last_answer_told_it(stage):
+def test_limit_follows_the_last_response(stage):
     stage.call(250, reset=40)
     stage.now += 10
 

@@ -63,7 +63,7 @@ def test_record_that_cannot_be_read_counts_as_handled(data):
         max_size=40,
     )
 )
-def test_nobody_claims_what_another_has_or_has_finished(steps):
+def test_claimed_or_finished_event_cannot_be_claimed(steps):
     record, now, holder = None, NOW, None
     for owner, step, passes in steps:
         now += passes

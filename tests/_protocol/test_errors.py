@@ -113,7 +113,7 @@ def test_error_has_attempts_and_retry_after():
     assert error.attempts == attempts
 
 
-def test_a_page_in_place_of_an_error_is_no_obstacle():
+def test_html_error_page_raises_the_error_of_its_status():
     answer = Response(status=502, headers={"content-type": "text/html"}, body=b"<p>")
     error = error_of(request(), answer)
     assert isinstance(error, errors.ServerError)

@@ -169,7 +169,7 @@ def test_no_link_raises(link):
     )
 
 
-def test_f58_a_cursor_that_was_there_before_ends_the_walk():
+def test_f58_listing_ends_at_a_repeated_cursor():
     trail = CursorHistory(None)
 
     assert trail.add("a") is None
@@ -177,7 +177,7 @@ def test_f58_a_cursor_that_was_there_before_ends_the_walk():
     assert trail.add("a") is InvalidLink.CYCLE
 
 
-def test_f58_a_link_to_the_very_page_ends_the_walk():
+def test_f58_listing_ends_at_a_link_to_the_same_page():
     assert CursorHistory("a").add("a") is InvalidLink.CYCLE
 
 

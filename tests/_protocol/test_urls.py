@@ -38,7 +38,7 @@ def test_the_default_is_the_service_over_https():
         ("https://localhost", "https://localhost"),
     ],
 )
-def test_an_accepted_base_url_is_brought_into_one_form(text, base_url):
+def test_accepted_base_url_is_normalized(text, base_url):
     assert parse_base_url(text).url == base_url
 
 
@@ -201,7 +201,7 @@ def test_loopback_is_recognized_by_name_only():
     assert [is_loopback(host) for host in no] == [False] * 5
 
 
-def test_a_sandbox_s_credential_goes_to_loopback_only():
+def test_sandbox_credential_is_sent_to_loopback_only():
     check_credential("Bearer localbox_1", parse_base_url("https://127.0.0.1"))
     check_credential("Bearer persona_sandbox_1", parse_base_url())
     check_credential("Bearer persona_production_1", parse_base_url())

@@ -68,7 +68,7 @@ async def test_a_user_mocks_a_whole_client_at_its_real_address(mocked):
 
 
 @pytest.mark.asyncio
-async def test_what_is_mocked_is_retried_like_the_real_thing(mocked):
+async def test_mocked_responses_are_retried(mocked):
     url = f"{API}/inquiries/inq_1"
     mocked.get(url, status=503)
     mocked.get(url, exception=aiohttp.ServerDisconnectedError())

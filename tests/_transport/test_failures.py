@@ -114,7 +114,7 @@ async def test_f1_a_refused_connection_means_that_nothing_was_sent(sender_to):
 
 
 @pytest.mark.asyncio
-async def test_a_refused_connection_is_told_with_its_host_and_port(sender_to):
+async def test_refused_connection_names_its_host_and_port(sender_to):
     async with RawServer(silence) as server:
         url, port = server.url, server.port
     async with sender_to(url) as sender:

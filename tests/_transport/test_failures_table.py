@@ -117,7 +117,7 @@ def test_each_exception_has_its_error_its_phase_and_whether_it_may_be_repeated(
     assert "CANARY" not in str(failure_of(failure, "host:1").as_error("GET /x"))
 
 
-def test_f3_a_name_that_does_not_exist_is_told_from_a_name_server_that_fails():
+def test_f3_missing_name_and_failing_name_server_raise_different_errors():
     unknown = socket.gaierror(socket.EAI_NONAME, "x")
     failing = socket.gaierror(socket.EAI_AGAIN, "x")
     assert kind_of(connector(DNS, unknown)).reason == NO_SUCH_NAME

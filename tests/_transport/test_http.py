@@ -18,7 +18,7 @@ from tests.servers import RawServer, a_request, answer, answering, sender_to, si
 
 
 @pytest.mark.asyncio
-async def test_a_borrowed_session_lends_its_connections_and_nothing_else():
+async def test_borrowed_session_only_provides_connections():
     traced = []
     trace = aiohttp.TraceConfig()
 

@@ -77,7 +77,7 @@ async def test_f16_half_a_file_is_no_file(tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_what_the_disk_refuses_is_not_tried_again(tmp_path):
+async def test_disk_error_is_not_retried(tmp_path):
     def refuse(done, total):
         raise OSError(28, "No space left on device")
 

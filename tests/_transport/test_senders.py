@@ -85,7 +85,7 @@ async def test_it_decodes_gzip(sender_to):
 
 
 @pytest.mark.asyncio
-async def test_t6_it_keeps_no_cookies(sender_to):
+async def test_t6_sender_keeps_no_cookies(sender_to):
     server = RawServer(answering(answer(headers=[("Set-Cookie", "a=b")])))
     async with server, sender_to(server.url) as sender:
         response = await sender.send(a_request())
@@ -95,7 +95,7 @@ async def test_t6_it_keeps_no_cookies(sender_to):
 
 
 @pytest.mark.asyncio
-async def test_t5_it_does_not_heed_the_environment(sender_to, monkeypatch, tmp_path):
+async def test_t5_environment_is_ignored_by_default(sender_to, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login thief password thief\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -187,7 +187,7 @@ async def test_a_deadline_ends_the_wait_for_a_place(sender_to):
 
 
 @pytest.mark.asyncio
-async def test_closing_tells_who_was_on_the_way_from_who_was_waiting(sender_to):
+async def test_close_distinguishes_sent_and_waiting_calls(sender_to):
     pool = Pool(size=1)
     async with RawServer(silence) as server, sender_to(server.url, pool=pool) as sender:
         first = asyncio.create_task(sender.send(a_request("POST")))
@@ -202,7 +202,7 @@ async def test_closing_tells_who_was_on_the_way_from_who_was_waiting(sender_to):
 
 
 @pytest.mark.asyncio
-async def test_a_place_is_given_back_by_whoever_fails(sender_to):
+async def test_failed_call_returns_its_connection(sender_to):
     async with sender_to("http://127.0.0.1:1", pool=Pool(size=1)) as sender:
         for _ in range(3):
             with pytest.raises(Exception, match=r"refused by 127\.0\.0\.1:1"):

@@ -82,7 +82,7 @@ def tls(authority):
 
 
 @pytest.mark.asyncio
-async def test_f7_a_certificate_nobody_vouches_for_is_refused_before_anything_is_sent(
+async def test_f7_untrusted_certificate_is_refused_before_anything_is_sent(
     sender_to, tls
 ):
     server = RawServer(answering(answer()), tls=tls)
@@ -109,7 +109,7 @@ async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls
 
 
 @pytest.mark.asyncio
-async def test_a_context_with_an_authority_of_ones_own_works(sender_to, tls, authority):
+async def test_context_with_a_custom_authority_works(sender_to, tls, authority):
     own = ssl.create_default_context(cafile=str(authority))
     server = RawServer(answering(answer()), tls=tls)
     async with server, sender_to(server.url, ssl_context=own) as sender:
@@ -239,7 +239,7 @@ def test_no_proxy_is_no_proxy():
 @pytest.mark.parametrize(
     "text", ["", "proxy:3128", "socks5://proxy", "http://", "http://[x"]
 )
-def test_what_is_no_proxy_s_address_is_refused(text):
+def test_invalid_proxy_url_is_refused(text):
     with pytest.raises(ConfigurationError) as caught:
         proxy_for(OFFICIAL, text)
     assert caught.value.__context__ is None
@@ -271,7 +271,7 @@ async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_is_not_there_is_told_from_a_server_that_is_not(sender_to):
+async def test_missing_proxy_and_missing_server_raise_different_errors(sender_to):
     sender = sender_to("https://127.0.0.1:1", proxy="http://127.0.0.1:1")
     async with sender as opened:
         with pytest.raises(ProxyError):

@@ -40,7 +40,7 @@ def test_authorize_leaves_the_code_in_a_file_for_this_user_alone(code):
     assert path.read_text().strip() not in ended.out + ended.err
 
 
-def test_exchange_makes_a_token_of_it_with_which_get_reads(cli, code, tmp_path):
+def test_exchange_writes_a_token_that_get_uses(cli, code, tmp_path):
     path, inquiry, _ = code
     token = tmp_path / "token"
     ended = cli(
@@ -61,16 +61,14 @@ def test_exchange_makes_a_token_of_it_with_which_get_reads(cli, code, tmp_path):
     assert shown.value["objects"][0]["id"] == inquiry
 
 
-def test_delivered_codes_say_themselves_what_can_be_read(cli, code):
+def test_delivered_codes_determine_the_objects(cli, code):
     path, inquiry, _ = code
     ended = cli("get", "--code-file", "-", "--json", stdin=path.read_text())
 
     assert [each["id"] for each in ended.value["objects"]] == [inquiry]
 
 
-def test_a_command_of_the_partners_brings_codes_and_sees_no_key_of_ours(
-    cli, code, tmp_path
-):
+def test_code_command_supplies_codes_and_sees_no_key(cli, code, tmp_path):
     path, inquiry, _ = code
     script = tmp_path / "ask-partner"
     script.write_text(
@@ -121,7 +119,7 @@ def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, box, tmp_pat
     assert box.log.authorizations_at_files == 0
 
 
-def test_a_plan_says_what_it_takes_and_fetches_nothing(cli, sharing, box):
+def test_plan_prints_the_cost_and_fetches_nothing(cli, sharing, box):
     ids = cli.inquiries(250)
     ended = cli("fetch", *ids, *sharing, "--plan", "--json")
 
@@ -134,7 +132,7 @@ def test_a_plan_says_what_it_takes_and_fetches_nothing(cli, sharing, box):
     assert box.log.count("GET /inquiries/{inquiry-id}") == 0
 
 
-def test_a_fetch_tells_the_same_keys_whatever_happened(cli, sharing, tmp_path):
+def test_fetch_report_always_has_the_same_keys(cli, sharing, tmp_path):
     output = tmp_path / "out"
     command = ("fetch", "--ids", "-", *sharing, "--output", str(output), "--json")
     (inquiry,) = cli.inquiries(1)
@@ -148,14 +146,14 @@ def test_a_fetch_tells_the_same_keys_whatever_happened(cli, sharing, tmp_path):
     assert [each["id"] for each in ended.value["failures"]] == ["inq_unknown"]
 
 
-def test_limits_tells_the_windows(cli):
+def test_limits_prints_the_windows(cli):
     ended = cli("limits", "--json")
     (limit,) = ended.value["limits"]
 
     assert set(limit) == {"type", "limit", "remaining", "seconds_to_reset"}
 
 
-def test_doctor_finds_nothing_wrong_with_what_is_right(cli, tmp_path):
+def test_doctor_reports_no_problem_when_everything_works(cli, tmp_path):
     ended = cli("doctor", "--json", "--store", f"{tmp_path}/tokens")
 
     assert ended.code == 0
@@ -194,14 +192,14 @@ def test_doctor_takes_no_password_as_an_argument(cli):
     assert "PERSONA_STORE" in ended.err
 
 
-def test_doctor_tells_a_refused_key(cli):
+def test_doctor_reports_a_refused_key(cli):
     ended = cli("doctor", env={"PERSONA_API_KEY": "localbox_wrong"})
 
     assert ended.code == 3
     assert "service:" in ended.out
 
 
-def test_a_share_token_is_made_over_a_connection_and_redeemed(cli, as_source, box):
+def test_share_token_is_created_on_a_connection_and_redeemed(cli, as_source, box):
     offered = cli("connections", "create", box.destination.id, "--json", env=as_source)
     connection = offered.value["id"]
     box.accept_connection(connection)
@@ -225,7 +223,7 @@ def test_a_share_token_is_made_over_a_connection_and_redeemed(cli, as_source, bo
     assert made.value["id"] in [each["id"] for each in listed.value["items"]]
 
 
-def test_webhook_verify_believes_what_is_signed_and_nothing_else(cli, tmp_path):
+def test_webhook_verify_accepts_only_valid_signatures(cli, tmp_path):
     body = (
         b'{"data":{"type":"event","id":"evt_1",'
         b'"attributes":{"name":"inquiry.completed"}}}'

@@ -42,7 +42,7 @@ def error_of(ended):
         (429, 7, "RateLimitedError"),
     ],
 )
-def test_an_answer_has_its_exit_code(cli, box, status, code, kind):
+def test_each_status_has_its_exit_code(cli, box, status, code, kind):
     headers = {"Retry-After": "3600"} if status == 429 else {}
     box.faults.answer("GET /rate-limits", status, times=None, headers=headers)
     ended = cli("limits", "--json")
@@ -81,7 +81,7 @@ def test_a_slip_is_2(cli):
 # ── F145 ────────────────────────────────────────────────────────────────────────
 
 
-def test_f145_without_a_terminal_or_a_home_nobody_is_asked_for_a_key(cli):
+def test_f145_command_does_not_prompt_without_a_terminal(cli):
     assert "HOME" not in cli.env  # of any command in these tests
     ended = cli("limits", env={"PERSONA_API_KEY": None})
 
@@ -101,7 +101,7 @@ def test_f145_a_file_that_others_may_read_is_refused(cli, tmp_path):
     assert len(cli.box.log) == 0
 
 
-def test_f145_nobody_reads_the_output(cli, as_source):
+def test_f145_command_ends_when_its_output_is_closed(cli, as_source):
     process = cli.start(
         *("fetch", *cli.inquiries(200), "--quiet"),
         env=as_source,
@@ -116,7 +116,7 @@ def test_f145_nobody_reads_the_output(cli, as_source):
     assert err == b""
 
 
-def test_f145_an_interrupt_ends_a_fetch_which_can_go_on(cli, sharing, box, tmp_path):
+def test_f145_interrupted_fetch_can_be_continued(cli, sharing, box, tmp_path):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(60)
     box.latency = 0.2
     command = ("fetch", *ids, *sharing, "--output", str(output), "--concurrency", "4")
@@ -186,7 +186,7 @@ def on_a_terminal(cli, *arguments):
     return shown.decode()
 
 
-def test_without_a_terminal_there_is_no_bar(cli, sharing):
+def test_progress_has_no_bar_without_a_terminal(cli, sharing):
     ended = cli("fetch", *cli.inquiries(3), *sharing)
 
     assert "window" not in ended.err

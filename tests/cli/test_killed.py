@@ -21,7 +21,7 @@ PEOPLE = 40
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, KILLS))]
 )
-def test_a_killed_fetch_goes_on_where_it_stopped(cli, box, as_source, tmp_path, seed):
+def test_killed_fetch_continues_where_it_stopped(cli, box, as_source, tmp_path, seed):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(PEOPLE)
     box.latency = 0.1
     command = ("fetch", *ids, "--output", str(output), "--concurrency", "4")

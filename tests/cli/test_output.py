@@ -99,7 +99,7 @@ def test_an_output_that_does_not_fit_is_refused(cli, as_source, tmp_path, damage
     ] in ended.err
 
 
-def test_a_file_of_somebody_else_is_left_alone(cli, as_source, tmp_path):
+def test_file_of_another_program_is_unchanged(cli, as_source, tmp_path):
     out = tmp_path / "out"
     out.write_bytes(b"my only copy\n")
     ended = cli("fetch", *cli.inquiries(1), "--output", str(out), env=as_source)

@@ -127,7 +127,7 @@ def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
     assert ended.code == 8  # of the network
 
 
-def test_codes_are_asked_of_the_partner_that_the_environment_names(
+def test_codes_are_requested_from_the_partner_in_the_environment(
     cli, box, store, tmp_path
 ):
     key_file, port = str(tmp_path / "partner.key"), free_port()

@@ -16,7 +16,7 @@ def init(*arguments, **environment):
     return CliRunner().invoke(store, ["init", *arguments], env=variables)
 
 
-def test_table_is_made_and_a_second_time_does_nothing(postgres_server):
+def test_store_init_creates_the_table_once(postgres_server):
     first = init(PERSONA_STORE=postgres_server.url)
     second = init("--json", PERSONA_STORE=postgres_server.url)
     count = postgres_server.sql("SELECT count(*) FROM persona_share_records")
@@ -26,7 +26,7 @@ def test_table_is_made_and_a_second_time_does_nothing(postgres_server):
     assert count == "0"
 
 
-def test_file_is_made_for_this_user_alone(tmp_path):
+def test_created_file_is_private(tmp_path):
     path = tmp_path / "tokens.db"
 
     assert init("--store", str(path)).exit_code == 0

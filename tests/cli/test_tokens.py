@@ -58,7 +58,7 @@ def said(*arguments, **environment):
     return run(COMMAND, "tokens", *arguments, env=os.environ | environment)
 
 
-def test_it_lists_what_is_held_and_no_secret(place):
+def test_tokens_list_shows_records_without_secrets(place):
     done = said("list", "--store", place, "--json")
     [token] = done.value["tokens"]
 
@@ -100,7 +100,7 @@ def test_without_reveal_no_secret_is_shown(place):
     assert CANARY not in done.out
 
 
-def test_what_is_forgotten_is_gone(place):
+def test_forgotten_token_is_no_longer_stored(place):
     done = said("forget", "abab", "--store", place, "--json")
     after = said("list", "--store", place, "--json")
 

@@ -59,7 +59,7 @@ class Place:
 
 
 def mark(token):
-    """Return what tells tokens apart without telling them."""
+    """Return a hash that identifies a token without revealing it."""
     return hashlib.sha256(token.reveal().encode()).hexdigest()[:16]
 
 
@@ -97,7 +97,7 @@ class PollsTakeASecond:
 
 
 class Member:
-    """One process: asks, exchanges and tells what came of it."""
+    """One process that requests and exchanges codes, and reports the results."""
 
     def __init__(self, place, number, told, told_to_begin):
         self.place = place
@@ -223,14 +223,14 @@ class Crew:
             ear.close()
 
     async def hear(self, kind, number=0):
-        """Return the next thing of this kind that a process tells."""
+        """Return the next message of this kind from a process."""
         while True:
             what, value = await asyncio.to_thread(self._heard, number)
             if what == kind:
                 return value
 
     async def rest(self, number=0):
-        """Return everything that a dead process told before."""
+        """Return all messages that a dead process sent."""
         told = []
         with suppress(EOFError, OSError):
             while True:

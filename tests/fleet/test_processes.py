@@ -60,7 +60,7 @@ async def test_f125_sixteen_processes_with_500_tasks_exchange_once(box, place, s
 
 
 @pytest.mark.asyncio
-async def test_f124_one_code_in_four_processes_without_a_store_brings_one_token(
+async def test_f124_one_code_in_four_processes_without_a_store_yields_one_token(
     box, place
 ):
     given = await codes(box, place, scopes(box, 10))
@@ -75,7 +75,7 @@ async def test_f124_one_code_in_four_processes_without_a_store_brings_one_token(
 
 @pytest.mark.parametrize("acted", [False, True])
 @pytest.mark.asyncio
-async def test_f83_f115_f121_ten_codes_of_a_frozen_leader_bring_ten_tokens(
+async def test_f83_f115_f121_ten_codes_of_a_frozen_manager_yield_ten_tokens(
     box, place, tmp_path, acted
 ):
     wanted = scopes(box, 10)
@@ -119,7 +119,9 @@ async def taken_over(place, wanted):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.asyncio
-async def test_f120_f122_f126_what_was_told_survives_the_end(box, place, shared, end):
+async def test_f120_f122_f126_reported_tokens_survive_the_end_of_a_process(
+    box, place, shared, end
+):
     wanted = scopes(box, 40)
     place = attrs.evolve(place, store=shared)
     told = {}

@@ -227,7 +227,7 @@ def test_the_headers_of_a_response_are_read_in_any_case(inquiry, page, name):
         assert "299" not in repr(found)
 
 
-def test_an_empty_text_in_place_of_a_date_is_none(inquiry):
+def test_empty_text_instead_of_a_date_is_none(inquiry):
     (verification,) = inquiry.related("verifications")
 
     assert verification.issue_date is None

@@ -150,7 +150,7 @@ def test_f56_wrong_type_raises_only_when_the_attribute_is_read(name, value):
     assert "yesterday" not in str(caught.value)
 
 
-def test_a_type_that_nobody_knows_is_an_object_all_the_same():
+def test_unknown_type_is_a_generic_object():
     thing = made("brand-new/thing", {"a": 1})
 
     assert type(thing) is Resource
@@ -163,7 +163,7 @@ def test_repr_shows_type_and_id_only():
     assert repr(inquiry) == "Inquiry(type='inquiry', id='x_1')"
 
 
-def test_it_cannot_be_changed():
+def test_objects_are_immutable():
     inquiry = made("inquiry")
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -172,7 +172,7 @@ def test_it_cannot_be_changed():
         inquiry.status = "approved"
 
 
-def test_it_knows_which_request_brought_it():
+def test_object_knows_its_request():
     assert made("inquiry").answer == FACTS
 
 

@@ -158,7 +158,7 @@ def test_anything_but_text_is_refused(value):
         Scope.parse(value)
 
 
-def test_its_text_is_canonical_and_the_same_as_its_str():
+def test_text_of_a_scope_is_canonical():
     scope = Scope(["b.read:x_2", "a.read:x_1", "b.read:x_2"])
     assert scope.text == str(scope) == "a.read:x_1 b.read:x_2"
     assert Scope().text == ""

@@ -58,13 +58,13 @@ def test_reveal_is_the_one_way_out():
     assert dir(Secret(CANARY)) == ["reveal"]
 
 
-def test_it_equals_only_a_secret_of_the_same_value():
+def test_secret_equals_only_a_secret_of_the_same_value():
     assert Secret(CANARY) == Secret(CANARY)
     assert Secret(CANARY) != Secret("other")
     assert Secret(CANARY) != CANARY
 
 
-def test_it_has_no_hash_and_no_order():
+def test_secret_has_no_hash_and_no_order():
     with pytest.raises(TypeError):
         hash(Secret(CANARY))
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""Resources on a scripted service, with a clock that a test moves."""
+"""Resources on a scripted service, with a fake clock."""
 
 import attrs
 import orjson

@@ -122,7 +122,7 @@ async def test_empty_include_is_sent(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_text_is_no_sequence_of_names(stage):
+async def test_str_is_refused_as_a_sequence_of_names(stage):
     with pytest.raises(InvalidArgumentError, match="include"):
         await stage().client.inquiries.retrieve("inq_1", include="account")
 
@@ -177,7 +177,7 @@ async def test_all_tags_can_be_removed(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_text_is_no_sequence_of_tags(stage):
+async def test_str_is_refused_as_a_sequence_of_tags(stage):
     with pytest.raises(InvalidArgumentError):
         await stage().client.cases.set_tags("case_1", "vip")
 

@@ -1,4 +1,4 @@
-"""Tests of a separate project that use only the installed package."""
+"""The tests of a stranger's program; they know nothing but what is installed."""
 
 import logging
 
