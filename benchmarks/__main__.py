@@ -21,6 +21,7 @@ MODULES = [
     "fleet",
     "batch",
     "batch_files",
+    "batch_sandbox",
 ]
 
 

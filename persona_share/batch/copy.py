@@ -12,7 +12,7 @@ import shutil
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -45,7 +45,7 @@ from persona_share.errors import (
     ScopeNotCoveredError,
     ScopeNotGrantedError,
 )
-from persona_share.model.batch import Failed, Fetched
+from persona_share.model.batch import Failed, Fetched, Progress
 from persona_share.model.file import attached_files
 from persona_share.model.ids import is_id, resource_of
 from persona_share.model.resource import Reference, Resource
@@ -216,6 +216,8 @@ class Copy:
     _lock: Checkpoint | None = attrs.field(default=None, init=False)
     _counts: dict[str, int] = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _started: float | None = attrs.field(default=None, init=False)
+    _ended: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the batch of the first stage; nothing is sent."""
@@ -265,22 +267,33 @@ class Copy:
             objects=self._counts["objects"],
             files=self._counts["files"],
             tokens=max(roots.tokens, 0 if related is None else related.tokens),
-            seconds=roots.seconds,
+            seconds=self._seconds(),
         )
 
-    def progress(self) -> Any:
+    def _seconds(self) -> float:
+        if self._started is None:
+            return 0.0
+        now = self.context.persistent.clock.now()
+        return (now if self._ended is None else self._ended) - self._started
+
+    def progress(self) -> Progress:
         """Return the progress: people that are complete, of those that were named."""
         progress = self._roots.progress()
         waiting_for = progress.waiting_for
         if waiting_for is None and self._related is not None:
             waiting_for = self._related.progress().waiting_for
         done = self._counts["copied"] + self._counts["unchanged"]
-        return attrs.evolve(
+        progress = attrs.evolve(
             progress,
             fetched=done,
             failed=self._counts["failed"],
             waiting_for=waiting_for,
         )
+        seconds, left_for = self._seconds(), None
+        rate = (done + progress.failed) / seconds if seconds else 0.0
+        if progress.total is not None and rate:
+            left_for = timedelta(seconds=(progress.total - progress.done) / rate)
+        return attrs.evolve(progress, rate=rate, left_for=left_for)
 
     async def open(self) -> None:
         """Lock the folder, before anything else is touched."""
@@ -291,6 +304,8 @@ class Copy:
     async def aclose(self) -> None:
         """End it: people that are complete stay so."""
         self._closed = True
+        if self._started is not None and self._ended is None:
+            self._ended = self.context.persistent.clock.now()
         try:
             if self._task is not None and not self._task.done():
                 self._task.cancel()
@@ -317,6 +332,7 @@ class Copy:
     async def _start(self) -> None:
         if self._task is None:
             await self.open()
+            self._started = self.context.persistent.clock.now()
             self._task = asyncio.create_task(self._run())
             weakref.finalize(self, self._task.cancel).atexit = False
 
@@ -451,13 +467,10 @@ class Copy:
             message = "the id cannot be the name of a folder"
             raise InvalidArgumentError(message)
         part = self.into / f".{root.id}.part"
-        await to_thread.run_sync(_make_empty, part)
-        entries: list[dict[str, Any]] = []
         objects = [(f"{_name_of(root)}.json", root)]
         for name, found in relationships.items():
             objects += [(f"{name}/{each.id}.json", each) for each in found.objects]
-        for path, resource in objects:
-            entries.append(await self._write_object(part, path, resource))
+        entries = await to_thread.run_sync(self._write_objects, part, objects)
         saved: list[dict[str, Any]] = []
         if self.files or self.pdf:
             async with anyio.create_task_group() as tasks:
@@ -490,11 +503,17 @@ class Copy:
             files=paths,
         )
 
-    async def _write_object(
+    def _write_objects(
+        self, part: Path, objects: Sequence[tuple[str, Resource]]
+    ) -> list[dict[str, Any]]:
+        _make_empty(part)
+        return [self._write_object(part, path, each) for path, each in objects]
+
+    def _write_object(
         self, part: Path, path: str, resource: Resource
     ) -> dict[str, Any]:
         content = dump_json(without_urls(resource.raw)) + b"\n"
-        await to_thread.run_sync(_write_synced, part / path, content, self.disk)
+        _write_synced(part / path, content, self.disk)
         return {
             "object": resource.id,
             "attribute": None,

@@ -329,7 +329,10 @@ class GroupPlanner:
             self._source_failures = 0
             return True
         self._source_failures += 1
-        return self._source_failures < SOURCE_FAILURES and not self.outages.paused
+        if self._source_failures >= SOURCE_FAILURES:
+            return False
+        self.outages.succeeded()  # the service responded
+        return True
 
     def _parts(self, group: _Group, error: PersonaError) -> list[_Group]:
         """Return the parts of a group that are asked for again."""

@@ -272,6 +272,19 @@ async def test_other_groups_are_tried_when_an_outage_is_over_for_all_but_one(
 
 
 @pytest.mark.asyncio
+async def test_an_outage_ends_when_the_service_responds_for_a_bad_object(
+    scoped, partner, kit
+):
+    end = kit.clock.now() + 60
+    partner.down = lambda: kit.clock.now() < end
+    partner.bad = {"inq_000"}
+    outcomes = await kit.until(collected(scoped(["inq_000"])))
+
+    assert ids_of(failures(outcomes)) == ["inq_000"]
+    assert kit.clock.now() < end + 120
+
+
+@pytest.mark.asyncio
 async def test_a_rejected_code_ends_an_outage(scoped, partner, kit):
     partner.script = [*[failure() for _ in range(4)], CodeRejectedError("stale")]
     outcomes = await kit.until(collected(scoped(several(1_000), 100)))

@@ -59,6 +59,24 @@ async def test_each_person_is_copied_to_one_folder(journey, tmp_path):
     assert report.files == sum(len(each.files) for each in outcomes)
 
 
+async def test_report_and_progress_describe_both_stages(journey, tmp_path):
+    ids = [person(journey.box) for _ in range(4)]
+    async with (
+        journey.manager() as manager,
+        manager.copy(ids, into=tmp_path / "copy") as copy,
+    ):
+        await anext(copy)
+        journey.clock.advance(30)
+        progress = copy.progress()
+        assert [each async for each in copy]
+        journey.clock.advance(5)  # after the last one
+
+    left = 30 * (4 - progress.done) / progress.done
+    assert copy.report().seconds == 30
+    assert progress.rate == progress.done / 30
+    assert progress.left_for.total_seconds() == pytest.approx(left)
+
+
 async def test_batch_requests_few_codes(journey, tmp_path):
     ids = [person(journey.box) for _ in range(20)]
     async with journey.manager() as manager:

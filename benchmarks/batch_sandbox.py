@@ -1,0 +1,109 @@
+"""Fifty thousand objects from a sandbox: memory stays flat, and every id is accounted for.
+
+The sandbox is a process of its own, and some of the ids are unknown to it. The resident
+memory of the client is measured halfway and at the end.
+"""
+
+import asyncio
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.batch_files import resident
+from benchmarks.figure import Figure, Figures, show
+from persona_share import Failed, PersonaClient, Scope, ScopedTokenManager
+from persona_share.errors import CodeRefusedError
+from persona_share.sandbox import Sandbox
+
+
+OBJECTS = 50_000
+UNKNOWN = 50
+
+
+def serve(pipe: Any) -> None:
+    """Run a sandbox until the other side closes the pipe."""
+
+    async def run() -> None:
+        async with Sandbox(rate_limit=None) as box:
+            ids = [box.add_inquiry().id for _ in range(OBJECTS - UNKNOWN)]
+            keys = (box.source.api_key, box.destination.api_key)
+            pipe.send((box.url, keys, box.destination.id, ids))
+            await asyncio.to_thread(pipe.poll, None)
+
+    asyncio.run(run())
+
+
+@contextmanager
+def sandbox() -> Iterator[Any]:
+    """Start the sandbox, and yield its address, keys, organization and ids."""
+    processes = multiprocessing.get_context("spawn")
+    ours, theirs = processes.Pipe()
+    process = processes.Process(target=serve, args=(theirs,))
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send(None)
+        process.join()
+
+
+async def fetched(box: Any) -> tuple[int, int, Counter[str]]:
+    """Return the memory halfway and at the end, and what became of the ids."""
+    url, (source_key, key), organization, known = box
+    unknown = [f"inq_unknown{number}" for number in range(UNKNOWN)]
+    ids = [*known, *unknown]
+    unknown_set, seen, halfway = {*unknown}, Counter[str](), 0
+    given: dict[str, Any] = {"base_url": url, "insecure_local": True}
+    async with (
+        PersonaClient(source_key, **given) as source,
+        PersonaClient(key, **given) as client,
+    ):
+
+        async def ask_partner(scope: Scope) -> Any:
+            refused = unknown_set.intersection(scope.object_ids())
+            if refused:
+                raise CodeRefusedError(refused=Scope.read(*refused))
+            return await source.oauth.authorize(client_id=organization, scope=scope)
+
+        async with (
+            ScopedTokenManager(client, codes=ask_partner) as manager,
+            manager.fetch(iter(ids), objects_per_token=250) as batch,
+        ):
+            async for each in batch:
+                seen["failed" if isinstance(each, Failed) else "fetched"] += 1
+                halfway = resident() if seen["fetched"] == OBJECTS // 2 else halfway
+            end, report = resident(), batch.report()
+    assert seen == {"fetched": len(known), "failed": UNKNOWN}
+    assert (report.fetched, report.failed) == (len(known), UNKNOWN)
+    seen["tokens"], seen["seconds"] = report.tokens, round(report.seconds)
+    return halfway, end, seen
+
+
+def figures() -> Figures:
+    """Return the ids that the report accounts for, and the resident memory."""
+    with sandbox() as box:
+        halfway, end, seen = asyncio.run(fetched(box))
+    yield Figure(
+        name=f"ids in the report of {OBJECTS} objects of a sandbox, {seen['tokens']} tokens,"
+        f" {seen['seconds']} s",
+        unit="ids",
+        ours=seen["fetched"] + seen["failed"],
+        yardstick=OBJECTS,
+        compared_with="the ids that were named",
+        at_least=1.0,
+        at_most=1.0,
+    )
+    yield Figure(
+        name=f"resident memory after {OBJECTS} objects of a sandbox",
+        unit="MB",
+        ours=round(end / 1e6, 1),
+        yardstick=round(halfway / 1e6, 1),
+        compared_with=f"itself after {OBJECTS // 2}",
+        at_most=1.1,
+    )
+
+
+if __name__ == "__main__":
+    show(figures)

@@ -1,0 +1,270 @@
+"""A night of copying: an outage, a full disk, a second run, and a check of everything.
+
+``python -m benchmarks.night`` copies 2,000 people with their files from a sandbox, and
+prints what happens; ``--people`` changes the number. It runs on a clock that moves
+whenever nothing else happens, so an outage of ten minutes takes seconds.
+"""
+
+import argparse
+import asyncio
+import errno
+import math
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from persona_share import (
+    AuthorizationCode,
+    Failed,
+    PersonaClient,
+    Scope,
+    ScopedTokenManager,
+)
+from persona_share.batch import CopyReport, Person, VerifyReport, verify_copy
+from persona_share.batch.saving import Disk
+from persona_share.errors import CodeRefusedError
+from persona_share.sandbox import Sandbox
+from persona_share.testing import FakeClock, fake_runtime
+
+
+OUTAGE = 600.0
+UNKNOWN = "inq_nobody"
+#: The clock moves after this many short waits in which nothing happened.
+_QUIET = 3
+_STEP = 2.0
+
+
+@attrs.define
+class Truth:
+    """What belongs to the people, as the sandbox was filled."""
+
+    ids: list[str] = attrs.field(factory=list)
+    #: The status that each relationship of a person must get, and its objects.
+    statuses: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    objects: Counter[str] = attrs.field(factory=Counter)
+    files: Counter[str] = attrs.field(factory=Counter)
+    #: Accounts that the partner does not share.
+    unshared: set[str] = attrs.field(factory=set)
+
+    def add(self, box: Sandbox, number: int) -> None:
+        """Add a person whose relationships depend on the number."""
+        account = box.add_account().id
+        inquiry = box.add_inquiry(account=account).id
+        statuses = {"account": "copied", "documents": "none", "reports": "none"}
+        box.add_verification(inquiry=inquiry, kind="government-id")
+        self.objects[inquiry], self.files[inquiry] = 3, 2
+        if number % 5 == 0:
+            self.unshared.add(account)
+            self.objects[inquiry] -= 1
+            statuses["account"] = "not covered"
+        if number % 2 == 0:
+            box.add_document(inquiry=inquiry)
+            self.objects[inquiry] += 1
+            self.files[inquiry] += 1
+            statuses["documents"] = "copied"
+        if number % 3 == 0:
+            box.add_report(inquiry=inquiry)
+            self.objects[inquiry] += 1
+            statuses["reports"] = "copied"
+        self.ids.append(inquiry)
+        self.statuses[inquiry] = {"verifications": "copied", **statuses}
+
+
+@attrs.define
+class FullDisk(Disk):
+    """A disk that counts the people that are complete, and may have no space."""
+
+    complete: int = 0
+    writes: int = 0
+    full: bool = False
+    on_complete: Callable[[int], None] = attrs.field(default=lambda _: None)
+
+    def write(self, descriptor: int, content: bytes) -> None:
+        """Write, or raise the error of a full disk."""
+        self._require_space()
+        super().write(descriptor, content)
+        self.writes += 1
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Give a file or a folder its final name; a folder is a complete person."""
+        self._require_space()
+        super().replace(source, target)
+        if target.is_dir():
+            self.complete += 1
+            self.on_complete(self.complete)
+
+    def _require_space(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@attrs.define
+class Night:
+    """The sandbox, the clock, and what was copied in every run."""
+
+    people: int
+    folder: Path
+    concurrency: int = 32
+    clock: FakeClock = attrs.field(factory=FakeClock)
+    disk: FullDisk = attrs.field(factory=FullDisk)
+    truth: Truth = attrs.field(factory=Truth)
+    copied: list[Person] = attrs.field(factory=list)
+    failed: list[Failed] = attrs.field(factory=list)
+    reports: list[CopyReport] = attrs.field(factory=list)
+    verified: VerifyReport | None = None
+    box: Sandbox = attrs.field(init=False)
+    _outage_ends: float = attrs.field(default=math.inf, init=False)
+    _outage_at: int = attrs.field(init=False)
+    _full_at: int | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Create the sandbox on the clock of the night."""
+        self.box = Sandbox(_clock=self.clock.epoch)
+        self._outage_at = self.people // 4
+        self.disk.on_complete = self._happen
+
+    async def run(self) -> None:
+        """Copy until the disk is full, copy the rest, and verify."""
+        async with self.box:
+            for number in range(self.people):
+                self.truth.add(self.box, number)
+            given: dict[str, Any] = {
+                "base_url": self.box.url,
+                "insecure_local": True,
+                "_runtime": fake_runtime(self.clock),
+            }
+            async with (
+                PersonaClient(self.box.source.api_key, **given) as source,
+                PersonaClient(self.box.destination.api_key, **given) as client,
+            ):
+
+                async def ask_partner(scope: Scope) -> AuthorizationCode:
+                    unshared = self.truth.unshared.intersection(scope.object_ids())
+                    if unshared:
+                        refused = Scope.read(*unshared)
+                        raise CodeRefusedError(refused=refused)
+                    return await source.oauth.authorize(
+                        client_id=self.box.destination.id, scope=scope
+                    )
+
+                async with ScopedTokenManager(client, codes=ask_partner) as manager:
+                    self._print(f"copy {self.people} people, and one that nobody knows")
+                    await self._passed(self._copy(manager))
+                    self.disk.full = False
+                    self._print("the disk has space again; run the same command again")
+                    await self._passed(self._copy(manager))
+        self.verified = verify_copy(self.folder)
+        self._print(
+            f"verify: {self.verified.people} people, {self.verified.files} files, "
+            f"{len(self.verified.problems)} problems"
+        )
+
+    def problems(self) -> list[str]:
+        """Return everything that is not as it must be; nothing if all is well."""
+        found = Counter(each.id for each in self.copied)
+        wrong = [
+            f"{x} was copied {found[x]} times" for x in self.truth.ids if found[x] != 1
+        ]
+        wrong += [f"{x} failed" for x in {x.id for x in self.failed} - {UNKNOWN}]
+        for each in self.copied:
+            statuses = {
+                name: relationship.status
+                for name, relationship in each.relationships.items()
+                if name in self.truth.statuses[each.id]
+            }
+            objects = 1 + sum(len(x.objects) for x in each.relationships.values())
+            if statuses != self.truth.statuses[each.id]:
+                wrong.append(f"{each.id}: the statuses are {statuses}")
+            if objects != self.truth.objects[each.id]:
+                wrong.append(f"{each.id}: {objects} objects")
+            if len(each.files) != self.truth.files[each.id]:
+                wrong.append(f"{each.id}: {len(each.files)} files")
+        for report in self.reports[1:]:
+            if report.copied + report.failed + report.skipped != self.people + 1:
+                wrong.append(f"the report does not account for every id: {report}")
+        objects = self.truth.objects.total() + self.truth.files.total()
+        if (
+            self.verified is None
+            or self.verified.problems
+            or self.verified.files != objects
+        ):
+            wrong.append(f"verify: {self.verified}")
+        return wrong
+
+    async def _copy(self, manager: ScopedTokenManager) -> None:
+        ids = [*self.truth.ids, UNKNOWN]
+        async with manager.copy(
+            ids, into=self.folder, concurrency=self.concurrency
+        ) as copy:
+            copy.disk = self.disk
+            try:
+                async for each in copy:
+                    if isinstance(each, Failed):
+                        self.failed.append(each)
+                        self._print(f"{each.id} failed: {each.error.what}")
+                    else:
+                        self.copied.append(each)
+            except OSError as error:
+                self._print(f"the run stops: {error.strerror}")
+            report = copy.report()
+        self.reports.append(report)
+        self._print(
+            f"copied {report.copied}, failed {report.failed}, skipped "
+            f"{report.skipped}; {report.objects} objects, {report.files} files, "
+            f"{report.tokens} tokens"
+        )
+
+    async def _passed(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let time pass whenever nothing else happens, until the work is done."""
+        task = asyncio.ensure_future(work)
+        seen, quiet = (-1, -1, -1), 0
+        while not task.done():
+            await asyncio.wait({task}, timeout=0.002)
+            now = (len(self.box.log), len(self.copied), self.disk.writes)
+            quiet = quiet + 1 if now == seen else 0
+            seen = now
+            if self._full_at is None and self.clock.now() >= self._outage_ends:
+                self.box.faults.clear()
+                self._full_at = (self.disk.complete + self.people) // 2
+                self._print("the service responds again")
+            if quiet > _QUIET:
+                await self.clock.settle()
+                self.clock.advance(_STEP)
+        await task
+
+    def _happen(self, complete: int) -> None:
+        """Begin the outage or fill the disk when so many people are complete."""
+        if complete == self._outage_at:
+            self._outage_ends = self.clock.now() + OUTAGE
+            self.box.faults.answer("*", 503, times=None)
+            self._print(f"{complete} people are complete; every request gets 503")
+        if complete == self._full_at:
+            self.disk.full = True
+            self._print(f"{complete} people are complete; the disk is full")
+
+    def _print(self, text: str) -> None:
+        print(f"{self.clock.wall():%H:%M:%S}  {text}", flush=True)
+
+
+def main(people: int) -> int:
+    """Run a night and return the exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        night = Night(people, Path(name) / "people")
+        asyncio.run(night.run())
+        problems = night.problems()
+    print(
+        "\n".join(problems[:20])
+        or "every person is complete, and no one is there twice"
+    )
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.night")
+    parser.add_argument("--people", type=int, default=2_000)
+    sys.exit(main(parser.parse_args().people))
