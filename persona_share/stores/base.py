@@ -7,10 +7,11 @@ may raise anything there. Callers see store errors only, within two seconds.
 import abc
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from persona_share._transport.runtime import default_runtime
@@ -56,7 +57,7 @@ class BaseStore(abc.ABC):
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
-        self._queues: _Queues = WeakKeyDictionary()
+        self._queues = PerLoop(lambda: _Queue(self._concurrency))
 
     async def open(self) -> None:
         """Connect, and check that the store is usable.
@@ -111,7 +112,7 @@ class BaseStore(abc.ABC):
         Operations under way end first. A store that is used again connects again, so
         several managers may share a store and each close it.
         """
-        queue = self._queues.pop(asyncio.get_running_loop(), None)
+        queue = self._queues.pop()
         if queue is not None and queue.running:
             await _wait(queue.running, self._runtime.clock.sleep(TIMEOUT))
             for task in queue.running:
@@ -148,7 +149,7 @@ class BaseStore(abc.ABC):
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
     ) -> T:
         """Run one operation when it is its turn, and raise store errors only."""
-        queue = self._queue()
+        queue = self._queues.get()
         queue.joined += 1
         number = queue.joined
         async with queue.turns:
@@ -173,13 +174,6 @@ class BaseStore(abc.ABC):
             failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.
         raise failure
-
-    def _queue(self) -> "_Queue":
-        loop = asyncio.get_running_loop()
-        queue = self._queues.get(loop)
-        if queue is None:
-            queue = self._queues[loop] = _Queue(self._concurrency)
-        return queue
 
     async def _limited(self, queue: "_Queue", work: Awaitable[T]) -> T:
         task = asyncio.ensure_future(work)
@@ -209,7 +203,39 @@ class _Queue:
         self.running: set[asyncio.Future[Any]] = set()
 
 
-_Queues = WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue]
+class PerLoop(Generic[T]):
+    """One object for each event loop, such as a pool of connections.
+
+    A forked child makes its own; it neither uses nor closes those of its parent.
+    """
+
+    _inherited: ClassVar[list[object]] = []
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._objects: WeakKeyDictionary[asyncio.AbstractEventLoop, T]
+        self._objects = WeakKeyDictionary()
+
+    def get(self) -> T:
+        """Return the object of the running event loop; make it if there is none."""
+        objects, loop = self._own(), asyncio.get_running_loop()
+        if loop not in objects:
+            objects[loop] = self._make()
+        return objects[loop]
+
+    def pop(self) -> T | None:
+        """Remove and return the object of the running event loop, if there is one."""
+        return self._own().pop(asyncio.get_running_loop(), None)
+
+    def _own(self) -> "WeakKeyDictionary[asyncio.AbstractEventLoop, T]":
+        if self._process != os.getpid():
+            self._inherited.append(self._objects)
+            self._begin()
+        return self._objects
 
 
 async def _wait(tasks: set[asyncio.Future[Any]], limit: Awaitable[None]) -> None:

@@ -1,6 +1,5 @@
 """PostgresStore: records in a table of PostgreSQL."""
 
-import asyncio
 import ipaddress
 import logging
 import os
@@ -8,7 +7,6 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, LiteralString
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import conninfo, errors, sql
@@ -22,7 +20,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
+from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -67,7 +65,6 @@ _PURGE_EVERY: Final = 50
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
 #: With these the server is authenticated and the connection encrypted.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
-_INHERITED: Final[list[object]] = []
 
 
 class PostgresStore(BaseStore):
@@ -109,8 +106,7 @@ class PostgresStore(BaseStore):
         self._create = create
         self._table = sql.Identifier(*table.split("."))
         self._index = sql.Identifier(f"{table.rpartition('.')[2]}_expires")
-        self._pools: _Pools = WeakKeyDictionary()
-        self._process = os.getpid()
+        self._pools = PerLoop(self._new_pool)
         self._writes = 0
 
     async def _open(self) -> None:
@@ -177,8 +173,8 @@ class PostgresStore(BaseStore):
             last = rows[-1][0]
 
     async def _aclose(self) -> None:
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
-        if pool is not None and self._process == os.getpid():
+        pool = self._pools.pop()
+        if pool is not None:
             await pool.close(timeout=TIMEOUT / 2)
 
     async def _rows(self, statement: LiteralString, **values: object) -> list[Any]:
@@ -195,7 +191,8 @@ class PostgresStore(BaseStore):
         self, statement: LiteralString, values: Mapping[str, object], *, fetch: bool
     ) -> tuple[Any, int]:
         """Run a statement, once more on a fresh connection if that one is broken."""
-        pool = await self._pool()
+        pool = self._pools.get()
+        await pool.open(wait=False)  # does nothing when it is open
         tries = 1
         while True:
             try:
@@ -214,25 +211,17 @@ class PostgresStore(BaseStore):
     def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
 
-    async def _pool(self) -> "AsyncConnectionPool[Any]":
-        if self._process != os.getpid():
-            _INHERITED.append(self._pools)
-            self._pools, self._process = WeakKeyDictionary(), os.getpid()
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            pool = self._pools[loop] = AsyncConnectionPool(
-                self._dsn.reveal(),
-                kwargs=_CONNECTION,
-                min_size=0,
-                max_size=self._concurrency,
-                open=False,
-                timeout=TIMEOUT,
-                reconnect_timeout=TIMEOUT,
-                name="persona_share",
-            )
-            await pool.open(wait=False)
-        return pool
+    def _new_pool(self) -> "AsyncConnectionPool[Any]":
+        return AsyncConnectionPool(
+            self._dsn.reveal(),
+            kwargs=_CONNECTION,
+            min_size=0,
+            max_size=self._concurrency,
+            open=False,
+            timeout=TIMEOUT,
+            reconnect_timeout=TIMEOUT,
+            name="persona_share",
+        )
 
     def _error(self, error: Exception) -> StoreError:
         # The text of an error may hold what was sent.
@@ -246,7 +235,6 @@ class PostgresStore(BaseStore):
         return "<PostgresStore>"
 
 
-_Pools = WeakKeyDictionary[asyncio.AbstractEventLoop, "AsyncConnectionPool[Any]"]
 _CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
     "prepare_threshold": None,  # pgbouncer gives each statement another connection

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from persona_share._policy import shared_limit
 from persona_share._policy.shared_limit import Share
@@ -16,6 +15,7 @@ from persona_share.stores.access import (
     guarded,
     require_store,
 )
+from persona_share.stores.base import PerLoop
 
 
 #: When a caller may come again after too many lost races, in seconds.
@@ -36,7 +36,7 @@ class SharedRateLimit:
     def __init__(self, store: Store, *, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
         self._store = guarded(require_store(store, secrets=False), runtime)
-        self._locks: _Locks = WeakKeyDictionary()
+        self._locks = PerLoop[dict[str, asyncio.Lock]](dict)
 
     async def open(self, _runtime: Runtime | None = None) -> None:
         """Open the store.
@@ -89,11 +89,7 @@ class SharedRateLimit:
 
     def _lock(self, key: str) -> asyncio.Lock:
         """Return the lock that lets one task of this process write at a time."""
-        locks = self._locks.setdefault(asyncio.get_running_loop(), {})
-        return locks.setdefault(key, asyncio.Lock())
+        return self._locks.get().setdefault(key, asyncio.Lock())
 
     def __repr__(self) -> str:
         return f"<SharedRateLimit on {self._store!r}>"
-
-
-_Locks = WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]]

@@ -1,16 +1,13 @@
 """RedisStore: records in Redis or Valkey, for processes on several machines."""
 
-import asyncio
 import ipaddress
 import itertools
 import logging
 import math
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
-from weakref import WeakKeyDictionary
 
 from redis import asyncio as aioredis, exceptions
 from redis.asyncio.cluster import RedisCluster
@@ -26,7 +23,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import BaseStore, pack, unpack
+from persona_share.stores.base import BaseStore, PerLoop, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -59,8 +56,6 @@ _REFUSALS: Final = (
     exceptions.AuthorizationError,
     exceptions.NoPermissionError,
 )
-#: Clients that a child inherited through a fork: neither used nor closed there.
-_INHERITED: Final[list[object]] = []
 
 
 class RedisStore(BaseStore):
@@ -105,8 +100,7 @@ class RedisStore(BaseStore):
         self.accepts_secrets = plaintext
         self._prefix = prefix
         self._count = itertools.count(1)
-        self._clients: _Clients = WeakKeyDictionary()
-        self._process = os.getpid()
+        self._clients = PerLoop(self._new_client)
 
     async def _open(self) -> None:
         try:
@@ -144,7 +138,7 @@ class RedisStore(BaseStore):
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
-        client = self._client()[0]
+        client = self._clients.get()[0]
         pattern = f"{_escaped(start + prefix)}*"
         seen: set[bytes] = set()  # SCAN may return a key twice
         page: list[str] = []
@@ -159,8 +153,8 @@ class RedisStore(BaseStore):
         yield page
 
     async def _aclose(self) -> None:
-        client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))
-        if client is not None and self._process == os.getpid():
+        client, _ = self._clients.pop() or (None, None)
+        if client is not None:
             await client.aclose()
             pool = getattr(client, "connection_pool", None)
             manager = getattr(pool, "sentinel_manager", None)
@@ -174,7 +168,7 @@ class RedisStore(BaseStore):
 
         Return the store's time, the script's answer, and the number of tries.
         """
-        client, script = self._client()
+        client, script = self._clients.get()
         proof = f"{next(self._count)}:{key}".encode()
         tries = 0
         while True:
@@ -205,30 +199,24 @@ class RedisStore(BaseStore):
             if tries == _TRIES:
                 raise error
 
-    def _client(self) -> tuple[Any, Any]:
-        """Return the client of this event loop, and the script on it."""
-        if self._process != os.getpid():
-            _INHERITED.append(self._clients)
-            self._clients, self._process = WeakKeyDictionary(), os.getpid()
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            client = self._address.client()
-            self._clients[loop] = client, client.register_script(self._script)
-        return self._clients[loop]
+    def _new_client(self) -> tuple[Any, Any]:
+        """Return a client, and the script on it."""
+        client = self._address.client()
+        return client, client.register_script(self._script)
 
     async def evicts(self) -> bool:
         """Return whether this Redis drops records when its memory is full.
 
         False also if the user may not ask; then a warning cannot be given either.
         """
-        client, _ = self._client()
+        client, _ = self._clients.get()
         with suppress(exceptions.RedisError, OSError, AttributeError):
             policy = (await client.info("memory")).get("maxmemory_policy")
             return policy not in {None, "noeviction"}
         return False
 
     async def _warn_about_server(self) -> None:
-        client, _ = self._client()
+        client, _ = self._clients.get()
         if await self.evicts():
             _LOG.warning("this Redis evicts records when it is full")
         with suppress(exceptions.RedisError, OSError, AttributeError):
@@ -251,9 +239,6 @@ class RedisStore(BaseStore):
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix}>"
-
-
-_Clients = WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Any]]
 
 
 class _Address:
