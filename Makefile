@@ -3,7 +3,7 @@
 
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 ARGS   ?=
-SOAKS  := properties simulation fuzz kills batch transport webhooks sandbox
+SOAKS  := properties simulation fuzz kills batch saving transport webhooks sandbox
 EXTRAS := cli,crypto,httpx,m2m,otel,postgres,redis,starlette
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal

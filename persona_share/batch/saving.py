@@ -277,7 +277,8 @@ class OutputFile:
                 raise CheckpointMismatchError(message)
             file.seek(max(position.offset - _TAIL, 0))
             tail = file.read(min(position.offset, _TAIL))
-            rest = file.read(1)
+            # A power cut may leave zeros in place of the first rows.
+            rest = file.read(_TAIL).lstrip(b"\0")[:1]
         begins = (self.form.header or b"{")[:1]
         if _digest(tail) != position.tail or (not tail and rest not in {b"", begins}):
             message = f"{self.path} is not the file that its checkpoint describes"

@@ -1,7 +1,7 @@
 """Fetches and copies survive power cuts, kills, full disks, outages and other runs.
 
 Nothing is lost, nothing is there twice, and what is acknowledged is on the disk.
-`make soak-batch` runs 500 of each, `make test` 20.
+`make soak-saving` runs 500 of each, `make test` 20.
 """
 
 import asyncio
@@ -65,6 +65,19 @@ async def until_complete(kind, kit, folder, error, rng, *, cut):
 @pytest.mark.asyncio
 async def test_nothing_is_lost_or_doubled_by_power_cuts(kind, kit, tmp_path, seed):
     await until_complete(kind, kit, tmp_path, PowerCutError, seeded(seed), cut=True)
+
+
+@pytest.mark.parametrize("left", [b"\0" * 5_000, b"\0\0{"])
+@pytest.mark.asyncio
+async def test_fetch_continues_when_zeros_are_left_of_its_first_rows(
+    kit, tmp_path, left
+):
+    disk = FailingDisk(0, PowerCutError, {})
+    with pytest.raises(PowerCutError):
+        await saved.fetch_into(tmp_path, disk, kit)
+    (tmp_path / "out").write_bytes(left)
+    await saved.fetch_into(tmp_path, Disk(), kit)
+    saved.require_fetched(tmp_path)
 
 
 @kinds
