@@ -41,7 +41,7 @@ copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 llms_txt_title = "persona_share"
 llms_txt_summary = (
-    "Async Python client with which two Persona organizations share data."
+    "Async Python client for sharing identity data between two Persona organizations."
 )
 
 html_theme = "furo"
@@ -86,5 +86,5 @@ def write_pages(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx what to do before it reads the pages."""
+    """Register the function that writes the generated pages."""
     app.connect("builder-inited", write_pages)

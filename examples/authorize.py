@@ -1,4 +1,4 @@
-"""Source: make one code by hand, for a partner and some objects.
+"""Source: create one code by hand for a partner and some objects.
 
 python examples/authorize.py org_… inq_… ver_…
 """

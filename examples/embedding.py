@@ -1,4 +1,4 @@
-"""Destination: another client (here httpx) that sends scoped tokens.
+"""Destination: add scoped tokens to another HTTP client (httpx).
 
 python examples/embedding.py inq_…
 """

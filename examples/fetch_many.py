@@ -1,4 +1,4 @@
-"""Destination: fetch any number of inquiries, and go on after an interruption.
+"""Destination: fetch any number of inquiries, and continue after an interruption.
 
 python examples/fetch_many.py < ids.txt > inquiries.jsonl
 """

@@ -1,4 +1,4 @@
-"""Source: the service that gives codes to partners, by agreement and consent.
+"""Source: run a service that issues codes to partners.
 
 uvicorn --app-dir examples partner:app --workers 2
 """

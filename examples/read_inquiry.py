@@ -1,4 +1,4 @@
-"""Destination: read what a partner shares of an inquiry.
+"""Destination: read an inquiry that a partner shares.
 
 python examples/read_inquiry.py inq_…
 """

@@ -1,4 +1,4 @@
-"""Destination: aiohttp.web. Run it with python examples/web_aiohttp.py 8080."""
+"""Destination: serve inquiries. Run it with python examples/web_aiohttp.py 8080."""
 
 import sys
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Destination: FastAPI. Run it with uvicorn --app-dir examples web_fastapi:app."""
+"""Destination: serve inquiries. Run it with uvicorn --app-dir examples web_fastapi:app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

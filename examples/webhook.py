@@ -1,4 +1,4 @@
-"""Either side: receive webhooks, each event once although it may come twice.
+"""Either side: receive webhooks and handle each event once.
 
 PERSONA_WEBHOOK_SECRET=wbhsec_… uvicorn --app-dir examples webhook:app
 """
