@@ -15,7 +15,7 @@ from benchmarks.batch_files import resident
 from benchmarks.figure import Figure, Figures, show
 from persona_share import Failed, PersonaClient, Scope, ScopedTokenManager
 from persona_share.errors import CodeRefusedError
-from persona_share.sandbox import Sandbox
+from persona_share.sandbox import Limits, Sandbox
 
 
 OBJECTS = 50_000
@@ -26,7 +26,8 @@ def serve(pipe: Any) -> None:
     """Run a sandbox until the other side closes the pipe."""
 
     async def run() -> None:
-        async with Sandbox(rate_limit=None) as box:
+        limits = Limits(objects=2 * OBJECTS, events=100, log_entries=100)
+        async with Sandbox(rate_limit=None, limits=limits) as box:
             ids = [box.add_inquiry().id for _ in range(OBJECTS - UNKNOWN)]
             keys = (box.source.api_key, box.destination.api_key)
             pipe.send((box.url, keys, box.destination.id, ids))

@@ -47,7 +47,8 @@ CHUNK: Final = 256
 #: At most this many groups are prepared ahead of the one that is fetched.
 MAX_AHEAD: Final = 8
 #: A code source that passes on an error of the service for this many scopes in a row,
-#: whole and in parts, fails for all. Finding one bad object among 256 takes nine.
+#: whole and in parts, fails for all. Finding one bad object among 256 takes nine. A
+#: response that something was not found does not count: it is about objects.
 SOURCE_FAILURES: Final = 16
 #: A group is set aside after this many failures that were not part of an outage.
 _MAX_TRIES: Final = 3
@@ -328,7 +329,8 @@ class GroupPlanner:
             self.outages.succeeded()  # the partner answered
             self._source_failures = 0
             return True
-        self._source_failures += 1
+        if not isinstance(error.__cause__, NotFoundError):
+            self._source_failures += 1
         if self._source_failures >= SOURCE_FAILURES:
             return False
         self.outages.succeeded()  # the service responded

@@ -16,6 +16,7 @@ from persona_share.errors import (
     ExchangeUnavailableError,
     NotFoundError,
     OutageError,
+    PermissionDeniedError,
     ScopeNotGrantedError,
     StoreUnavailableError,
     TokenError,
@@ -28,6 +29,7 @@ class Partner:
     """Issues tokens, or refuses a scope with refused objects."""
 
     bad: set = attrs.field(factory=set)
+    answer: type = NotFoundError
     broken: set = attrs.field(factory=set)
     script: list = attrs.field(factory=list)
     asked: list = attrs.field(factory=list)
@@ -62,7 +64,7 @@ class Partner:
             named = Scope.read(*refused) if self.names else None
             raise CodeRefusedError("not these", refused=named)
         if self.bad.intersection(scope.object_ids()):
-            raise failure(NotFoundError("the service does not know one of them"))
+            raise failure(self.answer("the response of the service"))
         if self.broken.intersection(scope.object_ids()):
             raise failure()
         if self.covered and not any(scope <= each for each in self.covered):
@@ -303,10 +305,20 @@ async def test_a_store_that_cannot_be_reached_for_a_moment_fails_nothing(
 
 
 @pytest.mark.asyncio
+async def test_objects_that_nobody_knows_fail_however_many_come_first(scoped, partner):
+    partner.bad = {*several(100)}
+    outcomes = await collected(scoped(several(300), 100))
+
+    assert sorted(ids_of(failures(outcomes))) == several(100)
+    # A division asks for both halves: one code for each object, and one for each half.
+    assert len(partner.asked) <= 3 + 2 * 100
+
+
+@pytest.mark.asyncio
 async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
     scoped, partner, kit
 ):
-    partner.bad = {*several(1_000)}
+    partner.bad, partner.answer = {*several(1_000)}, PermissionDeniedError
     with pytest.raises(OutageError):
         await kit.until(collected(scoped(several(1_000), 100)))
 
