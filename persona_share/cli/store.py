@@ -38,7 +38,7 @@ def _no_password(_context: object, option: click.Parameter, value: Any) -> Any:
 
 
 #: Adds ``--store``; the commands pass its value to `store_at`.
-with_store = click.option(
+with_store: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--store",
     metavar="FILE|URL",
     envvar=STORE,
