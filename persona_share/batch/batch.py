@@ -375,7 +375,7 @@ def require_number(name: str, value: object, at_most: int | None = None) -> None
 
 
 def _abandon(task: "asyncio.Task[None]", pool: WorkerPool) -> None:
-    """End a batch that nobody holds any more."""
+    """End a batch that no caller references."""
     if not task.done() and not task.get_loop().is_closed():
         task.cancel()
     if pool.checkpoint is not None:

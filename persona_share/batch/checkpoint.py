@@ -298,7 +298,7 @@ def _create(path: Path) -> None:
                 # Volumes may widen the mode at each start. It holds ids only.
                 os.fchmod(descriptor, 0o600)
     finally:
-        # No connection is open yet, so closing drops nobody's locks.
+        # No connection is open yet, so closing releases no locks.
         os.close(descriptor)
 
 

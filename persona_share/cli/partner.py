@@ -376,4 +376,4 @@ def _date(text: str) -> datetime:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251  # a command lives by the machine's clock
+    return datetime.now(UTC)  # noqa: TID251  # a command uses the machine's clock

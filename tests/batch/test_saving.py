@@ -6,7 +6,6 @@ Nothing is lost, nothing is there twice, and what is acknowledged is on the disk
 
 import asyncio
 import errno
-import multiprocessing
 import os
 import random  # noqa: TID251  # seeded
 import shutil
@@ -24,6 +23,7 @@ from persona_share.errors import (
 )
 from tests.batch import saved
 from tests.batch.saved import RUNS, FailingDisk, Object, PowerCutError
+from tests.processes import FORKSERVER
 
 
 LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
@@ -138,14 +138,12 @@ async def test_nothing_is_lost_or_doubled_by_outages(kind, kit, tmp_path, seed):
 @kinds
 def test_nothing_is_lost_or_doubled_by_kills(kind, kit, tmp_path):
     run, require_acknowledged, require_complete = RUNS[kind]
-    processes, rng = multiprocessing.get_context("forkserver"), seeded(0)
-    processes.set_forkserver_preload(["tests.batch.saved"])
-    kills, longest = 0, 1.0
+    rng, kills, longest = seeded(0), 0, 1.0
     for number in range(2 * len(SEEDS)):
         folder = tmp_path / str(number)
         folder.mkdir()
         for _ in range(4):
-            process = processes.Process(target=saved.run, args=(kind, folder))
+            process = FORKSERVER.Process(target=saved.run, args=(kind, folder))
             began = time.monotonic()  # noqa: TID251  # a real process
             process.start()
             process.join(rng.random() * longest)
