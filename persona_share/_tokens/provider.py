@@ -336,8 +336,7 @@ class TokenProvider:
             scope.text, records.offer, code, known.new.state
         )
         waits = code.id in [each.id for each in changed.new.codes]
-        if waits and code.id not in [each.id for each in changed.old.codes]:
-            self.pushed.add(code, scope)
+        if waits and self.pushed.add(code, scope):
             self._refresher.watch_code(code, scope)
         elif not waits and known.new.state is CodeState.NEW:
             message = f"{records.MAX_PUSHED} codes for this scope are already queued"

@@ -51,10 +51,13 @@ class PushedCodes:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, code: StoredCode, scope: Scope) -> None:
-        """Note that a code waits."""
+    def add(self, code: StoredCode, scope: Scope) -> bool:
+        """Note that a code waits; return False if that was known."""
+        if code.id in self._waiting:
+            return False
         self._waiting[code.id] = code, scope
         self._emit(events.CodeQueued, scope)
+        return True
 
     def known(self, code: StoredCode) -> StoredCode:
         """Return a code as it was offered here, if it was: it is no younger now."""

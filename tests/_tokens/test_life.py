@@ -552,3 +552,30 @@ async def test_f129_lease_of_a_dead_owner_in_a_process_of_the_same_id_ends(
     assert await house.soon(waiting, seconds=3)
     assert len(house.partner.asked) == len(house.service.requests) == 1
     left_behind.cancel()
+
+
+class Forgetful:
+    """A store that writes, and whose first answer says that it did not."""
+
+    accepts_secrets = True
+
+    def __init__(self, inner):
+        self._inner, self._answered = inner, False
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    async def write(self, key, value, *, if_etag, ttl):
+        written = await self._inner.write(key, value, if_etag=if_etag, ttl=ttl)
+        answer, self._answered = written and self._answered, True
+        return answer
+
+
+@pytest.mark.asyncio
+async def test_offered_code_is_noted_when_the_answer_of_its_write_is_lost(house):
+    manager = await house.manager(store=Forgetful(shared(house)), codes=None)
+    code = house.partner.code(A)
+    for _ in range(2):
+        await manager.offer(code, A)
+        assert manager.metrics().codes_waiting == 1
+    assert len(house.told(events.CodeQueued)) == 1
