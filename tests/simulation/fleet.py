@@ -12,7 +12,9 @@ from contextlib import suppress
 import attrs
 
 from persona_share import Scope, ScopedTokenManager
+from persona_share._tokens.record import ScopeRecord, code_id, decode
 from persona_share.errors import PersonaError, StoreUnavailableError
+from persona_share.model.secret import Secret
 from persona_share.stores import MemoryStore
 from persona_share.testing.clock import FakeClock, fake_runtime
 from tests.simulation.service import CODE_LIFE, LIFETIME, Service
@@ -318,15 +320,19 @@ class Fleet:
 
     def _check_codes(self):
         """No code that was acknowledged is neither used nor in a record nor expired."""
-        now, records = self.clock.now(), 0
+        now, kept = self.clock.now(), self._await(self._codes_in_records(), 1.0)
         for name, at in self.offered.items():
             code = self.service.codes[name]
             fresh = now < at + CODE_LIFE - 60 and code.token is None
-            if fresh and not code.refused:
-                records += 1
-        waiting = sum(manager.metrics().codes_waiting for manager in self.managers)
-        if records > waiting:
-            self.broken.append("a code that was offered is lost")
+            if fresh and not code.refused and code_id(Secret(name)) not in kept:
+                self.broken.append("a code that was offered is lost")
+
+    async def _codes_in_records(self):
+        kept = set()
+        async for key in self.common.keys("scope/"):
+            value = (await self.common.read(key)).value
+            kept |= {each.id for each in decode(key, value, ScopeRecord).codes}
+        return kept
 
     def _renew(self):
         """In health one renewal costs one code for all managers."""
