@@ -183,10 +183,11 @@ async def test_a_duplicate_of_a_running_request_waits_conflicts_or_runs(
 ):
     sandbox.switches.inflight_duplicate = mode
     code = await raw.code(scope)
-    sandbox.faults.delay("POST /oauth/token", 0.15)
+    sandbox.faults.delay("POST /oauth/token", 0.4)
 
     slow = asyncio.create_task(raw.exchange(code, key="k"))
-    await asyncio.wait([slow], timeout=0.05)
+    while sandbox.faults.pending:
+        await asyncio.wait([slow], timeout=0.01)  # the first request is to be there
     quick = await raw.exchange(code, key="k")
     responses = [await slow, quick]
 
