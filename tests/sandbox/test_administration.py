@@ -58,6 +58,26 @@ async def test_a_webhook_needs_a_name_since_2026_09_29(raw):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("allowlists", "status"),
+    [
+        ({"included_allowlist": {"state": "include_all"}}, 201),
+        ({"included_allowlist": {"state": "everything"}}, 400),
+        ({"included_allowlist": {"state": "custom"}}, 400),
+        ({"included_allowlist": {}}, 400),
+        ({"relationship_allowlist": {"state": "include_none"}}, 201),
+        ({"relationship_allowlist": {"state": "custom"}}, 400),
+    ],
+)
+async def test_the_allowlists_of_a_webhook_have_documented_states(
+    raw, allowlists, status
+):
+    created = await raw.post("/webhooks", json=body(**HOOK, name="hook", **allowlists))
+
+    assert created.status == status
+
+
+@pytest.mark.asyncio
 async def test_a_rotated_secret_signs_together_with_the_old_one(sandbox, raw):
     webhook = await created_webhook(raw)
     path = f"/webhooks/{webhook}/rotate-secret"

@@ -10,6 +10,7 @@ from persona_share.sandbox.jsonapi.body import (
     STRING_OR_NULL,
     STRINGS,
     Nullable,
+    Primitive,
     Shape,
     read_body,
 )
@@ -61,6 +62,10 @@ EVENT_FILTERS: Final[Filters] = {
 }
 
 
+def _one_of(*words: str) -> Primitive:
+    return Primitive(" or ".join(words), (str,), fits=words.__contains__)
+
+
 _ATTRIBUTES: Final[dict[str, Shape]] = {
     "name": STRING_OR_NULL,
     "description": STRING_OR_NULL,
@@ -71,8 +76,13 @@ _ATTRIBUTES: Final[dict[str, Shape]] = {
     "api-attributes-blocklist": STRINGS,
     "file-access-token-expires-in": INTEGER,
     "payload-filter": OBJECT_OR_NULL,
-    "included-allowlist": Nullable(OBJECT),
-    "relationship-allowlist": OBJECT,
+    "included-allowlist": Nullable(
+        {
+            "state*": _one_of("include_all", "include_none", "custom"),
+            "event-types": [OBJECT],
+        }
+    ),
+    "relationship-allowlist": {"state*": _one_of("include_all", "include_none")},
     "custom-http-headers": OBJECT_OR_NULL,
 }
 _REQUIRED: Final = frozenset({"url", "enabled-events"})
@@ -225,6 +235,10 @@ def _name_missing() -> ApiError:
 def _check_values(given: Json) -> None:
     if not str(given.get("url", "https://")).startswith(("http://", "https://")):
         raise ApiError(400, "data.attributes.url must be a URL")
+    included = given.get("included-allowlist") or {"state": "include_none"}
+    if (included["state"] == "custom") != bool(included.get("event-types")):
+        details = "data.attributes.included_allowlist: event_types belong to custom"
+        raise ApiError(400, details, pointer="/data/attributes/included-allowlist")
     checked_inflection(given.get("api-key-inflection", "kebab"))
     checked_version(given.get("api-version", NAMED_SINCE))
 
