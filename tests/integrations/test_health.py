@@ -194,7 +194,8 @@ async def test_diagnosis_finds_each_problem(stage):
         "store": "bad",
         "partner": "bad",
     }
-    assert found["clock"].what == "off by 100 s"
+    # The Date header has whole seconds, so a second may be missing.
+    assert found["clock"].what in {"off by 99 s", "off by 100 s"}
     assert "NTP" in found["clock"].advice
     assert isinstance(found["partner"].error, CodeSourceError)
 
