@@ -15,8 +15,10 @@ from tests.proxy import Proxy
 
 #: A real socket's times, which no machine is too busy for.
 PATIENT = Timeouts(connect=20, read=20, attempt=40, call=100)
-#: The same, as short as a busy machine allows: only for what is silent on purpose.
-HASTY = Timeouts(connect=0.5, read=0.3, attempt=0.6, call=100)
+#: Only a response that stalls is too slow for these, on a busy machine, too.
+HASTY = Timeouts(connect=20, read=0.3, attempt=40, call=100)
+#: Only an attempt as a whole is too slow for these.
+BRIEF = Timeouts(connect=20, read=20, attempt=0.6, call=100)
 
 
 class QuickClock(FakeClock):

@@ -17,7 +17,7 @@ from persona_share.errors import (
     UnexpectedContentTypeError,
 )
 from persona_share.model.policy import Timeouts
-from tests.faults.scene import HASTY
+from tests.faults.scene import BRIEF, HASTY
 from tests.faults.test_network import CHANGE, CREATE, LOST, READ, calling, phases
 from tests.proxy import Proxy
 from tests.servers import (
@@ -94,7 +94,7 @@ async def test_f14_change_is_not_retried_after_a_stall(scene):
 @pytest.mark.asyncio
 async def test_f15_slow_body_fails_at_the_attempt_timeout(scene):
     error, _ = await failing(
-        scene, dripping(0.05), kind=ConnectionLostError, timeout=HASTY
+        scene, dripping(0.05), kind=ConnectionLostError, timeout=BRIEF
     )
     assert {each.reason for each in error.attempts} == {"timeout"}
 
