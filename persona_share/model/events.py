@@ -5,6 +5,7 @@ clock in seconds. ``scope_size`` is the number of permissions; the scope itself 
 object ids, so it is never part of an event.
 """
 
+import warnings
 from collections.abc import Mapping
 
 import attrs
@@ -213,9 +214,9 @@ class TokenMetrics:
     ``failing`` holds the failures since the last token, by the type of their error.
     ``tokens`` counts cached tokens by state (fresh, advisory, mandatory, expired).
     ``acquiring`` is the number of acquisitions in progress. ``nearest_end`` is the
-    shortest remaining lifetime in seconds. ``exchange_level`` is the number of exchanges that may start now, or None
-    while no limit is known. ``store_up`` says whether the token store responds, or None
-    without a store.
+    shortest remaining lifetime in seconds. ``exchange_level`` is the number of exchanges
+    that may start now, or None while no limit is known. ``store_up`` says whether the
+    token store responds, or None without a store.
     """
 
     issued: int = 0
@@ -240,6 +241,18 @@ class TokenMetrics:
     nearest_end: float | None = None
     exchange_level: float | None = None
     store_up: bool | None = None
+
+    @property
+    def minted(self) -> int:
+        """The former name of `issued`; deprecated."""
+        warnings.warn("use TokenMetrics.issued", DeprecationWarning, stacklevel=2)
+        return self.issued
+
+    @property
+    def strikes(self) -> int:
+        """The former name of `unauthorized`; deprecated."""
+        warnings.warn("use TokenMetrics.unauthorized", DeprecationWarning, stacklevel=2)
+        return self.unauthorized
 
     @property
     def codes_per_token(self) -> float | None:
