@@ -174,7 +174,7 @@ class ClientCore:
         )
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit as the last answers told it."""
+        """Return the rate limit as the last responses reported it."""
         return None if self._limiter is None else self._limiter.status()
 
     def wait_at_most(self, seconds: float) -> None:

@@ -183,7 +183,7 @@ class PersonaClient(ResourceAccessors):
         return self._core
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit as the last responses told it, without any I/O."""
+        """Return the rate limit as the last responses reported it, without any I/O."""
         return self._core.rate_limit_status()
 
     @property

@@ -66,7 +66,7 @@ _MAX_SPELLINGS: Final = 10_000
 
 
 class ScopedTokenManager:
-    """Exchanges codes, holds tokens, renews them, and hands out sessions.
+    """Exchanges codes, caches tokens, renews them, and creates sessions.
 
     ``codes`` is asked for a code whenever a token has to be acquired or renewed; without
     it only delivered codes are used (`exchange`, `offer`). Managers that share a
@@ -266,7 +266,7 @@ class ScopedTokenManager:
         """Put a delivered code by; on return it is safe in the record of its scope.
 
         It is exchanged at once if a token in use is due, else at its last safe moment
-        if that adds to the token's life; a code that nobody needs expires unused. A
+        if that adds to the token's life; a code that is not needed expires unused. A
         known code is ignored. Raises `InvalidArgumentError` for anything that cannot be
         a code, for a code without a scope, and if eight codes wait for the scope.
         """
@@ -435,7 +435,7 @@ class ScopedTokenManager:
         return known
 
     def _after_fork(self) -> None:
-        """Drop what the parent still has; nobody may use this manager here."""
+        """Drop what the parent still has; this manager cannot be used here."""
         self._forked = True
         self._loop = None
         self._spellings.clear()

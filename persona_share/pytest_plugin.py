@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures that import nothing before they are used.
 
 pytest loads this file in every run on a machine where the package is installed, so it
-must cost nothing where nobody asks for it.
+must cost nothing where it is not used.
 """
 
 from collections.abc import Generator

@@ -128,7 +128,7 @@ class ApiKeyCredential:
     """The source of a credential that never changes: an organization's API key.
 
     Raises:
-        ConfigurationError: the key has characters that no header can carry.
+        ConfigurationError: the key has characters that a header cannot contain.
     """
 
     def __init__(self, api_key: Secret) -> None:

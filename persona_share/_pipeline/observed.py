@@ -40,7 +40,7 @@ def log_to_stderr(level: str | None) -> None:
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """The handler that `log_to_stderr` adds; its type tells it from the program's."""
+    """The handler that `log_to_stderr` adds; its type distinguishes it from the program's."""
 
 
 class EventEmitter:

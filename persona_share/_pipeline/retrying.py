@@ -45,7 +45,7 @@ _BROKE: Final = "retry_quota_reached"
 class Retrying:
     """Repeats requests that may be repeated, within the deadline and a shared budget.
 
-    If nobody knows whether a call took effect, it raises `OutcomeUnknownError`.
+    If it is unknown whether a call took effect, it raises `OutcomeUnknownError`.
     """
 
     def __init__(

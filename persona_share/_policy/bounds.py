@@ -34,7 +34,7 @@ STORED_PAUSE: Final = Bound("stored pause", 3600.0)
 
 @attrs.frozen
 class Bounded:
-    """A number within its bound; ``clamped`` tells that it was not when it came."""
+    """A number within its bound; ``clamped`` says that it had to be changed."""
 
     value: float
     clamped: bool

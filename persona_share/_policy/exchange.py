@@ -107,7 +107,7 @@ class Tries:
 
 @attrs.frozen
 class Issued:
-    """A token came; ``replayed``: an earlier attempt may have brought it about."""
+    """A token came; ``replayed``: an earlier attempt may have caused it."""
 
     grant: oauth.TokenResponse
     attempts: int = 1
@@ -155,7 +155,7 @@ class Limited:
 class InDoubt:
     """No usable response came within the budget.
 
-    The same request under the same key may still bring one; ``unsent``: nothing left.
+    The same request under the same key may still return one; ``unsent``: nothing left.
     """
 
     error: TokenError

@@ -91,7 +91,7 @@ class _Window:
 class LimitTracker:
     """What the answers say of the limit, and how many calls are under way.
 
-    ``allowed`` is how many may be under way at once. Until an answer has told the
+    ``allowed`` is how many may be under way at once. Until a response has stated the
     limit one call goes at a time; if answers never name a limit there is none. All
     instants are of the clock that counts suspension.
     """

@@ -1,4 +1,4 @@
-"""Redemptions of share tokens: what a state tells, and when to ask for it again."""
+"""Redemptions of share tokens: what a state means, and when to request it again."""
 
 import enum
 from typing import Final
@@ -22,7 +22,7 @@ _UNDER_WAY: Final = frozenset(
 
 
 class Trace(enum.Enum):
-    """What the state tells about a redeem call whose answer was lost."""
+    """What the state says about a redeem call whose response was lost."""
 
     OURS = "it took effect as requested"
     NONE = "it took no effect so far"
@@ -32,7 +32,7 @@ class Trace(enum.Enum):
 def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
     """Return what became of a redeem call with this destination.
 
-    Mode and destination are compared where the service tells them: for a clone there is
+    Mode and destination are compared where the service states them: for a clone there is
     no destination until it is done.
     """
     if token.status not in _UNDER_WAY:

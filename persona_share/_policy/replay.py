@@ -67,7 +67,7 @@ def to_bytes(record: Claim | Handled) -> bytes:
 def from_bytes(data: bytes | None) -> EventRecord:
     """Read a record; one that cannot be read counts as handled.
 
-    Somebody wrote it, and handling an event twice is worse than not repeating it.
+    It exists, and handling an event twice is worse than not repeating it.
     """
     if data is None:
         return None

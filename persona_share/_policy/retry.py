@@ -67,7 +67,7 @@ class Past:
     """What the attempts of one call came to, up to and with the last one.
 
     ``in_doubt`` says that some attempt may have taken effect and that no answer since
-    has told; ``was_in_doubt`` says it of the attempts before the last.
+    has stated; ``was_in_doubt`` says it of the attempts before the last.
     """
 
     attempts: int = 0

@@ -44,7 +44,7 @@ _Reservation = tuple[str, int]
 
 @attrs.frozen
 class SharedLimit:
-    """How the window stands; ``left`` are the slots that nobody has taken.
+    """How the window stands; ``left`` are the slots that no process has taken.
 
     ``ends`` and ``probe_until`` are times of the store's clock. ``size`` are the slots
     that the window began with; ``takers`` and ``takers_before`` are the processes that
@@ -64,7 +64,7 @@ class SharedLimit:
 class Share:
     """Some of a window's slots, good for so many seconds; none: wait for so long.
 
-    ``probing``: nothing is known of the window yet; the response to one call will tell.
+    ``probing``: nothing is known of the window until the response to one call.
     """
 
     calls: int

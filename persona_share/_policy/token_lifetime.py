@@ -59,7 +59,7 @@ def mandatory_window(lifetime: float, policy: RenewalPolicy) -> float:
 
 
 def guard_window(lifetime: float, policy: RenewalPolicy) -> float:
-    """Return how long before its end a token is no longer handed out."""
+    """Return how long before its end a token is no longer used."""
     return min(policy.guard, lifetime / 20)
 
 

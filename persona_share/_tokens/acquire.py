@@ -254,7 +254,7 @@ class Acquirer:
     async def _redeemed_before(
         self, attempt: _Attempt, code: StoredCode, record: CodeRecord
     ) -> None:
-        """Use the token that another exchange of this code brought, if it serves us."""
+        """Use the token that another exchange of this code returned, if it fits."""
         scope, lease = attempt.scope, attempt.lease
         token = self._coordinator.token_of(record)
         if token is not None and token.expires > self._clock.now():
@@ -348,7 +348,7 @@ class Acquirer:
         return granted
 
     async def _delivered_before(self, record: CodeRecord) -> Scope:
-        """Return the scope of the token that this code brought, and hold that token."""
+        """Return the scope of the token that this code was exchanged for, and cache it."""
         token = self._coordinator.token_of(record)
         if token is not None:
             target = Scope.parse(record.scope)

@@ -1,6 +1,6 @@
 """The tokens that this manager holds: one per scope, in a dictionary.
 
-No token that was rejected or has expired is ever handed out, and a token never
+No token that was rejected or has expired is ever returned, and a token never
 replaces a better one.
 """
 
@@ -83,7 +83,7 @@ class CachedToken:
         return token_state(now, token.ends, self.refresh_at, token.lifetime, policy)
 
     def guard_at(self, policy: RenewalPolicy) -> float:
-        """Return the instant from which the token is no longer handed out."""
+        """Return the instant from which the token is no longer used."""
         return self.token.ends - guard_window(self.token.lifetime, policy)
 
     def stored(self) -> StoredToken:
@@ -169,7 +169,7 @@ class TokenCache:
         return self._tokens.get(text)
 
     def usable(self, text: str) -> CachedToken | None:
-        """Return what is held for exactly this scope if it may be handed out."""
+        """Return what is held for exactly this scope if it may be used."""
         entry = self._tokens.get(text)
         if entry is None:
             return None
@@ -189,7 +189,7 @@ class TokenCache:
         return None
 
     def is_in_use(self, entry: CachedToken, now: float) -> bool:
-        """Return whether somebody used the token lately, or wants it kept ready."""
+        """Return whether the token was used lately, or is to be kept ready."""
         idle = now - entry.last_used
         return entry.pinned or idle <= advisory_window(entry.token.lifetime)
 

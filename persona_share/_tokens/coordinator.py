@@ -358,7 +358,7 @@ class Coordinator:
             self._unpublished.pop(token.fingerprint, None)
 
     def token_of(self, redeemed: CodeRecord) -> StoredToken | None:
-        """Return the token that a code brought, which the cache may hold alone."""
+        """Return the token that a code was exchanged for; it may be only in the cache."""
         if redeemed.token is not None:
             return redeemed.token
         held = self._cache.usable(redeemed.scope)
@@ -401,7 +401,7 @@ class Coordinator:
         await self._rewrite(private)
 
     async def _rewrite(self, private: Store) -> None:  # noqa: C901  # five loops
-        """Bring the store up to date: rejections, tokens, first sends, then codes."""
+        """Update the store: rejections, tokens, first sends, then codes."""
         for rejected, scope in self._cache.rejections():
             await self.scope(scope, records.reject, rejected)
         for unpublished, token in tuple(self._unpublished.values()):
@@ -431,7 +431,7 @@ class HeldLease:
 
     It shows what the record says: ``pending`` is the code to use next, ``inherited``
     whether an earlier owner may have sent it, ``set_aside`` how many codes are marked,
-    ``token`` a token that fulfils the wish, and ``backoff`` why nobody may try now.
+    ``token`` a token that fulfils the wish, and ``backoff`` why no manager may try now.
     Without a scope there is only the lease of a send.
     """
 

@@ -86,12 +86,12 @@ class ScopedCredential:
         self._entry: CachedToken | None = None
 
     def serves(self, url: str) -> bool:
-        """Return whether a request to this address may carry the token."""
+        """Return whether a request to this address may contain the token."""
         origin = origin_of(self._provider.origin)
         return origin is not None and origin_of(url) == origin
 
     def cached(self) -> AccessToken | None:
-        """Return the token if it is usable and nobody need wait for its renewal.
+        """Return the token if it is usable without waiting for its renewal.
 
         Nothing is awaited; a renewal that is due starts in the background.
         """

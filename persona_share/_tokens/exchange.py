@@ -72,7 +72,7 @@ _ASSUMED_CODE_LIFE: Final = 594.0
 
 @attrs.frozen
 class Minted:
-    """A token came; ``replayed``: it may have been issued earlier, to somebody else."""
+    """A token came; ``replayed``: it may have been issued earlier, to another manager."""
 
     token: StoredToken
     granted: Scope

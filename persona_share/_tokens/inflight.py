@@ -145,7 +145,7 @@ class WaitResult(enum.Enum):
 class Operation:
     """One operation under way, with its waiters.
 
-    ``committed``: it goes on though nobody waits for it any more. ``waiting_for`` says
+    ``committed``: it continues though no caller waits for it. ``waiting_for`` says
     what it waits for now, for the errors of callers whose time is up.
     """
 

@@ -218,7 +218,7 @@ class TokenProvider:
                 raise self._too_late(operation, started)
 
     def serves(self, entry: CachedToken, now: float) -> bool:
-        """Return whether a token is handed out at once; a renewal that is due starts."""
+        """Return whether a token can be used at once; a renewal that is due starts."""
         state = entry.state(now, self.policy)
         if state is TokenState.EXPIRED:
             return False
@@ -296,7 +296,7 @@ class TokenProvider:
     ) -> Scope:
         """Exchange a delivered code now and return what it granted.
 
-        A code that brought a token before returns its scope for as long as that lives.
+        A code that was exchanged before returns its scope while its token is valid.
         Raises a `TokenError` or `DeadlineExceededError`.
         """
         key, started = ("code", code.id), self.clock.now()

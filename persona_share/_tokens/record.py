@@ -128,7 +128,7 @@ class Lease(Timed):
 
 @attrs.frozen
 class Backoff(Timed):
-    """Why nobody tries this scope now, and until when."""
+    """Why no manager tries this scope now, and until when."""
 
     times: ClassVar[tuple[str, ...]] = ("until",)
 
@@ -199,7 +199,7 @@ class CodeRecord(Timed):
 
     ``first_sent`` holds the first send under each idempotency key, of which there are
     two at most. ``in_doubt`` is False after an answer that shows that the code was not
-    consumed. The token is the one that the code brought, filed under ``scope``; a
+    consumed. The token is the one that the code was exchanged for, under ``scope``; a
     record in this process leaves it to the cache.
     """
 
@@ -474,7 +474,7 @@ def end_send(
 
 
 def spend(record: CodeRecord, now: float, owner: str) -> CodeRecord:
-    """Mark a code as refused, unless it brought a token or another owner sends it."""
+    """Mark a code as refused, unless it was exchanged or another owner sends it."""
     if record.state is CodeState.REDEEMED or is_busy(record, now, owner):
         return record
     return attrs.evolve(record, state=CodeState.SPENT, reason="refused", lease=None)
@@ -483,7 +483,7 @@ def spend(record: CodeRecord, now: float, owner: str) -> CodeRecord:
 def redeem(
     record: CodeRecord, _now: float, scope: str, token: StoredToken
 ) -> CodeRecord:
-    """Note the token that a code brought, before the scope record is written."""
+    """Record the token that a code was exchanged for, before the scope record is written."""
     if record.state is CodeState.REDEEMED:
         known = record.token
         if known is None or token.expires >= known.expires:

@@ -266,7 +266,7 @@ def _refusal(refusal: CodeRefusedError, scope: Scope) -> SourceFailure:
 class ClientCredentials:
     """A code source that needs no partner: an OAuth client with a private key.
 
-    ``private_key`` is PEM text. Its tokens live about 900 s and carry bare permissions
+    ``private_key`` is PEM text. Its tokens live about 900 s and contain bare permissions
     such as ``inquiry.read``; ask for sessions of those. Needs the extra ``m2m``.
     Source: POST /oauth/token, grant ``client_credentials``; RFC 7523 §2.2.
 

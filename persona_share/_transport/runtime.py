@@ -55,7 +55,7 @@ def boot_time() -> Callable[[], float]:
 
 @cache
 def boot_id() -> str:
-    """Return what tells this boot of the machine from others, or an empty text."""
+    """Return an identifier of this boot of the machine, or an empty text."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):

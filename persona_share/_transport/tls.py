@@ -68,7 +68,7 @@ def checked_context(
 
 @attrs.frozen
 class Proxy:
-    """A proxy's URL without its credentials, and the header that carries them."""
+    """A proxy's URL without its credentials, and the header that contains them."""
 
     url: URL | None = None
     headers: dict[str, str] | None = attrs.field(default=None, repr=False)

@@ -76,7 +76,7 @@ _FLAGS: Final = (
 
 
 def without_urls(value: Any, depth: int = _MAX_DEPTH) -> Any:
-    """Return a copy without the addresses of files, which carry their own access."""
+    """Return a copy without the addresses of files, which grant access by themselves."""
     if not depth:
         message = f"the object is nested more than {_MAX_DEPTH} levels deep"
         raise MalformedResponseError(message)
@@ -613,7 +613,7 @@ class Saver:
     """Takes the outcomes of a batch, and writes them.
 
     ``attach`` saves the files of one object, synced, and returns their paths;
-    ``concurrency`` objects are in its hands at once. ``batch`` must have
+    It works on ``concurrency`` objects at once. ``batch`` must have
     ``acknowledge="explicit"``.
     """
 

@@ -86,7 +86,7 @@ class BatchStats:
         return self.fetched + self.failed + self.skipped
 
     def count(self, outcome: Fetched[Any] | Failed) -> None:
-        """Count an outcome that is handed to the caller."""
+        """Count an outcome that is returned to the caller."""
         if isinstance(outcome, Failed):
             self.failed += 1
         else:

@@ -1,6 +1,6 @@
 """What both web frameworks share: one manager per application, and its error responses.
 
-The application brings a *lifespan*: a function that opens its client and its manager::
+The application provides a *lifespan*: a function that opens its client and its manager::
 
     @asynccontextmanager
     async def sharing():

@@ -275,7 +275,7 @@ def pack(value: bytes, *place: str) -> bytes:
     """Return the bytes to store for a value: ``format ‖ checksum ‖ value``.
 
     The checksum also covers where the value stands, so one that was moved to another
-    key is not believed. It detects accidents; against somebody who computes checksums,
+    key is not believed. It detects accidents; against an attacker who computes checksums,
     use `Encrypted`.
     """
     return _FORMAT + _checksum(value, place) + value
