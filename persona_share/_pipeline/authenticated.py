@@ -15,7 +15,8 @@ from persona_share.ports import Authorization, CredentialSource, Sender
 
 _UNAUTHORIZED: Final = 401
 _MAX_REPLAYS: Final = 2
-# A credential that was usable this long ago, in seconds, is used without another look.
+# If the wait for a slot took less than this, in seconds, the credential is not checked
+# again.
 _STILL_USABLE: Final = 1.0
 
 
@@ -95,7 +96,7 @@ class Authenticated:
             if current is not None:
                 return current, slot
             limiter.release(slot, sent=False)
-            # A token that is due for a refresh comes at once, an expired one does not.
+            # A token that is due is returned at once; only an expired one is waited for.
             authorization = await self._source.get(request.deadline)
             priority = True
 
@@ -136,15 +137,15 @@ class ApiKeyCredential:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             message = "api_key is empty or has characters that no key has"
             raise ConfigurationError(message)
-        self._lease = _Fixed(Secret(f"Bearer {key}"))
+        self._authorization = _Fixed(Secret(f"Bearer {key}"))
 
     def cached(self) -> Authorization:
         """Return the key."""
-        return self._lease
+        return self._authorization
 
     async def get(self, deadline: float) -> Authorization:  # noqa: ARG002 — it is there
         """Return the key."""
-        return self._lease
+        return self._authorization
 
     def on_success(self, authorization: Authorization, route: str) -> None:
         """Do nothing: there is nothing to learn about a key."""

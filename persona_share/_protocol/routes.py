@@ -1,7 +1,8 @@
 """The endpoints of the API: one line each, one class for each kind of object.
 
 Persona does not document which permission an endpoint needs. The names follow the
-permission families of API keys (``inquiry.read``, ``txn.write``, …).
+permission families of API keys (``inquiry.read``, ``txn.write``, …). To add an endpoint,
+see ``docs/contributing/endpoint.md``.
 """
 
 import re
@@ -498,7 +499,7 @@ class RateLimitRoutes(Routes):
 
 @cache
 def routes() -> tuple[Route, ...]:
-    """Return every endpoint that has a method of its own."""
+    """Return every endpoint that a resource class calls."""
     return tuple(
         route
         for kind in Routes.__subclasses__()

@@ -1,7 +1,7 @@
 """The credential of one scope: supplies requests with its token and hears of every 401.
 
 A report concerns exactly the token that was refused. A new token gets a moment to
-become known; one stray 401 changes nothing; the second one rejects the token, unless
+become known; one 401 does not discard a token; the second one rejects it, unless
 the token works elsewhere and only this operation refuses it: for some operations the
 service responds 401 where it means 403.
 """
@@ -45,7 +45,7 @@ class UnauthorizedOperations:
             self._blamed.pop((scope, route), None)
 
     def is_proved(self, route: str) -> bool:
-        """Return whether the operation ever accepted a token; so do unnamed ones."""
+        """Return whether the operation ever accepted a token; True if it has no name."""
         return not route or route in self._proved
 
     def blamed(self, scope: str, route: str) -> None:

@@ -1,4 +1,4 @@
-"""Refreshes the tokens in use before they expire, and uses pushed codes in time.
+"""Decides when tokens in use are refreshed, and when pushed codes are exchanged.
 
 One task for all of them, no timer for each: what a suspended
 machine missed is due at the first look after it.
@@ -33,7 +33,7 @@ _log: Final = logging.getLogger("persona_share")
 _POLL_INTERVAL: Final = 15.0
 #: A pinned scope without a token is tried again after this many seconds.
 _RETRY_PINNED: Final = 5.0
-#: So many entries of tokens that are gone may wait in the heap.
+#: At most this many entries of dropped tokens stay in the heap.
 _MAX_STALE: Final = 64
 
 
@@ -60,7 +60,7 @@ class PushedCodes:
         return True
 
     def known(self, code: StoredCode) -> StoredCode:
-        """Return a code as it was offered here, if it was: it is no younger now."""
+        """Return a code as it was first offered: a second offer does not extend its deadline."""
         return self._waiting.get(code.id, (code, None))[0]
 
     def remove(self, code_id: str) -> None:

@@ -1,7 +1,8 @@
-"""Groups of objects and their tokens.
+"""One token for each group of objects.
 
-Objects are fetched under one credential that exists already, or under one token for
-every group. Tokens for the next groups are acquired ahead and in parallel.
+`workers` divides the ids into chunks, in their order; each chunk becomes one group, or
+several if the partner refuses some of them. Tokens for the next groups are acquired
+ahead and in parallel. Without groups, one existing credential serves all objects.
 """
 
 import math
@@ -40,9 +41,9 @@ from persona_share.ports import Clock
 
 
 Retrieve = Callable[[str], Awaitable[Any]]
-_Group = list[tuple[str, str]]  # ids, each with its scope atom
+_NamedIds = list[tuple[str, str]]  # ids, each with its scope atom
 
-#: This many ids are looked up in a checkpoint at once.
+#: The size of a chunk of ids where there are no groups.
 CHUNK: Final = 256
 #: At most this many groups are prepared ahead of the one that is fetched.
 MAX_AHEAD: Final = 8
@@ -52,7 +53,7 @@ MAX_AHEAD: Final = 8
 SOURCE_FAILURES: Final = 16
 #: A group is set aside after this many failures that were not part of an outage.
 _MAX_TRIES: Final = 3
-#: A partner's code may be rejected so often before its group fails.
+#: A group fails after this many rejected codes.
 _MAX_REJECTED_CODES: Final = 3
 #: No object can be fetched after one of these: the client's own key is refused.
 _FATAL = ExchangeAuthenticationError | ExchangeForbiddenError
@@ -78,7 +79,8 @@ class Group:
 class Job:
     """An object, and how to retrieve it.
 
-    ``regrouped`` is set once it needed a second token; ``tries`` counts failures that
+    ``regrouped`` is set when it is planned a second time; ``leaves_group`` while it
+    waits for that; ``tries`` counts failures that
     were not part of an outage.
     """
 
@@ -252,9 +254,9 @@ class GroupPlanner:
             with suppress(StoreError):
                 await self.forget(group.scope)
 
-    def _named(self, object_ids: Sequence[str]) -> tuple[_Group, list[Failed]]:
+    def _named(self, object_ids: Sequence[str]) -> tuple[_NamedIds, list[Failed]]:
         """Return the ids with their scope atoms, and those that have none."""
-        named: _Group = []
+        named: _NamedIds = []
         failed: list[Failed] = []
         for each in object_ids:
             try:
@@ -263,7 +265,7 @@ class GroupPlanner:
                 failed.append(Failed(each, error))
         return named, failed
 
-    def _with_scopes(self, group: _Group) -> list[tuple[Scope, _Group]]:
+    def _with_scopes(self, group: _NamedIds) -> list[tuple[Scope, _NamedIds]]:
         """Return the group with its scope, or its parts if the scope is too long."""
         if not group:
             return []
@@ -336,7 +338,7 @@ class GroupPlanner:
         self.outages.succeeded()  # the service responded
         return True
 
-    def _parts(self, group: _Group, error: PersonaError) -> list[_Group]:
+    def _parts(self, group: _NamedIds, error: PersonaError) -> list[_NamedIds]:
         """Return the parts of a group that are asked for again."""
         refused: frozenset[str] | None = None
         if isinstance(error, ScopeNotGrantedError):
@@ -360,6 +362,7 @@ def _require_family(permission: str, object_id: str) -> None:
         raise InvalidArgumentError(message)
 
 
-def _halves(group: _Group) -> list[_Group]:
+def _halves(group: _NamedIds) -> list[_NamedIds]:
+    """Return both halves, the first one last: groups are taken from the end."""
     middle = len(group) // 2
     return [group[middle:], group[:middle]]

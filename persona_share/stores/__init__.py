@@ -2,7 +2,7 @@
 
 Every store implements `ports.Store`: five operations on small records, with
 compare-and-swap as the only way to change one. What a record means is decided by the
-package that writes it.
+package that writes it. The built-in stores are subclasses of `stores.base.BaseStore`.
 """
 
 from importlib import import_module

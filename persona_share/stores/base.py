@@ -1,7 +1,8 @@
 """BaseStore: checks arguments, limits time, and raises one kind of error.
 
 A subclass implements ``_open``, ``_read``, ``_write``, ``_pages`` and ``_aclose`` and
-may raise anything there. Callers see store errors only, within two seconds.
+may raise anything there. Apart from errors for invalid arguments, callers see store
+errors only; an operation takes two seconds at most, once it is its turn.
 """
 
 import abc
@@ -36,7 +37,7 @@ TIMEOUT: Final = 2.0
 #: After a failure that took this long, those who wait for their turn fail with it.
 _SLOW: Final = 0.5
 
-#: How a stored value begins. Format 2: 0.1 wrote something else.
+#: How a stored value begins. This is format 2; version 0.1 wrote another one.
 _FORMAT: Final = b"ps2"
 _DIGEST: Final = 16
 _HEAD: Final = len(_FORMAT) + _DIGEST
