@@ -1,4 +1,4 @@
-"""Random bad input: ``python -m tests.fuzz --n 50000`` (G10).
+"""Random bad input: ``python -m tests.fuzz --n 50000``.
 
 Whatever a service sends and whatever a caller passes comes to a value or to an error of
 this library, within 50 ms and 32 MiB; `make soak-fuzz` runs the long form.
@@ -183,7 +183,7 @@ def texts(fuzzer):
 
 
 def _whole(path, object_id):
-    """Raise if an id changed the path that it became part of (T16)."""
+    """Raise if an id changed the path that it became part of."""
     if path != f"/inquiries/{object_id}" or path.count("/") != 2:
         raise AssertionError(path)
 

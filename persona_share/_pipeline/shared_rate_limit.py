@@ -66,7 +66,7 @@ class SharedLimitTracker(LimitTracker):
         # its calls, and those that found no slot.
         self._demand, self._used = _FIRST_SLOTS, 0
         self._closed = False
-        # The ends of the slots in hand, and of the window as the store knows it.
+        # The ends of the slots held, and of the window as the store knows it.
         self._ends = self._window_ends = -math.inf
         self._closed_until = self._alone_until = -math.inf
         self._seen: LimitState | None = None
@@ -141,7 +141,7 @@ class SharedLimitTracker(LimitTracker):
         return self._alone and super().may_probe(now)
 
     async def close(self) -> None:
-        """Take no more slots, after a report that others wait for."""
+        """Stop taking slots, once a report that other processes wait for is written."""
         self._closed = True
         if self._taking is not None:
             if not (self._urgent or self._reporting):
@@ -183,7 +183,7 @@ class SharedLimitTracker(LimitTracker):
         self._on_change()
 
     def _received(self, share: Share, calls: int, now: float) -> None:
-        """Note the slots that were taken at this instant, or how long there are none."""
+        """Record the slots that were taken now, or how long there are none."""
         ends = now + min(share.seconds, self._policy.longest_reset)
         if not share.probing:
             self._window_ends = ends

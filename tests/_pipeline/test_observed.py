@@ -1,4 +1,4 @@
-"""Observed: one record and one event a call (T9, R21)."""
+"""Observed: one record and one event a call."""
 
 import asyncio
 import logging

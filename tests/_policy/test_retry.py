@@ -1,4 +1,4 @@
-"""Every cell of the retry decision (R4, R6, R7, R8)."""
+"""Every cell of the retry decision."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""The budget of retries (R11)."""
+"""The budget of retries."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -1,4 +1,4 @@
-"""TLS and proxies (T4, T5)."""
+"""TLS and proxies."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Kills without warning: ``python -m tests.fleet.kills --kills N`` (G5, F120 to F123).
+"""Kills without warning: ``python -m tests.fleet.kills --kills N`` (F120 to F123).
 
 Two processes at a time share a store and tell of each token that they hold; at some
 instant one is killed and another takes its place. Nothing that was told may be lost, no
