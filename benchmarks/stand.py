@@ -40,12 +40,15 @@ class Service:
     gate: asyncio.Event | None = None
     delay: float = 0.0
     broken: bool = False
+    limit: int = LIMIT
+    issued: int = 0
 
     async def send(self, request: Request) -> Response:
         """Answer a new token for the scope that the code names, or break the connection."""
         sent = self.runtime.clock.now()
         self.exchanges.append(sent)
-        number = len(self.exchanges)
+        self.issued += 1
+        number = self.issued
         if self.gate is not None:
             await self.gate.wait()
         if self.delay:
@@ -61,7 +64,7 @@ class Service:
         }
         return Response(
             status=201,
-            headers={"ratelimit-limit": str(LIMIT)},
+            headers={"ratelimit-limit": str(self.limit)},
             body=json.dumps(answer).encode(),
             first_sent_at=sent,
         )

@@ -34,6 +34,7 @@ class Counted:
     def __init__(self) -> None:
         policy = RenewalPolicy(max_tokens=2 * MANY)
         self.stand = Stand(fake_runtime(Ticking()), policy)
+        self.stand.service.limit = 10 * MANY  # the clock hardly moves
         self.acquired: dict[int, float] = {}
         self.hit: dict[int, float] = {}
         self.metrics: dict[int, float] = {}
