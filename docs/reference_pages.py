@@ -144,10 +144,11 @@ def error_table() -> str:
         if not isinstance(kind, type) or not issubclass(kind, errors.PersonaError):
             continue
         (base, *_) = kind.__bases__
+        parent = base if issubclass(base, errors.PersonaError) else Exception
         cells = (_text(kind.__doc__).partition("\n\n")[0], kind.advice)
         meaning, advice = (cell.replace("\n", " ") for cell in cells)
         retry = "yes" if kind.retryable else ""
-        rows.append((f"`{name}`", f"`{base.__name__}`", meaning, advice, retry))
+        rows.append((f"`{name}`", f"`{parent.__name__}`", meaning, advice, retry))
     head = ("Error", "Base", "Meaning", "What to do", "Retryable")
     return _table(head, rows) + "\n"
 
@@ -233,7 +234,7 @@ def _resource_page(kind: type[Resource]) -> str:
             links.append((f"`{name}`", "`tuple[Reference, ...]`"))
     common = (
         "Every object has `id`, `type`, `attributes`, `raw`, `relationships`, "
-        "`included`, `meta` and `answer`, and the methods `get`, `read`, `reference`, "
+        "`included`, `meta` and `response_info`, and the methods `get`, `read`, `reference`, "
         "`references`, `related` and `to_dict`."
     )
     linked = _table(("Relationship", "Type"), links)

@@ -1,11 +1,12 @@
 """persona_share: two Persona organizations share identity data, asynchronously.
 
-Public names are imported when they are first used (PEP 562), so importing the package
-costs next to nothing. Internal modules must not import from the package root.
+Public names are imported on first use (PEP 562), so importing the package is cheap.
+Internal modules must not import from the package root.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -52,42 +53,21 @@ __all__ = [
     "webhooks",
 ]
 
-_MODULE_OF = {
-    "AccessToken": "model.token",
-    "AuthorizationCode": "model.token",
-    "ClientCredentials": "_tokens.source",
-    "Failed": "model.batch",
-    "Fetched": "model.batch",
-    "PersonaClient": "client",
-    "PersonaError": "errors",
-    "RateLimitPolicy": "model.policy",
-    "RenewalPolicy": "model.policy",
-    "RetryPolicy": "model.policy",
-    "Scope": "model.scope",
-    "ScopedSession": "session",
-    "ScopedTokenManager": "manager",
-    "Secret": "model.secret",
-    "Timeouts": "model.policy",
-}
-
-
-if not TYPE_CHECKING:  # a checker that saw it would believe in any name at all
-
-    def __getattr__(name: str) -> object:
-        """Import a public name, once."""
-        if name in _MODULE_OF:
-            value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-        elif name in __all__:
-            value = import_module(f"{__name__}.{name}")
-        elif name == "__version__":
-            value = import_module("importlib.metadata").version("persona-share")
-        else:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__, "__version__"})
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "._tokens.source": "ClientCredentials",
+            ".client": "PersonaClient",
+            ".errors": "PersonaError",
+            ".manager": "ScopedTokenManager",
+            ".model.batch": "Failed Fetched",
+            ".model.policy": "RateLimitPolicy RenewalPolicy RetryPolicy Timeouts",
+            ".model.scope": "Scope",
+            ".model.secret": "Secret",
+            ".model.token": "AccessToken AuthorizationCode",
+            ".session": "ScopedSession",
+        },
+        submodules=("errors", "partner", "sandbox", "stores", "testing", "webhooks"),
+        distribution="persona-share",
+    )

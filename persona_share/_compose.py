@@ -45,7 +45,7 @@ from persona_share.resources.base import Caller
 
 @attrs.frozen(kw_only=True)
 class Connection:
-    """How to reach the service: the transport's options."""
+    """The transport options of a client."""
 
     base_url: str
     http: aiohttp.ClientSession | None = None
@@ -73,10 +73,10 @@ class Connection:
         timeouts: Timeouts | None = None,
         app_info: str | None = None,
     ) -> AiohttpSender:
-        """Return what sends to this base URL.
+        """Return a sender for this base URL.
 
         Raises:
-            ConfigurationError: ``http`` is no aiohttp session.
+            ConfigurationError: ``http`` is not an aiohttp session.
         """
         given: object = self.http
         if given is not None and not isinstance(given, aiohttp.ClientSession):
@@ -98,10 +98,10 @@ class Connection:
 
 
 class ClientCore:
-    """The parts of one client: its HTTP sender, and the stacks that use it.
+    """The parts of one client: its HTTP sender, and the stacks of senders above it.
 
-    It is the `ClientContext` of token managers. Nothing in it is bound to an event loop
-    until it is opened.
+    It is the `ClientContext` of token managers. It is bound to an event loop when it is
+    opened, not earlier.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ClientCore:
         base_url = connection.parsed_base_url()
         self.origin: str = base_url.url
         self._retry = options.retry
-        # One for everything that this client sends: sessions come and go.
+        # All sessions of a client share its retry budget.
         self._budget = Budget(options.retry)
         self._emit = EventEmitter(hooks)
         self._shared: SharedWindow | None = None
@@ -137,7 +137,7 @@ class ClientCore:
             app_info=options.app_info,
         )
         self.file_access: FileHosts = FileHosts(connection, self._file_stack)
-        # An exchange never waits behind the calls that need its token.
+        # An exchange has priority over the calls that wait for its token.
         self.exchanger: Sender = self._observed(
             self._authenticated(self._key, priority=True)
         )
@@ -148,7 +148,7 @@ class ClientCore:
         return naming_secret(self._secret)
 
     def sender_for(self, source: CredentialSource) -> Sender:
-        """Return the whole stack of senders with its credential from this source."""
+        """Return a stack of senders that uses the credentials of this source."""
         return self._observed(
             Retrying(
                 self._authenticated(source),
@@ -161,7 +161,7 @@ class ClientCore:
         )
 
     def caller(self) -> Caller:
-        """Return what makes calls with the API key."""
+        """Return a caller that uses the API key."""
         return Caller(
             sender=self.sender_for(self._key),
             runtime=self.runtime,
@@ -174,16 +174,16 @@ class ClientCore:
         )
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit as the last responses reported it."""
+        """Return the rate limit that the last responses reported."""
         return None if self._limiter is None else self._limiter.status()
 
     def wait_at_most(self, seconds: float) -> None:
-        """Limit how long a call waits for the rate limit, where its policy does not."""
+        """Limit the wait of a call for the rate limit, unless the policy limits it."""
         if self._limiter is not None:
             self._limiter.wait_at_most(seconds)
 
     def require_open(self) -> None:
-        """Raise the clear error if it cannot be used here and now."""
+        """Raise an error if the client is not open, or used from another event loop."""
         if self._closed:
             message = "the client was closed"
             raise ClientClosedError(message)
@@ -215,7 +215,7 @@ class ClientCore:
     def _rate_limiter(
         self, key: Secret, rate_limit: RateLimitPolicy | SharedWindow
     ) -> RateLimiter | None:
-        """Return the one limiter of this client's environment, if it wants one."""
+        """Return the rate limiter of this client, or None if its mode is "off"."""
         clock = self.runtime.clock
         if isinstance(rate_limit, RateLimitPolicy):
             if rate_limit.mode is RateLimitMode.OFF:
@@ -237,7 +237,7 @@ class ClientCore:
         return Observed(sender, self.runtime.clock.now, self._emit)
 
     def _file_stack(self, base_url: BaseURL) -> tuple[AiohttpSender, Sender]:
-        """Return a sender to a host of files, and its stack, which has no credential."""
+        """Return a sender for a file host, and a stack above it that adds no credential."""
         sender = self._connection.sender(base_url, self.runtime.clock.now)
         retrying = Retrying(
             sender, self.runtime, self._retry, budget=self._budget, emit=self._emit
@@ -258,7 +258,7 @@ class FileHosts:
         self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
 
     async def file_host(self, url: str) -> tuple[Sender, str]:
-        """Return what sends to the host of a file, and the file's path and query."""
+        """Return a sender for the host of a file, and the file's path and query."""
         file = parse_file_url(
             url,
             hosts=self._connection.file_hosts,
@@ -268,7 +268,7 @@ class FileHosts:
         if origin not in self._stacks:
             self._stacks[origin] = self._stack(file.base_url)
         http, sender = self._stacks[origin]
-        await http.open()  # does nothing where it is open
+        await http.open()  # does nothing if it is open
         return sender, file.target
 
     async def new_file(self, path: str | Path) -> NewFile:
@@ -276,13 +276,13 @@ class FileHosts:
         return await NewFile.create(path)
 
     async def close(self) -> None:
-        """Close every connection that was opened."""
+        """Close all connections."""
         for http, _ in self._stacks.values():
             await http.close()
 
 
 def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
-    """Raise `WrongEventLoopError` anywhere but in this loop's own thread and task."""
+    """Raise `WrongEventLoopError` unless this event loop is running in this thread."""
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:
@@ -299,7 +299,7 @@ def partner_sender(
     proxy: str | Secret | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AiohttpSender:
-    """Return what sends to another organization, without any credential of Persona's."""
+    """Return a sender for another organization; it adds no credential of Persona."""
     return AiohttpSender(
         address, now=runtime.clock.now, proxy=proxy, ssl_context=ssl_context
     )

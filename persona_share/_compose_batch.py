@@ -1,4 +1,4 @@
-"""Composes batches for a client, a session and a manager."""
+"""Composes batches and copies for clients, sessions and managers."""
 
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
@@ -51,10 +51,10 @@ from persona_share.resources.api import (
 from persona_share.resources.base import Caller
 
 
-#: Failures of distinct objects in a row that start a pause.
+#: A batch pauses after this many consecutive failures of different objects.
 _THRESHOLD: Final = 4
-#: Ids of related objects arrive as fast as the rate limit allows. A group of a copy
-#: waits for them this long, in seconds, so that it needs few codes.
+#: A copy waits this many seconds to fill a group of related objects, whose ids arrive at
+#: the pace of the rate limit. Fuller groups need fewer codes.
 _LINGER: Final = 20.0
 
 _FAMILIES: Final[Mapping[type[Resource], str]] = {
@@ -71,7 +71,7 @@ _FAMILIES: Final[Mapping[type[Resource], str]] = {
 
 @attrs.frozen
 class BatchComposer:
-    """Builds one batch; ``tokens`` returns the exchanges of the manager so far."""
+    """Builds one batch; ``tokens`` returns how many exchanges the manager has made."""
 
     context: ClientContext
     options: FetchOptions
@@ -79,7 +79,7 @@ class BatchComposer:
     _stats: BatchStats = attrs.field(factory=BatchStats, init=False)
 
     def direct(self, caller: Caller) -> Batch[Any]:
-        """Return a batch under the one credential of a caller."""
+        """Return a batch that uses the credential of a caller."""
         size = 32 if isinstance(self.options.ids, AsyncIterable) else CHUNK
         family = self._family()
         retrieve = retriever(self._measured(caller), family=family, scope=caller.scope)
@@ -97,10 +97,10 @@ class BatchComposer:
         objects_per_token: int,
         free: bool,
     ) -> Batch[Any]:
-        """Return a batch under a token for every group of objects.
+        """Return a batch that uses one token for each group of objects.
 
-        Raises `InvalidArgumentError` for a permission that reads nothing, and for
-        groups that are too large.
+        Raises `InvalidArgumentError` for a permission that is not a read permission,
+        and for groups that are too large.
         """
         require_number("objects_per_token", objects_per_token, MAX_ATOMS)
         family = self._family()
@@ -214,12 +214,12 @@ def _monitor(
 class CopyArguments(TypedDict, total=False):
     """The keyword arguments of every ``copy``.
 
-    ``into`` is the folder in which every person gets a folder. ``follow`` names the
-    relationships whose objects are copied, ``files`` and ``pdf`` whether their files
-    and PDFs are. ``refresh`` copies again what has changed since the last copy.
-    ``checkpoint`` takes the place of the one in the folder, if several copies share it.
-    ``file_concurrency`` is the number of files in flight; the other options are those
-    of ``fetch``.
+    ``into`` is the folder for the folders of all people. ``follow`` names the
+    relationships whose objects are copied; ``files`` and ``pdf`` add their files and
+    PDFs. ``refresh`` copies people again whose inquiry has changed. ``checkpoint``
+    replaces the checkpoint in the folder if several copies share one.
+    ``file_concurrency`` is the number of concurrent downloads. The other options are
+    those of ``fetch``.
     """
 
     into: str | os.PathLike[str] | None
@@ -264,7 +264,7 @@ def compose_copy(
         message = "follow must be a sequence of relationship names"
         raise InvalidArgumentError(message)
     if into is None and (files or pdf):
-        files = pdf = False  # files need a folder
+        files = pdf = False  # there is no folder to save them in
     if refresh and into is None:
         message = "refresh=True needs into=, the folder of the copy"
         raise InvalidArgumentError(message)

@@ -1,4 +1,4 @@
-"""Shows what a store holds, to the people who look after it."""
+"""Lists and deletes the records of a token store, for operators."""
 
 from types import TracebackType
 from typing import Self
@@ -18,11 +18,12 @@ _KIND = "scope/"
 
 @attrs.frozen
 class Stored:
-    """What a store keeps for one scope.
+    """The record of one scope.
 
-    ``scope`` and ``token`` are None if no token is held, or the record is sealed;
-    ``seconds`` is what the token has left. ``exchanging``: a manager acquires a token
-    now; ``paused``: for how long none tries, in seconds; ``codes``: how many codes wait.
+    ``scope`` and ``token`` are None if there is no token, or if the record cannot be
+    decrypted (``sealed``). ``seconds`` is the remaining lifetime of the token, and
+    ``paused`` the remaining backoff in seconds. ``exchanging`` means that a manager is
+    acquiring a token. ``codes`` is the number of queued codes.
     """
 
     name: str
@@ -36,31 +37,31 @@ class Stored:
 
 
 class Browser:
-    """An opened store, for people who look after it; no API key is needed.
+    """Lists and deletes the records of a store; no API key is needed.
 
-    Use it with ``async with``; it raises what opening the store raises.
+    Use it with ``async with``, which opens the store and may raise a `StoreError`.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def list(self) -> list[Stored]:
-        """Return everything that the store holds, the first to expire first.
+        """Return the records of all scopes, ordered by expiry, without changing them.
 
-        Nothing in it is changed. Raises `StoreUnavailableError`.
+        Raises `StoreUnavailableError`.
         """
         found = []
         async for key in self._store.keys(_KIND):
-            stored = await self._look(key)
+            stored = await self._read(key)
             if stored is not None:
                 found.append(stored)
         return sorted(found, key=lambda each: (each.seconds is None, each.seconds or 0))
 
     async def drop(self, name: str) -> None:
-        """Drop the token and the waiting codes of a name.
+        """Delete the token and the queued codes of a record.
 
         A manager that needs the token acquires a new one. A record that cannot be read
-        is deleted. Raises `StoreUnavailableError`.
+        is deleted as a whole. Raises `StoreUnavailableError`.
         """
         key, done = _KIND + name, False
         while not done:
@@ -90,7 +91,7 @@ class Browser:
     ) -> None:
         await self._store.aclose()
 
-    async def _look(self, key: str) -> Stored | None:
+    async def _read(self, key: str) -> Stored | None:
         name = key.removeprefix(_KIND)
         try:
             found = await self._store.read(key)

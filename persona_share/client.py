@@ -1,4 +1,4 @@
-"""The client: one organization's API key, and everything that it opens."""
+"""The client of one organization."""
 
 import os
 import ssl
@@ -55,30 +55,31 @@ R = TypeVar("R", bound=Resource)
 
 
 class PersonaClient(ResourceAccessors):
-    """One organization's API key, as an async context manager.
+    """A client with the API key of one organization; use it with ``async with``.
 
     Args:
-        api_key: the key of your organization.
-        base_url: where the API is; it ends in ``/api/v1``.
-        persona_version: a date; an unknown one is sent with a warning.
-        http: an `aiohttp.ClientSession` whose connections are borrowed. It is neither
-            changed nor closed.
+        api_key: the API key of your organization.
+        base_url: the base URL of the API, which ends in ``/api/v1``.
+        persona_version: the date of an API version; an unknown date is sent with a
+            warning.
+        http: an `aiohttp.ClientSession` whose connections the client uses. The client
+            neither changes nor closes it.
         retry: when calls are repeated.
         rate_limit: a `RateLimitPolicy`, or a `SharedRateLimit` for several processes.
-        timeouts: how long things may take; ``timeout=30`` is short for
+        timeouts: the timeouts; ``timeout=30`` is short for
             ``timeouts=Timeouts(call=30)``.
-        pool: the connections that the client holds.
-        hooks: callables that get an event for what happens.
-        insecure_local: True allows plain http to a loopback address, for a sandbox; a
-            list of hosts allows it to these, too.
+        pool: the connection pool.
+        hooks: callables that receive events.
+        insecure_local: True allows plain http to loopback addresses, for a sandbox; a
+            list of hosts allows it to these hosts as well.
         proxy: the URL of an HTTP proxy.
-        trust_env: use the proxy that HTTPS_PROXY and NO_PROXY name.
-        ssl_context: a context with certificate authorities of your own.
-        allowed_hosts: hosts beside Persona's own that ``base_url`` may name.
-        file_hosts: hosts of files beside Persona's own.
+        trust_env: use the proxy in HTTPS_PROXY and NO_PROXY.
+        ssl_context: a context with your own certificate authorities.
+        allowed_hosts: hosts that ``base_url`` may name besides Persona's.
+        file_hosts: hosts that files may be on besides Persona's.
         app_info: the name and version of your program, for the User-Agent header.
-        check_identity: refuse a response about another object than the one in the
-            request. False is for tests with a static mock server, which returns the
+        check_identity: refuse a response that contains a different object than
+            requested. False is for tests with a static mock server, which returns the
             same example for every id.
 
     Raises:
@@ -108,7 +109,7 @@ class PersonaClient(ResourceAccessors):
         check_identity: bool = True,
         _runtime: Runtime | None = None,
     ) -> None:
-        # Wrapped first, so that no frame of ours holds the text of a secret.
+        # Wrapped first, so that no frame in an error report contains a plain secret.
         api_key = _as_secret(api_key)
         proxy = _as_proxy(proxy)
         log_to_stderr(os.environ.get("PERSONA_LOG"))
@@ -142,8 +143,9 @@ class PersonaClient(ResourceAccessors):
     def from_env(cls, **options: Unpack[EnvironmentOptions]) -> Self:
         """Create a client from ``PERSONA_API_KEY`` and further environment variables.
 
-        ``PERSONA_BASE_URL``, ``PERSONA_VERSION`` and ``PERSONA_INSECURE_LOCAL`` (1, or
-        names of hosts with commas between) are read where no option says otherwise.
+        It reads ``PERSONA_BASE_URL``, ``PERSONA_VERSION`` and
+        ``PERSONA_INSECURE_LOCAL`` (1, or host names separated by commas). Options take
+        precedence.
 
         Raises:
             ConfigurationError: ``PERSONA_API_KEY`` is not set, or an option cannot be
@@ -160,14 +162,14 @@ class PersonaClient(ResourceAccessors):
             message = "PERSONA_API_KEY is not set"
             raise ConfigurationError(message, advice="Export it, or pass api_key=.")
         api_key = _as_secret(api_key)
-        # Wrapped here, too: the frame of this method must not hold the text.
+        # Wrapped here as well: this frame must not contain a plain secret either.
         options["proxy"] = _as_proxy(options.get("proxy"))
         return cls(api_key, **cast("ClientOptions", options))
 
     def __copy__(self) -> Self:
-        twin = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        return twin
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
 
     def __reduce__(self) -> NoReturn:
         message = (
@@ -179,11 +181,11 @@ class PersonaClient(ResourceAccessors):
 
     @property
     def context(self) -> ClientContext:
-        """What a token manager, or anything else built on a client, stands on."""
+        """The parts of the client that a token manager uses."""
         return self._core
 
     def rate_limit_status(self) -> RateLimitStatus | None:
-        """Return the rate limit as the last responses reported it, without any I/O."""
+        """Return the rate limit that the last responses reported, without any I/O."""
         return self._core.rate_limit_status()
 
     @property
@@ -210,8 +212,8 @@ class PersonaClient(ResourceAccessors):
         ``kind`` is the class of the objects, if it is known. The options are those of
         `ScopedSession.fetch`. Raises `InvalidArgumentError`.
         """
-        from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few need it
-        from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few need it
+        from persona_share._compose_batch import BatchComposer  # noqa: PLC0415  # few programs need it
+        from persona_share.batch.batch import FetchOptions  # noqa: PLC0415  # few programs need it
 
         wanted = FetchOptions(ids=ids, kind=kind, **options)
         return BatchComposer(self._core, wanted).direct(self._caller)
@@ -221,12 +223,12 @@ class PersonaClient(ResourceAccessors):
 
         The options are those of `ScopedTokenManager.copy`.
         """
-        from persona_share._compose_batch import compose_copy  # noqa: PLC0415  # few need it
+        from persona_share._compose_batch import compose_copy  # noqa: PLC0415  # few programs need it
 
         return compose_copy(self.fetch, self.context, lambda _: self, ids, **options)
 
     async def aclose(self) -> None:
-        """Close the connections; a second time does nothing."""
+        """Close the connections; a second call does nothing."""
         await self._core.close()
 
     async def __aenter__(self) -> Self:
@@ -246,7 +248,7 @@ class PersonaClient(ResourceAccessors):
 
 
 def _insecure_local(value: str) -> bool | list[str]:
-    """Return what PERSONA_INSECURE_LOCAL says."""
+    """Return the value of PERSONA_INSECURE_LOCAL."""
     if value.lower() in ("0", "false", "no", "off"):
         return False
     if value.lower() in ("1", "true", "yes", "on"):

@@ -78,7 +78,7 @@ credential or personal data. All errors can be pickled. The tree::
 import copyreg
 import enum
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 import attrs
 
@@ -113,40 +113,59 @@ class Attempt:
     delay: float = 0.0
 
 
-class PersonaError(Exception):
+def _field(*, kw_only: bool) -> Any:  # noqa: ARG001  # type checkers read it
+    """Declare an attribute whose argument is positional."""
+    return ""
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(_field,))
+class _Facts(Exception):  # noqa: N818  # the base of errors
+    """An exception whose annotated attributes are arguments of its constructor.
+
+    They are keyword-only. An attribute without a default is required, and None means the
+    default. A class with its own ``__init__`` sets its attributes itself.
+    """
+
+    _optional: ClassVar[frozenset[str]] = frozenset()
+    _required: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Collect the annotated attributes of a class of errors."""
+        super().__init_subclass__()
+        if "__init__" not in vars(cls):
+            own = frozenset(cls.__annotations__) - {"what"}
+            required = {name for name in own if not hasattr(cls, name)}
+            cls._required |= required
+            cls._optional |= own - required
+
+    def __init__(self, what: str, /, **facts: Any) -> None:
+        super().__init__(what)
+        if unknown := set(facts) - self._required - self._optional:
+            message = f"{type(self).__name__} takes no argument {min(unknown)!r}"
+            raise TypeError(message)
+        if missing := self._required - set(facts):
+            message = f"{type(self).__name__} needs the argument {min(missing)!r}"
+            raise TypeError(message)
+        given = {name: fact for name, fact in facts.items() if fact is not None}
+        self.__dict__ |= {"what": what, **given}
+
+
+class PersonaError(_Facts):
     """The base class of everything that this library raises.
 
     ``what`` is what happened, ``phase`` says whether anything was sent, ``advice`` what
     to do next, and ``retryable`` whether the same call may succeed later.
     """
 
+    what: str = _field(kw_only=False)
+    operation: str | None = None
+    phase: Phase = Phase.NOT_SENT
+    attempts: tuple[Attempt, ...] = ()
+    status: int | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
     advice: str = ""
     retryable: bool = False
-    _default_phase: ClassVar[Phase] = Phase.NOT_SENT
-
-    def __init__(
-        self,
-        what: str,
-        /,
-        *,
-        operation: str | None = None,
-        phase: Phase | None = None,
-        attempts: Sequence[Attempt] = (),
-        status: int | None = None,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-        advice: str | None = None,
-    ) -> None:
-        super().__init__(what)
-        self.what = what
-        self.operation = operation
-        self.phase: Phase = phase or self._default_phase
-        self.attempts: tuple[Attempt, ...] = tuple(attempts)
-        self.status = status
-        self.request_id = request_id
-        self.retry_after = retry_after
-        if advice is not None:
-            self.advice = advice
 
     def __str__(self) -> str:
         """Say what happened, whether anything was sent, and what to do next."""
@@ -169,24 +188,24 @@ class PersonaError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the facts, as constructors have keyword-only arguments."""
-        # The arguments are listed again: an OSError, such as TimeoutError, drops them.
+        # `args` is part of the state, because an OSError such as TimeoutError drops it.
         facts = {**self.__dict__, "args": self.args}
         return copyreg.__newobj__, (type(self), *self.args), facts  # type: ignore[attr-defined]
 
     def fresh(self) -> Self:
         """Return an equal error, so that two callers do not share a traceback."""
-        twin = type(self).__new__(type(self), *self.args)
-        twin.__dict__.update(self.__dict__)
-        twin.args = self.args
-        twin.__cause__ = self.__cause__
-        return twin
+        copy = type(self).__new__(type(self), *self.args)
+        copy.__dict__.update(self.__dict__)
+        copy.args = self.args
+        copy.__cause__ = self.__cause__
+        return copy
 
 
 # ── Usage: refused before anything is sent ───────────────────────────────────
 
 
-# So many of the missing permissions are named.
-_SHOWN: Final = 5
+# At most this many missing permissions are named.
+_MAX_NAMED: Final = 5
 
 
 class UsageError(PersonaError):
@@ -197,7 +216,7 @@ class ConfigurationError(UsageError):
     """A setting that cannot be used."""
 
     def _sent(self) -> str:
-        return ""  # settings are checked before there is anything to send
+        return ""  # settings are checked before anything could be sent
 
 
 class MissingExtraError(ConfigurationError, ModuleNotFoundError):
@@ -238,12 +257,8 @@ class InvalidScopeError(InvalidArgumentError):
 
     advice = "Write 'permission:object_id' pairs separated by spaces."
 
-    def __init__(
-        self, what: str, /, *, index: int | None = None, position: int | None = None
-    ) -> None:
-        super().__init__(what)
-        self.index = index
-        self.position = position
+    index: int | None = None
+    position: int | None = None
 
 
 class ScopeNotCoveredError(UsageError):
@@ -251,17 +266,7 @@ class ScopeNotCoveredError(UsageError):
 
     advice = "Use a session whose scope has this permission and object."
 
-    def __init__(
-        self,
-        what: str,
-        /,
-        *,
-        missing: str,
-        operation: str | None = None,
-        advice: str | None = None,
-    ) -> None:
-        super().__init__(what, operation=operation, advice=advice)
-        self.missing = missing
+    missing: str
 
     @classmethod
     def of(
@@ -272,11 +277,18 @@ class ScopeNotCoveredError(UsageError):
         advice: str | None = None,
     ) -> Self:
         """Return the error of a call that lacks these permissions or objects."""
-        shown = ", ".join(missing[:_SHOWN])
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        shown = ", ".join(missing[:_MAX_NAMED])
+        more = (
+            f" and {len(missing) - _MAX_NAMED} more"
+            if len(missing) > _MAX_NAMED
+            else ""
+        )
         message = f"the scope of this session does not cover {shown}{more}"
         return cls(
-            message, missing=" ".join(missing), operation=operation, advice=advice
+            message,
+            missing=" ".join(missing),
+            operation=operation,
+            advice=advice or cls.advice,
         )
 
 
@@ -319,14 +331,14 @@ class TransportError(PersonaError):
     """No usable response arrived; ``phase`` says whether anything was sent."""
 
     retryable = True
-    _default_phase = Phase.AMBIGUOUS
+    phase = Phase.AMBIGUOUS
 
 
 class ConnectError(TransportError):
     """No connection could be established, so nothing was sent."""
 
     advice = "Check base_url and the network, then call again."
-    _default_phase = Phase.NOT_SENT
+    phase = Phase.NOT_SENT
 
 
 class PoolTimeoutError(ConnectError):
@@ -399,26 +411,13 @@ class ApiError(PersonaError):
     characters, escaped, and without the credentials of the request.
     """
 
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
-    def __init__(
-        self,
-        what: str,
-        /,
-        *,
-        title: str | None = None,
-        details: str | None = None,
-        pointer: str | None = None,
-        organization_id: str | None = None,
-        environment_id: str | None = None,
-        **facts: Any,
-    ) -> None:
-        super().__init__(what, **facts)
-        self.title = title
-        self.details = details
-        self.pointer = pointer
-        self.organization_id = organization_id
-        self.environment_id = environment_id
+    title: str | None = None
+    details: str | None = None
+    pointer: str | None = None
+    organization_id: str | None = None
+    environment_id: str | None = None
 
 
 class BadRequestError(ApiError):
@@ -515,18 +514,8 @@ class MalformedResponseError(ApiError):
 class TokenError(PersonaError):
     """There is no usable token; ``scope`` is the scope as text."""
 
-    def __init__(
-        self,
-        what: str,
-        /,
-        *,
-        scope: str | None = None,
-        title: str | None = None,
-        **facts: Any,
-    ) -> None:
-        super().__init__(what, **facts)
-        self.scope = scope
-        self.title = title
+    scope: str | None = None
+    title: str | None = None
 
 
 class AuthorizationCodeRequiredError(TokenError):
@@ -548,16 +537,14 @@ class CodeSourceError(TokenError):
     advice = "Check the code source; it is called again after a delay."
     retryable = True
 
-    def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
-        super().__init__(what, **facts)
-        self.reason = reason
+    reason: str
 
 
 class CodeDeliveryError(TokenError):
     """The partner's inbox did not accept a code; ``status`` is its HTTP status."""
 
     advice = "Check the inbox and the keys on both sides, then push a new code."
-    _default_phase = Phase.AMBIGUOUS
+    phase = Phase.AMBIGUOUS
 
 
 class CodeRefusedError(TokenError):
@@ -567,7 +554,7 @@ class CodeRefusedError(TokenError):
     """
 
     advice = "Agree with the source organization on what it shares, then call again."
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
     def __init__(
         self,
@@ -585,14 +572,14 @@ class CodeRejectedError(TokenError):
     """The service refused the code: unknown, expired, used, or issued to another organization."""
 
     advice = "Ask the source organization for a new code that is issued to this organization."
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class CodeAlreadyUsedError(CodeRejectedError):
     """The code was used before; a code works once."""
 
     advice = "Ask the source organization for a new code."
-    _default_phase = Phase.NOT_SENT
+    phase = Phase.NOT_SENT
 
 
 class ExchangeAuthenticationError(TokenError):
@@ -601,7 +588,7 @@ class ExchangeAuthenticationError(TokenError):
     advice = (
         "Check that the API key is correct, is active, and belongs to this environment."
     )
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class AssertionRefusedError(ExchangeAuthenticationError):
@@ -616,7 +603,7 @@ class ExchangeForbiddenError(TokenError):
     """403 for an exchange: OAuth is not enabled, or a quota is used up."""
 
     advice = "OAuth is a restricted API: ask Persona's account team to enable it."
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class ExchangeRateLimitedError(TokenError):
@@ -624,7 +611,7 @@ class ExchangeRateLimitedError(TokenError):
 
     advice = "Wait for retry_after seconds."
     retryable = True
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class ExchangeUnavailableError(TokenError):
@@ -632,14 +619,14 @@ class ExchangeUnavailableError(TokenError):
 
     advice = "Call again: the exchange is repeated safely, or a new code is used."
     retryable = True
-    _default_phase = Phase.AMBIGUOUS
+    phase = Phase.AMBIGUOUS
 
 
 class ExchangeProtocolError(TokenError):
     """The response to the exchange is invalid, so no token was taken from it."""
 
     advice = "Check base_url: something other than the service may have responded."
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class UnsupportedTokenTypeError(ExchangeProtocolError):
@@ -650,11 +637,9 @@ class ScopeNotGrantedError(TokenError):
     """The token covers less than requested; ``missing`` is what it lacks."""
 
     advice = "Ask the source organization to authorize the missing permissions."
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
-    def __init__(self, what: str, /, *, missing: str, **facts: Any) -> None:
-        super().__init__(what, **facts)
-        self.missing = missing
+    missing: str
 
 
 class TokenRejectedError(TokenError):
@@ -662,7 +647,7 @@ class TokenRejectedError(TokenError):
 
     advice = "Ask the source organization whether it still shares these objects."
     retryable = True
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
 
 class TooManyWaitersError(TokenError):
@@ -711,12 +696,8 @@ class OutageError(PersonaError):
     advice = "Run it again when the outage is over; with a checkpoint it continues."
     retryable = True
 
-    def __init__(
-        self, what: str, /, *, waiting_for: str, seconds: float, **facts: Any
-    ) -> None:
-        super().__init__(what, **facts)
-        self.waiting_for = waiting_for
-        self.seconds = seconds
+    waiting_for: str
+    seconds: float
 
 
 class CheckpointInUseError(StoreUnavailableError):
@@ -724,9 +705,7 @@ class CheckpointInUseError(StoreUnavailableError):
 
     advice = "Wait until it ends, or use another checkpoint. Nothing was changed."
 
-    def __init__(self, what: str, /, *, pid: int | None = None, **facts: Any) -> None:
-        super().__init__(what, **facts)
-        self.pid = pid
+    pid: int | None = None
 
 
 class CheckpointMismatchError(StoreRefusedError):
@@ -744,13 +723,9 @@ class CheckpointMismatchError(StoreRefusedError):
 class SharingError(PersonaError):
     """A share token was not redeemed; ``share_token_id`` says which one."""
 
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
 
-    def __init__(
-        self, what: str, /, *, share_token_id: str | None = None, **facts: Any
-    ) -> None:
-        super().__init__(what, **facts)
-        self.share_token_id = share_token_id
+    share_token_id: str | None = None
 
 
 class RedemptionFailedError(SharingError):
@@ -758,11 +733,7 @@ class RedemptionFailedError(SharingError):
 
     advice = "Ask the source organization for a new share token."
 
-    def __init__(
-        self, what: str, /, *, reason: str | None = None, **facts: Any
-    ) -> None:
-        super().__init__(what, **facts)
-        self.reason = reason
+    reason: str | None = None
 
 
 class RedemptionPendingError(SharingError, TimeoutError):
@@ -771,11 +742,7 @@ class RedemptionPendingError(SharingError, TimeoutError):
     advice = "Call wait() again; the redemption continues in the background."
     retryable = True
 
-    def __init__(
-        self, what: str, /, *, last_status: str | None = None, **facts: Any
-    ) -> None:
-        super().__init__(what, **facts)
-        self.last_status = last_status
+    last_status: str | None = None
 
 
 class ShareTokenExpiredError(SharingError):
@@ -787,19 +754,17 @@ class ShareTokenExpiredError(SharingError):
 class SignatureError(PersonaError):
     """A delivery was refused; ``reason`` says why, without quoting the delivery."""
 
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
     advice = (
         "Respond with 400 and ignore the delivery; check the secrets of the webhook."
     )
 
-    def __init__(self, what: str, /, *, reason: str, **facts: Any) -> None:
-        super().__init__(what, **facts)
-        self.reason = reason
+    reason: str
 
 
 class DeliveryInProgressError(PersonaError):
     """A webhook's event is being handled by another request or process."""
 
     retryable = True
-    _default_phase = Phase.ANSWERED
+    phase = Phase.ANSWERED
     advice = "Respond 503 with Retry-After; the service delivers the event again."

@@ -104,7 +104,7 @@ def _check_app_info(_: object, __: object, value: Any) -> None:
 
 @attrs.frozen(kw_only=True)
 class RequestOptions:
-    """The options that shape requests: versions, times, retries and the rate limit."""
+    """The options of requests: version, timeouts, retries and the rate limit."""
 
     persona_version: str = attrs.field(
         default=DEFAULT_VERSION, validator=_check_version

@@ -30,7 +30,7 @@ class Sender(Protocol):
 
 
 class Clock(Protocol):
-    """The only source of time."""
+    """The source of time."""
 
     def wall(self) -> datetime:
         """Return the date and time in UTC, for display and for storage."""
@@ -270,7 +270,7 @@ class Store(Protocol):
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[str]:
-        """Iterate over the keys that start with this prefix, in no certain order."""
+        """Iterate over the keys that start with this prefix, in any order."""
         ...
 
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures that import nothing before they are used.
 
-pytest loads this file in every run on a machine where the package is installed, so it
-must cost nothing where it is not used.
+pytest loads this module in every run if the package is installed, so importing it must
+be cheap.
 """
 
 from collections.abc import Generator
@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "persona_sandbox(**options): the options of the sandbox of persona_sandbox, "
+        "persona_sandbox(**options): the options of the fixture's sandbox, "
         "such as token_lifetime=5 or rate_limit=None",
     )
 
@@ -29,8 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def persona_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
     """Open a local Persona for one test.
 
-    It runs in the event loop of an asynchronous test, and in a thread for a test without
-    one. With ``persona_clock`` in the same test it uses that clock.
+    The sandbox runs in the event loop of an asynchronous test, or in a thread. If the
+    test uses ``persona_clock``, the sandbox uses that clock.
     """
     from persona_share.testing.fixtures import sandbox_for
 
@@ -39,11 +39,11 @@ def persona_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
 
 @pytest.fixture(scope="session")
 def persona_sandbox_session() -> "Generator[Sandbox]":
-    """Open a local Persona for the whole session, in a thread of its own.
+    """Open a local Persona for the whole session, in its own thread.
 
     Its methods can be called from synchronous tests and session-scoped fixtures, such as
-    those with ``fastapi.TestClient``. It has no rate limit. ``reset()`` returns to the
-    state after the start.
+    those with ``fastapi.TestClient``. It has no rate limit. ``reset()`` restores its
+    initial state.
     """
     from persona_share.testing.fixtures import session_sandbox
 
@@ -52,9 +52,9 @@ def persona_sandbox_session() -> "Generator[Sandbox]":
 
 @pytest.fixture
 def persona_clock() -> "Generator[MovingClock]":
-    """Move time for the sandbox and for every client that the test makes.
+    """Control the time of the sandbox and of every client that the test creates.
 
-    ``persona_clock.advance(3600)`` lets an hour pass at once.
+    ``persona_clock.advance(3600)`` advances it by an hour.
     """
     from persona_share.testing.clock import moving_clock
 
@@ -64,9 +64,10 @@ def persona_clock() -> "Generator[MovingClock]":
 
 @pytest.fixture
 def persona_canary() -> "Generator[Canary]":
-    """Fail the test when a planted secret reaches a log, an error or a span.
+    """Fail the test if a planted secret appears in a log record, an error or a span.
 
-    ``persona_canary.plant(secret)`` plants one; the sandbox's own are planted already.
+    ``persona_canary.plant(secret)`` plants one. The sandbox's credentials are always
+    searched for.
     """
     from persona_share.testing.canary import Canary
 
@@ -78,7 +79,7 @@ def persona_canary() -> "Generator[Canary]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Check the result of a test with a canary, and fail it for a leak."""
+    """Fail a test with a canary if its exception leaks a secret."""
     canary: Canary | None = getattr(item, "funcargs", {}).get("persona_canary")
     if canary is None:
         return (yield)
@@ -91,6 +92,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             raise
     else:
         leak = canary.found()
-    if leak is not None:  # raised out here: the error that leaks is not shown beside it
+    if leak is not None:  # raised here, so that the leaking error is not its context
         raise leak
     return result

@@ -62,12 +62,11 @@ EVERY = sorted(set(tree()), key=lambda kind: kind.__name__)
 
 def made(kind):
     """Return an error with every fact that its class knows."""
-    known, open_ended = set(), True
+    known = set()
     for each in kind.__mro__[: kind.__mro__.index(PersonaError) + 1]:
-        if open_ended and "__init__" in vars(each):
-            names = inspect.signature(each.__init__).parameters.values()
-            known |= {name.name for name in names}
-            open_ended = any(name.kind is name.VAR_KEYWORD for name in names)
+        known |= set(each.__annotations__)
+        if "__init__" in vars(each):
+            known |= set(inspect.signature(each.__init__).parameters)
     facts = {name: fact for name, fact in (FACTS | FURTHER).items() if name in known}
     return kind("it went wrong", **facts)
 
@@ -87,6 +86,23 @@ def test_error_keeps_every_attribute_when_pickled(kind, protocol):
     assert type(twin) is kind
     assert twin.__dict__ == error.__dict__
     assert (str(twin), twin.args) == (str(error), error.args)
+
+
+def test_unknown_argument_is_refused_when_an_error_is_made():
+    with pytest.raises(TypeError, match="ServerError takes no argument 'colour'"):
+        errors.ServerError("it went wrong", colour="red")
+
+
+def test_required_argument_is_named_when_it_is_missing():
+    with pytest.raises(TypeError, match="CodeSourceError needs the argument 'reason'"):
+        errors.CodeSourceError("it went wrong", scope="inquiry.read:inq_1")
+
+
+def test_argument_of_none_stands_for_the_default_of_the_class():
+    error = errors.ConnectError("it went wrong", phase=None, advice=None, status=None)
+
+    assert (error.phase, error.status) == (Phase.NOT_SENT, None)
+    assert error.advice == errors.ConnectError.advice
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)

@@ -154,7 +154,7 @@ def _build(
         request_id=request_id_of(request, response),
         retry_after=retry_after_of(response),
         attempts=attempts_of(request, response),
-        advice=response.advice or None,
+        advice=response.advice or kind.advice,
     )
 
 

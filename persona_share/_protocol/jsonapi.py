@@ -74,12 +74,12 @@ class ObjectCodec:
 
     hook_for: Callable[[Any], codec.Hook] = staticmethod(codec.hook_for)
 
-    def nested(self, document: Any, answer: ResponseInfo) -> Resource:
+    def nested(self, document: Any, info: ResponseInfo) -> Resource:
         """Return the object of a document inside another object.
 
         Raises `TypeError` or `LookupError` if there is none.
         """
-        return resource(document["data"], answer, context_of(document, answer))
+        return resource(document["data"], info, context_of(document, info))
 
     def __reduce__(self) -> str:
         return "CODEC"  # pickled by name
@@ -111,7 +111,7 @@ def type_of(kind: type[Resource]) -> str:
 
 def resource(
     raw: Any,
-    answer: ResponseInfo,
+    info: ResponseInfo,
     context: Context = EMPTY_CONTEXT,
     kind: type[Resource] | None = None,
 ) -> Resource:
@@ -129,23 +129,23 @@ def resource(
         id=object_id,
         attributes=raw if kind._flat else mapping(raw.get("attributes")),  # noqa: SLF001
         raw=raw,
-        answer=answer,
+        response_info=info,
         context=context,
     )
 
 
-def context_of(document: Mapping[str, Any], answer: ResponseInfo) -> Context:
+def context_of(document: Mapping[str, Any], info: ResponseInfo) -> Context:
     """Return the context of a document's objects; included objects are built lazily."""
     if "included" not in document and "meta" not in document:
         return EMPTY_CONTEXT
     raw, meta = document.get("included"), mapping(document.get("meta"))
     if not raw:
         return Context(CODEC, _NO_MAPPING, meta)
-    return Context(CODEC, Included(raw, answer, _included), meta)
+    return Context(CODEC, Included(raw, info, _included), meta)
 
 
-def _included(raw: Any, answer: ResponseInfo, included: Included) -> Resource:
-    return resource(raw, answer, Context(CODEC, included))
+def _included(raw: Any, info: ResponseInfo, included: Included) -> Resource:
+    return resource(raw, info, Context(CODEC, included))
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -172,9 +172,11 @@ def _document(
 ) -> ApiResponse | MalformedResponseError:
     info = ResponseInfo(response.headers)
     if not response.body:
-        return ApiResponse(answer=info, status=response.status)
+        return ApiResponse(response_info=info, status=response.status)
     if request.expects is Expects.PDF:
-        return ApiResponse(answer=info, status=response.status, content=response.body)
+        return ApiResponse(
+            response_info=info, status=response.status, content=response.body
+        )
     raw = _json_object(response)
     if raw is None:
         return _not_an_object(request, response)
@@ -192,7 +194,7 @@ def _document(
         included=context.included,
         links=mapping(raw.get("links")),
         meta=context.meta,
-        answer=info,
+        response_info=info,
         status=response.status,
         raw=raw,
     )
@@ -271,7 +273,7 @@ def _page(
         items=found,
         included=context.included,
         meta=context.meta,
-        answer=info,
+        response_info=info,
         raw=raw,
         after=cursor("next", AFTER),
         before=cursor("prev", BEFORE),

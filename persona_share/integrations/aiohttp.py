@@ -23,7 +23,7 @@ from persona_share.integrations.application import (
     REFUSED_DELIVERIES,
     Lifespan,
     ManagerHolder,
-    noted,
+    log_error,
     read_delivery,
     scope_from,
 )
@@ -34,9 +34,9 @@ from persona_share.session import ScopedSession
 from persona_share.webhooks import MAX_BODY, Delivery, Verifier
 
 
-#: The key of the manager in an application, and in every application below it.
+#: The key of the manager in an application and its subapplications.
 MANAGER: Final = web.AppKey("persona_share.manager", ScopedTokenManager)
-_KINDS: Final[Mapping[int, Callable[..., web.HTTPException]]] = {
+_EXCEPTIONS: Final[Mapping[int, Callable[..., web.HTTPException]]] = {
     400: web.HTTPBadRequest,
     413: partial(web.HTTPRequestEntityTooLarge, MAX_BODY),
     503: web.HTTPServiceUnavailable,
@@ -45,9 +45,9 @@ _RESPONSE: Final = web.RequestKey("persona_share.response", web.StreamResponse)
 
 
 def setup(app: web.Application, lifespan: Lifespan) -> None:
-    """Open and close with this application, and turn our errors into responses.
+    """Open the manager while the application runs, and turn errors into responses.
 
-    That includes the applications below it.
+    Subapplications are included.
     """
     holder = ManagerHolder(lifespan)
 
@@ -58,8 +58,8 @@ def setup(app: web.Application, lifespan: Lifespan) -> None:
             yield
 
     app.cleanup_ctx.append(opened)
-    app.middlewares.append(answer_errors)
-    app.on_response_prepare.append(_remember)
+    app.middlewares.append(error_middleware)
+    app.on_response_prepare.append(_record_started)
 
 
 def manager_of(request: web.Request) -> ScopedTokenManager:
@@ -70,8 +70,8 @@ def manager_of(request: web.Request) -> ScopedTokenManager:
 def session_of(request: web.Request, scope: Scope | str) -> ScopedSession:
     """Return a session for a scope.
 
-    It may name parameters of the path, ``inquiry.read:{inquiry_id}``; each must be a
-    single id.
+    The scope may contain path parameters, as in ``inquiry.read:{inquiry_id}``; each
+    value must be a single id.
     """
     return manager_of(request).session(scope_from(scope, request.match_info))
 
@@ -95,11 +95,11 @@ async def health_endpoint(request: web.Request) -> web.Response:
 async def verified(
     request: web.Request, verifier: Verifier, *, largest: int = MAX_BODY
 ) -> AsyncIterator[Delivery]:
-    """Verify a webhook's delivery and have its event while the block runs.
+    """Verify a webhook's delivery and claim its event while the block runs.
 
-    A request that is not signed as it must be is answered 400, one over ``largest``
-    bytes 413, and an event that is being handled 503; ``client_max_size`` does not
-    apply. See `Verifier.handling`.
+    The response is 400 if the signature is not valid, 413 if the body exceeds
+    ``largest`` bytes, and 503 if another request handles the event.
+    ``client_max_size`` does not apply. See `Verifier.handling`.
     """
     signature = request.headers.get("Persona-Signature")
     async with AsyncExitStack() as stack:
@@ -108,33 +108,38 @@ async def verified(
             handling = verifier.handling(body, signature)
             delivery = await stack.enter_async_context(handling)
         except REFUSED_DELIVERIES as error:
-            refusal = noted(error, request.method)
-            raise _KINDS[refusal.status](
-                text=orjson.dumps(refusal.body()).decode(),
+            error_response = log_error(error, request.method)
+            raise _EXCEPTIONS[error_response.status](
+                text=orjson.dumps(error_response.body()).decode(),
                 content_type="application/json",
-                headers=refusal.headers(),
+                headers=error_response.headers(),
             ) from None
         yield delivery
 
 
-async def _remember(request: web.Request, response: web.StreamResponse) -> None:
-    """Remember a response whose head is sent, such as that of a WebSocket."""
+async def _record_started(request: web.Request, response: web.StreamResponse) -> None:
+    """Record a response whose headers were sent, such as that of a WebSocket."""
     request[_RESPONSE] = response
 
 
 @web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Respond to a request that failed with an error of ours: a middleware."""
+async def error_middleware(
+    request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    """Turn a `PersonaError` into a response."""
     try:
         return await handler(request)
     except PersonaError as error:
-        refusal = noted(error, request.method)
-        begun = request.get(_RESPONSE)
-        if isinstance(begun, web.WebSocketResponse):
-            await begun.close(code=refusal.close_code, message=refusal.code.encode())
-            return begun
-        if begun is not None:  # too late for another status: end the connection
+        error_response = log_error(error, request.method)
+        started = request.get(_RESPONSE)
+        if isinstance(started, web.WebSocketResponse):
+            message = error_response.code.encode()
+            await started.close(code=error_response.close_code, message=message)
+            return started
+        if started is not None:  # the status was sent: close the connection
             raise
     return web.json_response(
-        refusal.body(), status=refusal.status, headers=refusal.headers()
+        error_response.body(),
+        status=error_response.status,
+        headers=error_response.headers(),
     )

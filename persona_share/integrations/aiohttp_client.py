@@ -14,13 +14,13 @@ _UNAUTHORIZED: Final = 401
 
 
 class ScopedTokens:
-    """Gives each request to the manager's origin the token of one scope.
+    """Adds the token of one scope to each request to the manager's origin.
 
     ``ClientSession(middlewares=[ScopedTokens(manager, scope)])``, or ``middlewares=``
-    of one request. Requests to any other origin pass as they are, those that follow a
-    redirect included. After a 401 the manager decides, as for its own sessions; a
-    request whose body was a stream is not repeated. Raises what
-    `ScopedTokenManager.token` raises.
+    of one request. Requests to other origins pass through unchanged, including those
+    that follow a redirect. After a 401 the manager decides, as for its own sessions; a
+    request with a streamed body is not repeated. Raises the errors of
+    `ScopedTokenManager.token`.
     """
 
     def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
@@ -29,7 +29,7 @@ class ScopedTokens:
     async def __call__(
         self, request: ClientRequest, handler: ClientHandlerType
     ) -> ClientResponse:
-        """Send a request with a token, and again where a 401 calls for it."""
+        """Send a request with a token; repeat it after a 401 if the manager says so."""
         if not self._credential.serves(str(request.url)):
             return await handler(request)
         authorization = await self._credential.get()
@@ -46,10 +46,10 @@ class ScopedTokens:
             if not _repeatable(request):
                 return response
             refusals += 1
-            another = await self._credential.on_unauthorized(authorization, refusals)
-            if another is None:
+            retry = await self._credential.on_unauthorized(authorization, refusals)
+            if retry is None:
                 return response
-            authorization = another
+            authorization = retry
             response.release()
 
 

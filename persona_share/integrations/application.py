@@ -1,4 +1,4 @@
-"""What both web frameworks share: one manager per application, and its error responses.
+"""Code that both web frameworks share: the manager of an application, error responses.
 
 The application provides a *lifespan*: a function that opens its client and its manager::
 
@@ -30,8 +30,8 @@ from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 
 
-#: A web request waits this long for Persona's rate limit, in seconds, unless the client
-#: was given a `RateLimitPolicy` with a ``max_wait`` of its own. Then the response is 503.
+#: A web request waits at most this long for Persona's rate limit, in seconds, before it
+#: gets a 503. A ``max_wait`` in the client's `RateLimitPolicy` takes precedence.
 RATE_LIMIT_WAIT: Final = 2.0
 
 Lifespan = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]
@@ -62,7 +62,7 @@ class ManagerHolder:
                 self._manager = None
 
     def manager(self) -> ScopedTokenManager:
-        """Return the manager; raises `NotOpenError` unless the application runs."""
+        """Return the manager; raises `NotOpenError` unless the application is running."""
         if self._manager is None:
             message = "the application has not started, or has stopped"
             raise NotOpenError(
@@ -84,9 +84,8 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
         message = f"the scope needs {missing[0]!r}, which the path does not have"
         raise InvalidArgumentError(message)
     ids = {name: checked_id(values[name], name) for name in wanted}
-    return Scope.from_text(
-        template.format_map(ids)
-    )  # no warnings about a request's ids
+    # `from_text` does not warn: the ids of a request are not the developer's.
+    return Scope.from_text(template.format_map(ids))
 
 
 # ── Error responses ───────────────────────────────────────────────────────────
@@ -94,12 +93,13 @@ def scope_from(template: Scope | str, values: Mapping[str, str]) -> Scope:
 
 _BODY_TOO_LARGE: Final = "body_too_large"
 _LOG: Final = logging.getLogger("persona_share")
-_SERVER_FAULT: Final = 500
+_SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
 _POLICY_VIOLATION: Final = 1008
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
-#: Errors with which a delivery is not handled: forged, being handled, or unknown.
+#: Errors after which a delivery is not handled: it is forged, another request handles
+#: it, or the store is down.
 REFUSED_DELIVERIES: Final = (
     errors.SignatureError,
     errors.DeliveryInProgressError,
@@ -108,8 +108,8 @@ REFUSED_DELIVERIES: Final = (
 
 
 @attrs.frozen
-class Refusal:
-    """A status, a code for programs, a sentence for people, and seconds to wait."""
+class ErrorResponse:
+    """An HTTP error response: status, machine-readable code, message, seconds to wait."""
 
     status: int
     code: str
@@ -125,117 +125,109 @@ class Refusal:
 
     @property
     def close_code(self) -> int:
-        """The close code of a WebSocket that says the same (RFC 6455 §7.4.1)."""
+        """The WebSocket close code with the same meaning (RFC 6455 §7.4.1)."""
         if self.status == _UNAVAILABLE:
             return _TRY_AGAIN_LATER
-        return _INTERNAL_ERROR if self.status >= _SERVER_FAULT else _POLICY_VIOLATION
+        return _INTERNAL_ERROR if self.status >= _SERVER_ERROR else _POLICY_VIOLATION
 
     def body(self) -> dict[str, dict[str, str]]:
         """Return the body of the response, as JSON."""
         return {"error": {"code": self.code, "message": self.message}}
 
 
-_TOO_LARGE: Final = Refusal(413, "too_large", "The body is too large.")
+_TOO_LARGE: Final = ErrorResponse(413, "too_large", "The body is too large.")
 # The first match wins, so subclasses come before their bases.
-_TABLE: Final[tuple[tuple[type[PersonaError], Refusal], ...]] = (
+_ERROR_RESPONSES: Final[
+    tuple[tuple[ErrorResponse, tuple[type[PersonaError], ...]], ...]
+] = (
     (
-        errors.SignatureError,
-        Refusal(400, "bad_signature", "The signature of the delivery is not valid."),
+        ErrorResponse(
+            400, "bad_signature", "The signature of the delivery is not valid."
+        ),
+        (errors.SignatureError,),
     ),
     (
-        errors.DeliveryInProgressError,
-        Refusal(503, "in_progress", "The event is being handled; send it again later."),
-    ),
-    (errors.InvalidIdError, Refusal(404, "not_found", "There is no such object.")),
-    (errors.NotFoundError, Refusal(404, "not_found", "There is no such object.")),
-    (
-        errors.ScopeNotCoveredError,
-        Refusal(403, "not_shared", "The object is not shared with this application."),
+        ErrorResponse(
+            503, "in_progress", "The event is being handled; send it again later."
+        ),
+        (errors.DeliveryInProgressError,),
     ),
     (
-        errors.CodeRefusedError,
-        Refusal(403, "not_shared", "The object is not shared with this application."),
+        ErrorResponse(404, "not_found", "There is no such object."),
+        (errors.InvalidIdError, errors.NotFoundError),
     ),
     (
-        errors.ScopeNotGrantedError,
-        Refusal(403, "not_shared", "The object is not shared with this application."),
+        ErrorResponse(
+            403, "not_shared", "The object is not shared with this application."
+        ),
+        (
+            errors.ScopeNotCoveredError,
+            errors.CodeRefusedError,
+            errors.ScopeNotGrantedError,
+            errors.PermissionDeniedError,
+        ),
     ),
     (
-        errors.PermissionDeniedError,
-        Refusal(403, "not_shared", "The object is not shared with this application."),
+        ErrorResponse(409, "conflict", "The state of the object does not allow this."),
+        (errors.ConflictError,),
     ),
     (
-        errors.ConflictError,
-        Refusal(409, "conflict", "The state of the object does not allow this."),
+        ErrorResponse(504, "timeout", "Persona did not respond in time."),
+        (errors.DeadlineExceededError, errors.RedemptionPendingError),
     ),
     (
-        errors.DeadlineExceededError,
-        Refusal(504, "timeout", "Persona did not respond in time."),
-    ),
-    (
-        errors.RedemptionPendingError,
-        Refusal(504, "timeout", "Persona did not respond in time."),
-    ),
-    (
-        errors.OutcomeUnknownError,
-        Refusal(
+        ErrorResponse(
             502, "outcome_unknown", "It is unknown whether the change took effect."
         ),
+        (errors.OutcomeUnknownError,),
     ),
     (
-        errors.PoolTimeoutError,
-        Refusal(503, "busy", "Too many requests; try again later."),
-    ),
-    (
-        errors.RateLimitedError,
-        Refusal(503, "busy", "Too many requests; try again later."),
-    ),
-    (
-        errors.ExchangeRateLimitedError,
-        Refusal(503, "busy", "Too many requests; try again later."),
-    ),
-    (
-        errors.TokenError,
-        Refusal(
-            503, "not_available", "The shared data is not available at the moment."
+        ErrorResponse(503, "busy", "Too many requests; try again later."),
+        (
+            errors.PoolTimeoutError,
+            errors.RateLimitedError,
+            errors.ExchangeRateLimitedError,
         ),
     ),
     (
-        errors.StoreError,
-        Refusal(
+        ErrorResponse(
             503, "not_available", "The shared data is not available at the moment."
         ),
+        (errors.TokenError, errors.StoreError),
     ),
     (
-        errors.UsageError,
-        Refusal(500, "internal", "The application has an internal error."),
+        ErrorResponse(500, "internal", "The application has an internal error."),
+        (errors.UsageError,),
     ),
-    (PersonaError, Refusal(502, "upstream", "Persona failed or could not be reached.")),
+    (
+        ErrorResponse(502, "upstream", "Persona failed or could not be reached."),
+        (PersonaError,),
+    ),
 )
 
 
-def refusal_of(error: PersonaError) -> Refusal:
+def error_response_for(error: PersonaError) -> ErrorResponse:
     """Return the response for an error."""
     if isinstance(error, SignatureError) and error.reason == _BODY_TOO_LARGE:
         return _TOO_LARGE
-    found = next(refusal for kind, refusal in _TABLE if isinstance(error, kind))
+    found = next(each for each, kinds in _ERROR_RESPONSES if isinstance(error, kinds))
     if found.status == _UNAVAILABLE and error.retry_after is not None:
         return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
     return found
 
 
-def noted(error: PersonaError, operation: str) -> Refusal:
-    """Return the response for an error, and log the error if it is a fault of ours."""
-    refusal = refusal_of(error)
-    if refusal.status >= _SERVER_FAULT:
-        _LOG.warning("%s answered %d: %s", operation, refusal.status, error)
-    return refusal
+def log_error(error: PersonaError, operation: str) -> ErrorResponse:
+    """Return the response for an error, and log the error if the status is 5xx."""
+    error_response = error_response_for(error)
+    if error_response.status >= _SERVER_ERROR:
+        _LOG.warning("%s gets %d: %s", operation, error_response.status, error)
+    return error_response
 
 
 async def read_delivery(pieces: AsyncIterator[bytes], largest: int) -> bytes:
     """Return the body of a webhook's delivery.
 
-    Raises `SignatureError` as soon as it is over ``largest`` bytes.
+    Raises `SignatureError` as soon as the body exceeds ``largest`` bytes.
     """
     body = bytearray()
     async for piece in pieces:

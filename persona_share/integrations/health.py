@@ -1,4 +1,4 @@
-"""The state of the tokens, for the health page of an application."""
+"""The health of a manager's tokens, and an active check of the whole setup."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +16,7 @@ from persona_share.ports import Store
 
 _OK: Final = 200
 _UNAVAILABLE: Final = 503
-#: Failures that an operator can do something about. A partner's refusal is none.
+#: Failures that an operator can fix. A partner's refusal is not one of them.
 _PROBLEMS: Final = {
     "AssertionRefusedError": "Persona refuses the client assertion",
     "CodeSourceError": "the code source fails",
@@ -30,14 +30,14 @@ _PROBLEMS: Final = {
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """The tokens that are held, by state, and whether anything is wrong now.
+    """The cached tokens by state, and the current problems.
 
-    ``nearest_end`` is when the first token expires, in seconds. ``failures`` counts
-    failed exchanges by the type of their error since the manager was made, ``failing``
-    those since the last token. ``store_up`` is None without a store, or before its
-    first use. ``problems`` says in words what is wrong.
-    ``rate_limit`` is the limit of the service, and how many calls wait for it. It has no
-    scope, id or secret.
+    ``nearest_end`` is the shortest remaining lifetime of a token in seconds.
+    ``failures`` counts failed exchanges by the type of their error since the manager
+    was created, ``failing`` those since the last token. ``store_up`` is None without a
+    store, or before its first use. ``problems`` describes each problem in words.
+    ``rate_limit`` is the limit of the service, with the number of waiting calls.
+    Nothing in it is secret, and it contains no scopes or ids.
     """
 
     tokens: Mapping[str, int]
@@ -52,16 +52,16 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
     @property
     def status(self) -> int:
-        """The HTTP status of a health page: 200, or 503 if something is wrong."""
+        """The HTTP status of a health endpoint: 200, or 503 if there is a problem."""
         return _OK if self.ok else _UNAVAILABLE
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all fields as JSON types."""
         return {"ok": self.ok, **attrs.asdict(self)}
 
 
@@ -93,14 +93,14 @@ def _problems_of(
 
 # ── The active check ────────────────────────────────────────────────────────────
 
-#: Signatures of webhooks and assertions are refused beyond a few minutes, in seconds.
+#: In seconds. Signatures and assertions are refused if clocks differ by a few minutes.
 _MAX_CLOCK_SKEW: Final = 30.0
 _SERVER_ERROR: Final = 500
 
 
 @attrs.frozen
 class Finding:
-    """The result of one check; ``error`` is the reason of one that failed."""
+    """The result of one check; ``error`` is the reason if it failed."""
 
     name: str
     state: Literal["ok", "warning", "bad"]
@@ -110,10 +110,10 @@ class Finding:
 
 
 class Checkable(Protocol):
-    """Something that can check itself, such as a `PartnerCodeSource`."""
+    """An object with a self-check, such as a `PartnerCodeSource`."""
 
     async def check(self) -> None:
-        """Raise a `PersonaError` unless everything is right."""
+        """Raise a `PersonaError` if there is a problem."""
         ...
 
 
@@ -125,9 +125,9 @@ async def diagnose(
 ) -> list[Finding]:
     """Check the API key, the clock, the rate limit, OAuth, the store and the partner.
 
-    It sends two requests to Persona and one to the partner; no code is spent. The
-    command ``persona-share doctor`` does the same. Do not call it for every request of
-    a health page: `health_of` costs nothing.
+    This sends two requests to Persona and one to the partner; no code is spent. The
+    command ``persona-share doctor`` does the same. Do not call it in a health endpoint:
+    use `health_of`, which does no I/O.
     """
     findings = await _check_service(client)
     if store is not None:
@@ -145,7 +145,7 @@ async def _check_service(client: PersonaClient) -> list[Finding]:
     now = client.context.runtime.clock.wall()
     findings = [
         Finding("service", "ok", "it responds and accepts the key"),
-        _check_clock(page.answer.date, now),
+        _check_clock(page.response_info.date, now),
     ]
     for each in page.items:
         what = f"{each.remaining} of {each.limit} requests per minute are left"
@@ -156,10 +156,10 @@ async def _check_service(client: PersonaClient) -> list[Finding]:
 
 def _check_clock(date: str | None, now: datetime) -> Finding:
     try:
-        theirs = parsedate_to_datetime(date or "")
+        service_time = parsedate_to_datetime(date or "")
     except ValueError:
         return Finding("clock", "warning", "the service does not send its time")
-    skew = abs((now - theirs).total_seconds())
+    skew = abs((now - service_time).total_seconds())
     if skew > _MAX_CLOCK_SKEW:
         advice = "Set it (NTP): webhooks and assertions depend on it."
         return Finding("clock", "bad", f"off by {skew:.0f} s", advice)
@@ -167,7 +167,7 @@ def _check_clock(date: str | None, now: datetime) -> Finding:
 
 
 async def _check_oauth(client: PersonaClient) -> Finding:
-    # A new one each time: the service would repeat its response to the last one.
+    # A new code each time: for the same code the service replays its last response.
     code = f"persona-share-doctor-{client.context.runtime.new_key()}"
     try:
         async with ScopedTokenManager(client) as manager:

@@ -19,12 +19,12 @@ _UNAUTHORIZED: Final = 401
 
 
 class ScopedAuth(httpx.Auth):
-    """Gives each request to the manager's origin the token of one scope.
+    """Adds the token of one scope to each request to the manager's origin.
 
     ``httpx.AsyncClient(auth=ScopedAuth(manager, scope))``, or ``auth=`` of one request.
-    Requests to any other origin pass as they are. After a 401 the manager decides, as
-    for its own sessions; a request whose body was a stream is not repeated. Raises what
-    `ScopedTokenManager.token` raises, and `UsageError` in a synchronous client.
+    Requests to other origins pass through unchanged. After a 401 the manager decides,
+    as for its own sessions; a request with a streamed body is not repeated. Raises the
+    errors of `ScopedTokenManager.token`, and `UsageError` in a synchronous client.
     """
 
     def __init__(self, manager: ScopedTokenManager, scope: Scope | str) -> None:
@@ -33,7 +33,7 @@ class ScopedAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send a request with a token, and again where a 401 calls for it."""
+        """Send a request with a token; repeat it after a 401 if the manager says so."""
         if not self._credential.serves(str(request.url)):
             yield request
             return
@@ -47,20 +47,20 @@ class ScopedAuth(httpx.Auth):
             if not self._was_refused(response) or not _repeatable(request):
                 return
             refusals += 1
-            another = await self._credential.on_unauthorized(authorization, refusals)
-            if another is None:
+            retry = await self._credential.on_unauthorized(authorization, refusals)
+            if retry is None:
                 return
-            authorization = another
+            authorization = retry
 
     def _was_refused(self, response: httpx.Response) -> bool:
-        # After a redirect another origin may have responded, which got no token.
+        # After a redirect, another origin may have responded; it got no token.
         refused = response.status_code == _UNAUTHORIZED
         return refused and self._credential.serves(str(response.url))
 
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Refuse: there is no waiting for a token in a synchronous client."""
+        """Raise `UsageError`: a synchronous client cannot wait for a token."""
         _refuse_sync()
         yield request
 

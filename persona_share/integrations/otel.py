@@ -1,14 +1,14 @@
-"""OpenTelemetry: what clients and managers do, as spans and metrics (extra ``otel``).
+"""OpenTelemetry spans and metrics of clients and managers (extra ``otel``).
 
-One hook hears of everything::
+Use one hook for both::
 
     telemetry = Telemetry()
     async with PersonaClient(key, hooks=[telemetry]) as client:
         async with ScopedTokenManager(client, hooks=[telemetry]) as manager:
             telemetry.observe(manager)
 
-Only the API package is needed; which SDK and exporter there are is the program's own
-choice. No secret, no id of an object and no scope is in any of it.
+Only the API package of OpenTelemetry is needed; the program chooses an SDK and an
+exporter. Spans and metrics contain no secrets, object ids or scopes.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ _NAME: Final = "persona_share"
 
 
 class Telemetry:
-    """A hook for clients and managers; one serves a whole program.
+    """A hook for all clients and managers of a program.
 
     Without arguments it uses the global providers of OpenTelemetry.
     """
@@ -65,13 +65,13 @@ class Telemetry:
         library = version("persona-share")
         tracer = trace.get_tracer(_NAME, library, tracer_provider)
         meter = metrics.get_meter(_NAME, library, meter_provider)
-        known = clock or default_clock()
-        self._spans = _Spans(tracer, known)
+        clock = clock or default_clock()
+        self._spans = _Spans(tracer, clock)
         self._counters = _Counters(meter)
-        self._gauges = _Gauges(meter, known.now)
+        self._gauges = _Gauges(meter, clock.now)
 
     def observe(self, manager: ScopedTokenManager) -> None:
-        """Export this manager's gauges for as long as it lives."""
+        """Export the gauges of a manager until it is garbage-collected."""
         self._gauges.observe(manager)
 
     def __call__(self, event: HookEvent) -> None:
@@ -79,10 +79,10 @@ class Telemetry:
         self._counters(event)
         self._spans(event)
         if isinstance(event, TokenEvent | StoreDown | StoreUp):
-            self._gauges.changed()
+            self._gauges.refresh()
 
 
-# ── Spans: one for each call, and one for each exchange with its calls below it ───
+# ── Spans: one per call, and one per exchange, with its calls as children ─────────
 
 
 _EXCHANGE: Final = "POST /oauth/token"
@@ -109,10 +109,10 @@ class _Spans:
         )
 
     def __call__(self, event: HookEvent) -> None:
-        """Record an event, or write the span that it ends."""
+        """Record an event, or end the span that it belongs to."""
         match event:
             case events.AttemptFailed():
-                self._here().failed.append(event)
+                self._state().failed.append(event)
             case events.CallEnded():
                 self._call(event)
             case events.CodeRequested():
@@ -128,12 +128,12 @@ class _Spans:
             case _:
                 pass
 
-    def _here(self) -> _TaskState:
+    def _state(self) -> _TaskState:
         try:
             task = asyncio.current_task()
-        except RuntimeError:  # no event loop runs here
+        except RuntimeError:  # no event loop is running
             task = None
-        if task is None:  # events outside of any task
+        if task is None:  # the event was emitted outside of a task
             return _TaskState()
         return self._states.setdefault(task, _TaskState())
 
@@ -141,7 +141,7 @@ class _Spans:
         return int((self._clock.wall().timestamp() - ago) * _NANO)
 
     def _call(self, event: events.CallEnded) -> None:
-        state, started = self._here(), self._nanoseconds(event.seconds)
+        state, started = self._state(), self._nanoseconds(event.seconds)
         exchange = None
         if event.operation == _EXCHANGE:
             exchange = self._exchange(started)
@@ -151,7 +151,7 @@ class _Spans:
             context=None if exchange is None else trace.set_span_in_context(exchange),
             kind=SpanKind.CLIENT,
             start_time=started,
-            attributes=_present(
+            attributes=_without_none(
                 {
                     "http.request.method": method,
                     "url.template": template,
@@ -177,11 +177,11 @@ class _Spans:
             "http.response.status_code": event.status,
             "persona.request_id": event.request_id,
         }
-        span.add_event("attempt failed", _present(facts), self._nanoseconds(ago))
+        span.add_event("attempt failed", _without_none(facts), self._nanoseconds(ago))
 
     def _exchange(self, started: int | None = None) -> Span:
         """Return the span of this task's exchange; start one if there is none."""
-        state = self._here()
+        state = self._state()
         if state.exchange is None:
             at = self._nanoseconds() if started is None else started
             state.exchange = self._tracer.start_span(
@@ -204,7 +204,8 @@ class _Spans:
         self._end_exchange(span, renewal=event.renewal)
 
     def _adopted(self) -> None:
-        if (span := self._here().exchange) is not None:  # another manager was faster
+        # The span is open if another manager exchanged the code in the meantime.
+        if (span := self._state().exchange) is not None:
             span.set_attribute("persona.exchange.adopted", value=True)
             self._end_exchange(span, renewal=False)
 
@@ -218,7 +219,7 @@ class _Spans:
     def _end_exchange(
         self, span: Span, *, renewal: bool, error: str | None = None
     ) -> None:
-        self._here().exchange = None
+        self._state().exchange = None
         if renewal:
             span.update_name("persona renewal")
         self._end(span, error)
@@ -236,7 +237,7 @@ def _error_type(event: events.CallEnded) -> str | None:
     return str(event.status) if refused else None
 
 
-def _present(
+def _without_none(
     attributes: dict[str, AttributeValue | None],
 ) -> dict[str, AttributeValue]:
     return {name: value for name, value in attributes.items() if value is not None}
@@ -304,7 +305,7 @@ class _Counters:
             case events.CodeExpiredUnused():
                 self._lost.add(1, {"reason": "expired unused"})
             case events.TokenUnauthorized():
-                self._refused.add(1, {"effect": "struck"})
+                self._refused.add(1, {"effect": "kept"})
             case events.TokenRevoked():
                 self._refused.add(1, {"effect": "revoked"})
             case _:
@@ -324,7 +325,7 @@ def _of_call(event: events.CallEnded) -> dict[str, AttributeValue]:
     return facts
 
 
-# ── Gauges, which an exporter reads from a thread of its own ──────────────────
+# ── Gauges, which an exporter reads in its own thread ─────────────────────────
 
 
 _NOTHING: Final = TokenMetrics()
@@ -332,73 +333,73 @@ ReadObservations = Callable[["_ObservedManager"], Iterable[Observation]]
 
 
 class _ObservedManager:
-    """One manager, and its metrics when they were last read."""
+    """A manager, and the metrics that were last read from it."""
 
     def __init__(self, manager: ScopedTokenManager, now: Callable[[], float]) -> None:
         self._manager = ref(manager)
         self._loop = asyncio.get_running_loop()
         self._now = now
         self._read_at = 0.0
-        self._found = _NOTHING
+        self._metrics = _NOTHING
         self._reading = False
         self.read()
 
     @property
-    def gone(self) -> bool:
+    def is_gone(self) -> bool:
         """Whether the manager or its event loop no longer exists."""
         return self._manager() is None or self._loop.is_closed()
 
     def read(self) -> None:
-        """Read the metrics; only in the manager's own event loop."""
+        """Read the metrics; call it only in the manager's event loop."""
         self._reading = False
         if (manager := self._manager()) is not None:
-            self._found, self._read_at = manager.metrics(), self._now()
+            self._metrics, self._read_at = manager.metrics(), self._now()
 
-    def read_soon(self) -> None:
+    def schedule_read(self) -> None:
         """Read the metrics in the next iteration of the event loop; thread-safe."""
-        if not (self._reading or self.gone):
+        if not (self._reading or self.is_gone):
             self._reading = True
-            with suppress(RuntimeError):  # the loop was closed meanwhile
+            with suppress(RuntimeError):  # the loop was closed in the meantime
                 self._loop.call_soon_threadsafe(self.read)
 
-    def found(self) -> TokenMetrics:
+    def metrics(self) -> TokenMetrics:
         """Return the last metrics, and refresh them soon."""
-        self.read_soon()
-        return self._found
+        self.schedule_read()
+        return self._metrics
 
     def nearest_end(self) -> float | None:
         """Return the seconds until the next token expires."""
-        end = self.found().nearest_end
+        end = self.metrics().nearest_end
         return None if end is None else max(0.0, end - (self._now() - self._read_at))
 
 
 class _Gauges:
-    """The gauges of all managers of a program, summed where that makes sense."""
+    """The gauges of all managers of a program; counts are summed."""
 
     def __init__(self, meter: Meter, now: Callable[[], float]) -> None:
         self._now = now
         self._managers: list[_ObservedManager] = []
-        for name, unit, what, reading in (
+        for name, unit, description, read in (
             ("persona.tokens", "{token}", "Cached tokens, by state", _tokens),
             (
                 "persona.codes.waiting",
                 "{code}",
-                "Codes that wait for an exchange",
+                "Queued codes",
                 _codes,
             ),
         ):
             meter.create_observable_up_down_counter(
-                name, [self._each(reading)], unit, what
+                name, [self._summed(read)], unit, description
             )
         meter.create_observable_gauge(
             "persona.token.nearest_end",
-            [self._nearest],
+            [self._nearest_end],
             "s",
-            "Seconds until the first held token expires",
+            "Seconds until the next cached token expires",
         )
         meter.create_observable_gauge(
             "persona.codes.per_token",
-            [self._per_token],
+            [self._codes_per_token],
             "{code}",
             "Codes used per token; 1 is ideal",
         )
@@ -414,22 +415,22 @@ class _Gauges:
         """Include this manager."""
         self._managers.append(_ObservedManager(manager, self._now))
 
-    def changed(self) -> None:
-        """Read the metrics of each manager again."""
-        for each in self._alive():
-            each.read_soon()
+    def refresh(self) -> None:
+        """Read the metrics of every manager again."""
+        for each in self._live_managers():
+            each.schedule_read()
 
-    def _alive(self) -> list[_ObservedManager]:
-        self._managers = [each for each in self._managers if not each.gone]
+    def _live_managers(self) -> list[_ObservedManager]:
+        self._managers = [each for each in self._managers if not each.is_gone]
         return self._managers
 
-    def _each(
-        self, reading: ReadObservations
+    def _summed(
+        self, read_one: ReadObservations
     ) -> Callable[[CallbackOptions], list[Observation]]:
         def read(_: CallbackOptions) -> list[Observation]:
             sums: dict[frozenset[tuple[str, object]], Observation] = {}
-            for manager in self._alive():
-                for one in reading(manager):
+            for manager in self._live_managers():
+                for one in read_one(manager):
                     key = frozenset((one.attributes or {}).items())
                     before = sums[key].value if key in sums else 0
                     sums[key] = Observation(before + one.value, one.attributes)
@@ -437,27 +438,27 @@ class _Gauges:
 
         return read
 
-    def _nearest(self, _: CallbackOptions) -> list[Observation]:
-        ends = [each.nearest_end() for each in self._alive()]
+    def _nearest_end(self, _: CallbackOptions) -> list[Observation]:
+        ends = [each.nearest_end() for each in self._live_managers()]
         known = [end for end in ends if end is not None]
         return [Observation(min(known))] if known else []
 
-    def _per_token(self, _: CallbackOptions) -> list[Observation]:
-        found = [each.found() for each in self._alive()]
+    def _codes_per_token(self, _: CallbackOptions) -> list[Observation]:
+        found = [each.metrics() for each in self._live_managers()]
         issued = sum(each.issued for each in found)
         claimed = sum(each.codes_claimed for each in found)
         return [Observation(claimed / issued)] if issued else []
 
     def _store_up(self, _: CallbackOptions) -> list[Observation]:
-        found = [each.found().store_up for each in self._alive()]
+        found = [each.metrics().store_up for each in self._live_managers()]
         known = [up for up in found if up is not None]
         return [Observation(int(all(known)))] if known else []
 
 
 def _tokens(manager: _ObservedManager) -> Iterator[Observation]:
-    for state, count in manager.found().tokens.items():
+    for state, count in manager.metrics().tokens.items():
         yield Observation(count, {"state": state})
 
 
 def _codes(manager: _ObservedManager) -> Iterator[Observation]:
-    yield Observation(manager.found().codes_waiting)
+    yield Observation(manager.metrics().codes_waiting)

@@ -3,7 +3,7 @@
 `persona_share.integrations.application` explains the lifespan ``sharing``::
 
     persona = Persona(sharing)
-    app = FastAPI(lifespan=own)  # its own lifespan goes on as it is
+    app = FastAPI(lifespan=own)  # its own lifespan runs as before
     persona.install(app)
 
 
@@ -22,10 +22,10 @@ from typing import Any
 
 from persona_share.errors import MissingExtraError, PersonaError
 from persona_share.integrations.application import (
+    ErrorResponse,
     Lifespan as ManagerLifespan,
     ManagerHolder,
-    Refusal,
-    noted,
+    log_error,
     read_delivery,
     scope_from,
 )
@@ -50,32 +50,32 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
 class Persona:
-    """The manager of one Starlette or FastAPI application, and what requests get of it.
+    """The manager of one Starlette or FastAPI application, with dependencies for requests.
 
-    It may be made when modules are imported: nothing is opened before the application
-    starts, and everything is closed when it ends.
+    It can be created at import time: nothing is opened before the application starts,
+    and everything is closed when it stops.
     """
 
     def __init__(self, lifespan: ManagerLifespan) -> None:
         self._holder = ManagerHolder(lifespan)
 
     def install(self, app: Starlette) -> None:
-        """Open and close with this application, and turn our errors into responses.
+        """Open the manager while the application runs, and turn errors into responses.
 
-        That includes the applications that are mounted below it when it starts. Call
-        it on the outermost application: the lifespans of mounted ones never run.
+        Applications that are mounted when it starts are included. Call it on the
+        outermost application: Starlette never runs the lifespans of mounted ones.
         """
         router = app.router
         router.lifespan_context = self.lifespan(router.lifespan_context)
-        app.add_exception_handler(PersonaError, answer_error)
+        app.add_exception_handler(PersonaError, handle_error)
 
     def lifespan(self, inner: Lifespan | None = None) -> Lifespan:
         """Return a lifespan that keeps the manager open around another one."""
 
         @asynccontextmanager
-        async def both(app: Any) -> AsyncIterator[Any]:
-            """Keep the manager open around what the application opens itself."""
-            _handle_errors_below(app)
+        async def combined(app: Any) -> AsyncIterator[Any]:
+            """Run the inner lifespan while the manager is open."""
+            _handle_errors_in_mounts(app)
             async with self._holder.opened():
                 if inner is None:
                     yield None
@@ -83,7 +83,7 @@ class Persona:
                 async with inner(app) as state:
                     yield state
 
-        return both
+        return combined
 
     async def manager(self) -> ScopedTokenManager:
         """Return the manager; usable as a FastAPI dependency."""
@@ -94,15 +94,15 @@ class Persona:
     ) -> Callable[[HTTPConnection], Awaitable[ScopedSession]]:
         """Return a dependency that returns a session for a scope.
 
-        The scope may name parameters of the path, ``inquiry.read:{inquiry_id}``; each
-        must be a single id. It works in HTTP and WebSocket routes. Without FastAPI,
-        call it with the request or the WebSocket.
+        The scope may contain path parameters, as in ``inquiry.read:{inquiry_id}``; each
+        value must be a single id. The dependency works in HTTP and WebSocket routes.
+        Without FastAPI, call it with the request or the WebSocket.
         """
 
         async def session_of(connection: HTTPConnection) -> ScopedSession:
             """Return the session of one request."""
-            asked = scope_from(scope, connection.path_params)
-            return self._holder.manager().session(asked)
+            requested = scope_from(scope, connection.path_params)
+            return self._holder.manager().session(requested)
 
         return session_of
 
@@ -125,17 +125,17 @@ def verified(
 ) -> Callable[[Request], AsyncIterator[Delivery]]:
     """Return a dependency that verifies a webhook's delivery.
 
-    It has the event while the handler runs, and gives it back if the handler raises. A
-    request that is not signed as it must be is answered 400, one over ``largest`` bytes
-    413, and an event that is being handled 503; the handler is not called then. The
-    application answers these errors as `Persona.install` does, unless it has a handler
-    for `PersonaError`.
+    The event is claimed while the handler runs, and released if the handler raises.
+    The response is 400 if the signature is not valid, 413 if the body exceeds
+    ``largest`` bytes, and 503 if another request handles the event; the handler is then
+    not called. An exception handler of the application for `PersonaError` takes
+    precedence.
     """
 
     async def delivery_of(request: Request) -> AsyncIterator[Delivery]:
         """Yield the delivery in one request."""
         handlers, _ = request.scope.get("starlette.exception_handlers", ({}, {}))
-        handlers.setdefault(PersonaError, answer_error)
+        handlers.setdefault(PersonaError, handle_error)
         body = await read_delivery(request.stream(), largest)
         signature = request.headers.get("Persona-Signature")
         async with verifier.handling(body, signature) as delivery:
@@ -144,41 +144,45 @@ def verified(
     return delivery_of
 
 
-async def answer_error(connection: HTTPConnection, error: Exception) -> Any:
-    """Respond to a request or end a WebSocket that failed with an error of ours.
+async def handle_error(connection: HTTPConnection, error: Exception) -> Any:
+    """Respond to a request, or close a WebSocket, that raised a `PersonaError`.
 
-    It is an exception handler of Starlette for `PersonaError`.
+    This is an exception handler for Starlette.
     """
     if not isinstance(error, PersonaError):
         raise error
-    refusal = noted(error, connection.scope.get("method", "WebSocket"))
-    response = JSONResponse(refusal.body(), refusal.status, refusal.headers())
+    error_response = log_error(error, connection.scope.get("method", "WebSocket"))
+    response = JSONResponse(
+        error_response.body(), error_response.status, error_response.headers()
+    )
     if isinstance(connection, WebSocket):
-        await _end(connection, refusal, response)
+        await _close(connection, error_response, response)
         return None
     return response
 
 
-async def _end(socket: WebSocket, refusal: Refusal, response: Response) -> None:
-    """End a WebSocket: with a response before it was accepted, else with a close."""
+async def _close(
+    socket: WebSocket, error_response: ErrorResponse, response: Response
+) -> None:
+    """Deny a WebSocket that is not accepted yet with a response; else close it."""
     if socket.application_state is WebSocketState.CONNECTING:
         if "websocket.http.response" in socket.scope.get("extensions", {}):
             await socket.send_denial_response(response)
             return
     elif socket.application_state is not WebSocketState.CONNECTED:
         return
-    await socket.close(refusal.close_code, refusal.code)
+    await socket.close(error_response.close_code, error_response.code)
 
 
-def _handle_errors_below(app: Any) -> None:
-    """Add our exception handler to mounted applications that have none for it.
+def _handle_errors_in_mounts(app: Any) -> None:
+    """Add `handle_error` to mounted applications without a handler for `PersonaError`.
 
-    Each application catches its own exceptions, so one handler at the top is not
-    enough.
+    Each application catches its own exceptions, so a handler on the outermost one is
+    not enough.
     """
     for route in getattr(app, "routes", ()):
         if not isinstance(route, Mount):
             continue
         if isinstance(route.app, Starlette):
-            route.app.exception_handlers.setdefault(PersonaError, answer_error)
-        _handle_errors_below(route)
+            route.app.exception_handlers.setdefault(PersonaError, handle_error)
+        _handle_errors_in_mounts(route)

@@ -4,8 +4,9 @@ They are frozen. Nothing here awaits, reads a clock, logs, or knows how a value 
 Names are imported on first use (PEP 562), as most programs need few of them.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -158,93 +159,48 @@ __all__ = [
     "WorkflowVersion",
 ]
 
-_MODULES = {
-    "AccessToken": "token",
-    "Account": "account",
-    "AccountType": "template",
-    "ApiKey": "api_key",
-    "ApiLog": "api_key",
-    "ApiResponse": "response",
-    "AuthorizationCode": "token",
-    "BatchJob": "batch_job",
-    "BatchJobError": "batch_job",
-    "Case": "case",
-    "Check": "verification",
-    "CheckStatus": "verification",
-    "Clock": "token",
-    "Connection": "connection",
-    "ConnectionStatus": "connection",
-    "DatabaseVerification": "verification",
-    "Device": "inquiry",
-    "Direction": "share_token",
-    "Document": "document",
-    "DocumentStatus": "document",
-    "DocumentVerification": "verification",
-    "EmailAddressVerification": "verification",
-    "Event": "webhook",
-    "EventName": "webhook",
-    "FailureReason": "share_token",
-    "FieldSchema": "template",
-    "FieldValues": "resource",
-    "File": "file",
-    "GenericDocument": "document",
-    "GovernmentIdDocument": "document",
-    "GovernmentIdVerification": "verification",
-    "Headers": "resource",
-    "Inquiry": "inquiry",
-    "InquirySession": "inquiry",
-    "InquirySessionStatus": "inquiry",
-    "InquiryStatus": "inquiry",
-    "InquiryTemplate": "template",
-    "OpenEnum": "attribute",
-    "Page": "response",
-    "Peeked": "share_token",
-    "PhoneNumberVerification": "verification",
-    "RateLimit": "api_key",
-    "RedeemMode": "share_token",
-    "Redemption": "share_token",
-    "Reference": "resource",
-    "Report": "report",
-    "ReportAction": "report",
-    "ReportStatus": "report",
-    "Resource": "resource",
-    "ResourceWithFields": "resource",
-    "ResourceWithSchema": "template",
-    "ResponseInfo": "resource",
-    "Scope": "scope",
-    "ScopeWarning": "scope",
-    "Secret": "secret",
-    "SelfieVerification": "verification",
-    "ShareToken": "share_token",
-    "ShareTokenStatus": "share_token",
-    "SourceData": "share_token",
-    "Transaction": "transaction",
-    "TransactionType": "template",
-    "Verification": "verification",
-    "VerificationStatus": "verification",
-    "Visibility": "share_token",
-    "Webhook": "webhook",
-    "WebhookEvent": "webhook",
-    "WebhookEventStatus": "webhook",
-    "WebhookSecret": "webhook",
-    "WebhookStatus": "webhook",
-    "WorkflowRun": "workflow",
-    "WorkflowVersion": "workflow",
-}
-
-
-if not TYPE_CHECKING:  # a type checker would accept any name with it
-
-    def __getattr__(name: str) -> object:
-        """Import a class on first use."""
-        if name not in _MODULES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    """List all names, imported or not."""
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            ".account": "Account",
+            ".api_key": "ApiKey ApiLog RateLimit",
+            ".attribute": "OpenEnum",
+            ".batch_job": "BatchJob BatchJobError",
+            ".case": "Case",
+            ".connection": "Connection ConnectionStatus",
+            ".document": "Document DocumentStatus GenericDocument GovernmentIdDocument",
+            ".file": "File",
+            ".inquiry": (
+                "Device Inquiry InquirySession InquirySessionStatus InquiryStatus"
+            ),
+            ".report": "Report ReportAction ReportStatus",
+            ".resource": (
+                "FieldValues Headers Reference Resource ResourceWithFields ResponseInfo"
+            ),
+            ".response": "ApiResponse Page",
+            ".scope": "Scope ScopeWarning",
+            ".secret": "Secret",
+            ".share_token": (
+                "Direction FailureReason Peeked RedeemMode Redemption ShareToken "
+                "ShareTokenStatus SourceData Visibility"
+            ),
+            ".template": (
+                "AccountType FieldSchema InquiryTemplate ResourceWithSchema "
+                "TransactionType"
+            ),
+            ".token": "AccessToken AuthorizationCode Clock",
+            ".transaction": "Transaction",
+            ".verification": (
+                "Check CheckStatus DatabaseVerification DocumentVerification "
+                "EmailAddressVerification GovernmentIdVerification "
+                "PhoneNumberVerification SelfieVerification Verification "
+                "VerificationStatus"
+            ),
+            ".webhook": (
+                "Event EventName Webhook WebhookEvent WebhookEventStatus "
+                "WebhookSecret WebhookStatus"
+            ),
+            ".workflow": "WorkflowRun WorkflowVersion",
+        },
+    )

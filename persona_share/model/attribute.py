@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The marker for a missing name, where None is a valid value.
+#: The marker for a missing name; None is a valid value.
 ABSENT: Final = object()
 
 
@@ -95,7 +95,7 @@ class Attribute(Generic[T]):
             return hook(value, self.kind)
         except (TypeError, ValueError, LookupError, AttributeError):
             pass  # raised below, without the value as its context
-        value = values = {}  # error reports show the locals of this frame
+        value = values = {}  # error reports may show the locals of this frame
         raise resource._malformed(self.name)  # noqa: SLF001  # same package
 
 

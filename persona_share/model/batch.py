@@ -12,8 +12,8 @@ from persona_share.model.resource import Resource
 
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
-#: What a batch waits for, if it waits: the rate limit, the partner's codes, or the
-#: service, which is down.
+#: The reason why a batch waits: the rate limit, the partner's codes, or an outage of the
+#: service.
 WaitingFor = Literal["rate limit", "partner", "service"]
 
 
@@ -27,7 +27,7 @@ class Fetched(Generic[R_co]):
 
 @attrs.frozen
 class Failed:
-    """An object that was not retrieved, and why; the others are not affected."""
+    """An object that was not retrieved, and the error; other objects are not affected."""
 
     id: str
     error: PersonaError
@@ -66,9 +66,9 @@ class Plan:
 class Progress(HookEvent):
     """The progress of a batch.
 
-    ``rate`` is in objects per second since the start, ``left_for`` the estimated time
-    remaining time, ``window`` the last known rate limit. ``waiting_for`` is what the
-    batch currently waits for, or None if it makes progress.
+    ``rate`` is in objects per second since the start, ``left_for`` is the estimated
+    remaining time, and ``window`` the last known rate limit. ``waiting_for`` is None
+    while the batch makes progress.
     """
 
     total: int | None
@@ -82,7 +82,7 @@ class Progress(HookEvent):
 
     @property
     def done(self) -> int:
-        """The number of objects that were fetched, failed, or skipped as fetched before."""
+        """The number of objects that were fetched, failed or skipped."""
         return self.fetched + self.failed + self.skipped
 
 

@@ -1,7 +1,7 @@
 """Conversion of values to JSON types without secrets, and JSON schemas of types."""
 
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final, Union, get_args, get_origin
@@ -154,3 +154,41 @@ def _schema(kind: Any) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, str):
         return {"type": "string"}
     return {"type": "object"}
+
+
+# ── Values with to_dict ──────────────────────────────────────────────────────
+
+
+class ConvertibleToDict:
+    """A frozen value that converts to JSON types and can be serialized by pydantic."""
+
+    __slots__ = ()
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys of `to_dict`, so that ``dict(value)`` is the same."""
+        raise NotImplementedError
+
+    def __getitem__(self, key: str) -> Any:
+        """Return one entry of `to_dict`."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the value as JSON types.
+
+        Names are in snake_case. Times become ISO 8601 strings and links
+        ``{"type", "id"}``. Secrets, such as the URLs of files, are masked; `raw` has the
+        value as it was sent.
+        """
+        return {key: self[key] for key in self.keys()}  # not a mapping
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: object, _handler: object
+    ) -> dict[str, Any]:
+        """Return how pydantic, and with it FastAPI, checks and serializes a value."""
+        serialize = {"type": "function-plain", "function": cls.to_dict}
+        return {"type": "is-instance", "cls": cls, "serialization": serialize}

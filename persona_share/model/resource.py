@@ -5,6 +5,7 @@ read. Unknown attributes are in ``attributes``. ``repr`` shows
 type and id, never personal data; pickles and `to_dict` contain no secrets.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self, TypeVar, overload
@@ -21,7 +22,12 @@ from persona_share.model.attribute import (
     value_of,
 )
 from persona_share.model.file import AttachedFile, attached_files
-from persona_share.model.plain import json_schema_of, to_plain, without_secrets
+from persona_share.model.plain import (
+    ConvertibleToDict,
+    json_schema_of,
+    to_plain,
+    without_secrets,
+)
 from persona_share.model.secret import Secret
 
 
@@ -98,6 +104,20 @@ class ResponseInfo:
         return f"<ResponseInfo of request {self.request_id}>"
 
 
+class HasResponseInfo:
+    """A part of a response, with ``response_info`` about the whole response."""
+
+    __slots__ = ()
+
+    response_info: ResponseInfo
+
+    @property
+    def answer(self) -> ResponseInfo:
+        """The former name of `response_info`; deprecated."""
+        warnings.warn("use .response_info", DeprecationWarning, stacklevel=2)
+        return self.response_info
+
+
 class Codec(Protocol):
     """Turns JSON values into typed ones; implemented by `_protocol`."""
 
@@ -109,7 +129,7 @@ class Codec(Protocol):
         """
         ...
 
-    def nested(self, document: Any, answer: ResponseInfo) -> "Resource":
+    def nested(self, document: Any, info: ResponseInfo) -> "Resource":
         """Return the object of a document inside another object.
 
         Raises `TypeError` or `LookupError` if there is none.
@@ -127,7 +147,7 @@ class Context:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Resource:
+class Resource(ConvertibleToDict, HasResponseInfo):
     """An object of the API, of any type.
 
     ``attributes`` holds the attributes as they were sent, and ``raw`` the whole object.
@@ -136,7 +156,7 @@ class Resource:
 
     # Objects of this class may lack an id.
     _id_optional: ClassVar[bool] = False
-    # The attributes are beside type and id, and the type is not an object type.
+    # The attributes are members of the object itself, and the type is not an object type.
     _flat: ClassVar[bool] = False
     # The properties that `to_dict` contains as well.
     _computed: ClassVar[tuple[str, ...]] = ()
@@ -148,7 +168,7 @@ class Resource:
     id: str
     attributes: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     raw: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: ResponseInfo = attrs.field(factory=ResponseInfo, repr=False)
+    response_info: ResponseInfo = attrs.field(factory=ResponseInfo, repr=False)
     _context: Context = attrs.field(repr=False)
 
     def __init_subclass__(cls) -> None:
@@ -205,7 +225,7 @@ class Resource:
             return hook(value, kind)
         except (TypeError, ValueError, LookupError, AttributeError):
             pass  # raised below, without the value as its context
-        del value  # error reports show the locals of this frame
+        del value  # error reports may show the locals of this frame
         raise self._malformed(name)
 
     def references(self, name: str) -> tuple[Reference, ...]:
@@ -235,25 +255,15 @@ class Resource:
         """Return the files of the object, each with the attribute that names it."""
         return attached_files(self.attributes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the object as JSON types, by the names of its Python attributes.
-
-        Times become ISO 8601 strings and links ``{"type", "id"}``. Unknown attributes
-        are added in snake_case. Secrets, such as the URLs of files, are masked; `raw`
-        has the object as it was sent.
-        """
-        return {name: self[name] for name in self.keys()}  # no mapping
-
     def keys(self) -> list[str]:
-        """Return the keys of `to_dict`, so that ``dict(resource)`` is the same."""
+        """Return the keys of `to_dict`: known attributes first, then unknown ones."""
         known = ["type", "id", *self._members, *self._computed]
         others = [] if self._flat else map(_snake, self.attributes)
         return list(dict.fromkeys([*known, *others]))
 
     def __getitem__(self, name: str) -> Any:
         """Return one entry of `to_dict`."""
-        known = name in self._members or name in ("type", "id", *self._computed)
-        if known:
+        if name in self._members or name in ("type", "id", *self._computed):
             with suppress(MalformedResponseError):
                 return to_plain(getattr(self, name))
         found = Spelling.of(name).value_in(self.attributes)
@@ -265,11 +275,11 @@ class Resource:
         return self._context.codec.hook_for(kind)
 
     def _nested(self, document: Any) -> "Resource":
-        return self._context.codec.nested(document, self.answer)
+        return self._context.codec.nested(document, self.response_info)
 
     def _malformed(self, name: str) -> MalformedResponseError:
         message = f"{name!r} of {self.type[:100]!a} has an unexpected form"
-        return MalformedResponseError(message, request_id=self.answer.request_id)
+        return MalformedResponseError(message, request_id=self.response_info.request_id)
 
     def __copy__(self) -> Self:
         return self  # immutable
@@ -286,21 +296,9 @@ class Resource:
             "id": self.id,
             "attributes": raw if flat else raw.get("attributes") or {},
             "raw": raw,
-            "answer": self.answer,
+            "response_info": self.response_info,
             "_context": attrs.evolve(self._context, meta=meta),
         }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
-    @classmethod
-    def __get_pydantic_core_schema__(
-        cls, _source: object, _handler: object
-    ) -> dict[str, Any]:
-        """Return how pydantic, and with it FastAPI, checks and serializes an object."""
-        serialize = {"type": "function-plain", "function": cls.to_dict}
-        return {"type": "is-instance", "cls": cls, "serialization": serialize}
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -6,8 +6,13 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from persona_share.errors import MalformedResponseError
-from persona_share.model.plain import without_secrets
-from persona_share.model.resource import Reference, Resource, ResponseInfo
+from persona_share.model.plain import ConvertibleToDict, without_secrets
+from persona_share.model.resource import (
+    HasResponseInfo,
+    Reference,
+    Resource,
+    ResponseInfo,
+)
 
 
 # ── Pages ────────────────────────────────────────────────────────────────────
@@ -22,7 +27,7 @@ _KEYS: Final = ("items", "after", "before")
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Page(Generic[R_co]):
+class Page(ConvertibleToDict, HasResponseInfo, Generic[R_co]):
     """Objects of a listing in order, and the cursors of the next and previous page.
 
     ``raw`` is the response body as it was sent.
@@ -31,7 +36,7 @@ class Page(Generic[R_co]):
     items: tuple[R_co, ...]
     included: Mapping[Reference, Resource] = attrs.field(default=_NOTHING, repr=False)
     meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: ResponseInfo = attrs.field(factory=ResponseInfo)
+    response_info: ResponseInfo = attrs.field(factory=ResponseInfo)
     raw: Any = attrs.field(default=None, repr=False)
     _after: Cursor = attrs.field(default=None, repr=False)
     _before: Cursor = attrs.field(default=None, repr=False)
@@ -49,12 +54,8 @@ class Page(Generic[R_co]):
         """The cursor of the previous page; raises the same error as `after`."""
         return _checked(self._before)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the items (`Resource.to_dict`) and both cursors as JSON types."""
-        return {name: self[name] for name in _KEYS}
-
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of `to_dict`, so that ``dict(page)`` is the same."""
+        """Return the keys of `to_dict`: the items and both cursors."""
         return _KEYS
 
     def __getitem__(self, key: str | int) -> Any:
@@ -79,18 +80,6 @@ class Page(Generic[R_co]):
         for name in ("meta", "raw"):
             state[name] = without_secrets(state[name], names)
         return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
-    @classmethod
-    def __get_pydantic_core_schema__(
-        cls, _source: object, _handler: object
-    ) -> dict[str, Any]:
-        """Return how pydantic, and with it FastAPI, checks and serializes a page."""
-        serialize = {"type": "function-plain", "function": cls.to_dict}
-        return {"type": "is-instance", "cls": cls, "serialization": serialize}
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -125,9 +114,9 @@ class Included(Mapping[Reference, Resource]):
     that this object may match.
     """
 
-    def __init__(self, raw: object, answer: ResponseInfo, build: Build) -> None:
+    def __init__(self, raw: object, info: ResponseInfo, build: Build) -> None:
         self._raw = raw if isinstance(raw, list) else []
-        self._answer = answer
+        self._info = info
         self._build = build
         self._objects: dict[Reference, Resource] | None = None
         self._broken: Sequence[object] = ()
@@ -137,7 +126,7 @@ class Included(Mapping[Reference, Resource]):
             objects, broken = {}, []
             for each in self._raw:
                 try:
-                    found = self._build(each, self._answer, self)
+                    found = self._build(each, self._info, self)
                 except (TypeError, LookupError, AttributeError):
                     broken.append(each)
                 else:
@@ -148,16 +137,16 @@ class Included(Mapping[Reference, Resource]):
     def __getitem__(self, key: Reference) -> Resource:
         if (found := self._all().get(key)) is not None:
             return found
-        if any(_may_be(each, key) for each in self._broken):
+        if any(_could_be(each, key) for each in self._broken):
             message = "the included object has no readable type and id"
-            raise MalformedResponseError(message, request_id=self._answer.request_id)
+            raise MalformedResponseError(message, request_id=self._info.request_id)
         raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        """Return whether it is included, readable or not."""
+        """Return whether an object is included, even if it cannot be read."""
         if not isinstance(key, tuple) or len(key) != len(Reference._fields):
             return False
-        return key in self._all() or any(_may_be(each, key) for each in self._broken)
+        return key in self._all() or any(_could_be(each, key) for each in self._broken)
 
     def __iter__(self) -> Iterator[Reference]:
         return iter(self._all())
@@ -168,7 +157,7 @@ class Included(Mapping[Reference, Resource]):
     def __getstate__(self) -> dict[str, Any]:
         return {
             "_raw": without_secrets(self._raw),
-            "_answer": self._answer,
+            "_info": self._info,
             "_build": self._build,
             "_objects": None,
             "_broken": (),
@@ -178,7 +167,7 @@ class Included(Mapping[Reference, Resource]):
         return f"<Included of {len(self._raw)}>"
 
 
-def _may_be(member: object, key: tuple[Any, ...]) -> bool:
+def _could_be(member: object, key: tuple[Any, ...]) -> bool:
     """Return whether an object without a valid type or id may be this one."""
     if not isinstance(member, dict):
         return False
@@ -192,7 +181,7 @@ def _may_be(member: object, key: tuple[Any, ...]) -> bool:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class ApiResponse:
+class ApiResponse(HasResponseInfo):
     """A whole response, returned by `request`.
 
     ``data`` is one object, several, or None; ``raw`` is the JSON as it was sent, and
@@ -203,7 +192,7 @@ class ApiResponse:
     included: Mapping[Reference, Resource] = attrs.field(factory=dict, repr=False)
     links: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
     meta: Mapping[str, Any] = attrs.field(default=_NOTHING, repr=False)
-    answer: ResponseInfo = attrs.field(factory=ResponseInfo)
+    response_info: ResponseInfo = attrs.field(factory=ResponseInfo)
     status: int = 200
     raw: Any = attrs.field(default=None, repr=False)
     content: bytes | None = attrs.field(default=None, repr=False)

@@ -58,7 +58,7 @@ class Secret:
 class MaskedText(str):
     """A header value whose ``repr``, copies and pickles are masked.
 
-    Other libraries print or record the headers of requests.
+    HTTP libraries may log or record the headers of requests.
     """
 
     __slots__ = ()

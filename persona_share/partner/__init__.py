@@ -1,14 +1,15 @@
-"""Codes between organizations: how one gets from the source to the destination.
+"""Sends authorization codes from the source to the destination organization.
 
-The source organization runs a `CodeIssuer`, which decides by `Agreement`, `Consents` and
-limits, writes an `AuditLog`, and answers partners over HTTP. The destination asks it with
-a `PartnerCodeSource`, or receives pushed codes in a `CodeInbox`. Both sides authenticate
-with signed assertions (RFC 7523); ``openapi()`` returns the protocol for everybody else.
-Needs the extra ``m2m``.
+The source organization runs a `CodeIssuer`, which checks the `Agreement`, `Consents` and
+limits, writes an `AuditLog`, and responds to partners over HTTP. The destination requests
+codes with a `PartnerCodeSource`, or receives pushed codes in a `CodeInbox`. Both sides
+authenticate with signed assertions (RFC 7523). ``openapi()`` returns the protocol for
+other implementations. Needs the extra ``m2m``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -36,34 +37,17 @@ __all__ = [
     "read_audit",
 ]
 
-_MODULES = {
-    "Agreement": "agreements",
-    "AuditLog": "audit",
-    "CodeInbox": "inbox",
-    "CodeIssuer": "issuer",
-    "Consent": "consents",
-    "Consents": "consents",
-    "Decision": "audit",
-    "PartnerCodeSource": "client",
-    "SigningKey": "keys",
-    "load_agreements": "agreements",
-    "openapi": "endpoint",
-    "read_audit": "audit",
-}
-
-
-if not TYPE_CHECKING:  # a type checker would otherwise accept any name
-
-    def __getattr__(name: str) -> object:
-        """Import a name when it is first used."""
-        if name not in _MODULES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    """List the names that can be imported."""
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            ".agreements": "Agreement load_agreements",
+            ".audit": "AuditLog Decision read_audit",
+            ".client": "PartnerCodeSource",
+            ".consents": "Consent Consents",
+            ".endpoint": "openapi",
+            ".inbox": "CodeInbox",
+            ".issuer": "CodeIssuer",
+            ".keys": "SigningKey",
+        },
+    )

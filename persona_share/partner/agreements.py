@@ -1,4 +1,4 @@
-"""Agreements: what one organization shares with which partner, and until when."""
+"""Agreements: the permissions that each partner can get, and their validity."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,8 @@ from persona_share.model.scope import MAX_ATOMS, Scope
 from persona_share.partner.keys import PublicKey, load_public_keys, public_keys
 
 
-#: Persona allows 300 requests a minute; every code is one of them.
+#: The upper bound of ``codes_per_minute``. Persona allows 300 requests per minute by
+#: default, and every code is one of them.
 MAX_CODES_PER_MINUTE: Final = 3_000
 _MAX_FILE: Final = 1024 * 1024
 _KEYS: Final = frozenset(
@@ -76,14 +77,14 @@ def _permissions(value: Iterable[str]) -> frozenset[str]:
     return frozenset(scope)
 
 
-def _count(what: str, most: int) -> Any:
+def _count(what: str, maximum: int) -> Any:
     def check(_: object, field: object, value: object) -> None:
         del field
         if isinstance(value, bool) or not isinstance(value, int):
             message = f"{what} must be a whole number"
             raise ConfigurationError(message)
-        if not 1 <= value <= most:
-            message = f"{what} must be between 1 and {most}"
+        if not 1 <= value <= maximum:
+            message = f"{what} must be between 1 and {maximum}"
             raise ConfigurationError(message)
 
     return check
@@ -91,13 +92,12 @@ def _count(what: str, most: int) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Agreement:
-    """What is shared with one partner.
+    """The limits of sharing with one partner.
 
-    ``partner`` is its organization id and ``keys`` are its public JWKs: several, while
-    it rotates them. ``permissions`` are the ones that it may be given at all, each
-    object still needs a consent. Dates begin at midnight UTC, and ``valid_until`` is
-    the first moment at which the agreement is over. ``inbox`` is where codes are
-    pushed to.
+    ``partner`` is its organization id and ``keys`` are its public JWKs; there are
+    several during a rotation. ``permissions`` are those that it can get; each object
+    also needs a consent. Dates begin at midnight UTC, and ``valid_until`` is exclusive.
+    ``inbox`` is the URL to which codes are pushed.
 
     Raises:
         ConfigurationError: a value cannot be used.
@@ -117,7 +117,7 @@ class Agreement:
     inbox: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Check what depends on more than one field."""
+        """Check conditions on more than one field."""
         if self.valid_from >= self.valid_until:
             message = "an agreement must start before it ends"
             raise ConfigurationError(message)
@@ -126,11 +126,11 @@ class Agreement:
 
 
 class Agreements:
-    """The agreements of one organization: given in code, or read from a TOML file.
+    """The agreements of one organization: passed as objects, or read from a TOML file.
 
-    A file, and each key file that it names, is read again when it changes, so that an
-    agreement can end without a restart.
-    While it cannot be read there are no agreements.
+    The file, and each key file that it names, is read again when it changes, so an
+    agreement can be ended without a restart. While a file cannot be read, there are no
+    agreements.
     """
 
     def __init__(self, source: "Iterable[Agreement] | str | Path") -> None:
@@ -156,15 +156,19 @@ class Agreements:
         return len(self._found)
 
     def _reload(self) -> None:
-        if self._path is None or (self._files and self._files == _seen(self._files)):
+        if self._path is None or (
+            self._files and self._files == _fingerprints(self._files)
+        ):
             return
-        # Until they were read there are none: a broken file ends every agreement.
+        # Cleared first: while a file cannot be read, there are no agreements.
         self._files, self._found = {}, {}
         tables = _tables(self._path)
         keys = [
-            self._path.parent / each["keys_file"] for each in tables if _names(each)
+            self._path.parent / each["keys_file"]
+            for each in tables
+            if _has_keys_file(each)
         ]
-        files = _seen([self._path, *keys])
+        files = _fingerprints([self._path, *keys])
         self._found = _by_partner(_agreements(tables, self._path))
         self._files = files
 
@@ -197,7 +201,7 @@ def _tables(path: Path) -> Sequence[dict[str, Any]]:
         or not isinstance(tables, list)
         or not all(isinstance(each, dict) for each in tables)
     ):
-        message = f"{path} may hold [[agreement]] tables and nothing else"
+        message = f"{path} must contain only [[agreement]] tables"
         raise ConfigurationError(message)
     return tables
 
@@ -206,17 +210,17 @@ def _agreements(tables: Sequence[dict[str, Any]], path: Path) -> list[Agreement]
     return [_from_table(table, path, n) for n, table in enumerate(tables, start=1)]
 
 
-def _names(table: dict[str, Any]) -> bool:
+def _has_keys_file(table: dict[str, Any]) -> bool:
     return isinstance(table.get("keys_file"), str)
 
 
-def _seen(files: Iterable[Path]) -> Mapping[Path, object]:
-    """Return the identity and times of files, to notice changes."""
+def _fingerprints(files: Iterable[Path]) -> Mapping[Path, object]:
+    """Return the identity, size and time of each file, to detect changes."""
     found: dict[Path, object] = {}
     for path in files:
         with suppress(OSError):
-            seen = path.stat()
-            found[path] = seen.st_mtime_ns, seen.st_size, seen.st_ino
+            status = path.stat()
+            found[path] = status.st_mtime_ns, status.st_size, status.st_ino
     return found
 
 
@@ -250,7 +254,8 @@ def _by_partner(agreements: Iterable[Agreement]) -> Mapping[str, Agreement]:
             )
             raise ConfigurationError(message)
         if each.partner in found:
-            message = f"two agreements with {each.partner}"
-            raise ConfigurationError(message, advice="Write one, with all its keys.")
+            message = f"there are two agreements with {each.partner}"
+            advice = "Write one agreement with all keys of the partner."
+            raise ConfigurationError(message, advice=advice)
         found[each.partner] = each
     return found

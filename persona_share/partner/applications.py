@@ -29,7 +29,7 @@ class ClientDisconnectedError(Exception):
 
 
 def asgi_application(endpoint: Endpoint) -> Application:
-    """Return an ASGI application; run by itself, it opens what the endpoint needs."""
+    """Return an ASGI application; its lifespan opens and closes the endpoint."""
 
     async def application(
         scope: MutableMapping[str, Any], receive: Receive, send: Send
@@ -105,9 +105,9 @@ async def _lifespan(endpoint: Endpoint, receive: Receive, send: Send) -> None:
 
 
 def aiohttp_application(endpoint: Endpoint) -> web.Application:
-    """Return an application that opens what the endpoint needs while it runs.
+    """Return an application that opens and closes the endpoint.
 
-    Use ``app.add_subapp("/partner", …)``, or run it as it is.
+    Mount it with ``app.add_subapp("/partner", …)``, or run it on its own.
     """
 
     async def handle(request: web.Request) -> web.Response:
@@ -142,9 +142,9 @@ def aiohttp_application(endpoint: Endpoint) -> web.Application:
 
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application until the block ends; yield its address.
+    """Serve an application until the block ends, and yield its address.
 
-    Port 0 means a free one.
+    Port 0 means any free port.
     """
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -156,7 +156,7 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a free port, for a service whose address is signed."""
+    """Return a free port, for a service that has to know its address in advance."""
     with socket.create_server((host, 0)) as found:
         port: int = found.getsockname()[1]
     return port

@@ -1,4 +1,4 @@
-"""The audit log: one line of JSON for every decision, on disk before a code leaves."""
+"""The audit log: one line of JSON per decision, on disk before a code is sent."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ from persona_share.model.secret import Secret
 
 try:
     import fcntl
-except ModuleNotFoundError:  # Windows, where a service runs in one process
+except ModuleNotFoundError:  # on Windows, only one process may write the log
     fcntl = None  # type: ignore[assignment]
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
@@ -29,11 +29,11 @@ _TAIL: Final = 64 * 1024
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """One line of the audit log. It holds ids and fingerprints, never a code.
+    """One line of the audit log; it contains ids and fingerprints, never a code.
 
-    ``decision`` is "issued", "refused" or "failed", ``reason`` a word of the table in
-    the documentation, and ``partner`` is None unless the request was authenticated.
-    ``via`` says how the decision was asked for: "http", "push" or "call".
+    ``decision`` is "issued", "refused" or "failed". The documentation lists the values
+    of ``reason``. ``partner`` is None unless the request was authenticated. ``via`` is
+    the origin of the request: "http", "push" or "call".
     """
 
     time: datetime
@@ -55,19 +55,16 @@ class Decision:
 
 
 def fingerprint(code: Secret) -> str:
-    """Return what identifies a code in a log and gives nothing of it away."""
+    """Return a hash that identifies a code in a log and does not reveal it."""
     return f"sha256:{hashlib.sha256(code.reveal().encode()).hexdigest()[:32]}"
 
 
 class AuditLog:
-    """An append-only file that several processes may write.
+    """An append-only file that several processes can write.
 
-    A line is complete or absent: writers take a lock, and what a killed process left
-    of a line is closed off by the next one. The file is opened for every write, so it
-    may be renamed at any time. A new file can be read by its owner only.
-
-    Raises:
-        ConfigurationError: the path is not a file that can be written.
+    A line is complete or absent: writers lock the file, and replace a partial line that
+    a killed process left. The file is opened for every write, so it can be renamed at
+    any time. Only its owner can read a new file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,7 +82,7 @@ class AuditLog:
             raise ConfigurationError(message) from None
 
     async def append(self, decision: Decision, *, sync: bool = True) -> None:
-        """Write a line; with ``sync`` return once it is on the disk.
+        """Write a line; with ``sync``, return after it is on the disk.
 
         Raises:
             StoreUnavailableError: it could not be written.
@@ -97,7 +94,7 @@ class AuditLog:
         await written
 
     async def _write_waiting(self) -> None:
-        """Write what waits, all of it with one lock and one sync, until nothing does."""
+        """Write the waiting lines in batches, with one lock and one sync per batch."""
         while self._waiting:
             batch, self._waiting = self._waiting, []
             data = b"".join(line for line, _, _ in batch)
@@ -109,7 +106,7 @@ class AuditLog:
             except OSError as error:
                 failure = error
             for _, _, written in batch:
-                if written.done():  # its caller was cancelled
+                if written.done():  # the caller was canceled
                     continue
                 if failure is None:
                     written.set_result(None)
@@ -129,7 +126,7 @@ def read_audit(path: str | Path) -> Iterator[dict[str, Any]]:
 
 def _append(path: Path, data: bytes, *, sync: bool) -> None:
     with _opened(path) as descriptor:
-        _close_torn_line(descriptor)
+        _replace_partial_line(descriptor)
         size = os.fstat(descriptor).st_size
         try:
             left = memoryview(data)
@@ -138,14 +135,14 @@ def _append(path: Path, data: bytes, *, sync: bool) -> None:
             if sync:
                 os.fsync(descriptor)
         except OSError:
-            with suppress(OSError):  # what callers are told did not happen goes again
+            with suppress(OSError):  # callers get an error, so remove partial lines
                 os.ftruncate(descriptor, size)
             raise
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """Open the file for appending, alone among all processes."""
+    """Open the file for appending, and lock it."""
     new = not path.exists()
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
@@ -153,23 +150,25 @@ def _opened(path: Path) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
-        os.close(descriptor)  # the lock goes with it
+        os.close(descriptor)  # also releases the lock
     if new:
         _sync_directory(path.parent)
 
 
-def _close_torn_line(descriptor: int) -> None:
-    """Turn a line that a killed process did not finish into a line that says so.
+def _replace_partial_line(descriptor: int) -> None:
+    """Replace a partial line of a killed process with a line that reports it.
 
-    Its response was never sent: a code is sent after its line was synced.
+    No code was sent for the partial line, because a code is sent after its line is
+    synced.
     """
     size = os.fstat(descriptor).st_size
     tail = _read_at(descriptor, max(0, size - _TAIL), _TAIL)
     if not tail or tail.endswith(b"\n"):
         return
-    torn = tail[tail.rfind(b"\n") + 1 :]
-    os.ftruncate(descriptor, size - len(torn))
-    note = {"decision": "failed", "reason": "interrupted", "torn_bytes": len(torn)}
+    partial_line = tail[tail.rfind(b"\n") + 1 :]
+    length = len(partial_line)
+    os.ftruncate(descriptor, size - length)
+    note = {"decision": "failed", "reason": "interrupted", "torn_bytes": length}
     os.write(descriptor, orjson.dumps(note) + b"\n")
 
 
@@ -191,6 +190,6 @@ def _sync_directory(directory: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> StoreUnavailableError:
     message = f"the audit log {path} cannot be written: {error.strerror}"
     advice = (
-        "No code is issued without it. Free disk space, or correct its permissions."
+        "No code was issued. Free disk space, or correct the permissions of the file."
     )
     return StoreUnavailableError(message, advice=advice)

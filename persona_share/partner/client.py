@@ -35,12 +35,12 @@ from persona_share.partner.keys import ASSERTION_TYPE, SigningKey
 from persona_share.ports import Runtime
 
 
-#: Statuses after which the request is retried, with a new assertion. The code of a
-#: lost response expires unused, so a retry is safe.
+#: The request is retried after these statuses, with a new assertion. If a response is
+#: lost, its code expires unused, so a retry is safe.
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.5
-#: A longer Retry-After is not believed, in seconds.
+#: A longer Retry-After, in seconds, is shortened to this.
 _MAX_RETRY_AFTER: Final = 3600.0
 _MAX_DIGITS: Final = 9
 _REFUSED: Final = frozenset({"access_denied", "invalid_scope"})
@@ -56,7 +56,7 @@ _ERROR_WORDS: Final = frozenset(
 
 
 class SignedPost:
-    """Sends forms to one address of a partner, each with an assertion of its own."""
+    """Sends forms to one URL of a partner, each with a new assertion."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class SignedPost:
         self._sender = partner_sender(address, runtime, **transport)
 
     async def open(self) -> None:
-        """Get ready to send."""
+        """Open the connections."""
         await self._sender.open()
 
     async def close(self) -> None:
@@ -102,7 +102,12 @@ class SignedPost:
             content_type="application/x-www-form-urlencoded",
             expects=Expects.OAUTH,
         )
-        del assertion, signed, body, form  # an error's frames hold no secret
+        del (
+            assertion,
+            signed,
+            body,
+            form,
+        )  # frames in an error report must not contain secrets
         return await self._sender.send(request)
 
 
@@ -117,16 +122,17 @@ class PartnerProblem:
 
     @property
     def text(self) -> str:
-        """The status, and the partner's word for it."""
+        """The status, and the error code of the partner if it is known."""
         return f"{self.status} {self.error}" if self.error else str(self.status)
 
 
 class PartnerCodeSource:
-    """A code source that asks a partner's `CodeIssuer`, or anything that speaks alike.
+    """A code source that requests codes from a partner's `CodeIssuer`.
 
     ``url`` is the partner's ``…/codes``, ``client_id`` this organization's id, and
-    ``key`` its private key (JWK or PEM as text, or a `Path`). ``timeout`` is for one
-    code with all attempts, in seconds. Enter it beside the manager::
+    ``key`` its private key (JWK or PEM as text, or a `Path`). ``timeout`` is the time
+    limit for one code, with all attempts, in seconds. Open it together with the
+    manager::
 
         async with (
             PartnerCodeSource(url, client_id="org_…", key=Path("partner.key")) as codes,
@@ -134,12 +140,12 @@ class PartnerCodeSource:
             ScopedTokenManager(client, codes=codes) as manager,
         ): ...
 
-    Calling it raises `CodeRefusedError` when the partner does not share the scope, and
-    `CodeSourceError` when there is no usable response.
+    Calling it raises `CodeRefusedError` if the partner does not share the scope, and
+    `CodeSourceError` if there is no usable response.
 
     Raises:
-        ConfigurationError: the address is not https (nor loopback), or the key cannot
-            be used.
+        ConfigurationError: the URL is neither https nor loopback, or the key cannot be
+            used.
     """
 
     def __init__(
@@ -153,7 +159,7 @@ class PartnerCodeSource:
         ssl_context: ssl.SSLContext | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
-        key = SigningKey(key)  # rebound, so that no frame holds the text
+        key = SigningKey(key)  # rebound: frames in an error report must not contain it
         self._runtime = _runtime or default_runtime()
         self._timeout = timeout
         self._post = SignedPost(
@@ -186,19 +192,19 @@ class PartnerCodeSource:
         """Return a new code for this scope."""
         clock = self._runtime.clock
         deadline = clock.now() + self._timeout
-        response = await self._answer(scope, deadline)
+        response = await self._send(scope, deadline)
         if response.status == 200:  # noqa: PLR2004 — the one success of this endpoint
             return self._code(response, scope)
         problem = read_problem(response, scope)
         if problem.error in _REFUSED:
-            message = f"the partner refuses a code ({problem.text})"
+            message = f"the partner refused to issue a code ({problem.text})"
             raise CodeRefusedError(
                 message,
                 refused=problem.refused,
                 status=problem.status,
                 scope=str(scope),
             )
-        message = f"the partner gave no code ({problem.text})"
+        message = f"the partner did not issue a code ({problem.text})"
         raise self._failure(
             message,
             scope,
@@ -208,23 +214,23 @@ class PartnerCodeSource:
         )
 
     async def check(self) -> None:
-        """Make sure that the partner accepts this organization's key; no code is made.
+        """Check that the partner accepts this organization's key; no code is issued.
 
         Raises:
-            CodeSourceError: it does not, or it cannot be reached.
+            CodeSourceError: it does not accept the key, or cannot be reached.
         """
         scope = Scope()
         deadline = self._runtime.clock.now() + self._timeout
-        problem = read_problem(await self._answer(scope, deadline), scope)
-        # The signature is looked at first: a request without a scope is only refused.
+        problem = read_problem(await self._send(scope, deadline), scope)
+        # The partner checks the signature first, so this error means that it is valid.
         if problem.error == "invalid_request" and problem.status == 400:  # noqa: PLR2004
             return
         reason = problem.error or f"status {problem.status}"
         message = f"the partner did not accept the request ({problem.text})"
         raise self._failure(message, scope, reason=reason, status=problem.status)
 
-    async def _answer(self, scope: Scope, deadline: float) -> Response:
-        """Send until a response needs no retry, or the time is up."""
+    async def _send(self, scope: Scope, deadline: float) -> Response:
+        """Send until a response needs no retry, or until the deadline."""
         attempt = 0
         while True:
             attempt += 1
@@ -249,19 +255,19 @@ class PartnerCodeSource:
             return error
 
     def _pause(self, outcome: Response | PersonaError, attempt: int) -> float | None:
-        """Return how long to wait before the next attempt, or None for no other."""
+        """Return the delay before the next attempt, or None if there is no other one."""
         if isinstance(outcome, PersonaError):
             if not outcome.retryable or attempt >= _ATTEMPTS:
                 return None
             return self._jittered(attempt)
         if outcome.status not in _RETRIED:
             return None
-        wished = retry_after(outcome)
-        if outcome.status == 429:  # noqa: PLR2004 — waited for until the deadline
-            return self._jittered(attempt) if wished is None else wished
+        requested = retry_after(outcome)
+        if outcome.status == 429:  # noqa: PLR2004 — retried until the deadline
+            return self._jittered(attempt) if requested is None else requested
         if attempt >= _ATTEMPTS:
             return None
-        return max(wished or 0.0, self._jittered(attempt))
+        return max(requested or 0.0, self._jittered(attempt))
 
     def _jittered(self, attempt: int) -> float:
         return (
@@ -269,16 +275,18 @@ class PartnerCodeSource:
         )
 
     def _code(self, response: Response, scope: Scope) -> AuthorizationCode:
-        answer = _json_of(response)
+        body = _json_of(response)
         try:
-            code = checked_code(answer.get("code"))
-            granted = Scope.from_text(str(answer.get("scope", str(scope))))
+            code = checked_code(body.get("code"))
+            granted = Scope.from_text(str(body.get("scope", str(scope))))
         except InvalidArgumentError as error:
-            message = f"the partner's response is not a code: {error.what}"
+            message = (
+                f"the partner's response does not contain a valid code: {error.what}"
+            )
             raise self._failure(message, scope, reason="unusable response") from None
-        seconds = answer.get("expires_in")
+        seconds = body.get("expires_in")
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-            message = "the partner's response has no usable expires_in"
+            message = "the partner's response does not contain a valid expires_in"
             raise self._failure(message, scope, reason="unusable response")
         clock = self._runtime.clock
         age = max(0.0, clock.now() - response.first_sent_at)
@@ -319,9 +327,9 @@ def _variable(name: str) -> str:
 
 
 def read_problem(response: Response, scope: Scope) -> PartnerProblem:
-    """Read the response to a refused request; ``refused`` is part of the scope."""
-    answer = _json_of(response)
-    error, named = answer.get("error"), answer.get("refused")
+    """Read an error response; only the part of ``refused`` within the scope is kept."""
+    body = _json_of(response)
+    error, named = body.get("error"), body.get("refused")
     refused = None
     if isinstance(named, str):
         try:
@@ -341,7 +349,7 @@ def _json_of(response: Response) -> Mapping[str, Any]:
 
 
 def retry_after(response: Response) -> float | None:
-    """Return how many seconds a partner asks us to wait, if that can be believed."""
+    """Return the valid Retry-After of a response in seconds, or None."""
     text = response.headers.get("retry-after", "").strip()
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
         return None
@@ -352,13 +360,13 @@ def retry_after(response: Response) -> float | None:
 
 
 _ACKNOWLEDGED: Final = frozenset({200, 204})
-_REPEATED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
+_REDELIVERED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 _DELIVERY_BACKOFF: Final = 1.0
-_LONGEST_DELIVERY_BACKOFF: Final = 30.0
+_MAX_DELIVERY_BACKOFF: Final = 30.0
 _NOTHING: Final = Scope()
-#: One attempt takes no longer, so that a silent inbox is tried again.
+#: The time limit of one attempt, so that an inbox that does not respond is retried.
 _ATTEMPT_TIMEOUT: Final = 10.0
-#: Used where Persona did not say how long a code lives.
+#: The lifetime of a code without an expiry, in seconds.
 _ASSUMED_LIFETIME: Final = 590.0
 
 
@@ -373,7 +381,7 @@ async def deliver(
     """Deliver a code until the inbox acknowledges it or the code expires.
 
     Raises:
-        CodeDeliveryError: it was refused, or not acknowledged in time.
+        CodeDeliveryError: the inbox refused it, or did not acknowledge it in time.
     """
     clock = runtime.clock
     lifetime = _ASSUMED_LIFETIME
@@ -392,7 +400,7 @@ async def _deliver(
     code: AuthorizationCode, post: SignedPost, deadline: float, runtime: Runtime
 ) -> None:
     clock, attempt, pause = runtime.clock, 0, _DELIVERY_BACKOFF
-    reason, status = "no time was left", None
+    reason, status = "there was no time left", None
     while (left := deadline - clock.now()) >= 1:
         attempt += 1
         form = {
@@ -405,31 +413,31 @@ async def _deliver(
         except UsageError:
             raise
         except PersonaError as error:
-            if not _worth_repeating(error):
-                raise _undelivered(error.what, None, attempt) from None
-            reason, status, wished = error.what, None, None
+            if not _is_retryable(error):
+                raise _delivery_error(error.what, None, attempt) from None
+            reason, status, requested = error.what, None, None
         else:
             if response.status in _ACKNOWLEDGED:
                 return
-            status, wished = response.status, retry_after(response)
+            status, requested = response.status, retry_after(response)
             reason = read_problem(response, code.scope or _NOTHING).text
-            if response.status not in _REPEATED:
+            if response.status not in _REDELIVERED:
                 message = f"the inbox refused the code ({reason})"
-                raise _undelivered(message, status, attempt)
+                raise _delivery_error(message, status, attempt)
         finally:
             del form
-        wait = max(wished or 0.0, pause * (0.5 + runtime.random() / 2))
+        wait = max(requested or 0.0, pause * (0.5 + runtime.random() / 2))
         await clock.sleep(min(wait, max(0.0, deadline - clock.now())))
-        pause = min(pause * 2, _LONGEST_DELIVERY_BACKOFF)
+        pause = min(pause * 2, _MAX_DELIVERY_BACKOFF)
     message = f"the code expired before the inbox accepted it ({reason})"
-    raise _undelivered(message, status, attempt)
+    raise _delivery_error(message, status, attempt)
 
 
-def _worth_repeating(error: PersonaError) -> bool:
-    # Our own deadline ended the attempt, so the delivery may still succeed.
+def _is_retryable(error: PersonaError) -> bool:
+    # After a timeout of one attempt, the next attempt may still succeed.
     return error.retryable or isinstance(error, TimeoutError)
 
 
-def _undelivered(what: str, status: int | None, attempts: int) -> CodeDeliveryError:
+def _delivery_error(what: str, status: int | None, attempts: int) -> CodeDeliveryError:
     text = f"{what}, after {attempts} attempts" if attempts > 1 else what
     return CodeDeliveryError(text, status=status)

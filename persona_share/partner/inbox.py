@@ -1,4 +1,4 @@
-"""CodeInbox: the destination's side, which takes codes that a partner pushes."""
+"""`CodeInbox`: receives the codes that partners push to the destination organization."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -47,11 +47,11 @@ Managed = (
     | Callable[[], Awaitable[ScopedTokenManager]]
 )
 
-#: A claim on a delivery expires after this long, in seconds.
+#: The lifetime of a claim on a delivery, in seconds.
 _CLAIM: Final = 15.0
-#: A code is remembered for this long after it expires, in seconds.
+#: Deliveries are recorded until this many seconds after the code expires.
 _GRACE: Final = 60.0
-_TAKEN: Final = b"taken"
+_OFFERED: Final = b"offered"
 _CLAIMED: Final = b"claimed"
 
 
@@ -59,10 +59,10 @@ class CodeInbox:
     """Receives codes that source organizations push, and offers them to a manager.
 
     ``sources`` maps the id of each source organization to its public JWKs, and ``url``
-    is the public address of ``…/inbox``, which they sign. ``manager`` may be a function
-    that returns the manager, where it is made when the application starts. ``store``
-    remembers deliveries; workers of one service share it. A code that is delivered
-    twice is offered once.
+    is the public URL of ``…/inbox``, which they sign. ``manager`` may be a function that
+    returns the manager, if the manager is created when the application starts.
+    ``store`` records deliveries; the workers of one service share it. A code that is
+    delivered twice is offered once.
 
     Raises:
         ConfigurationError: a setting cannot be used.
@@ -107,29 +107,29 @@ class CodeInbox:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the inbox open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._is_open:  # closed by its opener
+        if self._is_open:  # it is closed where it was opened
             yield
             return
         async with self:
             yield
 
     async def take(self, code: Secret, scope: Scope, expires_in: float) -> bool:
-        """Offer a delivered code once; return False while another process does it.
+        """Offer a delivered code once; return False while another process offers it.
 
         Raises:
-            PersonaError: the manager or the store did not take it.
+            PersonaError: the manager or the store did not accept it.
         """
         key = f"partner-inbox/{digest(fingerprint(code))}"
         ttl = expires_in + _GRACE
         claimed = await change(self._store, self._runtime, key, _claim, tries=TRIES)
         if claimed != _CLAIMED:
-            return claimed == _TAKEN
+            return claimed == _OFFERED
         try:
             await self._offer(code, scope, expires_in)
         except BaseException:
             await self._settle(key, None, ttl)
             raise
-        await self._settle(key, _TAKEN, ttl)
+        await self._settle(key, _OFFERED, ttl)
         return True
 
     async def _offer(self, code: Secret, scope: Scope, expires_in: float) -> None:
@@ -156,7 +156,7 @@ class CodeInbox:
         return Authenticator(self._url, self._sources.get, self._store, self._runtime)
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close the store, if this inbox opened it."""
         if self._is_open:
             self._is_open = False
             await self._store.aclose()
@@ -179,7 +179,7 @@ class CodeInbox:
 
 
 class InboxEndpoint:
-    """``POST …/inbox``: authenticates a source and takes its code."""
+    """``POST …/inbox``: authenticates a source and accepts its code."""
 
     path = "/inbox"
 
@@ -192,7 +192,7 @@ class InboxEndpoint:
         """Respond to one request; nothing is raised."""
         try:
             return await self._post(content_type, body)
-        except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
+        except Exception as error:  # noqa: BLE001 — its text must not reach a partner
             return unavailable("a pushed code was not accepted", error)
 
     async def _post(self, content_type: str | None, body: bytes) -> Reply:
@@ -213,10 +213,10 @@ class InboxEndpoint:
             code = checked_code(form.get("code"))
         except InvalidArgumentError:
             return refusal("invalid_request", "code is missing or cannot be a code")
-        return await self._taken(code, scope, seconds)
+        return await self._accept(code, scope, seconds)
 
-    async def _taken(self, code: Secret, scope: Scope, seconds: float) -> Reply:
-        # Too many codes may wait, or the manager may not be open: the source repeats it.
+    async def _accept(self, code: Secret, scope: Scope, seconds: float) -> Reply:
+        # If the manager cannot accept the code now, the source delivers it again.
         if await self._inbox.take(code, scope, seconds):
             return Reply(204)
         description = "this code is being processed"
@@ -224,15 +224,15 @@ class InboxEndpoint:
 
 
 def _claim(found: Versioned) -> tuple[Change | None, bytes]:
-    """Claim a delivery, unless it is taken or claimed."""
-    if found.value == _TAKEN:
-        return None, _TAKEN
+    """Claim a delivery, unless it was offered or is claimed."""
+    if found.value == _OFFERED:
+        return None, _OFFERED
     if found.value is not None:
         return None, b"busy"
     return Change(_CLAIMED, _CLAIM), _CLAIMED
 
 
 def _seconds(text: str | None) -> float | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:  # noqa: PLR2004  # no code lives for days
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:  # noqa: PLR2004  # a code is valid for minutes
         return None
     return min(float(text), MAX_LIFETIME) or None

@@ -1,4 +1,4 @@
-"""CodeIssuer: decides about every code that a partner asks for, and makes it."""
+"""`CodeIssuer`: decides on each code that a partner requests, and issues it."""
 
 import asyncio
 import enum
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("persona_share")
-#: Seconds that closing waits for decisions that have begun.
+#: Closing waits this many seconds for decisions in progress.
 _CLOSE_TIMEOUT: Final = 5.0
-#: Persona names no object when it refuses; these say that one of them is at fault.
+#: Errors of Persona because of an object in the scope; they do not name the object.
 _REFUSALS: Final = (BadRequestError, NotFoundError, UnprocessableError)
 
 
 class Reason(enum.StrEnum):
-    """Why a code was issued or not, as the audit log names it."""
+    """The reason of a decision, as it is in the audit log."""
 
     AGREED = "agreed"
     NO_AGREEMENT = "no_agreement"
@@ -95,7 +95,7 @@ _DENIED: Final = frozenset(
         Reason.PERSONA_REFUSED,
     }
 )
-_WORDS: Final = {
+_MESSAGES: Final = {
     Reason.NO_AGREEMENT: "there is no agreement with this partner",
     Reason.AGREEMENT_NOT_STARTED: "the agreement has not started",
     Reason.AGREEMENT_ENDED: "the agreement has ended",
@@ -119,7 +119,7 @@ class Allowed:
 
 @attrs.frozen
 class Issued:
-    """A code, and the ids of the consents that allow it, where there are such."""
+    """A code, and the ids of the consents that allow it, if they are known."""
 
     code: AuthorizationCode
     consent: Sequence[str] | None
@@ -127,7 +127,7 @@ class Issued:
 
 @attrs.frozen
 class Refused:
-    """No code; ``refused`` is the part of the scope at fault, where that is known."""
+    """A refusal; ``refused`` is the part of the scope that caused it, if it is known."""
 
     reason: Reason
     refused: Scope | None = None
@@ -137,37 +137,37 @@ class Refused:
 
     @property
     def failed(self) -> bool:
-        """Whether something failed before a decision."""
+        """Whether a failure prevented a decision."""
         return self.reason not in _DENIED | {
             Reason.TOO_MANY_OBJECTS,
             Reason.TOO_MANY_CODES,
         }
 
-    def raised(self) -> PersonaError:
-        """Return the error that says it to a caller in this process."""
-        words = _WORDS.get(self.reason, "no decision could be made")
+    def as_error(self) -> PersonaError:
+        """Return the error for a caller in this process."""
+        message = _MESSAGES.get(self.reason, "no decision could be made")
         if self.reason is Reason.TOO_MANY_CODES:
-            return RateLimitedError(words, retry_after=self.retry_after)
+            return RateLimitedError(message, retry_after=self.retry_after)
         if self.reason is Reason.TOO_MANY_OBJECTS:
-            return InvalidScopeError(words)
+            return InvalidScopeError(message)
         if not self.failed:
-            return CodeRefusedError(words, refused=self.refused)
-        return self.error or StoreUnavailableError(words)
+            return CodeRefusedError(message, refused=self.refused)
+        return self.error or StoreUnavailableError(message)
 
     def reply(self) -> Reply:
         """Return the response to a partner."""
-        words = _WORDS.get(self.reason, "")
+        message = _MESSAGES.get(self.reason, "")
         if self.reason is Reason.TOO_MANY_CODES:
             return refusal(
                 "temporarily_unavailable",
-                words,
+                message,
                 status=429,
                 retry_after=self.retry_after,
             )
         if self.reason is Reason.TOO_MANY_OBJECTS:
-            return refusal("invalid_scope", words)
+            return refusal("invalid_scope", message)
         if not self.failed:
-            return refusal("access_denied", words, refused=self.refused)
+            return refusal("access_denied", message, refused=self.refused)
         return refusal(
             "temporarily_unavailable",
             "the service cannot decide at the moment",
@@ -175,8 +175,10 @@ class Refused:
         )
 
 
-def judge(agreement: Agreement | None, scope: Scope, now: datetime) -> Refused | None:
-    """Return why an agreement does not allow a scope at all, or None."""
+def check_agreement(
+    agreement: Agreement | None, scope: Scope, now: datetime
+) -> Refused | None:
+    """Return why an agreement refuses a whole scope, or None."""
     if agreement is None:
         return Refused(Reason.NO_AGREEMENT, scope)
     if now < agreement.valid_from:
@@ -188,8 +190,8 @@ def judge(agreement: Agreement | None, scope: Scope, now: datetime) -> Refused |
     return None
 
 
-def outside(agreement: Agreement, scope: Scope) -> Scope:
-    """Return the part of a scope whose permissions the agreement does not include."""
+def not_agreed_part(agreement: Agreement, scope: Scope) -> Scope:
+    """Return the part of a scope whose permissions the agreement does not list."""
     atoms = zip(scope.atoms, scope.pairs(), strict=True)
     return Scope(
         text
@@ -199,17 +201,17 @@ def outside(agreement: Agreement, scope: Scope) -> Scope:
 
 
 class CodeIssuer:
-    """Makes authorization codes for partners: the source organization's side.
+    """Issues authorization codes to partners, for the source organization.
 
     ``agreements`` are `Agreement` objects or the path of a TOML file. ``consents`` is a
-    `Consents`, or an async function that returns the part of a scope that a partner may
-    be given now. ``store`` remembers used assertions and counts codes; all processes of
-    the service share it. ``url`` is the public address of ``…/codes``, which partners
-    sign; ``organization`` and ``key`` are this organization's own, for `push`.
+    `Consents`, or an async function that returns the part of a scope that a partner can
+    get now. ``store`` records used assertions and counts codes; all processes of the
+    service share it. ``url`` is the public URL of ``…/codes``, which partners sign.
+    `push` needs ``organization`` and ``key``, the id and private key of this
+    organization.
 
-    Every decision is one line of the audit log. Where a store, the consents or the audit
-    log do not work, no code is given. Entering it opens the client, too, if that is not
-    open yet.
+    Every decision is one line of the audit log. If the store, the consents or the audit
+    log fail, no code is issued. Entering it also opens the client, unless it is open.
 
     Raises:
         ConfigurationError: a setting cannot be used.
@@ -244,19 +246,19 @@ class CodeIssuer:
         self._resources: AsyncExitStack | None = None
 
     async def issue(self, partner: str, scope: Scope | str) -> AuthorizationCode:
-        """Decide, ask Persona, record, and return a code for a partner.
+        """Decide on a scope, record the decision, and return a code for a partner.
 
         Raises:
             CodeRefusedError: the agreement or a consent does not allow it.
             InvalidScopeError: the scope cannot be read, or names too many objects.
-            RateLimitedError: more codes in a minute than was agreed.
-            StoreUnavailableError: a store or the audit log does not work.
-            PersonaError: Persona could not be asked, or refused this organization.
+            RateLimitedError: the limit of codes per minute is reached.
+            StoreUnavailableError: a store or the audit log failed.
+            PersonaError: Persona could not be reached, or refused this organization.
         """
-        asked = _for_objects(scope)
-        outcome = await self._shielded(self._decide(partner, asked, "call"))
+        requested = _for_objects(scope)
+        outcome = await self._shielded(self._decide(partner, requested, "call"))
         if isinstance(outcome, Refused):
-            raise outcome.raised()
+            raise outcome.as_error()
         return outcome.code
 
     async def push(self, partner: str, scope: Scope | str) -> AuthorizationCode:
@@ -267,21 +269,21 @@ class CodeIssuer:
         Raises:
             ConfigurationError: there is no inbox, or no ``organization`` and ``key``.
             CodeDeliveryError: the inbox refused the code, or did not respond in time.
-            PersonaError: what `issue` raises.
+            PersonaError: the errors of `issue`.
         """
-        from persona_share.partner.client import deliver  # noqa: PLC0415 — few push
+        from persona_share.partner.client import deliver  # noqa: PLC0415 — few services push
 
-        asked = _for_objects(scope)
+        requested = _for_objects(scope)
         agreement = self._agreements.find(partner)
         if agreement is not None and agreement.inbox is None:
-            message = "the agreement with this partner names no inbox"
+            message = "the agreement with this partner has no inbox"
             raise ConfigurationError(message)
         if self.organization is None or self._key is None:
-            message = "to push codes, an issuer needs organization= and key="
+            message = "to push codes, a CodeIssuer needs organization= and key="
             raise ConfigurationError(message)
-        outcome = await self._shielded(self._decide(partner, asked, "push"))
+        outcome = await self._shielded(self._decide(partner, requested, "push"))
         if isinstance(outcome, Refused):
-            raise outcome.raised()
+            raise outcome.as_error()
         assert agreement is not None  # noqa: S101 — without one the code was refused
         assert agreement.inbox is not None  # noqa: S101 — checked above
         await deliver(
@@ -309,14 +311,14 @@ class CodeIssuer:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the issuer open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._resources is not None:  # closed by its opener
+        if self._resources is not None:  # it is closed where it was opened
             yield
             return
         async with self:
             yield
 
     async def aclose(self) -> None:
-        """Finish the decisions that have begun, and close everything."""
+        """Wait for decisions in progress, and close everything."""
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=_CLOSE_TIMEOUT)
         for task in tuple(self._tasks):
@@ -351,18 +353,18 @@ class CodeIssuer:
     def __repr__(self) -> str:
         return f"<CodeIssuer with {len(self._agreements)} agreements>"
 
-    # ── What the endpoint uses ──────────────────────────────────────────────────
+    # ── Methods for the endpoint ────────────────────────────────────────────────
 
     def keys_of(self, partner: str) -> Sequence[PublicKey] | None:
         """Return the public keys of a partner, or None for one that is unknown."""
         agreement = self._agreements.find(partner)
         return None if agreement is None else agreement.keys
 
-    async def answer(self, partner: str, scope: Scope) -> Issued | Refused:
-        """Decide about the request of an authenticated partner."""
+    async def decide(self, partner: str, scope: Scope) -> Issued | Refused:
+        """Decide on the request of an authenticated partner."""
         return await self._shielded(self._decide(partner, scope, "http"))
 
-    async def note(
+    async def record_refusal(
         self,
         reason: str,
         *,
@@ -370,7 +372,7 @@ class CodeIssuer:
         claimed: str | None = None,
         failed: bool = False,
     ) -> None:
-        """Record a request that was refused before it could be decided."""
+        """Record a request that was refused before a decision."""
         decision = Decision(
             time=self._runtime.clock.wall(),
             decision="failed" if failed else "refused",
@@ -382,17 +384,17 @@ class CodeIssuer:
         await self._shielded(self._write(decision))
 
     def authenticator(self, audience: str) -> Authenticator:
-        """Return what authenticates partners at this address."""
+        """Return an authenticator for requests to this URL."""
         return Authenticator(audience, self.keys_of, self._store, self._runtime)
 
     # ── Deciding ────────────────────────────────────────────────────────────────
 
     async def _decide(self, partner: str, scope: Scope, via: str) -> Issued | Refused:
-        """Decide and record; the response may be sent after this returns."""
+        """Decide and record the decision; the response must be sent afterwards."""
         outcome: Issued | Refused
         try:
             outcome = await self._outcome(partner, scope)
-        except Exception as error:  # noqa: BLE001 — also of a rule that is not ours
+        except Exception as error:  # noqa: BLE001 — the application's rule may raise anything
             _LOG.error("a decision failed: %s", describe(error))
             outcome = Refused(Reason.INTERNAL_ERROR)
         if isinstance(outcome, Refused) and outcome.failed:
@@ -410,7 +412,7 @@ class CodeIssuer:
         code = await self._limited(partner, scope, allowed.agreement)
         if isinstance(code, Refused):
             return code
-        # What was revoked while Persona was asked is not handed over.
+        # A code is not sent if its consent was revoked in the meantime.
         again = await self._allowed(partner, scope)
         if isinstance(again, Allowed):
             return Issued(code, allowed.consent)
@@ -431,16 +433,16 @@ class CodeIssuer:
         return await self._authorized(partner, scope)
 
     async def _allowed(self, partner: str, scope: Scope) -> Allowed | Refused:
-        """Return the agreement and the consents that allow a whole scope, or why not."""
+        """Return the agreement and consents that allow a whole scope, or a refusal."""
         try:
             agreement = self._agreements.find(partner)
         except ConfigurationError as error:
             _LOG.error("%s", error)
             return Refused(Reason.AGREEMENTS_UNREADABLE, error=error)
-        refused = judge(agreement, scope, self._runtime.clock.wall())
+        refused = check_agreement(agreement, scope, self._runtime.clock.wall())
         if agreement is None or refused is not None:
             return refused or Refused(Reason.NO_AGREEMENT, scope)
-        not_agreed = outside(agreement, scope)
+        not_agreed = not_agreed_part(agreement, scope)
         consented = await self._consented(partner, scope - not_agreed)
         if isinstance(consented, Refused):
             return consented
@@ -465,7 +467,7 @@ class CodeIssuer:
             return Scope.from_text(allowed) & scope, None
         except PersonaError as error:
             return Refused(Reason.STORE_UNAVAILABLE, error=error)
-        except Exception as error:  # noqa: BLE001 — the rule is the application's own
+        except Exception as error:  # noqa: BLE001 — the application's rule may raise anything
             _LOG.error("the consent function raised %s", type(error).__name__)
             return Refused(Reason.CONSENT_RULE_FAILED)
 
@@ -477,11 +479,11 @@ class CodeIssuer:
                 client_id=partner, scope=scope, timeout=self._timeout
             )
         except _REFUSALS as error:
-            # With one object there is no doubt which one Persona refuses.
+            # If there is only one object, Persona refuses that one.
             at_fault = scope if len(scope.object_ids()) == 1 else None
             return Refused(Reason.PERSONA_REFUSED, at_fault, error=error)
         except PersonaError as error:
-            _LOG.error("Persona gave no code: %s", error)
+            _LOG.error("Persona did not issue a code: %s", error)
             return Refused(
                 Reason.PERSONA_UNAVAILABLE, retry_after=error.retry_after, error=error
             )
@@ -531,7 +533,7 @@ class CodeIssuer:
         return True
 
     async def _shielded(self, work: "Coroutine[Any, Any, T]") -> T:
-        """Finish a decision although its caller left, so that it is recorded."""
+        """Finish a decision even if its caller is canceled, so that it is recorded."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -539,7 +541,7 @@ class CodeIssuer:
 
     def _required_url(self) -> str:
         if self._url is None:
-            message = "to be served, an issuer needs url=, its public address"
+            message = "to be served, a CodeIssuer needs url=, its public URL"
             raise ConfigurationError(message)
         return self._url
 
@@ -559,13 +561,13 @@ class CodesEndpoint:
         try:
             return await self._post(content_type, body)
         except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
-            await self._issuer.note(Reason.INTERNAL_ERROR, failed=True)
+            await self._issuer.record_refusal(Reason.INTERNAL_ERROR, failed=True)
             return unavailable("a request of a partner failed", error)
 
     async def _post(self, content_type: str | None, body: bytes) -> Reply:
         form = read_form(content_type, body)
         if isinstance(form, Reply):
-            await self._issuer.note(Reason.INVALID_REQUEST)
+            await self._issuer.record_refusal(Reason.INVALID_REQUEST)
             return form
         partner = await self._authenticated(form)
         if isinstance(partner, Reply):
@@ -573,9 +575,9 @@ class CodesEndpoint:
         scope = read_scope(form.get("scope"))
         if isinstance(scope, Reply):
             reason = Reason(str((scope.body or {})["error"]))
-            await self._issuer.note(reason, partner=partner)
+            await self._issuer.record_refusal(reason, partner=partner)
             return scope
-        outcome = await self._issuer.answer(partner, scope)
+        outcome = await self._issuer.decide(partner, scope)
         if isinstance(outcome, Refused):
             return outcome.reply()
         return self._granted(outcome.code, scope)
@@ -584,14 +586,14 @@ class CodesEndpoint:
         try:
             client = await self._authenticator.check(form)
         except PersonaError as error:
-            broken = isinstance(error, ConfigurationError)
+            unreadable = isinstance(error, ConfigurationError)
             reason = (
-                Reason.AGREEMENTS_UNREADABLE if broken else Reason.STORE_UNAVAILABLE
+                Reason.AGREEMENTS_UNREADABLE if unreadable else Reason.STORE_UNAVAILABLE
             )
-            await self._issuer.note(reason, failed=True)
+            await self._issuer.record_refusal(reason, failed=True)
             return unavailable("a partner could not be authenticated", error)
         if isinstance(client, InvalidAssertion):
-            await self._issuer.note(client.reason, claimed=client.claimed)
+            await self._issuer.record_refusal(client.reason, claimed=client.claimed)
             return CLIENT_REFUSED
         return client.issuer
 
@@ -613,11 +615,11 @@ def _ids(consent: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _for_objects(scope: Scope | str) -> Scope:
-    asked = Scope.parse(scope)
-    if not asked or any(object_id is None for _, object_id in asked.pairs()):
+    requested = Scope.parse(scope)
+    if not requested or any(object_id is None for _, object_id in requested.pairs()):
         message = "a code is for permissions on objects, such as inquiry.read:inq_1"
         raise InvalidScopeError(message)
-    return asked
+    return requested
 
 
 def _check_parts(

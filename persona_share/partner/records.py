@@ -1,4 +1,4 @@
-"""Shared records: one-time ids and request counts."""
+"""Records that processes share: used assertion ids, and counts of codes."""
 
 import asyncio
 import hashlib
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 #: The period of `CodesPerMinute`, in seconds.
 _MINUTE: Final = 60.0
-#: Lost races in a row, after which a record counts as unavailable.
+#: A record is unavailable after this many consecutive lost races.
 TRIES: Final = 64
 
 
 def digest(*parts: str) -> str:
-    """Return a short name for texts that must not stand in a key as they are."""
+    """Return a short hash, for texts that must not be part of a key in plain form."""
     encoded = [part.encode() for part in parts]
     joined = b"".join(len(each).to_bytes(4, "big") + each for each in encoded)
     return hashlib.sha256(joined).hexdigest()[:40]
@@ -29,10 +29,10 @@ def digest(*parts: str) -> str:
 async def is_first_use(
     store: Store, runtime: Runtime, issuer: str, token_id: str, ttl: float
 ) -> bool:
-    """Remember the ``jti`` of an assertion; return False if it was used before.
+    """Record the ``jti`` of an assertion; return False if it was used before.
 
     Raises:
-        StoreError: the store failed, so it is not known.
+        StoreError: the store failed, so it is unknown whether it was used.
     """
 
     def transition(found: Versioned) -> tuple[Change | None, bool]:
@@ -49,14 +49,14 @@ class CodesPerMinute:
     def __init__(self, store: Store, runtime: Runtime) -> None:
         self._store = store
         self._runtime = runtime
-        # Callers of one process queue here, so that only processes race.
+        # Callers in one process take turns, so only different processes race.
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def take(self, partner: str, most: int) -> float | None:
-        """Count one code; return None, or in how many seconds the next is allowed.
+    async def take(self, partner: str, maximum: int) -> float | None:
+        """Count one code and return None, or return the seconds until one is allowed.
 
         Raises:
-            StoreError: the store failed, so nothing is known about the limit.
+            StoreError: the store failed, so the count is unknown.
         """
         key = f"partner-codes/{digest(partner)}"
         async with self._locks.setdefault(partner, asyncio.Lock()):
@@ -64,19 +64,19 @@ class CodesPerMinute:
                 self._store,
                 self._runtime,
                 key,
-                lambda found: _count(found, most),
+                lambda found: _count(found, maximum),
                 tries=TRIES,
             )
 
 
-def _count(found: Versioned, most: int) -> tuple[Change | None, float | None]:
-    """Count one code in the record of a minute, which holds the time of each."""
+def _count(found: Versioned, maximum: int) -> tuple[Change | None, float | None]:
+    """Add a code to the record of the last minute, which lists the time of each code."""
     times = decoded(found.value, list) or []
     begin = found.now - _MINUTE
-    # A time in the future belongs to a clock that was set back: it counts as now.
+    # A time in the future means that the clock was set back; it counts as now.
     recent = sorted(min(float(each), found.now) for each in times if each > begin)
-    if len(recent) >= most:
-        return None, recent[-most] - begin
+    if len(recent) >= maximum:
+        return None, recent[-maximum] - begin
     value = orjson.dumps([*recent, round(found.now, 3)])
     return Change(value, _MINUTE + 1), None
 
@@ -85,7 +85,7 @@ def decoded(value: bytes | None, kind: type[T]) -> T | None:
     """Return the JSON of a record, or None if there is none.
 
     Raises:
-        StoreCorruptError: it is something else.
+        StoreCorruptError: it is not JSON of this type.
     """
     if value is None:
         return None

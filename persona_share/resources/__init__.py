@@ -1,11 +1,12 @@
 """The endpoints of the API as methods: one class per kind of object.
 
-Only `base` turns a response into a value or an error. Classes are imported on first use
-(PEP 562).
+Only `base` and `files` turn a response into a value or an error. Classes are imported
+on first use (PEP 562).
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -30,32 +31,6 @@ if TYPE_CHECKING:
     from persona_share.resources.webhooks import Events, WebhookEvents, Webhooks
     from persona_share.resources.workflows import Workflows
 
-_MODULES = {
-    "AccountTypes": "templates",
-    "Accounts": "accounts",
-    "ApiKeys": "api_keys",
-    "ApiLogs": "api_keys",
-    "BatchJobs": "batch_jobs",
-    "Cases": "cases",
-    "Connections": "connections",
-    "Devices": "inquiries",
-    "Documents": "documents",
-    "Events": "webhooks",
-    "Files": "files",
-    "Inquiries": "inquiries",
-    "InquirySessions": "inquiries",
-    "InquiryTemplates": "templates",
-    "OAuth": "oauth",
-    "RateLimits": "api_keys",
-    "Reports": "reports",
-    "ShareTokens": "share_tokens",
-    "TransactionTypes": "templates",
-    "Transactions": "transactions",
-    "Verifications": "verifications",
-    "WebhookEvents": "webhooks",
-    "Webhooks": "webhooks",
-    "Workflows": "workflows",
-}
 
 __all__ = [
     "AccountTypes",
@@ -84,12 +59,25 @@ __all__ = [
     "Workflows",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a class on first use (PEP 562)."""
-    if name not in _MODULES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            ".accounts": "Accounts",
+            ".api_keys": "ApiKeys ApiLogs RateLimits",
+            ".batch_jobs": "BatchJobs",
+            ".cases": "Cases",
+            ".connections": "Connections",
+            ".documents": "Documents",
+            ".files": "Files",
+            ".inquiries": "Devices Inquiries InquirySessions",
+            ".oauth": "OAuth",
+            ".reports": "Reports",
+            ".share_tokens": "ShareTokens",
+            ".templates": "AccountTypes InquiryTemplates TransactionTypes",
+            ".transactions": "Transactions",
+            ".verifications": "Verifications",
+            ".webhooks": "Events WebhookEvents Webhooks",
+            ".workflows": "Workflows",
+        },
+    )

@@ -1,4 +1,4 @@
-"""Accounts: people and businesses, as one organization knows them."""
+"""Accounts: people and businesses of one organization."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -42,7 +42,7 @@ _ID_SEGMENT: Final = re.compile(r"[a-z]{2,12}_[A-Za-z0-9]{1,128}")
 
 
 class ResourceAccessors:
-    """The resources that an API key and a scoped token both reach."""
+    """The resources that can be called with an API key or a scoped token."""
 
     __slots__ = ("_caller",)
 
@@ -203,13 +203,13 @@ class ResourceAccessors:
         return jsonapi.document(request, response)
 
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
-        """Return a copy with other defaults and the same connections and tokens.
+        """Return a copy with other default options and the same connections and tokens.
 
         Raises `InvalidArgumentError` for an option that cannot be used.
         """
-        twin = copy.copy(self)
-        twin._caller = self._caller.with_options(options)  # noqa: SLF001  # our twin's
-        return twin
+        other = copy.copy(self)
+        other._caller = self._caller.with_options(options)  # noqa: SLF001  # same class
+        return other
 
     def _ids_of(
         self,
@@ -270,8 +270,8 @@ def retriever(
 ) -> Retrieve:
     """Return a function that retrieves an object by id.
 
-    The kind of the object is the given family, else what the scope says, else what the
-    prefix of the id says. The function raises `InvalidIdError` if none is known.
+    The permission family of the object is ``family``, or that of the id in the scope,
+    or that of the id's prefix. The function raises `InvalidIdError` if none is known.
     """
     accessors = ResourceAccessors(caller)
     named = readable(scope) if scope is not None else {}
@@ -289,7 +289,7 @@ def retriever(
 
 def _method(accessors: ResourceAccessors, family: str | None) -> Retrieve:
     if family not in ACCESSOR_OF_FAMILY:
-        message = "the prefix of the id does not say which kind of object it is"
+        message = "the prefix of the id does not identify the kind of object"
         advice = "Pass permission=, such as 'inquiry.read'."
         raise InvalidIdError(message, advice=advice)
     return cast("Retrieve", getattr(accessors, ACCESSOR_OF_FAMILY[family]).retrieve)

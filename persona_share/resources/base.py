@@ -29,7 +29,7 @@ _NO_OPTIONS: Final[CallOptions] = {}
 
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
-    """Return whether a scope has this permission, on this object or on any object."""
+    """Return whether a scope has this permission, for this object or for all objects."""
     return scope.covers(permission, object_id) or permission in scope
 
 

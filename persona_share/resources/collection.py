@@ -127,7 +127,7 @@ class Listing(Generic[R]):
             raise MalformedResponseError(
                 invalid.value,
                 operation=self._request.route.operation,
-                request_id=page.answer.request_id,
+                request_id=page.response_info.request_id,
                 advice="Continue from a later cursor with pages(after=…), if you have one.",
             )
 

@@ -220,7 +220,7 @@ class _ToFile(_Sink):
 
 
 class _Pieces(_Sink):
-    """Delivers the pieces one by one, and waits until each is read."""
+    """Delivers the pieces one by one; a write waits until the previous one is read."""
 
     def __init__(self, limits: _Limits) -> None:
         super().__init__(limits)
@@ -228,7 +228,7 @@ class _Pieces(_Sink):
         self._delivered = False
 
     async def _restart(self) -> None:
-        if self._delivered:  # pieces cannot be withdrawn
+        if self._delivered:  # delivered pieces cannot be taken back
             message = "the connection was lost after part of the file was delivered"
             raise ConnectionLostError(
                 message,
@@ -308,17 +308,17 @@ class Files:
         """
         checked_options(options)
 
-        async def pick_anew() -> AnyFile | None:
+        async def retrieve_and_pick() -> AnyFile | None:
             """Retrieve the resource again and pick its file."""
             return pick(await retrieve())
 
         async def fetch(sink: Sink) -> None:
             """Fetch the file that the resource names now."""
-            found = await pick_anew()
+            found = await retrieve_and_pick()
             if found is None:
                 message = "the object has no such file"
                 raise InvalidArgumentError(message)
-            inner = self.download(found, renew=pick_anew, **options)
+            inner = self.download(found, renew=retrieve_and_pick, **options)
             await inner.into(sink)
 
         return Download(fetch, self._caller.require_file_access(), max_bytes=max_bytes)

@@ -32,7 +32,7 @@ class Body:
     def of_json(cls, value: object) -> "Body":
         """Encode a JSON value; raises `InvalidArgumentError`."""
         content = None
-        with suppress(TypeError, ValueError):  # its text contains the value
+        with suppress(TypeError, ValueError):  # the error's text contains the value
             content = dump_json(value)
         if content is None:
             message = "the body contains a value that JSON cannot express"
@@ -42,7 +42,7 @@ class Body:
     @classmethod
     def of_form(cls, values: Mapping[str, str]) -> "Body":
         """Encode a form."""
-        with suppress(UnicodeEncodeError):  # its text contains the value
+        with suppress(UnicodeEncodeError):  # the error's text contains the value
             return cls(urlencode(values).encode(), FORM)
         message = "the form has a character that UTF-8 cannot encode"
         raise InvalidArgumentError(message)

@@ -170,7 +170,7 @@ def _names(what: str, value: object) -> tuple[str, ...]:
 
 # ── Checks ───────────────────────────────────────────────────────────────────────
 
-# Headers that this library sets itself.
+# Headers that only this library may set.
 _RESERVED_HEADERS: Final = frozenset(
     {
         "accept-encoding",
@@ -217,7 +217,7 @@ def _check_version(value: object) -> None:
     if not isinstance(value, str) or not is_version(value):
         raise InvalidArgumentError(NOT_A_VERSION)
     if (warning := warning_about_version(value)) is not None:
-        warnings.warn(warning, UserWarning, stacklevel=4)  # at the call, or close to it
+        warnings.warn(warning, UserWarning, stacklevel=4)  # near the caller's line
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

@@ -228,8 +228,8 @@ async def _settle(
 ) -> ShareToken:
     """Return the state after a redeem call whose response was lost, or raise it again.
 
-    A refusal because of the token's state (409 or 422) is treated alike if an earlier
-    attempt of the call may have taken effect.
+    A refusal because of the token's state (409 or 422) is treated in the same way if an
+    earlier attempt of the call may have taken effect.
     """
     if not isinstance(lost, OutcomeUnknownError) and not _in_doubt(lost):
         raise lost

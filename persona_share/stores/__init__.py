@@ -5,10 +5,9 @@ compare-and-swap as the only way to change one. What a record means is decided b
 package that writes it. The built-in stores are subclasses of `stores.base.BaseStore`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from persona_share.errors import MissingExtraError
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -31,36 +30,21 @@ __all__ = [
     "Versioned",
 ]
 
-_MODULES = {
-    "Encrypted": f"{__name__}.encrypted",
-    "MemoryStore": f"{__name__}.memory",
-    "PostgresStore": f"{__name__}.postgres",
-    "RedisStore": f"{__name__}.redis",
-    "SQLiteStore": f"{__name__}.sqlite",
-    "SharedRateLimit": f"{__name__}.rate_limit",
-    "Store": "persona_share.ports",
-    "Versioned": "persona_share.ports",
-}
-_EXTRAS = {"Encrypted": "crypto", "PostgresStore": "postgres", "RedisStore": "redis"}
-
-
-if not TYPE_CHECKING:  # a type checker would otherwise accept any name
-
-    def __getattr__(name: str) -> object:
-        """Import a store when it is first used."""
-        if name not in _MODULES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        try:
-            value = getattr(import_module(_MODULES[name]), name)
-        except ImportError as error:
-            if name not in _EXTRAS or str(error.name).startswith("persona_share"):
-                raise
-            raise MissingExtraError.of(error, name, _EXTRAS[name]) from None
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    """List the names that can be imported."""
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            ".encrypted": "Encrypted",
+            ".memory": "MemoryStore",
+            ".postgres": "PostgresStore",
+            ".rate_limit": "SharedRateLimit",
+            ".redis": "RedisStore",
+            ".sqlite": "SQLiteStore",
+            "persona_share.ports": "Store Versioned",
+        },
+        extras={
+            "Encrypted": "crypto",
+            "PostgresStore": "postgres",
+            "RedisStore": "redis",
+        },
+    )

@@ -166,7 +166,7 @@ class SQLiteStore(BaseStore):
         if isinstance(error, OSError):
             return _unavailable(error, self._path)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        advice = None
+        advice = StoreUnavailableError.advice
         if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
             advice = f"Move {self._path} away; a new file is created in its place."
         message = f"the file {self._path} cannot be used ({name})"

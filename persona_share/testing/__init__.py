@@ -4,8 +4,9 @@ Replacements for the clock, the network and a store. They patch nothing: each is
 where the real part would be. The replacement for the service itself is the `sandbox`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from persona_share._lazy import lazy_names
 
 
 if TYPE_CHECKING:
@@ -46,36 +47,13 @@ __all__ = [
     "vcr_options",
 ]
 
-_FILE_OF = {
-    "Canary": "canary",
-    "FakeClock": "clock",
-    "LeakError": "canary",
-    "MovingClock": "clock",
-    "ScriptedSender": "http",
-    "access_token": "factories",
-    "aioresponses_compat": "http",
-    "authorization_code": "factories",
-    "delivery": "factories",
-    "fake_runtime": "clock",
-    "moving_clock": "clock",
-    "resource": "factories",
-    "response": "factories",
-    "vcr_options": "http",
-}
-
-
-if not TYPE_CHECKING:  # a type checker would otherwise accept any name
-
-    def __getattr__(name: str) -> object:
-        """Import a name when it is first used."""
-        if name not in _FILE_OF:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # a type checker would accept any name of the package
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            ".canary": "Canary LeakError",
+            ".clock": "FakeClock MovingClock fake_runtime moving_clock",
+            ".factories": "access_token authorization_code delivery resource response",
+            ".http": "ScriptedSender aioresponses_compat vcr_options",
+        },
+    )

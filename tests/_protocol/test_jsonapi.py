@@ -27,9 +27,9 @@ def test_object_has_the_facts_of_its_response():
     found = jsonapi.one(REQUEST, response({"data": INQUIRY}), Inquiry, "inq_1")
 
     assert found.status == "approved"
-    assert found.answer.request_id == "req_1"
-    assert found.answer.organization_id == "org_1"
-    assert found.answer.environment_id is None
+    assert found.response_info.request_id == "req_1"
+    assert found.response_info.organization_id == "org_1"
+    assert found.response_info.environment_id is None
     assert found.raw == INQUIRY
 
 

@@ -138,6 +138,6 @@ async def test_f57_different_object_than_requested_is_refused(scene, mixed):
 async def test_results_have_request_and_organization_ids(scene):
     inquiry = await scene.client.inquiries.retrieve(scene.an_inquiry().id)
     assert isinstance(inquiry, Inquiry)
-    assert inquiry.answer.request_id.startswith("req_")
-    assert inquiry.answer.organization_id == scene.box.destination.id
-    assert inquiry.answer.environment_id.startswith("env_")
+    assert inquiry.response_info.request_id.startswith("req_")
+    assert inquiry.response_info.organization_id == scene.box.destination.id
+    assert inquiry.response_info.environment_id.startswith("env_")

@@ -7,7 +7,7 @@ import pytest
 
 from persona_share import errors
 from persona_share.errors import PersonaError
-from persona_share.integrations.application import noted, refusal_of
+from persona_share.integrations.application import error_response_for, log_error
 from tests.integrations.conftest import CANARY
 
 
@@ -35,7 +35,7 @@ def an_error(kind, **facts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_error_responses_contain_no_details(kind):
-    refusal = refusal_of(an_error(kind))
+    refusal = error_response_for(an_error(kind))
     assert 400 <= refusal.status < 600
     assert CANARY not in repr(refusal.body())
     assert CANARY not in repr(refusal.headers())
@@ -62,23 +62,23 @@ def test_error_responses_contain_no_details(kind):
     ],
 )
 def test_status_depends_on_the_cause(kind, status):
-    assert refusal_of(an_error(kind)).status == status
+    assert error_response_for(an_error(kind)).status == status
 
 
 @pytest.mark.parametrize(("told", "passed_on"), [(29.6, "30"), (0.01, "1")])
 def test_response_has_retry_after(told, passed_on):
     error = errors.RateLimitedError("x", status=429, retry_after=told)
-    assert refusal_of(error).headers()["Retry-After"] == passed_on
+    assert error_response_for(error).headers()["Retry-After"] == passed_on
 
 
 def test_response_has_no_retry_after_when_none_is_known():
     error = errors.RateLimitedError("x", status=429)
-    assert "Retry-After" not in refusal_of(error).headers()
+    assert "Retry-After" not in error_response_for(error).headers()
 
 
 def test_log_contains_the_cause(caplog):
     with caplog.at_level(logging.WARNING, "persona_share"):
-        noted(errors.ServerError("the service failed", status=503), "GET")
-        noted(errors.NotFoundError("no such object", status=404), "GET")
+        log_error(errors.ServerError("the service failed", status=503), "GET")
+        log_error(errors.NotFoundError("no such object", status=404), "GET")
     assert [each.name for each in caplog.records] == ["persona_share"]
-    assert "answered 502: the service failed" in caplog.text
+    assert "GET gets 502: the service failed" in caplog.text

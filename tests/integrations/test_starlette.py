@@ -15,7 +15,7 @@ from starlette.routing import Route
 from persona_share import ScopedSession, ScopedTokenManager
 from persona_share.errors import ServerError
 from persona_share.integrations.health import Health
-from persona_share.integrations.starlette import Persona, answer_error, verified
+from persona_share.integrations.starlette import Persona, handle_error, verified
 from persona_share.webhooks import Delivery, Verifier, sign
 from tests.integrations.conftest import CANARY
 
@@ -141,7 +141,7 @@ async def test_error_response_contains_no_details_of_the_error(web):
 @pytest.mark.asyncio
 async def test_other_exceptions_are_not_handled():
     with pytest.raises(ValueError, match="theirs"):
-        await answer_error(None, ValueError("theirs"))
+        await handle_error(None, ValueError("theirs"))
 
 
 @pytest.mark.asyncio

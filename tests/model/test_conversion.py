@@ -145,6 +145,11 @@ def test_field_values_are_found_in_either_spelling(name, asked):
     assert json.loads(json.dumps(values)) == {name: "Ann"}
 
 
+def test_former_name_of_the_response_info_warns(inquiry):
+    with pytest.warns(DeprecationWarning, match="use .response_info"):
+        assert inquiry.answer is inquiry.response_info
+
+
 def test_a_pickled_object_has_everything_but_secrets(inquiry):
     assert inquiry.session_token.reveal() == "CANARY"
 
@@ -158,8 +163,8 @@ def test_a_pickled_object_has_everything_but_secrets(inquiry):
     assert found.values["name_first"] == "Ann"
     assert found.values["secret"] == "of the person"
     assert found.session_token is None
-    assert found.answer.request_id == "req_1"
-    assert found.answer.headers["RateLimit-Remaining"] == "299"
+    assert found.response_info.request_id == "req_1"
+    assert found.response_info.headers["RateLimit-Remaining"] == "299"
     (verification,) = found.related("verifications")
     assert isinstance(verification, GovernmentIdVerification)
     assert verification.birthdate.year == 2000
@@ -213,13 +218,14 @@ def test_completion_shows_what_a_user_needs(inquiry):
         "references",
         "related",
         "relationships",
+        "response_info",
         "to_dict",
     }
 
 
 @pytest.mark.parametrize("name", ["ratelimit-remaining", "RateLimit-Remaining"])
 def test_the_headers_of_a_response_are_read_in_any_case(inquiry, page, name):
-    for found in (inquiry.answer, page.answer):
+    for found in (inquiry.response_info, page.response_info):
         assert found.headers[name] == "299"
         assert found.headers.get(name) == "299"
         assert name in found.headers

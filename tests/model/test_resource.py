@@ -173,7 +173,7 @@ def test_objects_are_immutable():
 
 
 def test_object_knows_its_request():
-    assert made("inquiry").answer == FACTS
+    assert made("inquiry").response_info == FACTS
 
 
 def test_checks_of_a_verification_are_values():

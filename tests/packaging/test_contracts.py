@@ -53,6 +53,11 @@ VIOLATIONS = {
         "from persona_share._protocol import codec",
         {SANDBOX},
     ),
+    "the_sandbox_reading_the_clients_values": (
+        "sandbox/planted.py",
+        "from persona_share.model import inquiry",
+        {SANDBOX},
+    ),
     "the_sandbox_importing_a_package_that_no_list_names": (
         "sandbox/planted.py",
         "from persona_share import _compose",

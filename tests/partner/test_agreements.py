@@ -163,8 +163,8 @@ def test_a_file_holds_agreements_and_names_files_of_keys(tmp_path):
     ("change", "words"),
     [
         (("partner = ", "partnr = "), "unknown key 'partnr'"),
-        (("[[agreement]]", "[[agreements]]"), "nothing else"),
-        (("[[agreement]]", "[agreement]"), "nothing else"),
+        (("[[agreement]]", "[[agreements]]"), "only [[agreement]]"),
+        (("[[agreement]]", "[agreement]"), "only [[agreement]]"),
         (("2026-01-01", '"soon"'), "agreement 1: a time of an agreement"),
         (("2026-01-01", "2026-01-01T00:00:00"), "needs a time zone"),
         (('["inquiry.read"]', '["inquiry"]'), "agreement 1: "),

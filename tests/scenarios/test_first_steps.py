@@ -177,7 +177,7 @@ async def test_a_program_names_itself_and_sees_the_headers_of_a_response():
         async with a_client(app_info="shop/2.1", **options) as client:
             found = await client.inquiries.retrieve("inq_1")
     assert re.fullmatch(r"persona_share/\S+ .*shop/2\.1", *agents)
-    assert found.answer.headers["RateLimit-Limit"] == "300"
+    assert found.response_info.headers["RateLimit-Limit"] == "300"
 
 
 @pytest.fixture

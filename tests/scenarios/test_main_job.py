@@ -194,7 +194,7 @@ async def test_any_other_endpoint_is_reached_by_its_path(journey):
         "GET", "/accounts/{account-id}", path_params={"account-id": account.id}
     )
     assert document.data.id == account.id
-    assert document.answer.request_id.startswith("req_")
+    assert document.response_info.request_id.startswith("req_")
 
 
 @pytest.mark.asyncio
