@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import Final, Protocol, TypeGuard, runtime_checkable
 
 import attrs
 
@@ -143,6 +143,10 @@ class HasClientContext(Protocol):
     def context(self) -> ClientContext:
         """The client context."""
         ...
+
+
+#: A request is repeated at most so many times after a 401.
+MAX_REPLAYS: Final = 2
 
 
 class CredentialSource(Protocol):

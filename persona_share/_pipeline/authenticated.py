@@ -10,11 +10,10 @@ from persona_share._protocol.errors import attempts_of
 from persona_share._protocol.http import Request, Response
 from persona_share.errors import Attempt, ConfigurationError, PersonaError
 from persona_share.model.secret import MaskedText, Secret
-from persona_share.ports import Authorization, CredentialSource, Sender
+from persona_share.ports import MAX_REPLAYS, Authorization, CredentialSource, Sender
 
 
 _UNAUTHORIZED: Final = 401
-_MAX_REPLAYS: Final = 2
 # If the wait for a slot took less than this, in seconds, the credential is not checked
 # again.
 _STILL_USABLE: Final = 1.0
@@ -105,7 +104,7 @@ class Authenticated:
     ) -> Response:
         trail: list[Attempt] = []
         deadline = request.deadline
-        for refusals in range(1, _MAX_REPLAYS + 1):
+        for refusals in range(1, MAX_REPLAYS + 1):
             trail.extend(attempts_of(request, response))
             another = await self._source.on_unauthorized(
                 authorization, refusals, deadline, request.route

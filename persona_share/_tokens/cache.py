@@ -36,10 +36,10 @@ class CachedToken:
     """A held token, when it is due, and when it was last used. Times are local."""
 
     __slots__ = (
+        "accepted",
         "due_at",
         "last_used",
         "pinned",
-        "proved",
         "refresh_at",
         "rejected_once_at",
         "renewal",
@@ -57,7 +57,7 @@ class CachedToken:
         self.pinned: bool = False
         self.renewal: bool = False
         # Whether the service accepted it, and when it was refused since, if it was.
-        self.proved: bool = False
+        self.accepted: bool = False
         self.rejected_once_at: float | None = None
 
     def __lt__(self, other: "CachedToken") -> bool:
@@ -342,7 +342,7 @@ class TokenCache:
         entry.pinned = scope.text in self._pinned
         entry.renewal = held is not None or scope.text in self._vacant
         if held is not None and same:
-            entry.renewal, entry.proved = held.renewal, held.proved
+            entry.renewal, entry.accepted = held.renewal, held.accepted
             entry.rejected_once_at = held.rejected_once_at
         self._vacant.discard(scope.text)
         entry.last_used = self._clock.now() if held is None else held.last_used

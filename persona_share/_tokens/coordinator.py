@@ -8,12 +8,9 @@ Callers see local times only: the times of records are converted here, and round
 so that nothing looks younger than it is on the way.
 """
 
-import asyncio
-import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import (
     Any,
     Concatenate,
@@ -21,7 +18,6 @@ from typing import (
     Generic,
     Literal,
     ParamSpec,
-    Self,
     TypeVar,
 )
 
@@ -30,20 +26,18 @@ import attrs
 from persona_share._protocol.redaction import name_of
 from persona_share._tokens import record as records
 from persona_share._tokens.cache import TokenCache
-from persona_share._tokens.inflight import Emit, Operation, Tasks, TimeIsUpError, within
+from persona_share._tokens.inflight import Operation, Tasks, TimeIsUpError, within
+from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import (
-    EXTEND_EVERY,
     Backoff,
     CodeRecord,
     CodeState,
     Lease,
     Record,
     ScopeRecord,
-    StoredCode,
     StoredToken,
     Timed,
     UnreadableRecordError,
-    Wish,
 )
 from persona_share.errors import StoreCorruptError, StoreError, StoreUnavailableError
 from persona_share.model import events
@@ -101,7 +95,7 @@ class Coordinator:
         naming: tuple[bytes, str, str],
         cache: TokenCache,
         tasks: Tasks,
-        emit: Emit,
+        emit: Emitter,
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
         #: Whether there is a store to share with other managers.
@@ -120,7 +114,7 @@ class Coordinator:
         self.new_bytes: Callable[[int], bytes] = runtime.new_bytes
         self._naming = naming
         self._cache = cache
-        self.emit: Emit = emit
+        self.emit: Emitter = emit
         self._on_store_failure = on_store_failure
         self._unreadable: set[str] = set()
         # Leases and back-offs as they were first seen, by the local clock.
@@ -156,34 +150,24 @@ class Coordinator:
             message = "the token store is down"
             raise StoreUnavailableError(message)
 
-    def key(self, kind: Literal["scope", "code"], name: str) -> str:
+    def key(self, kind: type[ScopeRecord | CodeRecord], name: str) -> str:
         """Return the key of a record; it reveals nothing of the scope or the code."""
         secret, origin, machine = self._naming
-        return f"{kind}/{name_of(secret, kind, origin, machine, name)}"
+        return f"{kind.kind}/{name_of(secret, kind.kind, origin, machine, name)}"
 
     # ── Compare-and-swap ────────────────────────────────────────────────────────
 
-    async def scope(
+    async def change(
         self,
-        scope: str,
-        transition: Callable[Concatenate[ScopeRecord, float, P], ScopeRecord],
+        kind: type[Record],
+        name: str,
+        transition: Callable[Concatenate[Record, float, P], Record],
         *args: P.args,
         **options: P.kwargs,
-    ) -> Changed[ScopeRecord]:
-        """Change the record of a scope; ``args`` have local times."""
-        key = self.key("scope", scope)
-        return await self._change(key, ScopeRecord, transition, args, options)
-
-    async def code(
-        self,
-        code_id: str,
-        transition: Callable[Concatenate[CodeRecord, float, P], CodeRecord],
-        *args: P.args,
-        **options: P.kwargs,
-    ) -> Changed[CodeRecord]:
-        """Change the record of a code; ``args`` have local times."""
-        key = self.key("code", code_id)
-        return await self._change(key, CodeRecord, transition, args, options)
+    ) -> Changed[Record]:
+        """Change the record of a scope or of a code; ``args`` have local times."""
+        key = self.key(kind, name)
+        return await self._change(key, kind, transition, args, options)
 
     async def _change(
         self,
@@ -305,32 +289,30 @@ class Coordinator:
                 record = records.with_end(record, name, now)
         return record
 
-    async def repeat(
+    async def poll(
         self,
         operation: Operation,
         what: str,
         attempt: Callable[[], Awaitable[T | None]],
     ) -> T:
-        """Return the first result of an attempt; until then the operation waits."""
-        result = await attempt()
-        if result is None:
-            with operation.waiting(what):
-                for polls in itertools.count():
-                    await self._poll(polls)
-                    if (result := await attempt()) is not None:
-                        break
-        assert result is not None  # noqa: S101  # the loop has no other end
-        return result
+        """Return the first result of an attempt; until then the operation waits.
 
-    async def _poll(self, polls: int) -> None:
-        """Pause before a record is read again; all waits share the reads of a second."""
-        self._pollers += 1
-        try:
-            pause = min(_POLL_MAX, _POLL_FIRST * 2.0 ** min(polls, 8))
-            pause = max(pause * (0.5 + self._random() / 2), self._pollers / _MAX_READS)
-            await self.clock.sleep(pause)
-        finally:
-            self._pollers -= 1
+        All operations that wait share the reads of a second.
+        """
+        if (result := await attempt()) is not None:
+            return result
+        pause = _POLL_FIRST
+        with operation.waiting(what):
+            while True:
+                self._pollers += 1
+                try:
+                    jittered = pause * (0.5 + self._random() / 2)
+                    await self.clock.sleep(max(jittered, self._pollers / _MAX_READS))
+                finally:
+                    self._pollers -= 1
+                if (result := await attempt()) is not None:
+                    return result
+                pause = min(_POLL_MAX, pause * 2)
 
     # ── Publishing ──────────────────────────────────────────────────────────────
 
@@ -344,12 +326,16 @@ class Coordinator:
             remember(self._unpublished, token.fingerprint, (scope, token))
         shared = True
         if token.code_id:
-            redeemed = await self.code(token.code_id, records.redeem, scope.text, token)
+            redeemed = await self.change(
+                CodeRecord, token.code_id, records.redeem, scope.text, token
+            )
             shared, known = redeemed.shared, redeemed.new.token
             if known is not None and known.fingerprint == token.fingerprint:
                 token = min(token, known, key=lambda each: each.expires)
             self.first_sent.pop(token.code_id, None)
-        changed = await self.scope(scope.text, records.publish, owner, token)
+        changed = await self.change(
+            ScopeRecord, scope.text, records.publish, owner, token
+        )
         if changed.new.is_rejected(token.fingerprint):
             self._cache.reject(scope.text, token.fingerprint, token.expires)
         elif changed.new.token is not None:
@@ -390,7 +376,7 @@ class Coordinator:
                 if not self._opened:
                     await self._io(store.open(), private=False)
                     self._opened = True
-                await self._io(store.read(self.key("code", "probe")), private=False)
+                await self._io(store.read(self.key(CodeRecord, "probe")), private=False)
             except _StoreDownError:
                 continue
             break
@@ -403,20 +389,22 @@ class Coordinator:
     async def _rewrite(self, private: Store) -> None:  # noqa: C901  # five loops
         """Update the store: rejections, tokens, first sends, then codes."""
         for rejected, scope in self._cache.rejections():
-            await self.scope(scope, records.reject, rejected)
+            await self.change(ScopeRecord, scope, records.reject, rejected)
         for unpublished, token in tuple(self._unpublished.values()):
             await self.publish(unpublished, "", token)
         for code_id, sent in tuple(self.first_sent.items()):
-            await self.code(code_id, records.merge_first_sent, sent)
+            await self.change(CodeRecord, code_id, records.merge_first_sent, sent)
         async for key in private.keys("scope/"):
             value = (await private.read(key)).value
             for code in records.decode(key, value, ScopeRecord).codes:
-                known = await self.code(code.id, records.unchanged)
+                known = await self.change(CodeRecord, code.id, records.unchanged)
                 if known.new.state is CodeState.NEW:
                     await self._change(key, ScopeRecord, records.hold, ("", code), {})
         for entry in self._cache:
             if self._cache.usable(entry.scope.text) is entry:
-                await self.scope(entry.scope.text, records.publish, "", entry.stored())
+                await self.change(
+                    ScopeRecord, entry.scope.text, records.publish, "", entry.stored()
+                )
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what its parent still has."""
@@ -424,129 +412,6 @@ class Coordinator:
         self._unpublished.clear()
         self._redeemed.clear()
         self.first_sent.clear()
-
-
-class HeldLease:
-    """The lease of one acquisition, and of its send; both are extended until they end.
-
-    It shows what the record says: ``pending`` is the code to use next, ``inherited``
-    whether an earlier owner may have sent it, ``set_aside`` how many codes are marked,
-    ``token`` a token that fulfils the wish, and ``backoff`` why no manager may try now.
-    Without a scope there is only the lease of a send.
-    """
-
-    def __init__(self, coordinator: Coordinator, scope: Scope | None) -> None:
-        self.owner: str = coordinator.new_bytes(8).hex()
-        self.lost: bool = True
-        self.pending: StoredCode | None = None
-        self.inherited: bool = False
-        self.set_aside: int = 0
-        self.token: StoredToken | None = None
-        self.backoff: Backoff | None = None
-        self.sending: str | None = None
-        self.send_extended_at: float = 0.0
-        self._coordinator = coordinator
-        self._scope = "" if scope is None else scope.text
-        self._wish = Wish()
-        self._first = True
-        self._may_be_ours = False
-        self._keeper: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._keeper = self._coordinator.tasks.start(self._extend(), endless=True)
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-        if self._may_be_ours:  # whatever became of the last write
-            _ = self._coordinator.tasks.start(self.release())
-
-    async def take(self, wish: Wish, operation: Operation) -> None:
-        """Take the lease, or see why that is not needed or not possible now.
-
-        Wait while another owner has it. Codes that were set aside wait for the next
-        acquisition.
-        """
-        self._wish = wish
-
-        async def attempt() -> Changed[ScopeRecord] | None:
-            self._may_be_ours = True
-            changed = await self._coordinator.scope(
-                self._scope, records.acquire, self.owner, wish, retry=self._first
-            )
-            self.see(changed)
-            done = not self.lost or self.token is not None or self.backoff is not None
-            return changed if done else None
-
-        await self._coordinator.repeat(operation, "another process's lease", attempt)
-        self._first = False
-
-    def see(self, changed: Changed[ScopeRecord]) -> None:
-        """Show what the record says after a change."""
-        record, now, before = changed.new, changed.started, changed.old.pending
-        self._may_be_ours = records.owns(record, self.owner)
-        self.lost = not self._may_be_ours
-        self.pending = record.pending
-        self.inherited = before is not None and before == record.pending
-        self.set_aside = len(
-            [each for each in record.queue if each.set_aside and each.deadline > now]
-        )
-        self.token = self._wish.fulfilled_by(record, now)
-        waits = record.backoff is not None and record.backoff.until > now
-        busy = records.is_busy(record, now, self.owner)
-        self.backoff = record.backoff if self.lost and waits and not busy else None
-
-    async def change(
-        self,
-        transition: Callable[Concatenate[ScopeRecord, float, P], ScopeRecord],
-        *args: P.args,
-        **options: P.kwargs,
-    ) -> None:
-        """Change the record of the scope, and show what it says then."""
-        self.see(
-            await self._coordinator.scope(self._scope, transition, *args, **options)
-        )
-
-    def leave(self) -> None:
-        """Leave the lease to a publication, which ends it."""
-        self.lost, self._may_be_ours = True, False
-
-    async def release(
-        self, reason: str = "", seconds: float = 0.0, detail: str = ""
-    ) -> float:
-        """End the lease and return for how long the scope backs off.
-
-        A ``reason`` begins a back-off for everybody.
-        """
-        self.leave()
-        changed = await self._coordinator.scope(
-            self._scope,
-            records.release,
-            self.owner,
-            reason=reason,
-            seconds=seconds,
-            detail=detail,
-        )
-        backoff = changed.new.backoff
-        return 0.0 if backoff is None else max(0.0, backoff.until - changed.started)
-
-    async def _extend(self) -> None:
-        coordinator = self._coordinator
-        while True:
-            await coordinator.clock.sleep(EXTEND_EVERY)
-            if not self.lost:
-                scope = await coordinator.scope(self._scope, records.extend, self.owner)
-                self.lost |= not records.owns(scope.new, self.owner)
-            if (code_id := self.sending) is not None:
-                code = await coordinator.code(code_id, records.extend, self.owner)
-                if records.owns(code.new, self.owner) and self.sending == code_id:
-                    self.send_extended_at = code.started
 
 
 class _StoreDownError(Exception):

@@ -6,8 +6,10 @@ the token works elsewhere and only this operation refuses it: for some operation
 service responds 401 where it means 403.
 """
 
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from persona_share._policy.token_lifetime import (
     REJECTION_DELAY,
@@ -19,56 +21,71 @@ from persona_share._protocol.urls import origin_of
 from persona_share._tokens.cache import CachedToken
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
-from persona_share.ports import Authorization
+from persona_share.ports import MAX_REPLAYS, Authorization
 
 
 if TYPE_CHECKING:
     from persona_share._tokens.provider import TokenProvider
 
-_MAX_REPLAYS: Final = 2
+#: An operation that refuses tokens which work elsewhere is remembered this long.
+_REMEMBER: Final = 600.0
+#: Far more than there are operations.
+_MAX_REMEMBERED: Final = 1_000
+
+
+@attrs.define
+class _Refusals:
+    """The 401s of one operation under one scope.
+
+    ``discarded``: they cost a token. ``ignored_until``: the operation refused a token
+    that is new, or works elsewhere, so until then its 401s may say nothing about tokens.
+    """
+
+    discarded: bool = False
+    ignored_until: float = 0.0
 
 
 class UnauthorizedOperations:
     """Which operations accept tokens, and which ones refuse tokens that work elsewhere."""
 
     def __init__(self) -> None:
-        self._proved: set[str] = set()
-        self._blamed: dict[tuple[str, str], None] = {}
-        self._always: dict[tuple[str, str], float] = {}
+        self._accepting: set[str] = set()
+        self._refusals: dict[tuple[str, str], _Refusals] = {}
 
-    def proved(self, scope: str, route: str) -> None:
-        """Note that an operation accepted a token."""
-        if route not in self._proved:
-            self._proved.add(route)
-        if self._always or self._blamed:
-            self._always.pop((scope, route), None)
-            self._blamed.pop((scope, route), None)
+    def accepted(self, scope: str, route: str) -> None:
+        """Remember that an operation accepted a token."""
+        if route not in self._accepting:
+            self._accepting.add(route)
+        if self._refusals:
+            self._refusals.pop((scope, route), None)
 
-    def is_proved(self, route: str) -> bool:
+    def ever_accepted(self, route: str) -> bool:
         """Return whether the operation ever accepted a token; True if it has no name."""
-        return not route or route in self._proved
+        return not route or route in self._accepting
 
-    def blamed(self, scope: str, route: str) -> None:
-        """Note that an operation's refusals cost a token."""
-        _bounded_insert(self._blamed, (scope, route), None)
+    def discarded(self, scope: str, route: str) -> None:
+        """Remember that an operation's 401s cost a token."""
+        self._of(scope, route).discarded = True
 
-    def refused_new_token(self, scope: str, route: str, now: float) -> None:
-        """Note that an operation refuses a token that is new, or works elsewhere."""
-        if (scope, route) in self._blamed or not self.is_proved(route):
-            _bounded_insert(self._always, (scope, route), now + 600.0)
+    def refused_working_token(self, scope: str, route: str, now: float) -> None:
+        """Remember that an operation refuses a token that is new, or works elsewhere."""
+        refusals = self._of(scope, route)
+        if refusals.discarded or not self.ever_accepted(route):
+            refusals.ignored_until = now + _REMEMBER
 
-    def always(self, scope: str, route: str, now: float) -> bool:
-        """Return whether the operation's refusals say nothing about the token."""
-        return self._always.get((scope, route), 0.0) > now and (
-            (scope, route) in self._blamed
+    def ignores(self, scope: str, route: str, now: float) -> bool:
+        """Return whether the operation's 401s say nothing about the token."""
+        refusals = self._refusals.get((scope, route))
+        return (
+            refusals is not None and refusals.discarded and refusals.ignored_until > now
         )
 
-
-def _bounded_insert(into: dict[Any, Any], key: Hashable, value: object) -> None:
-    into.pop(key, None)
-    into[key] = value
-    if len(into) > 1_000:  # noqa: PLR2004  # far more than there are operations
-        del into[next(iter(into))]
+    def _of(self, scope: str, route: str) -> _Refusals:
+        refusals = self._refusals.pop((scope, route), None) or _Refusals()
+        self._refusals[scope, route] = refusals  # as the latest
+        if len(self._refusals) > _MAX_REMEMBERED:
+            del self._refusals[next(iter(self._refusals))]
+        return refusals
 
 
 class ScopedCredential:
@@ -87,13 +104,13 @@ class ScopedCredential:
 
     def serves(self, url: str) -> bool:
         """Return whether a request to this address may contain the token."""
-        origin = origin_of(self._provider.origin)
+        origin = origin_of(self._provider.context.origin)
         return origin is not None and origin_of(url) == origin
 
     def cached(self) -> AccessToken | None:
-        """Return the token if it is usable without waiting for its renewal.
+        """Return the token if it is usable without waiting for a refresh.
 
-        Nothing is awaited; a renewal that is due starts in the background.
+        Nothing is awaited; a refresh that is due starts in the background.
         """
         entry = self._entry
         if entry is None:
@@ -102,7 +119,7 @@ class ScopedCredential:
         if now < entry.refresh_at:
             entry.last_used = now
             return entry.token
-        return entry.token if self._provider.serves(entry, now) else None
+        return entry.token if self._provider.refresh_if_due(entry, now) else None
 
     async def get(self, deadline: float | None = None) -> AccessToken:
         """Return a usable token, waiting until the deadline at most.
@@ -113,7 +130,7 @@ class ScopedCredential:
         provider = self._provider
         if deadline is None:
             self._require_open()
-            deadline = self._now() + provider.timeout
+            deadline = self._now() + provider.context.timeout
         self._entry = await provider.get(self.scope, deadline)
         return self._entry.token
 
@@ -121,9 +138,9 @@ class ScopedCredential:
         """Note that the service accepted the token for an operation."""
         entry = self._entry
         if entry is not None and entry.token is authorization:
-            entry.proved = True
+            entry.accepted = True
             entry.rejected_once_at = None
-            self._provider.unauthorized.proved(self.scope.text, route)
+            self._provider.unauthorized.accepted(self.scope.text, route)
 
     async def on_unauthorized(  # noqa: C901, PLR0911  # one branch for each case
         self,
@@ -135,8 +152,8 @@ class ScopedCredential:
         """Return what to repeat a request with after a 401, or None to give up."""
         provider = self._provider
         if deadline is None:
-            deadline = self._now() + provider.timeout
-        if refusals > _MAX_REPLAYS or provider.closed:
+            deadline = self._now() + provider.context.timeout
+        if refusals > MAX_REPLAYS or provider.closed:
             return None
         if not isinstance(authorization, AccessToken):
             return None
@@ -145,26 +162,26 @@ class ScopedCredential:
             return await self.get(deadline)
         lifetime, now = authorization.lifetime, self._now()
         known = provider.unauthorized
-        if known.always(self.scope.text, route, now):
+        if known.ignores(self.scope.text, route, now):
             return None
         if now - (authorization.ends - lifetime) < scaled(REPLICATION_GRACE, lifetime):
-            if refusals == _MAX_REPLAYS:
-                known.refused_new_token(self.scope.text, route, now)
+            if refusals == MAX_REPLAYS:
+                known.refused_working_token(self.scope.text, route, now)
             return await self._later(scaled(float(refusals), lifetime), deadline)
         since = entry.rejected_once_at
         if since is None or now - since < scaled(REJECTION_GAP, lifetime):
             if since is None:
                 entry.rejected_once_at = now
-                provider.struck(entry.token)
+                provider.unauthorized_once(entry.token)
             shortest, longest = REJECTION_DELAY
             delay = shortest + (longest - shortest) * provider.random()
             return await self._later(scaled(delay, lifetime), deadline)
-        if entry.proved and not known.is_proved(route):
+        if entry.accepted and not known.ever_accepted(route):
             # The token works: it is this operation that refuses it.
-            entry.proved, entry.rejected_once_at = False, None
-            known.refused_new_token(self.scope.text, route, now)
+            entry.accepted, entry.rejected_once_at = False, None
+            known.refused_working_token(self.scope.text, route, now)
             return None
-        known.blamed(self.scope.text, route)
+        known.discarded(self.scope.text, route)
         provider.reject(entry)
         return await self.get(deadline)
 

@@ -6,12 +6,14 @@ the record knows when the code was sent for the first time under each key.
 
 import asyncio
 import itertools
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
 from persona_share._policy.exchange import (
     Again,
+    Ending,
     InDoubt,
     Issued,
     Limited,
@@ -19,6 +21,7 @@ from persona_share._policy.exchange import (
     Refused,
     SetAside,
     Tries,
+    Verdict,
     judge,
 )
 from persona_share._policy.token_lifetime import guard_window, refresh_window
@@ -27,14 +30,10 @@ from persona_share._protocol.limits import count_of
 from persona_share._protocol.oauth import assertion_form, code_form, exchange_key
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
-from persona_share._tokens.coordinator import (
-    Changed,
-    Coordinator,
-    HeldLease,
-    remember,
-)
+from persona_share._tokens.coordinator import Changed, remember
 from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.record import (
+    EXTEND_EVERY,
     LEASE,
     TOKEN_LIFE,
     CodeRecord,
@@ -53,10 +52,12 @@ from persona_share.errors import (
     TransportError,
 )
 from persona_share.model import events
-from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
-from persona_share.ports import ClientContext, Clock
+from persona_share.ports import Runtime
 
+
+if TYPE_CHECKING:
+    from persona_share._tokens.provider import TokenProvider
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _WINDOW: Final = 60.0
@@ -71,7 +72,7 @@ _ASSUMED_CODE_LIFE: Final = 594.0
 
 
 @attrs.frozen
-class Minted:
+class NewToken:
     """A token came; ``replayed``: it may have been issued earlier, to another manager."""
 
     token: StoredToken
@@ -81,7 +82,7 @@ class Minted:
 
 
 #: A `CodeRecord` says that the code was redeemed or spent before, or has expired.
-Result = Minted | CodeRecord | Refused | SetAside | Limited | InDoubt
+ExchangeResult = NewToken | CodeRecord | Refused | SetAside | Limited | InDoubt
 
 
 class _Waiter(NamedTuple):
@@ -100,9 +101,10 @@ class ExchangeQueue:
     those that no caller waits for leave a reserve.
     """
 
-    def __init__(self, clock: Clock, share: float, tasks: Tasks) -> None:
+    def __init__(self, runtime: Runtime, share: float, tasks: Tasks) -> None:
         self.requests: int = 0  # at code sources: they will need a slot
-        self._clock = clock
+        self._clock = clock = runtime.clock
+        self._random = runtime.random
         self._share = share
         self._tasks = tasks
         self._capacity: float | None = None
@@ -130,7 +132,15 @@ class ExchangeQueue:
         level = self.level
         return level is not None and level < _RESERVE * (self._capacity or 0.0)
 
-    def backlog(self) -> float:
+    async def wait_until_short(self, operation: Operation) -> None:
+        """Wait until the queue is short enough for a new code not to age in it."""
+        if self._backlog() < _MAX_BACKLOG:
+            return
+        with operation.waiting("the rate limit of exchanges"):
+            while self._backlog() >= _MAX_BACKLOG:
+                await self._clock.sleep(_LOOK * (0.5 + self._random() / 2))
+
+    def _backlog(self) -> float:
         """Return how long the queue takes as it stands, in seconds."""
         closed = max(0.0, self._closed_until - self._clock.now())
         if self._capacity is None:
@@ -211,208 +221,160 @@ class ExchangeQueue:
             waiter.turn.set_result(served)
 
 
-class TokenExchanger:
-    """Turns one code into a result."""
+class Exchange:
+    """One exchange of one code, by the owner of one acquisition."""
 
     def __init__(
-        self, context: ClientContext, policy: RenewalPolicy, coordinator: Coordinator
+        self,
+        provider: "TokenProvider",
+        operation: Operation,
+        owner: str,
+        code: StoredCode,
+        expected: Scope | None,
+        *,
+        inherited: bool,
     ) -> None:
-        self._clock = context.runtime.clock
-        self._random = context.runtime.random
-        self.queue: ExchangeQueue = ExchangeQueue(
-            self._clock, policy.exchange_share, coordinator.tasks
-        )
-        self._context = context
-        self._policy = policy
-        self._coordinator = coordinator
-        self._tasks = coordinator.tasks
-        self._emit = coordinator.emit
+        self._provider = provider
+        self._coordinator = provider.coordinator
+        self._clock = provider.clock
+        self._operation = operation
+        self._owner = owner
+        self._code = code
+        self._expected = expected
+        # Whether an earlier owner of the lease may have sent the code.
+        self._inherited = inherited
+        self._sending = False
+        self._extended_at = 0.0
+        # The first send under the current key, and whether it was an earlier one.
+        self._first_sent_at = 0.0
+        self._resent = False
 
-    async def turn(self, operation: Operation) -> None:
-        """Wait until the queue is short enough for a new code not to age in it."""
-        if self.queue.backlog() < _MAX_BACKLOG:
-            return
-        with operation.waiting("the rate limit of exchanges"):
-            while self.queue.backlog() >= _MAX_BACKLOG:
-                await self._clock.sleep(_LOOK * (0.5 + self._random() / 2))
-
-    async def exchange(
-        self,
-        code: StoredCode,
-        expected: Scope | None,
-        lease: HeldLease,
-        operation: Operation,
-    ) -> Result:
-        """Exchange a code; from the first send on only the end stops it."""
+    async def run(self) -> ExchangeResult:
+        """Return what became of the code; from the first send on only the end stops it."""
+        tasks = self._provider.tasks
+        extending = tasks.start(self._extend(), endless=True)
         try:
-            return await self._exchange(code, expected, lease, operation)
+            return await self._run()
         finally:
-            operation.committed = False
-            if lease.sending is not None:  # cancelled, or a mistake of ours
-                lease.sending = None
-                _ = self._tasks.start(self._end_send(code, lease, in_doubt=True))
+            extending.cancel()
+            self._operation.committed = False
+            if self._sending:  # cancelled, or a mistake of ours
+                _ = tasks.start(self._end_send(in_doubt=True))
 
-    async def _exchange(  # noqa: C901  # one branch for each answer
-        self,
-        code: StoredCode,
-        expected: Scope | None,
-        lease: HeldLease,
-        operation: Operation,
-    ) -> Result:
+    async def _run(self) -> ExchangeResult:
         tries: Tries | None = None
+        may_send = False
         while True:
-            asked_at, sent = (
-                self._clock.now(),
-                self._coordinator.first_sent.get(code.id),
-            )
-            # A code in doubt is sent for as long as its token may live.
-            last_moment = asked_at + self._policy.exchange_budget
-            if sent is not None:
-                last_moment = sent.first_sent[0] + TOKEN_LIFE
-            last_moment = max(code.deadline, last_moment)
-            if not await self.queue.slot(last_moment, operation):
-                what = "too many exchanges: the code would expire before its turn"
-                return Limited(ExchangeRateLimitedError(what), 0.0)
-            lease.sending = code.id  # from here on a cancellation ends the send
-            epoch = 0 if tries is None else tries.epoch
-            begun = await self._begin_send(code, lease, operation, epoch)
-            if not records.owns(begun.new, lease.owner):
-                lease.sending = None
-                if begun.old.state is CodeState.NEW:
-                    self._emit(events.CodeExpiredUnused, expected)
-                return begun.new
-            operation.committed = True
-            lease.send_extended_at = begun.started
-            epoch, anchor = begun.new.epoch, begun.new.first_sent[-1]
-            resent = lease.inherited or anchor < begun.started - 0.001
-            if not resent and sent is None:
-                self._emit(events.CodeSent, expected, epoch=epoch)
-            remember(self._coordinator.first_sent, code.id, begun.new)
-            now = self._clock.now()
-            if tries is None:
-                tries = Tries(
-                    deadline=now + self._policy.exchange_budget,
-                    last_moment=last_moment,
-                    single_key=code.machine,
-                    in_doubt=resent,
-                )
-            else:
-                tries = tries.postponed(now - asked_at)
-            tries = attrs.evolve(tries, epoch=epoch)
-            verdict = await self._send(code, expected, lease, tries)
-            if isinstance(verdict, Again):
-                tries = verdict.tries
-                continue
-            result: Result = (
-                self._minted(code, verdict, anchor, replayed=resent)
-                if isinstance(verdict, Issued)
-                else verdict
-            )
-            if isinstance(result, Refused):
-                result = await self._spend(code, lease, operation, result)
-            elif isinstance(result, SetAside | Limited):
-                await self._end_send(code, lease, in_doubt=result.in_doubt)
-            elif isinstance(result, InDoubt):
-                await self._end_send(code, lease, in_doubt=not result.unsent)
-            lease.sending = None
-            return result
+            if tries is None or not may_send:
+                begun = await self._begin(tries)
+                if not isinstance(begun, Tries):
+                    return begun
+                tries = begun
+            verdict = await self._attempt(tries)
+            if not isinstance(verdict, Again):
+                return await self._finish(verdict)
+            if verdict.closed_for:
+                self._provider.queue.close(verdict.closed_for)
+            await self._clock.sleep(verdict.delay)
+            recent = self._clock.now() - self._extended_at < LEASE
+            same_key = verdict.tries.epoch == tries.epoch
+            may_send = recent and same_key and not verdict.closed_for
+            tries = verdict.tries
+
+    async def _begin(self, tries: Tries | None) -> Tries | Limited | CodeRecord:
+        """Wait for a slot and for the right to send, or return why there is none."""
+        asked_at, sent = (
+            self._clock.now(),
+            self._coordinator.first_sent.get(self._code.id),
+        )
+        # A code in doubt is sent for as long as its token may live.
+        budget = self._provider.policy.exchange_budget
+        last_moment = asked_at + budget
+        if sent is not None:
+            last_moment = sent.first_sent[0] + TOKEN_LIFE
+        last_moment = max(self._code.deadline, last_moment)
+        if not await self._provider.queue.slot(last_moment, self._operation):
+            what = "too many exchanges: the code would expire before its turn"
+            return Limited(ExchangeRateLimitedError(what), 0.0)
+        self._sending = True  # from here on a cancellation ends the send
+        epoch = 0 if tries is None else tries.epoch
+        begun = await self._settled(lambda: self._begin_send(epoch))
+        record = begun.new
+        if not records.owns(record, self._owner):
+            self._sending = False
+            if begun.old.state is CodeState.NEW:
+                self._provider.emit(events.CodeExpiredUnused, self._expected)
+            return record
+        self._operation.committed = True
+        self._extended_at, self._first_sent_at = begun.started, record.first_sent[-1]
+        self._resent = self._inherited or self._first_sent_at < begun.started - 0.001
+        if not self._resent and sent is None:
+            self._provider.emit(events.CodeSent, self._expected, epoch=record.epoch)
+        remember(self._coordinator.first_sent, self._code.id, record)
+        now = self._clock.now()
+        if tries is not None:
+            return attrs.evolve(tries.postponed(now - asked_at), epoch=record.epoch)
+        return Tries(
+            deadline=now + budget,
+            last_moment=last_moment,
+            epoch=record.epoch,
+            single_key=self._code.machine,
+            in_doubt=self._resent,
+        )
 
     async def _begin_send(
-        self, code: StoredCode, lease: HeldLease, operation: Operation, epoch: int
+        self, epoch: int, *, unsure: bool = False
     ) -> Changed[CodeRecord]:
-        """Take the right to send the code, waiting for the caller that sends it now."""
-        coordinator = self._coordinator
-
-        async def attempt(*, unsure: bool = False) -> Changed[CodeRecord] | None:
-            received = code.received
+        coordinator, code = self._coordinator, self._code
+        if unsure or coordinator.ever_down:
             # During and after an outage another process may have sent it unseen.
-            if unsure or coordinator.ever_down:
-                received = min(received, code.deadline - _ASSUMED_CODE_LIFE)
-            begun = await coordinator.code(
-                code.id,
-                records.begin_send,
-                lease.owner,
-                attrs.evolve(code, received=received),
-                coordinator.first_sent.get(code.id, CodeRecord()),
-                epoch=epoch,
-                inherited=lease.inherited,
-                unsure=unsure,
-                budget=self._policy.exchange_budget,
-            )
-            if coordinator.shares and not (begun.shared or unsure):
-                return await attempt(unsure=True)
-            busy = records.is_busy(begun.new, begun.started, lease.owner)
-            return None if busy else begun
-
-        return await coordinator.repeat(operation, _OTHER_SENDER, attempt)
-
-    async def _spend(
-        self,
-        code: StoredCode,
-        lease: HeldLease,
-        operation: Operation,
-        refused: Refused,
-    ) -> Refused | CodeRecord:
-        """Mark a code as refused, unless another owner had success with it."""
-        coordinator = self._coordinator
-
-        async def attempt() -> Changed[CodeRecord] | None:
-            spent = await coordinator.code(code.id, records.spend, lease.owner)
-            busy = records.is_busy(spent.new, spent.started, lease.owner)
-            return None if busy else spent
-
-        spent = await coordinator.repeat(operation, _OTHER_SENDER, attempt)
-        if spent.new.state is CodeState.REDEEMED:
-            return spent.new
-        coordinator.first_sent.pop(code.id, None)
-        return refused
-
-    async def _end_send(
-        self, code: StoredCode, lease: HeldLease, *, in_doubt: bool
-    ) -> None:
-        await self._coordinator.code(
-            code.id, records.end_send, lease.owner, in_doubt=in_doubt
+            received = min(code.received, code.deadline - _ASSUMED_CODE_LIFE)
+            code = attrs.evolve(code, received=received)
+        begun = await coordinator.change(
+            CodeRecord,
+            code.id,
+            records.begin_send,
+            self._owner,
+            code,
+            coordinator.first_sent.get(code.id, CodeRecord()),
+            epoch=epoch,
+            inherited=self._inherited,
+            unsure=unsure,
+            budget=self._provider.policy.exchange_budget,
         )
+        if coordinator.shares and not (begun.shared or unsure):
+            return await self._begin_send(epoch, unsure=True)
+        return begun
 
-    async def _send(
-        self, code: StoredCode, expected: Scope | None, lease: HeldLease, tries: Tries
-    ) -> Issued | Refused | SetAside | Limited | InDoubt | Again:
-        """Send until there is an ending, another key is due, or the right to send is old."""
-        while True:
-            outcome = await self._attempt(code, expected, tries)
-            now = self._clock.now()
-            verdict = judge(outcome, tries, now, self._random(), expected)
-            if isinstance(outcome, Response):
-                self.queue.learn(outcome)
-            if not isinstance(verdict, Again):
-                return verdict
-            if verdict.closed_for:
-                self.queue.close(verdict.closed_for)
-            await self._clock.sleep(verdict.delay)
-            epoch, tries = tries.epoch, verdict.tries
-            old = self._clock.now() - lease.send_extended_at >= LEASE
-            if old or tries.epoch != epoch or verdict.closed_for:
-                return verdict
+    async def _attempt(self, tries: Tries) -> Verdict:
+        """Send the code once, and judge the response."""
+        outcome = await self._outcome(tries)
+        if isinstance(outcome, Response):
+            self._provider.queue.learn(outcome)
+        now, random = self._clock.now(), self._provider.random()
+        return judge(outcome, tries, now, random, self._expected)
 
-    async def _attempt(
-        self, code: StoredCode, expected: Scope | None, tries: Tries
-    ) -> Outcome:
-        now, secret = self._clock.now(), code.secret
+    async def _outcome(self, tries: Tries) -> Outcome:
+        now, secret = self._clock.now(), self._code.secret
+        context, longest = (
+            self._provider.context,
+            self._provider.policy.attempt_timeout,
+        )
         request = Request(
             method=OAuthRoutes.TOKEN.method,
             route=OAuthRoutes.TOKEN.template,
             target=OAuthRoutes.TOKEN.template,
-            deadline=min(now + self._policy.attempt_timeout, max(tries.deadline, now)),
-            headers=self._context.headers,
-            body=assertion_form(secret, expected or Scope())
-            if code.machine
+            deadline=min(now + longest, max(tries.deadline, now)),
+            headers=context.headers,
+            body=assertion_form(secret, self._expected or Scope())
+            if self._code.machine
             else code_form(secret),
             content_type=_FORM,
-            idempotency_key=exchange_key(self._context.origin, secret, tries.epoch),
+            idempotency_key=exchange_key(context.origin, secret, tries.epoch),
             expects=Expects.OAUTH,
         )
         try:
-            return await self._context.exchanger.send(request)
+            return await context.exchanger.send(request)
         except (TransportError, RateLimitedError) as error:
             # The latter is the client's own rate limiter, before anything was sent.
             return error.with_traceback(None)
@@ -420,26 +382,88 @@ class TokenExchanger:
             # No usable response: whether the code was consumed is not known.
             return ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
 
-    def _minted(
-        self, code: StoredCode, issued: Issued, anchor: float, *, replayed: bool
-    ) -> Minted | Refused:
-        grant = issued.grant
+    async def _finish(self, verdict: Ending) -> ExchangeResult:
+        """Record what became of the code, and return it."""
+        result: ExchangeResult = (
+            self._new_token(verdict) if isinstance(verdict, Issued) else verdict
+        )
+        match result:
+            case Refused():
+                coordinator, code_id = self._coordinator, self._code.id
+                spent = await self._settled(
+                    lambda: coordinator.change(
+                        CodeRecord, code_id, records.spend, self._owner
+                    )
+                )
+                if spent.new.state is CodeState.REDEEMED:  # by another owner
+                    result = spent.new
+                else:
+                    coordinator.first_sent.pop(code_id, None)
+            case SetAside() | Limited():
+                await self._end_send(in_doubt=result.in_doubt)
+            case InDoubt():
+                await self._end_send(in_doubt=not result.unsent)
+            case _:
+                pass  # the publication of a token ends the send
+        self._sending = False
+        return result
+
+    def _new_token(self, issued: Issued) -> NewToken | Refused:
+        grant, policy = issued.grant, self._provider.policy
         if grant.clamped:
-            self._emit(events.NumberClamped, name="expires-in of a token")
-        expires = anchor + grant.lifetime
-        if self._clock.now() >= expires - guard_window(grant.lifetime, self._policy):
+            self._provider.emit(events.NumberClamped, name="expires-in of a token")
+        expires = self._first_sent_at + grant.lifetime
+        if self._clock.now() >= expires - guard_window(grant.lifetime, policy):
             what = "the code was exchanged so long ago that its token has expired"
             return Refused(CodeAlreadyUsedError(what, phase=Phase.ANSWERED))
         window = refresh_window(
-            grant.lifetime, self._random(), self._policy, busy=self.queue.busy
+            grant.lifetime,
+            self._provider.random(),
+            policy,
+            busy=self._provider.queue.busy,
         )
         token = StoredToken(
             fingerprint=fingerprint(grant.token),
             secret=grant.token,
             scope=grant.scope.text,
-            code_id=code.id,
+            code_id=self._code.id,
             expires=expires,
             lifetime=grant.lifetime,
             refresh_at=expires - window,
         )
-        return Minted(token, grant.scope, issued, replayed or issued.replayed)
+        replayed = self._resent or issued.replayed
+        return NewToken(token, grant.scope, issued, replayed)
+
+    # ── The right to send ───────────────────────────────────────────────────────
+
+    async def _settled(
+        self, change: Callable[[], Awaitable[Changed[CodeRecord]]]
+    ) -> Changed[CodeRecord]:
+        """Change the code's record, after the caller that sends the code now."""
+
+        async def attempt() -> Changed[CodeRecord] | None:
+            changed = await change()
+            busy = records.is_busy(changed.new, changed.started, self._owner)
+            return None if busy else changed
+
+        what = "another process's exchange"
+        return await self._coordinator.poll(self._operation, what, attempt)
+
+    async def _extend(self) -> None:
+        while True:
+            await self._clock.sleep(EXTEND_EVERY)
+            if self._sending:
+                changed = await self._coordinator.change(
+                    CodeRecord, self._code.id, records.extend, self._owner
+                )
+                if records.owns(changed.new, self._owner):
+                    self._extended_at = changed.started
+
+    async def _end_send(self, *, in_doubt: bool) -> None:
+        await self._coordinator.change(
+            CodeRecord,
+            self._code.id,
+            records.end_send,
+            self._owner,
+            in_doubt=in_doubt,
+        )

@@ -21,8 +21,9 @@ from collections.abc import (
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
+from persona_share._tokens.metrics import Emitter
 from persona_share.errors import (
     ExchangeUnavailableError,
     PersonaError,
@@ -30,7 +31,6 @@ from persona_share.errors import (
     TooManyWaitersError,
 )
 from persona_share.model import events
-from persona_share.model.scope import Scope
 from persona_share.ports import Clock
 
 
@@ -47,16 +47,6 @@ T = TypeVar("T")
 _SERVING: Final[ContextVar[frozenset["Operation"]]] = ContextVar(
     "persona_share_serving", default=frozenset()
 )
-
-
-class Emit(Protocol):
-    """Counts an event and passes it on to the hooks."""
-
-    def __call__(
-        self, kind: type[events.HookEvent], scope: Scope | None = None, /, **facts: Any
-    ) -> None:
-        """Emit an event about a scope; ``facts`` are its other fields."""
-        ...
 
 
 class TimeIsUpError(Exception):
@@ -320,9 +310,9 @@ class Operation:
 class Inflight:
     """The operations under way, by key; iterating shows also those that are ending."""
 
-    def __init__(self, clock: Clock, emit: Emit) -> None:
+    def __init__(self, clock: Clock, emit: Emitter) -> None:
         self.clock: Clock = clock
-        self.emit: Emit = emit
+        self.emit: Emitter = emit
         self.ending: set[Operation] = set()
         self._operations: dict[Hashable, Operation] = {}
 

@@ -6,17 +6,17 @@ is needed in the one event loop that a manager belongs to.
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 from persona_share._policy.token_lifetime import TokenState
 from persona_share._tokens import record as records
-from persona_share._tokens.acquire import Acquirer, LocalBackoff
+from persona_share._tokens.acquire import Acquisition
+from persona_share._tokens.backoff import LocalBackoff
 from persona_share._tokens.cache import CachedToken, TokenCache
 from persona_share._tokens.coordinator import Coordinator, OnStoreFailure
 from persona_share._tokens.credential import UnauthorizedOperations
-from persona_share._tokens.exchange import TokenExchanger
+from persona_share._tokens.exchange import ExchangeQueue
 from persona_share._tokens.inflight import (
     Inflight,
     Operation,
@@ -25,7 +25,14 @@ from persona_share._tokens.inflight import (
     WaitResult,
     within,
 )
-from persona_share._tokens.record import CodeState, RejectedToken, StoredCode
+from persona_share._tokens.metrics import Emitter
+from persona_share._tokens.record import (
+    CodeRecord,
+    CodeState,
+    RejectedToken,
+    ScopeRecord,
+    StoredCode,
+)
 from persona_share._tokens.refresher import PushedCodes, Refresher
 from persona_share._tokens.source import ClientCredentials, CodeSupplier
 from persona_share.errors import (
@@ -49,72 +56,6 @@ _CLOSED: Final = "the manager was closed"
 _REMEMBER: Final = 1.0
 
 
-class Emitter:
-    """Counts what happens to tokens, and passes every event on to the hooks."""
-
-    def __init__(
-        self, now: Callable[[], float], hooks: Callable[[events.HookEvent], None]
-    ) -> None:
-        self._now = now
-        self._hooks = hooks
-        self._counts: Counter[type[events.HookEvent]] = Counter()
-        self._failures: Counter[str] = Counter()
-        self._failing: Counter[str] = Counter()
-        self._waits: Counter[str] = Counter()
-        self._renewals = 0
-        self._followers = 0
-        self._evicted = 0
-
-    def __call__(
-        self, kind: type[events.HookEvent], scope: Scope | None = None, /, **facts: Any
-    ) -> None:
-        """Emit an event about a scope; ``facts`` are its other fields."""
-        if issubclass(kind, events.TokenEvent):
-            facts["scope_size"] = len(scope or ())
-        event = kind(at=self._now(), **facts)
-        self._counts[kind] += 1
-        match event:
-            case events.TokenAdopted():
-                self._failing.clear()
-            case events.TokenIssued():
-                self._failing.clear()
-                self._renewals += event.renewal
-                self._followers += event.followers
-            case events.ExchangeFailed():
-                self._failures[event.error] += 1
-                self._failing[event.error] += 1
-            case events.TokenWaiting():
-                self._waits[event.reason] += 1
-            case events.TokensEvicted():
-                self._evicted += event.count
-            case _:
-                pass
-        self._hooks(event)
-
-    def metrics(self, **gauges: Any) -> TokenMetrics:
-        """Return the counters, and the gauges."""
-        counts = self._counts
-        return TokenMetrics(
-            issued=counts[events.TokenIssued],
-            adopted=counts[events.TokenAdopted],
-            renewals=self._renewals,
-            followers=self._followers,
-            codes_requested=counts[events.CodeRequested],
-            codes_claimed=counts[events.CodeClaimed],
-            codes_rejected=counts[events.CodeRejected],
-            codes_in_doubt=counts[events.CodeInDoubt],
-            codes_expired_unused=counts[events.CodeExpiredUnused],
-            failures=dict(self._failures),
-            failing=dict(self._failing),
-            waits=dict(self._waits),
-            numbers_clamped=counts[events.NumberClamped],
-            unauthorized=counts[events.TokenUnauthorized],
-            revoked=counts[events.TokenRevoked],
-            evicted=self._evicted,
-            **gauges,
-        )
-
-
 class TokenProvider:
     """Holds the tokens of one manager and acquires new ones."""
 
@@ -132,20 +73,20 @@ class TokenProvider:
         runtime = context.runtime
         self.clock: Clock = runtime.clock
         self.random: Callable[[], float] = runtime.random
-        self.origin: str = context.origin
-        self.timeout: float = context.timeout
+        self.new_bytes: Callable[[int], bytes] = runtime.new_bytes
+        self.context: ClientContext = context
         self.policy: RenewalPolicy = policy
         self.has_source: bool = source is not None
         self.closed: bool = False
         self.unauthorized: UnauthorizedOperations = UnauthorizedOperations()
-        self._emit = emit = Emitter(runtime.clock.now, hooks)
-        self._tasks = tasks = Tasks()
-        self._inflight = Inflight(runtime.clock, emit)
-        self._deliveries: dict[str, Operation] = {}
-        self._rejecting: dict[str, asyncio.Task[Any]] = {}
+        self.emit: Emitter = Emitter(runtime.clock.now, hooks)
+        self.tasks: Tasks = Tasks()
         self.cache: TokenCache = TokenCache(runtime, policy)
-        self.pushed: PushedCodes = PushedCodes(runtime.clock, emit)
-        self._backoff = LocalBackoff(runtime)
+        self.pushed: PushedCodes = PushedCodes(runtime.clock, self.emit)
+        self.backoff: LocalBackoff = LocalBackoff(runtime)
+        self.queue: ExchangeQueue = ExchangeQueue(
+            runtime, policy.exchange_share, self.tasks
+        )
         machine = "machine" if isinstance(source, ClientCredentials) else "code"
         self.coordinator: Coordinator = Coordinator(
             store,
@@ -153,29 +94,22 @@ class TokenProvider:
             runtime=runtime,
             naming=(context.naming_secret, context.origin, machine),
             cache=self.cache,
-            tasks=tasks,
-            emit=emit,
+            tasks=self.tasks,
+            emit=self.emit,
             on_store_failure=on_store_failure,
         )
-        coordinator = self.coordinator
-        self._supplier = CodeSupplier(context, source, policy, coordinator)
-        self._exchanger = TokenExchanger(context, policy, coordinator)
-        self._acquirer = Acquirer(
-            runtime,
-            policy,
-            coordinator=coordinator,
-            supplier=self._supplier,
-            exchanger=self._exchanger,
-            cache=self.cache,
-            pushed=self.pushed,
-            backoff=self._backoff,
+        self.supplier: CodeSupplier = CodeSupplier(
+            context, source, policy, self.coordinator
         )
+        self._inflight = Inflight(runtime.clock, self.emit)
+        self._deliveries: dict[str, Operation] = {}
+        self._rejecting: dict[str, asyncio.Task[Any]] = {}
         self._refresher = Refresher(self, runtime.random)
 
     async def open(self) -> None:
         """Open the store and start to refresh; in the event loop that runs now."""
         await self.coordinator.open()
-        _ = self._tasks.start(self._refresher.run(), endless=True)
+        _ = self.tasks.start(self._refresher.run(), endless=True)
 
     # ── Tokens ──────────────────────────────────────────────────────────────────
 
@@ -184,18 +118,18 @@ class TokenProvider:
     ) -> CachedToken:
         """Return a usable token, waiting until the deadline at most.
 
-        While the held token is usable no caller notices what happens to its renewal.
+        While the held token is usable no caller notices what happens to its refresh.
         Raises a `TokenError` or `DeadlineExceededError`.
         """
         started = self.clock.now()
         while True:
             self._require_not_closed()
             now, entry = self.clock.now(), self.cache.usable(scope.text)
-            if entry is not None and self.serves(entry, now):
+            if entry is not None and self.refresh_if_due(entry, now):
                 return entry
             operation = self._inflight.get(scope.text)
             if operation is None and entry is None:
-                if (error := self._backoff.of(scope.text)) is not None:
+                if (error := self.backoff.of(scope.text)) is not None:
                     raise error
                 if now >= deadline:
                     raise self._too_late(None, started)
@@ -213,16 +147,16 @@ class TokenProvider:
                 entry.last_used = self.clock.now()
                 return entry
             if isinstance(outcome, PersonaError):
-                raise _fresh(outcome)
+                raise outcome.fresh()
             if outcome is WaitResult.TIMED_OUT and self.clock.now() >= deadline:
                 raise self._too_late(operation, started)
 
-    def serves(self, entry: CachedToken, now: float) -> bool:
-        """Return whether a token can be used at once; a renewal that is due starts."""
+    def refresh_if_due(self, entry: CachedToken, now: float) -> bool:
+        """Start a refresh that is due; return whether the token can be used meanwhile."""
         state = entry.state(now, self.policy)
         if state is TokenState.EXPIRED:
             return False
-        if state is TokenState.MANDATORY and self._may_renew(entry.scope):
+        if state is TokenState.MANDATORY and self._may_refresh(entry.scope):
             return False
         entry.last_used = now
         if state is not TokenState.FRESH:
@@ -230,20 +164,20 @@ class TokenProvider:
         return True
 
     def refresh(self, scope: Scope) -> None:
-        """Start the renewal of a scope in the background, unless there is a reason."""
+        """Start to refresh a scope in the background, unless there is a reason not to."""
         busy = self.closed or scope.text in self._inflight
-        if not busy and self._may_renew(scope):
+        if not busy and self._may_refresh(scope):
             self._join(scope, background=True)
 
-    def _may_renew(self, scope: Scope) -> bool:
-        return self._backoff.of(scope.text) is None and (
+    def _may_refresh(self, scope: Scope) -> bool:
+        return self.backoff.of(scope.text) is None and (
             self.has_source or self.coordinator.shares or len(self.pushed) > 0
         )
 
     def _join(self, scope: Scope, *, background: bool = False) -> Operation:
         operation = self._inflight.get(scope.text)
         if operation is None and self.cache.get(scope.text) is not None:
-            self._emit(events.RenewalStarted, scope, background=background)
+            self.emit(events.RenewalStarted, scope, background=background)
         return operation or self._inflight.join(
             scope.text, self._acquire, scope, background=background
         )
@@ -262,11 +196,11 @@ class TokenProvider:
         if (rejecting := self._rejecting.get(scope.text)) is not None:
             await asyncio.wait({rejecting})
         try:
-            entry = await self._acquirer.acquire(operation, scope)
+            entry = await Acquisition(self, operation, scope).run()
         except TokenError as error:
             if error.retry_after:
                 pause = min(error.retry_after, _REMEMBER)
-                self._backoff.remember(scope.text, error, pause)
+                self.backoff.add(scope.text, error, pause)
             raise
         self._evict()
         return entry
@@ -289,7 +223,7 @@ class TokenProvider:
 
     def received(self, code: object, expires_at: Any = None) -> StoredCode:
         """Return a delivered code; raises `InvalidArgumentError` for anything else."""
-        return self.pushed.known(self._supplier.received(code, expires_at))
+        return self.pushed.known(self.supplier.received(code, expires_at))
 
     async def exchange(
         self, code: StoredCode, expected: Scope | None, deadline: float
@@ -307,7 +241,7 @@ class TokenProvider:
             if isinstance(outcome, Scope):
                 return outcome
             if isinstance(outcome, PersonaError):
-                raise _fresh(outcome)
+                raise outcome.fresh()
             if outcome is WaitResult.TIMED_OUT:
                 raise self._too_late(operation, started)
 
@@ -318,7 +252,7 @@ class TokenProvider:
         if text is not None:
             self._deliveries.setdefault(text, operation)
         try:
-            scope = await self._acquirer.redeem(operation, code, expected)
+            scope = await Acquisition(self, operation, expected or Scope()).redeem(code)
             self._evict()
             return scope
         finally:
@@ -331,9 +265,9 @@ class TokenProvider:
         Raises `InvalidArgumentError` if eight codes wait there already.
         """
         self.coordinator.require_store()
-        known = await self.coordinator.code(code.id, records.unchanged)
-        changed = await self.coordinator.scope(
-            scope.text, records.offer, code, known.new.state
+        known = await self.coordinator.change(CodeRecord, code.id, records.unchanged)
+        changed = await self.coordinator.change(
+            ScopeRecord, scope.text, records.offer, code, known.new.state
         )
         waits = code.id in [each.id for each in changed.new.codes]
         if waits and self.pushed.add(code, scope):
@@ -341,7 +275,7 @@ class TokenProvider:
         elif not waits and known.new.state is CodeState.NEW:
             message = f"{records.MAX_PUSHED} codes for this scope are already queued"
             raise InvalidArgumentError(message)
-        self._backoff.clear(scope.text)
+        self.backoff.clear(scope.text)
         operation = self._inflight.get(scope.text)
         if operation is not None:
             operation.code_offered.set()
@@ -362,14 +296,14 @@ class TokenProvider:
 
     async def _acquire_pushed(self, operation: Operation, scope: Scope) -> WaitResult:
         with contextlib.suppress(TokenError):
-            await self._acquirer.acquire(operation, scope, pushed_only=True)
+            await Acquisition(self, operation, scope).run(pushed_only=True)
         return WaitResult.WITHDRAWN
 
     # ── Rejections ──────────────────────────────────────────────────────────────
 
-    def struck(self, token: AccessToken) -> None:
+    def unauthorized_once(self, token: AccessToken) -> None:
         """Emit that the current token was refused for the first time."""
-        self._emit(events.TokenUnauthorized, token.scope, generation=token.generation)
+        self.emit(events.TokenUnauthorized, token.scope, generation=token.generation)
 
     def reject(self, entry: CachedToken) -> None:
         """Never use a token again, here and in the fleet; a newer one is untouched."""
@@ -377,9 +311,11 @@ class TokenProvider:
         rejected = RejectedToken(entry.fingerprint, token.ends)
         if not self.cache.reject(text, rejected.fingerprint, rejected.until):
             return
-        self._emit(events.TokenRevoked, token.scope, generation=token.generation)
+        self.emit(events.TokenRevoked, token.scope, generation=token.generation)
         # A new token is acquired only after the record knows of the rejection.
-        task = self._tasks.start(self.coordinator.scope(text, records.reject, rejected))
+        task = self.tasks.start(
+            self.coordinator.change(ScopeRecord, text, records.reject, rejected)
+        )
         self._rejecting[text] = task
         task.add_done_callback(lambda _: self._rejecting.pop(text, None))
         if self.cache.is_pinned(text):
@@ -405,8 +341,10 @@ class TokenProvider:
         """Drop the token and the waiting codes of exactly this scope."""
         self.cache.unpin(scope.text)
         self.cache.remove(scope.text)
-        self._backoff.clear(scope.text)
-        forgotten = await self.coordinator.scope(scope.text, records.forget)
+        self.backoff.clear(scope.text)
+        forgotten = await self.coordinator.change(
+            ScopeRecord, scope.text, records.forget
+        )
         for code in forgotten.old.queue:
             self.pushed.remove(code.id)
 
@@ -414,12 +352,12 @@ class TokenProvider:
         """Return the counters, and what is held and waits at this moment."""
         self.pushed.expire()
         states, nearest = self.cache.states()
-        return self._emit.metrics(
+        return self.emit.metrics(
             tokens=states,
             nearest_end=nearest,
             codes_waiting=len(self.pushed),
             acquiring=sum(1 for _ in self._inflight),
-            exchange_level=self._exchanger.queue.level,
+            exchange_level=self.queue.level,
             store_up=not self.coordinator.down if self.coordinator.shares else None,
         )
 
@@ -428,7 +366,7 @@ class TokenProvider:
             lambda each: each.pinned or each.scope.text in self._inflight
         )
         if evicted:
-            self._emit(events.TokensEvicted, count=evicted)
+            self.emit(events.TokensEvicted, count=evicted)
 
     def _require_not_closed(self) -> None:
         if self.closed:
@@ -440,7 +378,7 @@ class TokenProvider:
         self._inflight.clear()
         self._deliveries.clear()
         self._rejecting.clear()
-        self._tasks.abandon()
+        self.tasks.abandon()
         self.pushed.clear()
         self.coordinator.after_fork()
 
@@ -452,7 +390,7 @@ class TokenProvider:
             if not operation.is_sending:
                 operation.abandon(closed)
         tasks = [each.task for each in self._inflight if each.task is not None]
-        tasks += self._tasks.ending()
+        tasks += self.tasks.ending()
         grace = self.policy.close_timeout
         try:
             if tasks:
@@ -468,14 +406,7 @@ class TokenProvider:
                     operation.task.cancel()
             if left:
                 await asyncio.wait(left, timeout=0.2)
-            await self._tasks.cancel_all()
+            await self.tasks.cancel_all()
             with contextlib.suppress(Exception):
                 await self.coordinator.aclose()
             self.cache.clear()
-
-
-def _fresh(error: PersonaError) -> PersonaError:
-    """Return an error of its own for each caller, with the same cause."""
-    twin = error.fresh()
-    twin.__cause__ = error.__cause__
-    return twin

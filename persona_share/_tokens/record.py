@@ -152,6 +152,7 @@ class RejectedToken(Timed):
 class ScopeRecord(Timed):
     """All that is shared about one scope."""
 
+    kind: ClassVar[str] = "scope"
     times: ClassVar[tuple[str, ...]] = ("token", "pending", "lease", "queue", "backoff")
 
     token: StoredToken | None = None
@@ -203,6 +204,7 @@ class CodeRecord(Timed):
     record in this process leaves it to the cache.
     """
 
+    kind: ClassVar[str] = "code"
     times: ClassVar[tuple[str, ...]] = ("lease", "first_sent", "token")
 
     state: CodeState = CodeState.NEW

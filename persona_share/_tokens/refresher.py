@@ -17,7 +17,8 @@ from persona_share._policy.token_lifetime import (
     last_safe_moment,
 )
 from persona_share._tokens.cache import CachedToken
-from persona_share._tokens.inflight import Emit, TimeIsUpError, within
+from persona_share._tokens.inflight import TimeIsUpError, within
+from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import StoredCode
 from persona_share.model import events
 from persona_share.model.scope import Scope
@@ -43,7 +44,7 @@ class PushedCodes:
     They wait in the records of their scopes, where every manager finds them.
     """
 
-    def __init__(self, clock: Clock, emit: Emit) -> None:
+    def __init__(self, clock: Clock, emit: Emitter) -> None:
         self._now = clock.now
         self._emit = emit
         self._waiting: dict[str, tuple[StoredCode, Scope]] = {}

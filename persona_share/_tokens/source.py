@@ -58,12 +58,10 @@ _SHARED_PAUSE: Final = 5.0
 
 @attrs.frozen
 class SourceFailure:
-    """No code came. ``shared`` is the reason to back off for everybody, if it is one."""
+    """No code came. With a ``pause`` the scope backs off for everybody."""
 
     error: TokenError
-    shared: str | None = None
-    pause: float = _SHARED_PAUSE
-    detail: str = attrs.field(default="", repr=False)
+    pause: float | None = None
 
 
 #: What a request comes to: the record of the scope, with the code, or a failure.
@@ -135,7 +133,9 @@ class CodeSupplier:
             code = await self._code(scope)
             if isinstance(code, SourceFailure):
                 return code
-            return await self._coordinator.scope(scope.text, records.hold, owner, code)
+            return await self._coordinator.change(
+                ScopeRecord, scope.text, records.hold, owner, code
+            )
         finally:
             self._requests.pop(scope.text, None)
 
@@ -159,7 +159,9 @@ class CodeSupplier:
             code = self._code_of(late.result(), scope)
             if isinstance(code, StoredCode):
                 # It came when nobody waited any more: the next caller may use it.
-                holding = self._coordinator.scope(text, records.hold, "", code)
+                holding = self._coordinator.change(
+                    ScopeRecord, text, records.hold, "", code
+                )
                 _ = self._tasks.start(holding)
 
         timeout, text = self._policy.source_timeout, scope.text
@@ -168,7 +170,7 @@ class CodeSupplier:
         except TimeIsUpError:
             what = f"the code source did not respond within {timeout:.0f} s"
             error = CodeSourceError(what, reason="TimeoutError", scope=text)
-            return SourceFailure(error, "source")
+            return SourceFailure(error, _SHARED_PAUSE)
         except CancelledItselfError:
             what = "the code source cancelled itself"
             return SourceFailure(
@@ -259,8 +261,7 @@ def _status_of(error: BaseException) -> int | None:
 
 def _refusal(refusal: CodeRefusedError, scope: Scope) -> SourceFailure:
     refusal.scope = refusal.scope or scope.text
-    detail = "" if refusal.refused is None else refusal.refused.text
-    return SourceFailure(refusal, "refused", detail=detail)
+    return SourceFailure(refusal, _SHARED_PAUSE)
 
 
 class ClientCredentials:

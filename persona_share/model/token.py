@@ -51,7 +51,7 @@ class AccessToken(Secret):
     clock. ``expires_at`` is for display.
     """
 
-    __slots__ = ("_clock", "ends", "generation", "lifetime", "scope")
+    __slots__ = ("_clock", "_header", "ends", "generation", "lifetime", "scope")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class AccessToken(Secret):
         self.ends: float = ends
         self.lifetime: float = lifetime
         self._clock = clock
+        self._header: Secret | None = None
 
     def reveal(self) -> str:
         """Return the token."""
@@ -77,7 +78,9 @@ class AccessToken(Secret):
     @property
     def header(self) -> Secret:
         """The value of the Authorization header, as a secret."""
-        return Secret(self._value)
+        if self._header is None:
+            self._header = Secret(self._value)  # once: each request asks for it
+        return self._header
 
     @property
     def expires_in(self) -> timedelta:

@@ -12,7 +12,6 @@ import attrs
 
 from persona_share._tokens import exchange, record as records
 from persona_share._tokens.cache import TokenCache
-from persona_share._tokens.coordinator import HeldLease
 from persona_share._tokens.inflight import Operation
 from persona_share._tokens.record import Wish
 from persona_share.model.secret import Secret
@@ -49,8 +48,8 @@ def _nothing(*_args, **_options):
     return None
 
 
-async def _never(_self):
-    pass
+def _unextended(record, _now, _owner):
+    return record
 
 
 #: What is planted: the object, the name of its function, and the faulty one.
@@ -61,7 +60,7 @@ MUTANTS = {
         records, "begin_send", _counts_from_now,
     ),
     "expired tokens are handed out": (TokenCache, "usable", _hands_out_anything),
-    "leases are not extended": (HeldLease, "_extend", _never),
+    "leases are not extended": (records, "extend", _unextended),
     "a token serves any scope": (TokenCache, "usable", _ignores_the_scope),
     "rejected tokens stay in the cache": (TokenCache, "reject", _nothing),
     "a better token of the store is not adopted": (Wish, "fulfilled_by", _nothing),
