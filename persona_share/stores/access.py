@@ -115,21 +115,21 @@ async def change(
     """Change a record: read, decide, write if unchanged, else again.
 
     ``decide`` gets the record as it was read and returns the change, or None for no
-    change, and an answer, which is returned. It must be pure: after a lost race it is
+    change, and a result, which is returned. It must be pure: after a lost race it is
     called again.
 
     Raises:
         ContentionError: every race was lost.
-        StoreUnavailableError: the store does not answer; the record may be changed.
+        StoreUnavailableError: the store does not respond; the record may be changed.
     """
     pause = _FIRST_PAUSE
     for _ in range(tries):
         found = await store.read(key)
-        wanted, answer = decide(found)
+        wanted, result = decide(found)
         if wanted is None or await store.write(
             key, wanted.value, if_etag=found.etag, ttl=wanted.ttl
         ):
-            return answer
+            return result
         await runtime.clock.sleep(runtime.random() * pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
     message = "a record is changed by too many processes at once"

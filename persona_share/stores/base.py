@@ -8,6 +8,7 @@ errors only; an operation takes two seconds at most, once it is its turn.
 import abc
 import asyncio
 import hashlib
+import ipaddress
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -34,6 +35,8 @@ LARGEST_VALUE: Final = 256 * 1024
 LARGEST_STORED: Final = LARGEST_VALUE + 1024
 #: The longest that one operation takes, in seconds.
 TIMEOUT: Final = 2.0
+#: After how many writes expired records are purged.
+_PURGE_EVERY: Final = 50
 #: After a failure that took this long, those who wait for their turn fail with it.
 _SLOW: Final = 0.5
 
@@ -55,9 +58,13 @@ class BaseStore(abc.ABC):
     _largest: int = LARGEST_STORED
     #: How many operations run at once; the others wait for their turn.
     _concurrency: int = 32
+    #: The errors of broken connections, and those among them that are final.
+    _broken: tuple[type[Exception], ...] = ()
+    _final: tuple[type[Exception], ...] = ()
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
+        self._writes = 0
         self._queues = PerLoop(lambda: _Queue(self._concurrency))
 
     async def open(self) -> None:
@@ -65,7 +72,7 @@ class BaseStore(abc.ABC):
 
         Raises:
             StoreRefusedError: the store is unsafe, or refuses these credentials.
-            StoreUnavailableError: the store does not answer now.
+            StoreUnavailableError: the store does not respond now.
         """
         await self._call(self._open, may_refuse=True)
 
@@ -74,7 +81,7 @@ class BaseStore(abc.ABC):
 
         Raises:
             StoreCorruptError: there is a record, and it cannot be read.
-            StoreUnavailableError: the store does not answer.
+            StoreUnavailableError: the store does not respond.
         """
         require_key(key)
         return await self._call(lambda: self._read(key))
@@ -86,18 +93,23 @@ class BaseStore(abc.ABC):
 
         Raises:
             InvalidArgumentError: the value is longer than 256 KiB; nothing was sent.
-            StoreUnavailableError: the store does not answer; the record may have
+            StoreUnavailableError: the store does not respond; the record may have
                 been written.
         """
         require_key(key)
         require_writable(value, ttl, self._largest)
-        return await self._call(lambda: self._write(key, value, if_etag, ttl))
+        written = await self._call(lambda: self._write(key, value, if_etag, ttl))
+        self._writes += 1
+        if self._writes % _PURGE_EVERY == 0:
+            with suppress(StoreError):  # the record is written all the same
+                await self._call(self._purge)
+        return written
 
     async def keys(self, prefix: str) -> AsyncGenerator[str, None]:
         """Iterate over the keys that start with this prefix.
 
         Raises:
-            StoreUnavailableError: the store does not answer.
+            StoreUnavailableError: the store does not respond.
         """
         if not _PREFIX.fullmatch(prefix):
             message = "a key prefix has characters that keys never have"
@@ -115,10 +127,8 @@ class BaseStore(abc.ABC):
         """
         queue = self._queues.pop()
         if queue is not None and queue.running:
-            await _wait(queue.running, self._runtime.clock.sleep(TIMEOUT))
-            for task in queue.running:
-                task.cancel()
-            await _wait(queue.running, self._runtime.clock.sleep(TIMEOUT / 2))
+            await self._wait(queue.running, TIMEOUT)
+            await self._wait(queue.running, TIMEOUT / 2)  # the cancelled ones end
         with suppress(StoreError):  # what cannot be closed is abandoned
             await self._call(self._aclose)
 
@@ -138,6 +148,25 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     async def _aclose(self) -> None: ...
+
+    async def _purge(self) -> None:  # noqa: B027  # Redis does that by itself
+        """Delete expired records."""
+
+    async def _drop_connections(self) -> None:  # noqa: B027  # not each store has any
+        """Close all connections; new ones are made when they are needed."""
+
+    async def _with_retry(self, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+        """Do work, once more on fresh connections if these are broken.
+
+        Return its result, and whether it was done twice.
+        """
+        try:
+            return await work(), False
+        except self._final:
+            raise
+        except self._broken:
+            await self._drop_connections()
+        return await work(), True
 
     def _error(self, error: Exception) -> StoreError:
         """Return our error for another library's, without that one's text."""
@@ -181,18 +210,27 @@ class BaseStore(abc.ABC):
         queue.running.add(task)
         task.add_done_callback(queue.running.discard)
         task.add_done_callback(_retrieve)
-        limit = asyncio.ensure_future(self._runtime.clock.sleep(TIMEOUT))
+        await self._wait({task}, TIMEOUT)
+        if task.cancelled():
+            message = f"{self!r} abandoned the operation"
+            raise StoreUnavailableError(message)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+
+    async def _wait(self, tasks: set[asyncio.Future[Any]], seconds: float) -> None:
+        """Wait until all tasks have ended; after so many seconds cancel them."""
+        limit = asyncio.ensure_future(self._runtime.clock.sleep(seconds))
         try:
-            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
-            if task.cancelled():
-                message = f"{self!r} abandoned the operation"
-                raise StoreUnavailableError(message)
-            if not task.done():
-                raise TimeoutError
-            return task.result()
+            while not limit.done() and (
+                running := {task for task in tasks if not task.done()}
+            ):
+                await asyncio.wait(
+                    {*running, limit}, return_when=asyncio.FIRST_COMPLETED
+                )
         finally:
-            limit.cancel()
-            task.cancel()
+            for task in (limit, *tasks):
+                task.cancel()
 
 
 class _Queue:
@@ -239,16 +277,6 @@ class PerLoop(Generic[T]):
         return self._objects
 
 
-async def _wait(tasks: set[asyncio.Future[Any]], limit: Awaitable[None]) -> None:
-    """Wait until all tasks have ended, or the limit has."""
-    ended = asyncio.ensure_future(asyncio.wait(set(tasks))) if tasks else None
-    timer = asyncio.ensure_future(limit)
-    if ended is not None:
-        await asyncio.wait({ended, timer}, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-    timer.cancel()
-
-
 def _retrieve(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled():
         task.exception()  # nobody may be waiting for it any more
@@ -270,6 +298,16 @@ def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
     if value is not None and len(value) > largest:
         message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
         raise InvalidArgumentError(message)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host of a URL is this machine; an empty one is."""
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def pack(value: bytes, *place: str) -> bytes:

@@ -1,11 +1,9 @@
 """PostgresStore: records in a table of PostgreSQL."""
 
-import ipaddress
 import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -20,7 +18,14 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
+from persona_share.stores.base import (
+    TIMEOUT,
+    BaseStore,
+    PerLoop,
+    is_loopback,
+    pack,
+    unpack,
+)
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -59,8 +64,6 @@ _PAGE: Final[LiteralString] = (
     " AND expires > {now} ORDER BY key LIMIT 1000"
 )
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
-#: After how many writes expired records are purged.
-_PURGE_EVERY: Final = 50
 #: A refused connection has no code of its own, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
 #: With these the server is authenticated and the connection encrypted.
@@ -81,6 +84,15 @@ class PostgresStore(BaseStore):
     """
 
     _concurrency = 8
+    _broken: tuple[type[Exception], ...] = (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+    )
+    _final: tuple[type[Exception], ...] = (
+        errors.SerializationFailure,
+        errors.DeadlockDetected,
+        PoolTimeout,
+    )
 
     def __init__(
         self,
@@ -107,7 +119,6 @@ class PostgresStore(BaseStore):
         self._table = sql.Identifier(*table.split("."))
         self._index = sql.Identifier(f"{table.rpartition('.')[2]}_expires")
         self._pools = PerLoop(self._new_pool)
-        self._writes = 0
 
     async def _open(self) -> None:
         # A connection of its own: the pool would wait, and not say what is wrong.
@@ -136,7 +147,7 @@ class PostgresStore(BaseStore):
             raise StoreRefusedError(refusal, advice=advice)
 
     async def _read(self, key: str) -> Versioned:
-        value, etag, expires, now = (await self._rows(_READ, key=key))[0]
+        [(value, etag, expires, now)], _, _ = await self._run(_READ, key=key)
         if value is None:
             return Versioned(None, "", now)
         value = unpack(bytes(value), key, etag)
@@ -154,21 +165,20 @@ class PostgresStore(BaseStore):
         statement = _DELETE if value is None else _UPDATE if if_etag else _INSERT
         values = {"value": stored, "etag": etag, "if_etag": if_etag, "ttl": ttl}
         try:
-            (count, tries) = await self._execute(statement, key=key, **values)
+            _, count, twice = await self._run(statement, key=key, **values)
         except (errors.SerializationFailure, errors.DeadlockDetected):
             return False
-        if not count and tries > 1 and value is not None:
+        if not count and twice and value is not None:
             # The first try may have been the one that changed it.
             return (await self._read(key)).etag == etag
-        self._writes += 1
-        if self._writes % _PURGE_EVERY == 0:
-            with suppress(psycopg.Error):  # the record is written all the same
-                await self._execute(_PURGE)
         return count == 1
+
+    async def _purge(self) -> None:
+        await self._run(_PURGE)
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         last = ""
-        while rows := await self._rows(_PAGE, prefix=prefix, last=last):
+        while rows := (await self._run(_PAGE, prefix=prefix, last=last))[0]:
             yield [str(key) for (key,) in rows]
             last = rows[-1][0]
 
@@ -177,36 +187,24 @@ class PostgresStore(BaseStore):
         if pool is not None:
             await pool.close(timeout=TIMEOUT / 2)
 
-    async def _rows(self, statement: LiteralString, **values: object) -> list[Any]:
-        rows, _ = await self._run(statement, values, fetch=True)
-        return list(rows)
-
-    async def _execute(
-        self, statement: LiteralString, **values: object
-    ) -> tuple[int, int]:
-        count, tries = await self._run(statement, values, fetch=False)
-        return int(count), tries
-
     async def _run(
-        self, statement: LiteralString, values: Mapping[str, object], *, fetch: bool
-    ) -> tuple[Any, int]:
-        """Run a statement, once more on a fresh connection if that one is broken."""
+        self, statement: LiteralString, **values: object
+    ) -> tuple[list[Any], int, bool]:
+        """Run a statement; return its rows, their number, and whether it ran twice."""
         pool = self._pools.get()
         await pool.open(wait=False)  # does nothing when it is open
-        tries = 1
-        while True:
-            try:
-                async with pool.connection() as connection:
-                    cursor = await connection.execute(self._query(statement), values)
-                    rows = await cursor.fetchall() if fetch else cursor.rowcount
-                    return rows, tries
-            except (errors.SerializationFailure, errors.DeadlockDetected, PoolTimeout):
-                raise
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                if tries > 1:
-                    raise
-            tries += 1
-            await pool.check()  # drops the connections that are broken, too
+
+        async def work() -> tuple[list[Any], int]:
+            async with pool.connection() as connection:
+                cursor = await connection.execute(self._query(statement), values)
+                rows = [] if cursor.description is None else await cursor.fetchall()
+                return rows, cursor.rowcount
+
+        (rows, count), twice = await self._with_retry(work)
+        return rows, count, twice
+
+    async def _drop_connections(self) -> None:
+        await self._pools.get().check()  # drops only those that are broken
 
     def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
@@ -255,13 +253,7 @@ def _options(dsn: Secret) -> Mapping[str, Any]:
 def _is_private(options: Mapping[str, Any]) -> bool:
     mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
     hosts = options.get("hostaddr") or options.get("host") or os.environ.get("PGHOST")
-    return mode in _SAFE_MODES or all(map(_is_here, str(hosts or "").split(",")))
-
-
-def _is_here(host: str) -> bool:
-    if host in {"", "localhost"} or host.startswith(("/", "@")):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return mode in _SAFE_MODES or all(
+        host.startswith(("/", "@")) or is_loopback(host)
+        for host in str(hosts or "").split(",")
+    )

@@ -43,7 +43,7 @@ class SharedRateLimit:
 
         Raises:
             StoreRefusedError: the store is unsafe, or refuses these credentials.
-            StoreUnavailableError: the store does not answer now.
+            StoreUnavailableError: the store does not respond now.
         """
         await self._store.open()
 
@@ -60,7 +60,7 @@ class SharedRateLimit:
         taken none in this window yet.
 
         Raises:
-            StoreUnavailableError: the store does not answer.
+            StoreUnavailableError: the store does not respond.
         """
         key = f"limit/{name}"
         reservation = self._runtime.new_bytes(8).hex()

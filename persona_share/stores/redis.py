@@ -1,6 +1,5 @@
 """RedisStore: records in Redis or Valkey, for processes on several machines."""
 
-import ipaddress
 import itertools
 import logging
 import math
@@ -23,7 +22,7 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import BaseStore, PerLoop, pack, unpack
+from persona_share.stores.base import BaseStore, PerLoop, is_loopback, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -39,10 +38,9 @@ else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
 return {ARGV[1], time[1], time[2], 'written'}
 """
 _ETAG: Final = 32
-#: Connecting and answering may each take this long, in seconds; after that a fresh
+#: Connecting and responding may each take this long, in seconds; after that a fresh
 #: connection is tried, as a firewall may have dropped the old one silently.
 _SOCKET_TIMEOUT: Final = 0.9
-_TRIES: Final = 2
 _PAGE: Final = 1_000
 #: A longer lifetime than this is for ever, in seconds.
 _FOREVER: Final = 100 * 365 * 86_400
@@ -56,6 +54,10 @@ _REFUSALS: Final = (
     exceptions.AuthorizationError,
     exceptions.NoPermissionError,
 )
+
+
+class _UnexpectedResponseError(exceptions.InvalidResponse):
+    """The response is not one of the script's."""
 
 
 class RedisStore(BaseStore):
@@ -73,6 +75,14 @@ class RedisStore(BaseStore):
     """
 
     _script = _SCRIPT
+    _final: tuple[type[Exception], ...] = _REFUSALS
+    _broken: tuple[type[Exception], ...] = (
+        exceptions.ConnectionError,
+        exceptions.TimeoutError,
+        exceptions.ReadOnlyError,
+        exceptions.InvalidResponse,
+        OSError,
+    )
 
     def __init__(
         self,
@@ -128,13 +138,13 @@ class RedisStore(BaseStore):
         etag = self._new_etag()
         new = b"" if value is None else etag.encode() + pack(value, key, etag)
         lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
-        _, answer, tries = await self._evaluate(key, "write", if_etag, new, lifetime)
-        if answer == b"changed" and tries > 1 and value is not None:
+        _, result, twice = await self._evaluate(key, "write", if_etag, new, lifetime)
+        if result == b"changed" and twice and value is not None:
             # The first try may have been the one that changed it.
             return (await self._read(key)).etag == etag
-        if answer not in {b"written", b"changed"}:
-            raise _unexpected()
-        return answer == b"written"
+        if result not in {b"written", b"changed"}:
+            raise _UnexpectedResponseError
+        return result == b"written"
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
@@ -163,41 +173,33 @@ class RedisStore(BaseStore):
 
     async def _evaluate(
         self, key: str, *arguments: Any
-    ) -> tuple[float, bytes | None, int]:
-        """Run the script, once more on fresh connections if these are broken.
-
-        Return the store's time, the script's answer, and the number of tries.
-        """
-        client, script = self._clients.get()
+    ) -> tuple[float, bytes | None, bool]:
+        """Run the script; return the store's time, the result, and whether it ran twice."""
+        _, script = self._clients.get()
         proof = f"{next(self._count)}:{key}".encode()
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                answer = await script(
-                    keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
-                )
-                match answer:
-                    case [bytes(found), bytes(seconds), bytes(micros), held] if (
-                        found == proof and isinstance(held, bytes | None)
-                    ):
-                        return int(seconds) + int(micros) / 1e6, held, tries
-                # The answer to another command: nothing on this connection is right.
-                error: Exception = _unexpected()
-            except _REFUSALS:
-                raise
-            except (
-                exceptions.ConnectionError,
-                exceptions.TimeoutError,
-                exceptions.ReadOnlyError,
-                exceptions.InvalidResponse,
-                OSError,
-            ) as broken:
-                error = broken
-            with suppress(exceptions.RedisError, OSError):
-                await _drop(client)
-            if tries == _TRIES:
-                raise error
+
+        async def work() -> tuple[float, bytes | None]:
+            response = await script(
+                keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
+            )
+            match response:
+                case [bytes(found), bytes(seconds), bytes(micros), result] if (
+                    found == proof and isinstance(result, bytes | None)
+                ):
+                    return int(seconds) + int(micros) / 1e6, result
+            # The response to another command: nothing on this connection is right.
+            raise _UnexpectedResponseError
+
+        (now, result), twice = await self._with_retry(work)
+        return now, result, twice
+
+    async def _drop_connections(self) -> None:
+        client, _ = self._clients.get()
+        with suppress(exceptions.RedisError, OSError):
+            if isinstance(client, RedisCluster):
+                await client.aclose()
+            else:
+                await client.connection_pool.disconnect()
 
     def _new_client(self) -> tuple[Any, Any]:
         """Return a client, and the script on it."""
@@ -230,6 +232,8 @@ class RedisStore(BaseStore):
             return StoreUnavailableError("Redis refused the user or the password")
         if isinstance(error, exceptions.TimeoutError):
             return StoreUnavailableError("Redis did not respond in time")
+        if isinstance(error, _UnexpectedResponseError):
+            return StoreUnavailableError("Redis sent an unexpected response")
         if isinstance(error, exceptions.ReadOnlyError):
             return StoreUnavailableError("this Redis is a replica and read-only")
         if isinstance(error, exceptions.MovedError):
@@ -274,7 +278,7 @@ class _Address:
             message = "several hosts in the URL of Redis need sentinel='service name'"
             raise ConfigurationError(message)
         self.is_private = parts.scheme != "redis" or all(
-            _is_loopback(host) for host, _ in self._hosts
+            is_loopback(host) for host, _ in self._hosts
         )
 
     def client(self) -> Any:
@@ -322,32 +326,11 @@ class _Address:
         )
 
 
-async def _drop(client: Any) -> None:
-    """Close every connection of a client; new ones are made when they are needed."""
-    if isinstance(client, RedisCluster):
-        await client.aclose()
-    else:
-        await client.connection_pool.disconnect()
-
-
 def _hosts(parts: SplitResult) -> Sequence[tuple[str, int]]:
     _, _, hosts = parts.netloc.rpartition("@")
     found = [urlsplit(f"//{host}") for host in hosts.split(",")]
     return [(each.hostname or "", each.port or 26_379) for each in found]
 
 
-def _is_loopback(host: str) -> bool:
-    if host in {"localhost", ""}:  # redis-py takes no host for localhost
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _escaped(text: str) -> str:
     return "".join(f"\\{each}" if each in r"*?[]\^" else each for each in text)
-
-
-def _unexpected() -> StoreUnavailableError:
-    return StoreUnavailableError("Redis sent an unexpected response")

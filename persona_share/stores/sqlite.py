@@ -26,7 +26,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
+from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
 
 
 T = TypeVar("T")
@@ -74,11 +74,6 @@ _PAGE: Final = (
     "SELECT key FROM records WHERE key > ? AND substr(key, 1, ?) = ?"
     " AND expires > ? AND substr(key, 1, 1) <> '.' ORDER BY key LIMIT 1000"
 )
-#: After how many writes expired records are purged.
-_PURGE_EVERY: Final = 50
-#: What a child inherited through a fork. Closing it there would drop locks that are
-#: still its parent's.
-_INHERITED: Final[list[object]] = []
 _NEW: Final = (
     os.O_RDWR
     | os.O_CREAT
@@ -114,12 +109,8 @@ class SQLiteStore(BaseStore):
     ) -> None:
         super().__init__(runtime)
         self._path = path_of(path)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._database = _Database(self._path, self._runtime)
+        # Closing a connection in a forked child would drop locks of its parent.
+        self._databases = PerLoop(lambda: _Database(self._path, self._runtime))
 
     async def _open(self) -> None:
         await self._run(lambda database: database.connect())
@@ -141,26 +132,28 @@ class SQLiteStore(BaseStore):
             yield page
             last = page[-1]
 
+    async def _purge(self) -> None:
+        await self._run(lambda database: database.purge())
+
     async def _aclose(self) -> None:
         await self._run(lambda database: database.close())
 
     async def _run(self, work: Callable[["_Database"], T]) -> T:
-        if self._process != os.getpid():
-            _INHERITED.append((self._database, self._lock))
-            self._reset()
+        database = self._databases.get()
+
+        def locked() -> T:
+            if not database.lock.acquire(timeout=TIMEOUT):
+                message = f"{self!r} is still busy with an earlier operation"
+                raise StoreUnavailableError(message)
+            try:
+                return work(database)
+            finally:
+                database.lock.release()
+
         # A limiter of its own: threads that the application keeps busy delay nothing.
         return await to_thread.run_sync(
-            self._locked, work, abandon_on_cancel=True, limiter=CapacityLimiter(1)
+            locked, abandon_on_cancel=True, limiter=CapacityLimiter(1)
         )
-
-    def _locked(self, work: Callable[["_Database"], T]) -> T:
-        if not self._lock.acquire(timeout=TIMEOUT):
-            message = f"{self!r} is still busy with an earlier operation"
-            raise StoreUnavailableError(message)
-        try:
-            return work(self._database)
-        finally:
-            self._lock.release()
 
     def _error(self, error: Exception) -> StoreError:
         if isinstance(error, OSError):
@@ -180,6 +173,7 @@ class _Database:
     """The connection to the file; used by one thread at a time, and it blocks."""
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
+        self.lock: threading.Lock = threading.Lock()
         self._path = path
         self._beside = [path.with_name(path.name + word) for word in _BESIDE]
         self._clock = runtime.clock
@@ -188,7 +182,6 @@ class _Database:
         self._connection: sqlite3.Connection | None = None
         self._identity: _Identity | None = None
         self._ahead = 0.0
-        self._writes = 0
 
     def read(self, key: str) -> Versioned:
         """Return a record."""
@@ -223,16 +216,15 @@ class _Database:
             return found is None or found[2] <= now
 
         try:
-            written = self._patiently(write)
+            return self._patiently(write)
         except sqlite3.OperationalError as error:
             if not _is_busy(error):
                 raise
             return False
-        self._writes += 1
-        if self._writes % _PURGE_EVERY == 0:
-            with suppress(sqlite3.Error):  # the record is written all the same
-                connection.execute(_PURGE, (now,))
-        return written
+
+    def purge(self) -> None:
+        """Delete some of the expired records."""
+        self.connect().execute(_PURGE, (self._now(),))
 
     def page(self, prefix: str, last: str) -> list[str]:
         """Return the next keys with this prefix."""
@@ -307,6 +299,7 @@ class _Database:
         """Do work that may find the file locked; try again for a second."""
         waited = 0.0
         while True:
+            started = self._clock.now()
             try:
                 return work()
             except sqlite3.OperationalError as error:
@@ -314,7 +307,9 @@ class _Database:
                     raise
             pause = _PAUSE * (0.5 + self._random())
             threading.Event().wait(pause)
-            waited += pause
+            # The pauses alone would be too little on a machine that is busy, and the
+            # clock of a test may stand still.
+            waited += max(pause, self._clock.now() - started)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
