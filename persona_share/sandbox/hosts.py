@@ -33,10 +33,10 @@ def check_listening(host: str, *, anywhere: bool) -> None:
 
 @attrs.frozen
 class Access:
-    """Who may reach the sandbox, and by which name."""
+    """The hosts under which the sandbox can be reached."""
 
     anywhere: bool = False
-    #: The name by which other machines and containers know this one.
+    #: The host name that other machines and containers use for this one.
     public_host: str | None = None
 
     def allows(self, header: str | None) -> bool:

@@ -51,7 +51,7 @@ class ApiError(Exception):
         super().__init__(status)
         self.status = status
         self.title: str = title or title_of(status)
-        # The schema of a 401 has no details.
+        # Persona's schema of a 401 has no details.
         self.details: str | None = (
             None if status == HTTPStatus.UNAUTHORIZED else details
         )

@@ -20,7 +20,7 @@ Random = random.Random
 
 
 class Runtime:
-    """Clock (UTC epoch seconds), seeded random numbers, and unpredictable secrets."""
+    """The clock (UTC epoch seconds), seeded random numbers, and random secrets."""
 
     def __init__(self, seed: int, clock: Callable[[], float] | None = None) -> None:
         started, ticks = time.time(), time.monotonic()
@@ -57,13 +57,13 @@ class Runtime:
         return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
 
     def digest(self, text: str) -> str:
-        """Return a short keyed hash; equal texts hash alike within one run only."""
+        """Return a short keyed hash, which is stable only within one run."""
         return blake2b(text.encode(), digest_size=8, key=self._digest_key).hexdigest()
 
 
-#: Called with its subject and the time at which it was due.
+#: A callback; its arguments are the subject and the time at which it was due.
 Callback = Callable[[Any, float], None]
-#: The number of callbacks above which those without a subject are dropped.
+#: Above this number, callbacks whose subject was dropped are removed.
 _SWEEP_ABOVE: Final = 1000
 
 
@@ -76,9 +76,9 @@ class Scheduler:
         self._sweep_above = _SWEEP_ABOVE
 
     def at(self, due: float, subject: Any, callback: Callback) -> None:
-        """Schedule ``callback(subject, due)``; infinity never comes.
+        """Schedule ``callback(subject, due)``, or nothing if ``due`` is infinity.
 
-        The callback does not run once the subject was dropped from its table.
+        The callback does not run if the subject was dropped from its table.
         """
         if due == math.inf:
             return
@@ -86,10 +86,10 @@ class Scheduler:
             self._callbacks, (due, next(self._count), ref(subject), callback)
         )
         if len(self._callbacks) > self._sweep_above:
-            alive = [each for each in self._callbacks if each[2]() is not None]
-            heapq.heapify(alive)
-            self._callbacks = alive
-            self._sweep_above = max(_SWEEP_ABOVE, 2 * len(alive))
+            live = [each for each in self._callbacks if each[2]() is not None]
+            heapq.heapify(live)
+            self._callbacks = live
+            self._sweep_above = max(_SWEEP_ABOVE, 2 * len(live))
 
     def clear(self) -> None:
         """Drop all callbacks."""
@@ -99,5 +99,5 @@ class Scheduler:
         """Run what is due by now, in order."""
         while self._callbacks and self._callbacks[0][0] <= now:
             due, _, subject, callback = heapq.heappop(self._callbacks)
-            if (alive := subject()) is not None:
-                callback(alive, due)
+            if (live := subject()) is not None:
+                callback(live, due)

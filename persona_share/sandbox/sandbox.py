@@ -33,7 +33,7 @@ from persona_share.sandbox.jsonapi.objects import add_event, deliver_event, fiel
 from persona_share.sandbox.jsonapi.rendering import checked_inflection
 from persona_share.sandbox.oauth.endpoints import check_public_key
 from persona_share.sandbox.resources.accounts import (
-    USUAL as ACCOUNT_FIELDS,
+    DEFAULT_FIELDS as ACCOUNT_FIELDS,
     add_account,
 )
 from persona_share.sandbox.resources.cases import add_case
@@ -49,7 +49,7 @@ from persona_share.sandbox.resources.inquiry_sessions import (
 from persona_share.sandbox.resources.reports import add_report
 from persona_share.sandbox.resources.templates import add_template
 from persona_share.sandbox.resources.transactions import (
-    USUAL as TRANSACTION_FIELDS,
+    DEFAULT_FIELDS as TRANSACTION_FIELDS,
     add_transaction,
 )
 from persona_share.sandbox.resources.verifications import add_verification
@@ -78,8 +78,8 @@ _VERIFICATIONS: Final = ("government-id", "selfie")
 class Sandbox:
     """A local Persona: ``async with Sandbox() as sandbox``, then use ``sandbox.url``.
 
-    Lifetimes and ``latency`` are in seconds; the API announces lifetimes one second
-    short. ``rate_limit`` is requests per minute and environment, None for no limit.
+    Lifetimes and ``latency`` are in seconds; the API announces lifetimes that are one
+    second shorter. ``rate_limit`` is requests per minute and environment, None for no limit.
     ``public_host`` is the name by which other machines and containers reach this one.
     API keys are random unless given; a given one begins with ``localbox_``.
     """
@@ -198,14 +198,14 @@ class Sandbox:
 
     def describe(self) -> dict[str, object]:
         """Return the URLs, IDs and API keys of this sandbox."""
-        ends = {"source": self.source, "destination": self.destination}
+        organizations = {"source": self.source, "destination": self.destination}
         inquiries = [r.id for r in self._state.records if r.type == "inquiry"]
         connections = self._state.sharing.connections.values()
         return {
             "url": self.url,
             "files_url": self.files_url,
             "inspector_url": self.inspector_url,
-            **{k: {"id": v.id, "api_key": v.api_key} for k, v in ends.items()},
+            **{k: {"id": v.id, "api_key": v.api_key} for k, v in organizations.items()},
             "connections": [each.id for each in connections],
             "inquiries": inquiries,
         }
@@ -220,8 +220,8 @@ class Sandbox:
         """Restore the initial state.
 
         Objects, codes, tokens, connections, webhooks, the log, faults and switches are
-        reset; people and the connection are created anew, with other ids. API keys and
-        the clock stay.
+        reset; people and the connection are created again, with new ids. API keys and
+        the clock do not change.
         """
         self._state.reset()
         inquiries, self._inquiries = self._inquiries, 0
@@ -244,7 +244,7 @@ class Sandbox:
             setattr(self.switches, name, value)
 
     def set_switch(self, name: str, value: object) -> None:
-        """Set one switch, converting text as a command line has it.
+        """Set one switch; text is converted, for the command line.
 
         Raises:
             ValueError: for an unknown switch, or a value that it does not take.
@@ -335,8 +335,8 @@ class Sandbox:
 
     # ── Objects ─────────────────────────────────────────────────────────────────
     # Keyword arguments replace generated attributes. An object belongs to the source
-    # organization unless ``organization`` is given. An id that is taken, or that names
-    # nothing, raises ValueError.
+    # organization unless ``organization`` is given. An id that exists already, and a
+    # reference to an unknown object, raise ValueError.
 
     def add_inquiry(
         self, *, organization: Organization | None = None, **attributes: Any
@@ -498,8 +498,8 @@ class Sandbox:
         given |= {"account": account.id, "fields": typed}
         inquiry = add_inquiry(state, owner, given, person)
         for kind in _VERIFICATIONS:
-            about = {"kind": kind, "inquiry": inquiry.id}
-            add_verification(state, owner, about, person)
+            values = {"kind": kind, "inquiry": inquiry.id}
+            add_verification(state, owner, values, person)
         return inquiry.id
 
     def _add(

@@ -192,7 +192,7 @@ async def test_random_faults_cut_lose_and_truncate_responses(sandbox, raw):
 def test_an_impossible_fault_is_refused(sandbox):
     with pytest.raises(ValueError, match="no operation 'GET /inquiries/inq_1'"):
         sandbox.faults.cut("GET /inquiries/inq_1")
-    with pytest.raises(ValueError, match="no kind of fault"):
+    with pytest.raises(ValueError, match="is not a kind of fault"):
         sandbox.faults.random(0.1, 0, ["earthquake"])
 
 

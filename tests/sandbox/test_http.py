@@ -127,7 +127,7 @@ async def test_each_response_has_the_sandbox_header_and_allows_no_other_origin(r
 async def test_f146_a_taken_port_is_a_clear_error(sandbox):
     port = int(sandbox.url.split(":")[2].partition("/")[0])
 
-    with pytest.raises(ConfigurationError, match=f"port {port} .* is taken"):
+    with pytest.raises(ConfigurationError, match=f"port {port} .* is in use"):
         await Sandbox(port=port).__aenter__()
 
 

@@ -120,7 +120,7 @@ class Faults:
     def delay(self, operation: str, seconds: float, times: int | None = 1) -> None:
         """Run the operation this many real seconds late.
 
-        A duplicate that arrives meanwhile finds the request unfinished.
+        A duplicate that arrives in the meantime finds an unfinished request.
         """
         self._plan(Fault(Effect.DELAY, operation, times, seconds=seconds))
 
@@ -236,8 +236,8 @@ def real_payload(document: Any) -> Any:
         return document
     document = {name: _with_empty_dates(each) for name, each in document.items()}
     included = document.get("included") or [{"type": "verification/government-id"}]
-    nameless = {k: v for k, v in included[0].items() if k != "id"}
-    return {**document, "included": [*document.get("included", ()), nameless]}
+    without_id = {k: v for k, v in included[0].items() if k != "id"}
+    return {**document, "included": [*document.get("included", ()), without_id]}
 
 
 def _with_empty_dates(value: Any, name: str = "") -> Any:
@@ -245,28 +245,28 @@ def _with_empty_dates(value: Any, name: str = "") -> Any:
         return {k: _with_empty_dates(each, k) for k, each in value.items()}
     if isinstance(value, list):
         return [_with_empty_dates(each, name) for each in value]
-    dated = name.endswith(("-at", "_at", "At", "date", "Date"))
-    return "" if value is None and dated else value
+    is_date = name.endswith(("-at", "_at", "At", "date", "Date"))
+    return "" if value is None and is_date else value
 
 
 def fault_of(kind: str | int) -> Fault:
-    """Return the fault of a word, or the one that responds with a status."""
+    """Return the fault for the name of a kind, or for the status of a response."""
     if isinstance(kind, int):
         response = _response(kind, None, None, None, None)
         return Fault(Effect.ANSWER, "*", response=response)
     if kind == "stored_500":
         response = _response(500, None, None, None, None)
         return Fault(Effect.STORED_ANSWER, "*", response=response)
-    words = {
+    effects = {
         "cut": Effect.CUT,
         "lose_answer": Effect.LOSE_ANSWER,
         "truncate": Effect.TRUNCATE,
         "hang": Effect.HANG,
     }
-    if kind not in words:
-        message = f"{kind!r} is no kind of fault"
+    if kind not in effects:
+        message = f"{kind!r} is not a kind of fault"
         raise ValueError(message)
-    return Fault(words[kind], "*")
+    return Fault(effects[kind], "*")
 
 
 def _response(

@@ -80,9 +80,9 @@ class Switches:
     scoped_lists: Literal["filtered", "forbidden"] = "filtered"
     #: Whether an included object needs its own pair in the scope.
     included_needs_pair: bool = True
-    #: Whose ids the ``Persona-*-Id`` headers name for an access token.
+    #: The organization whose ids are in the ``Persona-*-Id`` headers for an access token.
     token_environment: Literal["source", "destination"] = "source"
-    #: Whose API key provides the default version and inflection of a token.
+    #: The organization whose API key sets the default version and inflection of a token.
     token_inherits: Literal["nothing", "issuer", "holder"] = "nothing"
 
     # ── Client credentials ──────────────────────────────────────────────────────
@@ -98,9 +98,9 @@ class Switches:
     # ── Idempotency ─────────────────────────────────────────────────────────────
     #: Whether ``POST /oauth/token`` replays.
     oauth_replays: bool = True
-    #: What a duplicate of an unfinished request does.
+    #: How a duplicate of an unfinished request is handled.
     inflight_duplicate: Literal["wait", "conflict", "run"] = "wait"
-    #: Within what a key is unique.
+    #: The namespace in which a key is unique.
     key_namespace: Literal["api_key", "environment", "global"] = "api_key"
     #: Whether Persona-Version and Key-Inflection count as parameters.
     headers_are_parameters: bool = False
@@ -126,7 +126,7 @@ class Switches:
     # ── Rate limits ─────────────────────────────────────────────────────────────
     #: How the seconds of RateLimit-Reset are rounded; "exact" sends a fraction.
     reset_rounding: Literal["up", "down", "exact"] = "up"
-    #: Whose rate limit the requests of a token count against.
+    #: The organization whose rate limit the requests of a token count against.
     limit_of_scoped_token: Literal["source", "destination"] = "destination"
     #: A limit for each API key, besides that of its environment.
     key_limit: int | None = None
@@ -147,7 +147,7 @@ class Switches:
     accepts_after: float | None = None
     #: Whether a second live connection to the same organization is a conflict.
     one_connection_per_destination: bool = False
-    #: Status for what only the source organization may do.
+    #: Status for an operation that only the source organization may call.
     not_the_source_status: Literal[403, 404, 409, 422] = 403
     #: Whether an access token may call Connect.
     token_may_call_connect: bool = False
@@ -161,7 +161,7 @@ class Switches:
     share_conflict_status: Literal[409, 422] = 409
     #: Status for a redemption that its source or environment does not allow.
     redeem_refusal_status: Literal[403, 404, 409, 422] = 422
-    #: Who may expire a share token.
+    #: The organization that may expire a share token.
     expires_by: Literal["source", "either"] = "either"
     #: Whether a failed share token may be redeemed again.
     failed_can_be_redeemed: bool = False
@@ -171,7 +171,7 @@ class Switches:
     hydrated_status: Literal["completed", "approved", "created", "pending"] = (
         "completed"
     )
-    #: What field mappings do in a clone request; they belong to hydration.
+    #: Whether field mappings in a clone request are refused or ignored.
     mappings_with_clone: Literal["refused", "ignored"] = "refused"
     #: Whether organizations have the capability to peek at source data.
     can_peek: bool = True
@@ -185,7 +185,7 @@ class Switches:
     # ── Lists and searches ──────────────────────────────────────────────────────
     #: Whether page links repeat the filters and the page size.
     links_repeat_query: bool = False
-    #: Serves ``GET /verifications``, which the description does not have.
+    #: Whether ``GET /verifications`` is served; the description does not have it.
     lists_verifications: bool = False
     #: Seconds until a change can be found by a search; about 60 are documented.
     search_delay: float = 0.0
@@ -195,7 +195,7 @@ class Switches:
     refuses_unknown: bool = True
     #: Whether a 400 points to the attribute at fault in ``source.pointer``.
     error_pointers: bool = False
-    #: Status for an API key without the permission, but for inquiry templates.
+    #: Status for an API key without the permission, except for inquiry templates.
     missing_permission_status: Literal[401, 403] = 403
     #: Status for an API key without the permission for inquiry templates.
     template_permission_status: Literal[401, 403] = 401
@@ -209,7 +209,7 @@ class Switches:
     scoped_redact: bool = True
     #: Status for a change that the object's status does not allow.
     state_conflict_status: Literal[409, 422] = 409
-    #: Status for an id in a body that names nothing.
+    #: Status for the id of an unknown object in a body.
     unknown_reference_status: Literal[404, 422] = 422
     #: Whether a new inquiry may only have fields that its template declares.
     creation_checks_fields: bool = True
@@ -257,7 +257,7 @@ class Limits:
 
     #: Requests in `Log`.
     log_entries: int = 100_000
-    #: Objects of each type, but for events.
+    #: Objects of each type, except events.
     objects: int = 20_000
     #: Events, and webhook deliveries.
     events: int = 5_000

@@ -37,8 +37,8 @@ def list_connections(state: State, request: Request) -> Response:
     require_connect_access(state, request.caller)
     check_query(state, request, MANY, FILTERS)
     tests = requested_filters(request, FILTERS)
-    mine = state.sharing.connections_of(request.caller)
-    views = (view_of(each, request.caller) for each in mine)
+    connections = state.sharing.connections_of(request.caller)
+    views = (view_of(each, request.caller) for each in connections)
     return paged_response(state, request, views, tests)
 
 
@@ -54,9 +54,9 @@ def create(state: State, request: Request) -> Response:
     if partner not in state.organizations:
         status = state.switches.share_refusal_status
         raise ApiError(status, "destination_organization_id is not found")
-    mine = request.caller.organization_id
+    organization_id = request.caller.organization_id
     if state.switches.one_connection_per_destination and any(
-        (each.source_id, each.destination_id) == (mine, partner)
+        (each.source_id, each.destination_id) == (organization_id, partner)
         and each.status not in {"inactive", ARCHIVED}
         for each in state.sharing.connections.values()
     ):
@@ -64,7 +64,7 @@ def create(state: State, request: Request) -> Response:
     now = state.runtime.now()
     connection = Connection(
         id=state.runtime.new_id("cxn"),
-        source_id=mine,
+        source_id=organization_id,
         destination_id=partner,
         creator=creator_relationship(request.caller),
         created_at=now,
@@ -109,7 +109,7 @@ def reactivate(state: State, request: Request) -> Response:
 
 
 def accept(state: State, connection_id: str, at: float | None = None) -> None:
-    """Let the partner accept a pending connection.
+    """Accept a pending connection, as the partner does in the dashboard.
 
     Raises:
         ValueError: if no pending connection has this ID.
@@ -142,7 +142,7 @@ def add_connection(
 
 
 def archive(state: State, connection_id: str) -> None:
-    """Archive a connection: only its share tokens name it from then on.
+    """Archive a connection: afterwards only its share tokens refer to it.
 
     Raises:
         ValueError: if there is no connection of this id.

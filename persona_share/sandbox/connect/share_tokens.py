@@ -70,11 +70,11 @@ def emit_share_token_events(
     """Emit the event of a share token to both organizations."""
     source = token.owner
     partner = state.organizations[token.connection.destination_id]
-    ends: dict[str, Environment] = {
+    environments: dict[str, Environment] = {
         "outbound": source,
         "inbound": token.redeemer or partner.environments[source.kind],
     }
-    for direction, environment in ends.items():
+    for direction, environment in environments.items():
         view = _view(
             state, token, environment, direction, outbound=direction == "outbound"
         )
@@ -97,25 +97,25 @@ def _view(
     shape = state.switches.share_shape
     attributes = _attributes(token, direction)
     connection = {"type": "connect/connection", "id": token.connection.id}
-    related_records: dict[str, Json] = {"connection": {"data": connection}}
+    relationships: dict[str, Json] = {"connection": {"data": connection}}
     if outbound:
         source = {"type": _source_type(token.source), "id": token.source.id}
-        related_records |= {
+        relationships |= {
             "creator": {"data": token.creator},
             "source": {"data": source},
         }
     else:
-        related_records["destination"] = {"data": token.destination}
+        relationships["destination"] = {"data": token.destination}
     if shape != "current":
         attributes["source-id"] = token.source.id
     if shape == "open_beta":
-        related_records["connect-connection"] = related_records.pop("connection")
+        relationships["connect-connection"] = relationships.pop("connection")
     if shape == "closed_beta":
-        related_records = {}
+        relationships = {}
         if attributes["status"] == "created":
             attributes["status"] = "new"
     view = Record(
-        token.id, "connect/share-token", attributes, related_records, environment
+        token.id, "connect/share-token", attributes, relationships, environment
     )
     view.internal["connection"] = token.connection.id
     return view
@@ -127,16 +127,16 @@ def _attributes(token: ShareToken, direction: str) -> Json:
         "direction": direction,
         "created-at": timestamp(token.created_at),
         "updated-at": timestamp(token.updated_at),
-        "pending-at": _moment(token.pending_at),
-        "redeemed-at": _moment(token.redeemed_at),
+        "pending-at": _optional_timestamp(token.pending_at),
+        "redeemed-at": _optional_timestamp(token.redeemed_at),
         "expires-at": timestamp(token.expires_at),
-        "failed-at": _moment(token.failed_at),
+        "failed-at": _optional_timestamp(token.failed_at),
         "failure-reason": token.failure_reason,
         "redeem-mode": token.redeem_mode,
     }
 
 
-def _moment(seconds: float | None) -> str | None:
+def _optional_timestamp(seconds: float | None) -> str | None:
     return None if seconds is None else timestamp(seconds)
 
 
@@ -158,7 +158,7 @@ CREATE: Final[Shape] = {
 CREATE_BY_BRIDGE: Final[Shape] = {
     "data*": {"attributes*": {"bridge-id*": STRING, "source-id*": STRING}}
 }
-SHORTEST, LONGEST, DEFAULT = 60, 21 * 86_400, 14 * 86_400
+MIN_LIFETIME, MAX_LIFETIME, DEFAULT_LIFETIME = 60, 21 * 86_400, 14 * 86_400
 _FAMILIES: Final = ("inquiry", "account", "transaction", "verification")
 
 
@@ -167,8 +167,8 @@ def list_share_tokens(state: State, request: Request) -> Response:
     require_connect_access(state, request.caller)
     check_query(state, request, MANY, FILTERS)
     tests = requested_filters(request, FILTERS)
-    mine = state.sharing.share_tokens_of(request.caller)
-    views = (view_of(state, each, request.caller) for each in mine)
+    tokens = state.sharing.share_tokens_of(request.caller)
+    views = (view_of(state, each, request.caller) for each in tokens)
     return paged_response(state, request, views, tests)
 
 
@@ -182,9 +182,11 @@ def create(state: State, request: Request) -> Response:
     given = attributes_of(read_body(request, shape, state.switches))
     connection = _connection(state, request, given)
     source = _source(state, request, given["source-id"])
-    seconds = given.get("expires-in-seconds", 86_400 if closed_beta else DEFAULT)
-    if not SHORTEST <= seconds <= LONGEST:
-        limits = f"must be between {SHORTEST} and {LONGEST}"
+    seconds = given.get(
+        "expires-in-seconds", 86_400 if closed_beta else DEFAULT_LIFETIME
+    )
+    if not MIN_LIFETIME <= seconds <= MAX_LIFETIME:
+        limits = f"must be between {MIN_LIFETIME} and {MAX_LIFETIME}"
         raise _creation_error(state, f"data.attributes.expires_in_seconds {limits}")
     now = state.runtime.now()
     token = ShareToken(
@@ -266,8 +268,8 @@ def _connection(state: State, request: Request, given: Json) -> Connection:
     pending = connection.status == "pending" and state.switches.shares_on_pending
     if connection.status != "active" and not pending:
         archived = connection.status == ARCHIVED
-        why = _NO_CONNECTION if archived else f"the connection is {connection.status}"
-        raise _creation_error(state, why)
+        details = f"the connection is {connection.status}"
+        raise _creation_error(state, _NO_CONNECTION if archived else details)
     return connection
 
 
@@ -313,8 +315,8 @@ _RELATED: Final = frozenset(
         "verification/document",
     }
 )
-#: Attributes and fields whose value is visible; of others, only their presence.
-_OPEN: Final = frozenset(
+#: Attributes and fields whose value is visible; of others, only the presence is.
+_FULLY_VISIBLE: Final = frozenset(
     {"status", "name", "name-first", "name-middle", "name-last", "country", "amount"}
 )
 
@@ -326,14 +328,13 @@ def source_preview(state: State, source: Record) -> Json | None:
     data = _preview(source)
     if source.family == "inquiry":
         data["related-objects"] = [
-            _preview(related_records)
-            for related_records in _related_records(state, source)
+            _preview(each) for each in _related_records(state, source)
         ]
     return data
 
 
 def _preview(record: Record) -> Json:
-    word = PERMISSIONS_OF.get(record.type, record.type)
+    type_of_source = PERMISSIONS_OF.get(record.type, record.type)
     attributes: Json = {}
     for name in ("status", "reference-id"):
         if name in record.attributes:
@@ -344,24 +345,24 @@ def _preview(record: Record) -> Json:
             for name, field in record.attributes["fields"].items()
         }
     return {
-        "type": f"connect/source-data/{word}",
+        "type": f"connect/source-data/{type_of_source}",
         "id": record.id,
         "peekable-attributes": attributes,
     }
 
 
 def _shown(name: str, value: Any) -> Json:
-    if kebab(name) in _OPEN:
+    if kebab(name) in _FULLY_VISIBLE:
         return {"visibility": "full", "value": value}
     return {"visibility": "presence", "value": value is not None}
 
 
 def _related_records(state: State, inquiry: Record) -> list[Record]:
-    names = [
+    references = [
         *(inquiry.related("verifications") or ()),
         *(inquiry.related("account") or ()),
     ]
-    found = [state.records.get(each["id"]) for each in names]
+    found = [state.records.get(each["id"]) for each in references]
     return [each for each in found if each is not None and each.type in _RELATED]
 
 
@@ -381,7 +382,7 @@ REDEEM: Final[Shape] = {
         ]
     },
 }
-_HYDRATING: Final = ("account", "inquiry", "transaction")
+_HYDRATABLE: Final = ("account", "inquiry", "transaction")
 
 
 def redeem(state: State, request: Request) -> Response:
@@ -403,7 +404,7 @@ def redeem(state: State, request: Request) -> Response:
     token.failed_at = token.failure_reason = None
     token.redeem_mode = "clone" if target is None else "hydrate"
     token.redeemer = request.caller.environment
-    token.destination = None if target is None else _name(target)
+    token.destination = None if target is None else _identifier(target)
     token.mappings = tuple(
         (each["source-field-name"], each["destination-field-name"]) for each in mappings
     )
@@ -450,10 +451,10 @@ def _check_clone(state: State, token: ShareToken, mappings: list[Json]) -> None:
 def _target(
     state: State, request: Request, token: ShareToken, destination_id: str
 ) -> Record:
-    if token.source.family not in _HYDRATING:
+    if token.source.family not in _HYDRATABLE:
         status = state.switches.redeem_refusal_status
         raise ApiError(status, "this source cannot hydrate another object")
-    for family in _HYDRATING:
+    for family in _HYDRATABLE:
         target = state.records.owned(family, destination_id, request.caller.environment)
         if target is not None:
             return target
@@ -473,7 +474,7 @@ def _finish(state: State, token: ShareToken, target: Record | None, due: float) 
     else:
         hydrate(state, token.source, target, token.mappings)
         mark_updated(state, target)
-    token.destination = _name(target)
+    token.destination = _identifier(target)
     token.status, token.redeemed_at = "redeemed", due
     emit_share_token_events(state, token, "redeemed", due)
 
@@ -486,7 +487,7 @@ def _failure(state: State, token: ShareToken) -> str | None:
     return "source_redacted" if is_redacted(token.source) else None
 
 
-def _name(record: Record) -> Json:
+def _identifier(record: Record) -> Json:
     return {"type": type_name(record), "id": record.id}
 
 
@@ -507,14 +508,14 @@ CLONEABLE: Final = frozenset(
 
 def clone(state: State, source: Record, owner: Environment) -> Record:
     """Create a new object of a source; of an inquiry, with its verifications."""
-    made = _copied(state, source, owner)
-    for relationship_to in source.related("verifications") or ():
-        verification = state.records.get(relationship_to["id"])
+    new = _copied(state, source, owner)
+    for reference in source.related("verifications") or ():
+        verification = state.records.get(reference["id"])
         if verification is not None and verification.type in CLONEABLE:
             copied = _copied(state, verification, owner)
-            copied.relationships["inquiry"] = {"data": made.identifier}
-            made.relationships["verifications"]["data"].append(copied.identifier)
-    return made
+            copied.relationships["inquiry"] = {"data": new.identifier}
+            new.relationships["verifications"]["data"].append(copied.identifier)
+    return new
 
 
 def hydrate(
@@ -522,47 +523,47 @@ def hydrate(
 ) -> None:
     """Copy fields into an existing object: by equal names, then by the mappings.
 
-    An inquiry is completed then, as its template would do.
+    An inquiry is then completed, as its template would do.
     """
-    theirs, ours = source.attributes["fields"], target.attributes["fields"]
-    spelled = {kebab(name): name for name in ours}
-    validated = set()
-    for name, field in theirs.items():
-        mine = spelled.get(kebab(name))
-        if mine is not None and _fits(field, ours[mine]):
-            ours[mine] = _deep_copy(state, field)
-            validated.add(mine)
-    by_name = {kebab(name): field for name, field in theirs.items()}
+    source_fields, fields = source.attributes["fields"], target.attributes["fields"]
+    spelled = {kebab(name): name for name in fields}
+    copied = set()
+    for name, field in source_fields.items():
+        to_field = spelled.get(kebab(name))
+        if to_field is not None and _has_same_type(field, fields[to_field]):
+            fields[to_field] = _deep_copy(state, field)
+            copied.add(to_field)
+    by_name = {kebab(name): field for name, field in source_fields.items()}
     for from_name, to_name in mappings:
         found = by_name.get(kebab(from_name))
         to_field = spelled.get(kebab(to_name), to_name)
-        fits = to_field not in ours or _fits(found, ours[to_field])
-        if found is not None and to_field not in validated and fits:
-            ours[to_field] = _deep_copy(state, found)
+        fits = to_field not in fields or _has_same_type(found, fields[to_field])
+        if found is not None and to_field not in copied and fits:
+            fields[to_field] = _deep_copy(state, found)
     if target.family == "inquiry":
         set_status(state, target, state.switches.hydrated_status)
 
 
-def _fits(field: Any, mine: Any) -> bool:
+def _has_same_type(field: Any, other: Any) -> bool:
     """Return whether two fields have the same type."""
-    both = isinstance(field, dict) and isinstance(mine, dict)
-    return both and field.get("type") == mine.get("type")
+    are_fields = isinstance(field, dict) and isinstance(other, dict)
+    return are_fields and field.get("type") == other.get("type")
 
 
 def _copied(state: State, source: Record, owner: Environment) -> Record:
     attributes: Json = _deep_copy(state, source.attributes)
     now = timestamp(state.runtime.now())
     attributes |= {k: now for k in ("created-at", "updated-at") if k in attributes}
-    related_records = {
-        name: _emptied(value) for name, value in source.relationships.items()
+    relationships = {
+        name: _without_objects(value) for name, value in source.relationships.items()
     }
     new_id = state.runtime.new_id(_PREFIXES[source.family])
-    made = Record(new_id, source.type, attributes, related_records, owner)
-    state.records.add(made)
-    return made
+    record = Record(new_id, source.type, attributes, relationships, owner)
+    state.records.add(record)
+    return record
 
 
-def _emptied(relationship: Json) -> Json:
+def _without_objects(relationship: Json) -> Json:
     """Return a relationship without the objects of the source."""
     return {"data": [] if isinstance(relationship.get("data"), list) else None}
 

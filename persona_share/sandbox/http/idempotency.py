@@ -15,7 +15,7 @@ from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.requests import Request
 
 
-#: Decided before this layer (limiter, authentication), so never kept.
+#: Statuses of the authentication and the rate limiter, which come before this layer.
 NEVER_STORED: Final = frozenset({401, 429})
 SERVER_ERROR: Final = 500
 
@@ -46,9 +46,9 @@ class Idempotency:
         return outcome is not None and outcome.response is not None
 
     async def run(
-        self, request: Request, act: Callable[[], Awaitable[Response]]
+        self, request: Request, operation: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Run ``act`` once per key, and replay its outcome for repetitions.
+        """Run ``operation`` once per key, and replay its outcome for repetitions.
 
         Raises:
             ApiError: for a key with other parameters, or 409 for a duplicate of a running
@@ -56,7 +56,7 @@ class Idempotency:
         """
         key = self._key_of(request)
         if key is None:
-            return await act()
+            return await operation()
         parameters = self._parameters_of(request)
         while (outcome := self._unexpired(key)) is not None:
             if outcome.parameters != parameters:
@@ -66,18 +66,18 @@ class Idempotency:
             if outcome.response is not None:
                 return self._replay_response(outcome, outcome.response)
             if self._switches.inflight_duplicate == "run":
-                return await act()
+                return await operation()
             if self._switches.inflight_duplicate == "conflict":
                 raise ApiError(409, "a request with this key is in progress")
             await outcome.done.wait()
-        return await self._first(key, parameters, act)
+        return await self._first(key, parameters, operation)
 
     async def _first(
-        self, key: Key, parameters: str, act: Callable[[], Awaitable[Response]]
+        self, key: Key, parameters: str, operation: Callable[[], Awaitable[Response]]
     ) -> Response:
         outcome = self._outcomes[key] = _StoredOutcome(parameters, self._runtime.now())
         try:
-            response = await act()
+            response = await operation()
             if self._is_stored(response.status):
                 outcome.response = response
                 self._drop_oldest()

@@ -11,8 +11,8 @@ from persona_share.errors import ConfigurationError
 from persona_share.sandbox.responses import ApiError
 
 
-#: The most connections at a time.
-MAXIMUM: Final = 800
+#: The maximum number of connections.
+MAX_CONNECTIONS: Final = 800
 #: Seconds after which aiohttp closes an idle connection.
 KEEPALIVE_TIMEOUT: Final = 75.0
 #: Seconds for which the rest of a refused body is read and dropped.
@@ -22,16 +22,16 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _NullLogger:
-    """A logger that drops everything: aiohttp's prints bytes of bad requests."""
+    """A logger that drops everything; aiohttp's own logs bytes of invalid requests."""
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
-        return self._nothing
+        return self._ignore
 
-    def _nothing(self, *_: object, **__: object) -> None: ...
+    def _ignore(self, *_: object, **__: object) -> None: ...
 
 
 class _Handler(web.RequestHandler):
-    """aiohttp's handler, whose own errors would repeat bytes of the request."""
+    """aiohttp's handler with other error responses: its own repeat bytes of the request."""
 
     def handle_error(
         self,
@@ -42,7 +42,7 @@ class _Handler(web.RequestHandler):
     ) -> web.StreamResponse:
         """Return an error in Persona's format, and close the connection."""
         if request.writer.output_size > 0:
-            message = "a response was started already"
+            message = "a response has already started"
             raise ConnectionError(message)
         error = ApiError(status, "the request cannot be read")
         response = web.Response(
@@ -53,7 +53,7 @@ class _Handler(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """aiohttp's server, which closes the connection that was idle longest."""
+    """aiohttp's server with a limit of connections; the longest idle one is closed."""
 
     def __init__(self, handle: Handle) -> None:
         super().__init__(
@@ -63,7 +63,7 @@ class HttpServer(web.Server):
             keepalive_timeout=KEEPALIVE_TIMEOUT,
             lingering_time=LINGERING_TIME,
         )
-        # A dictionary keeps its order: the first has been idle the longest.
+        # Ordered by the time at which the connections became idle.
         self._idle: dict[web.RequestHandler, None] = {}
 
     def __call__(self) -> web.RequestHandler:
@@ -76,10 +76,10 @@ class HttpServer(web.Server):
         """Count a new connection, and close an idle one if there are too many."""
         super().connection_made(handler, transport)
         self._idle[handler] = None
-        if len(self._connections) > MAXIMUM:
-            longest = next(iter(self._idle))
-            del self._idle[longest]
-            longest.force_close()
+        if len(self._connections) > MAX_CONNECTIONS:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.force_close()
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
@@ -98,7 +98,7 @@ class HttpServer(web.Server):
             self._idle[handler] = None
 
 
-#: Seconds that requests still have when the sandbox closes.
+#: When the sandbox closes, it waits this many seconds for requests in progress.
 SHUTDOWN_TIMEOUT: Final = 0.5
 
 
@@ -117,7 +117,7 @@ class Listener:
         Raises:
             ConfigurationError: if the address or the port is not available.
         """
-        http = HttpServer(self._counted)
+        http = HttpServer(self._respond)
         loop = asyncio.get_running_loop()
         try:
             listener = await loop.create_server(http, host, port, backlog=1024)
@@ -139,7 +139,7 @@ class Listener:
             self._http.pre_shutdown()
             await self._http.shutdown(SHUTDOWN_TIMEOUT)
 
-    async def _counted(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._http is None:
             return web.Response(status=503)
         self._http.mark_busy(request.protocol)
@@ -156,7 +156,7 @@ class Listener:
 
 def _bind_error(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken; choose another, or 0 for any free one"
+        return f"port {port} on {host} is in use; choose another, or 0 for any free one"
     if error.errno == errno.EACCES:
-        return f"port {port} on {host} needs more rights; choose one above 1023"
+        return f"port {port} on {host} needs privileges; choose a port above 1023"
     return f"the sandbox cannot listen on {host}, port {port}"

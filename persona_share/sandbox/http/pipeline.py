@@ -43,7 +43,7 @@ def authenticate(state: State, request: Request) -> None:
     """Set the caller of a request.
 
     Raises:
-        ApiError: 401 without a valid credential; what the switches say for an expired
+        ApiError: 401 without a valid credential; the status of a switch for an expired
             or revoked token.
     """
     scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
@@ -67,19 +67,19 @@ def authenticate(state: State, request: Request) -> None:
 
 
 def _caller_of_key(key: ApiKey) -> Caller:
-    mine = key.environment
-    return Caller("api_key", key.digest, mine, mine, mine, key=key)
+    environment = key.environment
+    return Caller("api_key", key.digest, environment, environment, environment, key=key)
 
 
 def _caller_of_token(token: Token, state: State) -> Caller:
     switches = state.switches
-    ends = {"source": token.source, "destination": token.holder}
+    environments = {"source": token.source, "destination": token.holder}
     return Caller(
         "access_token",
         token.digest,
         environment=token.source,
-        reported=ends[switches.token_environment],
-        rate_limited=ends[switches.limit_of_scoped_token],
+        reported=environments[switches.token_environment],
+        rate_limited=environments[switches.limit_of_scoped_token],
         token=token,
     )
 
@@ -93,8 +93,14 @@ def _oauth_client(state: State, request: Request) -> Caller:
         client = claimed_client(state, request)
     if client is None:
         raise ApiError(401, title=UNAUTHENTICATED)
-    mine = client.environment
-    return Caller("oauth_client", state.runtime.digest(client.id), mine, mine, mine)
+    environment = client.environment
+    return Caller(
+        "oauth_client",
+        state.runtime.digest(client.id),
+        environment,
+        environment,
+        environment,
+    )
 
 
 def _check_lifetime(token: Token, state: State) -> None:
@@ -107,8 +113,8 @@ def _check_lifetime(token: Token, state: State) -> None:
         raise ApiError(401)
 
 
-class ConnectionCut(Exception):  # noqa: N818 - it is an outcome, not an error of ours
-    """The connection is closed without a response."""
+class ConnectionCut(Exception):  # noqa: N818 - it is an outcome, not an error
+    """A fault closes the connection without a response."""
 
 
 @attrs.frozen
@@ -138,27 +144,27 @@ class Pipeline:
         Raises:
             ConnectionCut: if a fault closes the connection.
         """
-        faults_now = self._state.faults.for_request(request.operation)
-        if faults_now.take(Effect.HANG):
+        faults = self._state.faults.for_request(request.operation)
+        if faults.take(Effect.HANG):
             await self._state.faults.wait_for_release()
-        if faults_now.take(Effect.CUT):
+        if faults.take(Effect.CUT):
             self._log(request)
             raise ConnectionCut
-        response, headers = await self._process(request, handler, faults_now)
-        if faults_now.take(Effect.REAL_PAYLOAD):
+        response, headers = await self._process(request, handler, faults)
+        if faults.take(Effect.REAL_PAYLOAD):
             document = real_payload(orjson.loads(response.body))
             response = attrs.evolve(response, body=orjson.dumps(document))
-        if faults_now.take(Effect.HANG_ACTED):
+        if faults.take(Effect.HANG_ACTED):
             await self._state.faults.wait_for_release()
-        if faults_now.take(Effect.LOSE_ANSWER):
+        if faults.take(Effect.LOSE_ANSWER):
             self._log(request, response, headers, cut=True)
             raise ConnectionCut
         self._log(request, response, headers)
-        truncated = faults_now.take(Effect.TRUNCATE) is not None
+        truncated = faults.take(Effect.TRUNCATE) is not None
         return EncodedResponse(response.status, headers, response.body, truncated)
 
     async def _process(
-        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+        self, request: Request, handler: Handler | None, faults: RequestFaults
     ) -> tuple[Response, dict[str, str]]:
         window = None
         self._state.scheduler.run(self._state.runtime.now())
@@ -167,32 +173,32 @@ class Pipeline:
             request.request_id = self._state.runtime.new_id("req")
             window = self._count_request(request)
             self._apply_headers(request)
-            response = await self._respond(request, handler, faults_now)
+            response = await self._respond(request, handler, faults)
         except ApiError as error:
             response = self._error_response(error)
         return response, response_headers(self._state, request, response, window)
 
     async def _respond(
-        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+        self, request: Request, handler: Handler | None, faults: RequestFaults
     ) -> Response:
-        fault = faults_now.take(Effect.ANSWER)
+        fault = faults.take(Effect.ANSWER)
         if fault is not None and fault.response is not None:
             return fault.response
         response = await self._idempotency.run(
-            request, lambda: self._execute(request, handler, faults_now)
+            request, lambda: self._execute(request, handler, faults)
         )
         if response.replayed and self._state.latency:
             await self._state.runtime.sleep(self._state.latency)
         return response
 
     async def _execute(
-        self, request: Request, handler: Handler | None, faults_now: RequestFaults
+        self, request: Request, handler: Handler | None, faults: RequestFaults
     ) -> Response:
-        late = faults_now.take(Effect.DELAY)
+        late = faults.take(Effect.DELAY)
         pause = self._state.latency + (late.seconds if late else 0.0)
         if pause:
             await self._state.runtime.sleep(pause)
-        fault = faults_now.take(Effect.STORED_ANSWER)
+        fault = faults.take(Effect.STORED_ANSWER)
         if fault is not None and fault.response is not None:
             response = fault.response
         else:
@@ -205,7 +211,7 @@ class Pipeline:
             return (handler or not_found)(self._state, request)
         except ApiError as error:
             return self._error_response(error)
-        except Exception as crash:  # noqa: BLE001 - it becomes a 500
+        except Exception as crash:  # noqa: BLE001 - the response is a 500
             self._state.log.crashes.append(crash)
             return self._error_response(
                 ApiError(500, type(crash).__name__, title="Sandbox crash")
@@ -285,9 +291,9 @@ SANDBOX_HEADERS: Final = {"Persona-Sandbox": "persona_share"}
 def response_headers(
     state: State, request: Request, response: Response, window: Window | None
 ) -> dict[str, str]:
-    """Return the headers; a 401 names neither request nor limits (its schema has none).
+    """Return the headers; a 401 has no request id and no limits (as in its schema).
 
-    The headers of the response itself win; None removes a header.
+    Headers of the response take precedence; None removes a header.
     """
     now = state.runtime.now()
     first = response.replayed and state.switches.replay_date == "first"
@@ -342,6 +348,6 @@ def _shown_on_401(state: State, window: Window | None) -> Window | None:
     if not state.switches.rate_limit_headers_on_401:
         return None
     if window is None:
-        # Without a caller it is the window of the first organization.
+        # Without a caller, the window of the first organization is shown.
         window = next(iter(state.organizations.values())).environment.window
     return window

@@ -128,7 +128,7 @@ class Router:
 
 
 #: The largest size of a body in bytes.
-BODY_CAP: Final = 1024 * 1024
+MAX_BODY: Final = 1024 * 1024
 
 
 class Server:
@@ -142,7 +142,7 @@ class Server:
         self._routes = routes
         self._control = control
         self._access = access
-        self._listener = Listener(self._answered, state.log.crashes)
+        self._listener = Listener(self._handle, state.log.crashes)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address and the port.
@@ -158,17 +158,17 @@ class Server:
         self._state.faults.release()
         await self._listener.stop()
 
-    async def _answered(self, http_request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, http_request: web.BaseRequest) -> web.StreamResponse:
         try:
             if not self._access.allows(http_request.headers.get("Host")):
-                raise ApiError(421, "this Host is not served here")  # noqa: TRY301 - the same way out
+                raise ApiError(421, "this Host is not served here")  # noqa: TRY301 - handled below
             if http_request.path == CONTROL or http_request.path.startswith(
                 f"{CONTROL}/"
             ):
                 return await self._control.respond(http_request)
             request, match = await self._read(http_request)
         except ApiError as error:
-            return refused(error)
+            return error_response(error)
         try:
             handler = None if match is None else match.handler
             encoded = await self._pipeline.respond(request, handler)
@@ -180,9 +180,9 @@ class Server:
         self, http_request: web.BaseRequest
     ) -> tuple[Request, Match | None]:
         path, _, query = http_request.raw_path.partition("?")
-        inside = path.startswith(f"{PREFIX}/")
-        path = path[len(PREFIX) :] if inside else path
-        match = self._routes.match(http_request.method, path) if inside else None
+        is_api = path.startswith(f"{PREFIX}/")
+        path = path[len(PREFIX) :] if is_api else path
+        match = self._routes.match(http_request.method, path) if is_api else None
         request = Request(
             method=http_request.method,
             path=path,
@@ -199,16 +199,16 @@ class Server:
 async def _body(http_request: web.BaseRequest) -> bytes:
     if not http_request.can_read_body:
         return b""
-    if (http_request.content_length or 0) > BODY_CAP:
-        raise ApiError(413, f"the body has more than {BODY_CAP} bytes")
+    if (http_request.content_length or 0) > MAX_BODY:
+        raise ApiError(413, f"the body has more than {MAX_BODY} bytes")
     try:
         return await http_request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, f"the body has more than {BODY_CAP} bytes") from None
+        raise ApiError(413, f"the body has more than {MAX_BODY} bytes") from None
 
 
-def refused(error: ApiError) -> web.Response:
-    """Return the error of an unreadable request, and close the connection."""
+def error_response(error: ApiError) -> web.Response:
+    """Return an error response that closes the connection."""
     response = web.Response(
         status=error.status,
         body=error.response().body,
@@ -243,7 +243,7 @@ async def write(
     return response
 
 
-#: Where files are served, away from the API.
+#: The host of the file server, which is not the host of the API.
 FILE_HOST: Final = "127.0.0.2"
 
 _CHUNK: Final = 64 * 1024
@@ -256,7 +256,7 @@ class FileServer:
     def __init__(self, state: State, access: Access) -> None:
         self._state = state
         self._access = access
-        self._listener = Listener(self._answered, state.log.crashes)
+        self._listener = Listener(self._handle, state.log.crashes)
 
     async def start(self, host: str) -> tuple[str, int]:
         """Listen on any free port, and return the address and the port.
@@ -269,36 +269,36 @@ class FileServer:
         except ConfigurationError:
             if host != FILE_HOST:
                 raise
-            # Some systems have no other loopback address; there it is another port.
+            # Some systems have only one loopback address: use another port instead.
             return await self._listener.start("127.0.0.1", 0)
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
         await self._listener.stop()
 
-    async def _answered(self, http_request: web.BaseRequest) -> web.StreamResponse:
-        faults_now = self._state.faults.for_request(FILE_OPERATION)
-        if faults_now.take(Effect.HANG):
+    async def _handle(self, http_request: web.BaseRequest) -> web.StreamResponse:
+        faults = self._state.faults.for_request(FILE_OPERATION)
+        if faults.take(Effect.HANG):
             await self._state.faults.wait_for_release()
-        if faults_now.take(Effect.CUT) or faults_now.take(Effect.LOSE_ANSWER):
+        if faults.take(Effect.CUT) or faults.take(Effect.LOSE_ANSWER):
             self._log(http_request, None)
             return cut_connection(http_request)
-        if (late := faults_now.take(Effect.DELAY)) is not None:
+        if (late := faults.take(Effect.DELAY)) is not None:
             await self._state.runtime.sleep(late.seconds)
         if (
-            fault := faults_now.take(Effect.ANSWER)
+            fault := faults.take(Effect.ANSWER)
         ) is not None and fault.response is not None:
             self._log(http_request, fault.response.status)
-            return _of_fault(fault.response)
+            return _fault_response(fault.response)
         try:
-            file = self._found(http_request)
+            file = self._requested_file(http_request)
         except ApiError as error:
             self._log(http_request, error.status)
-            return refused(error)
+            return error_response(error)
         self._log(http_request, _OK)
-        return await _streamed(http_request, file, faults_now)
+        return await _stream(http_request, file, faults)
 
-    def _found(self, http_request: web.BaseRequest) -> StoredFile:
+    def _requested_file(self, http_request: web.BaseRequest) -> StoredFile:
         if not self._access.allows(http_request.headers.get("Host")):
             raise ApiError(421, "this Host is not served here")
         if "Authorization" in http_request.headers:
@@ -330,22 +330,22 @@ class FileServer:
         self._state.log.append(entry)
 
 
-async def _streamed(
-    http_request: web.BaseRequest, file: StoredFile, faults_now: RequestFaults
+async def _stream(
+    http_request: web.BaseRequest, file: StoredFile, faults: RequestFaults
 ) -> web.StreamResponse:
     """Send a file, or the part of it that a fault allows."""
     response = web.StreamResponse(headers=SANDBOX_HEADERS)
     response.content_type = file.media_type
-    oversize = faults_now.take(Effect.OVERSIZE)
+    oversize = faults.take(Effect.OVERSIZE)
     if oversize is None:
         response.content_length = len(file.content)
     else:
         response.enable_chunked_encoding()
     await response.prepare(http_request)
     if oversize is not None:
-        for encoded in range(0, oversize.size, _CHUNK):
-            await response.write(b"\0" * min(_CHUNK, oversize.size - encoded))
-    elif faults_now.take(Effect.TRUNCATE) is not None:
+        for offset in range(0, oversize.size, _CHUNK):
+            await response.write(b"\0" * min(_CHUNK, oversize.size - offset))
+    elif faults.take(Effect.TRUNCATE) is not None:
         await response.write(file.content[: len(file.content) // 2])
         if http_request.transport is not None:
             http_request.transport.close()
@@ -356,6 +356,6 @@ async def _streamed(
     return response
 
 
-def _of_fault(response: Response) -> web.Response:
+def _fault_response(response: Response) -> web.Response:
     headers = {name: value for name, value in response.headers.items() if value}
     return web.Response(status=response.status, body=response.body, headers=headers)

@@ -1,4 +1,4 @@
-"""The control API: operations of tests and of the page on a running sandbox."""
+"""The control API, with which tests and the inspector control a running sandbox."""
 
 import asyncio
 import hashlib
@@ -28,8 +28,8 @@ PREFIX: Final = "/_sandbox"
 
 _RESOURCES: Final = "persona_share.sandbox.inspector"
 _BODY_LIMIT: Final = 64 * 1024
-#: Real seconds between two looks at the state, and between two messages at most.
-_LOOK: Final = 0.2
+#: Real seconds between two checks of the state, and so between two messages at least.
+_POLL_INTERVAL: Final = 0.2
 _HEARTBEAT: Final = 2.0
 _JSON: Final = "application/json"
 _OK: Final = 200
@@ -86,16 +86,16 @@ class Control:
         """Return the response to a request below ``/_sandbox``."""
         path = request.path.removeprefix(PREFIX)
         try:
-            special = self._special(request.method, path)
+            special = self._special_handler(request.method, path)
             if special is not None:
                 return await special(request)
-            return await self._plain(request, path)
+            return await self._json_response(request, path)
         except ApiError as error:
             return web.Response(
                 status=error.status, body=error.response().body, content_type=_JSON
             )
 
-    def _special(
+    def _special_handler(
         self, method: str, path: str
     ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None:
         return {
@@ -105,7 +105,7 @@ class Control:
             "GET /events": self._stream,
         }.get(f"{method} {path}")
 
-    async def _plain(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _json_response(self, request: web.BaseRequest, path: str) -> web.Response:
         key = f"{request.method} {path}"
         body = await _read(request)
         if request.method == "GET":
@@ -155,27 +155,27 @@ class Control:
     def _advance(self, body: Json) -> object:
         seconds: Any = body.get("seconds")
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds <= _MOST_SECONDS:
+        if not number or not 0 <= seconds <= _MAX_SECONDS:
             raise ApiError(400, "seconds must be a number between 0 and ten years")
         self._controls.advance(seconds)
         return {"now": self._state.runtime.now()}
 
     def _populate(self, body: Json) -> object:
         number = body.get("number", 1)
-        if not isinstance(number, int) or not 1 <= number <= _MOST_INQUIRIES:
-            message = f"number must be between 1 and {_MOST_INQUIRIES}"
+        if not isinstance(number, int) or not 1 <= number <= _MAX_INQUIRIES:
+            message = f"number must be between 1 and {_MAX_INQUIRIES}"
             raise ValueError(message)
         return {"inquiries": self._controls.populate(number)}
 
     def _connection(self, parts: list[str]) -> None:
-        acts = {
+        actions = {
             "accept": self._controls.accept_connection,
             "archive": self._controls.archive_connection,
         }
-        if len(parts) != 2 or parts[1] not in acts:  # noqa: PLR2004 - two segments
+        if len(parts) != 2 or parts[1] not in actions:  # noqa: PLR2004 - two segments
             raise ApiError(404)
         try:
-            acts[parts[1]](parts[0])
+            actions[parts[1]](parts[0])
         except ValueError as error:
             raise ApiError(404, str(error)) from None
 
@@ -197,14 +197,14 @@ class Control:
                 if data != last or quiet >= _HEARTBEAT:
                     await response.write(b"data: " + orjson.dumps(found) + b"\n\n")
                     last, quiet = data, 0.0
-                await self._state.runtime.sleep(_LOOK)
-                quiet += _LOOK
+                await self._state.runtime.sleep(_POLL_INTERVAL)
+                quiet += _POLL_INTERVAL
         except (ConnectionError, asyncio.CancelledError):
             return response
 
 
-_MOST_SECONDS: Final = 10 * 365 * 86_400
-_MOST_INQUIRIES: Final = 1000
+_MAX_SECONDS: Final = 10 * 365 * 86_400
+_MAX_INQUIRIES: Final = 1000
 
 
 def plan_fault(
@@ -242,8 +242,8 @@ def plan_fault(
 async def _read(request: web.BaseRequest) -> Json:
     """Return the JSON object of a body; other content types are refused.
 
-    A browser sends JSON to another origin only after that origin allowed it, so pages
-    of other sites cannot control the sandbox.
+    A browser sends JSON to another origin only if that origin allows it, so web pages
+    cannot control the sandbox.
     """
     if request.method == "GET":
         return {}

@@ -17,10 +17,10 @@ from persona_share.sandbox.state.state import State
 from persona_share.sandbox.state.webhooks import Webhook
 
 
-_MOST: Final = 100
-#: A token is due for a replacement when this share of its lifetime is left …
+_MAX_ENTRIES: Final = 100
+#: A token is due for replacement when this share of its lifetime remains …
 _DUE_SHARE: Final = 0.25
-#: … but not earlier than this many seconds before its end.
+#: … but not earlier than this many seconds before it expires.
 _DUE_SECONDS: Final = 300.0
 
 
@@ -61,7 +61,8 @@ def snapshot(state: State) -> Json:
         ],
         "webhooks": [_webhook(each, names) for each in _last(list(state.webhooks))],
         "requests": [
-            summary(each, names) for each in islice(reversed(state.exchanges), _MOST)
+            summary(each, names)
+            for each in islice(reversed(state.exchanges), _MAX_ENTRIES)
         ],
         "faults": [
             {
@@ -131,8 +132,8 @@ def switch_value(name: str, value: Any) -> Any:
         return None
     converted = _CONVERTERS[described["kind"]](value, described["choices"])
     if converted is None:
-        takes = described["choices"] or described["kind"]
-        message = f"the switch {name} takes {takes}, not {value!r}"
+        expected = described["choices"] or described["kind"]
+        message = f"the switch {name} takes {expected}, not {value!r}"
         raise ValueError(message)
     return converted
 
@@ -299,7 +300,7 @@ def _last_objects(state: State) -> list[Record]:
 
 def _last(entries: list[Any]) -> list[Any]:
     """Return the last entries, newest first."""
-    return entries[: -_MOST - 1 : -1]
+    return entries[: -_MAX_ENTRIES - 1 : -1]
 
 
 def _object(record: Record, names: dict[str, str]) -> Json:

@@ -1,4 +1,4 @@
-"""Reading form bodies: closed sets of parameters, in any of the three casings."""
+"""Request bodies: forms and JSON with known attributes, in any of the three casings."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +17,12 @@ from persona_share.sandbox.state.requests import Request
 
 FORM: Final = "application/x-www-form-urlencoded"
 
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CASE_BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def kebab(name: str) -> str:
     """Return the name of a parameter in kebab-case."""
-    return _HUMP.sub("-", name).replace("_", "-").lower()
+    return _CASE_BOUNDARY.sub("-", name).replace("_", "-").lower()
 
 
 def read_form(body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
@@ -53,11 +53,11 @@ def check(
         if not form.get(name):
             raise ApiError(400, f"{name.replace('-', '_')} is missing")
     if set(form) - {*needed, *optional}:
-        # Its name is not repeated: a careless client may have sent a bare secret.
+        # The name is not repeated: a client may have sent a secret by mistake.
         raise ApiError(400, "a parameter was sent that is not permitted here")
 
 
-#: How deep a bag may go; what is kept has to be written again.
+#: The maximum nesting of objects, which later responses contain.
 MAX_DEPTH: Final = 32
 
 
@@ -164,7 +164,7 @@ def _object(
                 400, f"{_dotted(missing)} is missing", pointer=_pointer(missing)
             )
     if given and closed:
-        # Their names are not repeated: a careless client may have sent a secret.
+        # The names are not repeated: a client may have sent a secret by mistake.
         raise ApiError(400, "an attribute was sent that is not permitted here")
     return validated
 
@@ -174,9 +174,9 @@ def _primitive(value: Any, primitive: Primitive, path: tuple[str, ...]) -> Any:
         return None
     if primitive.types == (int,) and isinstance(value, float) and value.is_integer():
         value = int(value)
-    truth = isinstance(value, bool)
+    is_boolean = isinstance(value, bool)
     if not isinstance(value, primitive.types) or (
-        truth and bool not in primitive.types
+        is_boolean and bool not in primitive.types
     ):
         raise _type_error(path, primitive.word)
     if not primitive.fits(value):

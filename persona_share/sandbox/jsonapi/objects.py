@@ -41,8 +41,18 @@ def relationship_to(
     return {"data": {"type": record.type, "id": record.id}}
 
 
+def add_to_inquiry(
+    state: State, inquiry_id: str | None, relationship: str, record: Record
+) -> None:
+    """Add an object to a relationship of an inquiry, if there is such an inquiry."""
+    inquiry = None if inquiry_id is None else state.records.get(inquiry_id)
+    if inquiry is not None:
+        inquiry.relationships[relationship]["data"].append(record.identifier)
+        inquiry.invalidate()
+
+
 def timestamp_in(state: State, seconds: float) -> str:
-    """Return the timestamp so many seconds from now, at most ten years."""
+    """Return the timestamp of a time in seconds from now, at most ten years."""
     return timestamp(state.runtime.now() + min(max(seconds, 0), _MAX_SECONDS))
 
 
@@ -71,9 +81,9 @@ def typed_fields(fields: Mapping[str, Any]) -> Json:
 
 
 _TYPES: Final = {bool: "boolean", int: "number", float: "number", list: "array"}
-#: The kinds of fields by name: ``text`` and ``date`` hold a string or null, ``bag``
-#: strings by name, ``rows`` a list of bags, ``file`` bytes in base64; the others are
-#: named as in the API.
+#: The kinds of fields by name. ``text`` and ``date`` are a string or null, ``hash`` is an
+#: object of strings, ``hash_array`` a list of these, and ``file`` bytes in base64. The
+#: other kinds have the API's names.
 Kinds = Mapping[str, str]
 
 
@@ -91,20 +101,20 @@ def field_values(
             ``declared_only`` for a field that is not declared.
     """
     spelled = {kebab(name): name for name in kinds}
-    made: Json = {}
+    values: Json = {}
     for name, value in fields.items():
         known = spelled.get(kebab(name))
         if known is None and declared_only:
-            # The name is not repeated: it may be a misplaced secret.
+            # The name is not repeated: a client may have sent a secret by mistake.
             details = "data.attributes.fields has a field that is not declared"
             raise ApiError(400, details, pointer="/data/attributes/fields")
         if known is None:
-            made[name] = {"type": _TYPES.get(type(value), "string"), "value": value}
+            values[name] = {"type": _TYPES.get(type(value), "string"), "value": value}
             if isinstance(value, dict):
-                made[name]["type"] = "hash"
+                values[name]["type"] = "hash"
         else:
-            made[known] = _READERS[kinds[known]](state, known, value)
-    return made
+            values[known] = _READERS[kinds[known]](state, known, value)
+    return values
 
 
 def _text(_state: State, name: str, value: Any) -> Json:
@@ -115,7 +125,7 @@ def _date(_state: State, name: str, value: Any) -> Json:
     return {"type": "date", "value": _checked(name, value)}
 
 
-def _bag(_state: State, name: str, value: Any) -> Json:
+def _hash(_state: State, name: str, value: Any) -> Json:
     if not isinstance(value, dict):
         raise _type_error(name, "an object")
     return {
@@ -130,10 +140,10 @@ def _bag(_state: State, name: str, value: Any) -> Json:
     }
 
 
-def _rows(state: State, name: str, value: Any) -> Json:
+def _hash_array(state: State, name: str, value: Any) -> Json:
     if not isinstance(value, list):
         raise _type_error(name, "an array")
-    rows = [_bag(state, name, each) for each in value]
+    rows = [_hash(state, name, each) for each in value]
     if any(part["value"] is None for row in rows for part in row["value"].values()):
         raise _type_error(name, "an array of objects of strings")
     return {"type": "array", "value": rows}
@@ -179,8 +189,8 @@ def _plain(kind: str, word: str, *types: type) -> "_Reader":
     """Return the reader of values of some JSON types, or null."""
 
     def read(_state: State, name: str, value: Any) -> Json:
-        truth = isinstance(value, bool) and bool not in types
-        if value is not None and (truth or not isinstance(value, types)):
+        is_boolean = isinstance(value, bool) and bool not in types
+        if value is not None and (is_boolean or not isinstance(value, types)):
             raise _type_error(name, word)
         return {"type": kind, "value": value}
 
@@ -219,8 +229,8 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "selfie": _document("selfie"),
     "text": _text,
     "date": _date,
-    "bag": _bag,
-    "rows": _rows,
+    "hash": _hash,
+    "hash_array": _hash_array,
     "file": _file,
 }
 
@@ -228,7 +238,7 @@ _READERS: Final[Mapping[str, _Reader]] = {
 def emit(state: State, record: Record, name: str, at: float | None = None) -> ObjectRef:
     """Create an event about an object, for its owner."""
     resource = orjson.loads(orjson.dumps(resource_object(state, record)))
-    return _made(state, record.owner, name, {"data": resource}, at)
+    return _create_event(state, record.owner, name, {"data": resource}, at)
 
 
 def add_event(
@@ -253,10 +263,12 @@ def add_event(
             raise ValueError(message)
         resource = orjson.loads(orjson.dumps(resource_object(state, record)))
         payload = {"data": resource}
-    return _made(state, owner, name, payload, None, event_id=event_id, more=given)
+    return _create_event(
+        state, owner, name, payload, None, event_id=event_id, more=given
+    )
 
 
-def _made(
+def _create_event(
     state: State,
     owner: Environment,
     name: str,
@@ -266,14 +278,18 @@ def _made(
     event_id: str | None = None,
     more: Json | None = None,
 ) -> ObjectRef:
-    made: Json = {
+    attributes: Json = {
         "name": name,
         "payload": payload,
         "created-at": timestamp(state.runtime.now() if at is None else at),
         "context": {},
     }
     event = Record(
-        event_id or state.runtime.new_id("evt"), "event", made | (more or {}), {}, owner
+        event_id or state.runtime.new_id("evt"),
+        "event",
+        attributes | (more or {}),
+        {},
+        owner,
     )
     ref = state.records.add(event)
     deliver_event(state, event)
@@ -285,7 +301,7 @@ def deliver_event(state: State, event: Record) -> None:
     name, now = event.attributes["name"], state.runtime.now()
     for webhook in state.webhooks:
         if webhook.wants(event.owner, name):
-            made: Json = {
+            attributes: Json = {
                 "status": "pending",
                 "event-name": name,
                 "webhook-id": webhook.id,
@@ -297,7 +313,11 @@ def deliver_event(state: State, event: Record) -> None:
                 "updated-at": timestamp(now),
             }
             record = Record(
-                state.runtime.new_id("wbhe"), "webhook-event", made, {}, event.owner
+                state.runtime.new_id("wbhe"),
+                "webhook-event",
+                attributes,
+                {},
+                event.owner,
             )
             record.internal["related"] = related_ids(event)
             state.records.add(record)

@@ -21,9 +21,9 @@ from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import State
 
 
-#: Changes an object as the body says; returns the ``meta`` of the response.
+#: Changes an object according to a body; returns the ``meta`` of the response.
 Change = Callable[[State, Record, Json], Json | None]
-#: Creates an object as the body says; returns it with the ``meta`` of the response.
+#: Creates an object from a body; returns it with the ``meta`` of the response.
 Create = Callable[[State, Caller, Json], tuple[Record, Json | None]]
 
 #: The schema of an operation without a body.
@@ -169,7 +169,7 @@ _BIOMETRIC: Final = frozenset({"verification/selfie", "verification/government-i
 
 
 def redact_handler(family: str, event: str | None = None) -> Handler:
-    """Return the handler that redacts an object, and what belongs to it."""
+    """Return the handler that redacts an object and its related objects."""
 
     def redact(state: State, request: Request) -> Response:
         check_query(state, request, ONE)
@@ -183,14 +183,14 @@ def redact_handler(family: str, event: str | None = None) -> Handler:
         if record.internal.get("locked"):
             raise conflict(state, "the object is locked by an investigation")
         _redact(state, record)
-        related_records = list(_related_records(state, record))
+        related = list(_related_records(state, record))
         if state.switches.redacts_related_at_once:
-            _redact_all(state, related_records)
+            _redact_all(state, related)
         else:
             state.scheduler.at(
                 state.runtime.now() + 1,
                 record,
-                lambda _record, _due: _redact_all(state, related_records),
+                lambda _record, _due: _redact_all(state, related),
             )
         if event is not None:
             emit(state, record, event)
@@ -200,14 +200,12 @@ def redact_handler(family: str, event: str | None = None) -> Handler:
 
 
 def redact_biometrics(state: State, record: Record, _body: object) -> None:
-    """Redact the biometric data of a transaction and of what belongs to it."""
+    """Redact the biometric data of a transaction and of its related objects."""
     if record.internal.get("biometrics-redacted"):
         raise ApiError(409, title="Biometrics already redacted")
     record.internal["biometrics-redacted"] = True
-    related_records = [
-        each for each in _related_records(state, record) if each.type in _BIOMETRIC
-    ]
-    _redact_all(state, related_records)
+    related = _related_records(state, record)
+    _redact_all(state, [each for each in related if each.type in _BIOMETRIC])
 
 
 def _redact_all(state: State, records: Iterable[Record]) -> None:
@@ -222,17 +220,17 @@ def _redact(state: State, record: Record) -> None:
         if name in KEPT or name.endswith(("-at", "-at-ts")):
             continue
         state.files.forget(value)
-        if record.family == "report":  # what it found may not be null there
+        if record.family == "report":  # its attributes must not be null
             del record.attributes[name]
         else:
-            record.attributes[name] = _emptied(value)
+            record.attributes[name] = _redacted_value(value)
     if "redacted-at" in record.attributes:
         record.attributes["redacted-at"] = now
     record.internal["redacted"] = now
     mark_updated(state, record)
 
 
-def _emptied(value: Any) -> Any:
+def _redacted_value(value: Any) -> Any:
     """Return the value that replaces personal data."""
     if isinstance(value, list):
         return []
@@ -240,7 +238,7 @@ def _emptied(value: Any) -> Any:
         if "value" in value and not isinstance(value["value"], dict | list):
             return value | {"value": None}
         return {
-            name: each if name == "type" else _emptied(each)
+            name: each if name == "type" else _redacted_value(each)
             for name, each in value.items()
         }
     return value if isinstance(value, bool) else None
@@ -249,19 +247,19 @@ def _emptied(value: Any) -> Any:
 def _related_records(state: State, record: Record) -> Iterable[Record]:
     """Yield the related objects that are redacted with an object."""
     for name in ("verifications", "documents", "reports", "sessions"):
-        for relationship_to in record.related(name) or ():
-            related_records = state.records.get(relationship_to["id"])
-            if related_records is not None and related_records.owner is record.owner:
-                yield related_records
-    for related in record.internal.get("objects", ()):
-        related_records = state.records.get(related)
-        if related_records is not None:
-            yield related_records
+        for reference in record.related(name) or ():
+            related = state.records.get(reference["id"])
+            if related is not None and related.owner is record.owner:
+                yield related
+    for object_id in record.internal.get("objects", ()):
+        related = state.records.get(object_id)
+        if related is not None:
+            yield related
 
 
 @attrs.frozen
 class Operation:
-    """One operation; the id is None where Persona documents no such operation."""
+    """One operation; the id is None if Persona does not document it."""
 
     id: str | None
     handler: Handler
@@ -325,7 +323,7 @@ def _set_tags(state: State, record: Record, body: Json) -> None:
 
 
 def _requested_tag(body: Json) -> str:
-    """Return the tag; an ID is used as the name, which only the dashboard knows."""
+    """Return the tag; the id of a tag is used as its name, which the API does not have."""
     meta = meta_of(body)
     name: str | None = meta.get("tag-name") or meta.get("tag-id")
     if not name:

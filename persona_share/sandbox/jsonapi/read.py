@@ -39,7 +39,7 @@ ONE: Final = frozenset({"include", "fields"})
 MANY: Final = frozenset({"include", "fields", "page", "filter"})
 
 #: The largest number of ids in a filter.
-MOST_IDS: Final = 100
+MAX_FILTER_IDS: Final = 100
 _BRACKETS: Final = frozenset("[]")
 _PAGE_PARAMETERS: Final = frozenset({"page[after]", "page[before]", "page[size]"})
 
@@ -53,8 +53,8 @@ def check_query(
     """Refuse a parameter that the operation does not know.
 
     Raises:
-        ApiError: 400; the name is not repeated, as a careless client may have sent a
-            secret.
+        ApiError: 400; the name is not repeated, because a client may have sent a
+            secret by mistake.
     """
     if not state.switches.refuses_unknown:
         return
@@ -103,8 +103,8 @@ def requested_filters(
 def _check_filter(name: str, value: str, filters: Collection[str]) -> None:
     if name not in filters:
         raise ApiError(400, "a filter was sent that is not permitted here")
-    if value.count(",") >= MOST_IDS:
-        raise ApiError(400, f"a filter takes {MOST_IDS} values at most")
+    if value.count(",") >= MAX_FILTER_IDS:
+        raise ApiError(400, f"a filter takes {MAX_FILTER_IDS} values at most")
     if name.startswith("created-at-"):
         read_date(value)
 
@@ -161,7 +161,7 @@ RELATIONSHIPS: Final[Mapping[str, frozenset[str]]] = {
     ),
 }
 _ALL: Final = frozenset().union(*RELATIONSHIPS.values())
-_MOST_STEPS: Final = 2
+_MAX_STEPS: Final = 2
 
 
 def without_include(request: Request) -> Request:
@@ -181,15 +181,15 @@ def check_include(request: Request, family: str) -> None:
             continue
         for path in filter(None, (word.strip() for word in value.split(","))):
             first, *more = path.replace("_", "-").split(".")
-            if len(more) >= _MOST_STEPS:
+            if len(more) >= _MAX_STEPS:
                 raise ApiError(400, "include goes one level deep")
             known = RELATIONSHIPS.get(family, frozenset())
             if first not in known or not _ALL.issuperset(more):
                 raise ApiError(400, "include names an unknown relationship")
 
 
-DEFAULT_SIZE: Final = 10
-MAXIMUM: Final = 100
+DEFAULT_PAGE_SIZE: Final = 10
+MAX_PAGE_SIZE: Final = 100
 
 
 def paginate(
@@ -233,9 +233,9 @@ _CURSOR_NAMES: Final = ("page[after]", "page[before]")
 
 def _size(text: str | None) -> int:
     if text is None:
-        return DEFAULT_SIZE
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAXIMUM):
-        raise ApiError(400, f"page.size must be between 1 and {MAXIMUM}")
+        return DEFAULT_PAGE_SIZE
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE_SIZE):
+        raise ApiError(400, f"page.size must be between 1 and {MAX_PAGE_SIZE}")
     return int(text)
 
 
@@ -340,15 +340,15 @@ def list_handler(
         "never": frozenset({"filter"}),
     }[paged]
 
-    def listed(state: State, request: Request) -> Response:
+    def list_objects(state: State, request: Request) -> Response:
         check_query(state, request, families, filters)
         tests = requested_filters(request, filters, required)
         found = state.records.listed(family, request.caller)
-        asked = any(name.startswith("page[") for name, _ in request.query)
-        whole = paged == "never" or (paged == "on_request" and not asked)
+        page_requested = any(name.startswith("page[") for name, _ in request.query)
+        whole = paged == "never" or (paged == "on_request" and not page_requested)
         return paged_response(state, request, found, tests, whole=whole)
 
-    return listed
+    return list_objects
 
 
 def paged_response(
@@ -381,7 +381,7 @@ def method_not_allowed(_state: State, _request: Request) -> Response:
 def print_handler(family: str) -> Handler:
     """Return the handler that prints an object of a family."""
 
-    def printed(state: State, request: Request) -> Response:
+    def print_object(state: State, request: Request) -> Response:
         check_query(state, request, ())
         record = requested_record(state, request, family)
         if request.caller.token is not None and not state.switches.scoped_print:
@@ -393,7 +393,7 @@ def print_handler(family: str) -> Handler:
         ]
         return Response(200, pdf_document(lines), content_type="application/pdf")
 
-    return printed
+    return print_object
 
 
 #: Returns the value of an attribute that can be searched.
@@ -413,7 +413,7 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "lte": operator.le,
 }
 _MAX_DEPTH: Final = 2
-_MOST_CLAUSES: Final = 20
+_MAX_CLAUSES: Final = 20
 
 
 def of_attribute(name: str) -> Attribute:
@@ -449,10 +449,10 @@ def _value(field: Any) -> Any:
 def _reader(attributes: Mapping[str, Attribute], name: str) -> Attribute | None:
     """Return the reader of an attribute, or of one of its fields, by name."""
     family, dot, field = name.partition(".")
-    bag = attributes.get(f"{family}.*")
-    if not dot or bag is None:
+    fields_of_family = attributes.get(f"{family}.*")
+    if not dot or fields_of_family is None:
         return attributes.get(name.replace("-", "_"))
-    return lambda record: bag(record).get(kebab(field))
+    return lambda record: fields_of_family(record).get(kebab(field))
 
 
 def search_handler(
@@ -519,15 +519,15 @@ def _clause(
         raise ApiError(400, f"query is nested deeper than {_MAX_DEPTH} levels")
     ((word, inner),) = query.items()
     parts = [inner] if word == "not" else inner
-    if not isinstance(parts, list) or len(parts) > _MOST_CLAUSES:
-        raise ApiError(400, f"query.{word} takes {_MOST_CLAUSES} clauses at most")
+    if not isinstance(parts, list) or len(parts) > _MAX_CLAUSES:
+        raise ApiError(400, f"query.{word} takes {_MAX_CLAUSES} clauses at most")
     if not all(isinstance(each, dict) and each for each in parts):
         raise ApiError(400, f"query.{word} must hold clauses")
     tests = [_clause(each, attributes, depth + 1) for each in parts]
     if word == "not":
         return lambda record: not tests[0](record)
-    together = all if word == "and" else any
-    return lambda record: together(test(record) for test in tests)
+    combine = all if word == "and" else any
+    return lambda record: combine(test(record) for test in tests)
 
 
 def _comparison(
@@ -547,10 +547,10 @@ def _comparison(
         raise ApiError(400, f"query.value must be {SCALAR.word}")
 
     def test(record: Record) -> bool:
-        mine = read(record)
-        if isinstance(mine, list):
-            return word == "eq" and value in mine
-        return isinstance(mine, type(value)) and compare(mine, value)
+        found = read(record)
+        if isinstance(found, list):
+            return word == "eq" and value in found
+        return isinstance(found, type(value)) and compare(found, value)
 
     return test
 
@@ -563,7 +563,7 @@ def _sort(
     read = _reader(attributes, sort["attribute"])
     if read is None or sort["direction"] not in {"asc", "desc"}:
         raise ApiError(400, "sort names an unknown attribute or direction")
-    backwards = sort["direction"] == "desc"
+    descending = sort["direction"] == "desc"
     found.sort(key=lambda record: (str(read(record) or ""), record.number))
-    if backwards:
+    if descending:
         found.reverse()

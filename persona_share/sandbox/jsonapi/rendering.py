@@ -14,7 +14,7 @@ from persona_share.sandbox.state.requests import Request
 from persona_share.sandbox.state.state import State
 
 
-#: From this version on, the keys inside ``attributes.fields`` stay as they are.
+#: From this version on, the keys in ``attributes.fields`` are not inflected.
 FIELDS_STAY_SINCE: Final = "2025-10-27"
 
 
@@ -71,7 +71,7 @@ def _walk(
     custom = str(value.get("name", "")).startswith("custom.")
     return {
         casing(key): each
-        if custom and key == "payload"  # the payload of a custom event is any JSON
+        if custom and key == "payload"  # the payload of a custom event is not inflected
         else _walk(each, casing, fields_stay=fields_stay, path=(*path, key))
         for key, each in value.items()
     }
@@ -104,9 +104,9 @@ class _View:
 
 def json_response(document: Any, request: Request, status: int = _OK) -> Response:
     """Return a document in the inflection of the request."""
-    stay = request.version >= FIELDS_STAY_SINCE
-    if request.inflection != "kebab" or not stay:
-        document = inflected(document, request.inflection, fields_stay=stay)
+    fields_stay = request.version >= FIELDS_STAY_SINCE
+    if request.inflection != "kebab" or not fields_stay:
+        document = inflected(document, request.inflection, fields_stay=fields_stay)
     return Response(status, orjson.dumps(document))
 
 
@@ -125,7 +125,7 @@ def render_one(
     body = record.cached_bodies.get((request.inflection, modern))
     if body is None:
         body = json_response({"data": resource_object(state, record)}, request).body
-        # The URL of a file expires, so each response needs a new one.
+        # Not cached: each response needs new file URLs, because they expire.
         if not contains_files(record.attributes):
             record.cached_bodies[request.inflection, modern] = body
     return Response(_OK, body)
@@ -200,7 +200,7 @@ def _included(
 def _includable(
     state: State, record: Record, name: str, request: Request
 ) -> list[Record]:
-    if record.family == "connect":  # Connect responses include nothing
+    if record.family == "connect":  # responses of Connect never include objects
         return []
     references = record.related(name.replace("_", "-")) or ()
     found = [state.records.get(reference["id"]) for reference in references]

@@ -30,11 +30,11 @@ from persona_share.sandbox.state.state import OAuthClient, State
 
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: The lifetime of its tokens, announced in full.
+#: The lifetime of tokens of the client-credentials grant; it is announced in full.
 LIFETIME: Final = 900
-#: The farthest that ``exp`` may lie in the future.
+#: The maximum time until ``exp``, in seconds.
 MAX_ASSERTION_LIFETIME: Final = 300.0
-#: How far the two clocks may differ.
+#: The tolerated difference of the clocks, in seconds.
 LEEWAY: Final = 5.0
 
 _PARAMETERS: Final = ("grant-type", "client-assertion-type", "client-assertion")
@@ -86,22 +86,22 @@ def client_credentials_token(state: State, form: Mapping[str, str]) -> Token:
     assertion = form["client-assertion"]
     client = state.clients.get(_claimed_issuer(assertion))
     if client is None:
-        raise _error_response(state, "the client is not known")
+        raise _assertion_error(state, "the client is not known")
     _check_claims(state, client, _verified(state, client, assertion))
     names = form.get("scope", "").split() or client.permissions
     if not set(names) <= set(client.permissions):
         raise ApiError(400, "scope names a permission that the client does not have")
     now = state.runtime.now()
     value = state.runtime.new_secret(CLIENT_CREDENTIALS_PREFIX, 34)
-    mine = client.environment
+    environment = client.environment
     scope = " ".join(names)
     digest, atoms = state.runtime.digest(value), frozenset(names)
-    end = now + LIFETIME + state.switches.lifetime_slack
-    return Token(value, digest, scope, atoms, mine, mine, now, end)
+    expires_at = now + LIFETIME + state.switches.lifetime_slack
+    return Token(value, digest, scope, atoms, environment, environment, now, expires_at)
 
 
-def _error_response(state: State, why: str) -> ApiError:
-    return ApiError(state.switches.bad_assertion_status, why)
+def _assertion_error(state: State, details: str) -> ApiError:
+    return ApiError(state.switches.bad_assertion_status, details)
 
 
 def _claimed_issuer(assertion: str) -> str:
@@ -130,7 +130,7 @@ def _verified(state: State, client: OAuthClient, assertion: str) -> dict[str, An
             return dict(jwt.decode(assertion, key, algorithms=[algorithm]).claims)
         except (JoseError, ValueError):
             break
-    raise _error_response(state, "the assertion's signature does not verify")
+    raise _assertion_error(state, "the assertion's signature does not verify")
 
 
 def _check_claims(state: State, client: OAuthClient, claims: dict[str, Any]) -> None:
@@ -139,21 +139,21 @@ def _check_claims(state: State, client: OAuthClient, claims: dict[str, Any]) -> 
     named = audiences if isinstance(audiences, list) else [audiences]
     known = {f"{state.url}/oauth/token", *state.switches.audiences}
     if claims.get("iss") != client.id or claims.get("sub") != client.id:
-        raise _error_response(state, "iss and sub must both be the client's id")
+        raise _assertion_error(state, "iss and sub must both be the client's id")
     if known.isdisjoint(each for each in named if isinstance(each, str)):
-        raise _error_response(state, "aud must be the URL of the token endpoint")
+        raise _assertion_error(state, "aud must be the URL of the token endpoint")
     _check_times(state, claims, now)
     _check_once(state, client, claims, now)
 
 
 def _check_times(state: State, claims: dict[str, Any], now: float) -> None:
-    begins, ends = claims.get("iat"), claims.get("exp")
-    if not isinstance(begins, int | float) or begins > now + LEEWAY:
-        raise _error_response(state, "iat must be a time that is not in the future")
-    if not isinstance(ends, int | float) or ends <= now - LEEWAY:
-        raise _error_response(state, "the assertion has expired")
-    if ends > now + MAX_ASSERTION_LIFETIME + LEEWAY:
-        raise _error_response(state, "exp may be five minutes from now at most")
+    issued_at, expires_at = claims.get("iat"), claims.get("exp")
+    if not isinstance(issued_at, int | float) or issued_at > now + LEEWAY:
+        raise _assertion_error(state, "iat must be a time that is not in the future")
+    if not isinstance(expires_at, int | float) or expires_at <= now - LEEWAY:
+        raise _assertion_error(state, "the assertion has expired")
+    if expires_at > now + MAX_ASSERTION_LIFETIME + LEEWAY:
+        raise _assertion_error(state, "exp may be five minutes from now at most")
 
 
 def _check_once(
@@ -161,12 +161,12 @@ def _check_once(
 ) -> None:
     name = claims.get("jti")
     if not isinstance(name, str) or not name:
-        raise _error_response(state, "jti is missing")
+        raise _assertion_error(state, "jti is missing")
     for old, until in list(client.seen.items()):
         if until <= now:
             del client.seen[old]
     if name in client.seen and state.switches.jti_is_single_use:
-        raise _error_response(state, "this jti was used before")
+        raise _assertion_error(state, "this jti was used before")
     client.seen[name] = float(claims["exp"]) + LEEWAY
     drop_oldest(client.seen, state.limits.credentials)
 
@@ -309,9 +309,9 @@ def requested_scope(state: State, text: str, owner: Environment) -> str:
     pairs = text.split()
     if not pairs:
         raise ApiError(400, "scope is missing")
-    most = state.switches.max_scope_pairs
-    if most is not None and len(pairs) > most:
-        raise ApiError(400, f"scope has more than {most} pairs")
+    limit = state.switches.max_scope_pairs
+    if limit is not None and len(pairs) > limit:
+        raise ApiError(400, f"scope has more than {limit} pairs")
     return " ".join(_checked_pair(state, pair, owner) for pair in pairs)
 
 
@@ -335,7 +335,7 @@ def _checked_pair(state: State, pair: str, owner: Environment) -> str:
 
 
 def granted_scope(state: State, scope: str) -> str:
-    """Return the granted scope, as the switches say."""
+    """Return the granted scope, according to the switches."""
     switches = state.switches
     if switches.grants is not None:
         scope = switches.grants(scope)

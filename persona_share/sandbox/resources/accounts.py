@@ -54,11 +54,11 @@ from persona_share.sandbox.state.requests import Caller
 from persona_share.sandbox.state.state import State
 
 
-#: The usual fields and their kinds.
-USUAL: Final = {
-    "name": "bag",
-    "address": "bag",
-    "identification_numbers": "rows",
+#: The fields of every account and their kinds.
+DEFAULT_FIELDS: Final = {
+    "name": "hash",
+    "address": "hash",
+    "identification_numbers": "hash_array",
     "birthdate": "date",
     "phone_number": "text",
     "email_address": "text",
@@ -68,7 +68,7 @@ USUAL: Final = {
 
 def default_account_type(state: State, owner: Environment) -> Record:
     """Return the owner's default account type."""
-    return default_template(state, owner, "account-type", USUAL)
+    return default_template(state, owner, "account-type", DEFAULT_FIELDS)
 
 
 def add_account(
@@ -99,7 +99,7 @@ def new_account(
     """Create an account with these fields, of the default type unless given."""
     kind = kind or default_account_type(state, owner)
     now = timestamp(state.runtime.now())
-    made: Json = {
+    values: Json = {
         "reference-id": None,
         "account-type-name": kind.attributes["name"],
         "account-status": "Default",
@@ -109,17 +109,17 @@ def new_account(
         "tags": [],
         "fields": blank_fields() | fields,
     }
-    made |= attributes
-    made["tags"] = stored_tags(state, "account", made["tags"])
+    values |= attributes
+    values["tags"] = stored_tags(state, "account", values["tags"])
     account_id = account_id or state.runtime.new_id("act")
     related = {"account-type": {"data": kind.identifier}}
-    record = Record(account_id, "account", made, related, owner)
+    record = Record(account_id, "account", values, related, owner)
     state.records.add(record)
     return record
 
 
 def blank_fields() -> Json:
-    """Return the usual fields, empty."""
+    """Return the default fields without values."""
     return _fields(lambda _name: None)
 
 
@@ -127,12 +127,14 @@ def _fields(known: Callable[[str], str | None]) -> Json:
     def text(value: str | None) -> Json:
         return {"type": "string", "value": value}
 
-    def bag(**parts: str | None) -> Json:
+    def hash_of(**parts: str | None) -> Json:
         return {"type": "hash", "value": {k: text(v) for k, v in parts.items()}}
 
     return {
-        "name": bag(first=known("first"), middle=known("middle"), last=known("last")),
-        "address": bag(
+        "name": hash_of(
+            first=known("first"), middle=known("middle"), last=known("last")
+        ),
+        "address": hash_of(
             street_1=known("street"),
             street_2=known("unit"),
             subdivision=known("region"),
@@ -149,8 +151,8 @@ def _fields(known: Callable[[str], str | None]) -> Json:
 
 
 _PHOTO: Final[Shape] = {"data": STRING, "filename": STRING}
-#: Attributes that set a field, and the part of it.
-_FLAT: Final = {
+#: The field, and the part of it, that each attribute sets.
+_FIELD_OF_ATTRIBUTE: Final = {
     "birthdate": ("birthdate", None),
     "phone-number": ("phone_number", None),
     "email-address": ("email_address", None),
@@ -165,30 +167,32 @@ _FLAT: Final = {
     "country-code": ("address", "country_code"),
 }
 #: Attributes that set a field, or a part of one.
-FLAT_ATTRIBUTES: Final = frozenset(_FLAT)
-_SHARED: Final[dict[str, Shape]] = {
+FLAT_ATTRIBUTES: Final = frozenset(_FIELD_OF_ATTRIBUTE)
+_COMMON_ATTRIBUTES: Final[dict[str, Shape]] = {
     "account-status": STRING,
     "reference-id": STRING,
     "selfie-photo": {"data": _PHOTO},
     "tags": STRINGS_OR_NULL,
     "social-security-number": STRING,
     "fields": OBJECT,
-    **dict.fromkeys(_FLAT, STRING),
+    **dict.fromkeys(_FIELD_OF_ATTRIBUTE, STRING),
     "birthdate": DATE,
 }
 CREATE: Final[Shape] = {
-    "data": {"attributes": {"account-type-id": STRING, **_SHARED}},
+    "data": {"attributes": {"account-type-id": STRING, **_COMMON_ATTRIBUTES}},
     "meta": {"upsert-by": STRING_OR_NULL},
 }
 UPDATE: Final[Shape] = {
-    "data": {"attributes": {**_SHARED, "selfie-photo": {"data": Nullable(_PHOTO)}}}
+    "data": {
+        "attributes": {**_COMMON_ATTRIBUTES, "selfie-photo": {"data": Nullable(_PHOTO)}}
+    }
 }
 CONSOLIDATE: Final[Shape] = {"meta*": {"source-account-ids*": STRINGS}}
 RUN_ACTION: Final[Shape] = {
     "data*": {"account-action-id*": STRING, "parameters": OBJECT}
 }
 
-_MOST_SOURCES: Final = 100
+_MAX_SOURCES: Final = 100
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
@@ -211,8 +215,10 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
     return record, None
 
 
-def _existing(state: State, caller: Caller, given: Json, by: str) -> Record | None:
-    if by.replace("_", "-") != "reference-id" or "reference-id" not in given:
+def _existing(
+    state: State, caller: Caller, given: Json, upsert_by: str
+) -> Record | None:
+    if upsert_by.replace("_", "-") != "reference-id" or "reference-id" not in given:
         raise ApiError(
             422, "meta.upsert_by must be reference-id, and one must be given"
         )
@@ -236,21 +242,21 @@ def _changed_fields(state: State, known: Json, given: Json) -> Json:
     field_changes = field_values(
         state,
         given.get("fields", {}),
-        USUAL,
+        DEFAULT_FIELDS,
         declared_only=state.switches.others_check_fields,
     )
-    for name, (field, part) in _FLAT.items():
+    for name, (field, part) in _FIELD_OF_ATTRIBUTE.items():
         if name not in given:
             continue
-        now = field_changes.get(field) or known[field]
-        text = given[name]
+        current = field_changes.get(field) or known[field]
+        value = given[name]
         if part is not None:
-            inner = now["value"] if isinstance(now["value"], dict) else {}
-            text = {**inner, part: {"type": "string", "value": text}}
-        field_changes[field] = {**now, "value": text}
+            inner = current["value"] if isinstance(current["value"], dict) else {}
+            value = {**inner, part: {"type": "string", "value": value}}
+        field_changes[field] = {**current, "value": value}
     photo = given.get("selfie-photo", {}).get("data")
     if photo is not None:
-        field_changes |= field_values(state, {"selfie_photo": photo}, USUAL)
+        field_changes |= field_values(state, {"selfie_photo": photo}, DEFAULT_FIELDS)
     return field_changes
 
 
@@ -265,7 +271,7 @@ def _update_attributes(state: State, record: Record, given: Json) -> None:
 def consolidate(state: State, record: Record, body: Json) -> None:
     """Move the related objects of other accounts here, and archive those."""
     ids = meta_of(body)["source-account-ids"]
-    if not 0 < len(ids) <= _MOST_SOURCES or record.id in ids:
+    if not 0 < len(ids) <= _MAX_SOURCES or record.id in ids:
         raise ApiError(422, "meta.source_account_ids must name other accounts")
     sources = [referenced_record(state, each, record, "account") for each in ids]
     if any(each.internal.get("archived") for each in [record, *sources]):
@@ -273,18 +279,18 @@ def consolidate(state: State, record: Record, body: Json) -> None:
     for source in sources:
         source.internal["archived"] = True
         mark_updated(state, source)
-    validated = {source.id for source in sources}
-    for related_records in state.records:
-        account = related_records.relationships.get("account")
-        if account and account["data"] and account["data"]["id"] in validated:
-            related_records.relationships["account"] = {"data": record.identifier}
-            mark_updated(state, related_records)
+    source_ids = {source.id for source in sources}
+    for each in state.records:
+        account = each.relationships.get("account")
+        if account and account["data"] and account["data"]["id"] in source_ids:
+            each.relationships["account"] = {"data": record.identifier}
+            mark_updated(state, each)
 
 
 def run_action(state: State, _record: Record, body: Json) -> Json:
     """Return the workflow run that an action started."""
     if not is_id(body["data"]["account-action-id"]):
-        raise ApiError(400, "data.account_action_id is no id")
+        raise ApiError(400, "data.account_action_id is not an id")
     return {"workflow-run-id": state.runtime.new_id("wfr")}
 
 

@@ -91,29 +91,36 @@ def retrieve_api_log(state: State, request: Request) -> Response:
 
 
 def _api_logs(state: State, request: Request) -> list[Record]:
-    mine = request.caller.environment
+    environment = request.caller.environment
     return [
         _api_log(each)
         for each in reversed(state.exchanges)
         if each.request.request_id
         and not (each.response is not None and each.response.replayed)
-        and each.request.caller.reported is mine
+        and each.request.caller.reported is environment
     ]
 
 
 def _api_log(exchange: Exchange) -> Record:
     request, caller = exchange.request, exchange.request.caller
-    sent, received = exchange.request_headers(), exchange.response_headers()
+    request_headers, all_response_headers = (
+        exchange.request_headers(),
+        exchange.response_headers(),
+    )
     body = exchange.request_body()
-    headers: Json = {k: sent[k] for k in _LOGGED_REQUEST_HEADERS if k in sent}
-    if "Authorization" in sent:
-        headers["Authorization"] = sent["Authorization"]
-    answered: dict[str, Any] = {
-        k: received[k] for k in _LOGGED_RESPONSE_HEADERS if k in received
+    headers: Json = {
+        k: request_headers[k] for k in _LOGGED_REQUEST_HEADERS if k in request_headers
+    }
+    if "Authorization" in request_headers:
+        headers["Authorization"] = request_headers["Authorization"]
+    response_headers: dict[str, Any] = {
+        k: all_response_headers[k]
+        for k in _LOGGED_RESPONSE_HEADERS
+        if k in all_response_headers
     }
     for name in _COUNTED_RESPONSE_HEADERS:
-        if name in received:
-            answered[name] = int(float(received[name]))
+        if name in all_response_headers:
+            response_headers[name] = int(float(all_response_headers[name]))
     attributes = {
         "request": {
             "method": request.method,
@@ -123,7 +130,7 @@ def _api_log(exchange: Exchange) -> Record:
             "post-params": body if isinstance(body, dict) else {},
             "ip-address": "127.0.0.1",
         },
-        "response": {"status": exchange.status or 0, "headers": answered},
+        "response": {"status": exchange.status or 0, "headers": response_headers},
         "created-at": timestamp(exchange.at),
         "redacted-at": None,
     }
@@ -169,8 +176,12 @@ def list_api_keys(state: State, request: Request) -> Response:
     check_query(state, request, MANY, KEY_FILTERS)
     _require(state, request, "api-key", "read")
     tests = requested_filters(request, KEY_FILTERS)
-    mine = [k for k in state.keys.values() if k.environment is _environment(request)]
-    return paged_response(state, request, map(_key_record, reversed(mine)), tests)
+    environment = [
+        k for k in state.keys.values() if k.environment is _environment(request)
+    ]
+    return paged_response(
+        state, request, map(_key_record, reversed(environment)), tests
+    )
 
 
 def create_api_key(state: State, request: Request) -> Response:
@@ -252,7 +263,7 @@ def _requested_key(state: State, request: Request) -> ApiKey:
         if key.id == request.object_id and key.environment is _environment(request):
             return key
     if request.operation == "GET /api-keys/{api-key-id}":
-        # The description has no 404 for this operation alone.
+        # In the description, only this operation has no 404.
         raise ApiError(403, "the API key is not found")
     raise ApiError(404)
 

@@ -42,7 +42,7 @@ CREATE: Final[Shape] = {
         }
     }
 }
-_MOST_ROWS: Final = 1000
+_MAX_ROWS: Final = 1000
 #: Combinations of object, operation and lookup field.
 _COMBINATIONS: Final = frozenset(
     {
@@ -67,8 +67,8 @@ def create(state: State, request: Request) -> Response:
     if (kind, given["operation"], lookup) not in _COMBINATIONS:
         details = "this operation and lookup_field are not supported for the object"
         raise ApiError(400, details, pointer="/data/attributes/operation")
-    if not 1 <= len(rows) <= _MOST_ROWS:
-        raise ApiError(400, f"data.attributes.rows takes 1 to {_MOST_ROWS} rows")
+    if not 1 <= len(rows) <= _MAX_ROWS:
+        raise ApiError(400, f"data.attributes.rows takes 1 to {_MAX_ROWS} rows")
     require_write_permission(state, request.caller, kind)
     job = _new_job(state, request, rows)
     seconds = state.switches.batch_job_seconds
@@ -143,7 +143,7 @@ def _process(state: State, request: Request, given: Json, row: Json) -> _Done:
     key = row.get(name)
     if not isinstance(key, str):
         raise ApiError(400, f"{name.replace('-', '_')} is missing")
-    found = _found(state, request, given["object"], name, key)
+    found = _existing(state, request, given["object"], name, key)
     body = {"data": {"attributes": _attributes(given["object"], row)}}
     if found is not None:
         if is_redacted(found):
@@ -163,7 +163,7 @@ def _process(state: State, request: Request, given: Json, row: Json) -> _Done:
     return "created"
 
 
-def _found(
+def _existing(
     state: State, request: Request, kind: str, name: str, key: str
 ) -> Record | None:
     owner = request.caller.environment
@@ -205,7 +205,7 @@ def list_errors(state: State, request: Request) -> Response:
     errors: list[Json] = job.internal["errors"]
     query = dict(request.query)
     size = min(_number(query, "size", 100), 100)
-    after, before = _number(query, "after", 0), _number(query, "before", _MOST_ROWS + 1)
+    after, before = _number(query, "after", 0), _number(query, "before", _MAX_ROWS + 1)
     found = [each for each in errors if after < each["row-number"] < before]
     page, more = found[:size], found[size:]
     data = [

@@ -50,7 +50,7 @@ from persona_share.sandbox.state.requests import Caller
 from persona_share.sandbox.state.state import State
 
 
-#: The relationship that an object of a family goes into.
+#: The relationship for the objects of each family.
 CASE_RELATIONSHIPS: Final = {
     "account": "accounts",
     "inquiry": "inquiries",
@@ -83,18 +83,16 @@ def add_case(state: State, owner: Environment, attributes: dict[str, Any]) -> Ob
     given = kebab_keys(attributes)
     given["fields"] = typed_fields(given.get("fields", {}))
     case_id, objects = given.pop("id", None), given.pop("objects", ())
-    related_records = [state.records.get(each) for each in objects]
-    known = [each for each in related_records if each and each.owner is owner]
-    if len(known) != len(related_records) or any(
+    found = [state.records.get(each) for each in objects]
+    known = [each for each in found if each and each.owner is owner]
+    if len(known) != len(found) or any(
         each.family not in CASE_RELATIONSHIPS for each in known
     ):
-        message = "there is no object of this id to belong to a case"
+        message = "there is no object with this id for the case"
         raise ValueError(message)
     record = new_case(state, owner, given, case_id=case_id)
     for each in known:
-        record.relationships[CASE_RELATIONSHIPS[each.family]]["data"].append(
-            each.identifier
-        )
+        _references(record, each).append(each.identifier)
     return ObjectRef(record.id, record.type)
 
 
@@ -109,7 +107,7 @@ def new_case(
     """Create a case with the given attributes."""
     now = timestamp(state.runtime.now())
     number = state.runtime.stream("cases").randrange(100, 10_000)
-    made: Json = {
+    defaults: Json = {
         "status": "open",
         "name": f"SBX-{number}",
         **dict.fromkeys(_NULL_ATTRIBUTES),
@@ -122,16 +120,16 @@ def new_case(
         "attachments": [],
     }
     template = template or state.runtime.new_id("ctmpl")
-    related_records: dict[str, Json] = {
+    relationships: dict[str, Json] = {
         name: {"data": []} for name in CASE_RELATIONSHIPS.values()
     }
-    related_records |= {
+    relationships |= {
         "case-comments": {"data": []},
         "case-template": relationship("case-template", template),
         "case-queue": {"data": None},
     }
     case_id = case_id or state.runtime.new_id("case")
-    record = Record(case_id, "case", made | attributes, related_records, owner)
+    record = Record(case_id, "case", defaults | attributes, relationships, owner)
     state.records.add(record)
     return record
 
@@ -175,14 +173,14 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
         attributes["sla-expires-at"] = timestamp_in(
             state, meta["sla-expires-in-seconds"]
         )
-    related_records = [
+    related = [
         referenced_record(state, each, caller, *CASE_RELATIONSHIPS)
         for each in meta.get("object-ids", ())
     ]
     record = new_case(state, caller.environment, attributes, given["case-template-id"])
     _queue(record, given.get("case-queue-id"))
-    for each in related_records:
-        _put(record, each)
+    for each in related:
+        _attach(record, each)
     return record, None
 
 
@@ -206,18 +204,16 @@ def update(state: State, record: Record, body: Json) -> None:
 
 def add_objects(state: State, record: Record, body: Json) -> None:
     """Add objects to a case."""
-    for related_records in _objects(state, record, body):
-        _put(record, related_records)
+    for each in _objects(state, record, body):
+        _attach(record, each)
 
 
 def remove_objects(state: State, record: Record, body: Json) -> None:
     """Remove objects from a case."""
-    for related_records in _objects(state, record, body):
-        references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
-            "data"
-        ]
-        if related_records.identifier in references:
-            references.remove(related_records.identifier)
+    for each in _objects(state, record, body):
+        references = _references(record, each)
+        if each.identifier in references:
+            references.remove(each.identifier)
 
 
 def _objects(state: State, record: Record, body: Json) -> list[Record]:
@@ -226,7 +222,7 @@ def _objects(state: State, record: Record, body: Json) -> list[Record]:
 
 
 def assign(state: State, record: Record, body: Json) -> None:
-    """Assign a case to a user, whose ID is derived from the address."""
+    """Assign a case to a user, whose id is derived from the email address."""
     address: str = meta_of(body)["user-email-address"]
     record.attributes |= {
         "assignee-id": f"user_{state.runtime.digest(address)}",
@@ -236,7 +232,7 @@ def assign(state: State, record: Record, body: Json) -> None:
 
 
 def set_status(state: State, record: Record, body: Json) -> None:
-    """Set the status of a case, any word of its template."""
+    """Set the status of a case; any word is accepted."""
     status = meta_of(body).get("status")
     if status is None:
         raise ApiError(400, "meta.status is missing")
@@ -249,12 +245,18 @@ def set_status(state: State, record: Record, body: Json) -> None:
     }
 
 
-def _put(record: Record, related_records: Record) -> None:
-    references = record.relationships[CASE_RELATIONSHIPS[related_records.family]][
+def _attach(record: Record, related: Record) -> None:
+    references = _references(record, related)
+    if related.identifier not in references:
+        references.append(related.identifier)
+
+
+def _references(record: Record, related: Record) -> list[Json]:
+    """Return the references of a case to objects of the same family."""
+    references: list[Json] = record.relationships[CASE_RELATIONSHIPS[related.family]][
         "data"
     ]
-    if related_records.identifier not in references:
-        references.append(related_records.identifier)
+    return references
 
 
 def _queue(record: Record, queue_id: str | None) -> None:

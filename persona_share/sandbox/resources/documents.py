@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from persona_share.sandbox.jsonapi.objects import (
+    add_to_inquiry,
     kebab_keys,
     relationship,
     relationship_to,
@@ -32,7 +33,7 @@ def add_document(
     """Create a document, a processed generic one by default.
 
     ``kind=`` is the last part of its type, ``inquiry=`` names an inquiry of the same
-    owner, which then names the document, too. ``content=`` are the bytes of its file.
+    owner, which then lists the document. ``content=`` are the bytes of its file.
     """
     given = kebab_keys(attributes)
     kind, document_id = given.pop("kind", "generic"), given.pop("id", None)
@@ -43,25 +44,22 @@ def add_document(
         if kind in _SPECIFIC_ATTRIBUTES
         else {}
     )
-    related_records = _relationships(state)
+    relationships = _relationships(state)
     if inquiry is not None:
-        related_records["inquiry"] = relationship_to(state, inquiry, "inquiry", owner)
+        relationships["inquiry"] = relationship_to(state, inquiry, "inquiry", owner)
     record = Record(
         document_id or state.runtime.new_id("doc"),
         f"document/{kind}",
-        _shared(state, given.get("status", "processed")) | specific | given,
-        related_records,
+        _common_attributes(state, given.get("status", "processed")) | specific | given,
+        relationships,
         owner,
     )
     ref = state.records.add(record)
-    holder = None if inquiry is None else state.records.get(inquiry)
-    if holder is not None:
-        holder.relationships["documents"]["data"].append(record.identifier)
-        holder.invalidate()
+    add_to_inquiry(state, inquiry, "documents", record)
     return ref
 
 
-def _shared(state: State, status: str) -> Json:
+def _common_attributes(state: State, status: str) -> Json:
     seconds = state.runtime.now()
     done = status == "processed"
     return {

@@ -1,4 +1,4 @@
-"""Inquiries, with about 9 kB of JSON each, as a long template would give."""
+"""Inquiries, with about 9 kB of JSON each, like those of a long template."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -78,8 +78,8 @@ from persona_share.sandbox.state.requests import Caller
 from persona_share.sandbox.state.state import State
 
 
-#: The statuses and the timestamps that each one sets.
-MOMENTS: Final[dict[str, tuple[str, ...]]] = {
+#: The timestamps that each status sets.
+STATUS_TIMESTAMPS: Final[dict[str, tuple[str, ...]]] = {
     "created": (),
     "pending": ("started-at",),
     "expired": ("started-at", "expired-at"),
@@ -89,8 +89,8 @@ MOMENTS: Final[dict[str, tuple[str, ...]]] = {
     "approved": ("started-at", "completed-at", "decisioned-at"),
     "declined": ("started-at", "completed-at", "decisioned-at"),
 }
-#: The usual fields and their kinds.
-USUAL: Final = {
+#: The fields of every inquiry and their kinds.
+DEFAULT_FIELDS: Final = {
     **dict.fromkeys(words("name-first name-middle name-last"), "text"),
     **dict.fromkeys(words("address-street-1 address-street-2 address-city"), "text"),
     **dict.fromkeys(words("address-subdivision address-postal-code"), "text"),
@@ -105,7 +105,7 @@ USUAL: Final = {
     "current-government-id": "government_id",
     "current-selfie": "selfie",
 }
-_ALL_MOMENTS: Final = (
+_TIMESTAMPS: Final = (
     "started-at",
     "expires-at",
     "completed-at",
@@ -160,16 +160,16 @@ def add_inquiry(
     person = person or fake_person(state.runtime.stream("people"))
     fields = fields_of(person, state.runtime.stream("fields"))
     fields |= typed_fields(given.pop("fields", {}))
-    related_records = {}
+    relationships = {}
     if account is not None:
-        related_records["account"] = relationship_to(state, account, "account", owner)
+        relationships["account"] = relationship_to(state, account, "account", owner)
     record = new_inquiry(
         state,
         owner,
         status=given.get("status", "completed"),
         fields=fields,
         attributes=given,
-        related_records=related_records,
+        relationships=relationships,
         inquiry_id=inquiry_id,
     )
     new_session(state, record)
@@ -183,7 +183,7 @@ def new_inquiry(
     status: str,
     fields: Json,
     attributes: Json,
-    related_records: dict[str, Json],
+    relationships: dict[str, Json],
     inquiry_id: str | None = None,
     template: Record | None = None,
 ) -> Record:
@@ -193,7 +193,7 @@ def new_inquiry(
         inquiry_id or state.runtime.new_id("inq"),
         "inquiry",
         _attributes(state, status, fields) | attributes,
-        _relationships() | template_references(template) | related_records,
+        _relationships() | template_references(template) | relationships,
         owner,
     )
     state.records.add(record)
@@ -201,16 +201,18 @@ def new_inquiry(
 
 
 def blank_fields() -> Json:
-    """Return the usual fields, empty."""
+    """Return the default fields without values."""
     return {
         name: {"type": "string" if kind == "text" else kind, "value": None}
-        for name, kind in USUAL.items()
+        for name, kind in DEFAULT_FIELDS.items()
     }
 
 
 def _attributes(state: State, status: str, fields: Json) -> Json:
     now = timestamp(state.runtime.now())
-    moments = dict.fromkeys(_ALL_MOMENTS) | dict.fromkeys(MOMENTS.get(status, ()), now)
+    timestamps = dict.fromkeys(_TIMESTAMPS) | dict.fromkeys(
+        STATUS_TIMESTAMPS.get(status, ()), now
+    )
     return {
         "status": status,
         "reference-id": None,
@@ -221,9 +223,9 @@ def _attributes(state: State, status: str, fields: Json) -> Json:
         "reviewer-comment": None,
         "created-at": now,
         "updated-at": now,
-        **moments,
+        **timestamps,
         "previous-step-name": "start",
-        "next-step-name": "success" if moments["completed-at"] else "verification",
+        "next-step-name": "success" if timestamps["completed-at"] else "verification",
         "fields": fields,
     }
 
@@ -242,7 +244,7 @@ def _relationships() -> dict[str, Json]:
     }
 
 
-_YES_OR_NO: Final = (
+_BOOLEAN_FIELDS: Final = (
     "accepts-terms-of-service",
     "accepts-electronic-communication",
     "acts-on-own-behalf",
@@ -257,7 +259,7 @@ _YES_OR_NO: Final = (
     "related-to-public-official",
     "uses-intermediary-bank",
 )
-_SENTENCES: Final = (
+_TEXT_FIELDS: Final = (
     "account-opening-reason",
     "additional-income-description",
     "business-activity-description",
@@ -274,7 +276,7 @@ _SENTENCES: Final = (
     "supporting-documents-overview",
     "tax-identification-explanation",
 )
-_NUMBERS: Final = (
+_NUMBER_FIELDS: Final = (
     "expected-monthly-deposits",
     "expected-monthly-withdrawals",
     "gross-annual-income",
@@ -287,7 +289,7 @@ _NUMBERS: Final = (
     "total-net-worth",
 )
 _WORDS: Final = words(
-    "salary from a workshop that restores old instruments and sells them abroad "
+    "salary from a studio that restores old instruments and sells them abroad "
     "savings held since the sale of a small orchard and two cottages by the river "
     "regular payments for teaching evening classes in drawing and letter carving"
 )
@@ -309,20 +311,25 @@ _BEHAVIORS: Final = (
 
 #: All fields of the default template and their kinds.
 KINDS: Final = {
-    **USUAL,
-    **dict.fromkeys(_SENTENCES, "text"),
-    **dict.fromkeys(_YES_OR_NO, "boolean"),
-    **dict.fromkeys(_NUMBERS, "number"),
+    **DEFAULT_FIELDS,
+    **dict.fromkeys(_TEXT_FIELDS, "text"),
+    **dict.fromkeys(_BOOLEAN_FIELDS, "boolean"),
+    **dict.fromkeys(_NUMBER_FIELDS, "number"),
 }
 
 
 def fields_of(person: Person, random: Random) -> Json:
-    """Return some seventy filled fields."""
-    return _usual(person) | _addresses(person) | _employment(person) | _answers(random)
+    """Return about seventy fields with values."""
+    return (
+        _identity_fields(person)
+        | _address_fields(person)
+        | _employment_fields(person)
+        | _questionnaire_fields(random)
+    )
 
 
 def behaviors(random: Random) -> Json:
-    """Return counters of how the form was filled in."""
+    """Return counters of the person's behavior in the form."""
     counters: Json = {name: random.randrange(9) for name in _BEHAVIORS}
     return counters | {"completion-time": round(random.uniform(20, 600), 3)}
 
@@ -331,7 +338,7 @@ def _text(value: str | None) -> Json:
     return {"type": "string", "value": value}
 
 
-def _usual(person: Person) -> Json:
+def _identity_fields(person: Person) -> Json:
     return {
         "name-first": _text(person.first),
         "name-middle": _text(person.middle),
@@ -349,7 +356,7 @@ def _usual(person: Person) -> Json:
     }
 
 
-def _addresses(person: Person) -> Json:
+def _address_fields(person: Person) -> Json:
     parts = {
         "street-1": person.street,
         "street-2": person.unit,
@@ -362,7 +369,7 @@ def _addresses(person: Person) -> Json:
     return {f"{k}-{name}": _text(value) for k in kinds for name, value in parts.items()}
 
 
-def _employment(person: Person) -> Json:
+def _employment_fields(person: Person) -> Json:
     return {
         "employer-name": _text(person.firm),
         "occupation": _text(person.trade),
@@ -378,16 +385,16 @@ def _employment(person: Person) -> Json:
     }
 
 
-def _answers(random: Random) -> Json:
+def _questionnaire_fields(random: Random) -> Json:
     choices: Json = {
-        name: {"type": "boolean", "value": random.random() < 0.5}  # noqa: PLR2004 - a coin
-        for name in _YES_OR_NO
+        name: {"type": "boolean", "value": random.random() < 0.5}  # noqa: PLR2004 - even odds
+        for name in _BOOLEAN_FIELDS
     }
     figures: Json = {
         name: {"type": "number", "value": random.randrange(1, 90_000)}
-        for name in _NUMBERS
+        for name in _NUMBER_FIELDS
     }
-    sentences: Json = {name: _text(_sentence(random)) for name in _SENTENCES}
+    sentences: Json = {name: _text(_sentence(random)) for name in _TEXT_FIELDS}
     return choices | figures | sentences
 
 
@@ -457,7 +464,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
         kinds_of(template),
         declared_only=state.switches.creation_checks_fields,
     )
-    related_records = _related_records(state, caller, given, meta)
+    relationships = _requested_relationships(state, caller, given, meta)
     attributes = {
         "note": given.get("note"),
         "reference-id": given.get("reference-id"),
@@ -473,42 +480,44 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, Json]:
         status="created",
         fields=fields,
         attributes=attributes,
-        related_records=related_records,
+        relationships=relationships,
         template=template,
     )
     return record, _session_meta(state, record, meta)
 
 
-def _related_records(state: State, caller: Caller, given: Json, meta: Json) -> Json:
-    related_records: Json = {}
+def _requested_relationships(
+    state: State, caller: Caller, given: Json, meta: Json
+) -> Json:
+    relationships: Json = {}
     if "template-id" in given:
-        related_records["template"] = relationship("template", given["template-id"])
+        relationships["template"] = relationship("template", given["template-id"])
     if "account-id" in given:
-        related_records["account"] = {
+        relationships["account"] = {
             "data": referenced_record(
                 state, given["account-id"], caller, "account"
             ).identifier
         }
     elif meta.get("auto-create-account"):
-        relationship_to = meta.get("auto-create-account-reference-id")
-        relationship_to = relationship_to or given.get("reference-id")
+        reference_id = meta.get("auto-create-account-reference-id")
+        reference_id = reference_id or given.get("reference-id")
         account = new_account(
-            state, caller.environment, {}, {"reference-id": relationship_to}
+            state, caller.environment, {}, {"reference-id": reference_id}
         )
-        related_records["account"] = {"data": account.identifier}
-    return related_records
+        relationships["account"] = {"data": account.identifier}
+    return relationships
 
 
 def _session_meta(state: State, record: Record, meta: Json) -> Json:
-    ways: Json = dict.fromkeys(
+    secrets: Json = dict.fromkeys(
         ("session-token", "one-time-link", "one-time-link-short")
     )
     if meta.get("auto-create-inquiry-session"):
         new_session(state, record)
-        ways["session-token"] = _session_token(state)
+        secrets["session-token"] = _session_token(state)
     if meta.get("auto-create-one-time-link"):
-        ways |= one_time_link(state, record, {})
-    return ways
+        secrets |= one_time_link(state, record, {})
+    return secrets
 
 
 def update(state: State, record: Record, body: Json) -> None:
@@ -571,8 +580,8 @@ def link(state: State, record: Record, body: Json) -> Json:
 def set_status(state: State, record: Record, status: str) -> None:
     """Set a status and its timestamps."""
     now = timestamp(state.runtime.now())
-    for name in MOMENTS.get(status, ()):
-        if record.attributes[name] is None or name == MOMENTS[status][-1]:
+    for name in STATUS_TIMESTAMPS.get(status, ()):
+        if record.attributes[name] is None or name == STATUS_TIMESTAMPS[status][-1]:
             record.attributes[name] = now
     record.attributes["status"] = status
 
@@ -608,9 +617,10 @@ def simulate(state: State, record: Record, body: Json) -> None:
     """Run the actions in order, after all of them were validated."""
     actions = meta_of(body)["simulate-actions"]
     for each in actions:
-        makes = each["type"] in _VERIFICATIONS
-        if (each["type"] not in _STATUSES and not makes) or makes != ("data" in each):
-            raise ApiError(400, "meta.simulate_actions holds an unknown action")
+        creates = each["type"] in _VERIFICATIONS
+        is_known = creates or each["type"] in _STATUSES
+        if not is_known or creates != ("data" in each):
+            raise ApiError(400, "meta.simulate_actions contains an unknown action")
     for each in actions:
         if each["type"] in _STATUSES:
             status, event = _STATUSES[each["type"]]
@@ -618,8 +628,8 @@ def simulate(state: State, record: Record, body: Json) -> None:
             emit(state, record, event)
         else:
             status = _VERIFICATIONS[each["type"]]
-            made = {"inquiry": record.id, "status": status}
-            add_verification(state, record.owner, made)
+            values = {"inquiry": record.id, "status": status}
+            add_verification(state, record.owner, values)
 
 
 FILTERS: Final[Filters] = {

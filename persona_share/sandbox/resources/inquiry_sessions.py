@@ -34,7 +34,7 @@ from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import PREFIX, State
 
 
-_UNKNOWN: Final = (
+_NULL_ATTRIBUTES: Final = (
     "started-at",
     "expired-at",
     "mobile-sdk-name",
@@ -52,7 +52,7 @@ def new_session(state: State, inquiry: Record, status: str = "active") -> Record
     session = Record(
         state.runtime.new_id("iqse"),
         "inquiry-session",
-        _seen(state, status),
+        _session_attributes(state, status),
         {"inquiry": {"data": inquiry.identifier}},
         inquiry.owner,
         parents=parents,
@@ -79,7 +79,7 @@ def add_inquiry_session(
     given = kebab_keys(attributes)
     inquiry = state.records.owned("inquiry", given.pop("inquiry", ""), owner)
     if inquiry is None:
-        message = "there is no inquiry of this id to be a session of"
+        message = "there is no inquiry with this id for the session"
         raise ValueError(message)
     session = new_session(state, inquiry)
     session.attributes |= given
@@ -97,7 +97,7 @@ def add_device(
     given = kebab_keys(attributes)
     session = state.records.owned("inquiry-session", given.pop("session", ""), owner)
     if session is None:
-        message = "there is no inquiry session of this id to be a device of"
+        message = "there is no inquiry session with this id for the device"
         raise ValueError(message)
     device = _device(state, session, given.pop("id", None))
     device.attributes |= given
@@ -106,7 +106,7 @@ def add_device(
 
 def _device(state: State, session: Record, device_id: str | None = None) -> Record:
     random = state.runtime.stream("devices")
-    made: Json = {
+    attributes: Json = {
         "device-vendor-id": None,
         "device-fingerprint": f"{random.getrandbits(64):016x}",
         "browser-fingerprint": f"{random.getrandbits(64):016x}",
@@ -114,7 +114,7 @@ def _device(state: State, session: Record, device_id: str | None = None) -> Reco
     device = Record(
         device_id or state.runtime.new_id("dev"),
         "device",
-        made,
+        attributes,
         {},
         session.owner,
         parents=(*session.parents, session.id),
@@ -124,13 +124,13 @@ def _device(state: State, session: Record, device_id: str | None = None) -> Reco
     return device
 
 
-def _seen(state: State, status: str) -> Json:
+def _session_attributes(state: State, status: str) -> Json:
     random = state.runtime.stream("sessions")
     return {
         "status": status,
         "created-at": timestamp(state.runtime.now()),
-        **dict.fromkeys(_UNKNOWN),
-        # An address of the range for documentation (RFC 5737).
+        **dict.fromkeys(_NULL_ATTRIBUTES),
+        # An address that is reserved for documentation (RFC 5737).
         "ip-address": f"192.0.2.{random.randrange(1, 255)}",
         "user-agent": "Mozilla/5.0 (X11; Linux x86_64) Sandbox/1.0",
         "os-name": "Linux",
@@ -158,7 +158,7 @@ def _seen(state: State, status: str) -> Json:
 
 CREATE: Final[Shape] = {"data": {"attributes": {"inquiry-id*": STRING}}}
 EXPIRE_ALL: Final[Shape] = {"meta": {"inquiry-ids*": STRINGS}}
-_MOST_INQUIRIES: Final = 100
+_MAX_INQUIRIES: Final = 100
 
 
 def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
@@ -185,13 +185,15 @@ def expire_all(state: State, request: Request) -> Response:
     require_write_permission(state, request.caller, "inquiry")
     body = read_body(request, EXPIRE_ALL, state.switches)
     ids = meta_of(body).get("inquiry-ids", ())
-    if not 0 < len(ids) <= _MOST_INQUIRIES:
-        raise ApiError(400, f"meta.inquiry_ids takes 1 to {_MOST_INQUIRIES} ids")
+    if not 0 < len(ids) <= _MAX_INQUIRIES:
+        raise ApiError(400, f"meta.inquiry_ids takes 1 to {_MAX_INQUIRIES} ids")
     inquiries = [
         referenced_record(state, each, request.caller, "inquiry") for each in ids
     ]
-    ended = [each for inquiry in inquiries for each in expire_sessions(state, inquiry)]
-    return render_many(state, ended, None, without_include(request))
+    expired = [
+        each for inquiry in inquiries for each in expire_sessions(state, inquiry)
+    ]
+    return render_many(state, expired, None, without_include(request))
 
 
 def one_time_link(state: State, _record: Record, _body: Json) -> Json:
@@ -209,12 +211,12 @@ def expire_sessions(state: State, inquiry: Record) -> list[Record]:
     sessions = (
         state.records.get(each["id"]) for each in inquiry.related("sessions") or ()
     )
-    alive = [
+    unexpired = [
         each for each in sessions if each and each.attributes["status"] != "expired"
     ]
-    for session in alive:
+    for session in unexpired:
         expire_session(state, session)
-    return alive
+    return unexpired
 
 
 def expire_session(state: State, session: Record) -> None:

@@ -38,7 +38,7 @@ FILTERS: Final[Filters] = {
     "created-at-start": created_since,
     "created-at-end": created_until,
 }
-_MOST_OBJECTS: Final = 100
+_MAX_OBJECTS: Final = 100
 #: Families that can be attached to an account or a transaction.
 _ATTACHABLE: Final = ("document", "inquiry", "report", "selfie", "verification")
 
@@ -71,7 +71,7 @@ def list_relations(state: State, request: Request) -> Response:
     key = next(value for name, value in request.query if name == "filter[key]")
     ids = record.internal.get("relations", {}).get(key, [])
     found = [state.records.get(each) for each in reversed(ids)]
-    shown = [
+    visible = [
         each
         for each in found
         if each is not None
@@ -79,7 +79,7 @@ def list_relations(state: State, request: Request) -> Response:
         and all(test(each, value) for test, value in tests)
     ]
     links = {"prev": None, "next": None}
-    return render_many(state, shown, links, without_include(request))
+    return render_many(state, visible, links, without_include(request))
 
 
 def attach(state: State, record: Record, body: Json) -> None:
@@ -121,8 +121,8 @@ def _set_account(
 
 def _requested_objects(state: State, record: Record, body: Json) -> list[Record]:
     ids = meta_of(body)["object-ids"]
-    if len(ids) > _MOST_OBJECTS:
-        details = f"meta.object_ids takes {_MOST_OBJECTS} ids at most"
+    if len(ids) > _MAX_OBJECTS:
+        details = f"meta.object_ids takes {_MAX_OBJECTS} ids at most"
         raise ApiError(400, details, pointer="/meta/object-ids")
     return [referenced_record(state, each, record, *_ATTACHABLE) for each in ids]
 
@@ -144,12 +144,12 @@ def _update_relationship(state: State, record: Record) -> None:
     """Update the relationship of a transaction to its related objects."""
     if "related-objects" not in record.relationships:
         return
-    by_key = record.internal.get("relations", {}).values()
-    ids = [each for key in by_key for each in key]
+    ids_of_keys = record.internal.get("relations", {}).values()
+    ids = [each for ids_of_key in ids_of_keys for each in ids_of_key]
     ids += record.internal.get("attached", ())
     found = [state.records.get(each) for each in dict.fromkeys(ids)]
-    names = [each.identifier for each in found if each]
-    record.relationships["related-objects"] = {"data": names}
+    references = [each.identifier for each in found if each]
+    record.relationships["related-objects"] = {"data": references}
 
 
 def relation_routes(family: str, path: str) -> Routes:

@@ -12,6 +12,7 @@ from persona_share.sandbox.jsonapi.body import (
     Shape,
 )
 from persona_share.sandbox.jsonapi.objects import (
+    add_to_inquiry,
     kebab_keys,
     relationship,
     relationship_to,
@@ -49,8 +50,8 @@ from persona_share.sandbox.state.requests import Caller, Request
 from persona_share.sandbox.state.state import PREFIX, State
 
 
-#: Relationships of a report, and the family that each one names.
-_KIN: Final = ("inquiry", "account", "transaction")
+#: The families of related objects, which are also the names of the relationships.
+_RELATED_FAMILIES: Final = ("inquiry", "account", "transaction")
 
 
 def add_report(
@@ -64,21 +65,18 @@ def add_report(
     given = kebab_keys(attributes)
     kind, report_id = given.pop("kind", "watchlist"), given.pop("id", None)
     person = fake_person(state.runtime.stream("people"))
-    related_records: dict[str, Json] = {}
-    for name in _KIN:
+    relationships: dict[str, Json] = {}
+    for name in _RELATED_FAMILIES:
         if (other := given.pop(name, None)) is not None:
-            related_records[name] = relationship_to(state, other, name, owner)
+            relationships[name] = relationship_to(state, other, name, owner)
     specific = (
         _SPECIFIC_ATTRIBUTES[kind](person) if kind in _SPECIFIC_ATTRIBUTES else {}
     )
     record = new_report(
-        state, owner, kind, specific | given, related_records, report_id=report_id
+        state, owner, kind, specific | given, relationships, report_id=report_id
     )
-    if (inquiry := related_records.get("inquiry")) is not None:
-        holder = state.records.get(inquiry["data"]["id"])
-        if holder is not None:
-            holder.relationships["reports"]["data"].append(record.identifier)
-            holder.invalidate()
+    if (inquiry := relationships.get("inquiry")) is not None:
+        add_to_inquiry(state, inquiry["data"]["id"], "reports", record)
     return ObjectRef(record.id, record.type)
 
 
@@ -87,7 +85,7 @@ def new_report(
     owner: Environment,
     kind: str,
     attributes: Json,
-    related_records: dict[str, Json],
+    relationships: dict[str, Json],
     *,
     report_id: str | None = None,
     template: str | None = None,
@@ -96,7 +94,7 @@ def new_report(
     now = timestamp(state.runtime.now())
     status = attributes.get("status", "ready")
     done = now if status == "ready" else None
-    made: Json = {
+    defaults: Json = {
         "status": status,
         "created-at": now,
         "completed-at": done,
@@ -108,13 +106,13 @@ def new_report(
         "tags": [],
     }
     template = template or state.runtime.new_id("rptp")
-    names: dict[str, Json] = {name: {"data": None} for name in _KIN}
-    names["report-template"] = relationship(f"report-template/{kind}", template)
+    empty: dict[str, Json] = {name: {"data": None} for name in _RELATED_FAMILIES}
+    empty["report-template"] = relationship(f"report-template/{kind}", template)
     record = Record(
         report_id or state.runtime.new_id("rep"),
         f"report/{kind}",
-        made | attributes,
-        names | related_records,
+        defaults | attributes,
+        empty | relationships,
         owner,
     )
     record.internal["history"] = [run_of(state, done)]
@@ -180,7 +178,7 @@ DISMISS: Final[Shape] = {
         "attributes": {"dismiss-type": STRING, "entity-id": STRING, "reason": STRING}
     }
 }
-#: The kinds that can be asked for.
+#: The kinds of reports that can be requested.
 KINDS: Final = frozenset(
     {
         "address-lookup",
@@ -207,9 +205,9 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
     family, _, kind = body.get("data", {}).get("type", "").partition("/")
     if family != "report" or kind not in KINDS:
         raise ApiError(400, "data.type must be a type of report")
-    related_records: dict[str, Json] = {}
+    relationships: dict[str, Json] = {}
     if "account-id" in given:
-        related_records["account"] = {
+        relationships["account"] = {
             "data": referenced_record(
                 state, given["account-id"], caller, "account"
             ).identifier
@@ -219,7 +217,7 @@ def create(state: State, caller: Caller, body: Json) -> tuple[Record, None]:
         caller.environment,
         kind,
         {"status": "pending"},
-        related_records,
+        relationships,
         template=given.get("report-template-id"),
     )
     record.internal["reference-id"] = given.get("reference-id")
@@ -241,7 +239,8 @@ def monitor(kind: str, *, on: bool) -> Change:
 
     def change(state: State, record: Record, _body: Json) -> None:
         if record.internal.get("monitored", not on) is on:
-            raise conflict(state, "the report is so already")
+            word = "monitored" if on else "paused"
+            raise conflict(state, f"the report is already {word}")
         record.internal["monitored"] = on
         record.attributes["is-continuous"] = on
         _log(state, record, kind)
@@ -262,7 +261,7 @@ def list_history(state: State, request: Request) -> Response:
     entries = [_entry(record, each) for each in reversed(record.internal["history"])]
     repeat = state.switches.links_repeat_query
     page, links = paginate(entries, request, prefix=PREFIX, repeat_query=repeat)
-    return json_response({"data": _shown(page), "links": links}, request)
+    return json_response({"data": _history_attributes(page), "links": links}, request)
 
 
 def _entry(record: Record, entry: Json) -> Record:
@@ -270,7 +269,7 @@ def _entry(record: Record, entry: Json) -> Record:
     return Record(entry["id"], entry["type"], entry, {}, record.owner)
 
 
-def _shown(page: Sequence[Record]) -> list[Json]:
+def _history_attributes(page: Sequence[Record]) -> list[Json]:
     return [each.attributes for each in page]
 
 

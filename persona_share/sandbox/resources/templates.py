@@ -30,8 +30,7 @@ from persona_share.sandbox.state.state import State
 #: The types of field values, by the kinds of `field_values`.
 TYPES: Final[Mapping[str, str]] = {
     "text": "string",
-    "bag": "hash",
-    "rows": "array",
+    "hash_array": "array",
     "multi_choices": "multi-choices",
     "generic": "platform-file",
     "government_id": "platform-file",
@@ -62,9 +61,9 @@ def add_template(
     given = kebab_keys(attributes)
     version_id = given.pop("version-id", None)
     object_id = given.pop("id", None) or state.runtime.new_id(_PREFIXES[family])
-    made: Json = {"name": _NAMES[family], **_own(state, family)}
-    made["field-schemas"] = [field_schema(*each) for each in fields.items()]
-    record = Record(object_id, family, made | given, {}, owner)
+    defaults: Json = {"name": _NAMES[family], **_specific_attributes(state, family)}
+    defaults["field-schemas"] = [field_schema(*each) for each in fields.items()]
+    record = Record(object_id, family, defaults | given, {}, owner)
     record.internal["kinds"] = dict(fields)
     state.records.add(record)
     if family == "inquiry-template":
@@ -138,7 +137,7 @@ def field_schema(name: str, kind: str) -> Json:
     return schema
 
 
-def _own(state: State, family: str) -> Json:
+def _specific_attributes(state: State, family: str) -> Json:
     now = timestamp(state.runtime.now())
     if family == "inquiry-template":
         return {
@@ -147,11 +146,11 @@ def _own(state: State, family: str) -> Json:
             "hosted-flow-subdomains": [],
             "hosted-flow-redirect-uri-schemes": [],
         }
-    moments: Json = {"created-at": now, "updated-at": now}
+    attributes: Json = {"created-at": now, "updated-at": now}
     if family == "case-template":
-        moments |= {"status": "active", "resolutions": ["Approved", "Declined"]}
-        moments["archived-at"] = None
-    return moments
+        attributes |= {"status": "active", "resolutions": ["Approved", "Declined"]}
+        attributes["archived-at"] = None
+    return attributes
 
 
 def _add_version(state: State, template: Record, version_id: str | None) -> Record:
@@ -203,8 +202,8 @@ def field_kinds(fields: Iterable[tuple[str, Any]]) -> dict[str, str]:
     kinds = {v: k for k, v in TYPES.items() if v != "platform-file"}
     found = {}
     for name, field in fields:
-        word = field.get("type") if isinstance(field, dict) else "string"
-        found[name] = kinds.get(str(word), str(word))
+        type_name = str(field.get("type") if isinstance(field, dict) else "string")
+        found[name] = kinds.get(type_name, type_name)
     return found
 
 

@@ -79,7 +79,7 @@ LABEL: Final[Shape] = {
 
 
 #: The declared fields of the default transaction type and their kinds.
-USUAL: Final = {
+DEFAULT_FIELDS: Final = {
     "name_first": "text",
     "name_last": "text",
     "country": "text",
@@ -89,7 +89,7 @@ USUAL: Final = {
 
 def default_transaction_type(state: State, owner: Environment) -> Record:
     """Return the owner's default transaction type."""
-    return default_template(state, owner, "transaction-type", USUAL)
+    return default_template(state, owner, "transaction-type", DEFAULT_FIELDS)
 
 
 def add_transaction(
@@ -110,14 +110,14 @@ def add_transaction(
     }
     fields |= typed_fields(given.pop("fields", {}))
     transaction_id, objects = given.pop("id", None), given.pop("objects", ())
-    related_records = [state.records.get(each) for each in objects]
-    if any(each is None or each.owner is not owner for each in related_records):
+    related = [state.records.get(each) for each in objects]
+    if any(each is None or each.owner is not owner for each in related):
         message = "there is no object of this id to relate to"
         raise ValueError(message)
     record = new_transaction(state, owner, {"fields": fields} | given, transaction_id)
-    names = [each.identifier for each in related_records if each is not None]
-    record.relationships["related-objects"] = {"data": names}
-    record.internal["objects"] = [each["id"] for each in names]
+    references = [each.identifier for each in related if each is not None]
+    record.relationships["related-objects"] = {"data": references}
+    record.internal["objects"] = [each["id"] for each in references]
     return ObjectRef(record.id, record.type)
 
 
@@ -149,25 +149,25 @@ def update(state: State, record: Record, body: Json) -> None:
     if "tags" in given:
         given["tags"] = stored_tags(state, "transaction", given["tags"])
     if (name := given.pop("label", None)) is not None:
-        _name_label(state, record, {"label": name})
+        _set_label(state, record, {"label": name})
     record.attributes |= given
 
 
 def label(state: State, record: Record, body: Json) -> None:
     """Give a transaction a label."""
-    _name_label(state, record, meta_of(body))
+    _set_label(state, record, meta_of(body))
 
 
-def _name_label(state: State, record: Record, meta: Json) -> None:
+def _set_label(state: State, record: Record, meta: Json) -> None:
     now = timestamp(state.runtime.now())
-    made: Json = {
+    attributes: Json = {
         "model-label": meta.get("label", ""),
         "model-version": meta.get("model-version"),
         "created-at": now,
         "updated-at": now,
     }
     label_record = Record(
-        state.runtime.new_id("txnl"), "transaction-label", made, {}, record.owner
+        state.runtime.new_id("txnl"), "transaction-label", attributes, {}, record.owner
     )
     state.records.add(label_record)
     record.relationships["transaction-label"] = {"data": label_record.identifier}
@@ -183,7 +183,7 @@ def new_transaction(
     """Create a transaction, of the default type unless given."""
     kind = kind or default_transaction_type(state, owner)
     now = timestamp(state.runtime.now())
-    made: Json = {
+    defaults: Json = {
         "status": "created",
         "reference-id": None,
         "fields": {},
@@ -192,7 +192,7 @@ def new_transaction(
         "created-at": now,
         "updated-at": now,
     }
-    related_records: dict[str, Json] = {
+    relationships: dict[str, Json] = {
         "reviewer": {"data": None},
         "transaction-label": {"data": None},
         "transaction-type": {"data": kind.identifier},
@@ -201,7 +201,7 @@ def new_transaction(
     }
     transaction_id = transaction_id or state.runtime.new_id("txn")
     record = Record(
-        transaction_id, "transaction", made | attributes, related_records, owner
+        transaction_id, "transaction", defaults | attributes, relationships, owner
     )
     state.records.add(record)
     return record

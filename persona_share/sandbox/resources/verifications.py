@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from persona_share.sandbox.jsonapi.objects import (
+    add_to_inquiry,
     kebab_keys,
     relationship,
     relationship_to,
@@ -55,7 +56,7 @@ SEGMENTS: Final = {
     "phone-number": "phone-numbers",
     "selfie": "selfies",
 }
-#: The moments that a status sets.
+#: Statuses of a verification that is not completed.
 _UNFINISHED: Final = ("initiated", "submitted")
 
 
@@ -68,37 +69,28 @@ def add_verification(
     """Create a verification, a passed government ID by default.
 
     ``kind=`` is the last part of its type (``"selfie"``), ``inquiry=`` names an
-    inquiry of the same owner, which then names the verification, too.
+    inquiry of the same owner, which then lists the verification.
     """
     given = kebab_keys(attributes)
     verification_id = given.pop("id", None) or state.runtime.new_id("ver")
     kind = given.pop("kind", "government-id")
     inquiry = given.pop("inquiry", None)
     person = person or fake_person(state.runtime.stream("people"))
-    made = _shared(state, given.get("status", "passed"), kind)
+    generated = _common_attributes(state, given.get("status", "passed"), kind)
     if kind in SPECIFIC_ATTRIBUTES:
-        made |= SPECIFIC_ATTRIBUTES[kind](state, person)
+        generated |= SPECIFIC_ATTRIBUTES[kind](state, person)
     relationships = _relationships(state)
     if inquiry is not None:
         relationships["inquiry"] = relationship_to(state, inquiry, "inquiry", owner)
     record = Record(
-        verification_id, f"verification/{kind}", made | given, relationships, owner
+        verification_id, f"verification/{kind}", generated | given, relationships, owner
     )
     ref = state.records.add(record)
-    if inquiry is not None:
-        _name_in_inquiry(state, inquiry, ref)
+    add_to_inquiry(state, inquiry, "verifications", record)
     return ref
 
 
-def _name_in_inquiry(state: State, inquiry_id: str, ref: ObjectRef) -> None:
-    inquiry = state.records.get(inquiry_id)
-    if inquiry is not None:
-        references = inquiry.relationships["verifications"]["data"]
-        references.append({"type": ref.type, "id": ref.id})
-        inquiry.invalidate()
-
-
-def _shared(state: State, status: str, kind: str) -> Json:
+def _common_attributes(state: State, status: str, kind: str) -> Json:
     seconds = state.runtime.now()
     now, stamp = timestamp(seconds), int(seconds)
     submitted = status != "initiated"
@@ -189,7 +181,7 @@ def _government_id(state: State, person: Person) -> Json:
     }
 
 
-def _selfie(state: State, _who: Person) -> Json:
+def _selfie(state: State, _person: Person) -> Json:
     center = state.files.add("center.png", png_image(120))
     return {
         "capture-method": "manual",
@@ -228,7 +220,7 @@ def _page(file: StoredFile, page: str) -> Json:
     }
 
 
-def _document(state: State, _who: Person) -> Json:
+def _document(state: State, _person: Person) -> Json:
     content = pdf_document(["persona_share sandbox", "a document without content"])
     return {
         "files": [state.files.add("document.pdf", content, "application/pdf")],
@@ -238,7 +230,7 @@ def _document(state: State, _who: Person) -> Json:
     }
 
 
-#: What a kind has besides what all verifications share.
+#: The attributes of one kind, in addition to the common ones.
 SPECIFIC_ATTRIBUTES: Final[dict[str, Callable[[State, Person], Json]]] = {
     "government-id": _government_id,
     "selfie": _selfie,

@@ -41,7 +41,7 @@ _TRADES: Final = words(
     "Bookbinder Cartographer Glazier Horologist Luthier Potter Surveyor Weaver"
 )
 _FIRMS: Final = words("Anvil Beacon Cobalt Dovetail Everglade Fathom Gable Hearth")
-_BORN_FROM: Final = date(1950, 1, 1)
+_EARLIEST_BIRTHDATE: Final = date(1950, 1, 1)
 _DAYS: Final = 20_000
 
 
@@ -65,17 +65,17 @@ class Person:
     firm: str
 
     def replaced(self, fields: Mapping[str, object]) -> "Person":
-        """Return the person with these fields of an inquiry."""
+        """Return the person with these inquiry fields."""
         changes = {
-            _PARTS[field]: value
+            _PERSON_FIELDS[field]: value
             for field, value in fields.items()
-            if field in _PARTS and isinstance(value, str)
+            if field in _PERSON_FIELDS and isinstance(value, str)
         }
         return attrs.evolve(self, **changes)
 
 
-#: Fields of an inquiry and the attributes of a person.
-_PARTS: Final = {
+#: The attribute of a person for each field of an inquiry.
+_PERSON_FIELDS: Final = {
     "name-first": "first",
     "name-middle": "middle",
     "name-last": "last",
@@ -92,15 +92,15 @@ _PARTS: Final = {
 
 
 def fake_person(random: Random) -> Person:
-    """Return a person; the address of the mail is at ``example.com``, the phone in the 555 range."""
+    """Return a person with an ``example.com`` email address and a fictitious phone number."""
     first, last = random.choice(_FIRST), random.choice(_LAST)
     town, region, postal_code = random.choice(_TOWNS)
-    born = _BORN_FROM + timedelta(days=random.randrange(_DAYS))
+    birthdate = _EARLIEST_BIRTHDATE + timedelta(days=random.randrange(_DAYS))
     return Person(
         first=first,
         middle=random.choice(_MIDDLE),
         last=last,
-        birthdate=born.isoformat(),
+        birthdate=birthdate.isoformat(),
         street=f"{random.randrange(1, 9999)} {random.choice(_STREETS)} Street",
         unit=f"Unit {random.randrange(1, 99)}",
         town=town,
@@ -115,14 +115,14 @@ def fake_person(random: Random) -> Person:
 
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_GREY: Final = 0
-_LONGEST_LINE: Final = 80
+_GRAYSCALE: Final = 0
+_MAX_LINE: Final = 80
 
 
 @cache
 def png_image(shade: int = 128, side: int = 8) -> bytes:
     """Return a PNG of one shade of gray."""
-    header = struct.pack(">IIBBBBB", side, side, 8, _GREY, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side, side, 8, _GRAYSCALE, 0, 0, 0)
     rows = zlib.compress((b"\0" + bytes([shade]) * side) * side)
     parts = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
     return _SIGNATURE + b"".join(_chunk(kind, body) for kind, body in parts)
@@ -153,7 +153,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _escaped(line: str) -> str:
-    plain = line.encode("ascii", "replace").decode("ascii")[:_LONGEST_LINE]
+    plain = line.encode("ascii", "replace").decode("ascii")[:_MAX_LINE]
     for mark in "\\()":
         plain = plain.replace(mark, f"\\{mark}")
     return "".join(each if each.isprintable() else " " for each in plain)

@@ -12,7 +12,7 @@ from persona_share.sandbox.runtime import Runtime
 from persona_share.sandbox.state.organizations import ApiKey, Environment
 
 
-TOKEN_PREFIX: Final = "localbox_access_token_"  # noqa: S105 - the public mark only
+TOKEN_PREFIX: Final = "localbox_access_token_"  # noqa: S105 - only the prefix
 CLIENT_CREDENTIALS_PREFIX: Final = "localbox_oat_"
 
 
@@ -52,7 +52,7 @@ class Token:
         return f"{permission}:{object_id}" in self.atoms or permission in self.atoms
 
     def allows_some(self, permission: str) -> bool:
-        """Return whether the scope names this permission on anything."""
+        """Return whether the scope has this permission on any object."""
         return any(atom.partition(":")[0] == permission for atom in self.atoms)
 
 
@@ -104,7 +104,7 @@ class Grants:
         return self._tokens.get(value)
 
     def of_code(self, code: Code) -> Iterator[Token]:
-        """Yield the tokens that this code gave."""
+        """Yield the tokens that were issued for this code."""
         return (token for token in self._tokens.values() if token.code is code)
 
     def equivalent(self, token: Token) -> Iterator[Token]:
@@ -116,25 +116,25 @@ class Grants:
 
     def revoke(self, token_or_scope: object) -> int:
         """Revoke one token, or all tokens of exactly this scope; return how many."""
-        # A masked token shows itself by `reveal` only.
+        # The text of an `AccessToken` is masked; `reveal` returns the token.
         reveal = getattr(token_or_scope, "reveal", None)
         text = str(reveal() if callable(reveal) else token_or_scope)
         if text in self._tokens:
-            doomed = [self._tokens[text]]
+            matching = [self._tokens[text]]
         elif text.startswith("localbox_"):
-            doomed = []
+            matching = []
         else:
             atoms = frozenset(Scope.from_text(text).atoms)
-            doomed = [each for each in self._tokens.values() if each.atoms == atoms]
-        alive = [each for each in doomed if not each.revoked]
-        for token in alive:
+            matching = [each for each in self._tokens.values() if each.atoms == atoms]
+        changed = [each for each in matching if not each.revoked]
+        for token in changed:
             token.revoked = True
-        return len(alive)
+        return len(changed)
 
     def expire_codes(self) -> int:
         """Expire every unused code; return how many."""
         now = self._runtime.now()
-        alive = [c for c in self._codes.values() if not c.used and c.expires_at > now]
-        for code in alive:
+        changed = [c for c in self._codes.values() if not c.used and c.expires_at > now]
+        for code in changed:
             code.expires_at = now
-        return len(alive)
+        return len(changed)

@@ -15,7 +15,7 @@ from persona_share.sandbox.state.organizations import Environment
 from persona_share.sandbox.state.requests import Caller
 
 
-#: The mark of an access token of a file.
+#: The prefix of a file's access token.
 PREFIX: Final = "localbox_file_"
 
 
@@ -45,7 +45,7 @@ class Files:
         self._limit = limit
         self._size = 0
         self._by_path: dict[str, StoredFile] = {}
-        #: Where the second host listens; known once its socket is bound.
+        #: The origin of the file server, known once its socket is bound.
         self.origin = ""
 
     def add(
@@ -99,7 +99,7 @@ class Files:
         return value
 
     def access_error_status(self, path: str, access_token: str) -> int | None:
-        """Return the status that refuses a file token, None for a valid one."""
+        """Return the error status for a file token, or None if it is valid."""
         until, _, _ = access_token.removeprefix(PREFIX).partition("_")
         if not until.isdigit() or access_token != self._token(path, int(until[:15])):
             return self._switches.foreign_file_status
@@ -175,9 +175,9 @@ class Record:
     attributes: Json
     relationships: dict[str, Json]
     owner: Environment
-    #: Ids whose permission covers this object too: the inquiry of a session.
+    #: Ids whose permission also covers this object, such as the inquiry of a session.
     parents: tuple[str, ...] = ()
-    #: What no response shows, such as relations and history.
+    #: Data that no response contains, such as relations and history.
     internal: Json = attrs.field(factory=dict)
     number: int = 0
     changed_at: float = 0.0
@@ -203,7 +203,7 @@ class Record:
             return None
         data = self.relationships[name].get("data")
         many = data if isinstance(data, list) else [data]
-        return [relationship_to for relationship_to in many if relationship_to]
+        return [reference for reference in many if reference]
 
     def allows(self, caller: Caller, verb: str, *, with_inquiry: bool) -> bool:
         """Return whether the caller has this verb's permission on this object."""
@@ -278,7 +278,7 @@ class Records:
         """Return an object that the caller may read or write.
 
         Raises:
-            ApiError: 404 for a missing object; what the switches say for a missing
+            ApiError: 404 for a missing object; the status of a switch for a missing
                 permission, which is checked first.
         """
         record = self.owned(family, object_id, caller.environment)
@@ -294,8 +294,8 @@ class Records:
 
     def allows(self, record: Record, caller: Caller, verb: str = "read") -> bool:
         """Return whether the caller has this verb's permission on this object."""
-        together = self._switches.sessions_come_with_inquiry
-        return record.allows(caller, verb, with_inquiry=together)
+        with_inquiry = self._switches.sessions_come_with_inquiry
+        return record.allows(caller, verb, with_inquiry=with_inquiry)
 
     def permission_error(self, family: str, caller: Caller) -> ApiError:
         """Return the error for a missing permission."""
@@ -323,7 +323,7 @@ class Records:
                 yield record
 
 
-#: The status of a connection that only the share tokens still name.
+#: The status of a connection that only share tokens still refer to.
 ARCHIVED: Final = "archived"
 
 

@@ -104,7 +104,7 @@ _SECRET_KEYS: Final = frozenset(
 )
 _SECRETS: Final = re.compile(r"(localbox_|wbhsec_|persona_\w+?_)[\w.-]+")
 _FILE_TOKENS: Final = re.compile(r"(access_token=)[^\"&\s]+")
-_LONGEST_BODY: Final = 64 * 1024
+_MAX_BODY: Final = 64 * 1024
 _MACHINE_READABLE: Final = ("json", "x-www-form-urlencoded")
 
 
@@ -167,9 +167,9 @@ class Exchanges:
         """Store an exchange, without a body that is too long to be shown."""
         number, at = next(self._numbers), request.arrived_at
         sizes = len(request.body), 0 if response is None else len(response.body)
-        if sizes[0] > _LONGEST_BODY:
+        if sizes[0] > _MAX_BODY:
             request = attrs.evolve(request, body=b"")
-        if response is not None and sizes[1] > _LONGEST_BODY:
+        if response is not None and sizes[1] > _MAX_BODY:
             response = attrs.evolve(response, body=b"")
         self._all.append(
             Exchange(number, at, seconds, request, response, headers, sizes)

@@ -24,12 +24,12 @@ from persona_share.sandbox.state.webhooks import RETRIES, Attempt, Delivery, Web
 
 
 _LISTED: Final = frozenset({200, 201, 202, 204})
-#: Real seconds after which the clock is looked at again; it may have been moved.
+#: Real seconds between two checks of the clock, which a test may have advanced.
 _POLL_INTERVAL: Final = 0.5
 
 
 class WebhookDispatcher:
-    """Sends what is due, in the background and on demand, one delivery at a time."""
+    """Sends due deliveries, in the background and on demand, one at a time."""
 
     def __init__(self, state: State, *, anywhere: bool) -> None:
         self._state = state
@@ -58,7 +58,7 @@ class WebhookDispatcher:
             await self._session.close()
 
     async def deliver(self) -> int:
-        """Deliver what is due now; return how many attempts were made."""
+        """Send the deliveries that are due now; return the number of attempts."""
         attempts = 0
         async with self._lock:
             self._state.scheduler.run(self._state.runtime.now())
@@ -84,14 +84,18 @@ class WebhookDispatcher:
         delivery.made += 1
         irregular = self._state.faults.take(WEBHOOK_OPERATION, Effect.REAL_PAYLOAD)
         body = body_of(delivery, irregular=irregular is not None)
-        status = await self._sent(delivery, body, int(now))
+        status = await self._send(delivery, body, int(now))
         delivered = self._is_success(status)
         event_id = delivery.event.id
         attempt = Attempt(event_id, now, status, delivery.made, delivered)
         delivery.webhook.attempts.append(attempt)
-        again = not delivered and self._state.webhooks.retry(delivery)
+        is_retried = not delivered and self._state.webhooks.retry(delivery)
         delivery.record.attributes |= {
-            "status": "completed" if delivered else "pending" if again else "failed",
+            "status": "completed"
+            if delivered
+            else "pending"
+            if is_retried
+            else "failed",
             "result-code": status,
             "attempts-made": delivery.made,
             "last-attempted-at": timestamp(now),
@@ -103,9 +107,9 @@ class WebhookDispatcher:
             Entry(now, WEBHOOK_OPERATION, status, object_id=event_id)
         )
 
-    async def _sent(self, delivery: Delivery, body: bytes, now: int) -> int | None:
-        away = not self._anywhere and not is_loopback_url(delivery.webhook.url)
-        if self._session is None or away:
+    async def _send(self, delivery: Delivery, body: bytes, now: int) -> int | None:
+        allowed = self._anywhere or is_loopback_url(delivery.webhook.url)
+        if self._session is None or not allowed:
             return None
         switches, webhook = self._state.switches, delivery.webhook
         headers = {
@@ -148,14 +152,15 @@ def body_of(delivery: Delivery, *, irregular: bool = False) -> bytes:
     if irregular:
         attributes = {**attributes, "payload": real_payload(attributes["payload"])}
     document = {"data": {"type": event.type, "id": event.id, "attributes": attributes}}
-    stay = webhook.version >= FIELDS_STAY_SINCE
-    return orjson.dumps(inflected(document, webhook.inflection, fields_stay=stay))
+    fields_stay = webhook.version >= FIELDS_STAY_SINCE
+    document = inflected(document, webhook.inflection, fields_stay=fields_stay)
+    return orjson.dumps(document)
 
 
 def signature(webhook: Webhook, body: bytes, now: int, *, newest_first: bool) -> str:
-    """Return the signature header: one set for each unexpired secret."""
-    alive = [s for s in webhook.secrets if not s.expired(now)]
-    ordered = alive[::-1] if newest_first else alive
+    """Return the signature header, with one signature per unexpired secret."""
+    secrets = [each for each in webhook.secrets if not each.expired(now)]
+    ordered = secrets[::-1] if newest_first else secrets
     return " ".join(f"t={now},v1={_mac(each.value, now, body)}" for each in ordered)
 
 

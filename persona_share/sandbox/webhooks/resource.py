@@ -98,8 +98,8 @@ UPDATE: Final[Shape] = {"data": {"attributes": _ATTRIBUTES}}
 ROTATE: Final[Shape] = {"meta": {"expires-in-seconds": INTEGER}}
 #: The first version under which a webhook must have a name.
 NAMED_SINCE: Final = "2026-09-29"
-#: Attributes that change what the sandbox does.
-_EFFECTIVE: Final = frozenset(
+#: Attributes that change the behavior of the sandbox; others are only stored.
+_BEHAVIORAL: Final = frozenset(
     {"name", "url", "enabled-events", "api-version", "api-key-inflection"}
 )
 _DEFAULTS: Final[Json] = {
@@ -116,8 +116,8 @@ def list_webhooks(state: State, request: Request) -> Response:
     check_query(state, request, MANY - {"filter"})
     _require(state, request, "read")
     owner = request.caller.environment
-    mine = [each for each in state.webhooks if each.owner is owner]
-    views = [_record(each) for each in reversed(mine)]
+    webhooks = [each for each in state.webhooks if each.owner is owner]
+    views = [_record(each) for each in reversed(webhooks)]
     return paged_response(state, request, views, ())
 
 
@@ -138,14 +138,14 @@ def create(state: State, request: Request) -> Response:
     )
     webhook.status = "disabled"
     _update(webhook, given)
-    return _rendered(state, request, webhook, secret=True, status=201)
+    return _render(state, request, webhook, secret=True, status=201)
 
 
 def retrieve(state: State, request: Request) -> Response:
     """Return a webhook with its secrets."""
     _check(state, request)
     webhook = _requested(state, request, "read")
-    return _rendered(state, request, webhook, secret=True)
+    return _render(state, request, webhook, secret=True)
 
 
 def update(state: State, request: Request) -> Response:
@@ -157,7 +157,7 @@ def update(state: State, request: Request) -> Response:
         raise _name_missing()
     _check_values(given)
     _update(webhook, given)
-    return _rendered(state, request, webhook)
+    return _render(state, request, webhook)
 
 
 def rotate_secret(state: State, request: Request) -> Response:
@@ -169,7 +169,7 @@ def rotate_secret(state: State, request: Request) -> Response:
     if seconds < 0:
         raise ApiError(400, "meta.expires_in_seconds must not be negative")
     state.webhooks.rotate(webhook.id, seconds)
-    return _rendered(state, request, webhook, secret=True)
+    return _render(state, request, webhook, secret=True)
 
 
 def clone(state: State, request: Request) -> Response:
@@ -183,7 +183,7 @@ def clone(state: State, request: Request) -> Response:
     copy.events, copy.name = webhook.events, webhook.name
     copy.settings = dict(webhook.settings)
     copy.status = "disabled"
-    return _rendered(state, request, copy, secret=True)
+    return _render(state, request, copy, secret=True)
 
 
 def _status_handler(status: str) -> Handler:
@@ -201,7 +201,7 @@ def _status_handler(status: str) -> Handler:
         else:
             state.webhooks.disable(webhook.id)
             webhook.status = "archived" if status == "archived" else "disabled"
-        return _rendered(state, request, webhook)
+        return _render(state, request, webhook)
 
     return change
 
@@ -250,11 +250,11 @@ def _update(webhook: Webhook, given: Json) -> None:
         webhook.events = frozenset(given["enabled-events"])
     webhook.version = given.get("api-version", webhook.version)
     webhook.inflection = given.get("api-key-inflection", webhook.inflection)
-    others = {name: each for name, each in given.items() if name not in _EFFECTIVE}
+    others = {name: each for name, each in given.items() if name not in _BEHAVIORAL}
     webhook.settings |= others
 
 
-def _rendered(
+def _render(
     state: State,
     request: Request,
     webhook: Webhook,
