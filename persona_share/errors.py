@@ -167,6 +167,8 @@ class PersonaError(_Facts):
     advice: str = ""
     retryable: bool = False
 
+    _retry = "retry"
+
     def __str__(self) -> str:
         """Say what happened, whether anything was sent, and what to do next."""
         where = f"{self.operation}: " if self.operation else ""
@@ -176,7 +178,7 @@ class PersonaError(_Facts):
         if self.request_id:
             facts.append(f"request {self.request_id}")
         if self.retry_after is not None:
-            facts.append(f"retry in {self.retry_after:.0f} s")
+            facts.append(f"{self._retry} in {self.retry_after:.0f} s")
         more = f" ({', '.join(facts)})" if facts else ""
         what = self.what.rstrip(".")
         sentences = [f"{where}{what}{more}.", self._sent(), self.advice]
@@ -556,6 +558,8 @@ class CodeRefusedError(TokenError):
     advice = "Agree with the source organization on what it shares, then call again."
     phase = Phase.ANSWERED
 
+    _retry = "the partner can be asked again"
+
     def __init__(
         self,
         what: str = "the partner refuses",
@@ -566,6 +570,10 @@ class CodeRefusedError(TokenError):
     ) -> None:
         super().__init__(what, **facts)
         self.refused = refused
+
+    def _sent(self) -> str:
+        # It was the partner that responded.
+        return super()._sent() or "No code was exchanged."
 
 
 class CodeRejectedError(TokenError):

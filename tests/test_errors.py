@@ -130,3 +130,13 @@ def test_text_says_what_happened_whether_it_was_sent_and_what_to_do(kind):
         assert fact is None or fact in text
     assert error.retry_after is None or "7 s" in text
     assert not error.attempts or "2 attempts" in text
+
+
+def test_refusal_of_the_partner_says_that_no_code_was_exchanged():
+    error = errors.CodeRefusedError("the agreement has ended")
+    error.retry_after = 5.0
+
+    assert str(error).startswith(
+        "the agreement has ended (the partner can be asked again in 5 s). "
+        "No code was exchanged. "
+    )

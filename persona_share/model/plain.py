@@ -175,7 +175,8 @@ class ConvertibleToDict:
     def to_dict(self) -> dict[str, Any]:
         """Return the value as JSON types.
 
-        Names are in snake_case. Times become ISO 8601 strings and links
+        Names are in snake_case, but for the keys of ``fields`` and ``values``, which the
+        organization chose and which are never changed. Times become ISO 8601 strings and links
         ``{"type", "id"}``. Secrets, such as the URLs of files, are masked; `raw` has the
         value as it was sent.
         """

@@ -150,8 +150,9 @@ class Context:
 class Resource(ConvertibleToDict, HasResponseInfo):
     """An object of the API, of any type.
 
-    ``attributes`` holds the attributes as they were sent, and ``raw`` the whole object.
-    ``id`` is empty for the few objects that have none.
+    ``attributes`` holds the attributes as they were sent, and ``raw`` the whole object;
+    their keys are those of the service, such as ``created-at``. ``id`` is empty for the
+    few objects that have none. Objects compare by identity; compare `to_dict` instead.
     """
 
     # Objects of this class may lack an id.
@@ -202,9 +203,9 @@ class Resource(ConvertibleToDict, HasResponseInfo):
         return self._context.meta
 
     def get(self, name: str) -> Any:
-        """Return any attribute as it was sent, or None.
+        """Return any attribute as it was sent, or None if it is absent.
 
-        The name is matched in any casing.
+        The name may be in snake_case, kebab-case or camelCase.
         """
         return value_of(self.attributes, name)
 
@@ -279,7 +280,11 @@ class Resource(ConvertibleToDict, HasResponseInfo):
 
     def _malformed(self, name: str) -> MalformedResponseError:
         message = f"{name!r} of {self.type[:100]!a} has an unexpected form"
-        return MalformedResponseError(message, request_id=self.response_info.request_id)
+        return MalformedResponseError(
+            message,
+            advice="Use get() or raw: they contain what the service sent.",
+            request_id=self.response_info.request_id,
+        )
 
     def __copy__(self) -> Self:
         return self  # immutable

@@ -1,6 +1,7 @@
 """The how-to pages do what they say, against the sandbox."""
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 
 import aiohttp
@@ -11,6 +12,7 @@ from opentelemetry.metrics import NoOpCounter, NoOpMeter
 
 from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share.integrations.otel import Telemetry
+from persona_share.model import events
 from persona_share.model.inquiry import Inquiry
 from persona_share.testing import delivery, resource
 from tests.docs.blocks import ROOT, blocks_of, page_names
@@ -169,9 +171,11 @@ async def test_the_sdk_of_the_page_reads_on_the_connections_of_its_user(
     async def codes(scope):
         return await reader.ask_partner(scope) if inquiry.id in str(scope) else None
 
+    received = []
     async with aiohttp.ClientSession() as http:
         key = box.destination.api_key
-        async with names["People"](key, codes, http) as people:
+        options = {"http": http, "hook": received.append}
+        async with names["People"](key, codes, **options) as people:
             assert await people.first_name(inquiry.id)
             assert await people.first_name("inq_unknown") is None
             box.faults.answer("GET /inquiries/{inquiry-id}", 404)
@@ -179,3 +183,7 @@ async def test_the_sdk_of_the_page_reads_on_the_connections_of_its_user(
                 await people.first_name(inquiry.id)
         assert not http.closed
     assert box.log.tokens_issued == 1
+    kinds = Counter(type(event) for event in received)
+    assert kinds[events.TokenIssued] == 1
+    assert kinds[events.CallEnded] == box.log.count()
+    assert "people/1.0" in box.log[-1].user_agent

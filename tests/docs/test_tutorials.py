@@ -55,8 +55,15 @@ async def test_errors_are_handled_as_in_the_tutorial(reader):
     async with PersonaClient.from_env(insecure_local=True) as client:
         async with ScopedTokenManager(client) as manager:
             session = manager.session(Scope.read(inquiry.id))
-            assert "no longer shares" in await careful(session, inquiry.id)
+            assert "there is no code" in await careful(session, inquiry.id)
             assert await beyond(session, other.id) == f"inquiry.read:{other.id}"
+
+        async def refuse(_scope):
+            return None
+
+        async with ScopedTokenManager(client, codes=refuse) as manager:
+            session = manager.session(Scope.read(inquiry.id))
+            assert "does not share" in await careful(session, inquiry.id)
         async with ScopedTokenManager(client, codes=reader.ask_partner) as manager:
             session = manager.session(Scope.read(inquiry.id))
             assert await careful(session, inquiry.id) == "completed"

@@ -105,6 +105,14 @@ def test_f54_an_unknown_attribute_is_kept_and_can_be_read():
     assert inquiry.read("nothing_of_that_name", date) is None
 
 
+def test_an_unknown_attribute_of_another_type_is_referred_to_get():
+    inquiry = made("inquiry", {"brand-new": {"a": 1}})
+
+    with pytest.raises(MalformedResponseError, match=r"Use get\(\) or raw") as caught:
+        inquiry.read("brand_new", date)
+    assert "base_url" not in str(caught.value)
+
+
 def test_an_attribute_can_be_read_as_a_value_of_the_callers_own():
     @attrs.frozen
     class Score:

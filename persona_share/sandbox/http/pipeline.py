@@ -335,6 +335,7 @@ def log_entry(state: State, request: Request, response: Response | None) -> Entr
         object_id=request.object_id,
         request_id=request_id or None,
         replayed=response is not None and response.replayed,
+        user_agent=request.headers.get("User-Agent"),
     )
 
 

@@ -326,6 +326,7 @@ class FileServer:
             status=status,
             credential="authorization" if bearer else None,
             object_id=name if is_id(name) else None,
+            user_agent=http_request.headers.get("User-Agent"),
         )
         self._state.log.append(entry)
 

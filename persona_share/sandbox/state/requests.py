@@ -236,6 +236,7 @@ class Entry:
     object_id: str | None = None
     request_id: str | None = None
     replayed: bool = False
+    user_agent: str | None = None
 
 
 class Log:
