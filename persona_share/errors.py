@@ -295,7 +295,7 @@ class ScopeNotCoveredError(UsageError):
 
 
 class NotOpenError(UsageError):
-    """A client or a manager was used before ``async with`` was entered."""
+    """A client, a manager or a code source was used before ``async with`` was entered."""
 
     advice = "Enter it first: 'async with … as …:'."
 

@@ -38,6 +38,7 @@ from persona_share.errors import (
     CodeAlreadyUsedError,
     CodeExpiredError,
     TokenError,
+    UsageError,
 )
 from persona_share.model import events
 from persona_share.model.scope import Scope
@@ -205,6 +206,9 @@ class Acquisition:
 
     async def _source_failed(self, failure: SourceFailure) -> NoReturn:
         error, provider = failure.error.fresh(), self._provider
+        if isinstance(error, UsageError):  # a mistake in the program
+            provider.backoff.add(self._scope.text, error)
+            raise self._failed(error)
         if failure.pause is not None:
             await self._back_off(error, failure.pause)
         if provider.has_source:
@@ -503,9 +507,10 @@ class Acquisition:
             case _:
                 raise AssertionError(result)
 
-    def _failed(self, error: TokenError) -> TokenError:
+    def _failed(self, error: TokenError | UsageError) -> TokenError | UsageError:
         """Emit that no token came, and return the reason to raise."""
-        error.scope = error.scope or self._scope.text or None
+        if isinstance(error, TokenError):
+            error.scope = error.scope or self._scope.text or None
         self._emit(
             events.ExchangeFailed,
             self._scope,

@@ -13,6 +13,7 @@ from persona_share.errors import (
     ScopeNotGrantedError,
     TokenError,
     TokenRejectedError,
+    UsageError,
 )
 from persona_share.model.scope import Scope
 from persona_share.ports import Runtime
@@ -93,7 +94,7 @@ def full_jitter(count: int, random: float) -> float:
 
 @attrs.frozen
 class _Failure:
-    error: TokenError
+    error: TokenError | UsageError
     until: float
     count: int = 0
 
@@ -113,17 +114,23 @@ class LocalBackoff:
         self._credential: _Failure | None = None
         self._forbidden: set[str] = set()
 
-    def of(self, scope: str) -> TokenError | None:
+    def of(self, scope: str) -> TokenError | UsageError | None:
         """Return a fresh error if the scope is backing off, else None."""
         now = self._now()
         for failure in (self._scopes.get(scope), self._credential):
             if failure is not None and failure.until > now:
                 error = failure.error.fresh()
-                error.retry_after = failure.until - now
+                if not isinstance(error, UsageError):
+                    error.retry_after = failure.until - now
                 return error
         return None
 
-    def add(self, scope: str, error: TokenError, pause: float | None = None) -> float:
+    def add(
+        self,
+        scope: str,
+        error: TokenError | UsageError,
+        pause: float | None = None,
+    ) -> float:
         """Back a scope off and return for how long; a longer back-off stays.
 
         Without a pause: with full jitter that doubles with each failure in a row.

@@ -27,14 +27,20 @@ from persona_share._tokens.inflight import (
 )
 from persona_share._tokens.record import ScopeRecord, StoredCode, code_id
 from persona_share.errors import (
+    AuthenticationError,
     AuthorizationCodeRequiredError,
+    BadRequestError,
     CodeRefusedError,
     CodeSourceError,
     ConfigurationError,
     InvalidArgumentError,
     MissingExtraError,
+    NotFoundError,
+    PermissionDeniedError,
     PersonaError,
     TokenError,
+    UnprocessableError,
+    UsageError,
 )
 from persona_share.model import events
 from persona_share.model.ids import checked_id
@@ -52,15 +58,34 @@ ALGORITHMS: Final = ("RS256", "ES256")
 ASSERTION_LIFETIME: Final = 300
 #: Attributes of the errors of HTTP clients, such as aiohttp, httpx and requests.
 _OF_REQUESTS: Final = ("headers", "request", "request_info", "response", "url")
+#: Exceptions of a code source that a repetition does not cure: mistakes in a program.
+_MISTAKES: Final = (
+    AttributeError,
+    ImportError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+)
+#: Responses of the service, and statuses of other services, that no repetition changes.
+_REFUSALS = (
+    AuthenticationError
+    | BadRequestError
+    | NotFoundError
+    | PermissionDeniedError
+    | UnprocessableError
+)
+_REFUSAL_STATUSES: Final = frozenset({400, 403, 404, 422})
 #: The first pause after a partner's refusal or a source's time-out; it doubles.
 _SHARED_PAUSE: Final = 5.0
+_CORRECT: Final = "Correct the code source."
+_REFUSED: Final = "Check the scope and the code source."
 
 
 @attrs.frozen
 class SourceFailure:
     """No code came. With a ``pause`` the scope backs off for everybody."""
 
-    error: TokenError
+    error: TokenError | UsageError
     pause: float | None = None
 
 
@@ -184,16 +209,7 @@ class CodeSupplier:
             error.scope = error.scope or text
             return SourceFailure(error)
         except Exception as error:  # noqa: BLE001  # the user's code may raise anything
-            reason = type(error).__name__
-            status = _status_of(error)
-            if isinstance(error, PersonaError):
-                what = f"the code source failed: {error.what}"
-            else:
-                what = f"the code source raised {reason}{where(error)}"
-                what += f" with status {status}" if status else ""
-            failure = CodeSourceError(what, reason=reason, scope=text, status=status)
-            failure.__cause__ = _redacted(error).with_traceback(users_frames(error))
-            return SourceFailure(failure)
+            return SourceFailure(_source_error(error, scope))
         return self._code_of(given, scope)
 
     def _code_of(self, given: object, scope: Scope) -> StoredCode | SourceFailure:
@@ -204,8 +220,43 @@ class CodeSupplier:
             return self.received(given)
         except InvalidArgumentError as error:
             what = f"the code source returned no code: {error.what}"
-            reason = type(given).__name__
-            return SourceFailure(CodeSourceError(what, reason=reason, scope=scope.text))
+            failure = CodeSourceError(
+                what, reason=type(given).__name__, scope=scope.text
+            )
+            if not isinstance(given, str | Secret):
+                failure.retryable, failure.advice = False, _CORRECT
+            return SourceFailure(failure)
+
+
+def _source_error(error: Exception, scope: Scope) -> CodeSourceError | UsageError:
+    """Return the error of a code source that raised ``error``.
+
+    It is not retryable if the program has a mistake, or if a status refuses the scope.
+    """
+    if isinstance(error, UsageError):
+        mistake = error.fresh()
+        mistake.what = f"the code source failed: {error.what}"
+        mistake.args = (mistake.what,)
+        mistake.__cause__ = error.with_traceback(users_frames(error))
+        return mistake
+    reason, status = type(error).__name__, _status_of(error)
+    if isinstance(error, NotFoundError):
+        ids = "this ID" if len(scope) == 1 else "at least one ID of this scope"
+        what = f"the code source failed: Persona does not know {ids} (404)"
+    elif isinstance(error, PersonaError):
+        what = f"the code source failed: {error.what}"
+    else:
+        what = f"the code source raised {reason}{where(error)}"
+        what += f" with status {status}" if status else ""
+    failure = CodeSourceError(what, reason=reason, scope=scope.text, status=status)
+    if isinstance(error, _REFUSALS):
+        failure.retryable, failure.advice = False, error.advice
+    elif status in _REFUSAL_STATUSES and not isinstance(error, PersonaError):
+        failure.retryable, failure.advice = False, _REFUSED
+    elif isinstance(error, _MISTAKES):
+        failure.retryable, failure.advice = False, _CORRECT
+    failure.__cause__ = _redacted(error).with_traceback(users_frames(error))
+    return failure
 
 
 class RedactedError(Exception):

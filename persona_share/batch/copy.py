@@ -522,7 +522,7 @@ class Copy:
             "sha256": hashlib.sha256(content).hexdigest(),
             "content_type": "application/json",
             "saved_at": self.context.wall().isoformat(),
-            "request_id": resource.answer.request_id,
+            "request_id": resource.response_info.request_id,
         }
 
     async def _save_files(

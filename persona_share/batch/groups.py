@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import anyio
 import attrs
 
-from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.outages import OutageMonitor, StopAfter
 from persona_share.errors import (
     AuthorizationCodeRequiredError,
     BadRequestError,
@@ -51,6 +51,10 @@ MAX_AHEAD: Final = 8
 #: whole and in parts, fails for all. Finding one bad object among 256 takes nine. A
 #: response that something was not found does not count: it is about objects.
 SOURCE_FAILURES: Final = 16
+#: Scopes in a row for which a code source has a failure that no repetition cures.
+_MAX_SOURCE_MISTAKES: Final = 3
+#: HTTP statuses of a code source's own service that may concern single objects.
+_STATUSES_ABOUT_OBJECTS: Final = frozenset({400, 403, 404, 422})
 #: A group is set aside after this many failures that were not part of an outage.
 _MAX_TRIES: Final = 3
 #: A group fails after this many rejected codes.
@@ -204,6 +208,7 @@ class GroupPlanner:
 
     Any other exception of a code source says nothing about objects. The source is
     asked again, for other groups first; if it fails for all of them, it is an outage.
+    A mistake in the program stops the batch.
     """
 
     size: int
@@ -218,6 +223,11 @@ class GroupPlanner:
     max_ahead: int = MAX_AHEAD
     linger: float = 1.0
     _source_failures: int = attrs.field(default=0, init=False)
+    _stop: StopAfter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Create the count of mistakes."""
+        self._stop = StopAfter(_MAX_SOURCE_MISTAKES, _is_mistake)
 
     async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
         """Acquire a token for each group, and iterate over its objects."""
@@ -301,12 +311,17 @@ class GroupPlanner:
                     raise
                 if self._divides(error) and self._is_plausible(error):
                     return error
+                if _is_mistake(error):
+                    self.outages.succeeded()
+                    self._stop.failed(error)
+                    return error
                 tries += self._is_own(error, scope, probe=probe)
                 if tries >= _MAX_TRIES:
                     return error
                 await self.clock.sleep(min(error.retry_after or 2.0**tries, 60.0))
             else:
                 self._source_failures = 0
+                self._stop.succeeded()
                 self.outages.succeeded()
                 return None
 
@@ -320,7 +335,10 @@ class GroupPlanner:
     def _divides(self, error: PersonaError) -> bool:
         """Return whether the reason may be single objects of the scope."""
         if isinstance(error, CodeSourceError):
-            return isinstance(error.__cause__, _ABOUT_OBJECTS)
+            cause = error.__cause__
+            if cause is None or isinstance(cause, PersonaError):
+                return isinstance(cause, _ABOUT_OBJECTS)
+            return error.status in _STATUSES_ABOUT_OBJECTS
         if isinstance(error, AuthorizationCodeRequiredError):
             return self.free
         return isinstance(error, ScopeNotGrantedError | CodeRefusedError)
@@ -352,6 +370,11 @@ class GroupPlanner:
             if isinstance(error, ScopeNotGrantedError):
                 return []
         return _halves(group) if len(group) > 1 and self._divides(error) else []
+
+
+def _is_mistake(error: PersonaError) -> bool:
+    """Return whether a code source would fail in the same way again."""
+    return isinstance(error, CodeSourceError) and not error.retryable
 
 
 def _require_family(permission: str, object_id: str) -> None:

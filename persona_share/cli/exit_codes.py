@@ -119,16 +119,27 @@ _ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (
         errors.AuthorizationCodeRequiredError,
         "Pass --code-file, --code-command or --client-id for these ids.",
     ),
-    (errors.CodeSourceError, "Run the --code-command by hand, with a scope on stdin."),
     (errors.NotOpenError, ""),
 )
 
 
 def advice_of(error: PersonaError) -> str:
     """Return the advice of an error in terms of the command line."""
+    if isinstance(error, errors.CodeSourceError):
+        return _advice_of_source(error)
     for kind, advice in _ADVICE:
         if isinstance(error, kind):
             return advice
+    return _in_options(error.advice)
+
+
+def _advice_of_source(error: errors.CodeSourceError) -> str:
+    if error.reason == "CommandError":
+        return "Run the --code-command by hand, with a scope on stdin."
+    if isinstance(error.__cause__, errors.NotFoundError):
+        return "Check the ID; with --client-id, the source organization must own the object."
+    if isinstance(error.__cause__, errors.ApiError) and not error.retryable:
+        return "Check --client-id and the source organization's API key."
     return _in_options(error.advice)
 
 

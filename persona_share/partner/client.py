@@ -23,6 +23,7 @@ from persona_share.errors import (
     ConfigurationError,
     InvalidArgumentError,
     InvalidScopeError,
+    NotOpenError,
     PersonaError,
     UsageError,
 )
@@ -43,6 +44,7 @@ _BACKOFF: Final = 0.5
 #: A longer Retry-After, in seconds, is shortened to this.
 _MAX_RETRY_AFTER: Final = 3600.0
 _MAX_DIGITS: Final = 9
+_ENTER: Final = "Enter it first: 'async with PartnerCodeSource.from_env() as codes:'."
 _REFUSED: Final = frozenset({"access_denied", "invalid_scope"})
 _ERROR_WORDS: Final = frozenset(
     {
@@ -249,6 +251,9 @@ class PartnerCodeSource:
     async def _attempt(self, scope: Scope, deadline: float) -> Response | PersonaError:
         try:
             return await self._post.send({"scope": str(scope)}, deadline)
+        except NotOpenError:
+            message = "the PartnerCodeSource was not entered"
+            raise NotOpenError(message, advice=_ENTER) from None
         except UsageError:
             raise
         except PersonaError as error:

@@ -75,6 +75,7 @@ def failure(cause=None):
     """An exception of the code source; ``cause`` is the response of the service."""
     error = CodeSourceError("the code source raised KeyError", reason="KeyError")
     error.__cause__ = cause
+    error.retryable = cause is None
     return error
 
 
@@ -319,10 +320,10 @@ async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
     scoped, partner, kit
 ):
     partner.bad, partner.answer = {*several(1_000)}, PermissionDeniedError
-    with pytest.raises(OutageError):
+    with pytest.raises(CodeSourceError):
         await kit.until(collected(scoped(several(1_000), 100)))
 
-    assert len(partner.asked) <= 16 + 4 + 8 + 18
+    assert len(partner.asked) <= 16 + 3 + 8
 
 
 @pytest.mark.asyncio

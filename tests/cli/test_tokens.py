@@ -139,3 +139,14 @@ def test_bad_input_says_what_to_do(place, arguments, code, word):
 
     assert done.code == code
     assert word in " ".join(done.err.replace("│", " ").split())
+
+
+def test_an_unknown_id_fails_with_advice_about_the_id(cli, sharing, tmp_path):
+    into = ("--into", str(tmp_path / "people"))
+    ended = cli("copy", "inq_unknown", *into, *sharing, "--json")
+    (failed,) = ended.value["failures"]
+
+    assert "Persona does not know this ID" in failed["error"]["message"]
+    assert failed["error"]["retryable"] is False
+    assert "--client-id" in failed["error"]["advice"]
+    assert "--code-command" not in failed["error"]["advice"]

@@ -8,10 +8,18 @@ import pytest
 from persona_share import Scope
 from persona_share._protocol.http import Response
 from persona_share.errors import (
+    AuthenticationError,
     CodeAlreadyUsedError,
     CodeRefusedError,
     CodeRejectedError,
     CodeSourceError,
+    ConfigurationError,
+    InvalidArgumentError,
+    ManagerClosedError,
+    NotFoundError,
+    NotOpenError,
+    PermissionDeniedError,
+    ReentrantCodeSourceError,
 )
 from persona_share.model.token import AuthorizationCode
 
@@ -36,10 +44,11 @@ async def test_f77_code_source_that_requests_its_scope_indirectly_fails(house):
 
     manager = await house.manager(codes=detour)
     with pytest.raises(
-        CodeSourceError, match="requested a token for the scope that it supplies"
+        ReentrantCodeSourceError,
+        match="requested a token for the scope that it supplies",
     ):
         await manager.token(SCOPE)
-    assert seen == ["ReentrantCodeSourceError", "CodeSourceError"]
+    assert seen == ["ReentrantCodeSourceError", "ReentrantCodeSourceError"]
 
 
 @pytest.mark.asyncio
@@ -182,6 +191,76 @@ async def test_error_has_the_http_status_of_a_failed_source(house):
     with pytest.raises(CodeSourceError, match="with status 503") as caught:
         await manager.token(SCOPE)
     assert caught.value.status == 503
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "kind", [NotOpenError, ConfigurationError, InvalidArgumentError, ManagerClosedError]
+)
+async def test_a_usage_error_of_a_source_is_raised_as_it_is(house, kind):
+    house.partner.script = [kind("the mistake")]
+    manager = await house.manager()
+    for _ in range(2):  # the second call is answered by the back-off
+        with pytest.raises(kind, match="the code source failed: the mistake") as caught:
+            await manager.token(SCOPE)
+        assert caught.value.retry_after is None
+        assert caught.value.advice == kind.advice
+    assert isinstance(caught.value.__cause__, kind)
+    assert len(house.partner.asked) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", [TypeError, AttributeError, NameError, ImportError])
+async def test_a_mistake_in_a_source_is_not_retryable(house, kind):
+    house.partner.script = [kind("a mistake")]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match=f"raised {kind.__name__}") as caught:
+        await manager.token(SCOPE)
+    assert not caught.value.retryable
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("given", [7, {"code": "x"}, object()])
+async def test_a_code_of_another_type_is_not_retryable(house, given):
+    house.partner.script = [given]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match="returned no code") as caught:
+        await manager.token(SCOPE)
+    assert not caught.value.retryable
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(404, False), (422, False), (429, True), (503, True)]
+)
+async def test_a_status_that_refuses_the_scope_is_not_retryable(
+    house, status, retryable
+):
+    failed = HTTPClientError()
+    failed.status = status
+    house.partner.script = [failed]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match=f"with status {status}") as caught:
+        await manager.token(SCOPE)
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (NotFoundError("404", status=404), "does not know at least one ID"),
+        (PermissionDeniedError("denied", status=403), "denied"),
+        (AuthenticationError("no such key", status=401), "no such key"),
+    ],
+)
+async def test_a_refusal_of_the_service_has_its_own_advice(house, error, text):
+    house.partner.script = [error]
+    manager = await house.manager()
+    with pytest.raises(CodeSourceError, match=text) as caught:
+        await manager.token(SCOPE)
+    assert not caught.value.retryable
+    assert caught.value.advice == type(error).advice
 
 
 @pytest.mark.asyncio

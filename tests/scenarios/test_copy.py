@@ -11,8 +11,11 @@ from persona_share.errors import (
     CodeRefusedError,
     CodeSourceError,
     InvalidArgumentError,
+    NotOpenError,
     PermissionDeniedError,
 )
+from persona_share.partner import PartnerCodeSource
+from persona_share.partner.keys import SigningKey
 
 
 pytestmark = pytest.mark.asyncio
@@ -134,6 +137,37 @@ async def test_a_person_fails_when_the_code_source_fails_for_its_related_objects
     assert {type(each.error) for each in outcomes} == {CodeSourceError}
     assert [*(tmp_path / "copy").glob("*/manifest.json")] != []
     assert len(again) == 2  # nothing was acknowledged
+
+
+@pytest.mark.parametrize("batch", ["fetch", "copy"])
+async def test_a_code_source_that_was_not_entered_stops_the_batch_at_once(
+    journey, tmp_path, batch
+):
+    codes = PartnerCodeSource(
+        "http://127.0.0.1:1/codes", client_id="org_1", key=SigningKey.generate("ES256")
+    )
+    async with journey.manager(codes=codes) as manager:
+        started = journey.clock.now()
+        with pytest.raises(NotOpenError, match="PartnerCodeSource was not entered"):
+            async with getattr(manager, batch)([person(journey.box)]) as outcomes:
+                await anext(outcomes)
+    assert journey.clock.now() == started
+
+
+async def test_a_mistake_in_a_code_source_stops_a_copy_without_a_pause(
+    journey, tmp_path
+):
+    ids = [person(journey.box) for _ in range(8)]
+
+    async def codes():
+        raise AssertionError
+
+    async with journey.manager(codes=codes) as manager:
+        started = journey.clock.now()
+        copying = copied(manager, ids, tmp_path / "copy", objects_per_token=2)
+        with pytest.raises(CodeSourceError, match="TypeError"):
+            await copying
+    assert journey.clock.now() == started
 
 
 async def test_a_second_run_copies_nothing_again(journey, tmp_path):
