@@ -80,7 +80,7 @@ class ScopeWarning(UserWarning):
     """A scope is valid, but looks like a mistake."""
 
 
-def _warning_about(text: str) -> str | None:
+def warning_about(text: str) -> str | None:
     """Return a warning about a valid atom that looks like a mistake, or None."""
     permission, object_id = split_atom(text)
     if permission not in KNOWN_PERMISSIONS:
@@ -145,7 +145,7 @@ class Scope:
         """
         scope = cls.from_text(text)
         if not isinstance(text, Scope):
-            for warning in map(_warning_about, scope.atoms):
+            for warning in map(warning_about, scope.atoms):
                 if warning is not None:
                     warnings.warn(warning, ScopeWarning, stacklevel=2)
         return scope

@@ -1,5 +1,6 @@
 """Agreements: the permissions that each partner can get, and their validity."""
 
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,8 +13,8 @@ import attrs
 
 from persona_share._protocol.urls import BaseURL, parse_base_url
 from persona_share.errors import ConfigurationError, PersonaError
-from persona_share.model.ids import checked_id
-from persona_share.model.scope import MAX_ATOMS, Scope
+from persona_share.model.ids import checked_id, kind_of_id, require_prefix
+from persona_share.model.scope import MAX_ATOMS, Scope, warning_about
 from persona_share.partner.keys import PublicKey, load_public_keys, public_keys
 
 
@@ -21,6 +22,7 @@ from persona_share.partner.keys import PublicKey, load_public_keys, public_keys
 #: default, and every code is one of them.
 MAX_CODES_PER_MINUTE: Final = 3_000
 _MAX_FILE: Final = 1024 * 1024
+_LOG: Final = logging.getLogger("persona_share")
 _KEYS: Final = frozenset(
     {
         "partner",
@@ -50,10 +52,16 @@ def web_address(url: str, what: str) -> BaseURL:
 
 
 def _partner(value: str) -> str:
-    return checked_id(value, "partner")
+    require_prefix(checked_id(value, "partner"), "organization-id")
+    if kind_of_id(value) is None:
+        _LOG.warning(
+            "the partner of an agreement is %r, and ids of organizations begin with org_",
+            value,
+        )
+    return value
 
 
-def _instant(value: object) -> datetime:
+def _instant(value: date) -> datetime:
     """Return a point in time with its zone; a date begins at midnight UTC."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -62,18 +70,22 @@ def _instant(value: object) -> datetime:
         return value.astimezone(UTC)
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
-    message = (
-        f"a time of an agreement is a date or datetime, not {type(value).__name__}"
-    )
+    kind = type(value).__name__  # type: ignore[unreachable]  # callers may pass anything
+    message = f"a time of an agreement is a date or datetime, not {kind}"
     raise ConfigurationError(message)
 
 
 def _permissions(value: Iterable[str]) -> frozenset[str]:
-    given = (value,) if isinstance(value, str) else value
+    given: object = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Iterable):
+        message = f"permissions must be a list of str, not {type(given).__name__}"
+        raise ConfigurationError(message)
     scope = Scope(given)
     if not scope or any(object_id is not None for _, object_id in scope.pairs()):
         message = "an agreement lists permissions such as 'inquiry.read', without ids"
         raise ConfigurationError(message)
+    for warning in filter(None, map(warning_about, scope.atoms)):
+        _LOG.warning("an agreement lists a permission: %s", warning)
     return frozenset(scope)
 
 
@@ -97,7 +109,9 @@ class Agreement:
     ``partner`` is its organization id and ``keys`` are its public JWKs; there are
     several during a rotation. ``permissions`` are those that it can get; each object
     also needs a consent. Dates begin at midnight UTC, and ``valid_until`` is exclusive.
-    ``inbox`` is the URL to which codes are pushed.
+    ``codes_per_minute`` is 60 by default, and at most 3,000. ``max_objects`` of one
+    request is 256 by default, which is also the maximum. ``inbox`` is the URL to which
+    codes are pushed.
 
     Raises:
         ConfigurationError: a value cannot be used.
@@ -245,6 +259,11 @@ def _from_table(table: dict[str, Any], path: Path, number: int) -> Agreement:
 
 
 def _by_partner(agreements: Iterable[Agreement]) -> Mapping[str, Agreement]:
+    several: object = agreements
+    if not isinstance(several, Iterable):
+        message = f"agreements must be a list or a path, not {type(several).__name__}"
+        advice = "Write agreements=[…], also for one Agreement."
+        raise ConfigurationError(message, advice=advice)
     found: dict[str, Agreement] = {}
     for each in agreements:
         given: object = each

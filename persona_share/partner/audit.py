@@ -32,8 +32,9 @@ class Decision:
     """One line of the audit log; it contains ids and fingerprints, never a code.
 
     ``decision`` is "issued", "refused" or "failed". The documentation lists the values
-    of ``reason``. ``partner`` is None unless the request was authenticated. ``via`` is
-    the origin of the request: "http", "push" or "call".
+    of ``reason``. If the request was not authenticated, ``partner`` is None, and
+    ``claimed`` is the organization that its assertion names, if it can be an id.
+    ``via`` is the origin of the request: "http", "push" or "call".
     """
 
     time: datetime
@@ -48,10 +49,6 @@ class Decision:
     expires_at: datetime | None = None
     claimed: str | None = None
     via: str = "call"
-
-    def line(self) -> bytes:
-        """Return the line, with its line break."""
-        return orjson.dumps(attrs.asdict(self)) + b"\n"
 
 
 def fingerprint(code: Secret) -> str:
@@ -88,7 +85,9 @@ class AuditLog:
             StoreUnavailableError: it could not be written.
         """
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((decision.line(), sync, written))
+        self._waiting.append(
+            (orjson.dumps(attrs.asdict(decision)) + b"\n", sync, written)
+        )
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting())
         await written

@@ -25,6 +25,7 @@ from persona_share.errors import (
     InvalidScopeError,
     NotOpenError,
     PersonaError,
+    Phase,
     UsageError,
 )
 from persona_share.model.ids import checked_id
@@ -32,7 +33,7 @@ from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
 from persona_share.partner.agreements import web_address
-from persona_share.partner.keys import ASSERTION_TYPE, SigningKey
+from persona_share.partner.keys import ASSERTION_TYPE, SigningKey, signed_assertion
 from persona_share.ports import Runtime
 
 
@@ -54,6 +55,32 @@ _ERROR_WORDS: Final = frozenset(
         "invalid_scope",
         "temporarily_unavailable",
     }
+)
+
+
+_UNREACHABLE: Final = (
+    "Check PERSONA_PARTNER_URL (or the URL that you passed), and whether the partner's "
+    "service is up at {0}."
+)
+#: What to check after a status of the partner; {0} is the URL that was used.
+_ADVICE_OF: Final = {
+    401: (
+        "Check client_id (PERSONA_ORGANIZATION_ID), and with the partner: whether its "
+        "agreement has the public key, whether its service has exactly the url {0}, "
+        "whether both clocks are right; its audit log has the reason."
+    ),
+    404: (
+        "The path is wrong: ask the partner for the exact url of its CodeIssuer; "
+        "{0} was used."
+    ),
+    429: "Wait for retry_after seconds, or agree on more codes per minute.",
+}
+_ADVICE_OF_FAILURE: Final = (
+    "Ask the partner for the reason: the audit log and the log of its service have it."
+)
+_NOT_A_CODE_ISSUER: Final = (
+    "Check PERSONA_PARTNER_URL (or the URL that you passed): something other than the "
+    "partner's service may have responded."
 )
 
 
@@ -91,7 +118,9 @@ class SignedPost:
         Raises:
             TransportError: no usable response arrived.
         """
-        assertion = self._key.assertion(self.client_id, self.audience, self._runtime)
+        assertion = signed_assertion(
+            self._key, self.client_id, self.audience, self._runtime
+        )
         signed = {"client_assertion_type": ASSERTION_TYPE, **form}
         body = urlencode({**signed, "client_assertion": assertion.reveal()}).encode()
         request = Request(
@@ -184,9 +213,9 @@ class PartnerCodeSource:
             ConfigurationError: one of them is not set, or cannot be used.
         """
         return cls(
-            _variable("PERSONA_PARTNER_URL"),
-            client_id=_variable("PERSONA_ORGANIZATION_ID"),
-            key=Path(_variable("PERSONA_PARTNER_KEY_FILE")),
+            _variable("PERSONA_PARTNER_URL", "https://share.example/codes"),
+            client_id=_variable("PERSONA_ORGANIZATION_ID", "org_…, your own id"),
+            key=Path(_variable("PERSONA_PARTNER_KEY_FILE", "partner.key")),
             timeout=timeout,
         )
 
@@ -207,13 +236,7 @@ class PartnerCodeSource:
                 scope=str(scope),
             )
         message = f"the partner did not issue a code ({problem.text})"
-        raise self._failure(
-            message,
-            scope,
-            reason=problem.error or f"status {problem.status}",
-            status=problem.status,
-            retry_after=problem.retry_after,
-        )
+        raise self._refusal(message, scope, problem)
 
     async def check(self) -> None:
         """Check that the partner accepts this organization's key; no code is issued.
@@ -227,9 +250,8 @@ class PartnerCodeSource:
         # The partner checks the signature first, so this error means that it is valid.
         if problem.error == "invalid_request" and problem.status == 400:  # noqa: PLR2004
             return
-        reason = problem.error or f"status {problem.status}"
         message = f"the partner did not accept the request ({problem.text})"
-        raise self._failure(message, scope, reason=reason, status=problem.status)
+        raise self._refusal(message, scope, problem)
 
     async def _send(self, scope: Scope, deadline: float) -> Response:
         """Send until a response needs no retry, or until the deadline."""
@@ -245,7 +267,13 @@ class PartnerCodeSource:
         if isinstance(outcome, Response):
             return outcome
         message = f"the partner cannot be reached: {outcome.what}"
-        failure = self._failure(message, scope, reason=type(outcome).__name__)
+        failure = self._failure(
+            message,
+            scope,
+            reason=type(outcome).__name__,
+            phase=outcome.phase,
+            advice=_UNREACHABLE.format(self._post.audience),
+        )
         raise failure from outcome
 
     async def _attempt(self, scope: Scope, deadline: float) -> Response | PersonaError:
@@ -300,9 +328,25 @@ class PartnerCodeSource:
             code.reveal(), scope=granted, expires_at=clock.wall() + left
         )
 
+    def _refusal(
+        self, what: str, scope: Scope, problem: PartnerProblem
+    ) -> CodeSourceError:
+        """Return the error of a response without a code; it says what to check."""
+        advice = _ADVICE_OF.get(problem.status, _ADVICE_OF_FAILURE)
+        return self._failure(
+            what,
+            scope,
+            reason=problem.error or f"status {problem.status}",
+            status=problem.status,
+            retry_after=problem.retry_after,
+            advice=advice.format(self._post.audience),
+        )
+
     def _failure(
         self, what: str, scope: Scope, *, reason: str, **facts: Any
     ) -> CodeSourceError:
+        facts.setdefault("phase", Phase.ANSWERED)
+        facts.setdefault("advice", _NOT_A_CODE_ISSUER)
         error = CodeSourceError(what, reason=reason, scope=str(scope) or None, **facts)
         if error.status is not None and error.status not in _RETRIED:
             error.retryable = False
@@ -324,11 +368,12 @@ class PartnerCodeSource:
         return f"<PartnerCodeSource at {self._post.origin}>"
 
 
-def _variable(name: str) -> str:
+def _variable(name: str, example: str) -> str:
     if value := os.environ.get(name):
         return value
     message = f"{name} is not set"
-    raise ConfigurationError(message)
+    advice = f"Export it (such as {example}), or pass the value to PartnerCodeSource."
+    raise ConfigurationError(message, advice=advice)
 
 
 def read_problem(response: Response, scope: Scope) -> PartnerProblem:

@@ -121,7 +121,8 @@ class Consents:
     ) -> Sequence[Consent]:
         """Remove consents, and return those that were removed.
 
-        Without a scope all consents for this partner are removed.
+        Without a scope all consents for this partner are removed. Until the end date of
+        a removed consent it stays known that it was revoked.
 
         Raises:
             StoreError: the store failed; some consents may remain, so repeat the call.
@@ -148,7 +149,7 @@ class Consents:
             record = await self.store.read(_key(partner, object_id))
             found += [
                 each
-                for each in _consents_in(record)
+                for each in _read_record(record).granted
                 if each.partner == partner
                 and each.object_id == object_id
                 and each.until > now
@@ -161,11 +162,24 @@ class Consents:
         found = await self.find(partner, Scope.parse(scope))
         return Scope(atom(each.permission, each.object_id) for each in found)
 
+    async def revoked(self, partner: str, scope: Scope | str) -> Scope:
+        """Return the part of a scope whose consent was revoked before its end date."""
+        asked, now = Scope.parse(scope), self._runtime.clock.wall()
+        found: list[str] = []
+        for object_id in asked.object_ids():
+            record = await self.store.read(_key(partner, object_id))
+            found += [
+                _atom(each)
+                for each in _read_record(record).revoked
+                if each.until > now and each.partner == partner
+            ]
+        return Scope(found) & asked
+
     async def list(self, partner: str | None = None) -> AsyncIterator[Consent]:
         """Iterate over the consents that are valid now, in no certain order."""
         now = self._runtime.clock.wall()
         async for key in self.store.keys(_prefix(partner)):
-            for each in _consents_in(await self.store.read(key)):
+            for each in _read_record(await self.store.read(key)).granted:
                 if each.until > now and partner in (None, each.partner):
                     yield each
 
@@ -175,12 +189,9 @@ class Consents:
         now = new[0].granted_at
 
         def transition(found: Versioned) -> tuple[Change | None, None]:
-            kept = [
-                each
-                for each in _consents_in(found)
-                if each.permission not in replaced and each.until > now
-            ]
-            return _record([*kept, *new], now), None
+            record = _read_record(found).without(replaced)
+            granted = [*record.granted, *new]
+            return _change(_Record(granted, record.revoked), now), None
 
         key = _key(new[0].partner, object_id)
         await change(self.store, self._runtime, key, transition, tries=TRIES)
@@ -191,10 +202,13 @@ class Consents:
         now = self._runtime.clock.wall()
 
         def transition(found: Versioned) -> tuple[Change | None, Sequence[Consent]]:
-            held = _consents_in(found)
-            removed = [each for each in held if _atom(each) in asked]
-            kept = [each for each in held if _atom(each) not in asked]
-            return (_record(kept, now) if removed else None), removed
+            record = _read_record(found)
+            removed = [each for each in record.granted if _atom(each) in asked]
+            if not removed:
+                return None, removed
+            kept = record.without({each.permission for each in removed})
+            revoked = [*kept.revoked, *removed]
+            return _change(_Record(kept.granted, revoked), now), removed
 
         key = _key(partner, object_id)
         return await change(self.store, self._runtime, key, transition, tries=TRIES)
@@ -254,20 +268,44 @@ def _atom(consent: Consent) -> str:
     return atom(consent.permission, consent.object_id)
 
 
-def _record(consents: Sequence[Consent], now: datetime) -> Change:
-    if not consents:
+@attrs.frozen
+class _Record:
+    """The consents for one object and one partner, and those that were revoked."""
+
+    granted: Sequence[Consent] = ()
+    revoked: Sequence[Consent] = ()
+
+    def without(self, permissions: AbstractSet[str]) -> "_Record":
+        """Return the record without what it says about these permissions."""
+        lists = (
+            [each for each in consents if each.permission not in permissions]
+            for consents in (self.granted, self.revoked)
+        )
+        return _Record(*lists)
+
+
+def _change(record: _Record, now: datetime) -> Change:
+    granted = [each for each in record.granted if each.until > now]
+    revoked = [each for each in record.revoked if each.until > now]
+    if not granted and not revoked:
         return Change(None, 1)
-    value = {"version": 1, "consents": [each.as_dict() for each in consents]}
-    longest = max(each.until for each in consents)
+    value = {
+        "version": 1,
+        "consents": [each.as_dict() for each in granted],
+        "revoked": [each.as_dict() for each in revoked],
+    }
+    longest = max(each.until for each in (*granted, *revoked))
     return Change(orjson.dumps(value), max(1.0, (longest - now).total_seconds()))
 
 
-def _consents_in(found: Versioned) -> list[Consent]:
+def _read_record(found: Versioned) -> _Record:
     record = decoded(found.value, dict)
     if record is None:
-        return []
+        return _Record()
     try:
-        return [_read(each) for each in record["consents"]]
+        # Records of earlier versions have no "revoked".
+        lists = (record["consents"], record.get("revoked", ()))
+        return _Record(*([_read(each) for each in some] for some in lists))
     except (KeyError, TypeError, ValueError):
         message = "a record of consents cannot be read"
         raise StoreCorruptError(message) from None

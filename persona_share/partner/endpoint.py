@@ -193,7 +193,7 @@ class Authenticator:
         if not await is_first_use(
             self.store, self.runtime, found.issuer, found.id, ttl
         ):
-            return InvalidAssertion("assertion_replayed", found.issuer)
+            return InvalidAssertion("assertion_replayed")
         return found
 
 

@@ -95,13 +95,13 @@ class CodeInbox:
         """Return the endpoint as an ASGI application; it serves ``…/inbox``."""
         from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
-        return asgi_application(InboxEndpoint(self, self._authenticator()))
+        return asgi_application(self._endpoint())
 
     def aiohttp(self) -> "web.Application":
         """Return the endpoint as an aiohttp.web application."""
         from persona_share.partner.applications import aiohttp_application  # noqa: PLC0415
 
-        return aiohttp_application(InboxEndpoint(self, self._authenticator()))
+        return aiohttp_application(self._endpoint())
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
@@ -113,7 +113,7 @@ class CodeInbox:
         async with self:
             yield
 
-    async def take(self, code: Secret, scope: Scope, expires_in: float) -> bool:
+    async def _take(self, code: Secret, scope: Scope, expires_in: float) -> bool:
         """Offer a delivered code once; return False while another process offers it.
 
         Raises:
@@ -152,8 +152,12 @@ class CodeInbox:
             tries=TRIES,
         )
 
-    def _authenticator(self) -> Authenticator:
-        return Authenticator(self._url, self._sources.get, self._store, self._runtime)
+    def _endpoint(self) -> "InboxEndpoint":
+        return InboxEndpoint(
+            Authenticator(self._url, self._sources.get, self._store, self._runtime),
+            self._take,
+            self.lifespan,
+        )
 
     async def aclose(self) -> None:
         """Close the store, if this inbox opened it."""
@@ -175,7 +179,8 @@ class CodeInbox:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<CodeInbox for {len(self._sources)} sources>"
+        count = len(self._sources)
+        return f"<CodeInbox for {count} source{'' if count == 1 else 's'}>"
 
 
 class InboxEndpoint:
@@ -183,10 +188,15 @@ class InboxEndpoint:
 
     path = "/inbox"
 
-    def __init__(self, inbox: CodeInbox, authenticator: Authenticator) -> None:
-        self._inbox = inbox
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        take: Callable[[Secret, Scope, float], Awaitable[bool]],
+        lifespan: Lifespan,
+    ) -> None:
         self._authenticator = authenticator
-        self.lifespan: Lifespan = inbox.lifespan
+        self._take = take
+        self.lifespan: Lifespan = lifespan
 
     async def post(self, content_type: str | None, body: bytes) -> Reply:
         """Respond to one request; nothing is raised."""
@@ -217,7 +227,7 @@ class InboxEndpoint:
 
     async def _accept(self, code: Secret, scope: Scope, seconds: float) -> Reply:
         # If the manager cannot accept the code now, the source delivers it again.
-        if await self._inbox.take(code, scope, seconds):
+        if await self._take(code, scope, seconds):
             return Reply(204)
         description = "this code is being processed"
         return refusal("temporarily_unavailable", description, retry_after=1)

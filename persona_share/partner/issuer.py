@@ -1,9 +1,17 @@
 """`CodeIssuer`: decides on each code that a partner requests, and issues it."""
 
 import asyncio
+import contextlib
 import enum
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -42,7 +50,12 @@ from persona_share.partner.endpoint import (
     refusal,
     unavailable,
 )
-from persona_share.partner.keys import InvalidAssertion, PublicKey, SigningKey
+from persona_share.partner.keys import (
+    InvalidAssertion,
+    PublicKey,
+    SigningKey,
+    claimed_issuer,
+)
 from persona_share.partner.records import CodesPerMinute
 from persona_share.ports import Store, is_store
 
@@ -203,12 +216,12 @@ def not_agreed_part(agreement: Agreement, scope: Scope) -> Scope:
 class CodeIssuer:
     """Issues authorization codes to partners, for the source organization.
 
-    ``agreements`` are `Agreement` objects or the path of a TOML file. ``consents`` is a
-    `Consents`, or an async function that returns the part of a scope that a partner can
-    get now. ``store`` records used assertions and counts codes; all processes of the
-    service share it. ``url`` is the public URL of ``…/codes``, which partners sign.
-    `push` needs ``organization`` and ``key``, the id and private key of this
-    organization.
+    ``agreements`` are `Agreement` objects or the path of a TOML file. ``audit`` is an
+    `AuditLog` or its path. ``store`` records consents and used assertions, and counts
+    codes; all processes of the service share it. ``consents`` is a `Consents` in another
+    store, or an async function that returns the part of a scope that a partner can get
+    now. ``url`` is the public URL of ``…/codes``, which partners sign. `push` needs
+    ``organization`` and ``key``, the id and private key of this organization.
 
     Every decision is one line of the audit log. If the store, the consents or the audit
     log fail, no code is issued. Entering it also opens the client, unless it is open.
@@ -222,28 +235,45 @@ class CodeIssuer:
         client: PersonaClient,
         *,
         agreements: Iterable[Agreement] | str | Path,
-        consents: Consents | ConsentRule,
-        audit: AuditLog,
+        audit: AuditLog | str | Path,
         store: Store,
+        consents: Consents | ConsentRule | None = None,
         url: str | None = None,
         organization: str | None = None,
         key: str | Secret | Path | SigningKey | None = None,
         timeout: float = 20.0,
     ) -> None:
+        audit = AuditLog(audit) if isinstance(audit, str | Path) else audit
         _check_parts(client, consents, audit, store)
         self._client = client
+        self._runtime = client.context.runtime
         self._agreements = Agreements(agreements)
+        if consents is None:
+            consents = Consents(store, _runtime=self._runtime)
         self._consents = consents
         self._audit = audit
         self._store = store
         self._timeout = timeout
-        self._runtime = client.context.runtime
         self._limit = CodesPerMinute(store, self._runtime)
         self._url = None if url is None else web_address(url, "url").url
         self.organization = organization
         self._key = None if key is None else SigningKey(key)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._resources: AsyncExitStack | None = None
+
+    @property
+    def consents(self) -> Consents:
+        """The consents of this service, to grant and revoke them while it is open.
+
+        Raises:
+            ConfigurationError: a function decides on consents.
+        """
+        if isinstance(self._consents, Consents):
+            return self._consents
+        message = (
+            "this CodeIssuer asks a function for consents, so it has none to grant"
+        )
+        raise ConfigurationError(message)
 
     async def issue(self, partner: str, scope: Scope | str) -> AuthorizationCode:
         """Decide on a scope, record the decision, and return a code for a partner.
@@ -299,13 +329,13 @@ class CodeIssuer:
         """Return the endpoint as an ASGI application; it serves ``…/codes``."""
         from persona_share.partner.applications import asgi_application  # noqa: PLC0415
 
-        return asgi_application(CodesEndpoint(self, self._required_url()))
+        return asgi_application(self._endpoint())
 
     def aiohttp(self) -> "web.Application":
         """Return the endpoint as an aiohttp.web application."""
         from persona_share.partner.applications import aiohttp_application  # noqa: PLC0415
 
-        return aiohttp_application(CodesEndpoint(self, self._required_url()))
+        return aiohttp_application(self._endpoint())
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
@@ -351,20 +381,34 @@ class CodeIssuer:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<CodeIssuer with {len(self._agreements)} agreements>"
+        count = len(self._agreements)
+        return f"<CodeIssuer with {count} agreement{'' if count == 1 else 's'}>"
 
-    # ── Methods for the endpoint ────────────────────────────────────────────────
+    # ── The endpoint ────────────────────────────────────────────────────────────
 
-    def keys_of(self, partner: str) -> Sequence[PublicKey] | None:
+    def _endpoint(self) -> "CodesEndpoint":
+        if self._url is None:
+            message = "to be served, a CodeIssuer needs url=, its public URL"
+            raise ConfigurationError(message)
+        return CodesEndpoint(
+            Authenticator(self._url, self._keys_of, self._store, self._runtime),
+            self._decide_for_endpoint,
+            self._record_refusal,
+            self.lifespan,
+        )
+
+    def _keys_of(self, partner: str) -> Sequence[PublicKey] | None:
         """Return the public keys of a partner, or None for one that is unknown."""
         agreement = self._agreements.find(partner)
         return None if agreement is None else agreement.keys
 
-    async def decide(self, partner: str, scope: Scope) -> Issued | Refused:
+    async def _decide_for_endpoint(
+        self, partner: str, scope: Scope
+    ) -> Issued | Refused:
         """Decide on the request of an authenticated partner."""
         return await self._shielded(self._decide(partner, scope, "http"))
 
-    async def record_refusal(
+    async def _record_refusal(
         self,
         reason: str,
         *,
@@ -382,10 +426,6 @@ class CodeIssuer:
             via="http",
         )
         await self._shielded(self._write(decision))
-
-    def authenticator(self, audience: str) -> Authenticator:
-        """Return an authenticator for requests to this URL."""
-        return Authenticator(audience, self.keys_of, self._store, self._runtime)
 
     # ── Deciding ────────────────────────────────────────────────────────────────
 
@@ -448,7 +488,9 @@ class CodeIssuer:
             return consented
         allowed, consent = consented
         if missing := scope - allowed:
-            reason = Reason.PERMISSION_NOT_AGREED if not_agreed else Reason.NO_CONSENT
+            reason = Reason.PERMISSION_NOT_AGREED
+            if not not_agreed:
+                reason = await self._reason_without_consent(partner, missing)
             return Refused(reason, missing, consent=consent)
         return Allowed(agreement, consent)
 
@@ -470,6 +512,14 @@ class CodeIssuer:
         except Exception as error:  # noqa: BLE001 — the application's rule may raise anything
             _LOG.error("the consent function raised %s", type(error).__name__)
             return Refused(Reason.CONSENT_RULE_FAILED)
+
+    async def _reason_without_consent(self, partner: str, scope: Scope) -> Reason:
+        """Return CONSENT_REVOKED if every consent for a scope is known to be revoked."""
+        revoked = Scope()
+        if isinstance(self._consents, Consents):
+            with contextlib.suppress(PersonaError):  # the scope is refused in any case
+                revoked = await self._consents.revoked(partner, scope)
+        return Reason.CONSENT_REVOKED if revoked == scope else Reason.NO_CONSENT
 
     async def _authorized(
         self, partner: str, scope: Scope
@@ -539,35 +589,36 @@ class CodeIssuer:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    def _required_url(self) -> str:
-        if self._url is None:
-            message = "to be served, a CodeIssuer needs url=, its public URL"
-            raise ConfigurationError(message)
-        return self._url
-
 
 class CodesEndpoint:
     """``POST …/codes``: authenticates a partner and responds with a code."""
 
     path = "/codes"
 
-    def __init__(self, issuer: CodeIssuer, url: str) -> None:
-        self._issuer = issuer
-        self._authenticator = issuer.authenticator(url)
-        self.lifespan: Lifespan = issuer.lifespan
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        decide: Callable[[str, Scope], Awaitable[Issued | Refused]],
+        record_refusal: Callable[..., Awaitable[None]],
+        lifespan: Lifespan,
+    ) -> None:
+        self._authenticator = authenticator
+        self._decide = decide
+        self._record_refusal = record_refusal
+        self.lifespan: Lifespan = lifespan
 
     async def post(self, content_type: str | None, body: bytes) -> Reply:
         """Respond to one request; nothing is raised."""
         try:
             return await self._post(content_type, body)
         except Exception as error:  # noqa: BLE001 — nothing of it may reach a partner
-            await self._issuer.record_refusal(Reason.INTERNAL_ERROR, failed=True)
+            await self._record_refusal(Reason.INTERNAL_ERROR, failed=True)
             return unavailable("a request of a partner failed", error)
 
     async def _post(self, content_type: str | None, body: bytes) -> Reply:
         form = read_form(content_type, body)
         if isinstance(form, Reply):
-            await self._issuer.record_refusal(Reason.INVALID_REQUEST)
+            await self._record_refusal(Reason.INVALID_REQUEST)
             return form
         partner = await self._authenticated(form)
         if isinstance(partner, Reply):
@@ -575,14 +626,15 @@ class CodesEndpoint:
         scope = read_scope(form.get("scope"))
         if isinstance(scope, Reply):
             reason = Reason(str((scope.body or {})["error"]))
-            await self._issuer.record_refusal(reason, partner=partner)
+            await self._record_refusal(reason, partner=partner)
             return scope
-        outcome = await self._issuer.decide(partner, scope)
+        outcome = await self._decide(partner, scope)
         if isinstance(outcome, Refused):
             return outcome.reply()
         return self._granted(outcome.code, scope)
 
     async def _authenticated(self, form: dict[str, str]) -> str | Reply:
+        claimed = claimed_issuer(form.get("client_assertion", ""))
         try:
             client = await self._authenticator.check(form)
         except PersonaError as error:
@@ -590,10 +642,10 @@ class CodesEndpoint:
             reason = (
                 Reason.AGREEMENTS_UNREADABLE if unreadable else Reason.STORE_UNAVAILABLE
             )
-            await self._issuer.record_refusal(reason, failed=True)
+            await self._record_refusal(reason, claimed=claimed, failed=True)
             return unavailable("a partner could not be authenticated", error)
         if isinstance(client, InvalidAssertion):
-            await self._issuer.record_refusal(client.reason, claimed=client.claimed)
+            await self._record_refusal(client.reason, claimed=claimed)
             return CLIENT_REFUSED
         return client.issuer
 
@@ -627,8 +679,12 @@ def _check_parts(
 ) -> None:
     checks = (
         (isinstance(client, PersonaClient), "client", "a PersonaClient"),
-        (callable(consents) or isinstance(consents, Consents), "consents", "Consents"),
-        (isinstance(audit, AuditLog), "audit", "an AuditLog"),
+        (
+            consents is None or callable(consents) or isinstance(consents, Consents),
+            "consents",
+            "Consents or an async function",
+        ),
+        (isinstance(audit, AuditLog), "audit", "an AuditLog or a path"),
         (is_store(store), "store", "a store"),
     )
     for fits, name, wanted in checks:

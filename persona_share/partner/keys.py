@@ -141,23 +141,27 @@ class SigningKey:
         whole = {**self._key.as_dict(private=True), "kid": self.id}
         return Secret(json.dumps({**whole, "alg": self.algorithm, "use": "sig"}))
 
-    def assertion(self, issuer: str, audience: str, runtime: Runtime) -> Secret:
-        """Sign a new assertion for one request to this audience."""
-        issued = int(runtime.clock.wall().timestamp())
-        claims = {
-            "iss": issuer,
-            "sub": issuer,
-            "aud": audience,
-            "jti": runtime.new_key(),
-            "iat": issued,
-            "exp": issued + _LIFETIME,
-        }
-        header = {"alg": self.algorithm, "typ": "JWT", "kid": self.id}
-        jwt = _joserfc("jwt")
-        return Secret(jwt.encode(header, claims, self._key, [self.algorithm]))
-
     def __repr__(self) -> str:
         return f"<SigningKey {self.id}, {self.algorithm}>"
+
+
+def signed_assertion(
+    key: SigningKey, issuer: str, audience: str, runtime: Runtime
+) -> Secret:
+    """Sign a new assertion for one request to this audience."""
+    issued = int(runtime.clock.wall().timestamp())
+    claims = {
+        "iss": issuer,
+        "sub": issuer,
+        "aud": audience,
+        "jti": runtime.new_key(),
+        "iat": issued,
+        "exp": issued + _LIFETIME,
+    }
+    header = {"alg": key.algorithm, "typ": "JWT", "kid": key.id}
+    jwt = _joserfc("jwt")
+    private = key._key  # noqa: SLF001  # not public, so that nobody else signs with it
+    return Secret(jwt.encode(header, claims, private, [key.algorithm]))
 
 
 @attrs.frozen
@@ -171,14 +175,18 @@ class Assertion:
 
 @attrs.frozen
 class InvalidAssertion:
-    """Why an assertion was refused; ``claimed`` is a known issuer it names, or None."""
+    """Why an assertion was refused."""
 
     reason: str
-    claimed: str | None = None
 
 
 def public_keys(keys: Iterable[Jwk | PublicKey]) -> tuple[PublicKey, ...]:
     """Read the public keys of one organization; at least one is needed."""
+    given: object = keys
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        message = f"keys must be a list of JWKs, not {type(given).__name__}"
+        advice = "Write keys=[…], also for one JWK."
+        raise ConfigurationError(message, advice=advice)
     read = tuple(
         key if isinstance(key, PublicKey) else PublicKey.from_jwk(key) for key in keys
     )
@@ -204,16 +212,24 @@ def verify(
     header, unverified = _json_part(parts, 0), _json_part(parts, 1)
     if header is None or unverified is None or len(parts) != 3:  # noqa: PLR2004  # a compact JWS has 3
         return InvalidAssertion("assertion_malformed")
-    issuer = unverified.get("iss")
-    keys = keys_of(issuer) if isinstance(issuer, str) and is_id(issuer) else None
-    if keys is None:
+    issuer = claimed_issuer(token)
+    keys = None if issuer is None else keys_of(issuer)
+    if issuer is None or keys is None:
         return InvalidAssertion("client_unknown")
     claims = _signed_claims(token, header, keys)
     if isinstance(claims, str):
-        return InvalidAssertion(claims, issuer)
-    if (problem := _claims_problem(claims, str(issuer), audience, now)) is not None:
-        return InvalidAssertion(problem, issuer)
-    return Assertion(str(issuer), claims["jti"], float(claims["exp"]))
+        return InvalidAssertion(claims)
+    if (problem := _claims_problem(claims, issuer, audience, now)) is not None:
+        return InvalidAssertion(problem)
+    return Assertion(issuer, claims["jti"], float(claims["exp"]))
+
+
+def claimed_issuer(token: str) -> str | None:
+    """Return the issuer that an assertion names, unverified, if it can be an id."""
+    if len(token) > _MAX_BYTES:
+        return None
+    issuer = (_json_part(token.split("."), 1) or {}).get("iss")
+    return issuer if isinstance(issuer, str) and is_id(issuer) else None
 
 
 def load_public_keys(path: Path) -> list[Jwk]:
@@ -343,7 +359,8 @@ def _imported_private(secret: Secret) -> Any:
     key = _parsed(_jwk_of(secret)) or _parsed(secret)
     if key is None or not key.is_private:
         message = "the key is not a private key (JWK or PEM)"
-        raise ConfigurationError(message)
+        advice = "To read a file, pass pathlib.Path('partner.key')."
+        raise ConfigurationError(message, advice=advice)
     return key
 
 

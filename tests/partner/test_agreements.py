@@ -1,7 +1,8 @@
 """Agreements and keys: what is accepted, from code and from a file."""
 
+import inspect
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from joserfc import jwk
@@ -9,7 +10,12 @@ from joserfc import jwk
 from persona_share import Secret
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.partner import Agreement, SigningKey, load_agreements
-from persona_share.partner.keys import Assertion, PublicKey, verify
+from persona_share.partner.keys import (
+    Assertion,
+    PublicKey,
+    signed_assertion,
+    verify,
+)
 from persona_share.testing import fake_runtime
 from tests.partner.conftest import START, signing_key
 
@@ -41,6 +47,9 @@ def test_an_agreement_reads_its_values():
         {"keys": []},
         {"keys": [{}]},
         {"keys": ["not a JWK"]},
+        {"keys": 7},
+        {"permissions": 7},
+        {"partner": "inq_1"},
         {"permissions": []},
         {"permissions": ["inquiry.read:inq_1"]},
         {"permissions": ["everything"]},
@@ -59,6 +68,33 @@ def test_an_agreement_reads_its_values():
 def test_an_agreement_that_cannot_hold_is_refused(changes):
     with pytest.raises(PersonaError):
         Agreement(**(GOOD | changes))
+
+
+def test_one_key_without_a_list_is_refused_with_the_form_to_write():
+    for keys in (signing_key().public_jwk, json.dumps(signing_key().public_jwk)):
+        with pytest.raises(ConfigurationError, match=r"Write keys=\[…\]"):
+            Agreement(**(GOOD | {"keys": keys}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"partner": "acme"}, "'acme'"),
+        ({"permissions": ["inquiries.read"]}, "did you mean 'inquiry.read'"),
+    ],
+)
+def test_values_that_look_like_mistakes_are_logged(caplog, changes, words):
+    Agreement(**GOOD)
+    assert not caplog.records
+    Agreement(**(GOOD | changes))
+    assert words in caplog.text
+
+
+def test_the_signature_of_an_agreement_names_its_types():
+    parameters = inspect.signature(Agreement).parameters
+    assert {parameters[each].annotation for each in ("valid_from", "valid_until")} == {
+        date
+    }
 
 
 @pytest.mark.parametrize(
@@ -92,7 +128,9 @@ def test_a_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
     public, runtime = PublicKey.from_jwk(key.public_jwk), fake_runtime()
     now = runtime.clock.wall().timestamp()
     for given in (key.private_jwk(), pem, Secret(pem), path, key):
-        token = SigningKey(given).assertion("org_1", "https://a.example/codes", runtime)
+        token = signed_assertion(
+            SigningKey(given), "org_1", "https://a.example/codes", runtime
+        )
         found = verify(
             token.reveal(),
             lambda _: [public],
@@ -116,7 +154,9 @@ def test_both_keys_are_accepted_while_they_are_rotated():
     agreement = Agreement(**(GOOD | {"keys": [old.public_jwk, new.public_jwk]}))
     runtime = fake_runtime()
     for key in (old, new):
-        token = key.assertion("org_1", "https://a.example/codes", runtime).reveal()
+        token = signed_assertion(
+            key, "org_1", "https://a.example/codes", runtime
+        ).reveal()
         found = verify(
             token,
             lambda _: agreement.keys,

@@ -101,6 +101,30 @@ async def test_assertion_is_refused_outside_its_lifetime(stage, name, offset, re
     assert len(lines_about(stage, reason)) == 1
 
 
+@pytest.mark.parametrize(
+    ("token", "claimed"),
+    [
+        (f"{part({})}.{part({'iss': 'org_unknown'})}.x", "org_unknown"),
+        (f"{part(b'nonsense')}.{part({'iss': 'org_unknown'})}.x", "org_unknown"),
+        (f"{part({})}.{part({'iss': 'x' * 129})}.x", None),
+        (f"{part({})}.{part({'iss': 'Ada Lovelace'})}.x", None),
+        (f"{part({})}.{part({'iss': 7})}.x", None),
+        (f"{part({})}.{part(b'nonsense')}.x", None),
+        ("nonsense", None),
+        (f"{part({})}.{part({'iss': 'org_1', 'more': 'x' * 9_000})}.x", None),
+    ],
+)
+async def test_audit_log_names_the_organization_of_a_refused_assertion(
+    stage, token, claimed
+):
+    async with stage.issuing():
+        assert error_of(await stage.ask("a.b:c", assertion=token)) == REFUSED
+        other = stage.form("a.b:c", assertion=token, client_assertion_type="other")
+        assert error_of(await stage.post(other)) == REFUSED
+    found = [(each["partner"], each["claimed"]) for each in stage.audit()]
+    assert found == [(None, claimed)] * 2
+
+
 async def test_the_key_of_another_partner_is_refused(stage):
     theirs = signing_key("another partner's")
     other = stage.agreement(partner="org_other", keys=[theirs.public_jwk])

@@ -15,6 +15,7 @@ from persona_share.errors import (
     CodeSourceError,
     ConfigurationError,
     NotOpenError,
+    Phase,
 )
 from persona_share.model.scope import Scope
 from persona_share.partner import PartnerCodeSource
@@ -132,6 +133,10 @@ async def test_check_distinguishes_good_and_bad_keys_without_a_code(stage):
             await codes.check()
     assert caught.value.reason == "invalid_client"
     assert not caught.value.retryable
+    assert caught.value.phase is Phase.ANSWERED
+    for words in ("client_id", "public key", codes._post.audience, "audit log"):
+        assert words in caught.value.advice
+    assert "Nothing was sent" not in str(caught.value)
     assert stage.box.log.codes_issued == 0
 
 
@@ -225,8 +230,31 @@ async def test_response_without_a_code_is_reported(answer, reason):
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
     assert caught.value.reason == reason
+    assert caught.value.phase is Phase.ANSWERED
     assert "secret" not in str(caught.value)
     assert caught.value.scope == str(SCOPE)
+
+
+async def test_a_wrong_path_is_named():
+    partner = Partner((404, {"error": "invalid_request"}))
+    async with partner.asked() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+        assert f"{source._post.audience} was used" in caught.value.advice
+    assert caught.value.phase is Phase.ANSWERED
+
+
+async def test_a_missing_variable_says_what_to_set(monkeypatch):
+    for name, example in (
+        ("PERSONA_PARTNER_URL", "https://"),
+        ("PERSONA_ORGANIZATION_ID", "org_…"),
+        ("PERSONA_PARTNER_KEY_FILE", "partner.key"),
+    ):
+        monkeypatch.delenv(name, raising=False)
+        with pytest.raises(ConfigurationError, match=f"{name} is not set") as caught:
+            PartnerCodeSource.from_env()
+        assert example in caught.value.advice
+        monkeypatch.setenv(name, "org_1")
 
 
 async def test_failing_partner_is_retried_four_times():
@@ -269,6 +297,9 @@ async def test_an_unreachable_partner_is_named_with_its_cause():
     assert caught.value.reason == "ConnectError"
     assert caught.value.__cause__ is not None
     assert caught.value.retryable
+    assert caught.value.phase is Phase.NOT_SENT
+    assert "PERSONA_PARTNER_URL" in caught.value.advice
+    assert source._post.audience in caught.value.advice
 
 
 async def test_use_before_entering_is_refused():
@@ -306,6 +337,7 @@ async def test_a_bad_key_is_refused_without_showing_it(key):
     with pytest.raises(ConfigurationError) as caught:
         PartnerCodeSource("https://a.example/codes", client_id="org_1", key=key)
     assert not key or key not in str(caught.value)
+    assert "pathlib.Path" in caught.value.advice
 
 
 async def test_a_public_key_cannot_sign():

@@ -14,7 +14,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.model.scope import Scope
-from persona_share.partner import AuditLog
+from persona_share.partner import AuditLog, CodeIssuer
 from tests.partner.conftest import error_of, signing_key
 
 
@@ -69,7 +69,58 @@ async def test_a_revocation_stops_the_next_code(stage):
         await stage.consents.revoke(stage.partner, scope)
         with pytest.raises(CodeRefusedError):
             await issuer.issue(stage.partner, scope)
-    assert [each["decision"] for each in stage.audit()] == ["issued", "refused"]
+    found = [(each["decision"], each["reason"]) for each in stage.audit()]
+    assert found == [("issued", "agreed"), ("refused", "consent_revoked")]
+
+
+async def test_a_refusal_is_of_a_revoked_consent_until_its_end_date(stage):
+    async with stage.issuing() as issuer:
+        scope = await stage.shared(days=2)
+        never = f"inquiry.read:{stage.box.add_inquiry().id}"
+        await stage.consents.revoke(stage.partner)
+        for days in (0, 2):
+            stage.clock.advance(days * 86_400)
+            for asked in (scope, never, f"{scope} {never}"):
+                with pytest.raises(CodeRefusedError):
+                    await issuer.issue(stage.partner, asked)
+        await stage.grant(scope)
+        await issuer.issue(stage.partner, scope)
+        await stage.consents.revoke(stage.partner, scope)
+        await stage.grant(scope)
+        await issuer.issue(stage.partner, scope)
+    assert [each["reason"] for each in stage.audit()] == [
+        *("consent_revoked", "no_consent", "no_consent"),
+        *["no_consent"] * 3,
+        *["agreed"] * 2,
+    ]
+
+
+async def test_an_issuer_needs_a_store_a_path_and_agreements_only(stage):
+    issuer = CodeIssuer(
+        stage.source,
+        agreements=[stage.agreement()],
+        audit=stage.audit_path,
+        store=stage.store,
+    )
+    async with issuer:
+        scope = f"inquiry.read:{stage.box.add_inquiry().id}"
+        until = stage.clock.wall() + timedelta(days=1)
+        await issuer.consents.grant(stage.partner, scope, until=until, by="form-1")
+        assert (await issuer.issue(stage.partner, scope)).scope == Scope.parse(scope)
+    assert [each["reason"] for each in stage.audit()] == ["agreed"]
+
+
+async def test_an_issuer_with_a_function_has_no_consents(stage):
+    async def rule(_partner, asked):
+        return asked
+
+    with pytest.raises(ConfigurationError, match="asks a function"):
+        _ = stage.new_issuer(consents=rule).consents
+
+
+async def test_one_agreement_without_a_list_is_refused(stage):
+    with pytest.raises(ConfigurationError, match=r"agreements=\[…\]"):
+        stage.new_issuer(agreements=stage.agreement())
 
 
 async def test_code_is_not_sent_when_its_consent_is_revoked_meanwhile(stage):

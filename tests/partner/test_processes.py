@@ -20,7 +20,7 @@ from persona_share import Secret
 from persona_share._transport.runtime import system_runtime
 from persona_share.partner import Consents, SigningKey, read_audit
 from persona_share.partner.audit import fingerprint
-from persona_share.partner.keys import ASSERTION_TYPE
+from persona_share.partner.keys import ASSERTION_TYPE, signed_assertion
 from persona_share.sandbox import Sandbox
 from persona_share.stores import SQLiteStore
 
@@ -95,7 +95,7 @@ class Service:
 
     def form(self, name):
         runtime, partner = system_runtime(), self.partners[name]
-        assertion = self.keys[name].assertion(partner, URL, runtime)
+        assertion = signed_assertion(self.keys[name], partner, URL, runtime)
         return urlencode(
             {
                 "client_assertion_type": ASSERTION_TYPE,
