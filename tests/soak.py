@@ -16,6 +16,7 @@ PARTS = {
         "-q",
         "--hypothesis-profile=soak",
         "-ofaulthandler_timeout=600",  # a batch may take minutes on a busy machine
+        "tests/_policy",
         "tests/_tokens/test_record.py",
         "tests/model",
         "tests/_protocol",

@@ -4,7 +4,7 @@ import math
 
 import attrs
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from persona_share._tokens import record as records
 from persona_share._tokens.record import (
@@ -36,7 +36,6 @@ from tests._tokens.records import (
 
 
 KEY = "scope/name"
-STATE = settings(max_examples=60, deadline=None)
 
 
 def code(name="code0", *, received=NOW, life=594.0):
@@ -60,7 +59,6 @@ def read_back(record):
 # ── What holds in every state ────────────────────────────────────────────────────
 
 
-@STATE
 @given(scope_records(), steps())
 def test_no_code_is_in_a_record_twice_and_everything_is_bounded(record, step):
     new = step(record, NOW)
@@ -76,7 +74,6 @@ def test_no_code_is_in_a_record_twice_and_everything_is_bounded(record, step):
         )
 
 
-@STATE
 @given(scope_records(), steps())
 def test_transition_repeated_by_its_owner_changes_nothing_more(record, step):
     """A write whose response was lost is settled by reading again."""
@@ -88,7 +85,6 @@ def test_transition_repeated_by_its_owner_changes_nothing_more(record, step):
         assert twice == once
 
 
-@STATE
 @given(scope_records(), steps())
 def test_only_the_owner_of_a_lease_ends_or_extends_it(record, step):
     new = step(record, NOW)
@@ -98,7 +94,6 @@ def test_only_the_owner_of_a_lease_ends_or_extends_it(record, step):
     assert new.lease == held
 
 
-@STATE
 @given(scope_records(), steps())
 def test_codes_leave_only_by_publication_a_drop_a_bound_or_forgetting(record, step):
     new = step(record, NOW)
@@ -119,7 +114,6 @@ def test_codes_leave_only_by_publication_a_drop_a_bound_or_forgetting(record, st
             assert not gone
 
 
-@STATE
 @given(scope_records(), steps())
 def test_rejected_token_is_never_stored_or_handed_out(record, step):
     new = step(record, NOW)
@@ -135,7 +129,6 @@ def test_rejected_token_is_never_stored_or_handed_out(record, step):
         assert new.is_rejected(step.token.fingerprint) or known
 
 
-@STATE
 @given(scope_records(), st.lists(steps(), max_size=12), st.lists(instants, max_size=12))
 def test_three_owners_and_a_stepping_clock_break_nothing(record, taken, clock):
     now = NOW
@@ -151,7 +144,6 @@ def test_three_owners_and_a_stepping_clock_break_nothing(record, taken, clock):
             assert step.wish.fulfilled_by(record, now) is None
 
 
-@STATE
 @given(code_records(), owners, codes(), st.integers(0, 1), st.booleans())
 def test_code_is_sent_by_one_owner_under_keys_that_never_go_back(
     record, owner, sent, epoch, inherited
@@ -171,7 +163,6 @@ def test_code_is_sent_by_one_owner_under_keys_that_never_go_back(
     assert again.first_sent == new.first_sent
 
 
-@STATE
 @given(code_records(), owners, tokens())
 def test_redeemed_code_stays_redeemed_and_its_token_never_lives_longer(
     record, owner, brought
@@ -188,7 +179,6 @@ def test_redeemed_code_stays_redeemed_and_its_token_never_lives_longer(
         assert after == redeemed
 
 
-@STATE
 @given(code_records(), owners)
 def test_code_that_another_owner_sends_is_not_spent(record, owner):
     new = records.spend(record, NOW, owner)
@@ -362,7 +352,6 @@ def test_first_sends_of_an_outage_are_merged_to_the_earliest(one, other):
     assert record.first_sent == (NOW - 5, NOW + 1)
 
 
-@STATE
 @given(scope_records() | code_records(), st.floats(-1e6, 1e6))
 def test_record_on_another_clock_is_the_same_when_it_is_moved_back(record, seconds):
     moved = record.moved(seconds)
@@ -377,14 +366,12 @@ def test_record_on_another_clock_is_the_same_when_it_is_moved_back(record, secon
 # ── Bytes ────────────────────────────────────────────────────────────────────────
 
 
-@STATE
 @given(scope_records() | code_records())
 @example(ScopeRecord())
 def test_record_is_read_back_as_it_was_written(record):
     assert read_back(record) == record
 
 
-@STATE
 @given(scope_records(), st.data())
 def test_flipped_bit_is_noticed(record, data):
     value = bytearray(records.encode(KEY, record))
@@ -394,7 +381,6 @@ def test_flipped_bit_is_noticed(record, data):
         records.decode(KEY, bytes(value), ScopeRecord)
 
 
-@STATE
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_unreadable(value):
     with pytest.raises(UnreadableRecordError):
@@ -435,7 +421,6 @@ def test_nothing_shows_a_secret_of_a_record():
     assert records.fingerprint(secret) != records.code_id(secret)
 
 
-@STATE
 @given(scope_records(), st.sampled_from([-1e9, 0.0, NOW, NOW + 1e9]))
 def test_no_time_in_a_record_exceeds_what_it_can_be_at_any_clock(record, now):
     bounded = records.bounded(record, now)

@@ -3,7 +3,6 @@
 from contextlib import asynccontextmanager
 
 import aiohttp
-from playwright.async_api import async_playwright
 
 from persona_share.sandbox import Sandbox
 from tests.sandbox.raw import Raw, body
@@ -17,6 +16,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 @asynccontextmanager
 async def browser():
     """Run Debian's Chromium."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - loads slowly
+
     async with async_playwright() as playwright:
         found = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=ARGUMENTS

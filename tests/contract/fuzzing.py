@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from functools import cache
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -140,14 +141,15 @@ def _plainer(query, *, every):
     return kept
 
 
-def described_operations(version):
-    """Yield the operations that the sandbox serves, as schemathesis reads them."""
-    served = {(each.method, each.path) for each in served_operations()}
-    schema = schemathesis.openapi.from_dict(open_document(version))
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        if (operation.method.upper(), operation.path) in served:
-            yield operation
+@cache
+def _schema(version):
+    return schemathesis.openapi.from_dict(open_document(version))
+
+
+def described_operation(version, key):
+    """Return an operation that the sandbox serves, as schemathesis reads it."""
+    method, _, path = key.partition(" ")
+    return _schema(version)[path][method]
 
 
 def fuzz(operation, facts, examples, version):
@@ -208,8 +210,9 @@ def _fuzz(operation, facts, examples, version, mode):
 def fuzz_all(facts, examples, version):
     """Fuzz every operation; return the totals by name, failures by their class."""
     totals = Counter()
-    for operation in described_operations(version):
-        key = f"{operation.method.upper()} {operation.path}"
+    for served in served_operations():
+        key = f"{served.method} {served.path}"
+        operation = described_operation(version, key)
         totals["operations"] += 1
         try:
             totals["cases"] += fuzz(operation, facts, examples, version)

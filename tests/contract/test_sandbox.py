@@ -3,6 +3,7 @@
 Fuzzing sends a few requests for each operation here, and many in ``make contract``.
 """
 
+import importlib
 import re
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,14 +13,12 @@ from yarl import URL
 from persona_share.sandbox.http.server import served_operations
 from tests.contract.calls import CALLS, make_call
 from tests.contract.description import (
-    PATH,
     VERSIONS,
     needs_description,
     operation_of,
     operations,
     response_violations,
 )
-from tests.contract.fuzzing import described_operations, fuzz, running_sandbox
 from tests.contract.requests import filled_sandbox, send_all, valid_requests
 from tests.sandbox.raw import Response
 
@@ -100,21 +99,19 @@ KEYS = [
 
 
 @pytest.fixture(scope="module")
-def facts():
-    with running_sandbox() as running:
-        yield running
+def fuzzing():
+    """Return the module that fuzzes; schemathesis loads slowly."""
+    return importlib.import_module("tests.contract.fuzzing")
 
 
 @pytest.fixture(scope="module")
-def described():
-    return {
-        (version, f"{each.method.upper()} {each.path}"): each
-        for version in VERSIONS
-        for each in (described_operations(version) if PATH.is_file() else ())
-    }
+def facts(fuzzing):
+    with fuzzing.running_sandbox() as running:
+        yield running
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_responses_to_random_requests_are_as_described(facts, described, key):
+def test_responses_to_random_requests_are_as_described(fuzzing, facts, key):
     for version in VERSIONS:
-        fuzz(described[version, key], facts, EXAMPLES, version)
+        operation = fuzzing.described_operation(version, key)
+        fuzzing.fuzz(operation, facts, EXAMPLES, version)

@@ -5,11 +5,13 @@ import copy
 import gc
 import logging
 import pickle
+import sys
 import traceback
 import warnings
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import attrs
 import cattrs
@@ -79,7 +81,9 @@ class Surfaces:
 
     def _trace(self, error):
         """Look at the locals of every frame that is not a test's own."""
-        chain = traceback.TracebackException.from_exception(error, capture_locals=True)
+        chain = traceback.TracebackException.from_exception(
+            error, limit=1_000, capture_locals=True
+        )
         self.add("traceback", *chain.format_exception_only())
         for frame in chain.stack:
             if not Path(frame.filename).is_relative_to(TESTS):
@@ -90,7 +94,9 @@ class Surfaces:
         """Watch logs, warnings, tasks and streams, with asyncio's debug mode on."""
         caplog.set_level(logging.DEBUG)
         asyncio.get_running_loop().set_debug(enabled=True)
-        with warnings.catch_warnings(record=True) as warned:
+        # aiohttp keeps the stack of each request in debug mode: source, no values.
+        short = patch.object(sys, "tracebacklimit", 3, create=True)
+        with warnings.catch_warnings(record=True) as warned, short:
             warnings.simplefilter("always")
             yield
             self.add("tasks", *map(repr, asyncio.all_tasks()))
