@@ -90,6 +90,7 @@ clean:  ## remove what was made here, .venv too
 	@echo "installing persona_share and the tools of its developers into .venv …"
 	@$(PIP) install 'pip>=25.1'  # the first that knows dependency groups
 	@$(PIP) install -c constraints.txt --editable '.[$(EXTRAS)]' --group dev
+	@$(BIN)/python -m pytest -q --co -n 0 >/dev/null 2>&1 || true  # compiles once, not in each worker
 	@touch $@ .venv/.demo
 
 .venv/.made:

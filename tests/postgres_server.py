@@ -89,8 +89,8 @@ class PostgresServer:
         self.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();"
+            "COMMIT; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
         )
-        self.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
 
     def freeze(self):
         """Stop all of its processes, with their connections open."""
