@@ -1,4 +1,4 @@
-"""Authenticated: gives a request its credential, and its slot in the rate limit."""
+"""Authenticated: adds the credential, and acquires a slot of the rate limit."""
 
 from typing import Final
 
@@ -14,18 +14,17 @@ from persona_share.ports import MAX_REPLAYS, Authorization, CredentialSource, Se
 
 
 _UNAUTHORIZED: Final = 401
-# If the wait for a slot took less than this, in seconds, the credential is not checked
-# again.
+# After a shorter wait for a slot, in seconds, the credential is not checked again.
 _STILL_USABLE: Final = 1.0
 
 
 class Authenticated:
-    """Adds the Authorization header, and asks its source what to do after a 401.
+    """Adds the Authorization header; after a 401 its source decides what to do.
 
-    Credential and slot are acquired here, and in this order, so that no slot is held
-    while a token is acquired. A replay is the same request, its idempotency key
-    included, as the service does not store a 401 under it. Without a ``limiter`` no
-    call waits for the rate limit; with ``priority`` it goes before all others.
+    The credential is acquired before the slot, so no slot is held while a token is
+    acquired. A replay is the same request with the same idempotency key, because the
+    service does not store a 401 under it. Without a ``limiter`` no call waits for the
+    rate limit; calls with ``priority`` are admitted before all others.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class Authenticated:
 
 
 class ApiKeyCredential:
-    """The source of a credential that never changes: an organization's API key.
+    """The credential source of an organization's API key, which never changes.
 
     Raises:
         ConfigurationError: the key has characters that a header cannot contain.
@@ -142,12 +141,12 @@ class ApiKeyCredential:
         """Return the key."""
         return self._authorization
 
-    async def get(self, deadline: float) -> Authorization:  # noqa: ARG002 — it is there
+    async def get(self, deadline: float) -> Authorization:  # noqa: ARG002  # never waits
         """Return the key."""
         return self._authorization
 
     def on_success(self, authorization: Authorization, route: str) -> None:
-        """Do nothing: there is nothing to learn about a key."""
+        """Do nothing; a key has no state."""
 
     async def on_unauthorized(
         self, authorization: Authorization, refusals: int, deadline: float, route: str

@@ -1,4 +1,4 @@
-"""Observed: one log record and one event a call, and nothing in them that is secret."""
+"""Observed: one log record and one event per call, without secrets."""
 
 import asyncio
 import inspect
@@ -44,7 +44,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 class EventEmitter:
-    """Passes every event to every hook; none of them can harm a call.
+    """Passes every event to every hook; a failing hook does not affect the call.
 
     A hook that raises, or that would have to be awaited, is reported once, by its name
     and the type of its error, and still gets the next event.
@@ -61,12 +61,12 @@ class EventEmitter:
         """Pass an event to every hook."""
         for number, hook in enumerate(self._hooks):
             try:
-                answer = hook(event)
+                result = hook(event)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a hook's
                 self._report(number, hook, f"raised {type(error).__name__}")
             else:
-                if inspect.iscoroutine(answer):
-                    answer.close()
+                if inspect.iscoroutine(result):
+                    result.close()
                     self._report(number, hook, "is async and is never awaited")
 
     def _report(self, number: int, hook: Hook, what: str) -> None:
@@ -77,9 +77,9 @@ class EventEmitter:
 
 
 class Observed:
-    """Reports how each call ended: to the log at debug level, and to the hooks.
+    """Reports each call to the log at debug level, and to the hooks.
 
-    ``credential`` is a fingerprint for the log, never anything of the credential.
+    ``credential`` is a fingerprint for the log, never a part of the credential.
     """
 
     def __init__(
@@ -96,22 +96,22 @@ class Observed:
         self._credential = credential
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Send and report how it ended."""
+        """Send, and report the result."""
         if self._emit or _LOG.isEnabledFor(logging.DEBUG):
-            return self._told(request)
+            return self._send_and_report(request)
         return self._inner.send(request)
 
-    async def _told(self, request: Request) -> Response:
+    async def _send_and_report(self, request: Request) -> Response:
         started = self._now()
         try:
             response = await self._inner.send(request)
         except BaseException as error:
-            self._ended(_failure(request, started, self._now(), error))
+            self._report(_failure(request, started, self._now(), error))
             raise
-        self._ended(_success(request, started, self._now(), response))
+        self._report(_success(request, started, self._now(), response))
         return response
 
-    def _ended(self, event: CallEnded) -> None:
+    def _report(self, event: CallEnded) -> None:
         _LOG.debug(
             "%s: %s in %.3f s, attempts %d, request %s, credential %s",
             event.operation,

@@ -27,22 +27,22 @@ from persona_share.ports import Clock
 
 
 _LOG: Final = logging.getLogger("persona_share")
-# The timer runs at least this often while calls wait, as the clock may have jumped.
+# The timer fires at least this often while calls wait, as the clock may jump.
 _LONGEST_SLEEP: Final = 1.0
-# More calls than this are neither admitted nor ended in one turn of the event loop.
+# The most calls to admit, or to fail, in one iteration of the event loop.
 _AT_ONCE: Final = 64
-# A wait that is expected to be shorter than this is neither logged nor announced.
+# An expected wait shorter than this is neither logged nor emitted.
 _SHORT_WAIT: Final = 1.0
-# A shorter wait is not worth an event of its own.
+# A shorter wait emits no event.
 _NOTICEABLE: Final = 0.1
-# Ends of windows that differ by less than this are of the same window.
+# Window ends that differ by less than this belong to the same window.
 _SAME_WINDOW: Final = 2.0
 _CLOSED: Final = "the client was closed"
 
 
 @attrs.define(eq=False)
 class _Waiter:
-    """A call that waits; ``until`` is its deadline, or the policy's longest wait."""
+    """A waiting call; ``until`` is its deadline or the end of the longest wait."""
 
     operation: str
     until: float
@@ -55,9 +55,9 @@ class _Waiter:
 class RateLimiter:
     """Admits calls first in, first out; exchanges of tokens go first.
 
-    While the limit is not reached it costs a comparison. One timer, which runs only
-    while calls wait, admits the next calls when the window opens and ends the waits
-    whose time is up. A cancelled call gives its slot to the next.
+    Below the limit, admission is one comparison. One timer, which runs only while calls
+    wait, admits calls when the window opens and fails those that timed out. A cancelled
+    call passes its slot to the next.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class RateLimiter:
     def try_acquire(self, *, priority: bool = False) -> Slot | None:
         """Return a slot at once, or None if the call has to wait.
 
-        A call with priority may take the slot that is held back, too.
+        A call with priority may also use the reserved slot.
         """
         tracker = self.tracker
         if self._first or (self._others and not priority):
@@ -144,19 +144,19 @@ class RateLimiter:
                 self._emit(event)
 
     def answered(self, slot: Slot, response: Response) -> None:
-        """Note a response, and admit the calls that may go now."""
+        """Record a response, and admit the calls that fit now."""
         self.tracker.answered(slot, response, self.now())
         if self._others or self._first:
             self._advance()
 
     def release(self, slot: Slot, *, sent: bool = True) -> None:
-        """Take back a slot whose call got no answer."""
+        """Release the slot of a call that got no response."""
         self.tracker.left(slot, self.now(), sent=sent)
         if self._others or self._first:
             self._advance()
 
     async def close(self) -> None:
-        """End every wait with an error, and the timer."""
+        """Fail every waiting call, and stop the timer."""
         self._closed = True
         for queue in (self._first, self._others):
             for waiter in queue.values():
@@ -197,7 +197,7 @@ class RateLimiter:
             self._others.pop(number, None)
 
     def _abandon(self, number: int, waiter: _Waiter) -> None:
-        """Forget a cancelled call, or give the slot that it got to the next."""
+        """Remove a cancelled call, or pass its slot to the next one."""
         future = waiter.future
         if self._get(number) is waiter:
             self._remove(number)
@@ -208,7 +208,7 @@ class RateLimiter:
             self._stop_timer()
 
     def _shrink(self) -> None:
-        """Rebuild the heap when most of it is of calls that are gone."""
+        """Rebuild the heap when most of its entries are obsolete."""
         if len(self._by_time) > 2 * self.waiting + _AT_ONCE:
             self._by_time = [
                 (waiter.until, number)
@@ -217,10 +217,10 @@ class RateLimiter:
             ]
             heapq.heapify(self._by_time)
 
-    # ── What moves it on ────────────────────────────────────────────────────────────
+    # ── Progress ────────────────────────────────────────────────────────────────────
 
     def _advance(self) -> None:
-        """Admit calls, end waits whose time is up, and set the timer."""
+        """Admit calls, fail waits that timed out, and set the timer."""
         now = self.now()
         self._admit(now)
         if self.waiting:
@@ -244,12 +244,12 @@ class RateLimiter:
             if not room or tracker.probing:
                 tracker.probes(now)
             _, waiter = queue.popitem(last=False)
-            if not waiter.future.done():  # else it was cancelled a moment ago
+            if not waiter.future.done():  # else it was cancelled just before
                 waiter.future.set_result(tracker.entered())
         self._continue_soon()
 
     def _expire(self, now: float) -> None:
-        """End the waits whose time is up, or is up before there can be a slot."""
+        """Fail the waits that timed out, or will before a slot can be free."""
         opens_at = max(self.tracker.opens_at, now)
         end = opens_at if self.tracker.spent else now
         for _ in range(_AT_ONCE):
@@ -264,7 +264,7 @@ class RateLimiter:
         self._continue_soon()
 
     def _continue_soon(self) -> None:
-        """Go on in the next turn of the event loop, after the other tasks."""
+        """Continue in the next iteration of the event loop, after other tasks."""
         if self.waiting and self._continuing is None:
             loop = asyncio.get_running_loop()
             self._continuing = loop.call_soon(self._continue)
@@ -276,7 +276,7 @@ class RateLimiter:
     def _too_late(
         self, waiter: _Waiter, now: float, opens_at: float
     ) -> RateLimitedError | DeadlineExceededError:
-        """Return the error of a call that waited for as long as it may."""
+        """Return the error of a call that has waited for as long as allowed."""
         waited = now - waiter.since
         attempts = (Attempt(Phase.NOT_SENT, "rate limit"),)
         if self.tracker.probing:
@@ -299,7 +299,7 @@ class RateLimiter:
         )
 
     def _announce(self, now: float) -> None:
-        """Log and emit once per window that calls wait."""
+        """Log and emit that calls wait, once per window."""
         opens_at = self.tracker.opens_at
         if opens_at - now < _SHORT_WAIT or opens_at < self._announced + _SAME_WINDOW:
             return
@@ -318,7 +318,7 @@ class RateLimiter:
         self._emit(event)
 
     def _set_timer(self, now: float) -> None:
-        """Make sure that the timer runs when the next thing can happen."""
+        """Make the timer fire when a call can next be admitted or time out."""
         nearest = self._by_time[0][0] if self._by_time else math.inf
         fires_at = min(max(self.tracker.opens_at, now), nearest, now + _LONGEST_SLEEP)
         if self._timer is not None and self._fires_at <= fires_at:

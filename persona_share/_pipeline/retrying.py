@@ -78,25 +78,25 @@ class Retrying:
             if response.status not in RETRIED:
                 self._budget.succeeded()
                 return response
-        return await self._go_on(request, ended, started)
+        return await self._retry(request, ended, started)
 
-    async def _go_on(
+    async def _retry(
         self, request: Request, ended: Response | PersonaError, started: float
     ) -> Response:
-        """Go on after a first attempt that failed."""
+        """Retry after a failed first attempt, and return the last response."""
         call = _Call(request)
         cost = 0
         while True:
-            outcome = call.note(ended, started)
+            outcome = call.record(ended, started)
             step = self._next_step(call, outcome)
-            call.keep(ended, step)
+            call.add_attempt(ended, step)
             if isinstance(step, GiveUp):
                 break
             cost = step.cost
             self._report(call, step)
             await self._runtime.clock.sleep(step.delay)
             if step.new_key:
-                call.renew(self._runtime.new_key())
+                call.use_key(self._runtime.new_key())
             started = self._now()
             ended = await self._attempt(call.request)
         if isinstance(ended, Response) and ended.status not in RETRIED:
@@ -104,7 +104,7 @@ class Retrying:
         return call.result(ended, outcome)
 
     async def _attempt(self, request: Request) -> Response | PersonaError:
-        """Send once; an error is a value here, so that none is chained to another."""
+        """Send once, and return an error as a value, so that errors are not chained."""
         try:
             return await self._inner.send(request)
         except PersonaError as error:
@@ -152,19 +152,19 @@ class _Call:
         self.request = request
         self.past = Past()
         self.trail: list[Attempt] = []
-        # The age of an answer counts from the first attempt that it may answer.
+        # The response may be stored from an earlier attempt; its age counts from that.
         self._acted_at: float | None = None
 
-    def note(self, ended: Response | PersonaError, started: float) -> Outcome:
-        """Record how an attempt ended, and return that as a plain value."""
+    def record(self, ended: Response | PersonaError, started: float) -> Outcome:
+        """Record how an attempt ended, and return it as a plain value."""
         outcome = ended if isinstance(ended, Response) else _failed(ended)
         self.past = self.past.after(outcome)
         if self._acted_at is None and may_have_acted(outcome):
             self._acted_at = started
         return outcome
 
-    def keep(self, ended: Response | PersonaError, step: Decision) -> None:
-        """Add the attempt to the trail, with what was decided after it."""
+    def add_attempt(self, ended: Response | PersonaError, step: Decision) -> None:
+        """Add the attempt to the trail, with the decision that followed it."""
         attempts = ended.attempts
         if isinstance(ended, Response):
             attempts = attempts_of(self.request, ended)
@@ -177,8 +177,8 @@ class _Call:
         elif step.reason == _BROKE:
             self.trail[-1] = attrs.evolve(last, reason=f"{last.reason}, {_BROKE}")
 
-    def renew(self, key: str) -> None:
-        """Go on under a new key."""
+    def use_key(self, key: str) -> None:
+        """Continue under a new idempotency key."""
         self.request = attrs.evolve(self.request, idempotency_key=Secret(key))
         self.past = self.past.under_new_key()
         self._acted_at = None
@@ -228,6 +228,6 @@ def _failed(error: PersonaError) -> Failed:
     if isinstance(error, TransportError):
         reason = error.attempts[-1].reason if error.attempts else type(error).__name__
         return Failed(error.phase, reason, error.retryable)
-    # Our own refusal, or no token: whatever its phase says is not about this request.
+    # Refused locally, or no token: its phase does not describe this request.
     phase = error.phase if isinstance(error, ApiError) else Phase.NOT_SENT
     return Failed(phase, type(error).__name__, retryable=False)

@@ -1,4 +1,4 @@
-"""SharedLimitTracker: the tracker of a rate limit that several processes spend."""
+"""SharedLimitTracker: the tracker of a rate limit that several processes share."""
 
 import asyncio
 import math
@@ -14,20 +14,20 @@ from persona_share.model.policy import RateLimitPolicy
 from persona_share.ports import Clock, SharedWindow
 
 
-#: How long this process limits itself before the store is asked again, in seconds.
+#: How long this process limits itself before it uses the store again, in seconds.
 _ALONE: Final = 5.0
-#: While slots are being taken it is of no use to look more often, in seconds.
+#: The poll interval while slots are being acquired, in seconds.
 _SOON: Final = 0.02
-#: No more slots are taken at once; the other processes need some, too.
+#: The most slots to acquire at once, so that other processes get some.
 _MAX_SLOTS: Final = 64
-#: So many slots are taken at once while this process's own demand is not known.
+#: How many slots to acquire at once while this process's demand is unknown.
 _FIRST_SLOTS: Final = 4
 
 
 class SharedLimitTracker(LimitTracker):
-    """Holds some slots of a shared window, and takes more when it has none left.
+    """Holds some slots of a shared window, and acquires more when none are left.
 
-    It learns from every answer all the same, and goes by that while the store is down.
+    It also records every response, and uses these records while the store is down.
     """
 
     __slots__ = (
@@ -60,10 +60,10 @@ class SharedLimitTracker(LimitTracker):
         self._name = name
         self._clock = clock
         self._slots = 0
-        # Whether this process has taken no slots in this window yet.
+        # Whether this process has acquired no slots in this window yet.
         self._first = True
-        # What this process would have used in the last window, and so far in this one:
-        # its calls, and those that found no slot.
+        # The demand of this process in the last window and so far in this one: its
+        # calls, and those that found no slot.
         self._demand, self._used = _FIRST_SLOTS, 0
         self._closed = False
         # The ends of the slots held, and of the window as the store knows it.
@@ -71,7 +71,7 @@ class SharedLimitTracker(LimitTracker):
         self._closed_until = self._alone_until = -math.inf
         self._seen: LimitState | None = None
         self._seen_at = -math.inf
-        # Whether the next answer opens the window, and whether to report one at once.
+        # Whether the next response opens the window, and whether to report it at once.
         self._probes = self._urgent = self._reporting = False
         self._taking: asyncio.Task[None] | None = None
         self._on_change: Callable[[], None] = lambda: None
@@ -79,18 +79,18 @@ class SharedLimitTracker(LimitTracker):
 
     @property
     def probing(self) -> bool:
-        """Whether this process alone has to find out how the window stands."""
+        """Whether this process has to probe the window on its own."""
         return self._alone and super().probing
 
     def has_room(self, *, priority: bool = False) -> bool:
-        """Return whether a call may begin now."""
+        """Return whether a call may start now."""
         if self._alone:
             return super().has_room(priority=priority)
-        # Without a slot in hand no call begins, not even one with priority.
+        # Without a slot no call starts, not even one with priority.
         return self._slots > 0 and self._clock.now() < self._ends
 
     def entered(self) -> Slot:
-        """Count a call that begins, and return its slot."""
+        """Count a call that starts, and return its slot."""
         slot = super().entered()
         self._used += 1
         if not self._alone:
@@ -98,7 +98,7 @@ class SharedLimitTracker(LimitTracker):
         return slot
 
     def answered(self, slot: Slot, response: Response, now: float) -> None:
-        """Count a call that was answered, and keep what it says for all processes."""
+        """Count a response, and keep its headers for the other processes."""
         seen = limit_state_of(response)
         if seen is not None:
             self._seen, self._seen_at = seen, now
@@ -108,40 +108,40 @@ class SharedLimitTracker(LimitTracker):
         super().answered(slot, response, now)
 
     def wanted(self, calls: int, on_change: Callable[[], None]) -> None:
-        """Take slots for calls that wait; ``on_change`` is called when they are there."""
+        """Acquire slots for waiting calls; ``on_change`` is called when there are some."""
         now = self._clock.now()
         if now >= self._ends and self._ends > -math.inf:
-            self._slots = 0  # they were of a window that has ended
+            self._slots = 0  # their window has ended
             self._first = True
             if self._used:
                 self._demand, self._used = self._used, 0
         self._on_change = on_change
         if not self._alone and not self._slots and now >= self._closed_until:
-            # As many as will be needed, so that the store is not asked for each call:
-            # those of the last window, and beyond these as many again as were used.
+            # Enough for the expected demand, so that not every call uses the store: as
+            # many as in the last window, and beyond that as many again as were used.
             expected = max(self._demand - self._used, self._used)
             self._take(min(max(calls, expected), _MAX_SLOTS))
 
     @property
     def spent(self) -> bool:
-        """Whether nothing is left, whatever becomes of the calls under way."""
+        """Whether no slot can become free in this window."""
         if self._alone:
             return super().spent
         return not self._slots and self._clock.now() < self._closed_until
 
     @property
     def opens_at(self) -> float:
-        """The instant from which there may be a slot."""
+        """The earliest time at which a slot may be free."""
         if self._alone:
             return super().opens_at
         return max(self._closed_until, self._clock.now() + _SOON)
 
     def may_probe(self, now: float) -> bool:
-        """Return whether one call may go to find out; the shared record decides that."""
+        """Return whether one call may probe; usually the shared record decides."""
         return self._alone and super().may_probe(now)
 
     async def close(self) -> None:
-        """Stop taking slots, once a report that other processes wait for is written."""
+        """Stop acquiring slots, after writing a report that other processes wait for."""
         self._closed = True
         if self._taking is not None:
             if not (self._urgent or self._reporting):
@@ -153,9 +153,9 @@ class SharedLimitTracker(LimitTracker):
         return self._clock.now() < self._alone_until
 
     def _still_seen(self, now: float) -> LimitState | None:
-        """Return what the last answer said, as far as it is still true."""
+        """Return the state in the last response if it is still current."""
         if self._seen is None or self._seen_at < self._window_ends <= now:
-            return None  # an answer of a window that is over must not open the next
+            return None  # a response of an ended window must not open the next
         reset = self._seen.reset - (now - self._seen_at)
         return LimitState(self._seen.remaining, reset) if reset > 0 else None
 
@@ -165,7 +165,7 @@ class SharedLimitTracker(LimitTracker):
             self._taking = asyncio.ensure_future(self._run_take(calls))
 
     async def _run_take(self, calls: int) -> None:
-        """Take slots, then report what came meanwhile and must not wait."""
+        """Acquire slots, then write the reports that became urgent meanwhile."""
         await self._take_once(calls)
         while self._urgent:
             await self._take_once(0)
@@ -183,12 +183,12 @@ class SharedLimitTracker(LimitTracker):
         self._on_change()
 
     def _received(self, share: Share, calls: int, now: float) -> None:
-        """Record the slots that were taken now, or how long there are none."""
+        """Record the slots that were acquired, or how long there are none."""
         ends = now + min(share.seconds, self._policy.longest_reset)
         if not share.probing:
             self._window_ends = ends
         if share.calls:
-            # Counted from before the question: the window may be over sooner.
+            # Measured from before the request, so it never ends too late.
             self._slots = share.calls + (self._slots if now < self._ends else 0)
             self._ends, self._probes = ends, share.probing
             self._first = self._first and share.probing

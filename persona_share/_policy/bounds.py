@@ -1,7 +1,7 @@
-"""Bounds for numbers from outside: no header, response, record or caller is believed blindly.
+"""Bounds for numbers from headers, responses, records and callers.
 
-`bounded` is the only function that lets such a number in. It never returns a negative
-number, an infinity or NaN, and never more than the ceiling that stands beside its name.
+Every such number passes through `bounded`. It never returns a negative number, an
+infinity or NaN, and never more than the ceiling of the bound.
 """
 
 import math
@@ -16,15 +16,15 @@ class Bound:
 
     name: str
     ceiling: float
-    #: What counts when the number is NaN or no number at all.
+    #: The value for NaN.
     fallback: float = 0.0
 
 
-#: No server makes a client wait longer than this before it asks again.
+#: No server needs a longer pause between requests.
 RETRY_AFTER: Final = Bound("Retry-After", 3600.0)
 #: Rate-limit windows are minutes; a reset beyond an hour is a mistake or an attack.
 RATE_LIMIT_RESET: Final = Bound("RateLimit-Reset", 3600.0)
-#: The longest lifetime that a token is given credit for.
+#: The longest lifetime of a token that is accepted.
 TOKEN_LIFETIME: Final = Bound("expires-in of a token", 86_400.0)
 #: Codes live about ten minutes; a day leaves room for other services.
 CODE_LIFETIME: Final = Bound("lifetime of a code", 86_400.0, fallback=599.0)

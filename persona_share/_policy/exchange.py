@@ -38,13 +38,13 @@ MAX_ATTEMPTS: Final = 4
 BACKOFF_BASE: Final = 0.25
 BACKOFF_CAP: Final = 2.0
 MIN_DELAY: Final = 0.1
-#: A 409 means that the same code is being exchanged elsewhere; that may take this long.
+#: How long to retry after a 409, while another process exchanges the same code.
 CONFLICT_PATIENCE: Final = 5.0
 _CONFLICT_DELAY: Final = 1.0
-#: After a 429: if no header tells the reset, and if it says "now".
+#: The wait after a 429 if no header has the reset, and if the reset is zero.
 RESET_UNKNOWN: Final = 5.0
 RESET_MINIMUM: Final = 1.0
-#: A refused API key and a closed API do not heal by themselves, in seconds.
+#: The pause after a refused API key or a forbidden endpoint, in seconds.
 COOLDOWN_401: Final = 60.0
 COOLDOWN_403: Final = 300.0
 COOLDOWN_UNKNOWN: Final = 60.0
@@ -56,7 +56,7 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _LIMITED: Final = 429
-# Responses that are given before the code is looked at.
+# Responses that the service sends before it looks at the code.
 _HARMLESS: Final = frozenset({401, 403, 429})
 _LONGEST_WORD: Final = 16
 _MISMATCH: Final = "idempotency error"
@@ -64,7 +64,7 @@ _MISMATCH: Final = "idempotency error"
 
 @attrs.frozen
 class Tries:
-    """What has been tried for one code: under which key, how often, until when.
+    """The attempts to exchange one code: the key, their number and the deadline.
 
     ``deadline`` ends the exchange; waits that the service asks for move it, but never
     past ``last_moment``. A signed assertion is sent under one key only
@@ -83,7 +83,7 @@ class Tries:
     conflicted_since: float | None = None
 
     def postponed(self, seconds: float) -> "Tries":
-        """Return the same with more time, as far as the code lives."""
+        """Return the same with a later deadline, within the lifetime of the code."""
         later = max(self.deadline, min(self.last_moment, self.deadline + seconds))
         return attrs.evolve(self, deadline=later)
 
@@ -107,7 +107,7 @@ class Tries:
 
 @attrs.frozen
 class Issued:
-    """A token came; ``replayed``: an earlier attempt may have caused it."""
+    """The service issued a token; ``replayed``: perhaps for an earlier attempt."""
 
     grant: oauth.TokenResponse
     attempts: int = 1
@@ -125,7 +125,7 @@ class Again:
 
 @attrs.frozen
 class Refused:
-    """The code is of no use any more; another one may work."""
+    """The code is unusable; another one may work."""
 
     error: TokenError
 
@@ -176,7 +176,7 @@ def judge(
     random: float,
     expected: Scope | None = None,
 ) -> Verdict:
-    """Return what one outcome of ``POST /oauth/token`` means for code and caller."""
+    """Return the verdict on one outcome of ``POST /oauth/token``."""
     tries = attrs.evolve(tries, attempts=(*tries.attempts, attempt_of(outcome)))
     verdict = _verdict(outcome, tries, now, random, expected)
     if isinstance(verdict, SetAside | Limited) and tries.may_be_consumed:

@@ -1,8 +1,8 @@
 """LimitTracker: how many calls the service's rate limit still allows.
 
 The service has fixed windows: ``RateLimit-Remaining`` falls until ``RateLimit-Reset``
-has passed. Both belong to the limit that ``RateLimit-Limit`` names, which may be the
-key's own or the environment's, and may change from one answer to the next (API page
+has passed. Both belong to the limit in ``RateLimit-Limit``, which may be the key's own
+or the environment's, and may change from one response to the next (API page
 "Rate limiting"). Nothing is assumed, and nothing is averaged.
 """
 
@@ -14,7 +14,11 @@ from typing import Final, NamedTuple
 import attrs
 
 from persona_share._protocol.http import Response, problem_of
-from persona_share._protocol.limits import count_of, reset_of, retry_after_of
+from persona_share._protocol.limits import (
+    count_of,
+    limit_headers_of,
+    retry_after_of,
+)
 from persona_share.model.batch import RateLimitStatus
 from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 
@@ -22,18 +26,18 @@ from persona_share.model.policy import RateLimitMode, RateLimitPolicy
 #: The service counts requests a minute (page "Rate limiting").
 WINDOW: Final = 60.0
 _TOO_MANY: Final = 429
-# Two answers of one window may differ by this much through rounding.
+# Two responses of one window may differ by this much through rounding.
 _ROUNDING: Final = 1.0
-# A service that keeps naming new limits is broken; it must not cost memory.
+# The most limits to track, so that a faulty service cannot use up memory.
 _MAX_LIMITS: Final = 8
 _UNNAMED: Final = 0
 
 
 class Slot(NamedTuple):
-    """The right to have one call under way.
+    """The right to have one call in flight.
 
-    ``number`` counts calls; ``others`` is what other clients were known to have spent
-    when the call began.
+    ``number`` counts calls; ``others`` is how many calls of other clients were known
+    when the call started.
     """
 
     number: int
@@ -42,44 +46,43 @@ class Slot(NamedTuple):
 
 @attrs.define
 class _Window:
-    """One limit in its running window, which ends between two instants."""
+    """The current window of one limit, which ends between two instants."""
 
     remaining: int
     earliest_end: float
     latest_end: float
     since: float
-    # The first answer of this window: what it left, and which of our calls it was.
+    # The first response of this window: its remaining calls, and the call's number.
     first_remaining: int
     first_number: int
     answered: int = 0
     ours: int = 0
     others: int = 0
-    # The most that others spent while one of our calls was under way: in the round
-    # trip before this one, and in this one, which began with a call's number.
+    # The most calls of others while one of ours was in flight: in the previous round
+    # trip, and in this one, which started with the call ``round_from``.
     reserve: int = 0
     reserve_now: int = 0
     round_from: int = 0
 
     def update(self, remaining: int, slot: Slot, entered: int) -> None:
-        """Take in what a later answer of the same window leaves."""
+        """Record the remaining calls in a later response of the same window."""
         self.answered += 1
         self.remaining = min(self.remaining, remaining)
         self.ours = max(slot.number - self.first_number, self.answered)
         others = self.first_remaining - remaining - self.ours
         self.others = max(self.others, others)
-        unseen = others - slot.others
         if slot.number > self.round_from:
             self.reserve = max(self.reserve_now, self.reserve // 2)
             self.reserve_now = 0
             self.round_from = entered
-        self.reserve_now = max(self.reserve_now, unseen)
+        self.reserve_now = max(self.reserve_now, others - slot.others)
 
     @property
     def allowed(self) -> int:
-        """How many calls may be under way, of those that are left.
+        """How many of the remaining calls may be in flight.
 
-        One is held back, as the first call after the reset may come too early; and as
-        many as others were seen to spend meanwhile. But one call may always go.
+        One is reserved, because the first call after the reset may be too early, and
+        as many as other clients may spend meanwhile. One call is always allowed.
         """
         left = self.remaining - 1
         if left < 1 or not self.others:
@@ -89,11 +92,11 @@ class _Window:
 
 
 class LimitTracker:
-    """What the answers say of the limit, and how many calls are under way.
+    """Tracks the limit as responses report it, and the number of calls in flight.
 
-    ``allowed`` is how many may be under way at once. Until a response has stated the
-    limit one call goes at a time; if answers never name a limit there is none. All
-    instants are of the clock that counts suspension.
+    ``allowed`` is how many calls may be in flight. Until a response has reported the
+    limit, one call is sent at a time; if responses never report one, there is none. All
+    times are of the clock that counts suspension.
     """
 
     __slots__ = (
@@ -123,23 +126,23 @@ class LimitTracker:
 
     @property
     def probing(self) -> bool:
-        """Whether nothing is known yet, so that one call goes ahead to find out."""
+        """Whether the limit is unknown, so that one call is sent to find out."""
         return self._unknown
 
     def has_room(self, *, priority: bool = False) -> bool:
-        """Return whether a call may begin; priority has the slot that is held back."""
+        """Return whether a call may start; priority may use the reserved slot."""
         if self._unknown:
             return not self.in_flight
         return self.in_flight < self.allowed + priority
 
     def entered(self) -> Slot:
-        """Count a call that begins, and return its slot."""
+        """Count a call that starts, and return its slot."""
         self.in_flight += 1
         self._entered += 1
         return Slot(self._entered, self._others)
 
     def left(self, slot: Slot, now: float, *, sent: bool = True) -> None:
-        """Count a call that ended without an answer."""
+        """Count a call that ended without a response."""
         if sent:
             self._unknown = False
         counts = slot.number > self._counts_from
@@ -147,14 +150,14 @@ class LimitTracker:
             self.in_flight -= 1
         for limit, window in list(self._windows.items()):
             if now >= window.latest_end + _ROUNDING:
-                # A probe may never be answered; then what was known is too old.
+                # A probe may get no response; then the window is outdated.
                 del self._windows[limit]
             elif sent and counts:  # the service may have counted it
                 window.remaining -= 1
         self._weigh()
 
     def answered(self, slot: Slot, response: Response, now: float) -> None:
-        """Count a call that was answered, and learn from its headers."""
+        """Count a response, and record its headers."""
         self._unknown = False
         if slot.number > self._counts_from:
             self.in_flight -= 1
@@ -165,27 +168,27 @@ class LimitTracker:
         self._weigh()
 
     def wanted(self, calls: int, on_change: Callable[[], None]) -> None:
-        """Note that so many calls wait; only a shared tracker has use for it."""
+        """Handle that so many calls wait; only a shared tracker needs to."""
 
     def may_probe(self, now: float) -> bool:
-        """Return whether one call may go although the window looks closed."""
+        """Return whether one call may be sent although the window seems used up."""
         return now >= self.opens_at
 
     def probes(self, now: float) -> None:
-        """Note that a call goes although the window looks closed."""
+        """Record that a call is sent although the window seems used up."""
         self._probed_at = now
 
     async def close(self) -> None:
-        """Stop everything that runs in the background."""
+        """Stop all background work."""
 
     @property
     def spent(self) -> bool:
-        """Whether nothing is left, whatever becomes of the calls under way."""
+        """Whether no slot can become free in this window."""
         return self.allowed < 1
 
     @property
     def opens_at(self) -> float:
-        """The instant from which a probe may go."""
+        """The earliest time at which a probe may be sent."""
         opens_at = self._probed_at + self._policy.probe_patience
         for window in self._windows.values():
             if window.allowed <= self.in_flight:
@@ -193,7 +196,7 @@ class LimitTracker:
         return opens_at
 
     def status(self, now: float, waiting: int = 0) -> RateLimitStatus | None:
-        """Return the lowest limit as it is now, or None before one was named."""
+        """Return the current lowest limit, or None if no response has reported one."""
         named = [limit for limit in self._windows if limit != _UNNAMED]
         if not named:
             return None
@@ -224,17 +227,15 @@ class LimitTracker:
 
     def _admitted(self, slot: Slot, response: Response, now: float) -> None:
         sent = response.first_sent_at
-        headers = response.headers
         self._forget_ended(sent)
         if not self._ahead_of_429:
             return
-        limit = count_of(headers, "ratelimit-limit")
-        remaining = count_of(headers, "ratelimit-remaining")
-        reset = reset_of(headers, "ratelimit-reset")
-        if limit is None or remaining is None or reset is None:
+        stated = limit_headers_of(response.headers)
+        if stated is None:
             return
-        reset = min(reset, self._policy.longest_reset)
-        if not reset:  # a window that runs has more than none: it was rounded down
+        limit, remaining, seconds = stated
+        reset = min(seconds, self._policy.longest_reset)
+        if not reset:  # the current window has more than 0 s: it was rounded down
             self._slack = _ROUNDING
         earliest, latest = sent + reset, now + reset + self._slack
         window = self._windows.get(limit)
@@ -242,15 +243,15 @@ class LimitTracker:
             window = _Window(remaining, earliest, latest, now, remaining, slot.number)
             self._put(limit, window)
             if len(self._windows) == 1:
-                # Calls that are still under way were counted before, or will be seen.
+                # Calls in flight were counted before, or will be by their responses.
                 self._counts_from, self.in_flight = self._entered, 0
-        elif latest >= window.earliest_end - _ROUNDING:  # else it is of an older window
+        elif latest >= window.earliest_end - _ROUNDING:  # else of an older window
             window.update(remaining, slot, self._entered)
             window.earliest_end = max(window.earliest_end, earliest)
             window.latest_end = min(window.latest_end, latest)
 
     def _forget_ended(self, sent: float) -> None:
-        """Forget windows that had ended before a call was sent that was admitted."""
+        """Remove windows that had ended before an admitted call was sent."""
         for window in self._windows.values():
             if sent >= window.latest_end:
                 break
@@ -266,7 +267,7 @@ class LimitTracker:
         self._windows[limit] = window
 
     def _weigh(self) -> None:
-        """Find the limit that is nearest to being reached."""
+        """Find the limit that allows the fewest calls."""
         self.allowed, self._others = 1 if self._unknown else math.inf, 0
         for window in self._windows.values():
             allowed = window.allowed
@@ -275,10 +276,10 @@ class LimitTracker:
 
 
 def _is_newer(window: _Window, sent: float, earliest: float, latest: float) -> bool:
-    """Return whether an answer is of a later window than this one."""
+    """Return whether a response is of a later window than this one."""
     if sent >= window.latest_end or earliest > window.latest_end + _ROUNDING:
         return True
-    # Its window ends earlier, yet it was sent later: then what was known was wrong.
+    # Its window ends earlier, yet it was sent later: the known window was wrong.
     return latest < window.earliest_end - _ROUNDING and sent > window.since
 
 

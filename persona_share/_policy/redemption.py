@@ -1,4 +1,4 @@
-"""Redemptions of share tokens: what a state means, and when to request it again."""
+"""Redemptions of share tokens: the meaning of a state, and when to poll it again."""
 
 import enum
 from typing import Final
@@ -22,7 +22,7 @@ _UNDER_WAY: Final = frozenset(
 
 
 class Trace(enum.Enum):
-    """What the state says about a redeem call whose response was lost."""
+    """The effect of a redeem call whose response was lost, by the state."""
 
     OURS = "it took effect as requested"
     NONE = "it took no effect so far"
@@ -30,7 +30,7 @@ class Trace(enum.Enum):
 
 
 def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
-    """Return what became of a redeem call with this destination.
+    """Return the effect of a redeem call with this destination.
 
     Mode and destination are compared where the service states them: for a clone there is
     no destination until it is done.
@@ -49,15 +49,15 @@ def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
 
 
 def is_final(token: ShareToken) -> bool:
-    """Return whether nothing more happens to it; an unknown state may go on."""
+    """Return whether the state is final; an unknown one is not."""
     return token.status in FINAL_STATUSES
 
 
 def pause(asked: int, random: float, left: float) -> float:
     """Return how many seconds to wait after so many requests.
 
-    From one to thirty seconds, and a little of jitter on top of it; ``left`` is what
-    remains of the caller's time, so that the last question is asked at its end.
+    One to thirty seconds with jitter, and at most ``left``, the rest of the caller's
+    time, so that the last request is sent at its end.
     """
     full = min(LONGEST, SHORTEST * 2.0 ** min(max(0, asked - 1), _DOUBLINGS))
     return max(0.0, min(full * (1 + _JITTER * random), left))

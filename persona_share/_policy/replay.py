@@ -10,7 +10,7 @@ import attrs
 import orjson
 
 
-#: A claim that lasts longer than this from now is not believed, in seconds.
+#: A claim with a longer lease is implausible, in seconds from now.
 LONGEST_LEASE: Final = 600.0
 
 

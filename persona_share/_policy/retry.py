@@ -21,19 +21,19 @@ NO_SUCH_NAME: Final = "no such name"
 _TOO_LONG: Final = "the service asks for a longer wait"
 _TIMEOUT: Final = 408
 _LIMITED: Final = 429
-# 520 to 524 and 530 are what Cloudflare answers for a service that it cannot reach.
+# Cloudflare responds 520 to 524 and 530 if it cannot reach the service.
 _BAD_GATEWAYS: Final = frozenset({502, 503, 504, *range(520, 525), 530})
 _FAILURES: Final = _BAD_GATEWAYS | {500}
-#: An answer of any other status is final, whatever the method.
+#: A response with any other status is final, whatever the method.
 RETRIED: Final = _FAILURES | {_TIMEOUT, _LIMITED}
-# These are decided before the service looks whether it knows the key, so they say
-# nothing about an earlier attempt.
-_SAYING_NOTHING: Final = RETRIED | {401}
+# The service sends these before it looks up the idempotency key, so they say nothing
+# about an earlier attempt.
+_BEFORE_KEY_LOOKUP: Final = RETRIED | {401}
 
 
 @attrs.frozen
 class Failed:
-    """An attempt that ended without a usable answer."""
+    """An attempt without a usable response."""
 
     phase: Phase
     reason: str
@@ -45,7 +45,7 @@ Outcome = Failed | Response
 
 @attrs.frozen
 class RetryAfter:
-    """Try again after so many seconds, perhaps under a new key; it costs this much."""
+    """Retry after ``delay`` seconds, perhaps under a new key, at this cost."""
 
     delay: float
     cost: int
@@ -54,7 +54,7 @@ class RetryAfter:
 
 @attrs.frozen
 class GiveUp:
-    """Do not try again, for this reason."""
+    """Do not retry, for this reason."""
 
     reason: str
 
@@ -64,10 +64,10 @@ Decision = RetryAfter | GiveUp
 
 @attrs.frozen
 class Past:
-    """What the attempts of one call came to, up to and with the last one.
+    """The history of the attempts of one call, including the last one.
 
-    ``in_doubt`` says that some attempt may have taken effect and that no answer since
-    has stated; ``was_in_doubt`` says it of the attempts before the last.
+    ``in_doubt`` means that an attempt may have taken effect and that no later response
+    has said whether. ``was_in_doubt`` is the same without the last attempt.
     """
 
     attempts: int = 0
@@ -79,7 +79,7 @@ class Past:
     was_in_doubt: bool = False
 
     def after(self, outcome: Outcome) -> "Past":
-        """Return the history with one more attempt in it."""
+        """Return the history with one more attempt."""
         status = outcome.status if isinstance(outcome, Response) else None
         failed = status is not None and status in _FAILURES
         limited = status == _LIMITED
@@ -94,12 +94,12 @@ class Past:
         )
 
     def under_new_key(self) -> "Past":
-        """Return the history as it counts for a new key; the doubt remains."""
+        """Return the history under a new key; ``in_doubt`` remains."""
         return attrs.evolve(self, failures_of_key=0, renewed=True)
 
 
 class Kind(enum.Enum):
-    """What repeating a request may do."""
+    """The effect of repeating a request."""
 
     READ = "changes nothing"
     KEYED = "the service stores the response under the key"
@@ -116,7 +116,7 @@ class _Step(enum.Enum):
 
 
 def kind_of(request: Request) -> Kind:
-    """Return what repeating this request may do."""
+    """Return the effect of repeating this request."""
     if request.method in ("GET", "HEAD"):
         return Kind.READ
     if request.method == "DELETE":
@@ -143,7 +143,7 @@ def decide(
     left: float,
     rate_limited: bool = False,
 ) -> Decision:
-    """Return what follows an attempt that failed.
+    """Return the decision after a failed attempt.
 
     ``past`` includes the attempt, ``random`` lies in [0, 1), and ``left`` is how many
     seconds the call still has. ``rate_limited`` says that a
@@ -183,10 +183,10 @@ def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:
         return False
     if isinstance(outcome, Failed):
         return outcome.phase is not Phase.ANSWERED and past.in_doubt
-    return past.was_in_doubt and outcome.status in _SAYING_NOTHING
+    return past.was_in_doubt and outcome.status in _BEFORE_KEY_LOOKUP
 
 
-# What follows a response, by kind of request; anything else is not repeated.
+# The step after a response, by kind of request; no other status is retried.
 _AFTER_ANSWER: Final = {
     Kind.READ: {
         _TIMEOUT: _Step.SOON,
@@ -224,7 +224,7 @@ def _step_after_failure(kind: Kind, failed: Failed, past: Past) -> _Step:
 
 
 def _step_after_stored(request: Request, past: Past) -> _Step:
-    """Return what follows a 5xx to a POST, whose response may be stored."""
+    """Return the step after a 5xx response to a POST, which may be stored."""
     if past.renewed:
         return _Step.STOP
     if past.failures_of_key == 1:
@@ -235,11 +235,11 @@ def _step_after_stored(request: Request, past: Past) -> _Step:
 def _delay(
     step: _Step, past: Past, wish: float | None, policy: RetryPolicy, random: float
 ) -> float:
-    """Return how many seconds to wait: our own choice, or the service's."""
+    """Return how many seconds to wait, by our own backoff or the service's headers."""
     own = _own_delay(step, past, policy, random)
     if wish is None:
         return own
-    # Where the service says when the window ends, our guess at it is out of place.
+    # If the service says when the window ends, our own estimate is not used.
     floor = wish if step is _Step.THROTTLED else max(wish, own)
     jittered = floor + random * max(1.0, 0.1 * floor)
     return max(floor, min(jittered, policy.max_wait))
@@ -271,9 +271,9 @@ def _doubled(base: float, times: int, cap: float) -> float:
 
 
 class Budget:
-    """Tokens that retries cost and successes give back, never more than at first.
+    """A token bucket: retries cost tokens, and successes return them.
 
-    One bucket belongs to one client and one credential. First attempts are free.
+    One bucket belongs to one client and one credential. First attempts cost nothing.
     """
 
     __slots__ = ("_most", "level")
@@ -282,12 +282,12 @@ class Budget:
         self.level = self._most = policy.budget
 
     def spend(self, cost: int) -> bool:
-        """Take the cost of one retry, or return False if too little is left."""
+        """Spend the cost of one retry, or return False if too little is left."""
         if cost > self.level:
             return False
         self.level -= cost
         return True
 
     def succeeded(self, last_cost: int = 1) -> None:
-        """Give back the cost of the last retry, or 1 for a success without one."""
+        """Return the cost of the last retry, or 1 for a success without one."""
         self.level = min(self._most, self.level + last_cost)

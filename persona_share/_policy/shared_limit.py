@@ -1,9 +1,9 @@
-"""The record with which several processes spend one rate-limit window together.
+"""The record through which several processes share one rate-limit window.
 
-The first block of a process is its equal share, by the number of processes that spent
-the window before; until that is known, and later, a block is at most an eighth of what
-remains. One slot is held back, as each process's limiter does. A record that makes no
-sense counts as unknown and is replaced, so that a wrong number heals.
+The first block of a process is its equal share, by the number of processes that used
+the window before; until that is known, and later, a block is at most an eighth of the
+remaining slots. One slot is reserved, as in each process's limiter. An implausible
+record counts as unknown and is replaced, so that a wrong number is corrected.
 """
 
 import math
@@ -16,27 +16,27 @@ import orjson
 from persona_share._protocol.limits import LimitState
 
 
-#: A window that ends later than this from now is not believed, in seconds.
+#: A window with a later end is implausible, in seconds from now.
 LONGEST_WINDOW: Final = 900.0
-#: While one process finds out how the window stands, the others wait, in seconds.
+#: While one process probes the window, the others wait this long, in seconds.
 PROBE: Final = 1.0
-#: How long a process waits before it asks again what the probe found out, in seconds.
+#: How often a process polls for the result of the probe, in seconds.
 _PROBE_POLL: Final = 0.05
-#: Processes that wait for the same instant come this far apart, in seconds.
+#: Processes that wait for the same instant are spread by this much, in seconds.
 _SPACING: Final = 0.01
-#: How many processes are expected while nothing is known of them.
+#: How many processes are assumed while their number is unknown.
 _EXPECTED: Final = 8
 _LONGEST_SPREAD: Final = 1.0
 #: A reset of less than this was rounded down to nothing, in seconds.
 _ROUNDING: Final = 1.0
 #: Ends of windows that differ by less than this are of the same window, in seconds:
-#: resets are rounded to whole seconds, and answers travel.
+#: resets are rounded to whole seconds, and responses have latency.
 _SAME_WINDOW: Final = 3.0
 _PART: Final = 8
-#: A smaller block costs a write for hardly any calls.
+#: A smaller block is not worth a write.
 _LEAST_BLOCK: Final = 4
 _MOST_SLOTS: Final = 1_000_000
-#: So many reservations are remembered, to recognize a write whose answer was lost.
+#: How many reservations to keep, to recognize a write whose response was lost.
 _MOST_RESERVATIONS: Final = 16
 
 _Reservation = tuple[str, int]
@@ -44,11 +44,11 @@ _Reservation = tuple[str, int]
 
 @attrs.frozen
 class SharedLimit:
-    """How the window stands; ``left`` are the slots that no process has taken.
+    """The state of the window; ``left`` is the number of slots still available.
 
-    ``ends`` and ``probe_until`` are times of the store's clock. ``size`` are the slots
-    that the window began with; ``takers`` and ``takers_before`` are the processes that
-    took some in it and in the window before.
+    ``ends`` and ``probe_until`` are times of the store's clock. ``size`` is the initial
+    number of slots; ``takers`` and ``takers_before`` count the processes that acquired
+    some in it and in the window before.
     """
 
     ends: float = 0.0
@@ -62,9 +62,9 @@ class SharedLimit:
 
 @attrs.frozen
 class Share:
-    """Some of a window's slots, good for so many seconds; none: wait for so long.
+    """Slots of a window, valid for so many seconds; without slots, wait so long.
 
-    ``probing``: nothing is known of the window until the response to one call.
+    ``probing``: the window is unknown until the response to one call.
     """
 
     calls: int
@@ -82,12 +82,12 @@ def take(
     first: bool = False,
     random: float = 0.0,
 ) -> tuple[SharedLimit, Share]:
-    """Take slots for a process, and apply what a response of the service said.
+    """Acquire slots for a process, and apply the state that a response showed.
 
     ``reservation`` is a new random id; the same id gets the same slots again.
-    ``first``: this process has taken none in this window yet.
+    ``first``: this process has acquired none in this window yet.
     """
-    limit = _believed(limit, now)
+    limit = _plausible(limit, now)
     for known, slots in limit.reservations:
         if known == reservation:
             return limit, Share(slots, max(limit.ends - now, 0.0))
@@ -101,19 +101,19 @@ def take(
         return limit, Share(0, limit.ends - now)
     slots = min(wanted, limit.left, _block(limit, first=first))
     if slots <= 0:
-        # Not all at once when the window has ended: most would lose the race.
+        # Spread, because most processes would lose a race for the new window.
         return limit, Share(0, min(limit.ends - now + spread * random, LONGEST_WINDOW))
     limit = attrs.evolve(
         limit,
         left=limit.left - slots,
         takers=limit.takers + first,
-        reservations=_noted(limit, reservation, slots),
+        reservations=_with_reservation(limit, reservation, slots),
     )
     return limit, Share(slots, limit.ends - now)
 
 
 def _block(limit: SharedLimit, *, first: bool) -> int:
-    """Return the most slots that a process may take at once."""
+    """Return the most slots that a process may acquire at once."""
     if first and limit.takers_before:
         takers = max(limit.takers_before, limit.takers + 1)
         return max(-(-limit.size // takers), 1)
@@ -148,8 +148,8 @@ def ttl(limit: SharedLimit, now: float) -> float:
     return min(max(limit.ends - now, 0.0), LONGEST_WINDOW) + 60.0
 
 
-def _believed(limit: SharedLimit, now: float) -> SharedLimit:
-    """Return the record, or an empty one if its numbers make no sense."""
+def _plausible(limit: SharedLimit, now: float) -> SharedLimit:
+    """Return the record, or an empty one if it is implausible."""
     sound = (
         limit.ends <= now + LONGEST_WINDOW
         and 0 <= limit.left <= limit.size <= _MOST_SLOTS
@@ -162,21 +162,21 @@ def _believed(limit: SharedLimit, now: float) -> SharedLimit:
 
 
 def _updated(limit: SharedLimit, now: float, seen: LimitState) -> SharedLimit:
-    # A window that runs has more than none: that reset was rounded down.
+    # The current window has more than 0 s: that reset was rounded down.
     ends = now + min(max(seen.reset, 0.0) or _ROUNDING, LONGEST_WINDOW)
     left = min(max(seen.remaining - 1, 0), _MOST_SLOTS)
     if now >= limit.ends or ends > limit.ends + _SAME_WINDOW:
         return SharedLimit(ends=ends, left=left, size=left, takers_before=limit.takers)
     if ends < limit.ends - _SAME_WINDOW:
         return limit  # a response of an older window
-    # Rounding alone is no reason to write: another process says the same in a moment.
+    # A difference by rounding alone is not worth a write.
     return attrs.evolve(limit, left=min(limit.left, left))
 
 
 def _probe(
     limit: SharedLimit, now: float, wanted: int, reservation: str, spread: float
 ) -> tuple[SharedLimit, Share]:
-    """Let one process send one call, whose response describes the window."""
+    """Let one process send one call, whose response shows the state of the window."""
     if now < limit.probe_until:
         wait = min(limit.probe_until - now, _PROBE_POLL + spread)
         return limit, Share(0, wait, probing=True)
@@ -186,12 +186,12 @@ def _probe(
         ends=limit.ends,
         probe_until=now + PROBE,
         takers=limit.takers,
-        reservations=_noted(limit, reservation, 1),
+        reservations=_with_reservation(limit, reservation, 1),
     )
     return probing, Share(1, PROBE, probing=True)
 
 
-def _noted(
+def _with_reservation(
     limit: SharedLimit, reservation: str, slots: int
 ) -> tuple[_Reservation, ...]:
     return (*limit.reservations, (reservation, slots))[-_MOST_RESERVATIONS:]

@@ -24,7 +24,7 @@ REPLICATION_GRACE: Final = 5.0
 REJECTION_GAP: Final = 0.1
 #: The second try with the same token follows after a delay in this range.
 REJECTION_DELAY: Final = (0.2, 0.5)
-#: A code is not sent in its last moments: its answer would come too late.
+#: A code is not sent shortly before it expires: the response would be too late.
 _CODE_MARGIN: Final = 5.0
 #: A pushed code that nobody needs is exchanged this long before it expires, at most.
 _LAST_MOMENT: Final = 60.0

@@ -63,6 +63,27 @@ def limit_state_of(response: Response) -> LimitState | None:
     return LimitState(remaining, reset or 1.0)
 
 
+class LimitHeaders(NamedTuple):
+    """The ``RateLimit-*`` headers of a response; the reset is in seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+def limit_headers_of(headers: Mapping[str, str]) -> LimitHeaders | None:
+    """Return the rate-limit headers, or None if one is missing or implausible."""
+    try:
+        limit = _largest(headers["ratelimit-limit"])
+        remaining = _largest(headers["ratelimit-remaining"])
+        reset = _largest(headers["ratelimit-reset"])
+    except KeyError:
+        return None
+    if limit is None or remaining is None or reset is None or reset > LONGEST_WAIT:
+        return None
+    return LimitHeaders(limit, remaining, reset)
+
+
 def count_of(headers: Mapping[str, str], name: str) -> int | None:
     """Return the whole number in a header, the largest if there are several."""
     text = headers.get(name)

@@ -1,4 +1,4 @@
-"""The edge of the library: the HTTP client, TLS, files, the clock and randomness.
+"""Input and output: the HTTP client, TLS, files, the clock and randomness.
 
 `http` is the only module that imports the client side of aiohttp, and no exception of
 aiohttp leaves it. `runtime` is the only module that asks the operating system for the

@@ -21,7 +21,7 @@ _TICKS: Final = 20
 
 
 class TimedAttempt:
-    """One attempt: the task that makes it, and when something last arrived."""
+    """One attempt: its task, and the tick at which data last arrived."""
 
     __slots__ = ("_cancelling", "_timer", "began", "failure", "seen", "task")
 
@@ -33,14 +33,14 @@ class TimedAttempt:
         self.failure: FailureKind | None = None
 
     def received(self) -> None:
-        """Record that something arrived."""
+        """Record that data arrived."""
         self.seen = self._timer.ticks
 
     def finish(self) -> FailureKind | None:
         """Stop timing; return why the timer cancelled the task, else None.
 
-        Call it when the attempt is over, however it ended. The timer's own cancellation
-        is taken back; one by anybody else stays.
+        Call it when the attempt is over, however it ended. It undoes a cancellation by
+        this timer, and keeps any other.
         """
         self._timer.forget(self)
         failure, self.failure = self.failure, None
@@ -57,10 +57,10 @@ class AttemptTimer:
         self._tick = tick = min(nearest / _TICKS, _LONGEST_TICK)
         self._silence = math.ceil(timeouts.read / tick)
         self._longest = math.ceil(timeouts.attempt / tick)
-        # An attempt with less time than this needs a timer of its own.
+        # An attempt with less time than this uses the timeouts of aiohttp.
         self._enough = timeouts.attempt + 3 * tick
-        # The timer does not see when the connection is made, so connecting must end
-        # before a silence would: otherwise nobody knows whether anything was sent.
+        # The timer cannot tell when the connection is made. So the connect timeout must
+        # be the shorter one: otherwise it would be unknown whether anything was sent.
         self._usable = timeouts.connect < nearest
         self._attempts: set[TimedAttempt] = set()
         self._handle: asyncio.TimerHandle | None = None
@@ -69,7 +69,7 @@ class AttemptTimer:
     def suits(self, request: Request, left: float) -> bool:
         """Return whether this timer is precise enough for an attempt.
 
-        It cannot see how long a body is being sent, nor what a sink does with one.
+        It cannot time the sending of a body, nor the writing to a sink.
         """
         return (
             self._usable
@@ -79,7 +79,7 @@ class AttemptTimer:
         )
 
     def start(self, task: "asyncio.Task[object]") -> TimedAttempt:
-        """Time the attempt that this task begins now."""
+        """Start to time an attempt of this task."""
         attempt = TimedAttempt(self, task)
         self._attempts.add(attempt)
         if self._handle is None:
@@ -100,7 +100,7 @@ class AttemptTimer:
         self._handle = loop.call_later(self._tick, self._on_tick, loop)
 
     def _on_tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel the attempts that are over time; go on while there are others."""
+        """Cancel the attempts that timed out; continue while there are others."""
         self._handle = None
         self.ticks += 1
         for attempt in self._attempts:

@@ -1,4 +1,4 @@
-"""AttemptFailure: how an attempt ended without a usable answer, as a value.
+"""AttemptFailure: an attempt without a usable response, as a value.
 
 The frame that holds the credential returns a value; the error is raised from another
 frame, which holds none, so no traceback shows the credential.
@@ -30,9 +30,9 @@ from persona_share.errors import (
 
 @attrs.frozen
 class FailureKind:
-    """A kind of failure: which error it raises, and with which facts.
+    """A kind of failure: the error that it raises, and its attributes.
 
-    ``what`` may name ``{peer}``, the host and port at the other end.
+    ``what`` may contain ``{peer}``, the host and port of the other side.
     """
 
     error: type[TransportError] | type[ResponseTooLargeError]
@@ -54,7 +54,7 @@ class FailureKind:
 
 @attrs.frozen
 class AttemptFailure:
-    """How one attempt failed; it never holds an exception of a library."""
+    """The failure of one attempt; it never holds an exception of a library."""
 
     error: type[TransportError] | type[ResponseTooLargeError]
     what: str
@@ -120,7 +120,7 @@ SLOW_ANSWER: Final = _lost(
 UNWANTED: Final = _lost(
     ConnectionLostError,
     "the caller did not read the rest of the body",
-    "not taken",
+    "not read",
     retryable=False,
 )
 POOL_BUSY: Final = _unsent(
@@ -209,7 +209,7 @@ _BY_NAME: Final = {
     ),
 }
 
-# What the operating system says of a connection that could not be made.
+# Messages for the operating system's errors about a failed connection.
 _CONNECT_WORDS: Final = {
     errno.ECONNREFUSED: "connection refused by {peer}",
     errno.ECONNRESET: "connection reset by {peer}",
@@ -230,7 +230,7 @@ def kind_of(failure: Exception) -> FailureKind:
     """Return what an exception of the HTTP library means for the call."""
     names = (base.__name__ for base in type(failure).__mro__)
     found = next((_BY_NAME[name] for name in names if name in _BY_NAME), None)
-    if found is None:  # perhaps sent, and nothing is known to help
+    if found is None:  # perhaps sent, and a retry is not known to help
         return _lost(
             TransportError,
             "the attempt failed with an unexpected error",
@@ -293,7 +293,7 @@ def by_deadline(
 ) -> AttemptFailure:
     """Return the failure of an attempt whose time the deadline had cut short.
 
-    ``connecting`` says that the deadline left less time than a connection may take.
+    ``connecting``: the deadline left less time than the connect timeout.
     """
     if failure.reason == SLOW_ANSWER.reason:
         return NO_TIME_TO_ANSWER.at(peer)

@@ -45,8 +45,8 @@ from persona_share.model.secret import MaskedText, Secret
 
 # A larger body is sent in pieces, and without a warning of aiohttp.
 _LARGE_BODY: Final = 1024 * 1024
-# A connection must be made a little before the deadline, so that a call that never got
-# one is known to be unsent.
+# Connecting must end a little before the deadline, so that a call without a connection
+# is known to be unsent.
 _CONNECT_MARGIN: Final = 0.05
 _MAX_INFORMATIONAL: Final = 100
 _CLOSED: Final = "the client was closed"
@@ -54,7 +54,7 @@ _NOT_FOUND: Final = 404
 
 
 class TooManyInformationalError(Exception):
-    """The server sent one 1xx answer after the other."""
+    """The server sent too many informational (1xx) responses."""
 
 
 class _ClientResponse(aiohttp.ClientResponse):
@@ -84,8 +84,8 @@ class AiohttpSender:
     Each attempt becomes a value (`Response` or `AttemptFailure`) before anything is
     raised, because exceptions of aiohttp print headers and URLs.
 
-    A borrowed ``session`` lends its connections only: its headers, cookies, proxies
-    and traces are ignored, and it is neither changed nor closed.
+    Only the connections of a borrowed ``session`` are used: its headers, cookies,
+    proxies and traces are ignored, and it is neither changed nor closed.
 
     Raises:
         InsecureOriginError: the credential could be read on its way.
@@ -114,7 +114,7 @@ class AiohttpSender:
         self._session: aiohttp.ClientSession | None = None
         self._borrowed = session
         self._timeout = self._aiohttp_timeout(self._timeouts.attempt)
-        # The attempt timer takes care of the rest of an attempt's time.
+        # `AttemptTimer` enforces the other timeouts of an attempt.
         self._timed = aiohttp.ClientTimeout(connect=self._timeouts.connect)
         self._timer = AttemptTimer(self._timeouts)
         chosen = proxy_for(base_url, proxy, trust_env=trust_env)
@@ -160,7 +160,7 @@ class AiohttpSender:
         """Send once, and return the response whatever its status is.
 
         Raises:
-            TransportError: no usable answer came; it holds this one attempt.
+            TransportError: no usable response arrived; it holds this one attempt.
             ResponseTooLargeError: the body of a success is over its cap.
             ClientClosedError, NotOpenError, WrongEventLoopError: not usable here, now.
         """
@@ -205,13 +205,13 @@ class AiohttpSender:
         if self._borrowed.closed or connector is None:
             message = "the borrowed aiohttp session is closed"
             raise ClientClosedError(message)
-        # Calls wait for a connection here, where the error can say what they wait for.
+        # Calls wait for a connection in this class, whose errors can name the reason.
         limits = {connector.limit, connector.limit_per_host, self._pool.size} - {0}
         self._slots = asyncio.Semaphore(min(limits))
         return connector
 
     async def _send_pooled(self, request: Request) -> Response | AttemptFailure:
-        """Send over one of the pool's connections, and wait for one if need be."""
+        """Send over a connection of the pool; wait for one if all are in use."""
         if self._slots.locked():
             patience = self._pool.patience
             left = request.deadline - self._now()
@@ -252,7 +252,7 @@ class AiohttpSender:
             if kind is None or isinstance(outcome, Response):
                 return outcome
             return kind.at(self._base_url.peer)
-        # A long download takes its time; the caller's deadline limits it.
+        # Only the caller's deadline limits a long download.
         hurried = left < self._timeouts.attempt or request.sink is not None
         timeout = self._aiohttp_timeout(left) if hurried else self._timeout
         outcome = await self._exchange(request, started, timeout)
@@ -300,7 +300,7 @@ class AiohttpSender:
         started: float,
         timed: TimedAttempt | None,
     ) -> Response | AttemptFailure:
-        """Return the complete response, and read no more of it than needed."""
+        """Return the complete response, reading no more than the size limit."""
         status, headers = incoming.status, _lowered(incoming)
         headers.pop("set-cookie", None)
         if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
@@ -308,7 +308,7 @@ class AiohttpSender:
             return Response(status=status, headers=headers, first_sent_at=started)
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
         if success and request.sink is not None:
-            return await _pour(request.sink, incoming, headers, started)
+            return await _write_to_sink(request.sink, incoming, headers, started)
         cap = request.expects.cap if success else MAX_ERROR_BODY
         coding = headers.get("content-encoding", "")
         content = incoming.content
@@ -364,7 +364,7 @@ def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 class _Unfinished:
-    """A body that is being read; it fails when its connection is lost.
+    """Watches the connection while a body is read, and fails the body if it is lost.
 
     aiohttp closes the connection if the framing of a body is broken, but a reader of
     the body would wait until a timeout.
@@ -381,7 +381,7 @@ class _Unfinished:
             self._lost.add_done_callback(self._fail)
 
     def finish(self) -> None:
-        """Stop watching: the connection outlives this body."""
+        """Stop watching the connection."""
         if self._lost is not None:
             self._lost.remove_done_callback(self._fail)
 
@@ -407,34 +407,34 @@ async def _decoded(
     return decoder.end()
 
 
-async def _pour(
+async def _write_to_sink(
     sink: Sink,
     incoming: aiohttp.ClientResponse,
     headers: dict[str, str],
     started: float,
 ) -> Response | AttemptFailure:
-    """Return a response without its body, which went into a sink as it arrived."""
+    """Write a body to a sink as it arrives, and return the response without it."""
     decoder = BodyDecoder(sink.cap, headers.get("content-encoding", ""))
     try:
-        taken = await _taken(sink.begin(headers))
-        while taken and (piece := await incoming.content.read(CHUNK)):
+        accepted = await _accepted(sink.begin(headers))
+        while accepted and (piece := await incoming.content.read(CHUNK)):
             decoder.feed(piece)
-            taken = await _taken(sink.write(decoder.drain()))
-        taken = taken and await _taken(sink.write(decoder.end()))
+            accepted = await _accepted(sink.write(decoder.drain()))
+        accepted = accepted and await _accepted(sink.write(decoder.end()))
     except BodyTooLargeError:
         incoming.close()  # never drained
         return too_large(incoming.status, shown_id(headers.get("request-id")))
-    if not taken:
+    if not accepted:
         incoming.close()
         return UNWANTED.at("")
     return Response(status=incoming.status, headers=headers, first_sent_at=started)
 
 
-async def _taken(step: Awaitable[None]) -> bool:
-    """Return whether a sink took what it was given; the sink keeps its own error."""
+async def _accepted(step: Awaitable[None]) -> bool:
+    """Return whether a step of a sink succeeded; the sink keeps its own error."""
     try:
         await step
-    except Exception:  # noqa: BLE001 - a full disk must not look like a lost connection
+    except Exception:  # noqa: BLE001  # a full disk must not look like a lost connection
         return False
     return True
 

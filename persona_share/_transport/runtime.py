@@ -1,4 +1,4 @@
-"""The real runtime: the only module that asks for the time, random numbers and keys."""
+"""The real runtime: the only module that reads clocks and generates random numbers."""
 
 import asyncio
 import os
@@ -79,16 +79,16 @@ class SystemClock:
 
 
 def seeded_random(seed: int) -> Callable[[], float]:
-    """Return a function whose random numbers repeat for the same seed."""
+    """Return a function that returns the same random numbers for the same seed."""
     return random.Random(seed).random
 
 
 def seeded_bytes(seed: int) -> Callable[[int], bytes]:
-    """Return a function whose random bytes repeat for the same seed."""
+    """Return a function that returns the same random bytes for the same seed."""
     return random.Random(seed).randbytes
 
 
-#: What is called in a forked child; entries go when their objects do.
+#: Called in a forked child; an entry disappears with its object.
 _LISTENERS: Final[set[weakref.WeakMethod[Callable[[], None]]]] = set()
 
 
@@ -107,7 +107,7 @@ def after_fork(call: Callable[[], None]) -> None:
     _LISTENERS.add(weakref.WeakMethod(call, _LISTENERS.discard))
 
 
-#: What replaces the real runtime while a test moves time; only `testing` adds to it.
+#: Replaces the real runtime while a test controls time; only `testing` adds to it.
 _OVERRIDES: Final[list[Runtime]] = []
 
 
@@ -134,7 +134,7 @@ def default_clock() -> Clock:
 def system_runtime() -> Runtime:
     """Return the real runtime; its random numbers come from the operating system.
 
-    So a forked child never repeats the numbers of its parent.
+    A forked child never generates the same numbers as its parent.
     """
     return Runtime(
         clock=SystemClock(),

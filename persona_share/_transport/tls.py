@@ -1,4 +1,4 @@
-"""TLS and proxies: what a caller may configure, and what is refused."""
+"""TLS contexts and proxies: which ones a caller may configure."""
 
 import base64
 import ssl
@@ -24,7 +24,7 @@ _HTTP: Final = ("http", "https")
 def default_context() -> ssl.SSLContext:
     """Return the one context that trusts what this system trusts; TLS 1.2 or newer.
 
-    It is created once, as reading the system's certificates takes milliseconds.
+    It is created once, because reading the system's certificates is slow.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -34,7 +34,7 @@ def default_context() -> ssl.SSLContext:
 def checked_context(
     context: ssl.SSLContext | None, base_url: BaseURL
 ) -> ssl.SSLContext:
-    """Return the context to use; one that protects nothing is for loopback only.
+    """Return the context to use; an insecure one is accepted for loopback only.
 
     Raises:
         ConfigurationError: it is not an `ssl.SSLContext`.
@@ -107,7 +107,7 @@ def proxy_for(
     except (TypeError, ValueError):
         url = URL()
     if url.scheme not in _HTTP or not url.host:
-        url = URL()  # its password must not stand in this frame
+        url = URL()  # tracebacks must not show its password
         message = f"{source} must look like http://host:port"
         raise ConfigurationError(message) from None
     if url.user is None:
