@@ -1,11 +1,14 @@
 """Sphinx configuration; `make docs` builds the documentation."""
 
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import get_type_hints
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import inspect
 
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,6 +88,47 @@ def write_pages(app: Sphinx) -> None:
     reference_pages.write_pages(Path(app.srcdir))
 
 
+def public_signature(
+    _app: Sphinx, what: str, _name: str, obj: object, *_: object
+) -> tuple[str, str] | None:
+    """Return the signature of a class or function without its private parameters."""
+    if what not in ("class", "function", "method") or not callable(obj):
+        return None
+    try:
+        whole = inspect.signature(obj, bound_method=what == "method")
+    except (TypeError, ValueError):
+        return None
+    public = [each for each in whole.parameters.values() if each.name[0] != "_"]
+    if len(public) == len(whole.parameters):
+        return None
+    shown = whole.replace(parameters=public)
+    return inspect.stringify_signature(shown, unqualified_typehints=True), ""
+
+
+def include_files(app: Sphinx, _error: Exception | None) -> None:
+    """Put the files that pages include into the text for language models."""
+    whole = Path(app.outdir, "llms-full.txt")
+    if not whole.exists():  # another builder than the one for HTML
+        return
+
+    def content(found: re.Match[str]) -> str:
+        path = found["path"].removeprefix("../")
+        source = Path(app.srcdir)
+        known = (source.parent / path, source / path)
+        text = next(each for each in known if each.exists()).read_text("utf-8")
+        code = found["directive"] == "literalinclude"
+        return f"```python\n{text}```" if code else text
+
+    pattern = r"```\{(?P<directive>literalinclude|include)\} (?P<path>\S+)(\n:.*)*\n```"
+    text = re.sub(pattern, content, whole.read_text("utf-8"))
+    if left := re.search(r"```\{(literal)?include\}.*", text):
+        message = f"llms-full.txt: {left[0]} was not included"
+        raise ExtensionError(message)
+    whole.write_text(text, "utf-8")
+
+
 def setup(app: Sphinx) -> None:
-    """Register the function that writes the generated pages."""
+    """Register the functions that write generated pages and signatures."""
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-signature", public_signature)
+    app.connect("build-finished", include_files, priority=900)  # after sphinx_llms_txt

@@ -239,7 +239,10 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
 class InsecureOriginError(ConfigurationError):
     """A credential would be sent without protection."""
 
-    advice = "Use https, or insecure_local=True with the loopback address of a local sandbox."
+    advice = (
+        "Use https. For a sandbox on this machine pass insecure_local=True, or set"
+        " PERSONA_INSECURE_LOCAL=1 for from_env()."
+    )
 
 
 class InvalidArgumentError(UsageError):

@@ -108,13 +108,20 @@ async def verified(
             handling = verifier.handling(body, signature)
             delivery = await stack.enter_async_context(handling)
         except REFUSED_DELIVERIES as error:
-            error_response = log_error(error, request.method)
+            error_response = log_error(error, _operation(request))
             raise _EXCEPTIONS[error_response.status](
                 text=orjson.dumps(error_response.body()).decode(),
                 content_type="application/json",
                 headers=error_response.headers(),
             ) from None
         yield delivery
+
+
+def _operation(request: web.Request) -> str:
+    """Return the method and the path of the route, without the values in it."""
+    resource = request.match_info.route.resource
+    path = "" if resource is None else resource.canonical
+    return f"{request.method} {path}".rstrip()
 
 
 async def _record_started(request: web.Request, response: web.StreamResponse) -> None:
@@ -130,7 +137,7 @@ async def error_middleware(
     try:
         return await handler(request)
     except PersonaError as error:
-        error_response = log_error(error, request.method)
+        error_response = log_error(error, _operation(request))
         started = request.get(_RESPONSE)
         if isinstance(started, web.WebSocketResponse):
             message = error_response.code.encode()

@@ -34,6 +34,7 @@ from persona_share.model.scope import Scope
 #: gets a 503. A ``max_wait`` in the client's `RateLimitPolicy` takes precedence.
 RATE_LIMIT_WAIT: Final = 2.0
 
+#: A function that opens the client and the manager, as in the example above.
 Lifespan = Callable[[], AbstractAsyncContextManager[ScopedTokenManager]]
 
 
@@ -217,10 +218,13 @@ def error_response_for(error: PersonaError) -> ErrorResponse:
 
 
 def log_error(error: PersonaError, operation: str) -> ErrorResponse:
-    """Return the response for an error, and log the error if the status is 5xx."""
+    """Return the response for an error, and log the error if the status is 5xx.
+
+    ``operation`` is the method and the path of the route, without its ids.
+    """
     error_response = error_response_for(error)
     if error_response.status >= _SERVER_ERROR:
-        _LOG.warning("%s gets %d: %s", operation, error_response.status, error)
+        _LOG.warning("%s: responded %d: %s", operation, error_response.status, error)
     return error_response
 
 

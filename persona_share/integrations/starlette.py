@@ -151,7 +151,7 @@ async def handle_error(connection: HTTPConnection, error: Exception) -> Any:
     """
     if not isinstance(error, PersonaError):
         raise error
-    error_response = log_error(error, connection.scope.get("method", "WebSocket"))
+    error_response = log_error(error, _operation(connection))
     response = JSONResponse(
         error_response.body(), error_response.status, error_response.headers()
     )
@@ -159,6 +159,12 @@ async def handle_error(connection: HTTPConnection, error: Exception) -> Any:
         await _close(connection, error_response, response)
         return None
     return response
+
+
+def _operation(connection: HTTPConnection) -> str:
+    """Return the method and the path of the route, without the values in it."""
+    path: str = getattr(connection.scope.get("route"), "path", "")
+    return f"{connection.scope.get('method', 'WebSocket')} {path}".rstrip()
 
 
 async def _close(

@@ -59,25 +59,25 @@ class RenewalPolicy:
     as one of an hour. Raises `ConfigurationError` for invalid numbers.
     """
 
-    # A token is not used in its last seconds: clock skew, and the transit of a request.
+    #: A token is not used in its last seconds: clock skew, and the transit of a request.
     guard: float = attrs.field(default=10.0, validator=_not_negative)
-    # Within this time before the expiry, callers wait for the renewal.
+    #: Within this time before the expiry, callers wait for the renewal.
     mandatory: float = _seconds(60.0)
-    # One exchange with all its attempts.
+    #: One exchange with all its attempts.
     exchange_budget: float = _seconds(30.0)
-    # One attempt of an exchange.
+    #: One attempt of an exchange.
     attempt_timeout: float = _seconds(10.0)
-    # The timeout of the code source; the partner's system may be slow.
+    #: The timeout of the code source; the partner's system may be slow.
     source_timeout: float = _seconds(60.0)
-    # The lifetime of a code without an expiry; the value is the documented lifetime.
+    #: The lifetime of a code without an expiry; the value is the documented lifetime.
     code_lifetime: float = _seconds(599.0)
-    # The share of the request limit that exchanges may use.
+    #: The share of the request limit that exchanges may use.
     exchange_share: float = _seconds(0.2)
-    # The size of the cache; expired and idle tokens are evicted first.
+    #: The size of the cache; expired and idle tokens are evicted first.
     max_tokens: int = attrs.field(default=10_000, validator=_count)
-    # Closing waits this long for exchanges in progress.
+    #: Closing waits this long for exchanges in progress.
     close_timeout: float = attrs.field(default=5.0, validator=_not_negative)
-    # Whether a token that covers more than requested is used without restriction.
+    #: Whether a token that covers more than requested is used without restriction.
     accept_broader: bool = False
 
 
@@ -91,24 +91,29 @@ class RetryPolicy:
         ConfigurationError: A number is invalid.
     """
 
-    # The first attempt and two retries: more seldom help, and add load to an outage.
+    #: The first attempt and two retries: more seldom help, and add load to an outage.
     attempts: int = attrs.field(default=3, validator=_count)
-    # The call fails if the service requires a longer wait; a window of 60 s is shorter.
+    #: The call fails if the service requires a longer wait; a window of 60 s is shorter.
     max_wait: float = attrs.field(default=65.0, validator=_not_negative)
-    # Network errors, and 5xx responses to a read: short delays with full jitter.
+    #: Network errors, and 5xx responses to a read: short delays with full jitter.
     transient_base: float = _seconds(0.25)
+    #: The longest of these delays.
     transient_cap: float = _seconds(8.0)
-    # The one retry with the same key after a 5xx response to a POST.
+    #: The one retry with the same key after a 5xx response to a POST.
     probe_base: float = _seconds(1.0)
+    #: The longest of these delays.
     probe_cap: float = _seconds(8.0)
-    # A new key after a repeated 5xx, and a 429 without a valid header: Persona recommends
-    # 5, 10, 20 and 40 s.
+    #: A new key after a repeated 5xx, and a 429 without a valid header: Persona recommends
+    #: 5, 10, 20 and 40 s.
     patient_base: float = _seconds(5.0)
+    #: The longest of these delays.
     patient_cap: float = _seconds(40.0)
-    # A token bucket that limits retries during an outage: empty after 35 retries, refilled
-    # by successes (the constants of the AWS SDKs' standard mode, 2026 revision).
+    #: A token bucket that limits retries during an outage: empty after 35 retries, refilled
+    #: by successes (the constants of the AWS SDKs' standard mode, 2026 revision).
     budget: int = attrs.field(default=500, validator=_not_negative)
+    #: What a retry after an error of the network or a 5xx takes from the budget.
     transient_cost: int = attrs.field(default=14, validator=_not_negative)
+    #: What a retry after a 429 takes from the budget.
     throttle_cost: int = attrs.field(default=5, validator=_not_negative)
 
 
@@ -120,14 +125,14 @@ class Timeouts:
         ConfigurationError: A number is invalid.
     """
 
-    # One connection: DNS, TCP and TLS. It leaves time for another attempt.
+    #: One connection: DNS, TCP and TLS. It leaves time for another attempt.
     connect: float = _seconds(5.0)
-    # The longest time without a byte, before a response (connecting included) or within
-    # it. It may be noticed two seconds late.
+    #: The longest time without a byte, before a response (connecting included) or within
+    #: it. It may be noticed two seconds late.
     read: float = _seconds(30.0)
-    # One attempt, even if bytes keep arriving.
+    #: One attempt, even if bytes keep arriving.
     attempt: float = _seconds(60.0)
-    # One call with all attempts and waits, unless the caller sets ``timeout=``.
+    #: One call with all attempts and waits, unless the caller sets ``timeout=``.
     call: float = _seconds(100.0)
 
 
@@ -139,24 +144,24 @@ class Pool:
         ConfigurationError: A number is invalid.
     """
 
-    # The number of connections; further calls wait for one.
+    #: The number of connections; further calls wait for one.
     size: int = attrs.field(default=200, validator=_count)
-    # The longest wait for a connection.
+    #: The longest wait for a connection.
     patience: float = _seconds(30.0)
-    # Shorter than the idle timeout of common load balancers, so few connections are stale.
+    #: Shorter than the idle timeout of common load balancers, so few connections are stale.
     keepalive: float = _seconds(15.0)
-    # The lifetime of a DNS result.
+    #: The lifetime of a DNS result.
     dns_ttl: float = _seconds(60.0)
 
 
 class RateLimitMode(enum.StrEnum):
     """How a client avoids exceeding the rate limit."""
 
-    # Send without delay until the window is used up, then wait for the next one.
+    #: Send without delay until the window is used up, then wait for the next one.
     WINDOW = "window"
-    # Send without delay until a response is 429, then delay every call.
+    #: Send without delay until a response is 429, then delay every call.
     AFTER_429 = "after_429"
-    # Do not coordinate calls.
+    #: Do not coordinate calls.
     OFF = "off"
 
 
@@ -179,13 +184,13 @@ class RateLimitPolicy:
     """
 
     mode: RateLimitMode = attrs.field(default=RateLimitMode.WINDOW, converter=_mode)
-    # The longest wait of one call; None waits until its deadline.
+    #: The longest wait of one call; None waits until its deadline.
     max_wait: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(_not_negative)
     )
-    # If a probe gets no response for this long, another one is sent.
+    #: If a probe gets no response for this long, another one is sent.
     probe_patience: float = _seconds(1.0)
-    # The wait after a 429 without a valid header; Persona recommends 5 s at first.
+    #: The wait after a 429 without a valid header; Persona recommends 5 s at first.
     reset_unknown: float = _seconds(5.0)
-    # A later reset is ignored, and a probe is sent.
+    #: A later reset is ignored, and a probe is sent.
     longest_reset: float = _seconds(3600.0)

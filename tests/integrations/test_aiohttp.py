@@ -81,8 +81,9 @@ async def test_subapplication_has_the_same_manager(client):
 
 
 @pytest.mark.asyncio
-async def test_error_response_contains_no_details_of_the_error(client):
+async def test_error_response_contains_no_details_of_the_error(client, caplog):
     answer = await client.get("/broken")
+    assert "GET /broken: responded 502: " in caplog.text
     assert answer.status == 502
     assert CANARY not in await answer.text()
 

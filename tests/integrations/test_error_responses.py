@@ -81,4 +81,4 @@ def test_log_contains_the_cause(caplog):
         log_error(errors.ServerError("the service failed", status=503), "GET")
         log_error(errors.NotFoundError("no such object", status=404), "GET")
     assert [each.name for each in caplog.records] == ["persona_share"]
-    assert "GET gets 502: the service failed" in caplog.text
+    assert "GET: responded 502: the service failed" in caplog.text

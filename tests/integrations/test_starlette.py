@@ -130,8 +130,9 @@ async def test_malformed_id_gets_404_and_nothing_is_sent(stage, web):
 
 
 @pytest.mark.asyncio
-async def test_error_response_contains_no_details_of_the_error(web):
+async def test_error_response_contains_no_details_of_the_error(web, caplog):
     answer = await web.get("/broken")
+    assert "GET /broken: responded 502: " in caplog.text
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream"
     assert answer.headers["cache-control"] == "no-store"
