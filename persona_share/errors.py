@@ -78,6 +78,7 @@ credential or personal data. All errors can be pickled. The tree::
 import copyreg
 import enum
 from collections.abc import Sequence
+from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, dataclass_transform
 
 import attrs
@@ -126,6 +127,7 @@ class _Facts(Exception):  # noqa: N818  # the base of errors
     default. A class with its own ``__init__`` sets its attributes itself.
     """
 
+    __signature__: ClassVar[Signature]
     _optional: ClassVar[frozenset[str]] = frozenset()
     _required: ClassVar[frozenset[str]] = frozenset()
 
@@ -137,6 +139,24 @@ class _Facts(Exception):  # noqa: N818  # the base of errors
             required = {name for name in own if not hasattr(cls, name)}
             cls._required |= required
             cls._optional |= own - required
+        cls.__signature__ = cls._signature()
+
+    @classmethod
+    def _signature(cls) -> Signature:
+        """Return the signature that `help` and editors show."""
+        if "__init__" in vars(cls):
+            _self, *parameters = signature(cls.__init__).parameters.values()
+            return Signature(parameters)
+        return Signature(
+            [
+                Parameter("what", Parameter.POSITIONAL_ONLY),
+                *[Parameter(x, Parameter.KEYWORD_ONLY) for x in sorted(cls._required)],
+                *[
+                    Parameter(x, Parameter.KEYWORD_ONLY, default=getattr(cls, x))
+                    for x in sorted(cls._optional)
+                ],
+            ]
+        )
 
     def __init__(self, what: str, /, **facts: Any) -> None:
         super().__init__(what)

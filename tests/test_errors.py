@@ -93,6 +93,13 @@ def test_unknown_argument_is_refused_when_an_error_is_made():
         errors.ServerError("it went wrong", colour="red")
 
 
+def test_signature_shows_the_arguments_of_an_error():
+    parameters = inspect.signature(errors.SignatureError).parameters
+
+    assert parameters["reason"].default is inspect.Parameter.empty
+    assert parameters["status"].default is None
+
+
 def test_required_argument_is_named_when_it_is_missing():
     with pytest.raises(TypeError, match="CodeSourceError needs the argument 'reason'"):
         errors.CodeSourceError("it went wrong", scope="inquiry.read:inq_1")

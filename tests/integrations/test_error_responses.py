@@ -28,7 +28,7 @@ FACTS = {
 
 
 def an_error(kind, **facts):
-    wanted = inspect.signature(kind.__init__).parameters
+    wanted = inspect.signature(kind).parameters
     known = {name: value for name, value in FACTS.items() if name in wanted}
     return kind(CANARY, **known, **facts)
 
