@@ -160,7 +160,10 @@ class PersonaClient(ResourceAccessors):
         api_key = options.pop("api_key", None) or os.environ.get("PERSONA_API_KEY")
         if not api_key:
             message = "PERSONA_API_KEY is not set"
-            raise ConfigurationError(message, advice="Export it, or pass api_key=.")
+            raise ConfigurationError(
+                message,
+                advice="Export it (such as persona_sandbox_…), or pass api_key=.",
+            )
         api_key = _as_secret(api_key)
         # Wrapped here as well: this frame must not contain a plain secret either.
         options["proxy"] = _as_proxy(options.get("proxy"))

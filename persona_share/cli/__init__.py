@@ -4,8 +4,13 @@ Secrets come from the environment, a file or standard input, never as arguments.
 """
 
 import sys
+from typing import Final
 
 from persona_share.errors import MissingExtraError
+
+
+#: `exit_codes.USAGE`, which cannot be imported without the extra.
+_USAGE: Final = 2
 
 
 def main() -> None:
@@ -16,5 +21,7 @@ def main() -> None:
     except ImportError as error:
         if error.name not in {"click", "rich_click", "rich"}:
             raise
-        sys.exit(str(MissingExtraError.of(error, "the command persona-share", "cli")))
+        missing = MissingExtraError.of(error, "the command persona-share", "cli")
+        sys.stderr.write(f"{missing}\n")
+        sys.exit(_USAGE)
     sys.exit(run_app(app))

@@ -10,7 +10,15 @@ import rich_click as click
 from persona_share import Failed
 from persona_share.batch import Copy, verify_copy
 from persona_share.batch.copy import FOLLOW
-from persona_share.cli.exit_codes import OK, OTHER, fail, print_json, printable, run
+from persona_share.cli.exit_codes import (
+    OK,
+    OTHER,
+    counted,
+    fail,
+    print_json,
+    printable,
+    run,
+)
 from persona_share.cli.fetch import Failures, ids_of, show_failures
 from persona_share.cli.options import (
     ClientOptions,
@@ -67,8 +75,9 @@ def _verify(options: ClientOptions, into: str) -> int:
         for each in report.problems:
             click.echo(printable(each))
         click.echo(
-            f"{report.people} people, {report.files} files, "
-            f"{len(report.problems)} problems"
+            f"{counted(report.people, 'person', 'people')}, "
+            f"{counted(report.files, 'file')}, "
+            f"{counted(len(report.problems), 'problem')}"
         )
     return OTHER if report.problems else OK
 
@@ -123,14 +132,15 @@ def _show_report(
         return
     click.echo(
         f"copied {report.copied}, unchanged {report.unchanged}, failed {report.failed}, "
-        f"skipped {report.skipped} in {report.seconds:.1f} s; {report.objects} objects, "
-        f"{report.files} files, {report.tokens} tokens",
+        f"skipped {report.skipped} in {report.seconds:.1f} s; "
+        f"{counted(report.objects, 'object')}, {counted(report.files, 'file')}, "
+        f"{counted(report.tokens, 'token')}",
         err=True,
     )
     if not_covered:
         click.echo(
-            f"{not_covered} people have objects that are not shared or not found; "
-            "their manifests name them",
+            f"objects of {counted(not_covered, 'person', 'people')} are not shared or "
+            "not found; their manifests name them",
             err=True,
         )
     show_failures(failures)

@@ -32,6 +32,7 @@ from persona_share import (
     ScopedTokenManager,
     stores,
 )
+from persona_share.cli.exit_codes import counted
 from persona_share.errors import CodeRefusedError, PersonaError, ScopeNotCoveredError
 from persona_share.model.events import CodeClaimed, HookEvent
 from persona_share.model.scope import MAX_ATOMS
@@ -143,7 +144,9 @@ def demo(
     else:
         console.print(_table(report))
     for reason, times in Counter(reasons).most_common(5):
-        console.print(f"failed {times} times: {reason}", style="red", markup=False)
+        console.print(
+            f"failed {counted(times, 'time')}: {reason}", style="red", markup=False
+        )
     if report.failures:
         raise SystemExit(1)
 
@@ -170,7 +173,7 @@ async def _run(
             for scope in (*scopes, doubtful):
                 await _consent(organizations, scope)
             count = sum(map(len, scopes)) + 1
-            console.print(f"source: records consents for {count} objects")
+            console.print(f"source: records consents for {counted(count, 'object')}")
             await organizations.manager.token(doubtful)
             await _fetch(
                 organizations,
@@ -365,7 +368,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[], None]]:
 
 def _print_audit(lines: Sequence[dict[str, Any]], console: Console) -> None:
     counts = Counter((each["decision"], each["reason"]) for each in lines)
-    console.print(f"source: the audit log has {len(lines)} lines")
+    console.print(f"source: the audit log has {counted(len(lines), 'line')}")
     for (decision, reason), count in sorted(counts.items()):
         console.print(f"  {count:>5}  {decision}, {reason}")
 

@@ -112,6 +112,8 @@ _IN_OPTIONS: Final = (
     ("allowed_hosts=", "--base-url"),
     ("permission=", "--permission"),
     ("proxy=", "--proxy"),
+    ("Scope.of('….read', id)", "--scope '….read:id'"),
+    ("the URL that you passed", "--url"),
     ("with a checkpoint it continues", "it continues where it stopped"),
 )
 _ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (
@@ -223,6 +225,11 @@ def print_json(value: object, *, err: bool = False) -> None:
     click.echo(json.dumps(value, default=str), err=err)
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun, which is in the plural unless the count is 1."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows below a header, one line each, in columns that line up."""
     texts = [[printable(each) for each in row] for row in (header, *rows)]
@@ -250,6 +257,9 @@ def run_app(app: click.RichCommand) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except PersonaError as error:  # of a command that does not call `run`
+        click.echo(f"Error: {message_of(error)}", err=True)
+        return exit_code_of(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED

@@ -30,6 +30,7 @@ from persona_share.batch.saving import (
 from persona_share.cli.exit_codes import (
     OK,
     PARTLY,
+    counted,
     exit_code_of,
     facts_of,
     fail,
@@ -423,8 +424,9 @@ def _show_report(
         return
     click.echo(
         f"fetched {saver.saved}, failed {failures.count}, skipped "
-        f"{report['skipped']} in {report['seconds']:.1f} s; {report['tokens']} tokens, "
-        f"{report['retries']} retries",
+        f"{report['skipped']} in {report['seconds']:.1f} s; "
+        f"{counted(report['tokens'], 'token')}, "
+        f"{counted(report['retries'], 'retry', 'retries')}",
         err=True,
     )
     show_failures(failures)

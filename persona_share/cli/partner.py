@@ -12,7 +12,7 @@ from typing import Any
 import rich_click as click
 
 from persona_share import Scope
-from persona_share.cli.exit_codes import fail, print_json, run
+from persona_share.cli.exit_codes import counted, fail, print_json, run
 from persona_share.cli.options import (
     ClientOptions,
     with_client_options,
@@ -29,7 +29,7 @@ from persona_share.partner import (
     load_agreements,
     openapi as openapi_document,
 )
-from persona_share.partner.applications import listening
+from persona_share.partner.applications import listening, warning_about_port
 from persona_share.partner.keys import ALGORITHMS
 
 
@@ -138,6 +138,8 @@ async def _serve(
         loop.add_signal_handler(number, stopped.set)
     issuer = _issuer(options, url=url, **given)
     async with listening(issuer.aiohttp(), host, port) as address:
+        if (warning := warning_about_port(url, address)) is not None:
+            click.echo(warning, err=True)
         if options.as_json:
             print_json({"listening": f"{address}/codes", "url": url})
         else:
@@ -156,12 +158,7 @@ def _issuer(
 ) -> CodeIssuer:
     shared = store_at(required(store))
     return CodeIssuer(
-        options.client(),
-        agreements=agreements,
-        consents=Consents(shared),
-        audit=AuditLog(audit),
-        store=shared,
-        url=url,
+        options.client(), agreements=agreements, audit=audit, store=shared, url=url
     )
 
 
@@ -215,7 +212,7 @@ async def _check(
     if store is not None:
         async with Consents(store_at(required(store))) as consents:
             count = len([each async for each in consents.list()])
-        found["store"] = f"it can be reached, with {count} consents"
+        found["store"] = f"it can be reached, with {counted(count, 'consent')}"
     if url is not None and client_id is not None and key_file is not None:
         key = Path(key_file)
         async with PartnerCodeSource(url, client_id=client_id, key=key) as source:
@@ -353,7 +350,7 @@ def _print_consents(found: list[dict[str, Any]], *, as_json: bool) -> None:
             f"{each['partner']}  {each['permission']}:{each['object_id']}  "
             f"until {each['until']}  by {each['by']}  {each['id']}"
         )
-    click.echo(f"{len(found)} consents", err=True)
+    click.echo(counted(len(found), "consent"), err=True)
 
 
 # ── Reading options ─────────────────────────────────────────────────────────────

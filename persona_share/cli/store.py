@@ -9,7 +9,7 @@ import rich_click as click
 
 from persona_share import stores
 from persona_share.browsing import Browser, Stored
-from persona_share.cli.exit_codes import fail, print_json, run, show_table
+from persona_share.cli.exit_codes import counted, fail, print_json, run, show_table
 from persona_share.cli.options import (
     decorated,
     is_argument,
@@ -66,7 +66,9 @@ def store_at(
 
 def required(store: str | None) -> str:
     """Return the file or URL of a store that a command needs."""
-    return store or fail(f"There is no store: pass --store, or set {STORE}.")
+    return store or fail(
+        f"There is no store: pass --store, such as partner.db, or set {STORE}."
+    )
 
 
 # ── store ───────────────────────────────────────────────────────────────────────
@@ -186,7 +188,7 @@ async def _list(browser: Browser, *, as_json: bool) -> None:
     )
     empty = len(found) - len(shown)
     rest = f", and {empty} without a token or a code" if empty else ""
-    click.echo(f"{len(shown)} tokens{rest}")
+    click.echo(counted(len(shown), "token") + rest)
 
 
 def _summary(scope: Scope | None) -> str:

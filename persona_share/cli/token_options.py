@@ -20,7 +20,7 @@ from persona_share import (
     Secret,
 )
 from persona_share.batch import Batch, Ids
-from persona_share.cli.exit_codes import fail, message_of
+from persona_share.cli.exit_codes import counted, fail, message_of
 from persona_share.cli.options import (
     ClientOptions,
     decorated,
@@ -242,7 +242,7 @@ class CodeCommand:
         if len(found) != 1 or not found[0].isascii():
             message = (
                 "--code-command must print the code and nothing else, and it printed "
-                f"{len(found)} words"
+                f"{counted(len(found), 'word')}"
             )
             raise self._failure(message, 0)
         return found[0]

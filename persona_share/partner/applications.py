@@ -4,10 +4,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
 
+from persona_share._protocol.urls import is_loopback
 from persona_share.partner.endpoint import (
     MAX_BODY,
     BodyTooLargeError,
@@ -153,6 +155,19 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def warning_about_port(url: str, address: str) -> str | None:
+    """Return a warning if a loopback URL has another port than the service."""
+    public, local = urlsplit(url), urlsplit(address)
+    port = public.port or 80
+    direct = public.scheme == "http" and is_loopback(public.hostname or "")
+    if not direct or port == local.port:
+        return None
+    return (
+        f"Warning: partners send requests to {url}, and this service listens on port "
+        f"{local.port}. Pass --port {port}, or another --url, unless a proxy listens there."
+    )
 
 
 def free_port(host: str = "127.0.0.1") -> int:

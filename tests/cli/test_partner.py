@@ -42,6 +42,8 @@ def test_consents_are_granted_listed_and_revoked(cli, store):
         "inq_1",
         "inq_2",
     }
+    assert cli(*grant, "--days", "30", "inq_1", env=store).err == "1 consent\n"
+    assert cli("partner", "consent", "list", env=store).err == "2 consents\n"
     revoked = cli(
         "partner", "consent", "revoke", "--partner", PARTNER, "--json", "inq_1",
         env=store,
@@ -103,6 +105,37 @@ def test_a_partner_that_cannot_be_reached_is_named(cli, tmp_path):
     )  # fmt: skip
     assert (ended.code, ended.out) == (8, "")
     assert "the partner cannot be reached" in ended.err
+    assert "PERSONA_PARTNER_URL (or --url)" in ended.err
+    assert "up at http://127.0.0.1:1/codes" in ended.err
+    assert "--code-command" not in ended.err
+
+
+def test_a_loopback_url_with_another_port_is_warned_about(cli, store, tmp_path):
+    (tmp_path / "agreements.toml").write_text("", "utf-8")
+    told = {}
+    for url in ("http://127.0.0.1:1/codes", "https://share.example/codes"):
+        service = cli.start(
+            *("partner", "serve", "--agreements", str(tmp_path / "agreements.toml")),
+            *("--audit", str(tmp_path / "audit.jsonl"), "--port", "0", "--url", url),
+            env=store, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        service.stdout.readline()
+        service.terminate()
+        told[url] = service.communicate()[1].decode()
+    assert "Pass --port 1, or another --url" in told["http://127.0.0.1:1/codes"]
+    assert told["https://share.example/codes"] == ""
+
+
+def test_an_id_without_a_known_permission_names_the_option(cli, store):
+    consent = ("partner", "consent", "grant", "--partner", PARTNER, "--by", "x")
+    for command in (
+        (*consent, "--days", "1", "foo_1"),
+        ("authorize", "--client-id", PARTNER, "--reveal", "--force", "foo_1"),
+    ):
+        ended = cli(*command, env=store)
+        assert (ended.code, ended.out) == (2, "")
+        assert "--scope '….read:id'" in ended.err
+        assert "Scope.of" not in ended.err
 
 
 def test_the_protocol_is_printed(cli):

@@ -24,7 +24,6 @@ asyncio.run(register())
 """
 #: What needs each extra.
 NEEDS = {
-    "cli": ["from persona_share.cli import main; main()"],
     "crypto": ["from persona_share.stores import Encrypted"],
     "httpx": ["import persona_share.integrations.httpx"],
     "m2m": [
@@ -85,12 +84,12 @@ def told_without(blocked, statements):
 def told():
     """Return what each statement says in a process that lacks every extra."""
     statements = [each for needs in NEEDS.values() for each in needs]
-    found = told_without(packages_of(*NEEDS), statements)
+    found = told_without(packages_of(*NEEDS, "cli"), statements)
     return dict(zip(statements, found, strict=True))
 
 
 def test_every_extra_has_something_that_needs_it():
-    assert set(NEEDS) == set(PROJECT["optional-dependencies"])
+    assert {*NEEDS, "cli"} == set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize(
@@ -104,8 +103,26 @@ def test_a_missing_extra_is_named_in_one_form(told, extra, statement):
         rf"Run: pip install 'persona-share\[{extra}\]'"
     )
     assert re.fullmatch(form, message)
-    assert kind == ("SystemExit" if extra == "cli" else "MissingExtraError")
+    assert kind == "MissingExtraError"
     assert cause == "None"
+
+
+KEYGEN = "import sys; sys.argv[1:] = ['partner', 'keygen', '--key-file', 'none']; "
+
+
+@pytest.mark.parametrize(("extra", "before"), [("cli", ""), ("m2m", KEYGEN)])
+def test_a_command_without_its_extra_ends_as_a_usage_error(extra, before):
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({sorted(packages_of(extra))!r}))\n"
+        f"{before}from persona_share.cli import main; main()"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert f"pip install 'persona-share[{extra}]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_every_command_is_there_with_the_extra_of_the_command_line_alone():

@@ -108,7 +108,10 @@ def test_a_missing_key_is_named_with_what_to_do(monkeypatch):
     with pytest.raises(ConfigurationError) as caught:
         PersonaClient.from_env()
     told = str(caught.value)
-    assert told == "PERSONA_API_KEY is not set. Export it, or pass api_key=."
+    assert told == (
+        "PERSONA_API_KEY is not set. "
+        "Export it (such as persona_sandbox_…), or pass api_key=."
+    )
 
 
 @pytest.mark.asyncio
