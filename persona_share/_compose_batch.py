@@ -278,8 +278,8 @@ def compose_copy(
     downloads = Downloads(accessors)
     clock = context.runtime.clock
     checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
-    longest = checked.outage_seconds
-    options["partner_outages"] = _monitor(clock, concurrency, longest, "partner")
+    outage_seconds = checked.outage_seconds
+    options["partner_outages"] = _monitor(clock, concurrency, outage_seconds, "partner")
     return Copy(
         context=CopyContext(
             roots=lambda checkpoint: fetch(
@@ -290,7 +290,7 @@ def compose_copy(
             print_pdf=downloads.print_pdf,
             persistent=Persistent(
                 clock=clock,
-                outages=_monitor(clock, file_concurrency, longest, "service"),
+                outages=_monitor(clock, file_concurrency, outage_seconds, "service"),
             ),
             wall=clock.wall,
         ),

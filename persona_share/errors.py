@@ -381,7 +381,7 @@ class ProxyError(ConnectError):
 class TLSVerificationError(ConnectError):
     """The certificate of the server cannot be verified."""
 
-    advice = "Find out which server responded; pass ssl_context= for an authority of your own."
+    advice = "Find out which server responded; pass ssl_context= to trust your own certificate authority."
     retryable = False
 
 

@@ -145,7 +145,7 @@ class HasClientContext(Protocol):
         ...
 
 
-#: A request is repeated at most so many times after a 401.
+#: A request is repeated at most this many times after a 401.
 MAX_REPLAYS: Final = 2
 
 

@@ -1,7 +1,7 @@
-"""Webhooks: events that the service delivers, trusted only if they are signed.
+"""Webhooks: verifies the signatures of deliveries, and handles each event once.
 
-A delivery is verified before anything in it is read. It may come twice and out of order:
-`Verifier.handling` recognizes a repetition if it has a `ReplayGuard`.
+A delivery is verified before it is parsed. Deliveries may be repeated and out of order:
+`Verifier.handling` detects repetitions with a `ReplayGuard`.
 """
 
 import asyncio
@@ -63,16 +63,16 @@ __all__ = [
     "sign",
 ]
 
-#: How far the time of a signature may be off, in seconds; the service names no number.
+#: The tolerated age of a signature, in seconds; Persona does not document a number.
 TOLERANCE: Final = 300.0
-#: Longer than the service repeats a delivery that was not accepted (about 51 hours).
+#: Longer than the service repeats a delivery (about 51 hours).
 REMEMBERED_FOR: Final = timedelta(days=3)
 
-_MOST_SECRETS: Final = 8
-#: How long a claim lasts unless it is extended, in seconds.
+_MAX_SECRETS: Final = 8
+#: The lifetime of a claim, in seconds, unless it is extended.
 LEASE: Final = 30.0
-#: The Retry-After of a contended claim, in seconds.
-_COME_AGAIN: Final = 1.0
+#: The Retry-After, in seconds, if too many requests claim an event at once.
+_CONTENTION_DELAY: Final = 1.0
 _LOG: Final = logging.getLogger("persona_share")
 
 
@@ -88,8 +88,9 @@ class Signature:
 class Delivery:
     """An event as it was delivered.
 
-    ``is_new`` is False for an event that was handled before, and None if it is not known:
-    without a guard, or with one whose store is down and that goes on regardless.
+    ``is_new`` is False for an event that was handled before. It is None if this is
+    unknown: without a guard, or if the store of the guard is down and the guard allows
+    handling.
     """
 
     event: Event
@@ -98,14 +99,14 @@ class Delivery:
 
 
 class Verifier:
-    """Checks deliveries against the secrets of a webhook; it holds no connection.
+    """Verifies deliveries with the secrets of a webhook; it has no connections.
 
-    ``secrets`` is one or several, as there are two while one is being rotated;
-    ``tolerance`` is how far the time of a signature may be off, in seconds. Nothing of a
-    refused delivery was read.
+    ``secrets`` is one secret or several, as there are two during a rotation.
+    ``tolerance`` is the accepted difference between the time of a signature and the
+    clock, in seconds. A refused delivery is not parsed.
 
     Raises:
-        ConfigurationError: there is no secret, an empty one, or no tolerance.
+        ConfigurationError: the secrets or the tolerance are not valid.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Verifier:
         guard: "ReplayGuard | None" = None,
         clock: Clock | None = None,
     ) -> None:
-        # Wrapped first, so that no frame of an error report shows a secret.
+        # Wrapped first: frames in an error report must not contain plain secrets.
         secrets = [secrets] if isinstance(secrets, str | Secret) else secrets
         self._secrets = tuple(map(as_secret, secrets))
         del secrets
@@ -127,10 +128,12 @@ class Verifier:
             message = (
                 "the secret of a webhook begins or ends with a space or line break"
             )
-            advice = "Strip it: was it read from a file?"
+            advice = "Remove it with strip(); a secret from a file often ends with one."
             raise ConfigurationError(message, advice=advice)
-        if len(self._secrets) > _MOST_SECRETS:
-            message = f"{len(self._secrets)} secrets; the maximum is {_MOST_SECRETS}"
+        if len(self._secrets) > _MAX_SECRETS:
+            message = (
+                f"there are {len(self._secrets)} secrets; the maximum is {_MAX_SECRETS}"
+            )
             raise ConfigurationError(message)
         if isinstance(tolerance, bool) or not 0 < tolerance < float("inf"):
             message = "tolerance must be a number of seconds above 0"
@@ -146,16 +149,17 @@ class Verifier:
     def verify(self, body: bytes, signature: str | None) -> Event:
         """Return the event in a signed delivery.
 
-        ``body`` is what came, byte for byte; ``signature`` is the header
+        ``body`` is the raw request body, and ``signature`` the header
         ``Persona-Signature``. Raises `SignatureError` with the ``reason``; respond 400.
         """
         self.check(body, signature)
         return _event(body)
 
     def check(self, body: bytes, signature: str | None) -> Signature:
-        """Return which secret signed a body, and when; the body may be anything.
+        """Verify the signature of any body, such as the request of a workflow step.
 
-        Workflow steps sign their requests in the same way. Raises `SignatureError`.
+        Returns the secret that matched and the time of the signature. Raises
+        `SignatureError`.
         """
         given: object = body
         if not isinstance(given, bytes):
@@ -179,47 +183,47 @@ class Verifier:
         signature: str | None,
         guard: "ReplayGuard | None" = None,
     ) -> AsyncIterator[Delivery]:
-        """Verify a delivery, and have its event to ourselves while it is handled.
+        """Verify a delivery, and claim its event while the block runs.
 
-        With a guard the event is claimed first. The claim is confirmed if the block
-        ends, and given back if the block raises or is cancelled. An event that was
-        handled before has ``is_new=False``; do nothing then. ``guard`` replaces that of
-        the verifier.
+        With a guard, the event is claimed first. The claim is confirmed when the block
+        ends, and released if the block raises or is canceled. If the event was handled
+        before, ``is_new`` is False: do nothing. ``guard`` takes precedence over the
+        guard of the verifier.
 
         Raises:
-            SignatureError: the delivery is forged; respond 400.
-            DeliveryInProgressError: another request handles the event now; respond 503.
-            StoreUnavailableError: it is not known whether the event is new; respond 503.
+            SignatureError: the signature is not valid; respond 400.
+            DeliveryInProgressError: another request handles the event; respond 503.
+            StoreUnavailableError: it is unknown whether the event is new; respond 503.
         """
         try:
-            held = self.check(body, signature)
+            verified = self.check(body, signature)
             event = _event(body)
         except SignatureError as error:
             _LOG.warning("a webhook was refused: %s", error.reason)
             raise
         guard = guard or self._guard
         if guard is None:
-            yield Delivery(event, held)
+            yield Delivery(event, verified)
             return
         async with guard.claiming(event.id) as is_new:
-            yield Delivery(event, held, is_new)
+            yield Delivery(event, verified, is_new)
 
     def __repr__(self) -> str:
         return f"<Verifier with {len(self._secrets)} secrets>"
 
 
 class ReplayGuard:
-    """Knows which events are being handled, and which were, in any store.
+    """Records in a store which events are being handled and which were handled.
 
-    `MemoryStore` will do for one process, `SQLiteStore` for one machine, `RedisStore` and
-    `PostgresStore` for several. The store holds hashes of ids and nothing secret; closing
-    it is its owner's business. A claim lasts ``lease`` seconds and is extended while the
-    event is handled, so if the process dies, a repetition after that is handled. Events
-    are remembered for ``remember``. If the store is down, ``on_store_failure="refuse"``
-    raises, and ``"handle"`` handles the event at the risk of handling it twice.
+    Use `MemoryStore` for one process, `SQLiteStore` for one machine, and `RedisStore` or
+    `PostgresStore` for several machines. The store contains only hashes of ids; its
+    owner closes it. A claim lasts ``lease`` seconds and is extended while the event is
+    handled. If the process dies, a later delivery is handled. Handled events are
+    recorded for ``remember``. If the store is down, ``on_store_failure="refuse"``
+    raises, and ``"handle"`` handles the event, which may then be handled twice.
 
     Raises:
-        ConfigurationError: this is not a store, or a lease of no length.
+        ConfigurationError: the store or an option is not valid.
     """
 
     def __init__(
@@ -243,18 +247,18 @@ class ReplayGuard:
         self._remember = max(remember.total_seconds(), 2 * lease)
         self._refuses = on_store_failure == "refuse"
         self._opened = False
-        self._ending: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def claiming(self, event_id: str) -> AsyncIterator[bool | None]:
-        """Claim an event while the block runs; confirm it, or give it back.
+        """Claim an event while the block runs, then confirm or release the claim.
 
-        Yield True if it is new, False if it was handled before, and None if the store
-        is down and this guard goes on regardless.
+        Yield True if the event is new, False if it was handled before, and None if the
+        store is down and ``on_store_failure`` is "handle".
 
         Raises:
-            DeliveryInProgressError: another claim is valid; ``retry_after`` says how long.
-            StoreUnavailableError: the store is down, and this guard refuses then.
+            DeliveryInProgressError: another request has claimed the event.
+            StoreUnavailableError: the store is down.
         """
         key = f"event/{hashlib.sha256(event_id.encode()).hexdigest()}"
         owner = self._runtime.new_bytes(12).hex()
@@ -270,7 +274,7 @@ class ReplayGuard:
             yield None
             return
         except asyncio.CancelledError:
-            await self._end(self._release(key, owner))
+            await self._finish(self._release(key, owner))
             raise
         if not is_new:
             yield False
@@ -280,10 +284,10 @@ class ReplayGuard:
             yield True
         except BaseException:
             extending.cancel()
-            await self._end(self._release(key, owner))
+            await self._finish(self._release(key, owner))
             raise
         extending.cancel()
-        await self._end(self._confirm(key))
+        await self._finish(self._confirm(key))
 
     async def _claim(self, key: str, owner: str) -> bool:
         if not self._opened:
@@ -291,21 +295,21 @@ class ReplayGuard:
             self._opened = True
 
         def decide(found: Versioned) -> tuple[Change | None, Any]:
-            wanted = replay.claim(
+            decided = replay.claim(
                 replay.from_bytes(found.value), owner, now=found.now, lease=self._lease
             )
-            if isinstance(wanted, replay.Claim):
-                return Change(replay.to_bytes(wanted), self._lease), wanted
-            return None, wanted
+            if isinstance(decided, replay.Claim):
+                return Change(replay.to_bytes(decided), self._lease), decided
+            return None, decided
 
         try:
-            answer = await change(self._store, self._runtime, key, decide)
+            result = await change(self._store, self._runtime, key, decide)
         except ContentionError:
-            answer = replay.InProgress(_COME_AGAIN)
-        if isinstance(answer, replay.InProgress):
+            result = replay.InProgress(_CONTENTION_DELAY)
+        if isinstance(result, replay.InProgress):
             message = "this event is being handled by another request"
-            raise DeliveryInProgressError(message, retry_after=answer.seconds)
-        return isinstance(answer, replay.Claim)
+            raise DeliveryInProgressError(message, retry_after=result.seconds)
+        return isinstance(result, replay.Claim)
 
     async def _extend(self, key: str, owner: str) -> None:
         while True:
@@ -332,13 +336,13 @@ class ReplayGuard:
 
     async def _release(self, key: str, owner: str) -> None:
         def decide(found: Versioned) -> tuple[Change | None, None]:
-            ours = replay.is_ours(replay.from_bytes(found.value), owner)
-            return (Change(None) if ours else None), None
+            owned = replay.is_ours(replay.from_bytes(found.value), owner)
+            return (Change(None) if owned else None), None
 
         await change(self._store, self._runtime, key, decide)
 
-    async def _end(self, work: Coroutine[Any, Any, None]) -> None:
-        """Finish a claim, even if the request that had it is cancelled meanwhile."""
+    async def _finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Confirm or release a claim, even if the request is canceled in the meantime."""
 
         async def finish() -> None:
             try:
@@ -350,8 +354,8 @@ class ReplayGuard:
                 )
 
         task = asyncio.ensure_future(finish())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
         await asyncio.shield(task)
 
     def __repr__(self) -> str:
@@ -386,14 +390,14 @@ async def recover(
     webhook_id: str | None = None,
     statuses: Sequence[str] = ("failed",),
 ) -> Recovery:
-    """Handle the events of deliveries that were missed, oldest first.
+    """Handle the events of missed deliveries, oldest first.
 
     The deliveries are those with one of the ``statuses`` ("failed", "pending") whose
     last attempt was after ``since``, a time or a duration until now. The service's
     index is about a minute behind. Each event is retrieved, claimed with ``guard``, and
     passed to ``handler``, so an event that the web application handles at the same time
-    is handled once. An error of the handler is recorded, and the others go on. The API
-    key needs permission for webhooks and events.
+    is handled once. An error of the handler is recorded, and recovery continues. The
+    API key needs permissions for webhooks and events.
 
     Raises:
         InvalidArgumentError: ``since`` has no time zone; nothing was sent.
@@ -402,7 +406,7 @@ async def recover(
     """
     start = default_clock().wall() - since if isinstance(since, timedelta) else since
     if start.tzinfo is None:
-        message = "since needs a datetime with a time zone"
+        message = "since must be a datetime with a time zone, or a timedelta"
         raise InvalidArgumentError(message)
     conditions = {"webhook_id": webhook_id} if webhook_id is not None else {}
     event_ids: dict[str, None] = {}
@@ -450,7 +454,7 @@ async def _recovered(
 
 
 class _HandlerError(Exception):
-    """An error of the caller's handler, on its way through the claim."""
+    """Wraps an error of the caller's handler while the claim is released."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -462,8 +466,8 @@ def _missed(start: datetime, equal: Mapping[str, str]) -> dict[str, Any]:
         {"attribute": name, "operator": "eq", "value": value}
         for name, value in equal.items()
     ]
-    moment = start.astimezone(UTC).isoformat(timespec="milliseconds")
-    value = moment.replace("+00:00", "Z")
+    timestamp = start.astimezone(UTC).isoformat(timespec="milliseconds")
+    value = timestamp.replace("+00:00", "Z")
     return {
         "and": [
             {"attribute": "updated_at", "operator": "gte", "value": value},
@@ -473,7 +477,7 @@ def _missed(start: datetime, equal: Mapping[str, str]) -> dict[str, Any]:
 
 
 def sign(body: bytes, secret: str | Secret, *, at: datetime) -> str:
-    """Return the header with which the service would sign this body, for tests."""
+    """Return the ``Persona-Signature`` header of a body, for tests."""
     key = as_secret(secret).reveal().encode()
     return wire.signed(key, int(at.timestamp()), body)
 

@@ -148,7 +148,7 @@ _NO_OLDER_VALUES: Final[Mapping[str, str]] = {}
 
 
 class OpenEnum(enum.StrEnum):
-    """An enum that Persona may extend; an unknown value becomes a member of its own.
+    """An enum that Persona may extend; an unknown value becomes a new member.
 
     Compare by equality, not by identity: each unknown value is a new member.
     """

@@ -1,4 +1,4 @@
-"""Transactions: business events with fields of their own."""
+"""Transactions: business events with custom fields."""
 
 from datetime import datetime
 

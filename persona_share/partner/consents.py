@@ -1,4 +1,4 @@
-"""Consents: which object may go to which partner, agreed by whom, and until when."""
+"""Consents: permissions on single objects for a partner, with an expiry."""
 
 from collections.abc import (
     AsyncIterator,
@@ -28,7 +28,7 @@ from persona_share.ports import Runtime, Store, Versioned, is_store
 from persona_share.stores.access import Change, change
 
 
-#: An application's own rule: which part of a scope may be shared with a partner now.
+#: A function of the application: returns the part of a scope that a partner can get now.
 ConsentRule = Callable[[str, Scope], Awaitable[Scope]]
 
 _MAX_REFERENCE: Final = 128
@@ -37,9 +37,9 @@ _ID_BYTES: Final = 9
 
 @attrs.frozen
 class Consent:
-    """One agreed sharing: a permission on an object, for one partner.
+    """The consent to share one object with one partner, for one permission.
 
-    ``by`` is the application's reference to the person who agreed, such as a form's ID.
+    ``by`` is the application's reference to the consent, such as the id of a form.
     """
 
     id: str
@@ -52,30 +52,30 @@ class Consent:
 
     @property
     def scope(self) -> Scope:
-        """The one permission that it allows."""
+        """The permission on the object, as a scope."""
         return Scope((atom(self.permission, self.object_id),))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON."""
-        shown = attrs.asdict(self)
+        """Return all fields as JSON types."""
+        values = attrs.asdict(self)
         for name in ("granted_at", "until"):
-            shown[name] = shown[name].isoformat()
-        return shown
+            values[name] = values[name].isoformat()
+        return values
 
 
 class Consents:
-    """Consents in a store; an object without one is not shared.
+    """Consents in a store; an object without a consent is not shared.
 
-    Every failure means "no consent": a record that expired, was lost or cannot be read,
-    and a store that cannot be reached. A revocation stops the next code; tokens that
-    partners already hold live up to an hour. The store must keep what it was given: a
-    cache that evicts records is refused where it says so.
+    A failure means "no consent": a record that expired, was lost or cannot be read, or
+    a store that cannot be reached. A revocation stops the next code; existing tokens
+    work for up to an hour. The store must not drop records: a store that reports that
+    it evicts them is refused.
     """
 
     def __init__(self, store: Store, *, _runtime: Runtime | None = None) -> None:
         given: object = store
         if not is_store(given):
-            message = f"consents need a store, not {type(given).__name__}"
+            message = f"Consents needs a store, not {type(given).__name__}"
             raise ConfigurationError(message)
         self.store = store
         self._runtime = _runtime or default_runtime()
@@ -83,18 +83,20 @@ class Consents:
     async def grant(
         self, partner: str, scope: Scope | str, *, until: datetime, by: str
     ) -> Sequence[Consent]:
-        """Record that every permission of a scope may go to a partner, until a date.
+        """Record consents for every permission of a scope, until a time.
 
-        A consent for the same permission and object is replaced. Each object is one
-        record: after a `StoreError`, grant the whole scope again.
+        A consent for the same permission and object is replaced. Each object has its
+        own record: after a `StoreError`, grant the whole scope again.
 
         Raises:
-            InvalidArgumentError: a date that is over or has no time zone, or no ``by``.
-            InvalidScopeError: a permission without an object.
-            StoreError: the store failed, or may forget what it is given.
+            InvalidArgumentError: ``until`` is in the past or has no time zone, or ``by``
+                is missing.
+            InvalidScopeError: a permission has no object.
+            ConfigurationError: the store evicts records.
+            StoreError: the store failed.
         """
         checked_id(partner, "partner")
-        asked = _with_objects(scope)
+        requested = _with_objects(scope)
         now = self._runtime.clock.wall()
         _check_grant(until, by, now)
         await self._refuse_eviction()
@@ -108,9 +110,9 @@ class Consents:
                 granted_at=now,
                 until=until.astimezone(UTC),
             )
-            for permission, object_id in asked.pairs()
+            for permission, object_id in requested.pairs()
         ]
-        for object_id in asked.object_ids():
+        for object_id in requested.object_ids():
             await self._grant(
                 object_id, [each for each in new if each.object_id == object_id]
             )
@@ -121,20 +123,20 @@ class Consents:
     ) -> Sequence[Consent]:
         """Remove consents, and return those that were removed.
 
-        Without a scope all consents for this partner are removed. Until the end date of
-        a removed consent it stays known that it was revoked.
+        Without a scope all consents for this partner are removed. A removed consent is
+        recorded as revoked until its end date.
 
         Raises:
-            StoreError: the store failed; some consents may remain, so repeat the call.
+            StoreError: the store failed; repeat the call, as some consents may remain.
         """
         checked_id(partner, "partner")
         if scope is None:
-            asked = {_atom(each) async for each in self.list(partner)}
+            atoms = {_atom(each) async for each in self.list(partner)}
         else:
-            asked = set(_with_objects(scope))
+            atoms = set(_with_objects(scope))
         removed: list[Consent] = []
-        for object_id in sorted({each.partition(":")[2] for each in asked}):
-            removed += await self._revoke(partner, object_id, asked)
+        for object_id in sorted({each.partition(":")[2] for each in atoms}):
+            removed += await self._revoke(partner, object_id, atoms)
         return removed
 
     async def find(self, partner: str, scope: Scope) -> Sequence[Consent]:
@@ -164,19 +166,19 @@ class Consents:
 
     async def revoked(self, partner: str, scope: Scope | str) -> Scope:
         """Return the part of a scope whose consent was revoked before its end date."""
-        asked, now = Scope.parse(scope), self._runtime.clock.wall()
+        requested, now = Scope.parse(scope), self._runtime.clock.wall()
         found: list[str] = []
-        for object_id in asked.object_ids():
+        for object_id in requested.object_ids():
             record = await self.store.read(_key(partner, object_id))
             found += [
                 _atom(each)
                 for each in _read_record(record).revoked
                 if each.until > now and each.partner == partner
             ]
-        return Scope(found) & asked
+        return Scope(found) & requested
 
     async def list(self, partner: str | None = None) -> AsyncIterator[Consent]:
-        """Iterate over the consents that are valid now, in no certain order."""
+        """Iterate over the consents that are valid now, in any order."""
         now = self._runtime.clock.wall()
         async for key in self.store.keys(_prefix(partner)):
             for each in _read_record(await self.store.read(key)).granted:
@@ -184,7 +186,7 @@ class Consents:
                     yield each
 
     async def _grant(self, object_id: str, new: Sequence[Consent]) -> None:
-        """Add the new consents for one object of one partner to those it has."""
+        """Add consents for one object of one partner to the existing ones."""
         replaced = {each.permission for each in new}
         now = new[0].granted_at
 
@@ -197,13 +199,13 @@ class Consents:
         await change(self.store, self._runtime, key, transition, tries=TRIES)
 
     async def _revoke(
-        self, partner: str, object_id: str, asked: AbstractSet[str]
+        self, partner: str, object_id: str, atoms: AbstractSet[str]
     ) -> Sequence[Consent]:
         now = self._runtime.clock.wall()
 
         def transition(found: Versioned) -> tuple[Change | None, Sequence[Consent]]:
             record = _read_record(found)
-            removed = [each for each in record.granted if _atom(each) in asked]
+            removed = [each for each in record.granted if _atom(each) in atoms]
             if not removed:
                 return None, removed
             kept = record.without({each.permission for each in removed})
@@ -214,11 +216,11 @@ class Consents:
         return await change(self.store, self._runtime, key, transition, tries=TRIES)
 
     async def _refuse_eviction(self) -> None:
-        """Raise if the store says that it drops records when its memory is full."""
+        """Raise `ConfigurationError` if the store reports that it evicts records."""
         evicts = getattr(self.store, "evicts", None)
         if evicts is not None and await evicts():
-            message = "the store drops records when it is full; a consent would be lost"
-            advice = "Use a database, or a Redis with maxmemory-policy noeviction."
+            message = "the store evicts records when its memory is full, so consents would be lost"
+            advice = "Use a database, or Redis with maxmemory-policy noeviction."
             raise ConfigurationError(message, advice=advice)
 
     async def __aenter__(self) -> Self:
@@ -235,11 +237,11 @@ class Consents:
 
 
 def _with_objects(scope: Scope | str) -> Scope:
-    asked = Scope.parse(scope)
-    if not asked or any(object_id is None for _, object_id in asked.pairs()):
+    parsed = Scope.parse(scope)
+    if not parsed or any(object_id is None for _, object_id in parsed.pairs()):
         message = "a consent is for permissions on objects, such as inquiry.read:inq_1"
         raise InvalidScopeError(message)
-    return asked
+    return parsed
 
 
 def _check_grant(until: datetime, by: str, now: datetime) -> None:
@@ -276,7 +278,7 @@ class _Record:
     revoked: Sequence[Consent] = ()
 
     def without(self, permissions: AbstractSet[str]) -> "_Record":
-        """Return the record without what it says about these permissions."""
+        """Return the record without the consents for these permissions."""
         lists = (
             [each for each in consents if each.permission not in permissions]
             for consents in (self.granted, self.revoked)
@@ -294,8 +296,8 @@ def _change(record: _Record, now: datetime) -> Change:
         "consents": [each.as_dict() for each in granted],
         "revoked": [each.as_dict() for each in revoked],
     }
-    longest = max(each.until for each in (*granted, *revoked))
-    return Change(orjson.dumps(value), max(1.0, (longest - now).total_seconds()))
+    expires_at = max(each.until for each in (*granted, *revoked))
+    return Change(orjson.dumps(value), max(1.0, (expires_at - now).total_seconds()))
 
 
 def _read_record(found: Versioned) -> _Record:

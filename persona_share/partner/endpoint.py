@@ -1,6 +1,6 @@
-"""The protocol over HTTP: one form-encoded POST, with the errors of RFC 6749 §5.2.
+"""The partner protocol over HTTP: a form-encoded POST, with errors as in RFC 6749 §5.2.
 
-Nothing in here depends on a web framework. The applications read a request, call
+This module does not depend on a web framework. The applications read a request, call
 `respond`, and write the `Reply`.
 """
 
@@ -29,11 +29,11 @@ from persona_share.partner.records import is_first_use
 from persona_share.ports import Runtime, Store
 
 
-#: The largest body of a request, in bytes: a scope, an assertion, and their escapes.
+#: The maximum body in bytes: a scope and an assertion, percent-encoded.
 MAX_BODY: Final = 64 * 1024
 _MAX_FIELDS: Final = 16
 _FORM: Final = "application/x-www-form-urlencoded"
-#: RFC 6749 §3.3: single spaces, and no control character, quote or backslash.
+#: RFC 6749 §3.3: single spaces, and no control characters, quotes or backslashes.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
 _LOG: Final = logging.getLogger("persona_share")
 _STATUS: Final = {
@@ -49,7 +49,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 @attrs.frozen
 class Reply:
-    """A response: a status, a JSON object (or nothing), and headers."""
+    """An HTTP response: a status, headers, and a JSON object if there is a body."""
 
     status: int
     body: dict[str, Any] | None = attrs.field(default=None, repr=False)
@@ -70,7 +70,7 @@ def refusal(
     retry_after: float | None = None,
     allow: str | None = None,
 ) -> Reply:
-    """Return an error as RFC 6749 §5.2 writes it; ``refused`` names what was refused."""
+    """Return an error response (RFC 6749 §5.2); ``refused`` is the refused scope."""
     body = {"error": error, "error_description": description}
     if refused:
         body["refused"] = str(refused)
@@ -92,7 +92,7 @@ class Endpoint(Protocol):
 
     @property
     def lifespan(self) -> Lifespan:
-        """Open what it needs, for an application that consists of it alone."""
+        """The lifespan that opens and closes the endpoint."""
         ...
 
     async def post(self, content_type: str | None, body: bytes) -> Reply:
@@ -101,7 +101,7 @@ class Endpoint(Protocol):
 
 
 class BodyTooLargeError(Exception):
-    """The body of a request is over `MAX_BODY`."""
+    """The body of a request is larger than `MAX_BODY`."""
 
 
 async def respond(
@@ -188,7 +188,7 @@ class Authenticator:
         )
         if isinstance(found, InvalidAssertion):
             return found
-        # Remembered for as long as it would be accepted, and a little longer.
+        # Recorded for a little longer than the assertion would be accepted.
         ttl = found.expires_at - now + 3 * CLOCK_SKEW
         if not await is_first_use(
             self.store, self.runtime, found.issuer, found.id, ttl
@@ -209,7 +209,7 @@ def describe(error: BaseException) -> str:
     return str(error) if hasattr(error, "advice") else type(error).__name__
 
 
-#: The response to every refused assertion, so that an attacker learns nothing.
+#: The response to every refused assertion; an attacker does not learn the reason.
 CLIENT_REFUSED: Final = refusal("invalid_client", "the client assertion was refused")
 
 # ── The protocol as an OpenAPI document ───────────────────────────────────────

@@ -75,7 +75,7 @@ _REFUSALS: Final = (BadRequestError, NotFoundError, UnprocessableError)
 
 
 class Reason(enum.StrEnum):
-    """The reason of a decision, as it is in the audit log."""
+    """The reason of a decision, as written to the audit log."""
 
     AGREED = "agreed"
     NO_AGREEMENT = "no_agreement"

@@ -1,7 +1,7 @@
-"""Keys and assertions: how two organizations authenticate to each other (RFC 7523).
+"""Keys and assertions, with which organizations authenticate to each other (RFC 7523).
 
-Each side signs a short-lived JWT for every request and gives the other side its public
-key as a JWK (RFC 7517). ES256 and RS256 are accepted, nothing else.
+Each side signs a short-lived JWT for every request, and gives its public key to the
+other side as a JWK (RFC 7517). Only ES256 and RS256 are accepted.
 """
 
 import base64
@@ -27,11 +27,11 @@ from persona_share.ports import Runtime
 #: The key type and JWS algorithm of each accepted algorithm.
 ALGORITHMS: Final[Mapping[str, str]] = {"ES256": "EC", "RS256": "RSA"}
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: The longest life of an assertion, in seconds.
+#: The maximum lifetime of an assertion, in seconds.
 MAX_LIFETIME: Final = 300
-#: How far the clocks of two organizations may differ, in seconds.
+#: The tolerated difference between the clocks of two organizations, in seconds.
 CLOCK_SKEW: Final = 30
-#: Our own assertions live this long: one request, and a clock that is behind.
+#: The lifetime of new assertions, in seconds: enough for one request and clock skew.
 _LIFETIME: Final = 60
 _MAX_BYTES: Final = 8 * 1024
 _MAX_KEY_FILE: Final = 64 * 1024
@@ -65,11 +65,11 @@ class PublicKey:
             )
             raise ConfigurationError(message)
         if _PRIVATE & set(jwk):
-            message = "a public key was expected, and this JWK holds a private one"
+            message = "a public key was expected, but this JWK contains a private key"
             advice = "Exchange public keys only; consider this key compromised."
             raise ConfigurationError(message, advice=advice)
         if jwk.get("use", "sig") != "sig":
-            message = "a key is not for signatures ('use' must be 'sig')"
+            message = "the key is not for signatures ('use' must be 'sig')"
             raise ConfigurationError(message)
         key_id = jwk.get("kid")
         if key_id is not None and not _is_text(key_id):
@@ -77,7 +77,7 @@ class PublicKey:
             raise ConfigurationError(message)
         key = _parsed(jwk)
         if key is None:
-            message = "a key cannot be read as a JWK for ES256 or RS256"
+            message = "the key cannot be read as a JWK for ES256 or RS256"
             raise ConfigurationError(message)
         algorithm = _algorithm_of(key)
         if jwk.get("alg", algorithm) != algorithm:
@@ -88,7 +88,9 @@ class PublicKey:
     def verify(self, token: str) -> Mapping[str, Any] | None:
         """Return the claims if this key signed the token, else None."""
         jwt = _joserfc("jwt")
-        with contextlib.suppress(Exception):  # any failure means "not signed by it"
+        with contextlib.suppress(
+            Exception
+        ):  # every failure means that this key did not sign it
             decoded = jwt.decode(token, self._key, algorithms=[self.algorithm])
             claims: Mapping[str, Any] = decoded.claims
             return claims
@@ -99,18 +101,18 @@ class PublicKey:
 
 
 class SigningKey:
-    """This organization's private key; it signs assertions and never prints.
+    """The private key of this organization; it signs assertions and is never printed.
 
-    ``key`` is a private JWK or PEM as text, or the path of a file that holds one and
-    that only this user can read.
+    ``key`` is a private JWK or PEM as text, or the path of a file with one that only
+    this user can read.
 
     Raises:
-        ConfigurationError: it is not a private key for ES256 or RS256, or others can
-            read its file.
+        ConfigurationError: it is not a private key for ES256 or RS256, or other users
+            can read its file.
     """
 
     def __init__(self, key: "str | Secret | Path | SigningKey") -> None:
-        # Rebound, so that no frame holds the text.
+        # Rebound: frames in an error report must not contain the plain key.
         key = key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)
         self._key: Any = _imported_private(key)
         self.algorithm: str = _algorithm_of(self._key)
@@ -123,23 +125,23 @@ class SigningKey:
             message = f"the algorithm must be one of {', '.join(ALGORITHMS)}"
             raise ConfigurationError(message)
         jwk = _joserfc("jwk")
-        made = (
+        key = (
             jwk.ECKey.generate_key("P-256")
             if algorithm == "ES256"
             else jwk.RSAKey.generate_key(3072)
         )
-        return cls(Secret(json.dumps(made.as_dict(private=True))))
+        return cls(Secret(json.dumps(key.as_dict(private=True))))
 
     @property
     def public_jwk(self) -> dict[str, Any]:
-        """The public half, to give to the other organization."""
+        """The public key as a JWK, for the other organization."""
         public: dict[str, Any] = self._key.as_dict(private=False)
         return {**public, "kid": self.id, "alg": self.algorithm, "use": "sig"}
 
     def private_jwk(self) -> Secret:
-        """Return the whole key as the text of a JWK, to store in a file of mode 0600."""
-        whole = {**self._key.as_dict(private=True), "kid": self.id}
-        return Secret(json.dumps({**whole, "alg": self.algorithm, "use": "sig"}))
+        """Return the key as the text of a JWK, for a file with mode 0600."""
+        jwk = {**self._key.as_dict(private=True), "kid": self.id}
+        return Secret(json.dumps({**jwk, "alg": self.algorithm, "use": "sig"}))
 
     def __repr__(self) -> str:
         return f"<SigningKey {self.id}, {self.algorithm}>"
@@ -148,7 +150,7 @@ class SigningKey:
 def signed_assertion(
     key: SigningKey, issuer: str, audience: str, runtime: Runtime
 ) -> Secret:
-    """Sign a new assertion for one request to this audience."""
+    """Return a new signed assertion for one request to this audience."""
     issued = int(runtime.clock.wall().timestamp())
     claims = {
         "iss": issuer,
@@ -160,13 +162,13 @@ def signed_assertion(
     }
     header = {"alg": key.algorithm, "typ": "JWT", "kid": key.id}
     jwt = _joserfc("jwt")
-    private = key._key  # noqa: SLF001  # not public, so that nobody else signs with it
+    private = key._key  # noqa: SLF001  # private, so that no other code can sign with it
     return Secret(jwt.encode(header, claims, private, [key.algorithm]))
 
 
 @attrs.frozen
 class Assertion:
-    """A verified assertion: who signed it, its ``jti``, and when it expires."""
+    """A verified assertion: its issuer, its ``jti``, and its expiry."""
 
     issuer: str
     id: str
@@ -203,7 +205,7 @@ def verify(
     audience: str,
     now: float,
 ) -> Assertion | InvalidAssertion:
-    """Verify an assertion; its ``jti`` is not looked up here.
+    """Verify an assertion, except that its ``jti`` is unused.
 
     ``keys_of`` returns the keys of an organization, or None for one that is unknown.
     ``now`` is the time in seconds since 1970. Source: RFC 7523 §3.
@@ -241,7 +243,7 @@ def load_public_keys(path: Path) -> list[Jwk]:
         raise ConfigurationError(message) from None
     keys = found.get("keys", [found]) if isinstance(found, dict) else None
     if not isinstance(keys, list):
-        message = f"{path} holds neither a JWK nor a JWK set"
+        message = f"{path} contains neither a JWK nor a JWK set"
         raise ConfigurationError(message)
     return keys
 
@@ -261,7 +263,7 @@ def _header_problem(header: Mapping[str, Any]) -> str | None:
 def _signed_claims(
     token: str, header: Mapping[str, Any], keys: Sequence[PublicKey]
 ) -> Mapping[str, Any] | str:
-    """Return the claims that one of these keys signed, or why there are none."""
+    """Return the claims that one of these keys signed, or the reason of a refusal."""
     if (problem := _header_problem(header)) is not None:
         return problem
     key_id, algorithm = header.get("kid"), header["alg"]
@@ -276,7 +278,7 @@ def _signed_claims(
 def _claims_problem(
     claims: Mapping[str, Any], issuer: str, audience: str, now: float
 ) -> str | None:
-    """Return what is wrong with the claims of a token whose signature is right."""
+    """Return the reason to refuse the claims of a valid signature, or None."""
     aud = claims.get("aud")
     checks = (
         (claims.get("iss") == claims.get("sub") == issuer, "subject_mismatch"),
@@ -307,7 +309,7 @@ def _time_problem(claims: Mapping[str, Any], now: float) -> str | None:
 def _instant(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Also refuses NaN and what no clock shows.
+    # Also refuses NaN and implausible times.
     return float(value) if 0 <= value < 1e11 else None  # noqa: PLR2004  # the year 5138
 
 
@@ -332,7 +334,7 @@ def _secret_of(key: object) -> Secret:
         return key
     if isinstance(key, str):
         return Secret(key)
-    message = f"a private key is text or a Path, not {type(key).__name__}"
+    message = f"a private key must be text or a Path, not {type(key).__name__}"
     raise ConfigurationError(message)
 
 
@@ -345,7 +347,7 @@ def _private_file(path: Path) -> Secret:
         message = f"the private key {path} cannot be read: {reason}"
         raise ConfigurationError(message) from None
     if hasattr(os, "geteuid") and found.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-        message = f"others can read or replace the private key {path}"
+        message = f"other users can read or replace the private key {path}"
         raise ConfigurationError(message, advice=f"Run: chmod 600 {path}")
     return Secret(text)
 
@@ -372,7 +374,7 @@ def _jwk_of(secret: Secret) -> Mapping[str, Any] | None:
 
 
 def _parsed(data: "Secret | Mapping[str, Any] | None") -> Any:
-    """Return the key, or None: joserfc's own errors may show it, so they are dropped."""
+    """Return the key or None; errors of joserfc are dropped, as they may contain it."""
     jwk = _joserfc("jwk")
     if data is None:
         return None
@@ -393,7 +395,7 @@ def _algorithm_of(key: Any) -> str:
             return "ES256"
         case {"kty": "RSA", "n": str(modulus)} if len(modulus) * 6 >= _RSA_BITS:
             return "RS256"
-    message = "a key must be EC P-256 (ES256) or RSA of 2048 bits or more (RS256)"
+    message = "the key must be EC P-256 (ES256) or RSA of 2048 bits or more (RS256)"
     raise ConfigurationError(message)
 
 

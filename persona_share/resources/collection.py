@@ -198,7 +198,7 @@ class Collection(Generic[R]):
         """Create or change an object with named values.
 
         ``attributes`` and ``meta`` are the typed dictionaries of the values that belong
-        there. The value ``attributes`` is sent as it is.
+        there. The value ``attributes`` is sent unchanged.
         """
         named, in_meta = _names(attributes), _names(meta)
         common = _COMMON - named

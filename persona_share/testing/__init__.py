@@ -1,7 +1,7 @@
 """Test helpers, for users of the library and for its own tests.
 
-Replacements for the clock, the network and a store. They patch nothing: each is passed
-where the real part would be. The replacement for the service itself is the `sandbox`.
+They replace the clock, the network or a store. They patch nothing: pass them where the
+real object would be passed. The `sandbox` replaces the service.
 """
 
 from typing import TYPE_CHECKING

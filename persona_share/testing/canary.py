@@ -1,4 +1,4 @@
-"""Canary: planted secrets, and a check of everything that must not show them."""
+"""`Canary`: plants secrets and searches for them where they must not appear."""
 
 import logging
 import traceback
@@ -8,18 +8,18 @@ from typing import Any, Final
 from urllib.parse import quote
 
 
-#: The mark in every credential that a sandbox makes.
+#: The prefix of every credential of a sandbox.
 SANDBOX_MARK: Final = "localbox_"
 
 
 class LeakError(AssertionError):
-    """A planted secret was found where it must not be; the secret is not repeated."""
+    """A planted secret was found; the message does not contain it."""
 
 
 class Canary:
-    """Looks for planted secrets in logs, errors, spans and anything passed to it.
+    """Searches logs, errors, spans and other objects for planted secrets.
 
-    Credentials of the sandbox, its codes and tokens included, need no planting.
+    Credentials of the sandbox, including codes and tokens, need not be planted.
     """
 
     def __init__(self) -> None:
@@ -27,37 +27,38 @@ class Canary:
         self._places: dict[str, None] = {}
 
     def plant(self, secret: str) -> str:
-        """Return a secret that must not appear anywhere from now on.
+        """Plant a secret, and return it.
 
-        Raises ValueError for one under eight characters: it would be found anywhere.
+        Raises ValueError if it has fewer than eight characters, because a short text
+        appears by chance.
         """
-        if len(secret) < 8:  # noqa: PLR2004 — a word of a sentence is no secret
-            message = "a canary needs at least eight characters"
+        if len(secret) < 8:  # noqa: PLR2004 — explained above
+            message = "a planted secret needs at least eight characters"
             raise ValueError(message)
         self._planted += [secret, quote(secret, safe="")]
         return secret
 
     def look_at(self, text: object, place: str) -> None:
-        """Check a text, or the text of an object; ``place`` names it in the report."""
+        """Search a text, or the text of an object; ``place`` is its name in the report."""
         for printed in (text,) if isinstance(text, str) else (str(text), repr(text)):
             if any(secret in printed for secret in self._planted):
                 self._places[place] = None
 
     def look_at_error(self, error: BaseException) -> None:
-        """Check an error, its causes and its attributes."""
+        """Search an error, its causes and its attributes."""
         lines = traceback.format_exception(error, chain=True)
-        # Lines of source are the test's own, in which it may well name its secret.
-        shown = [line for line in lines if not line.lstrip().startswith("File ")]
+        # Lines of source code are left out: the test itself may contain the secret.
+        searched = [line for line in lines if not line.lstrip().startswith("File ")]
         place = f"the error {type(error).__name__}"
-        self.look_at("".join(shown), place)
+        self.look_at("".join(searched), place)
         self.look_at(repr(error.__dict__), place)
 
-    def span_processor(self) -> "SpanWatch":
-        """Return a span processor for OpenTelemetry's SDK that checks every span."""
-        return SpanWatch(self)
+    def span_processor(self) -> "SpanSearch":
+        """Return a span processor for the OpenTelemetry SDK that searches every span."""
+        return SpanSearch(self)
 
     def found(self) -> LeakError | None:
-        """Return an error for what was found since the last call, or None."""
+        """Return an error that names the places since the last call, or None."""
         places, self._places = tuple(self._places), {}
         if not places:
             return None
@@ -70,8 +71,8 @@ class Canary:
 
     @contextmanager
     def watching_logs(self) -> Iterator[None]:
-        """Check every log record, debug level included."""
-        root, handler = logging.getLogger(), _Watch(self)
+        """Search every log record of any level while the block runs."""
+        root, handler = logging.getLogger(), _LogSearch(self)
         level = root.level
         root.addHandler(handler)
         root.setLevel(logging.DEBUG)
@@ -82,7 +83,7 @@ class Canary:
             root.removeHandler(handler)
 
 
-class _Watch(logging.Handler):
+class _LogSearch(logging.Handler):
     def __init__(self, canary: Canary) -> None:
         super().__init__(logging.NOTSET)
         self._canary = canary
@@ -95,8 +96,8 @@ class _Watch(logging.Handler):
             self._canary.look_at_error(record.exc_info[1])
 
 
-class SpanWatch:
-    """A span processor for OpenTelemetry's SDK, without importing it."""
+class SpanSearch:
+    """A span processor for the OpenTelemetry SDK, which is not imported."""
 
     def __init__(self, canary: Canary) -> None:
         self._canary = canary
@@ -108,11 +109,11 @@ class SpanWatch:
         """Do nothing: a span is complete when it ends."""
 
     def on_end(self, span: Any) -> None:
-        """Check everything that is exported of a span."""
+        """Search the exported form of a span."""
         self._canary.look_at(str(span.to_json()), f"the span {span.name}")
 
     def shutdown(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing: there are no resources."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True: nothing is buffered."""

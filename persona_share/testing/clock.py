@@ -1,4 +1,4 @@
-"""Clocks for tests: FakeClock stands still, MovingClock runs by itself as well."""
+"""Clocks for tests: `FakeClock` and `MovingClock`."""
 
 import asyncio
 import heapq
@@ -22,17 +22,17 @@ from persona_share.ports import Runtime, Sender
 
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
-# Not zero: an instant must not look like a time that was never set.
+# Not zero, so that no time of a test is falsy.
 _BOOT: Final = 1_000.0
 
 _Sleeper = tuple[float, int, asyncio.Future[None]]
 
 
 class FakeClock:
-    """A clock for `Runtime` that stands still until a test moves it.
+    """A clock for `Runtime` that changes only when a test advances it.
 
-    Moving it is a plain call. Sleepers whose time has come wake in the order of their
-    times, at the next turn of their event loops.
+    Sleepers that are due wake in the order of their times, in the next iteration of
+    their event loops.
     """
 
     def __init__(self, start: datetime = _START) -> None:
@@ -48,7 +48,7 @@ class FakeClock:
         return self._wall
 
     def now(self) -> float:
-        """Return seconds that never step back and that count suspension."""
+        """Return the time of a monotonic clock in seconds; it includes suspension."""
         return self._boot
 
     def epoch(self) -> float:
@@ -61,9 +61,9 @@ class FakeClock:
         return len(self._sleepers)
 
     async def sleep(self, seconds: float) -> None:
-        """Return when this clock has moved that far."""
+        """Return after this clock has advanced by that many seconds."""
         if seconds <= 0:
-            # Real sleeping gives the others a turn, too; this needs no clock.
+            # Yields to other tasks, as a real sleep does; this needs no clock.
             await asyncio.sleep(0)  # noqa: TID251
             return
         future = asyncio.get_running_loop().create_future()
@@ -76,28 +76,29 @@ class FakeClock:
             raise
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward."""
+        """Advance the clock."""
         self.suspend(seconds)
 
     async def settle(self) -> None:
-        """Return when no request of a client that uses this clock is under way.
+        """Return when no request of a client with this clock is in progress.
 
-        Await it before `advance`, so that a background refresh loses no time.
+        Await it before `advance`, so that requests of a background refresh do not time
+        out.
         """
         await self.in_flight.settle()
 
     def step_wall(self, seconds: float) -> None:
-        """Set the wall clock forward or back; no time passes."""
+        """Change the wall clock, forward or back, without advancing time."""
         self._wall += timedelta(seconds=seconds)
 
     def suspend(self, seconds: float, *, timers: bool = True) -> None:
         """Simulate a suspension of the machine.
 
-        An event loop's timers may not count a suspension: with ``timers=False`` every
-        sleeper still has all of its seconds left.
+        With ``timers=False``, sleepers do not count the suspension, like the timers of
+        an event loop on some systems.
         """
         if seconds < 0:
-            message = "time does not run backwards; step_wall() sets the wall clock"
+            message = "seconds must not be negative; step_wall() sets the wall clock"
             raise ValueError(message)
         self._wall += timedelta(seconds=seconds)
         self._boot += seconds
@@ -115,7 +116,7 @@ class FakeClock:
             future = heapq.heappop(self._sleepers)[2]
             loop = future.get_loop()
             if not loop.is_closed():
-                # Also right from the outside of that loop, or from another thread.
+                # Thread-safe, as the caller may be in another thread or loop.
                 loop.call_soon_threadsafe(_resolve, future)
 
 
@@ -125,7 +126,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
-    """Return a deterministic runtime: a seed always gives the same numbers and keys."""
+    """Return a deterministic runtime: the same seed gives the same numbers and keys."""
     numbers = itertools.count(1)
     clock = clock or FakeClock()
     return Runtime(
@@ -141,10 +142,10 @@ def fake_runtime(clock: FakeClock | None = None, *, seed: int = 0) -> Runtime:
 
 
 class MovingClock:
-    """A clock that runs by itself and that ``advance`` moves forward at once.
+    """A clock that runs in real time and can be advanced.
 
-    Unlike under a `FakeClock`, nothing waits forever: a sleep of a second ends after a
-    second, or as soon as the clock has moved that far.
+    A sleep of a second ends after a second, or as soon as the clock has advanced that
+    far. Unlike with a `FakeClock`, nothing waits forever.
     """
 
     def __init__(self) -> None:
@@ -154,14 +155,14 @@ class MovingClock:
         self._followers: list[Callable[[], None]] = []
         self._in_flight = InFlight()
         self._pending = 0.0
-        self._later: asyncio.Task[None] | None = None
+        self._delayed_advance: asyncio.Task[None] | None = None
 
     def wall(self) -> datetime:
         """Return the date and time in UTC."""
         return self._base.wall() + timedelta(seconds=self._ahead)
 
     def now(self) -> float:
-        """Return seconds that never step back and that count suspension."""
+        """Return the time of a monotonic clock in seconds; it includes suspension."""
         return self._base.now() + self._ahead
 
     def epoch(self) -> float:
@@ -169,9 +170,9 @@ class MovingClock:
         return self.wall().timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        """Return when that many seconds have passed, in real time or by a move."""
+        """Return after that many seconds, in real time or by `advance`."""
         if seconds <= 0:
-            await asyncio.sleep(0)  # noqa: TID251 — a turn for others; it takes no time
+            await asyncio.sleep(0)  # noqa: TID251 — yields to other tasks; it takes no time
             return
         loop, end = asyncio.get_running_loop(), self.now() + seconds
         while (left := end - self.now()) > 0:
@@ -185,29 +186,29 @@ class MovingClock:
                 self._sleepers.discard(moved)
 
     def advance(self, seconds: float, *, interrupt: bool = False) -> None:
-        """Let that much time pass at once, for every user of this clock.
+        """Advance the clock for everything that uses it.
 
-        While a request is under way, the move waits until it has its response. A token
-        refresh in the background takes several requests: await `settle` before the next
-        move. With ``interrupt=True`` the clock moves at once.
+        If a request is in progress, the clock advances after its response. A token
+        refresh in the background takes several requests: await `settle` before you
+        advance again. With ``interrupt=True`` the clock advances immediately.
         """
         if seconds < 0:
-            message = "time does not run backwards"
+            message = "seconds must not be negative"
             raise ValueError(message)
         self._pending += seconds
-        if interrupt or not self._in_flight.count or not _runs_in_a_loop():
-            self._move()
-        elif self._later is None or self._later.done():
-            self._later = asyncio.create_task(self.settle())
+        if interrupt or not self._in_flight.count or not _loop_is_running():
+            self._apply_pending()
+        elif self._delayed_advance is None or self._delayed_advance.done():
+            self._delayed_advance = asyncio.create_task(self.settle())
 
     async def settle(self) -> None:
-        """Return when no request is under way and every pending move is made."""
+        """Return when no request is in progress and the clock has advanced."""
         await self._in_flight.settle()
         if self._pending:
-            self._move()
+            self._apply_pending()
             await self._in_flight.settle()
 
-    def _move(self) -> None:
+    def _apply_pending(self) -> None:
         self._ahead += self._pending
         self._pending = 0.0
         for call in self._followers:
@@ -219,7 +220,7 @@ class MovingClock:
 
     @contextmanager
     def followed_by(self, call: Callable[[], None]) -> Iterator[None]:
-        """Call a function after each move."""
+        """Call a function each time after the clock has advanced."""
         self._followers.append(call)
         try:
             yield
@@ -227,7 +228,7 @@ class MovingClock:
             self._followers.remove(call)
 
     def runtime(self) -> Runtime:
-        """Return a runtime that is real except for its clock."""
+        """Return the system's runtime with this clock."""
         return attrs.evolve(
             system_runtime(), clock=self, wrap_transport=self._in_flight.wrap
         )
@@ -235,13 +236,13 @@ class MovingClock:
 
 @contextmanager
 def moving_clock() -> Iterator[MovingClock]:
-    """Give one clock to every client, manager and verifier created meanwhile."""
+    """Use one clock for all clients, managers and verifiers created in the block."""
     clock = MovingClock()
     with override_runtime(clock.runtime()):
         yield clock
 
 
-def _runs_in_a_loop() -> bool:
+def _loop_is_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -249,12 +250,12 @@ def _runs_in_a_loop() -> bool:
     return True
 
 
-# ── Requests under way, so that a clock can wait for them ─────────────────────
+# ── Requests in progress, so that a clock can wait for them ───────────────────
 
 
-#: Turns of an event loop in which a finished request may start the next one.
-_TURNS: Final = 50
-#: Seconds for what a turn cannot show: threads, and the kernel under load.
+#: Iterations of an event loop in which a finished request may start the next one.
+_ITERATIONS: Final = 50
+#: Real seconds for threads and for the kernel under load.
 _PAUSE: Final = 0.001
 
 
@@ -270,26 +271,26 @@ class InFlight:
         return _Counted(sender, self)
 
     async def settle(self) -> None:
-        """Return when no request is under way and none has started for a moment."""
+        """Return when no request is in progress and none has started for a while."""
         for _ in range(2):
-            await self._none()
-            await asyncio.sleep(_PAUSE)  # noqa: TID251 — sockets go by real time
-        await self._none()
+            await self._wait_until_idle()
+            await asyncio.sleep(_PAUSE)  # noqa: TID251 — sockets need real time
+        await self._wait_until_idle()
 
-    async def _none(self) -> None:
-        quiet, seen = 0, self._started
-        while quiet < _TURNS:
+    async def _wait_until_idle(self) -> None:
+        idle, seen = 0, self._started
+        while idle < _ITERATIONS:
             await asyncio.sleep(_PAUSE if self.count else 0)  # noqa: TID251 — as above
             busy = self.count or seen != self._started
-            quiet, seen = 0 if busy else quiet + 1, self._started
+            idle, seen = 0 if busy else idle + 1, self._started
 
     def begin(self) -> None:
-        """Count one more request."""
+        """Count the start of a request."""
         self.count += 1
         self._started += 1
 
     def end(self) -> None:
-        """Count one less."""
+        """Count the end of a request."""
         self.count -= 1
 
 

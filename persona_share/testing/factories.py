@@ -1,4 +1,4 @@
-"""Factories: single values for tests that need no sandbox."""
+"""Factories of single values, for tests without a sandbox."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -50,14 +50,14 @@ def access_token(
     clock: Clock | None = None,
 ) -> AccessToken:
     """Return a token that is valid for ``lifetime`` seconds from now."""
-    known = clock or default_clock()
+    clock = clock or default_clock()
     return AccessToken(
         value,
         scope=Scope.parse(scope),
         generation=1,
-        ends=known.now() + lifetime,
+        ends=clock.now() + lifetime,
         lifetime=lifetime,
-        clock=known,
+        clock=clock,
     )
 
 
@@ -81,19 +81,19 @@ def delivery(
 ) -> tuple[bytes, str]:
     """Return the body of a webhook and its ``Persona-Signature`` header.
 
-    ``event`` is the name of one, such as ``inquiry.completed``; ``subject`` is what it
-    happened to.
+    ``event`` is the name of an event, such as ``inquiry.completed``, and ``subject`` its
+    object.
     """
-    moment = at or default_clock().wall()
+    signed_at = at or default_clock().wall()
     attributes = {
         "name": event,
         "payload": {"data": dict(subject.raw)},
-        "created-at": _plain(moment),
+        "created-at": _plain(signed_at),
     }
     body = orjson.dumps(
         {"data": {"type": "event", "id": event_id, "attributes": attributes}}
     )
-    return body, sign(body, secret, at=moment)
+    return body, sign(body, secret, at=signed_at)
 
 
 def response(

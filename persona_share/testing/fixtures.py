@@ -1,8 +1,8 @@
-"""The sandbox fixtures of the pytest plugin, for each runner of tests.
+"""The sandbox fixtures of the pytest plugin, for each plugin that runs async tests.
 
-A sandbox runs in the event loop of the test that uses it, which the plugin that runs the
-test owns: pytest-asyncio, in the loop scope of that test, or anyio. The sandbox of a
-test without an event loop runs in a thread.
+A sandbox runs in the event loop of its test. The plugin that runs the test owns this
+loop: pytest-asyncio, in the loop scope of the test, or anyio. The sandbox of a test
+without an event loop runs in a thread.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from persona_share.testing.clock import MovingClock
 
 _ANYIO: Final = "_persona_sandbox_under_anyio"
 _ASYNCIO: Final = "_persona_sandbox_under_asyncio_{}"
-#: With both plugins the test and its fixtures would run in two event loops.
+#: With both plugins, the test and its fixtures would run in different event loops.
 _BOTH_PLUGINS: Final = (
     "this test is marked for anyio, but pytest-asyncio runs it as well: its mode is auto. "
     "Remove the anyio mark, or set asyncio_mode = strict"
@@ -56,7 +56,8 @@ def sandbox_for(request: pytest.FixtureRequest) -> Sandbox:
 
 def _runs_in_pytest_asyncio(request: pytest.FixtureRequest) -> bool:
     """Return whether pytest-asyncio runs the test, by its mark or in auto mode."""
-    # The name of a plugin depends on how it was loaded, the name of its module does not.
+    # Unlike the name of the plugin, the name of its module does not depend on how it was
+    # loaded.
     plugin = sys.modules.get("pytest_asyncio.plugin")
     if plugin is None:
         return False
@@ -69,16 +70,16 @@ def _in_background(request: pytest.FixtureRequest) -> Sandbox:
     options, clock = _options(request)
     stack = ExitStack()
     request.addfinalizer(stack.close)
-    box = stack.enter_context(background_sandbox(**options))
+    sandbox = stack.enter_context(background_sandbox(**options))
     if clock is not None:
-        stack.enter_context(clock.followed_by(lambda: box.advance(0)))
-    return box
+        stack.enter_context(clock.followed_by(lambda: sandbox.advance(0)))
+    return sandbox
 
 
 def session_sandbox() -> Iterator[Sandbox]:
     """Run a sandbox without a rate limit for the whole session, in a thread."""
-    with background_sandbox(rate_limit=None) as box:
-        yield box
+    with background_sandbox(rate_limit=None) as sandbox:
+        yield sandbox
 
 
 def _options(
@@ -95,10 +96,10 @@ def _options(
 
 async def _opened(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     options, clock = _options(request)
-    async with Sandbox(**options) as box:
-        # A move of the test's clock runs what is due by then.
-        with clock.followed_by(lambda: box.advance(0)) if clock else nullcontext():
-            yield box
+    async with Sandbox(**options) as sandbox:
+        # When the test's clock advances, the sandbox runs its due callbacks.
+        with clock.followed_by(lambda: sandbox.advance(0)) if clock else nullcontext():
+            yield sandbox
 
 
 def _register(request: pytest.FixtureRequest, runner: str, make: Any) -> None:
@@ -120,8 +121,8 @@ def _for_asyncio() -> ModuleType:
     for scope in _LOOP_SCOPES:
 
         async def opened(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
-            async for box in _opened(request):
-                yield box
+            async for sandbox in _opened(request):
+                yield sandbox
 
         name = _ASYNCIO.format(scope)
         setattr(found, name, fixture(loop_scope=scope, name=name)(opened))
@@ -130,24 +131,24 @@ def _for_asyncio() -> ModuleType:
 
 def _loop_scope(request: pytest.FixtureRequest) -> str:
     marker = request.node.get_closest_marker("asyncio")
-    asked = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
+    requested = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
     default = request.config.getini("asyncio_default_test_loop_scope")
-    return str(asked or default or "function")
+    return str(requested or default or "function")
 
 
 def _value(request: pytest.FixtureRequest, name: str) -> Sandbox:
-    box: Sandbox = request.getfixturevalue(name)
-    return box
+    sandbox: Sandbox = request.getfixturevalue(name)
+    return sandbox
 
 
 # ── A sandbox in a thread, for tests without an event loop ────────────────────
 
 
-#: Seconds within which the sandbox starts, stops, or runs one call.
+#: The time limit in seconds to start the sandbox, to stop it, and to run one call.
 _TIMEOUT: Final = 30.0
 
 
-class _InBackground:
+class _SandboxInThread:
     """Runs every method of a sandbox in the sandbox's own event loop."""
 
     def __init__(self, sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
@@ -156,9 +157,9 @@ class _InBackground:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._sandbox, name)
-        return self._called(value) if inspect.ismethod(value) else value
+        return self._in_loop(value) if inspect.ismethod(value) else value
 
-    def _called(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _in_loop(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Return a method that waits for the result of another thread."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -202,7 +203,7 @@ def background_sandbox(**options: Any) -> Iterator[Sandbox]:
     worker.start()
     sandbox, loop, stop = started.result(_TIMEOUT)
     try:
-        yield cast("Sandbox", _InBackground(sandbox, loop))
+        yield cast("Sandbox", _SandboxInThread(sandbox, loop))
     finally:
         loop.call_soon_threadsafe(stop.set)
         worker.join(_TIMEOUT)

@@ -12,41 +12,42 @@ from yarl import URL
 from persona_share._protocol.http import Request, Response
 
 
-Answer = Response | BaseException | Callable[[Request], Response | Awaitable[Response]]
+Step = Response | BaseException | Callable[[Request], Response | Awaitable[Response]]
 
 
 class ScriptedSender:
-    """A `Sender` that returns one response after another and keeps the requests.
+    """A `Sender` that follows a script of responses and records the requests.
 
-    An answer is a response, an exception to raise, or a callable that is given the
-    request. After the last one it raises `AssertionError`.
+    A step of the script is a response, an exception to raise, or a callable that
+    receives the request and returns a response. After the last step, `send` raises
+    `AssertionError`.
     """
 
-    def __init__(self, answers: Iterable[Answer] = ()) -> None:
+    def __init__(self, steps: Iterable[Step] = (), /) -> None:
         self.requests: list[Request] = []
-        self._answers = iter(answers)
+        self._steps = iter(steps)
 
     async def send(self, request: Request) -> Response:
-        """Return the next response of the list."""
+        """Return the next response of the script."""
         self.requests.append(request)
         try:
-            answer = next(self._answers)
+            step = next(self._steps)
         except StopIteration:
             message = f"no scripted response is left for {request.operation}"
             raise AssertionError(message) from None
-        if isinstance(answer, BaseException):
-            raise answer
-        if isinstance(answer, Response):
-            return answer
-        made = answer(request)
-        return await made if inspect.isawaitable(made) else made
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, Response):
+            return step
+        result = step(request)
+        return await result if inspect.isawaitable(result) else result
 
 
 # ── vcrpy and pytest-recording: no credentials in cassettes ───────────────────
 
 
-#: What stands in a cassette for a secret; it has the form of a token, so that a
-#: recorded exchange can be replayed.
+#: Replaces a secret in a cassette. It is a valid token, so a recorded exchange can be
+#: replayed.
 MASK: Final = "masked"
 
 _HEADERS: Final = ("Authorization", "Idempotency-Key", "Proxy-Authorization")
@@ -91,7 +92,7 @@ def _masked(response: dict[str, Any]) -> dict[str, Any]:
 
 
 def aioresponses_compat() -> bool:
-    """Make aioresponses usable, and return whether anything had to be done.
+    """Make aioresponses compatible with aiohttp, and return whether that was necessary.
 
     Raises:
         ImportError: aioresponses is not installed.
@@ -99,7 +100,7 @@ def aioresponses_compat() -> bool:
     core: Any = import_module("aioresponses.core")
     url = URL("http://localhost/")
     try:
-        # Try what fails: version numbers are less reliable.
+        # Try the call that fails: version numbers are less reliable.
         core.RequestMatch(url)._build_response(url)  # noqa: SLF001 — it has no public name
     except TypeError as error:
         if "stream_writer" not in str(error):
@@ -115,7 +116,7 @@ class _NothingWritten:
 
 
 class _MockedResponse(aiohttp.ClientResponse):
-    """A response that no socket delivered."""
+    """A response without a connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("stream_writer", _NothingWritten())

@@ -1,6 +1,6 @@
 """The contract of a store, as a class of tests.
 
-For stores of your own, under pytest with pytest-asyncio or with anyio's plugin::
+For your own stores, with pytest with pytest-asyncio or with anyio's plugin::
 
     @pytest.mark.asyncio
     class TestMyStore(StoreContract):
@@ -22,33 +22,33 @@ from persona_share.stores.base import LARGEST_STORED
 from persona_share.testing.clock import FakeClock, fake_runtime
 
 
-#: Keys look like this: a kind, and a name that reveals nothing.
+#: An example of a key: a kind, and a name that reveals nothing.
 KEY: Final = "scope/5d41402abc4b2a76b9719d911017c592"
 OTHER_KEY: Final = "code/7d793037a0760186574b0282f2f435e7"
-#: Any bytes, as sealed records are not text.
+#: Values are any bytes, because encrypted records are not text.
 VALUE: Final = bytes(range(256))
-#: Stores may round times; this is how far, in seconds.
+#: The tolerance for rounded times, in seconds.
 CLOSE: Final = 0.5
 
 
 class StoreContract:
     """Tests of one store; a subclass makes the store in `new_store`.
 
-    Override `another` if several instances can share one place, and `advance` if the
-    clock of the store is not the `runtime` of this test.
+    Override `another` if several instances can share records, and `advance` if the store
+    does not use the clock of `runtime`.
     """
 
-    #: How many tasks race for a record at once; fewer for a slow store.
+    #: The number of tasks that race for a record; choose fewer for a slow store.
     racers: int = 20
-    #: The longest value that the store must keep, in bytes.
+    #: The largest value that the store must accept, in bytes.
     largest: int = LARGEST_STORED
 
     @abstractmethod
     def new_store(self) -> Store:
-        """Return a new and empty store that is not open yet."""
+        """Return a new, empty store that is not open yet."""
 
     def another(self, store: Store) -> Store:
-        """Return a second store on the same place, or the same store."""
+        """Return another store with the same records, or the same store."""
         return store
 
     async def advance(self, seconds: float) -> None:
@@ -56,13 +56,13 @@ class StoreContract:
         self.clock.advance(seconds)
 
     def setup_method(self) -> None:
-        """Make the clock and the runtime that a store may be given."""
+        """Create the clock and the runtime, which a store may use."""
         self.clock: FakeClock = FakeClock()
         self.runtime: Runtime = fake_runtime(self.clock)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
-        """Open a new store and close it at the end."""
+        """Open a new store, and close it when the block ends."""
         store = self.new_store()
         await store.open()
         try:
@@ -72,7 +72,7 @@ class StoreContract:
 
     @asynccontextmanager
     async def two(self) -> AsyncIterator[tuple[Store, Store]]:
-        """Open two stores on the same place."""
+        """Open two stores with the same records."""
         async with self.opened() as store:
             other = self.another(store)
             await other.open()
@@ -92,7 +92,7 @@ class StoreContract:
         assert (found.value, found.etag) == (None, "")
         assert math.isfinite(found.now)
 
-    async def test_written_value_is_read_back_by_everybody(self) -> None:
+    async def test_written_value_is_read_by_both_stores(self) -> None:
         async with self.two() as (store, other):
             assert await create(store) is True
             first, second = await store.read(KEY), await other.read(KEY)
@@ -271,7 +271,7 @@ class StoreContract:
         assert (replaced, created) == (False, True)
         assert found.value == b"new"
 
-    async def test_each_write_sets_the_ttl_anew(self) -> None:
+    async def test_each_write_replaces_the_ttl(self) -> None:
         async with self.opened() as store:
             await create(store, ttl=60)
             await self.advance(50)

@@ -101,7 +101,7 @@ class Faults:
     ) -> None:
         """Respond with this status and do not run the operation.
 
-        A ``body`` is sent as it is (bytes, text) or as JSON; without one the error has
+        A ``body`` is sent unchanged (bytes, text) or as JSON; without a body, the error has
         Persona's format. A header of None is left out. ``stored=True`` passes through
         the idempotency layer, which stores it like a real outcome.
         """

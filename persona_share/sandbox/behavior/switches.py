@@ -130,9 +130,9 @@ class Switches:
     limit_of_scoped_token: Literal["source", "destination"] = "destination"
     #: A limit for each API key, besides that of its environment.
     key_limit: int | None = None
-    #: Whether a 401 carries the RateLimit headers.
+    #: Whether a 401 has the RateLimit headers.
     rate_limit_headers_on_401: bool = False
-    #: Whether a 429 carries Retry-After.
+    #: Whether a 429 has Retry-After.
     retry_after_on_429: bool = False
     #: Requests per minute to the OAuth operations, as a product quota.
     oauth_quota: int | None = None

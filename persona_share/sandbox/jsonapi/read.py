@@ -35,7 +35,7 @@ Filters = Mapping[str, Test]
 
 #: The parameters of an operation on one object.
 ONE: Final = frozenset({"include", "fields"})
-#: The parameters of a list; ``include`` gets an error of its own.
+#: The parameters of a list; ``include`` gets a separate error.
 MANY: Final = frozenset({"include", "fields", "page", "filter"})
 
 #: The largest number of ids in a filter.

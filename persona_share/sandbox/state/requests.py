@@ -264,7 +264,7 @@ class Log:
         self.authorizations_at_files = 0
 
     def digest(self, text: str) -> str:
-        """Return the hash of a key or token as it is in the entries."""
+        """Return the hash of a key or token that the entries contain."""
         return self._digest(text)
 
     def find(
