@@ -62,7 +62,7 @@ _UNREACHABLE: Final = (
     "Check PERSONA_PARTNER_URL (or the URL that you passed), and whether the partner's "
     "service is up at {0}."
 )
-#: What to check after a status of the partner; {0} is the URL that was used.
+#: The advice for a status of the partner; {0} is the URL that was used.
 _ADVICE_OF: Final = {
     401: (
         "Check client_id (PERSONA_ORGANIZATION_ID), and with the partner: whether its "
