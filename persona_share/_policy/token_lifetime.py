@@ -15,7 +15,7 @@ from persona_share.model.policy import RenewalPolicy
 
 
 _MINUTE: Final = 60.0
-#: Below this lifetime callers wait for a renewal only in the last 30 s.
+#: Below this lifetime callers wait for a refresh only in the last 30 s.
 _SHORT_LIFETIME: Final = 1800.0
 _SHORT_MANDATORY: Final = 30.0
 #: A new token may not be known everywhere at once.
@@ -43,7 +43,7 @@ class TokenState(enum.Enum):
 
 
 def advisory_window(lifetime: float) -> float:
-    """Return how long before its end a token may be renewed."""
+    """Return how long before its end a token may be refreshed."""
     if lifetime <= 10 * _MINUTE:
         return lifetime / 2
     if lifetime <= 20 * _MINUTE:
@@ -52,7 +52,7 @@ def advisory_window(lifetime: float) -> float:
 
 
 def mandatory_window(lifetime: float, policy: RenewalPolicy) -> float:
-    """Return how long before its end callers begin to wait for the renewal."""
+    """Return how long before its end callers begin to wait for the refresh."""
     short = lifetime < _SHORT_LIFETIME
     longest = min(policy.mandatory, _SHORT_MANDATORY) if short else policy.mandatory
     return min(longest, lifetime / 4)
@@ -66,9 +66,9 @@ def guard_window(lifetime: float, policy: RenewalPolicy) -> float:
 def refresh_window(
     lifetime: float, random: float, policy: RenewalPolicy, *, busy: bool = False
 ) -> float:
-    """Return how long before its end a token is renewed; ``random`` is in [0, 1).
+    """Return how long before its end a token is refreshed; ``random`` is in [0, 1).
 
-    Renewals of tokens issued together spread over two thirds of the advisory window,
+    Refreshes of tokens issued together spread over two thirds of the advisory window,
     or over more when exchanges already queue up (``busy``).
     """
     latest_start = advisory_window(lifetime)

@@ -254,7 +254,7 @@ class Acquisition:
             error = not_granted(self._scope, self._scope - new.granted)
             await self._back_off(error, _SHORT_PAUSE)
         entry = await self._file(self._scope, new, self.owner)
-        self._leave()
+        self.lost, self._may_be_ours = True, False  # the publication ends the lease
         if entry is None:
             self._refused_codes += 1
             if self._refused_codes >= _MAX_REFUSED:
@@ -392,10 +392,6 @@ class Acquisition:
                 )
                 self.lost |= not records.owns(changed.new, self.owner)
 
-    def _leave(self) -> None:
-        """Leave the lease to a publication, which ends it."""
-        self.lost, self._may_be_ours = True, False
-
     async def _release(
         self, reason: str = "", seconds: float = 0.0, detail: str = ""
     ) -> float:
@@ -403,7 +399,7 @@ class Acquisition:
 
         A ``reason`` begins a back-off for everybody.
         """
-        self._leave()
+        self.lost, self._may_be_ours = True, False
         changed = await self._coordinator.change(
             ScopeRecord,
             self._scope.text,
@@ -464,7 +460,7 @@ class Acquisition:
             entry.token.scope,
             generation=entry.token.generation,
             lifetime=entry.token.lifetime,
-            renewal=entry.renewal,
+            renewal=entry.token.generation > 1,
             attempts=new.issued.attempts,
             replayed=new.replayed,
             followers=self._operation.followers if self._scope <= new.granted else 0,

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import attrs
 
+from persona_share._tokens.cache import BoundedDict
 from persona_share._tokens.record import Backoff
 from persona_share.errors import (
     CodeRefusedError,
@@ -110,7 +111,7 @@ class LocalBackoff:
     def __init__(self, runtime: Runtime) -> None:
         self._now = runtime.clock.now
         self._random = runtime.random
-        self._scopes: dict[str, _Failure] = {}
+        self._scopes: dict[str, _Failure] = BoundedDict(_MAX_SCOPES)
         self._credential: _Failure | None = None
         self._forbidden: set[str] = set()
 
@@ -135,7 +136,7 @@ class LocalBackoff:
 
         Without a pause: with full jitter that doubles with each failure in a row.
         """
-        now, known = self._now(), self._scopes.pop(scope, None)
+        now, known = self._now(), self._scopes.get(scope)
         count = 0
         if known is not None and now - known.until < _FORGET_AFTER:
             count = known.count
@@ -145,8 +146,6 @@ class LocalBackoff:
         elif known is not None and known.until > now + pause:
             error, pause = known.error, known.until - now
         self._scopes[scope] = _Failure(error.fresh(), now + pause, count)
-        if len(self._scopes) > _MAX_SCOPES:
-            del self._scopes[next(iter(self._scopes))]  # the oldest
         return pause
 
     def credential_refused(self, scope: str, error: TokenError, pause: float) -> None:

@@ -7,7 +7,7 @@ replaces a better one.
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from persona_share._policy.token_lifetime import (
     TokenState,
@@ -25,11 +25,27 @@ from persona_share.model.token import AccessToken
 from persona_share.ports import Runtime
 
 
-#: Each process renews up to this much later than the stored instant: a fleet does not
-#: renew at the earliest of its draws.
+#: Each process refreshes up to this much later than the stored instant: a fleet does
+#: not refresh at the earliest of its draws.
 _PROCESS_JITTER: Final = 30.0
+K = TypeVar("K")
+V = TypeVar("V")
 _NEVER: Final = float("-inf")
 _MAX_REJECTED: Final = 10_000
+
+
+class BoundedDict(dict[K, V]):
+    """A dictionary that keeps the entries that were set last, and no more than so many."""
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__()
+        self._maximum = maximum
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        if len(self) > self._maximum:
+            del self[next(iter(self))]
 
 
 class CachedToken:
@@ -42,7 +58,6 @@ class CachedToken:
         "pinned",
         "refresh_at",
         "rejected_once_at",
-        "renewal",
         "scope",
         "token",
     )
@@ -55,7 +70,6 @@ class CachedToken:
         # When the refresher looks at it next: it keeps a heap of these.
         self.due_at: float = refresh_at
         self.pinned: bool = False
-        self.renewal: bool = False
         # Whether the service accepted it, and when it was refused since, if it was.
         self.accepted: bool = False
         self.rejected_once_at: float | None = None
@@ -155,8 +169,8 @@ class TokenCache:
         self._rejected: dict[str, tuple[RejectedToken, str]] = {}
         self._stages = _Stages()
         self._pinned: dict[str, Scope] = {}
-        # The scopes whose token was rejected and has not been replaced.
-        self._vacant: set[str] = set()
+        # The lifetime of the latest token: nearly all share it, as one object.
+        self._lifetime = 0.0
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -247,8 +261,6 @@ class TokenCache:
         entry = self._tokens.get(text)
         if entry is not None and entry.fingerprint == token_fingerprint:
             self.remove(text)
-            if len(self._vacant) < _MAX_REJECTED:
-                self._vacant.add(text)
         return True
 
     def is_rejected(self, token_fingerprint: str) -> bool:
@@ -328,23 +340,23 @@ class TokenCache:
             generation = held.token.generation + (not same)
         else:
             generation = self._generations.pop(scope.text, self._dropped_generation) + 1
+        if stored.lifetime != self._lifetime:
+            self._lifetime = stored.lifetime
         token = AccessToken(
             stored.secret.reveal(),
             scope=granted,
             generation=generation,
             ends=stored.expires,
-            lifetime=stored.lifetime,
+            lifetime=self._lifetime,
             clock=self._clock,
         )
         latest = stored.expires - mandatory_window(stored.lifetime, self._policy)
         jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
         entry = CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
         entry.pinned = scope.text in self._pinned
-        entry.renewal = held is not None or scope.text in self._vacant
         if held is not None and same:
-            entry.renewal, entry.accepted = held.renewal, held.accepted
+            entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at
-        self._vacant.discard(scope.text)
         entry.last_used = self._clock.now() if held is None else held.last_used
         return entry
 

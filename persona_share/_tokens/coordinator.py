@@ -25,7 +25,7 @@ import attrs
 
 from persona_share._protocol.redaction import name_of
 from persona_share._tokens import record as records
-from persona_share._tokens.cache import TokenCache
+from persona_share._tokens.cache import BoundedDict, TokenCache
 from persona_share._tokens.inflight import Operation, Tasks, TimeIsUpError, within
 from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import (
@@ -61,11 +61,10 @@ _POLL_MAX: Final = 1.0
 _MAX_READS: Final = 50.0
 _POLITE_LOSSES: Final = 3
 #: At most so many leases, first sends and unpublished tokens are remembered.
-_MAX_NOTES: Final = 10_000
+_MAX_REMEMBERED: Final = 10_000
 #: At most so many redeemed codes, which may be delivered again.
 _MAX_REDEEMED: Final = 100_000
 OnStoreFailure = Literal["local", "fail"]
-K = TypeVar("K")
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -104,7 +103,7 @@ class Coordinator:
         #: Whether this manager ever had to go on without its store.
         self.ever_down: bool = False
         #: First sends of codes by this manager, by the local clock.
-        self.first_sent: dict[str, CodeRecord] = {}
+        self.first_sent: BoundedDict[str, CodeRecord] = BoundedDict(_MAX_REMEMBERED)
         self.tasks: Tasks = tasks
         self._store = store
         self._new_private = new_private
@@ -116,12 +115,14 @@ class Coordinator:
         self._cache = cache
         self.emit: Emitter = emit
         self._on_store_failure = on_store_failure
-        self._unreadable: set[str] = set()
+        self._unreadable: dict[str, None] = BoundedDict(_MAX_REMEMBERED)
         # Leases and back-offs as they were first seen, by the local clock.
-        self._observed: dict[tuple[str, str], tuple[object, float]] = {}
-        self._unpublished: dict[str, tuple[Scope, StoredToken]] = {}
+        self._observed: dict[tuple[str, str], tuple[object, float]]
+        self._observed = BoundedDict(_MAX_REMEMBERED)
+        self._unpublished: dict[str, tuple[Scope, StoredToken]]
+        self._unpublished = BoundedDict(_MAX_REMEMBERED)
         # What the private store would keep of redeemed codes, in a tenth of the memory.
-        self._redeemed: dict[bytes, str] = {}
+        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
         self._pollers = 0
         self._opened = False
 
@@ -165,18 +166,11 @@ class Coordinator:
         *args: P.args,
         **options: P.kwargs,
     ) -> Changed[Record]:
-        """Change the record of a scope or of a code; ``args`` have local times."""
-        key = self.key(kind, name)
-        return await self._change(key, kind, transition, args, options)
+        """Change the record of a scope or of a code; ``args`` have local times.
 
-    async def _change(
-        self,
-        key: str,
-        kind: type[Record],
-        transition: Callable[..., Record],
-        args: tuple[object, ...],
-        options: dict[str, object],
-    ) -> Changed[Record]:
+        ``name`` is the scope's text or the code's id, or the key of the record.
+        """
+        key = name if "/" in name else self.key(kind, name)
         losses = 0
         while True:
             private = self._store is None or self.down or key in self._unreadable
@@ -191,7 +185,7 @@ class Coordinator:
                 there = 0.0 if private else now - self.clock.now()
                 here = 0.0 if private else started - now
                 old = self._decoded(key, found.value, kind, now, private=private)
-                moved = [
+                moved: Any = [
                     each.moved(there) if isinstance(each, Timed) else each
                     for each in args
                 ]
@@ -203,7 +197,13 @@ class Coordinator:
                         old.moved(here), new.moved(here), started, not private
                     )
             except UnreadableRecordError as error:
-                self._set_unreadable(key, error)
+                # What cannot be read is not overwritten.
+                self._unreadable[key] = None
+                _log.warning(
+                    "A record of the token store cannot be read (%s); this manager"
+                    " continues without it.",
+                    error,
+                )
                 continue
             except _StoreDownError as error:
                 self._go_down(error.reason)
@@ -244,7 +244,7 @@ class Coordinator:
             new = attrs.evolve(new, token=None)
         ttl = new.ttl(now)
         if private and isinstance(new, CodeRecord) and new.state is CodeState.REDEEMED:
-            remember(self._redeemed, _short(key), new.scope, _MAX_REDEEMED)
+            self._redeemed[_short(key)] = new.scope
             ttl = 0.0
         value = records.encode(key, new) if ttl > 0 else None
         work = store.write(key, value, if_etag=etag, ttl=max(ttl, 1.0))
@@ -261,17 +261,6 @@ class Coordinator:
         except Exception as error:  # noqa: BLE001  # whatever it is, the store is down
             raise _StoreDownError(error) from None
 
-    def _set_unreadable(self, key: str, error: UnreadableRecordError) -> None:
-        """Go on without the store for this key: what cannot be read is not overwritten."""
-        if len(self._unreadable) > _MAX_NOTES:
-            self._unreadable.clear()
-        self._unreadable.add(key)
-        _log.warning(
-            "A record of the token store cannot be read (%s); this manager continues"
-            " without it.",
-            error,
-        )
-
     def _without_stale(self, key: str, record: Record, now: float) -> Record:
         """End what this reader has seen unchanged for longer than it may last."""
         for name in ("lease", "backoff"):
@@ -280,8 +269,6 @@ class Coordinator:
             if limit is None:
                 self._observed.pop((key, name), None)
             elif known is None or known[0] != limit:
-                if len(self._observed) >= _MAX_NOTES:
-                    self._observed.clear()
                 self._observed[key, name] = limit, self.clock.now()
             elif limit.until > now and (
                 self.clock.now() - known[1] >= records.longest(limit)
@@ -323,7 +310,7 @@ class Coordinator:
         rejects leaves the local cache, too.
         """
         if self._store is not None:
-            remember(self._unpublished, token.fingerprint, (scope, token))
+            self._unpublished[token.fingerprint] = scope, token
         shared = True
         if token.code_id:
             redeemed = await self.change(
@@ -399,7 +386,7 @@ class Coordinator:
             for code in records.decode(key, value, ScopeRecord).codes:
                 known = await self.change(CodeRecord, code.id, records.unchanged)
                 if known.new.state is CodeState.NEW:
-                    await self._change(key, ScopeRecord, records.hold, ("", code), {})
+                    await self.change(ScopeRecord, key, records.hold, "", code)
         for entry in self._cache:
             if self._cache.usable(entry.scope.text) is entry:
                 await self.change(
@@ -422,13 +409,6 @@ class _StoreDownError(Exception):
         self.reason = reason
 
 
-def _short(key: str) -> bytes:
-    return bytes.fromhex(key.rpartition("/")[2])
-
-
-def remember(notes: dict[K, T], key: K, value: T, maximum: int = _MAX_NOTES) -> None:
-    """Remember a value as the latest; the oldest goes when there are too many."""
-    notes.pop(key, None)
-    notes[key] = value
-    if len(notes) > maximum:
-        del notes[next(iter(notes))]
+def _short(key: str) -> int:
+    """Return 60 bits of a key's hash: unlikely to collide, and half as large."""
+    return int(key[-15:], 16)

@@ -18,7 +18,8 @@ from persona_share._policy.token_lifetime import (
     scaled,
 )
 from persona_share._protocol.urls import origin_of
-from persona_share._tokens.cache import CachedToken
+from persona_share._tokens.cache import BoundedDict, CachedToken
+from persona_share.model import events
 from persona_share.model.scope import Scope
 from persona_share.model.token import AccessToken
 from persona_share.ports import MAX_REPLAYS, Authorization
@@ -50,7 +51,8 @@ class UnauthorizedOperations:
 
     def __init__(self) -> None:
         self._accepting: set[str] = set()
-        self._refusals: dict[tuple[str, str], _Refusals] = {}
+        self._refusals: dict[tuple[str, str], _Refusals]
+        self._refusals = BoundedDict(_MAX_REMEMBERED)
 
     def accepted(self, scope: str, route: str) -> None:
         """Remember that an operation accepted a token."""
@@ -81,10 +83,8 @@ class UnauthorizedOperations:
         )
 
     def _of(self, scope: str, route: str) -> _Refusals:
-        refusals = self._refusals.pop((scope, route), None) or _Refusals()
+        refusals = self._refusals.get((scope, route)) or _Refusals()
         self._refusals[scope, route] = refusals  # as the latest
-        if len(self._refusals) > _MAX_REMEMBERED:
-            del self._refusals[next(iter(self._refusals))]
         return refusals
 
 
@@ -135,7 +135,7 @@ class ScopedCredential:
         return self._entry.token
 
     def on_success(self, authorization: Authorization, route: str = "") -> None:
-        """Note that the service accepted the token for an operation."""
+        """Record that the service accepted the token for an operation."""
         entry = self._entry
         if entry is not None and entry.token is authorization:
             entry.accepted = True
@@ -172,7 +172,11 @@ class ScopedCredential:
         if since is None or now - since < scaled(REJECTION_GAP, lifetime):
             if since is None:
                 entry.rejected_once_at = now
-                provider.unauthorized_once(entry.token)
+                provider.emit(
+                    events.TokenUnauthorized,
+                    entry.token.scope,
+                    generation=entry.token.generation,
+                )
             shortest, longest = REJECTION_DELAY
             delay = shortest + (longest - shortest) * provider.random()
             return await self._later(scaled(delay, lifetime), deadline)

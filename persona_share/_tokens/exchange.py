@@ -6,7 +6,6 @@ the record knows when the code was sent for the first time under each key.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
@@ -30,7 +29,7 @@ from persona_share._protocol.limits import count_of
 from persona_share._protocol.oauth import assertion_form, code_form, exchange_key
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
-from persona_share._tokens.coordinator import Changed, remember
+from persona_share._tokens.coordinator import Changed
 from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.record import (
     EXTEND_EVERY,
@@ -128,7 +127,7 @@ class ExchangeQueue:
 
     @property
     def busy(self) -> bool:
-        """Whether so little is left that renewals should spread further."""
+        """Whether so little is left that refreshes should spread further."""
         level = self.level
         return level is not None and level < _RESERVE * (self._capacity or 0.0)
 
@@ -141,7 +140,7 @@ class ExchangeQueue:
                 await self._clock.sleep(_LOOK * (0.5 + self._random() / 2))
 
     def _backlog(self) -> float:
-        """Return how long the queue takes as it stands, in seconds."""
+        """Return how long the exchanges that wait now need, in seconds."""
         closed = max(0.0, self._closed_until - self._clock.now())
         if self._capacity is None:
             return closed
@@ -149,7 +148,7 @@ class ExchangeQueue:
         return closed + max(0.0, behind) * _WINDOW / self._capacity
 
     async def slot(self, until: float, operation: Operation) -> bool:
-        """Wait for a slot and take it; False when it would come too late."""
+        """Wait for a slot and use it; return False if it would come too late."""
         wait = self._wait(background=not operation.hurried)
         if not self._waiters and wait <= 0:
             self._level -= 1.0
@@ -168,7 +167,7 @@ class ExchangeQueue:
                 self._waiters.remove(waiter)
 
     def learn(self, response: Response) -> None:
-        """Take the limit from a response; it may change from one to the next."""
+        """Read the limit from a response; it may change from one to the next."""
         limit = count_of(response.headers, "ratelimit-limit")
         if limit is None:
             return
@@ -191,29 +190,24 @@ class ExchangeQueue:
         return lacking * _WINDOW / self._capacity + 1e-6 if lacking > 0 else 0.0
 
     async def _serve(self) -> None:
-        while self._waiters:
-            wait = self._serve_ready()
-            if self._waiters:
-                await self._clock.sleep(max(0.001, min(wait, _LOOK)))
-
-    def _serve_ready(self) -> float:
-        """Serve those that may start now, and return when to look again."""
+        """Serve those that may start now, until none waits."""
         while self._waiters:
             wait = self._wait(background=False)
             start = self._clock.now() + max(0.0, wait)
             for late in [each for each in self._waiters if start >= each.until]:
                 self._end(late, served=False)
-            if wait > 0:
-                return wait
             reserved = self._wait(background=True) > 0
             ready = [
-                each for each in self._waiters if not reserved or each.operation.hurried
+                each
+                for each in self._waiters
+                if wait <= 0 and (each.operation.hurried or not reserved)
             ]
-            if not ready:
-                return _LOOK
-            self._end(min(ready), served=True)
-            self._level -= 1.0
-        return 0.0
+            if ready:
+                self._end(min(ready), served=True)
+                self._level -= 1.0
+            elif self._waiters:
+                pause = min(wait, _LOOK) if wait > 0 else _LOOK
+                await self._clock.sleep(max(0.001, pause))
 
     def _end(self, waiter: _Waiter, *, served: bool) -> None:
         self._waiters.remove(waiter)
@@ -251,35 +245,32 @@ class Exchange:
 
     async def run(self) -> ExchangeResult:
         """Return what became of the code; from the first send on only the end stops it."""
+        tries: Tries | None = None
+        may_send = False
         tasks = self._provider.tasks
         extending = tasks.start(self._extend(), endless=True)
         try:
-            return await self._run()
+            while True:
+                if tries is None or not may_send:
+                    begun = await self._begin(tries)
+                    if not isinstance(begun, Tries):
+                        return begun
+                    tries = begun
+                verdict = await self._send(tries)
+                if not isinstance(verdict, Again):
+                    return await self._finish(verdict)
+                if verdict.closed_for:
+                    self._provider.queue.close(verdict.closed_for)
+                await self._clock.sleep(verdict.delay)
+                recent = self._clock.now() - self._extended_at < LEASE
+                same_key = verdict.tries.epoch == tries.epoch
+                may_send = recent and same_key and not verdict.closed_for
+                tries = verdict.tries
         finally:
             extending.cancel()
             self._operation.committed = False
             if self._sending:  # cancelled, or a mistake of ours
                 _ = tasks.start(self._end_send(in_doubt=True))
-
-    async def _run(self) -> ExchangeResult:
-        tries: Tries | None = None
-        may_send = False
-        while True:
-            if tries is None or not may_send:
-                begun = await self._begin(tries)
-                if not isinstance(begun, Tries):
-                    return begun
-                tries = begun
-            verdict = await self._attempt(tries)
-            if not isinstance(verdict, Again):
-                return await self._finish(verdict)
-            if verdict.closed_for:
-                self._provider.queue.close(verdict.closed_for)
-            await self._clock.sleep(verdict.delay)
-            recent = self._clock.now() - self._extended_at < LEASE
-            same_key = verdict.tries.epoch == tries.epoch
-            may_send = recent and same_key and not verdict.closed_for
-            tries = verdict.tries
 
     async def _begin(self, tries: Tries | None) -> Tries | Limited | CodeRecord:
         """Wait for a slot and for the right to send, or return why there is none."""
@@ -298,7 +289,9 @@ class Exchange:
             return Limited(ExchangeRateLimitedError(what), 0.0)
         self._sending = True  # from here on a cancellation ends the send
         epoch = 0 if tries is None else tries.epoch
-        begun = await self._settled(lambda: self._begin_send(epoch))
+        begun = await self._coordinator.poll(
+            self._operation, _OTHER_SENDER, lambda: self._begin_send(epoch)
+        )
         record = begun.new
         if not records.owns(record, self._owner):
             self._sending = False
@@ -310,7 +303,7 @@ class Exchange:
         self._resent = self._inherited or self._first_sent_at < begun.started - 0.001
         if not self._resent and sent is None:
             self._provider.emit(events.CodeSent, self._expected, epoch=record.epoch)
-        remember(self._coordinator.first_sent, self._code.id, record)
+        self._coordinator.first_sent[self._code.id] = record
         now = self._clock.now()
         if tries is not None:
             return attrs.evolve(tries.postponed(now - asked_at), epoch=record.epoch)
@@ -324,7 +317,8 @@ class Exchange:
 
     async def _begin_send(
         self, epoch: int, *, unsure: bool = False
-    ) -> Changed[CodeRecord]:
+    ) -> Changed[CodeRecord] | None:
+        """Acquire the right to send; return None while another caller has it."""
         coordinator, code = self._coordinator, self._code
         if unsure or coordinator.ever_down:
             # During and after an outage another process may have sent it unseen.
@@ -344,17 +338,10 @@ class Exchange:
         )
         if coordinator.shares and not (begun.shared or unsure):
             return await self._begin_send(epoch, unsure=True)
-        return begun
+        return self._unless_busy(begun)
 
-    async def _attempt(self, tries: Tries) -> Verdict:
+    async def _send(self, tries: Tries) -> Verdict:
         """Send the code once, and judge the response."""
-        outcome = await self._outcome(tries)
-        if isinstance(outcome, Response):
-            self._provider.queue.learn(outcome)
-        now, random = self._clock.now(), self._provider.random()
-        return judge(outcome, tries, now, random, self._expected)
-
-    async def _outcome(self, tries: Tries) -> Outcome:
         now, secret = self._clock.now(), self._code.secret
         context, longest = (
             self._provider.context,
@@ -373,14 +360,18 @@ class Exchange:
             idempotency_key=exchange_key(context.origin, secret, tries.epoch),
             expects=Expects.OAUTH,
         )
+        outcome: Outcome
         try:
-            return await context.exchanger.send(request)
+            outcome = await context.exchanger.send(request)
+            self._provider.queue.learn(outcome)
         except (TransportError, RateLimitedError) as error:
             # The latter is the client's own rate limiter, before anything was sent.
-            return error.with_traceback(None)
+            outcome = error.with_traceback(None)
         except ResponseTooLargeError as error:
             # No usable response: whether the code was consumed is not known.
-            return ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
+            outcome = ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
+        now, random = self._clock.now(), self._provider.random()
+        return judge(outcome, tries, now, random, self._expected)
 
     async def _finish(self, verdict: Ending) -> ExchangeResult:
         """Record what became of the code, and return it."""
@@ -389,16 +380,13 @@ class Exchange:
         )
         match result:
             case Refused():
-                coordinator, code_id = self._coordinator, self._code.id
-                spent = await self._settled(
-                    lambda: coordinator.change(
-                        CodeRecord, code_id, records.spend, self._owner
-                    )
+                spent = await self._coordinator.poll(
+                    self._operation, _OTHER_SENDER, self._spend
                 )
                 if spent.new.state is CodeState.REDEEMED:  # by another owner
                     result = spent.new
                 else:
-                    coordinator.first_sent.pop(code_id, None)
+                    self._coordinator.first_sent.pop(self._code.id, None)
             case SetAside() | Limited():
                 await self._end_send(in_doubt=result.in_doubt)
             case InDoubt():
@@ -436,18 +424,16 @@ class Exchange:
 
     # ── The right to send ───────────────────────────────────────────────────────
 
-    async def _settled(
-        self, change: Callable[[], Awaitable[Changed[CodeRecord]]]
-    ) -> Changed[CodeRecord]:
-        """Change the code's record, after the caller that sends the code now."""
+    async def _spend(self) -> Changed[CodeRecord] | None:
+        return self._unless_busy(
+            await self._coordinator.change(
+                CodeRecord, self._code.id, records.spend, self._owner
+            )
+        )
 
-        async def attempt() -> Changed[CodeRecord] | None:
-            changed = await change()
-            busy = records.is_busy(changed.new, changed.started, self._owner)
-            return None if busy else changed
-
-        what = "another process's exchange"
-        return await self._coordinator.poll(self._operation, what, attempt)
+    def _unless_busy(self, changed: Changed[CodeRecord]) -> Changed[CodeRecord] | None:
+        busy = records.is_busy(changed.new, changed.started, self._owner)
+        return None if busy else changed
 
     async def _extend(self) -> None:
         while True:

@@ -162,7 +162,7 @@ class Operation:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Note what the operation waits for; a wait of a second is logged, once."""
+        """Say what the operation waits for; a wait of a second is logged, once."""
         self.waiting_for, self.waiting_since = what, self._inflight.clock.now()
         notice = asyncio.get_running_loop().create_task(self._notice(what))
         try:

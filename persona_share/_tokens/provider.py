@@ -301,10 +301,6 @@ class TokenProvider:
 
     # ── Rejections ──────────────────────────────────────────────────────────────
 
-    def unauthorized_once(self, token: AccessToken) -> None:
-        """Emit that the current token was refused for the first time."""
-        self.emit(events.TokenUnauthorized, token.scope, generation=token.generation)
-
     def reject(self, entry: CachedToken) -> None:
         """Never use a token again, here and in the fleet; a newer one is untouched."""
         token, text = entry.token, entry.scope.text

@@ -2,7 +2,7 @@
 
 There is one record for each scope and one for each authorization code. All managers
 that share a store change them only by compare-and-swap, through the pure functions in
-this module: each takes a record and the store's time and returns the new record. Every
+this module: each returns the new record for a record and the store's time. Every
 transition is idempotent for its owner, so a write whose response was lost is settled by
 reading again.
 
@@ -199,7 +199,7 @@ class CodeRecord(Timed):
     """All that is shared about one code.
 
     ``first_sent`` holds the first send under each idempotency key, of which there are
-    two at most. ``in_doubt`` is False after an answer that shows that the code was not
+    two at most. ``in_doubt`` is False after a response that shows that the code was not
     consumed. The token is the one that the code was exchanged for, under ``scope``; a
     record in this process leaves it to the cache.
     """
@@ -284,7 +284,7 @@ def extend(record: Record, now: float, owner: str) -> Record:
 def acquire(
     record: ScopeRecord, now: float, owner: str, wish: Wish, *, retry: bool = True
 ) -> ScopeRecord:
-    """Take the lease, unless the wish is fulfilled, another owner has it, or a back-off runs.
+    """Acquire the lease, unless the wish is fulfilled, another owner has it, or a back-off runs.
 
     The first queued code becomes pending. With ``retry`` that may be one that was set
     aside.
@@ -440,7 +440,7 @@ def begin_send(
     unsure: bool = False,
     budget: float = 0.0,
 ) -> CodeRecord:
-    """Take the right to send a code, and note when it is sent for the first time.
+    """Acquire the right to send a code, and record when it is sent for the first time.
 
     The code is spent instead if too little is left of its life, or of its token's.
     ``known`` holds the first sends that this manager knows of. An inherited code
@@ -495,7 +495,7 @@ def redeem(
 
 
 def merge_first_sent(record: CodeRecord, _now: float, known: CodeRecord) -> CodeRecord:
-    """Note first sends that happened while the store was away; the earliest counts."""
+    """Add first sends that happened while the store was away; the earliest counts."""
     longer, shorter = record.first_sent, known.first_sent
     if len(longer) < len(shorter):
         longer, shorter = shorter, longer

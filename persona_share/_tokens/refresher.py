@@ -53,7 +53,7 @@ class PushedCodes:
         return len(self._waiting)
 
     def add(self, code: StoredCode, scope: Scope) -> bool:
-        """Note that a code waits; return False if that was known."""
+        """Add a code that waits; return False if it is known."""
         if code.id in self._waiting:
             return False
         self._waiting[code.id] = code, scope
@@ -65,7 +65,7 @@ class PushedCodes:
         return self._waiting.get(code.id, (code, None))[0]
 
     def remove(self, code_id: str) -> None:
-        """Note that a code is exchanged here, or was dropped."""
+        """Remove a code that is exchanged here, or was dropped."""
         self._waiting.pop(code_id, None)
 
     def expire(self) -> None:
@@ -151,7 +151,7 @@ class Refresher:
         if self._is_gone(entry) or (expired and not entry.pinned):
             return
         if not self._cache.is_in_use(entry, now):
-            return  # idle: the next caller renews it, if there is one
+            return  # idle: the next caller refreshes it, if there is one
         self._provider.refresh(entry.scope)
         # If this try fails, look again after a while, for as long as it is in use.
         entry.due_at = now + max(entry.token.lifetime / 100, 0.05)

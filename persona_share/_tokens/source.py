@@ -1,4 +1,4 @@
-"""Requests codes from the code source of the user, or signs what takes their place.
+"""Requests codes from the code source of the user, or signs assertions in their place.
 
 A request that was sent runs to its end, at most the source's time-out, though all its
 callers have left; its code is put into the scope's record by the request itself.
@@ -154,26 +154,26 @@ class CodeSupplier:
         return task
 
     async def _request(self, scope: Scope, owner: str) -> Supply:
+        source = self._source
+        code: StoredCode | SourceFailure
         try:
-            code = await self._code(scope)
-            if isinstance(code, SourceFailure):
-                return code
+            if source is None:
+                message = "there is no code for this scope, and no code source"
+                error = AuthorizationCodeRequiredError(message, scope=scope.text)
+                return SourceFailure(error)
+            if isinstance(source, ClientCredentials):
+                secret = source.assertion(self._token_url, self._runtime)
+                code = self._stored(secret, ASSERTION_LIFETIME, machine=True)
+            else:
+                self._emit(events.CodeRequested, scope)
+                code = await self._ask(source, scope)
+                if isinstance(code, SourceFailure):
+                    return code
             return await self._coordinator.change(
                 ScopeRecord, scope.text, records.hold, owner, code
             )
         finally:
             self._requests.pop(scope.text, None)
-
-    async def _code(self, scope: Scope) -> StoredCode | SourceFailure:
-        if self._source is None:
-            message = "there is no code for this scope, and no code source"
-            error = AuthorizationCodeRequiredError(message, scope=scope.text)
-            return SourceFailure(error)
-        if isinstance(self._source, ClientCredentials):
-            secret = self._source.assertion(self._token_url, self._runtime)
-            return self._stored(secret, ASSERTION_LIFETIME, machine=True)
-        self._emit(events.CodeRequested, scope)
-        return await self._ask(self._source, scope)
 
     async def _ask(  # noqa: C901  # one branch for each way it can fail
         self, source: CodeSource, scope: Scope

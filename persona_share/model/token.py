@@ -51,7 +51,10 @@ class AccessToken(Secret):
     clock. ``expires_at`` is for display.
     """
 
-    __slots__ = ("_clock", "_header", "ends", "generation", "lifetime", "scope")
+    __slots__ = ("_clock", "ends", "generation", "header", "lifetime", "scope")
+
+    #: The value of the Authorization header, as a secret; created on first use.
+    header: Secret
 
     def __init__(
         self,
@@ -69,18 +72,18 @@ class AccessToken(Secret):
         self.ends: float = ends
         self.lifetime: float = lifetime
         self._clock = clock
-        self._header: Secret | None = None
 
     def reveal(self) -> str:
         """Return the token."""
         return str(self._value[len("Bearer ") :])
 
-    @property
-    def header(self) -> Secret:
-        """The value of the Authorization header, as a secret."""
-        if self._header is None:
-            self._header = Secret(self._value)  # once: each request asks for it
-        return self._header
+    def __getattr__(self, name: str) -> Secret:
+        # Reached only while the slot is empty: each request reads it, so a property
+        # would cost more than the rest of using a cached token.
+        if name != "header":
+            raise AttributeError(name)
+        self.header = header = Secret(self._value)
+        return header
 
     @property
     def expires_in(self) -> timedelta:

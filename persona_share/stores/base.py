@@ -2,7 +2,7 @@
 
 A subclass implements ``_open``, ``_read``, ``_write``, ``_pages`` and ``_aclose`` and
 may raise anything there. Apart from errors for invalid arguments, callers see store
-errors only; an operation takes two seconds at most, once it is its turn.
+errors only; an operation ends after two seconds at most, once it is its turn.
 """
 
 import abc
@@ -33,7 +33,7 @@ T = TypeVar("T")
 LARGEST_VALUE: Final = 256 * 1024
 #: The longest value that a store must hold, in bytes: a sealed one is a little longer.
 LARGEST_STORED: Final = LARGEST_VALUE + 1024
-#: The longest that one operation takes, in seconds.
+#: The longest that one operation may last, in seconds.
 TIMEOUT: Final = 2.0
 #: After how many writes expired records are purged.
 _PURGE_EVERY: Final = 50

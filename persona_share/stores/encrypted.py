@@ -38,7 +38,7 @@ class Encrypted(BaseStore):
 
     ``keys`` are 32 random bytes each, raw or as text in base64 or hexadecimal. The first
     one seals, any of them opens. To rotate: add the new key at the end everywhere, then
-    move it to the front everywhere, then take the old one away when the tokens of its
+    move it to the front everywhere, then remove the old one when the tokens of its
     time have expired. Names of records do not depend on these keys.
 
     Raises:

@@ -38,7 +38,7 @@ else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
 return {ARGV[1], time[1], time[2], 'written'}
 """
 _ETAG: Final = 32
-#: Connecting and responding may each take this long, in seconds; after that a fresh
+#: Connecting and responding may each last this long, in seconds; after that a fresh
 #: connection is tried, as a firewall may have dropped the old one silently.
 _SOCKET_TIMEOUT: Final = 0.9
 _PAGE: Final = 1_000
