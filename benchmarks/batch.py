@@ -15,8 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import orjson
 
-from benchmarks.answering import ID, SCOPE, server
 from benchmarks.figure import Figure, Figures, show
+from benchmarks.http_server import ID, SCOPE, server
 from persona_share import Fetched, PersonaClient, ScopedTokenManager
 
 

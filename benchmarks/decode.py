@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from benchmarks.figure import Figure, Figures
-from benchmarks.harness import paired
+from benchmarks.timing import paired
 from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Request, Response
 from persona_share.model.attribute import Attribute
@@ -43,7 +43,7 @@ Work = Callable[[bytes], object]
 
 
 def figures() -> Figures:
-    """Answer each way to decode as a multiple of json.loads, measured by turns."""
+    """Return the time of each decoder as a multiple of json.loads, in alternating runs."""
     body = asyncio.run(_body())
     response = Response(status=200, headers={"request-id": "req_1"}, body=body)
     ways: dict[str, tuple[Callable[[Response], object], float]] = {
@@ -101,16 +101,16 @@ def _every_value(response: Response) -> object:
 
 
 async def _body() -> bytes:
-    """Answer the body of an inquiry, as it comes over the wire."""
-    async with Sandbox() as box, aiohttp.ClientSession() as session:
-        inquiry = box.add_inquiry()
+    """Return the body of an inquiry as the sandbox sends it."""
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        inquiry = sandbox.add_inquiry()
         headers = {
-            "Authorization": f"Bearer {box.source.api_key}",
+            "Authorization": f"Bearer {sandbox.source.api_key}",
             "Key-Inflection": "kebab",
         }
-        url = f"{box.url}/inquiries/{inquiry.id}"
-        async with session.get(url, headers=headers) as answer:
-            return await answer.read()
+        url = f"{sandbox.url}/inquiries/{inquiry.id}"
+        async with session.get(url, headers=headers) as response:
+            return await response.read()
 
 
 #: The attributes of an inquiry for those who need a model of all of them.
@@ -144,7 +144,7 @@ _MODEL: Final[dict[str, Any]] = {
 
 
 def _peers() -> dict[str, Work]:
-    """Answer what of msgspec and pydantic is installed."""
+    """Return which of msgspec and pydantic are installed."""
     found: dict[str, Work] = {}
     if find_spec("msgspec"):
         found["msgspec struct"] = _msgspec()

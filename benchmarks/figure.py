@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met, where there is one."""
+        """Return whether the goal is met, or None without a goal."""
         if self.at_most is None and self.at_least is None:
             return None
         measured = self.ours if self.absolute else self.ratio

@@ -13,14 +13,14 @@ from pathlib import Path
 import attrs
 
 from benchmarks.figure import Figure, Figures, show
+from benchmarks.manager_harness import ManagerHarness, one_scope
 from benchmarks.rate_limit import LoopClock
-from benchmarks.stand import Stand, one_scope
 from benchmarks.virtual import run
 from persona_share import Scope
 from persona_share.sandbox import Sandbox
 from persona_share.stores import MemoryStore
 from persona_share.testing import fake_runtime
-from tests.fleet.crew import Crew, Place
+from tests.fleet.workers import WorkerConfig, WorkerProcesses
 from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 
@@ -28,52 +28,55 @@ from tests.redis_server import RedisServer
 SCOPES = 200
 #: Managers that ask for the same tokens, and how long their source takes, in seconds.
 MANAGERS, SLOW_SCOPES, SLOW = 6, 20, 45.0
-#: Nobody waits for a slow source longer than this.
+#: The longest time that a caller waits for a slow source.
 PATIENCE = 60.0
 
 
-async def burnt(store: str | None, processes: int) -> float:
-    """Answer how many codes a token cost, where so many processes need the same."""
-    async with Sandbox(rate_limit=None) as box:
-        place = Place(
-            box.url, box.source.api_key, box.destination.api_key, box.destination.id
+async def codes_per_token(store: str | None, processes: int) -> float:
+    """Return the codes per token when several processes need the same tokens."""
+    async with Sandbox(rate_limit=None) as sandbox:
+        config = WorkerConfig(
+            sandbox.url,
+            sandbox.source.api_key,
+            sandbox.destination.api_key,
+            sandbox.destination.id,
         )
-        scopes = [str(Scope.read(box.add_inquiry().id)) for _ in range(SCOPES)]
-        place = attrs.evolve(place, store=store)
-        async with Crew(place, processes, "each", scopes) as crew:
-            results = await crew.results()
+        scopes = [str(Scope.read(sandbox.add_inquiry().id)) for _ in range(SCOPES)]
+        config = attrs.evolve(config, store=store)
+        async with WorkerProcesses(config, processes, "get_each", scopes) as workers:
+            results = await workers.results()
         tokens = {token for result in results for token in result.values()}
-        return box.log.codes_issued / len(tokens)
+        return sandbox.log.codes_issued / len(tokens)
 
 
-async def asked_slowly() -> tuple[float, float]:
+async def slow_source() -> tuple[float, float]:
     """Return codes per token with a slow source, and the longest wait in seconds."""
     clock = LoopClock()
     store = MemoryStore(runtime=attrs.evolve(fake_runtime(), clock=clock))
-    stands = []
+    harnesses = []
     for number in range(MANAGERS):
         runtime = attrs.evolve(fake_runtime(seed=number), clock=clock)
-        stands.append(SlowStand(runtime, store=store))
+        harnesses.append(SlowManagerHarness(runtime, store=store))
     scopes = [one_scope(number) for number in range(SLOW_SCOPES)]
 
-    async def wait(stand: Stand, scope: Scope) -> tuple[str, float]:
+    async def wait(harness: ManagerHarness, scope: Scope) -> tuple[str, float]:
         started = clock.now()
-        token = await stand.manager.token(scope, timeout=300)
+        token = await harness.manager.token(scope, timeout=300)
         return token.reveal(), clock.now() - started
 
     async with AsyncExitStack() as stack:
-        for stand in stands:
-            await stack.enter_async_context(stand.manager)
+        for harness in harnesses:
+            await stack.enter_async_context(harness.manager)
         got = await asyncio.gather(
-            *(wait(stand, scope) for stand in stands for scope in scopes)
+            *(wait(harness, scope) for harness in harnesses for scope in scopes)
         )
     tokens = {token for token, _ in got}
-    codes = sum(stand.codes for stand in stands)
+    codes = sum(harness.codes for harness in harnesses)
     assert len(tokens) == SLOW_SCOPES, "every manager got the same tokens"
     return codes / len(tokens), max(waited for _, waited in got)
 
 
-class SlowStand(Stand):
+class SlowManagerHarness(ManagerHarness):
     """A manager whose source of codes takes its time."""
 
     async def _code(self, scope: Scope) -> str:
@@ -93,7 +96,7 @@ def stores(redis: RedisServer, postgres: PostgresServer) -> Iterator[dict[str, s
 
 def figures() -> Figures:
     """Return what tokens cost in codes, and how long a slow source is waited for."""
-    codes, waited = run(asked_slowly())
+    codes, waited = run(slow_source())
     name = f"{MANAGERS} managers, a source that takes {SLOW:.0f} s"
     yield Figure(
         name=f"{name}: codes per token",
@@ -112,13 +115,13 @@ def figures() -> Figures:
     redis, postgres = RedisServer(), PostgresServer()
     try:
         for processes in (1, 4, 8):
-            with stores(redis, postgres) as places:
-                for kind, place in places.items():
+            with stores(redis, postgres) as urls:
+                for kind, url in urls.items():
                     yield Figure(
                         name=f"{SCOPES} scopes, {processes} processes, {kind}:"
                         " codes per token",
                         unit="codes",
-                        ours=asyncio.run(burnt(place, processes)),
+                        ours=asyncio.run(codes_per_token(url, processes)),
                         at_most=1.0,
                         absolute=True,
                     )

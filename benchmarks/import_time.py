@@ -1,4 +1,4 @@
-"""What importing the library costs: alone, and with the names that every user needs."""
+"""The time to import the library, alone and with the most common names."""
 
 import os
 import statistics
@@ -17,16 +17,16 @@ NOTHING = "pass"
 
 
 def milliseconds(statement: str, cache: str) -> float:
-    """Answer what this statement costs a new interpreter, start-up included.
+    """Return the time of this statement in a new interpreter, including start-up.
 
     It is time of the processor: what else runs on the machine does not count. Code
     that was compiled before is taken from the cache, as everywhere but here and now.
     """
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    told = f"{statement}\nimport time; print(time.process_time())"
+    code = f"{statement}\nimport time; print(time.process_time())"
     done = subprocess.run(  # noqa: S603 - our own
-        [sys.executable, "-c", told],
+        [sys.executable, "-c", code],
         check=True,
         stdout=subprocess.PIPE,
         env=environment,
@@ -35,7 +35,7 @@ def milliseconds(statement: str, cache: str) -> float:
 
 
 def figures() -> Figures:
-    """Answer the import times, as medians of alternating runs, less the start-up."""
+    """Return the import times, as medians of alternating runs, less the start-up."""
     runs: dict[str, list[float]] = {ALONE: [], USED: [], YARDSTICK: [], NOTHING: []}
     with TemporaryDirectory() as cache:
         for statement in runs:  # once to compile

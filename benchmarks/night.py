@@ -1,4 +1,4 @@
-"""A night of copying: an outage, a full disk, a second run, and a check of everything.
+"""Copy many people through an outage, a full disk and a second run, and verify the copy.
 
 ``python -m benchmarks.night`` copies 2,000 people with their files from a sandbox, and
 prints what happens; ``--people`` changes the number. It runs on a clock that moves
@@ -40,8 +40,8 @@ _STEP = 2.0
 
 
 @attrs.define
-class Truth:
-    """What belongs to the people, as the sandbox was filled."""
+class ExpectedCopy:
+    """The objects and files that the copy must contain."""
 
     ids: list[str] = attrs.field(factory=list)
     #: The status that each relationship of a person must get, and its objects.
@@ -51,24 +51,24 @@ class Truth:
     #: Accounts that the partner does not share.
     unshared: set[str] = attrs.field(factory=set)
 
-    def add(self, box: Sandbox, number: int) -> None:
+    def add(self, sandbox: Sandbox, number: int) -> None:
         """Add a person whose relationships depend on the number."""
-        account = box.add_account().id
-        inquiry = box.add_inquiry(account=account).id
+        account = sandbox.add_account().id
+        inquiry = sandbox.add_inquiry(account=account).id
         statuses = {"account": "copied", "documents": "none", "reports": "none"}
-        box.add_verification(inquiry=inquiry, kind="government-id")
+        sandbox.add_verification(inquiry=inquiry, kind="government-id")
         self.objects[inquiry], self.files[inquiry] = 3, 2
         if number % 5 == 0:
             self.unshared.add(account)
             self.objects[inquiry] -= 1
             statuses["account"] = "not covered"
         if number % 2 == 0:
-            box.add_document(inquiry=inquiry)
+            sandbox.add_document(inquiry=inquiry)
             self.objects[inquiry] += 1
             self.files[inquiry] += 1
             statuses["documents"] = "copied"
         if number % 3 == 0:
-            box.add_report(inquiry=inquiry)
+            sandbox.add_report(inquiry=inquiry)
             self.objects[inquiry] += 1
             statuses["reports"] = "copied"
         self.ids.append(inquiry)
@@ -104,7 +104,7 @@ class FullDisk(Disk):
 
 
 @attrs.define
-class Night:
+class CopyRun:
     """The sandbox, the clock, and what was copied in every run."""
 
     people: int
@@ -112,44 +112,44 @@ class Night:
     concurrency: int = 32
     clock: FakeClock = attrs.field(factory=FakeClock)
     disk: FullDisk = attrs.field(factory=FullDisk)
-    truth: Truth = attrs.field(factory=Truth)
+    expected: ExpectedCopy = attrs.field(factory=ExpectedCopy)
     copied: list[Person] = attrs.field(factory=list)
     failed: list[Failed] = attrs.field(factory=list)
     reports: list[CopyReport] = attrs.field(factory=list)
     verified: VerifyReport | None = None
-    box: Sandbox = attrs.field(init=False)
+    sandbox: Sandbox = attrs.field(init=False)
     _outage_ends: float = attrs.field(default=math.inf, init=False)
     _outage_at: int = attrs.field(init=False)
     _full_at: int | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the sandbox on the clock of the night."""
-        self.box = Sandbox(_clock=self.clock.epoch)
+        self.sandbox = Sandbox(_clock=self.clock.epoch)
         self._outage_at = self.people // 4
         self.disk.on_complete = self._happen
 
     async def run(self) -> None:
         """Copy until the disk is full, copy the rest, and verify."""
-        async with self.box:
+        async with self.sandbox:
             for number in range(self.people):
-                self.truth.add(self.box, number)
+                self.expected.add(self.sandbox, number)
             given: dict[str, Any] = {
-                "base_url": self.box.url,
+                "base_url": self.sandbox.url,
                 "insecure_local": True,
                 "_runtime": fake_runtime(self.clock),
             }
             async with (
-                PersonaClient(self.box.source.api_key, **given) as source,
-                PersonaClient(self.box.destination.api_key, **given) as client,
+                PersonaClient(self.sandbox.source.api_key, **given) as source,
+                PersonaClient(self.sandbox.destination.api_key, **given) as client,
             ):
 
                 async def ask_partner(scope: Scope) -> AuthorizationCode:
-                    unshared = self.truth.unshared.intersection(scope.object_ids())
+                    unshared = self.expected.unshared.intersection(scope.object_ids())
                     if unshared:
                         refused = Scope.read(*unshared)
                         raise CodeRefusedError(refused=refused)
                     return await source.oauth.authorize(
-                        client_id=self.box.destination.id, scope=scope
+                        client_id=self.sandbox.destination.id, scope=scope
                     )
 
                 async with ScopedTokenManager(client, codes=ask_partner) as manager:
@@ -168,26 +168,28 @@ class Night:
         """Return everything that is not as it must be; nothing if all is well."""
         found = Counter(each.id for each in self.copied)
         wrong = [
-            f"{x} was copied {found[x]} times" for x in self.truth.ids if found[x] != 1
+            f"{x} was copied {found[x]} times"
+            for x in self.expected.ids
+            if found[x] != 1
         ]
         wrong += [f"{x} failed" for x in {x.id for x in self.failed} - {UNKNOWN}]
         for each in self.copied:
             statuses = {
                 name: relationship.status
                 for name, relationship in each.relationships.items()
-                if name in self.truth.statuses[each.id]
+                if name in self.expected.statuses[each.id]
             }
             objects = 1 + sum(len(x.objects) for x in each.relationships.values())
-            if statuses != self.truth.statuses[each.id]:
+            if statuses != self.expected.statuses[each.id]:
                 wrong.append(f"{each.id}: the statuses are {statuses}")
-            if objects != self.truth.objects[each.id]:
+            if objects != self.expected.objects[each.id]:
                 wrong.append(f"{each.id}: {objects} objects")
-            if len(each.files) != self.truth.files[each.id]:
+            if len(each.files) != self.expected.files[each.id]:
                 wrong.append(f"{each.id}: {len(each.files)} files")
         for report in self.reports[1:]:
             if report.copied + report.failed + report.skipped != self.people + 1:
                 wrong.append(f"the report does not account for every id: {report}")
-        objects = self.truth.objects.total() + self.truth.files.total()
+        objects = self.expected.objects.total() + self.expected.files.total()
         if (
             self.verified is None
             or self.verified.problems
@@ -197,7 +199,7 @@ class Night:
         return wrong
 
     async def _copy(self, manager: ScopedTokenManager) -> None:
-        ids = [*self.truth.ids, UNKNOWN]
+        ids = [*self.expected.ids, UNKNOWN]
         async with manager.copy(
             ids, into=self.folder, concurrency=self.concurrency
         ) as copy:
@@ -225,11 +227,11 @@ class Night:
         seen, quiet = (-1, -1, -1), 0
         while not task.done():
             await asyncio.wait({task}, timeout=0.002)
-            now = (len(self.box.log), len(self.copied), self.disk.writes)
+            now = (len(self.sandbox.log), len(self.copied), self.disk.writes)
             quiet = quiet + 1 if now == seen else 0
             seen = now
             if self._full_at is None and self.clock.now() >= self._outage_ends:
-                self.box.faults.clear()
+                self.sandbox.faults.clear()
                 self._full_at = (self.disk.complete + self.people) // 2
                 self._print("the service responds again")
             if quiet > _QUIET:
@@ -241,7 +243,7 @@ class Night:
         """Begin the outage or fill the disk when so many people are complete."""
         if complete == self._outage_at:
             self._outage_ends = self.clock.now() + OUTAGE
-            self.box.faults.answer("*", 503, times=None)
+            self.sandbox.faults.answer("*", 503, times=None)
             self._print(f"{complete} people are complete; every request gets 503")
         if complete == self._full_at:
             self.disk.full = True
@@ -254,9 +256,9 @@ class Night:
 def main(people: int) -> int:
     """Run a night and return the exit code."""
     with tempfile.TemporaryDirectory() as name:
-        night = Night(people, Path(name) / "people")
-        asyncio.run(night.run())
-        problems = night.problems()
+        copy_run = CopyRun(people, Path(name) / "people")
+        asyncio.run(copy_run.run())
+        problems = copy_run.problems()
     print(
         "\n".join(problems[:20])
         or "every person is complete, and no one is there twice"

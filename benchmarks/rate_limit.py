@@ -1,8 +1,8 @@
-"""What the rate limiter makes of a rate limit, on virtual time.
+"""The share of a rate limit that the limiter uses, on virtual time.
 
-3,000 calls by 64 workers against 300 in each fixed window: alone, beside somebody who
+3,000 calls by 64 workers against 300 in each fixed window: alone, beside another client that
 spends one call a second, and beside a second process that knows nothing of the first.
-Answers take 50 to 100 ms, so that they overtake each other. Each case is run with a
+Responses take 50 to 100 ms, so they overtake each other. Each case is run with a
 reset that is rounded up and with one that is rounded down; the worse one counts.
 """
 
@@ -38,7 +38,7 @@ class LoopClock:
     """A clock that shows the virtual time."""
 
     def now(self) -> float:
-        """Answer the seconds of the loop."""
+        """Return the time of the event loop."""
         return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Service:
     _ends: float = -math.inf
 
     def count(self) -> tuple[int, dict[str, str]]:
-        """Count one request and answer its status and headers."""
+        """Count one request and return its status and headers."""
         now = asyncio.get_running_loop().time()
         if now >= self._ends:
             self._began = now if self._began is None else self._began
@@ -74,7 +74,7 @@ class Service:
         }
 
     async def send(self, request: Request) -> Response:  # noqa: ARG002 - all are alike
-        """Answer after some time, in which others may overtake."""
+        """Return after a random time, so responses overtake each other."""
         started = asyncio.get_running_loop().time()
         await asyncio.sleep(LATENCY / 2 * (1 + self.random()))  # noqa: TID251 - virtual
         status, headers = self.count()
@@ -120,18 +120,18 @@ async def crowd(
     service: Service,
     *,
     processes: int = 1,
-    strangers: bool = False,
+    other_clients: bool = False,
     calls: int = CALLS,
     mode: RateLimitMode = RateLimitMode.WINDOW,
 ) -> Service:
-    """Let the processes share the calls, and perhaps a stranger spend one a second."""
+    """Divide the calls among processes; another client may spend one a second."""
 
-    async def stranger() -> None:
+    async def other_organization() -> None:
         while True:
             service.count()
             await asyncio.sleep(1)  # noqa: TID251 - virtual
 
-    other = asyncio.create_task(stranger()) if strangers else None
+    other = asyncio.create_task(other_organization()) if other_clients else None
     each = calls // processes
     await asyncio.gather(*(process(service, each, mode) for _ in range(processes)))
     if other is not None:
@@ -140,14 +140,18 @@ async def crowd(
 
 
 def figures() -> Figures:
-    """Answer what is left unused and what is refused, in each case."""
-    for name, processes, strangers, unused, refused in (
+    """Return the unused part of the limit and the refused calls of each case."""
+    for name, processes, other_clients, unused, refused in (
         ("alone", 1, False, 0.01, 0),
         ("beside one call a second", 1, True, 0.02, 10),
         ("two processes that know nothing of each other", 2, False, 0.02, 10),
     ):
         runs = [
-            run(crowd(Service(rounded), processes=processes, strangers=strangers))
+            run(
+                crowd(
+                    Service(rounded), processes=processes, other_clients=other_clients
+                )
+            )
             for rounded in (math.ceil, math.floor)
         ]
         yield Figure(

@@ -1,4 +1,4 @@
-"""What one call costs: a typed inquiry with all safety on, against bare aiohttp.
+"""The cost of one call: a typed inquiry with all checks, compared with plain aiohttp.
 
 Client and server are processes of their own. The CPU is the client's alone; the ways
 take turns in one process, and the medians of their runs are compared. The same call is
@@ -18,9 +18,9 @@ import aiohttp
 import attrs
 import orjson
 
-from benchmarks.answering import ID, SCOPE, inquiry, server
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.harness import timed, timed_async
+from benchmarks.http_server import ID, SCOPE, inquiry, server
+from benchmarks.timing import timed, timed_async
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share._protocol.http import Request, Response
 from persona_share._transport.runtime import system_runtime
@@ -112,7 +112,7 @@ async def run(work: Work, concurrency: int, calls: int) -> Run:
 
 
 async def measured(concurrency: int) -> dict[str, Run]:
-    """Answer the medians of each way."""
+    """Return the medians of each way."""
     calls, rounds = CALLS_AND_ROUNDS[concurrency]
     async with server() as url, ways(url) as works:
         runs: dict[str, list[Run]] = {name: [] for name in works}
@@ -130,8 +130,8 @@ async def measured(concurrency: int) -> dict[str, Run]:
 
 
 @attrs.define
-class Answering:
-    """A transport that answers at once, out of this process."""
+class CannedResponses:
+    """A transport that responds at once, without a network."""
 
     inner: Sender
     inquiry: bytes = b""
@@ -156,7 +156,7 @@ async def without_network() -> tuple[float, float]:
     """Return the CPU of a call, and of `json.loads` of its body, in seconds."""
     body = await inquiry()
     runtime = attrs.evolve(
-        system_runtime(), wrap_transport=lambda inner: Answering(inner, body)
+        system_runtime(), wrap_transport=lambda inner: CannedResponses(inner, body)
     )
 
     async def partner(_scope: object) -> str:

@@ -1,8 +1,8 @@
-"""How large the project is, and how much of it one call crosses: ``make measure``.
+"""The size of the project, and the code that one call runs: ``make measure``.
 
 It prints files and lines by package, and the functions and files of the library that run
-while one cold token is acquired and while one request is sent with a token at hand. The
-sandbox, which answers these calls in the same process, is not counted.
+while one cold token is acquired and while one request is sent with a cached token. The
+sandbox, which serves these calls in the same process, is not counted.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ def print_sizes() -> None:
         files, lines = files_and_lines(part)
         print(f"{part.relative_to(CHECKOUT).as_posix():<28}{files:>7}{lines:>8}")
     files, lines = files_and_lines(LIBRARY)
-    box_files, box_lines = files_and_lines(SANDBOX)
+    sandbox_files, sandbox_lines = files_and_lines(SANDBOX)
     totals = {
         "persona_share, all": (files, lines),
-        "without the sandbox": (files - box_files, lines - box_lines),
+        "without the sandbox": (files - sandbox_files, lines - sandbox_lines),
         "tests": files_and_lines(CHECKOUT / "tests"),
         "benchmarks and examples": tuple(
             map(
@@ -103,9 +103,9 @@ async def crossed(call: Callable[[], Awaitable[object]]) -> str:
 
 async def print_crossings() -> None:
     """Print what a cold token and a warm request cross."""
-    async with Sandbox() as box:
-        scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
-        options = {"base_url": box.url, "insecure_local": True}
+    async with Sandbox() as sandbox:
+        scopes = [Scope.read(sandbox.add_inquiry().id) for _ in range(2)]
+        options = {"base_url": sandbox.url, "insecure_local": True}
 
         async def ask_partner(scope: Scope) -> object:
             # The partner's own request is not what is measured.
@@ -113,14 +113,14 @@ async def print_crossings() -> None:
             sys.setprofile(None)
             try:
                 return await source.oauth.authorize(
-                    client_id=box.destination.id, scope=scope
+                    client_id=sandbox.destination.id, scope=scope
                 )
             finally:
                 sys.setprofile(profile)
 
         async with (
-            PersonaClient(box.source.api_key, **options) as source,
-            PersonaClient(box.destination.api_key, **options) as client,
+            PersonaClient(sandbox.source.api_key, **options) as source,
+            PersonaClient(sandbox.destination.api_key, **options) as client,
             ScopedTokenManager(client, codes=ask_partner) as manager,
         ):
             await manager.token(scopes[0])  # imports, and opens a connection

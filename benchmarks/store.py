@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.stand import Stand, one_scope
+from benchmarks.manager_harness import ManagerHarness, one_scope
 from persona_share._transport.runtime import system_runtime
 from persona_share.ports import Store, Versioned
 from persona_share.stores import (
@@ -25,7 +25,7 @@ from tests.redis_server import RedisServer
 KEYS = [b"\x01" * 32]
 SCOPES = 50
 MANAGERS = 4
-#: What one scope takes in Redis, in bytes: its token, and the code that brought it.
+#: Bytes of one scope in Redis: its token, and the code it was exchanged for.
 MOST_BYTES = 2_048
 
 
@@ -69,29 +69,29 @@ async def tokens_of_all(store: CountingStore) -> tuple[float, float, int]:
     Return the codes and the seconds of a token, and the operations of 1,000 hits.
     """
     runtime = system_runtime()
-    stands = [Stand(runtime, store=store) for _ in range(MANAGERS)]
-    for stand in stands:
-        await stand.manager.__aenter__()
+    harnesses = [ManagerHarness(runtime, store=store) for _ in range(MANAGERS)]
+    for harness in harnesses:
+        await harness.manager.__aenter__()
     started = perf_counter()
     await asyncio.gather(
         *(
-            stand.manager.token(one_scope(number))
-            for stand in stands
+            harness.manager.token(one_scope(number))
+            for harness in harnesses
             for number in range(SCOPES)
         )
     )
     seconds = perf_counter() - started
     before = store.reads + store.writes
     for _ in range(1_000):
-        await stands[0].manager.token(one_scope(1))
+        await harnesses[0].manager.token(one_scope(1))
     hits = store.reads + store.writes - before
-    for stand in stands:
-        await stand.manager.aclose()
-    return sum(stand.codes for stand in stands) / SCOPES, seconds / SCOPES, hits
+    for harness in harnesses:
+        await harness.manager.aclose()
+    return sum(harness.codes for harness in harnesses) / SCOPES, seconds / SCOPES, hits
 
 
 @contextmanager
-def places(
+def stores(
     redis: RedisServer, postgres: PostgresServer
 ) -> Iterator[dict[str, tuple[Store, Callable[[], int]]]]:
     """Yield each store by its name, empty, with a function that says how large it is."""
@@ -123,7 +123,7 @@ def figures() -> Figures:
     """Yield the figures of every store; times have no goal, they are the machine's."""
     redis, postgres = RedisServer(), PostgresServer()
     try:
-        with places(redis, postgres) as every:
+        with stores(redis, postgres) as every:
             for name, (inner, size) in every.items():
                 redis.client.flushall()
                 store = CountingStore(inner)

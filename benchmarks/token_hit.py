@@ -1,4 +1,4 @@
-"""What a held token costs: its time on the way to a request, and its memory."""
+"""The cost of a cached token: time per request, and memory."""
 
 import asyncio
 import gc
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.harness import Pair, paired, paired_async
-from benchmarks.stand import Stand, one_scope
+from benchmarks.manager_harness import ManagerHarness, one_scope
+from benchmarks.timing import Pair, paired, paired_async
 from persona_share import Scope, ScopedTokenManager
 from persona_share._transport.runtime import system_runtime
 from persona_share.ports import CredentialSource
@@ -22,9 +22,11 @@ UNCOUNTED = 1_000
 LOOK_UP = "a dictionary look-up with an expiry check in a function, on the same clock"
 
 
-def dictionary(stand: Stand, key: str, header: str) -> Callable[[str], str | None]:
-    """Answer the yardstick: a function that looks a header up and checks its end."""
-    now = stand.runtime.clock.now
+def dictionary(
+    harness: ManagerHarness, key: str, header: str
+) -> Callable[[str], str | None]:
+    """Return the reference: a function that looks up a header and checks its expiry."""
+    now = harness.runtime.clock.now
     held = {key: (header, now() + 3_000.0)}
 
     def look_up(key: str) -> str | None:
@@ -56,14 +58,16 @@ async def from_manager(manager: ScopedTokenManager, asked: Scope | str) -> None:
 
 async def times() -> list[Figure]:
     """Measure a hit in a session and a hit in the manager, each beside a look-up."""
-    stand, scope = Stand(system_runtime()), one_scope(1)
+    harness, scope = ManagerHarness(system_runtime()), one_scope(1)
     key = str(scope)
-    async with stand.manager as manager:
+    async with harness.manager as manager:
         token = await manager.token(scope)
-        source = stand.source_of(scope)
-        await source.get(stand.runtime.clock.now() + 1)
+        source = harness.source_of(scope)
+        await source.get(harness.runtime.clock.now() + 1)
         assert source.cached() is token
-        yardstick = partial(from_dictionary, dictionary(stand, key, token.header), key)
+        yardstick = partial(
+            from_dictionary, dictionary(harness, key, token.header), key
+        )
 
         async def awaited() -> None:
             yardstick()
@@ -73,7 +77,7 @@ async def times() -> list[Figure]:
             await paired_async(partial(from_manager, manager, asked), awaited, ROUNDS)
             for asked in (scope, key)
         ]
-        assert len(stand.service.exchanges) == 1
+        assert len(harness.service.exchanges) == 1
     return [
         hit("header from a session", session, 2.0),
         hit("await manager.token(Scope)", by_scope, 4.0),
@@ -82,7 +86,7 @@ async def times() -> list[Figure]:
 
 
 def hit(name: str, pair: Pair, goal: float) -> Figure:
-    """Answer the figure of one call."""
+    """Return the figure of one call."""
     return Figure(
         name=name,
         unit="ns",
@@ -93,14 +97,14 @@ def hit(name: str, pair: Pair, goal: float) -> Figure:
     )
 
 
-class Ticking(FakeClock):
+class TickingClock(FakeClock):
     """Moves on with every look: no two instants are one number, held only once.
 
     Unlike an event loop's timers, what sleeps on it is gone as soon as it is cancelled.
     """
 
     def now(self) -> float:
-        """Answer the next instant."""
+        """Return the next time."""
         self.advance(1e-6)
         return super().now()
 
@@ -108,20 +112,20 @@ class Ticking(FakeClock):
 async def memory() -> Figure:
     """Measure what the manager holds for each of many scopes of one atom.
 
-    That is every byte allocated while the tokens are brought and held afterwards:
+    That is every byte allocated while the tokens are acquired and kept afterwards:
     token, scope, entry, its place in the dictionary, the record of its renewal. The
     first tokens only warm up, as what is there once (the interpreter's lists of free
     objects, too) is no cost of a scope. Not counted are the atom index, the ledger of
     codes, which has a bound of its own, and what this benchmark notes for itself.
     """
     tracemalloc.start()
-    stand = Stand(fake_runtime(Ticking()))
-    async with stand.manager as manager:
+    harness = ManagerHarness(fake_runtime(TickingClock()))
+    async with harness.manager as manager:
         for number in range(SCOPES):
             if number == UNCOUNTED:
-                before = traced(stand)
+                before = traced(harness)
             await manager.token(one_scope(number))
-        held = traced(stand) - before
+        held = traced(harness) - before
         assert len(manager.tokens()) == SCOPES
     tracemalloc.stop()
     return Figure(
@@ -133,9 +137,9 @@ async def memory() -> Figure:
     )
 
 
-def traced(stand: Stand) -> int:
-    """Answer the bytes that are held, without those that do not count."""
-    stand.service.exchanges.clear()
+def traced(harness: ManagerHarness) -> int:
+    """Return the bytes in use, without those of the harness."""
+    harness.service.exchanges.clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
@@ -145,7 +149,7 @@ async def _figures() -> list[Figure]:
 
 
 def figures() -> Figures:
-    """Answer the figures of a hit."""
+    """Return the figures of a hit."""
     yield from asyncio.run(_figures())
 
 

@@ -1,4 +1,4 @@
-"""The hour boundary: very many tokens minted together, all in use, must be renewed.
+"""The hour boundary: many tokens that were issued together must be refreshed.
 
 The hour passes in virtual time. The service announces a limit so high that nothing but
 the draw of each token's renewal spreads the load. With several processes only the draws
@@ -9,7 +9,13 @@ import asyncio
 from collections import Counter
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.stand import LIFETIME, LIMIT, Stand, one_scope, settle
+from benchmarks.manager_harness import (
+    LIFETIME,
+    LIMIT,
+    ManagerHarness,
+    one_scope,
+    settle,
+)
 from persona_share._policy.token_lifetime import refresh_window, scaled
 from persona_share._tokens.cache import _PROCESS_JITTER
 from persona_share._transport.runtime import seeded_random
@@ -18,7 +24,7 @@ from persona_share.testing import FakeClock, fake_runtime
 
 
 KEYS = 10_000
-MINTED_WITHIN = 2.0
+ISSUED_WITHIN = 2.0
 STEPS = 20
 # Every key is used this often, which is what keeps its token renewed.
 USED_EVERY = 300
@@ -26,14 +32,14 @@ FIXED = "tokens minted per {}: a renewal at a fixed offset repeats that"
 
 
 async def renewals() -> tuple[list[float], list[float]]:
-    """Answer the instants of the first exchanges and of the renewals of one hour."""
+    """Return the times of the first exchanges and of the refreshes of one hour."""
     clock = FakeClock()
-    stand = Stand(fake_runtime(clock))
+    harness = ManagerHarness(fake_runtime(clock))
     scopes = [one_scope(number) for number in range(KEYS)]
-    async with stand.manager as manager:
+    async with harness.manager as manager:
         for step in range(STEPS):
             await asyncio.gather(*(manager.token(each) for each in scopes[step::STEPS]))
-            clock.advance(MINTED_WITHIN / STEPS)
+            clock.advance(ISSUED_WITHIN / STEPS)
         for second in range(LIFETIME):
             if second % USED_EVERY == 0:
                 for scope in scopes:
@@ -47,7 +53,7 @@ async def renewals() -> tuple[list[float], list[float]]:
     assert metrics.renewals == KEYS, "every token in use is renewed, and once"
     assert not metrics.failures
     assert metrics.codes_per_token == 1.0
-    sent = stand.service.exchanges
+    sent = harness.service.exchanges
     return sent[:KEYS], sent[KEYS:]
 
 
@@ -56,7 +62,7 @@ def drawn(processes: int) -> list[float]:
     random, policy = seeded_random(processes), RenewalPolicy()
     jitter = scaled(_PROCESS_JITTER, LIFETIME)
     return [
-        MINTED_WITHIN * number / KEYS
+        ISSUED_WITHIN * number / KEYS
         + LIFETIME
         - refresh_window(LIFETIME, random(), policy)
         + min(jitter * random() for _ in range(processes))
@@ -65,12 +71,12 @@ def drawn(processes: int) -> list[float]:
 
 
 def peak(instants: list[float], seconds: float) -> int:
-    """Answer the most exchanges in any of the intervals of so many seconds."""
+    """Return the largest number of exchanges in any interval of this length."""
     return max(Counter(int(each / seconds) for each in instants).values())
 
 
 def figures() -> Figures:
-    """Answer the highest rates of exchanges in the hour after the first."""
+    """Return the highest rates of exchanges in the hour after the first."""
     first, renewed = asyncio.run(renewals())
     for interval, seconds, goal in (("second", 1, 35), ("minute", 60, None)):
         yield Figure(

@@ -1,4 +1,4 @@
-"""What a token costs among few and among very many: time, memory and ``metrics()``."""
+"""The cost per token among few and among many: time, memory and ``metrics()``."""
 
 import asyncio
 import gc
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.stand import Stand, one_scope
-from benchmarks.token_hit import Ticking
+from benchmarks.manager_harness import ManagerHarness, one_scope
+from benchmarks.token_hit import TickingClock
 from persona_share.model.policy import RenewalPolicy
 from persona_share.testing import fake_runtime
 
@@ -28,13 +28,13 @@ def resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-class Counted:
+class MeasuredManager:
     """A manager that holds more and more tokens, and what they cost, in seconds."""
 
     def __init__(self) -> None:
         policy = RenewalPolicy(max_tokens=2 * MANY)
-        self.stand = Stand(fake_runtime(Ticking()), policy)
-        self.stand.service.limit = 10 * MANY  # the clock hardly moves
+        self.harness = ManagerHarness(fake_runtime(TickingClock()), policy)
+        self.harness.service.limit = 10 * MANY  # the clock hardly moves
         self.acquired: dict[int, float] = {}
         self.hit: dict[int, float] = {}
         self.metrics: dict[int, float] = {}
@@ -45,7 +45,7 @@ class Counted:
         parts = []
         for number in range(start, end, PART):
             parts.append(await self._part(number))
-            self.stand.service.exchanges.clear()
+            self.harness.service.exchanges.clear()
         self.acquired[end] = statistics.median(parts[-9:]) / PART
         self.hit[end] = statistics.median(
             [await self._hits(end) for _ in range(ROUNDS)]
@@ -57,26 +57,26 @@ class Counted:
         scopes = [one_scope(number) for number in range(start, start + PART)]
         started = time.thread_time()
         for scope in scopes:
-            await self.stand.manager.token(scope)
+            await self.harness.manager.token(scope)
         return time.thread_time() - started
 
     async def _hits(self, end: int) -> float:
         scopes = [one_scope(number) for number in range(0, end, end // PART)]
         started = time.thread_time()
         for scope in scopes:
-            await self.stand.manager.token(scope)
+            await self.harness.manager.token(scope)
         return (time.thread_time() - started) / len(scopes)
 
     def _metrics(self) -> float:
         started = time.thread_time()
-        self.stand.manager.metrics()
+        self.harness.manager.metrics()
         return time.thread_time() - started
 
 
-async def counted() -> Counted:
+async def counted() -> MeasuredManager:
     """Return what tokens cost among few and among many."""
-    found = Counted()
-    async with found.stand.manager:
+    found = MeasuredManager()
+    async with found.harness.manager:
         await found.grow(0, FEW)
         await found.grow(FEW, MANY)
     return found

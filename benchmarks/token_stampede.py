@@ -3,8 +3,14 @@
 import asyncio
 
 from benchmarks.figure import Figure, Figures, show
-from benchmarks.harness import paired_async
-from benchmarks.stand import LIFETIME, Stand, one_scope, settle, until
+from benchmarks.manager_harness import (
+    LIFETIME,
+    ManagerHarness,
+    one_scope,
+    settle,
+    wait_until,
+)
+from benchmarks.timing import paired_async
 from persona_share.model.token import AccessToken
 from persona_share.testing import FakeClock, fake_runtime
 
@@ -15,24 +21,24 @@ ROUNDS = 25
 
 async def _figures() -> list[Figure]:
     clock = FakeClock()
-    stand, scope = Stand(fake_runtime(clock)), one_scope(1)
+    harness, scope = ManagerHarness(fake_runtime(clock)), one_scope(1)
     loop = asyncio.get_running_loop()
     exchanges: list[int] = []
 
-    async with stand.manager as manager:
+    async with harness.manager as manager:
         await manager.token(scope)
 
         async def waiters() -> None:
-            # In one turn of the loop all of them come; then the service answers.
+            # All callers arrive in one loop iteration; then the service responds.
             clock.advance(LIFETIME)
-            stand.service.gate = asyncio.Event()
-            before = len(stand.service.exchanges)
+            harness.service.gate = asyncio.Event()
+            before = len(harness.service.exchanges)
             tasks = [loop.create_task(manager.token(scope)) for _ in range(WAITERS)]
-            await until(lambda: len(stand.service.exchanges) > before)
-            stand.service.gate.set()
+            await wait_until(lambda: len(harness.service.exchanges) > before)
+            harness.service.gate.set()
             tokens: list[AccessToken] = await asyncio.gather(*tasks)
             assert len({id(token) for token in tokens}) == 1
-            exchanges.append(len(stand.service.exchanges) - before)
+            exchanges.append(len(harness.service.exchanges) - before)
 
         async def shared() -> None:
             future: asyncio.Future[str] = loop.create_future()
@@ -67,7 +73,7 @@ async def _figures() -> list[Figure]:
 
 
 def figures() -> Figures:
-    """Answer the figures of a stampede."""
+    """Return the figures of a stampede."""
     yield from asyncio.run(_figures())
 
 

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: a minute takes no time at all."""
+"""An event loop whose time jumps to the next timer."""
 
 import asyncio
 import selectors
@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Impatient(selectors.DefaultSelector):
-    """A selector that does not wait, but notes how long it would have."""
+class _VirtualSelector(selectors.DefaultSelector):
+    """A selector that does not wait, but adds up the time it would have waited."""
 
     def __init__(self) -> None:
         super().__init__()
         self.slept = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
-        """Answer what is ready now, and let the time pass at once."""
+        """Return the ready events and advance the virtual time."""
         ready = super().select(0)
         if not ready and timeout:
             self.slept += timeout
@@ -25,15 +25,15 @@ class _Impatient(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Runs as fast as it can; everything that sleeps takes its virtual time."""
+    """An event loop on virtual time, which never waits."""
 
     def __init__(self) -> None:
-        self._impatient = _Impatient()
-        super().__init__(self._impatient)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        """Answer the virtual time."""
-        return self._impatient.slept
+        """Return the virtual time."""
+        return self._virtual_selector.slept
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -24,7 +24,7 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
-# A soak ends when its minutes are used up.
+# A soak ends after SOAK_MINUTES.
 _NOW = SystemClock().now
 _END = _NOW() + 60 * _MINUTES
 
@@ -44,10 +44,10 @@ def pytest_sessionfinish(session):
         session.exitstatus = pytest.ExitCode.OK
 
 
-# A project of its own, which `tests/packaging` installs the package for.
-collect_ignore = ["stranger"]
+# A separate project; `tests/packaging` installs the package and runs its tests.
+collect_ignore = ["downstream"]
 
-# Counts the faults whose tests were run; what a run lacks is told at its end.
+# The tally counts the faults whose tests ran, and reports them at the end.
 pytest_plugins = ("tests.selection", "tests.faults.tally", "pytester")
 
 
@@ -60,5 +60,5 @@ def _stays_here(event, arguments):
         raise AssertionError(f"a test tried to connect to {host}")
 
 
-# An audit hook cannot be taken away again; in a test run it need not be.
+# An audit hook cannot be removed; a test run never needs to.
 sys.addaudithook(_stays_here)

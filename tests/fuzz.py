@@ -93,41 +93,41 @@ class Fuzzer:
     """Makes bad input, the same for the same seed."""
 
     def __init__(self, seed):
-        self.dice = random.Random(seed)  # noqa: S311 — no secret
+        self.rng = random.Random(seed)  # noqa: S311 — no secret
 
     def body(self):
         """Return the bytes of a body: a good one that was damaged, or noise."""
-        dice, body = self.dice, bytearray(self.dice.choice(SEEDS))
-        if dice.random() < 0.1:
-            body = bytearray(dice.randbytes(dice.randrange(300)))
-        for _ in range(dice.randrange(4)):
-            at = dice.randrange(len(body) + 1)
-            match dice.randrange(4):
+        rng, body = self.rng, bytearray(self.rng.choice(SEEDS))
+        if rng.random() < 0.1:
+            body = bytearray(rng.randbytes(rng.randrange(300)))
+        for _ in range(rng.randrange(4)):
+            at = rng.randrange(len(body) + 1)
+            match rng.randrange(4):
                 case 0:
-                    body[at:at] = dice.choice(NASTY)
+                    body[at:at] = rng.choice(NASTY)
                 case 1:
-                    del body[at : at + dice.randrange(1, 40)]
+                    del body[at : at + rng.randrange(1, 40)]
                 case 2:
-                    body[at : at + 1] = dice.randbytes(1)
+                    body[at : at + 1] = rng.randbytes(1)
                 case _:
-                    body[at:at] = body[: dice.randrange(len(body) + 1)]
+                    body[at:at] = body[: rng.randrange(len(body) + 1)]
         return bytes(body)
 
     def response(self):
         """Return a whole response, its headers as odd as its body."""
-        dice = self.dice
+        rng = self.rng
         kinds = ("application/json", "application/x+json; a=b", "text/html", "", "\xff")
         numbers = ("0", "7", "-1", "9" * 40, "1e9", "", "٣", "1, 2", "Wed, 21 Oct 2015")
         names = ("retry-after", "ratelimit-reset", "ratelimit-remaining", "quota-reset")
-        headers = {name: dice.choice(numbers) for name in names if dice.random() < 0.5}
-        headers |= {"content-type": dice.choice(kinds), "location": self.text()}
-        headers |= {"date": dice.choice(numbers), "request-id": self.text()}
-        status = dice.choice((200, 201, 204, 302, 400, 403, 404, 429, 500, 503, 999))
+        headers = {name: rng.choice(numbers) for name in names if rng.random() < 0.5}
+        headers |= {"content-type": rng.choice(kinds), "location": self.text()}
+        headers |= {"date": rng.choice(numbers), "request-id": self.text()}
+        status = rng.choice((200, 201, 204, 302, 400, 403, 404, 429, 500, 503, 999))
         return Response(status=status, headers=headers, body=self.body())
 
     def text(self):
         """Return what might be taken for an id, a link or a scope."""
-        return "".join(self.dice.choices(WORDS, k=self.dice.randrange(9)))
+        return "".join(self.rng.choices(WORDS, k=self.rng.randrange(9)))
 
 
 def request(expects=Expects.JSON):
@@ -138,9 +138,9 @@ def bodies(fuzzer):
     """Return each use of one body."""
     got = fuzzer.response()
     ok = Response(status=200, headers=got.headers, body=got.body)
-    coding = fuzzer.dice.choice(CODINGS)
+    coding = fuzzer.rng.choice(CODINGS)
     packed = (
-        got.body if fuzzer.dice.random() < 0.5 else zlib.compress(got.body, wbits=31)
+        got.body if fuzzer.rng.random() < 0.5 else zlib.compress(got.body, wbits=31)
     )
 
     def unpacked():
@@ -217,7 +217,7 @@ def _again(use):
 def run(count, seed=0, minutes=float("inf")):
     """Try so many bodies and as many texts, or as many as there are minutes for.
 
-    Answers how many it were, and the failures with their numbers.
+    Returns the number of inputs, and the failures with their numbers.
     """
     found, end = [], time.perf_counter() + 60 * minutes
     for number in range(count):
@@ -245,7 +245,7 @@ def heaviest(count, seed=0):
 
 
 def main():
-    """Run from the command line; the exit code tells whether all was well."""
+    """Run from the command line; the exit code is 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument(
         "--n", type=int, default=50_000, help="bodies, and as many texts"

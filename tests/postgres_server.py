@@ -56,7 +56,7 @@ class PostgresServer:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{USER}"
 
     def start(self):
-        """Start it, with what it held before, and return when it answers."""
+        """Start it with its existing data and return when it accepts connections."""
         command = [*dies_with_us("QUIT"), BINARIES / "postgres", "-D", self._data]
         command += ["-p", str(self.port)]
         command += ["-h", "127.0.0.1", "-k", self.folder]
@@ -77,7 +77,7 @@ class PostgresServer:
                 return
             time.sleep(0.01)
         self.stop()
-        raise AssertionError("postgres does not answer")
+        raise AssertionError("postgres does not respond")
 
     def sql(self, statements):
         """Run statements as the superuser and return what they print."""

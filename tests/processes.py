@@ -1,7 +1,6 @@
-"""Processes that start at once: a server that has imported the library forks them.
+"""Processes that start fast: they are forked from a server that has imported the library.
 
-A test of what a program does takes a process of its own, but not the half second in
-which Python imports the library again.
+They save the half second in which a new interpreter imports the library.
 """
 
 import json
@@ -15,15 +14,15 @@ from pathlib import Path
 import attrs
 
 
-#: A process that takes longer hangs.
+#: Seconds after which a process counts as hanging.
 LONGEST = 90.0
 FORKSERVER = multiprocessing.get_context("forkserver")
-FORKSERVER.set_forkserver_preload(["tests.fleet.crew", "persona_share.cli.app"])
+FORKSERVER.set_forkserver_preload(["tests.fleet.workers", "persona_share.cli.app"])
 
 
 @attrs.define
-class Ended:
-    """How a process ended and what it printed."""
+class CompletedProcess:
+    """The exit code and output of a process."""
 
     code: int
     out: str
@@ -31,7 +30,7 @@ class Ended:
 
     @property
     def value(self):
-        """The one JSON value on standard output."""
+        """Return the JSON value on standard output."""
         return json.loads(self.out)
 
 
@@ -50,11 +49,13 @@ def run(program, *arguments, env, stdin=None, cwd=None):
             process.join()
         code = process.exitcode
         process.close()
-        return Ended(code, *(each.read_text("utf-8") for each in streams[1:]))
+        return CompletedProcess(
+            code, *(each.read_text("utf-8") for each in streams[1:])
+        )
 
 
 def _become(argv, env, cwd, streams):
-    """Be a program, with its own arguments, environment, folder and streams."""
+    """Run a program with its own arguments, environment, folder and streams."""
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

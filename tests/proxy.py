@@ -40,8 +40,8 @@ class Proxy:
         self.slicer = None
         # The connection ends after so many bytes of the server's.
         self.limit_data = None
-        # So many answers are thrown away, and their connections reset.
-        self.lose_answers = 0
+        # This many responses are dropped and their connections reset.
+        self.lose_responses = 0
 
     @property
     def url(self):
@@ -81,7 +81,7 @@ class Proxy:
         self.latency = self.jitter = self.slow_close = 0.0
         self.bandwidth = self.timeout = self.reset_peer = None
         self.slicer = self.limit_data = None
-        self.lose_answers = 0
+        self.lose_responses = 0
         self.go()
 
     async def _accepted(self, reader, writer):
@@ -107,19 +107,19 @@ class Proxy:
             async with asyncio.timeout(self.reset_peer):
                 await asyncio.gather(
                     self._pump(reader, server_writer),
-                    self._pump(server_reader, writer, answers=True),
+                    self._pump(server_reader, writer, is_response=True),
                 )
         except TimeoutError:
             _reset(writer)
         finally:
             server_writer.transport.abort()
 
-    async def _pump(self, reader, writer, *, answers=False):
-        left = self.limit_data if answers else None
+    async def _pump(self, reader, writer, *, is_response=False):
+        left = self.limit_data if is_response else None
         while piece := await reader.read(self.slicer[0] if self.slicer else PIECE):
             await self._flowing.wait()
-            if answers and self.lose_answers:  # the server has acted
-                self.lose_answers -= 1
+            if is_response and self.lose_responses:  # the server has acted
+                self.lose_responses -= 1
                 _reset(writer)
                 break
             await self._delay(len(piece))
@@ -134,7 +134,7 @@ class Proxy:
             writer.close()
 
     async def _delay(self, size):
-        # Not random: a piece that overtakes no other one needs no dice.
+        # Not random: the pieces stay in order.
         pause = self.latency + self.jitter * (size % 3 - 1)
         if self.bandwidth:
             pause += size / self.bandwidth

@@ -41,7 +41,7 @@ class RedisServer:
         self.start()
 
     def start(self):
-        """Start it, empty, and return when it answers."""
+        """Start it empty and return when it accepts connections."""
         files = [each for each in self._options[:1] if not each.startswith("--")]
         command = [*dies_with_us("KILL"), BINARY, *files]
         command += ["--port", str(self.port), "--bind", "127.0.0.1"]
@@ -62,7 +62,7 @@ class RedisServer:
             else:
                 return
         self.stop()
-        raise AssertionError("redis-server does not answer")
+        raise AssertionError("redis-server does not respond")
 
     def freeze(self):
         """Let it stand still, with its connections open."""

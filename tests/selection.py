@@ -1,4 +1,4 @@
-"""Which tests a run collects, and one line about the tests that it left out.
+"""A pytest plugin that selects the tests of a run and reports those it left out.
 
 A test that cannot run here is not collected, and nothing is marked as skipped. A test
 says what it needs with ``@pytest.mark.needs("description")``; a test that uses a server
@@ -47,7 +47,7 @@ def describes_persona():
     return PATH.is_file()
 
 
-#: What a test may need: how to tell whether it is here, and how to get it.
+#: Requirements of tests: how to detect each, and how to get it.
 NEEDS = {
     "redis-server": (
         lambda: redis_server.BINARY is not None,
@@ -149,13 +149,13 @@ class Selection:
 
     def summary(self):
         """Return one line about what was left out, and how to get what it needs."""
-        told = [
+        parts = [
             f"{count} that need {name} ({NEEDS[name][1]})"
             if name in NEEDS
             else f"a module that needs {name}"
             for name, count in sorted(self.left_out.items())
         ]
-        return f"left out: {', '.join(told)}"
+        return f"left out: {', '.join(parts)}"
 
 
 def pytest_addoption(parser):

@@ -1,4 +1,4 @@
-"""Servers that misbehave on purpose, on raw sockets of this machine."""
+"""Faulty servers on raw sockets of this machine."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from persona_share.model.secret import MaskedText, Secret
 from persona_share.testing import FakeClock
 
 
-# Nothing that comes out of the transport may hold one of these.
+# Secrets that no output of the transport may contain.
 TOKEN = "CANARY-token-5f2c"
 KEY = "CANARY-key-91ab"
 CODE = "CANARY-code-77de"
@@ -23,8 +23,8 @@ CANARIES = (TOKEN, KEY, CODE)
 class RawServer:
     """A TCP server with one coroutine per connection."""
 
-    def __init__(self, behaviour, *, tls=None, remembers=True):
-        self._behaviour = behaviour
+    def __init__(self, handler, *, tls=None, remembers=True):
+        self._handler = handler
         self._tls = tls
         self._remembers = remembers
         self._tasks = set()
@@ -61,7 +61,7 @@ class RawServer:
         task = asyncio.current_task()
         self._tasks.add(task)
         try:
-            await self._behaviour(Connection(self, reader, writer))
+            await self._handler(Connection(self, reader, writer))
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
@@ -70,7 +70,7 @@ class RawServer:
 
 
 class Connection:
-    """One connection, as a behaviour sees it."""
+    """One connection, as a handler sees it."""
 
     def __init__(self, server, reader, writer):
         self._server = server
@@ -88,25 +88,25 @@ class Connection:
         self._server._reached.set()
         return head
 
-    async def anything(self):
-        """Read whatever comes first."""
+    async def read_byte(self):
+        """Read one byte."""
         return await self._reader.read(1)
 
     async def end(self):
-        """Return when the other side has closed the connection."""
+        """Wait until the client has closed the connection."""
         while await self._reader.read(65536):
             pass
 
     async def head(self):
-        """Read the head of a request, and leave its body where it is."""
+        """Read the head of a request, and leave its body unread."""
         return await self._reader.readuntil(b"\r\n\r\n")
 
     async def send(self, data):
         self._writer.write(data)
         await self._writer.drain()
 
-    async def gone(self):
-        """Wait until the other side has closed."""
+    async def wait_closed(self):
+        """Wait until the client has closed the connection."""
         await self._reader.read()
 
     def reset(self):
@@ -116,11 +116,11 @@ class Connection:
         self._writer.transport.abort()
 
 
-# ── Behaviours ──────────────────────────────────────────────────────────────────
+# ── Handlers ────────────────────────────────────────────────────────────────────
 
 
-def answer(status=200, body=b"{}", headers=(), content_type="application/json"):
-    """Make the bytes of a well-formed answer."""
+def http_response(status=200, body=b"{}", headers=(), content_type="application/json"):
+    """Return the bytes of a well-formed response."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
     if content_type:
         lines.append(f"Content-Type: {content_type}")
@@ -128,29 +128,29 @@ def answer(status=200, body=b"{}", headers=(), content_type="application/json"):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def answering(*answers):
+def respond_with(*responses):
     """Respond to each request with the next response, and repeat the last one."""
-    left = list(answers)
+    left = list(responses)
 
-    async def behave(connection):
+    async def serve(connection):
         while True:
             await connection.request()
             await connection.send(left.pop(0) if len(left) > 1 else left[0])
 
-    return behave
+    return serve
 
 
-def ending_with(data):
-    """Return with these bytes and close, whatever is missing."""
+def send_and_close(data):
+    """Send these bytes and close, even if the response is incomplete."""
 
-    async def behave(connection):
+    async def serve(connection):
         await connection.request()
         await connection.send(data)
 
-    return behave
+    return serve
 
 
-async def reset_at_once(connection):
+async def reset_on_connect(connection):
     connection.reset()
 
 
@@ -159,7 +159,7 @@ async def reset_after_request(connection):
     connection.reset()
 
 
-async def reset_in_the_body(connection):
+async def reset_in_body(connection):
     await connection.request()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
     connection.reset()
@@ -169,35 +169,35 @@ async def close_after_request(connection):
     await connection.request()
 
 
-async def silence(connection):
+async def never_respond(connection):
     await connection.request()
     await asyncio.Event().wait()
 
 
-async def stalling_body(connection):
+async def stall_in_body(connection):
     await connection.request()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
     await asyncio.Event().wait()
 
 
-def dripping(pause):
+def drip_bytes(pause):
     """Send single bytes forever."""
 
-    async def behave(connection):
+    async def serve(connection):
         await connection.request()
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
         while True:
             await connection.send(b" ")
-            # A real socket's pace: there is no clock here that could be moved.
+            # Real time, as a real socket has no clock to advance.
             await asyncio.sleep(pause)  # noqa: TID251
 
-    return behave
+    return serve
 
 
-def bomb(megabytes):
-    """Return with that many MiB of zeros, compressed while they are sent."""
+def decompression_bomb(megabytes):
+    """Send this many MiB of zeros, compressed on the fly."""
 
-    async def behave(connection):
+    async def serve(connection):
         await connection.request()
         head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         head += "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -211,7 +211,7 @@ def bomb(megabytes):
         piece = zipper.flush()
         await connection.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(piece), piece))
 
-    return behave
+    return serve
 
 
 async def endless_body(connection):
@@ -221,11 +221,11 @@ async def endless_body(connection):
         await connection.send(b" " * 65536)
 
 
-# ── The sender in front of them ─────────────────────────────────────────────────
+# ── Requests and senders ─────────────────────────────────────────────────────────
 
 
-def a_request(method="GET", path="/inquiries/inq_1", *, seconds=60.0, **fields):
-    """Create a request with all canaries that fit."""
+def new_request(method="GET", path="/inquiries/inq_1", *, seconds=60.0, **fields):
+    """Create a request that contains the canaries."""
     if method == "POST":
         fields.setdefault("body", f"code={CODE}".encode())
         fields.setdefault("content_type", "application/x-www-form-urlencoded")

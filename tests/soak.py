@@ -1,7 +1,7 @@
 """The long tests: ``python -m tests.soak PART`` runs one part, bounded in time.
 
-``SOAK_MINUTES`` says how long a part goes on; it comes to its own end shortly after, or
-is ended as a failure.
+``SOAK_MINUTES`` limits the time of a part. A part that does not stop soon after it is
+killed and fails.
 """
 
 import os
@@ -39,7 +39,7 @@ PARTS = {
 
 
 def main(part):
-    """Run one part and answer its exit code."""
+    """Run one part and return its exit code."""
     minutes = float(os.environ.setdefault("SOAK_MINUTES", "20"))
     command = [sys.executable, "-m", *PARTS[part]]
     return subprocess.call(  # noqa: S603  # it is our own command

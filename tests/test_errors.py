@@ -125,7 +125,7 @@ def test_copies_are_equal_and_separate(kind):
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-def test_text_says_what_happened_whether_it_was_sent_and_what_to_do(kind):
+def test_text_has_the_cause_whether_anything_was_sent_and_the_fix(kind):
     error = made(kind)
     text = str(error)
     assert "it went wrong" in text

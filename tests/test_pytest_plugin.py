@@ -19,16 +19,16 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 class Shared:
     """Everything that the destination's own code would make by itself."""
 
-    def __init__(self, box):
-        self.box = box
-        options = {"base_url": box.url, "insecure_local": True}
-        self.source = PersonaClient(box.source.api_key, **options)
-        self.client = PersonaClient(box.destination.api_key, **options)
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        options = {"base_url": sandbox.url, "insecure_local": True}
+        self.source = PersonaClient(sandbox.source.api_key, **options)
+        self.client = PersonaClient(sandbox.destination.api_key, **options)
         self.manager = ScopedTokenManager(self.client, codes=self.ask_partner)
 
     async def ask_partner(self, scope):
         return await self.source.oauth.authorize(
-            client_id=self.box.destination.id, scope=scope
+            client_id=self.sandbox.destination.id, scope=scope
         )
 
     async def __aenter__(self):
@@ -124,9 +124,9 @@ with warnings.catch_warnings(action="ignore"):  # it announces a successor of ht
     from fastapi.testclient import TestClient
 
 
-def get(box, path):
-    headers = {"Authorization": f"Bearer {box.source.api_key}"}
-    request = urllib.request.Request(box.url + path, headers=headers)
+def get(sandbox, path):
+    headers = {"Authorization": f"Bearer {sandbox.source.api_key}"}
+    request = urllib.request.Request(sandbox.url + path, headers=headers)
     with urllib.request.urlopen(request) as response:
         return json.load(response)
 
@@ -157,18 +157,18 @@ def test_the_session_has_one(persona_sandbox_session, known):
 
 def test_in_a_web_application(persona_sandbox_session, known):
     application = FastAPI()
-    box = persona_sandbox_session
+    sandbox = persona_sandbox_session
 
     @application.get("/status")
     async def status():
-        options = {"base_url": box.url, "insecure_local": True}
-        async with PersonaClient(box.source.api_key, **options) as client:
+        options = {"base_url": sandbox.url, "insecure_local": True}
+        async with PersonaClient(sandbox.source.api_key, **options) as client:
             return {"status": (await client.inquiries.retrieve(known)).status}
 
     with TestClient(application) as browser:
         assert browser.get("/status").json() == {"status": "completed"}
-    box.reset()
-    assert get(box, "/inquiries")["data"] == []
+    sandbox.reset()
+    assert get(sandbox, "/inquiries")["data"] == []
 """
 
 MARKED_FOR_ANYIO = """
@@ -269,23 +269,23 @@ def run(project, source, *options, runner="asyncio"):
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_the_fixtures_work_under_each_runner_of_coroutines(project, runner):
+def test_fixtures_work_under_each_runner_of_coroutines(project, runner):
     result = run(project, USES.replace("RUNNER", runner), runner=runner)
     result.assert_outcomes(passed=5)
 
 
-def test_a_sandbox_runs_in_the_loop_of_its_test(project):
+def test_sandbox_runs_in_the_loop_of_its_test(project):
     result = run(project, LOOPS)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*needs a runner for this asynchronous test*"])
 
 
-def test_a_sandbox_runs_in_a_thread_for_tests_without_a_loop(project):
+def test_sandbox_runs_in_a_thread_for_tests_without_a_loop(project):
     result = run(project, IN_THREADS)
     result.assert_outcomes(passed=4)
 
 
-def test_a_mark_for_anyio_fails_at_once_when_pytest_asyncio_is_in_auto_mode(project):
+def test_mark_for_anyio_fails_at_once_when_pytest_asyncio_is_in_auto_mode(project):
     both = ("-p", RUNNERS["anyio"], "-o", "asyncio_mode=auto")
     result = run(project, MARKED_FOR_ANYIO, *both)
     result.assert_outcomes(errors=1)
@@ -297,9 +297,9 @@ def test_canary_fails_a_test_without_repeating_the_secret(project):
     result.assert_outcomes(failed=6, passed=2, errors=1)
     for place in ("the log theirs", "the error RuntimeError", "the span work"):
         result.stdout.fnmatch_lines([f"*a planted secret reached {place}*"])
-    told = [line for line in result.outlines if line.startswith("E ")]
-    assert told
-    assert not any("planted-7c1e" in line for line in told)
+    error_lines = [line for line in result.outlines if line.startswith("E ")]
+    assert error_lines
+    assert not any("planted-7c1e" in line for line in error_lines)
 
 
 def test_plugin_imports_nothing_before_a_fixture_is_used():

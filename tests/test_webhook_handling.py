@@ -78,7 +78,7 @@ def deliver(clock):
     return deliver
 
 
-async def turns(number=20):
+async def run_iterations(number=20):
     for _ in range(number):
         await FakeClock().sleep(0)
 
@@ -107,7 +107,7 @@ async def test_event_is_new_again_when_its_handler_raises(deliver, guard):
 @pytest.mark.asyncio
 async def test_event_is_new_again_when_its_handler_is_cancelled(deliver, guard):
     handling = asyncio.ensure_future(deliver(guard, hang))
-    await turns()
+    await run_iterations()
     handling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await handling
@@ -124,14 +124,14 @@ async def test_event_is_never_lost_when_a_delivery_is_cancelled_at_any_await(
         event_id, handled = f"evt_{count}", []
 
         async def handle(handled=handled):
-            await turns()
+            await run_iterations()
             handled.append(True)
 
         handling = asyncio.ensure_future(deliver(guard, handle, event_id))
-        await turns(count)
+        await run_iterations(count)
         handling.cancel()
         await asyncio.gather(handling, return_exceptions=True)
-        await turns()
+        await run_iterations()
         again = await deliver(guard, event_id=event_id)
         outcomes.add((bool(handled), again))
 
@@ -142,7 +142,7 @@ async def test_event_is_never_lost_when_a_delivery_is_cancelled_at_any_await(
 async def test_repeated_event_is_in_progress_while_it_is_handled(deliver, guard):
     done = asyncio.Event()
     handling = asyncio.ensure_future(deliver(guard, done.wait))
-    await turns()
+    await run_iterations()
     with pytest.raises(DeliveryInProgressError) as caught:
         await deliver(guard)
     done.set()
@@ -159,7 +159,7 @@ async def test_repeated_event_is_new_after_the_lease_of_a_dead_process(
     handling = asyncio.ensure_future(
         deliver(ReplayGuard(store, runtime=fake_runtime(FakeClock())), hang)
     )
-    await turns()
+    await run_iterations()
     living = ReplayGuard(store, runtime=runtime)
     with pytest.raises(DeliveryInProgressError):
         await deliver(living)
@@ -176,9 +176,9 @@ async def test_claim_is_extended_while_a_slow_handler_runs(deliver, guard, clock
     done = asyncio.Event()
     handling = asyncio.ensure_future(deliver(guard, done.wait))
     for _ in range(20):
-        await turns()
+        await run_iterations()
         clock.advance(9)
-    await turns()
+    await run_iterations()
     with pytest.raises(DeliveryInProgressError):
         await deliver(guard)
     done.set()
@@ -276,18 +276,18 @@ async def test_f144_one_of_many_simultaneous_deliveries_is_handled(
         url = request.getfixturevalue("redis_server").url
         stores = [RedisStore(url) for _ in range(2)]
     guards = [ReplayGuard(each) for each in stores]
-    answers = await asyncio.gather(
-        *(deliver(guards[number % 2], turns) for number in range(6)),
+    results = await asyncio.gather(
+        *(deliver(guards[number % 2], run_iterations) for number in range(6)),
         return_exceptions=True,
     )
     after = await deliver(guards[0])
     for each in stores:
         await each.aclose()
 
-    assert answers.count(True) == 1
+    assert results.count(True) == 1
     assert all(
         each in {True, False} or isinstance(each, DeliveryInProgressError)
-        for each in answers
+        for each in results
     )
     assert after is False
     if kind == "sqlite":  # which holds hashes only

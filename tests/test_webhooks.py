@@ -64,7 +64,7 @@ def test_verify_returns_the_event_of_a_signed_delivery(verifier, clock):
 
 
 @pytest.mark.parametrize("name", list(EventName))
-def test_an_event_of_sharing_is_named(verifier, clock, name):
+def test_event_of_sharing_is_named(verifier, clock, name):
     token = {"type": "connect/share-token", "id": "cnst_1", "attributes": {}}
     body = delivery(name.value, data=token)
 
@@ -75,7 +75,7 @@ def test_an_event_of_sharing_is_named(verifier, clock, name):
     assert isinstance(event.subject, ShareToken)
 
 
-def test_f55_an_event_of_another_name_is_kept(verifier, clock):
+def test_f55_event_of_another_name_is_kept(verifier, clock):
     body = delivery("connect/share-token.brand-new")
 
     event = verifier.verify(body, sign(body, SECRET, at=clock.wall()))
@@ -158,12 +158,12 @@ def test_verifier_with_infinite_tolerance_is_refused(tolerance):
         Verifier(SECRET, tolerance)
 
 
-def test_a_verifier_shows_no_secret():
+def test_verifier_shows_no_secret():
     assert repr(Verifier(SECRET)) == "<Verifier with 1 secrets>"
 
 
 @pytest.mark.parametrize("file", ["webhooks.py", "_protocol/signature.py"])
-def test_t21_no_digest_is_compared_by_equality(file):
+def test_no_digest_is_compared_by_equality(file):
     tree = ast.parse((PACKAGE / file).read_text("utf-8"))
     compared = {
         name.id

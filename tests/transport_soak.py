@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from persona_share import PersonaClient, RateLimitPolicy, RetryPolicy
 from persona_share.errors import PersonaError
-from tests.servers import RawServer, answer
+from tests.servers import RawServer, http_response
 
 
 WORKERS = 32
@@ -50,19 +50,23 @@ async def misbehave(connection):
             connection.reset()
             return
         if chance < 0.04:
-            await connection.send(answer(503, b"{}"))
+            await connection.send(http_response(503, b"{}"))
         elif chance < 0.05:
-            await connection.send(answer(520, b"<html>", content_type="text/html"))
+            await connection.send(
+                http_response(520, b"<html>", content_type="text/html")
+            )
         elif chance < 0.06:
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
             return
         elif chance < 0.07:
-            await connection.send(answer(404, b'{"errors":[{"title":"Not found"}]}'))
+            await connection.send(
+                http_response(404, b'{"errors":[{"title":"Not found"}]}')
+            )
         elif chance < 0.3:
             headers = [("Content-Encoding", "gzip"), *LIMITS]
-            await connection.send(answer(200, zipped, headers))
+            await connection.send(http_response(200, zipped, headers))
         else:
-            await connection.send(answer(200, BODY, LIMITS))
+            await connection.send(http_response(200, BODY, LIMITS))
 
 
 async def serve():
@@ -73,7 +77,7 @@ async def serve():
 
 
 class Measured:
-    """What this process holds after so many requests."""
+    """The resources of this process after a number of requests."""
 
     def __init__(self, requests):
         gc.collect()

@@ -8,7 +8,7 @@ import argparse
 import hashlib
 import hmac
 import os
-import random  # noqa: TID251 - seeded, and told with every finding
+import random  # noqa: TID251 - seeded, and the seed is printed
 import sys
 import tracemalloc
 
@@ -35,7 +35,7 @@ SPICE = ",= \t\r\n\0+-.;tv01aFZ\uff11\u0660\u00e9\u2028\U0001f511"
 
 @attrs.define
 class Tally:
-    """What became of the headers of one run."""
+    """The results of one run."""
 
     headers: int = 0
     accepted: int = 0
@@ -56,51 +56,51 @@ def mac(secret, time):
     return hmac.digest(secret, message, hashlib.sha256).hex()
 
 
-def good(dice):
+def good(rng):
     """Return a header as the service sends it, of one or two secrets."""
-    times = [NOW + dice.choice([0, -299, 299, -301, 301, -5000]) for _ in SECRETS]
+    times = [NOW + rng.choice([0, -299, 299, -301, 301, -5000]) for _ in SECRETS]
     sets = [
         f"t={time},v1={mac(secret, str(time))}"
         for secret, time in zip(SECRETS, times, strict=True)
     ]
-    return " ".join(dice.sample(sets, dice.choice([1, 1, 2])))
+    return " ".join(rng.sample(sets, rng.choice([1, 1, 2])))
 
 
-# ── Mutations: a header and dice in, another header out ─────────────────────────
+# ── Mutations: a header and a generator in, another header out ─────────────────────────
 
 
-def replaced(header, dice):
-    place = dice.randrange(len(header) + 1)
-    return header[:place] + dice.choice(SPICE) + header[place + 1 :]
+def replaced(header, rng):
+    place = rng.randrange(len(header) + 1)
+    return header[:place] + rng.choice(SPICE) + header[place + 1 :]
 
 
-def inserted(header, dice):
-    place = dice.randrange(len(header) + 1)
-    return header[:place] + dice.choice(SPICE) + header[place:]
+def inserted(header, rng):
+    place = rng.randrange(len(header) + 1)
+    return header[:place] + rng.choice(SPICE) + header[place:]
 
 
-def shortened(header, dice):
-    first, last = sorted(dice.randrange(len(header) + 1) for _ in range(2))
+def shortened(header, rng):
+    first, last = sorted(rng.randrange(len(header) + 1) for _ in range(2))
     return header[:first] + header[last:]
 
 
-def repeated(header, dice):
-    first, last = sorted(dice.randrange(len(header) + 1) for _ in range(2))
+def repeated(header, rng):
+    first, last = sorted(rng.randrange(len(header) + 1) for _ in range(2))
     return header[:last] + header[first:]
 
 
-def reordered(header, dice):
+def reordered(header, rng):
     parts = header.replace(" ", ",").split(",")
-    dice.shuffle(parts)
-    return dice.choice([",", " "]).join(parts)
+    rng.shuffle(parts)
+    return rng.choice([",", " "]).join(parts)
 
 
-def renamed(header, dice):
-    return header.replace("v1", dice.choice(["v0", "v2", "V1", "v1 ", "v11", ""]))
+def renamed(header, rng):
+    return header.replace("v1", rng.choice(["v0", "v2", "V1", "v1 ", "v11", ""]))
 
 
-def in_capitals(header, dice):
-    return dice.choice([header.upper(), header.swapcase(), header.title()])
+def in_capitals(header, rng):
+    return rng.choice([header.upper(), header.swapcase(), header.title()])
 
 
 def with_capital_hex(header, _):
@@ -110,21 +110,21 @@ def with_capital_hex(header, _):
     )
 
 
-def in_other_digits(header, dice):
-    zero = dice.choice([0xFF10, 0x0660, 0x0966])
+def in_other_digits(header, rng):
+    zero = rng.choice([0xFF10, 0x0660, 0x0966])
     return "".join(chr(zero + int(c)) if c in "0123456789" else c for c in header)
 
 
-def extended(header, dice):
-    return header + dice.choice([",v2=x", ",a=b", ",t=1", ",v1=0", ", v1=0", ",", "="])
+def extended(header, rng):
+    return header + rng.choice([",v2=x", ",a=b", ",t=1", ",v1=0", ", v1=0", ",", "="])
 
 
-def grown(header, dice):
-    return dice.choice([" ", ","]).join([header] * dice.choice([2, 8, 9, 40]))
+def grown(header, rng):
+    return rng.choice([" ", ","]).join([header] * rng.choice([2, 8, 9, 40]))
 
 
-def swollen(header, dice):
-    return header + dice.choice(SPICE) * dice.choice([300, MAX_HEADER_LENGTH, 100_000])
+def swollen(header, rng):
+    return header + rng.choice(SPICE) * rng.choice([300, MAX_HEADER_LENGTH, 100_000])
 
 
 def untouched(header, _):
@@ -193,7 +193,7 @@ def _pairs(text):
 
 def run(headers, seed, minutes=float("inf")):
     """Judge so many headers, or as many as there are minutes for; return the results."""
-    dice = random.Random(seed)  # noqa: S311 - it keeps no secret
+    rng = random.Random(seed)  # noqa: S311 - it keeps no secret
     clock, tally = SystemClock(), Tally()
     end = clock.now() + 60 * minutes
     tracemalloc.start()
@@ -201,9 +201,9 @@ def run(headers, seed, minutes=float("inf")):
         for _ in range(headers):
             if clock.now() > end:
                 break
-            header = good(dice)
-            for mutation in dice.choices(MUTATIONS, k=dice.choice([1, 1, 1, 2, 3])):
-                header = mutation(header, dice)
+            header = good(rng)
+            for mutation in rng.choices(MUTATIONS, k=rng.choice([1, 1, 1, 2, 3])):
+                header = mutation(header, rng)
             tracemalloc.reset_peak()
             before, began = tracemalloc.get_traced_memory()[0], clock.now()
             found = verify(header, BODY, SECRETS, now=NOW, tolerance=TOLERANCE)

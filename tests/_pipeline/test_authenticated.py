@@ -32,30 +32,30 @@ REQUEST = Request(
 
 
 @attrs.frozen
-class Grip:
+class FakeAuthorization:
     header: Secret
 
 
-class Source:
+class FakeCredential:
     """A source with a list of credentials."""
 
     def __init__(self, *words, held=True):
-        self._left = [Grip(Secret(f"Bearer {word}")) for word in words]
+        self._left = [FakeAuthorization(Secret(f"Bearer {word}")) for word in words]
         self._held = held
-        self.asked = []
+        self.calls = []
 
     def cached(self):
         return self._left.pop(0) if self._held else None
 
     async def get(self, deadline):
-        self.asked.append(("obtain", deadline))
+        self.calls.append(("obtain", deadline))
         return self._left.pop(0)
 
     def on_success(self, authorization, route):
         pass
 
     async def on_unauthorized(self, authorization, refusals, deadline, route):
-        self.asked.append((authorization.header.reveal(), refusals, deadline))
+        self.calls.append((authorization.header.reveal(), refusals, deadline))
         return self._left.pop(0) if self._left else None
 
 
@@ -65,64 +65,64 @@ def sent_by(inner):
 
 @pytest.mark.asyncio
 async def test_cached_credential_is_used_immediately():
-    inner, source = ScriptedSender([OK]), Source("a")
+    inner, source = ScriptedSender([OK]), FakeCredential("a")
     assert await Authenticated(inner, source).send(REQUEST) is OK
     assert sent_by(inner) == ["Bearer a"]
-    assert source.asked == []
+    assert source.calls == []
 
 
 @pytest.mark.asyncio
 async def test_missing_credential_is_acquired_within_the_deadline():
-    inner, source = ScriptedSender([OK]), Source("a", held=False)
+    inner, source = ScriptedSender([OK]), FakeCredential("a", held=False)
     await Authenticated(inner, source).send(REQUEST)
     assert sent_by(inner) == ["Bearer a"]
-    assert source.asked == [("obtain", 7.0)]
+    assert source.calls == [("obtain", 7.0)]
 
 
 @pytest.mark.asyncio
-async def test_r10_a_refused_request_is_replayed_to_the_letter():
-    inner, source = ScriptedSender([NO, OK]), Source("a", "b")
+async def test_refused_request_is_replayed_to_the_letter():
+    inner, source = ScriptedSender([NO, OK]), FakeCredential("a", "b")
     response = await Authenticated(inner, source).send(REQUEST)
     assert response.status == 200
     assert sent_by(inner) == ["Bearer a", "Bearer b"]
     bare = [attrs.evolve(each, authorization=None) for each in inner.requests]
     assert bare == [REQUEST, REQUEST]
-    assert source.asked == [("Bearer a", 1, 7.0)]
+    assert source.calls == [("Bearer a", 1, 7.0)]
     assert [attempt.status for attempt in response.attempts] == [401, 200]
     assert response.attempts[0].request_id == "req_1"
 
 
 @pytest.mark.asyncio
-async def test_r10_two_replays_are_the_most():
-    inner, source = ScriptedSender([NO, NO, NO]), Source("a", "b", "c", "d")
+async def test_two_replays_are_the_most():
+    inner, source = ScriptedSender([NO, NO, NO]), FakeCredential("a", "b", "c", "d")
     response = await Authenticated(inner, source).send(REQUEST)
     assert response.status == 401
-    assert source.asked == [("Bearer a", 1, 7.0), ("Bearer b", 2, 7.0)]
+    assert source.calls == [("Bearer a", 1, 7.0), ("Bearer b", 2, 7.0)]
     assert len(response.attempts) == 3
 
 
 @pytest.mark.asyncio
-async def test_a_source_that_gives_up_leaves_the_401():
+async def test_source_that_gives_up_leaves_the_401():
     inner = ScriptedSender([NO])
-    assert await Authenticated(inner, Source("a")).send(REQUEST) is NO
+    assert await Authenticated(inner, FakeCredential("a")).send(REQUEST) is NO
 
 
 @pytest.mark.asyncio
-async def test_an_error_of_a_replay_tells_of_the_refusal_too():
+async def test_error_of_a_replay_includes_the_refusal():
     inner = ScriptedSender([NO, ConnectionLostError("lost")])
     with pytest.raises(ConnectionLostError) as caught:
-        await Authenticated(inner, Source("a", "b")).send(REQUEST)
+        await Authenticated(inner, FakeCredential("a", "b")).send(REQUEST)
     assert [attempt.status for attempt in caught.value.attempts] == [401]
 
 
 @pytest.mark.asyncio
-async def test_an_error_of_the_source_goes_to_the_caller():
-    class Empty(Source):
+async def test_source_error_is_raised_to_the_caller():
+    class EmptyCredential(FakeCredential):
         async def get(self, deadline):
             raise AuthorizationCodeRequiredError("none")
 
     with pytest.raises(AuthorizationCodeRequiredError) as caught:
-        await Authenticated(ScriptedSender(), Empty(held=False)).send(REQUEST)
+        await Authenticated(ScriptedSender(), EmptyCredential(held=False)).send(REQUEST)
     assert caught.value.phase is Phase.NOT_SENT
 
 
@@ -130,7 +130,7 @@ async def test_an_error_of_the_source_goes_to_the_caller():
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_is_held_and_never_replaced():
+async def test_api_key_is_held_and_never_replaced():
     inner = ScriptedSender([NO])
     source = ApiKeyCredential(Secret("persona_sandbox_1"))
     assert (await Authenticated(inner, source).send(REQUEST)).status == 401
@@ -139,14 +139,14 @@ async def test_an_api_key_is_held_and_never_replaced():
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a\r\nX: y", "a\0", "ключ", "a\n"])
-def test_t16_a_key_that_would_change_the_header_is_refused(key):
+def test_key_that_would_change_the_header_is_refused(key):
     with pytest.raises(ConfigurationError) as caught:
         ApiKeyCredential(Secret(key))
     assert key.strip() == "" or key not in str(caught.value)
 
 
 @pytest.mark.asyncio
-async def test_t8_no_frame_of_it_shows_the_key():
+async def test_no_frame_of_it_shows_the_key():
     async def cut_off(_request):
         raise asyncio.CancelledError
 

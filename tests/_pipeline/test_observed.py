@@ -27,21 +27,21 @@ REQUEST = Request(
 )
 
 
-def taking(clock, seconds, answer):
+def taking(clock, seconds, response):
     def made(_request):
         clock.advance(seconds)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        if isinstance(response, BaseException):
+            raise response
+        return response
 
     return ScriptedSender([made])
 
 
-async def observed(answer, *, emit=None, **options):
+async def observed(response, *, emit=None, **options):
     events = []
     clock = FakeClock()
     emit = emit or EventEmitter([events.append])
-    sender = Observed(taking(clock, 2.0, answer), clock.now, emit, **options)
+    sender = Observed(taking(clock, 2.0, response), clock.now, emit, **options)
     with suppress(ConnectError, asyncio.CancelledError):
         await sender.send(REQUEST)
     return events
@@ -80,7 +80,7 @@ async def test_cancellation_is_emitted():
 
 
 @pytest.mark.asyncio
-async def test_t9_there_is_one_debug_record_with_nothing_secret_in_it(caplog):
+async def test_there_is_one_debug_record_with_nothing_secret_in_it(caplog):
     caplog.set_level(logging.DEBUG)
     headers = {"request-id": "req_1", "set-cookie": "CANARY"}
     await observed(Response(status=200, headers=headers), credential="a1b2c3")
@@ -94,7 +94,7 @@ async def test_t9_there_is_one_debug_record_with_nothing_secret_in_it(caplog):
 
 
 @pytest.mark.asyncio
-async def test_a_log_is_written_without_hooks_as_well(caplog):
+async def test_log_is_written_without_hooks_as_well(caplog):
     caplog.set_level(logging.DEBUG)
     await observed(Response(status=200), emit=EventEmitter())
     assert len(caplog.records) == 1
@@ -114,22 +114,22 @@ async def test_without_hooks_and_log_nothing_is_measured():
 
 
 def test_hook_that_raises_is_logged_once(caplog):
-    heard = []
+    received = []
 
     def broken(_event):
         raise ValueError("CANARY")
 
-    emit = EventEmitter([broken, heard.append])
+    emit = EventEmitter([broken, received.append])
     for at in range(3):
         emit(HookEvent(at=at))
-    assert len(heard) == 3
+    assert len(received) == 3
     [record] = caplog.records
     assert "broken raised ValueError" in record.getMessage()
     assert record.exc_info is None
     assert "CANARY" not in record.getMessage()
 
 
-def test_an_async_hook_is_reported_and_leaves_no_warning_behind(caplog):
+def test_async_hook_is_reported_and_leaves_no_warning_behind(caplog):
     async def waiting(_event):
         raise AssertionError
 
@@ -137,7 +137,7 @@ def test_an_async_hook_is_reported_and_leaves_no_warning_behind(caplog):
     assert "waiting is async" in caplog.text
 
 
-def test_a_hook_may_be_any_callable(caplog):
+def test_hook_may_be_any_callable(caplog):
     class Hook:
         def __call__(self, _event):
             raise KeyError
@@ -146,6 +146,6 @@ def test_a_hook_may_be_any_callable(caplog):
     assert "Hook raised KeyError" in caplog.text
 
 
-def test_a_teller_without_hooks_is_false():
+def test_emitter_without_hooks_is_false():
     assert not EventEmitter()
     assert EventEmitter([print])

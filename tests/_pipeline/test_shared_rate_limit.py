@@ -20,26 +20,26 @@ CALL = Request(method="GET", route="/x", target="/x", deadline=10_000.0)
 class Scripted:
     """A shared limit with scripted results."""
 
-    def __init__(self, *answers):
-        self.answers = list(answers)
+    def __init__(self, *responses):
+        self.responses = list(responses)
         self.asked = []
 
     async def take(self, name, wanted, seen, *, first=False):
         self.asked.append((wanted, seen))
         await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
-        answer = self.answers.pop(0) if self.answers else Share(0, 60.0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        share = self.responses.pop(0) if self.responses else Share(0, 60.0)
+        if isinstance(share, Exception):
+            raise share
+        return share
 
 
-def limiter_on(clock, *answers):
-    shared = Scripted(*answers)
+def limiter_on(clock, *responses):
+    shared = Scripted(*responses)
     window = SharedLimitTracker(RateLimitPolicy(), shared, "name", clock)
     return RateLimiter(clock, RateLimitPolicy(), window), shared
 
 
-async def turns():
+async def run_iterations():
     for _ in range(20):
         await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
 
@@ -71,7 +71,7 @@ async def test_calls_of_a_window_that_ended_are_not_spent_in_the_next():
 async def test_tracker_uses_its_own_responses_without_the_shared_limit():
     limiter, _ = limiter_on(FakeClock(), StoreUnavailableError("away"))
     slot = await limiter.acquire(CALL)
-    assert limiter.try_acquire() is None  # the first answer has not come
+    assert limiter.try_acquire() is None  # there is no response yet
     limiter.answered(slot, Response(status=200))
     slots = [limiter.try_acquire() for _ in range(10)]
     await limiter.close()
@@ -80,13 +80,13 @@ async def test_tracker_uses_its_own_responses_without_the_shared_limit():
 
 
 @pytest.mark.asyncio
-async def test_an_answer_after_the_end_asks_nothing_more():
+async def test_response_after_close_reads_nothing_from_the_store():
     limiter, shared = limiter_on(FakeClock(), Share(3, 60.0))
     slot = await limiter.acquire(CALL)
     await limiter.close()
     headers = {"ratelimit-remaining": "0", "ratelimit-reset": "60"}
     limiter.answered(slot, Response(status=200, headers=headers, body=b""))
-    await turns()
+    await run_iterations()
 
     assert len(shared.asked) == 1
 
@@ -98,7 +98,7 @@ def saying(remaining, reset):
 
 
 @pytest.mark.asyncio
-async def test_an_answer_of_a_window_that_is_over_does_not_open_the_next():
+async def test_response_of_a_past_window_does_not_open_the_next():
     clock = FakeClock()
     limiter, shared = limiter_on(clock, Share(1, 60.0), Share(1, 60.0))
     limiter.answered(await limiter.acquire(CALL), saying(7, 61))
@@ -110,7 +110,7 @@ async def test_an_answer_of_a_window_that_is_over_does_not_open_the_next():
 
 
 @pytest.mark.asyncio
-async def test_what_a_probe_found_out_is_reported_before_the_limiter_closes():
+async def test_probe_result_is_reported_before_the_limiter_closes():
     limiter, shared = limiter_on(FakeClock(), Share(1, 1.0, probing=True))
     limiter.answered(await limiter.acquire(CALL), saying(299, 60))
     await limiter.close()
@@ -119,7 +119,7 @@ async def test_what_a_probe_found_out_is_reported_before_the_limiter_closes():
 
 
 @pytest.mark.asyncio
-async def test_what_a_probe_found_out_is_reported_although_more_is_being_asked():
+async def test_probe_result_is_reported_while_another_reservation_is_in_progress():
     clock = FakeClock()
     limiter, shared = limiter_on(clock, Share(1, 1.0, probing=True))
     slot = await limiter.acquire(CALL)
@@ -128,7 +128,7 @@ async def test_what_a_probe_found_out_is_reported_although_more_is_being_asked()
         await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
     assert len(shared.asked) == 2
     limiter.answered(slot, saying(299, 60))
-    await turns()
+    await run_iterations()
     waiting.cancel()
     await limiter.close()
 
@@ -141,21 +141,21 @@ async def test_call_that_cannot_be_served_in_time_fails_and_others_wait():
     limiter, _ = limiter_on(clock, Share(0, 60.0))
     hurried = Request(method="GET", route="/x", target="/x", deadline=clock.now() + 5)
     waiting = asyncio.ensure_future(limiter.acquire(hurried))
-    await turns()
+    await run_iterations()
     for _ in range(8):
         clock.advance(1)
-        await turns()
+        await run_iterations()
     with pytest.raises(RateLimitedError):
         await waiting
     await limiter.close()
 
 
 @pytest.mark.asyncio
-async def test_a_cancellation_is_seen_although_the_limiter_sent_the_call_away():
+async def test_cancellation_is_seen_although_the_limiter_sent_the_call_away():
     clock = FakeClock()
     limiter, _ = limiter_on(clock, Share(0, 60.0))
     waiting = asyncio.ensure_future(limiter.acquire(CALL))
-    await turns()
+    await run_iterations()
     closing = asyncio.ensure_future(limiter.close())
     await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
     waiting.cancel()

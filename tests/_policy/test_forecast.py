@@ -17,7 +17,7 @@ from persona_share.model.batch import RateLimitStatus
         (10_000, 300, 60, 60 + 32 * 60),  # 34 windows, the first of them at once
     ],
 )
-def test_the_last_call_waits_for_its_window(calls, remaining, resets_in, seconds):
+def test_last_call_waits_for_its_window(calls, remaining, resets_in, seconds):
     allowance = RateLimitStatus(limit=300, remaining=remaining, resets_in=resets_in)
 
     assert shortest(calls, allowance).total_seconds() == seconds

@@ -35,7 +35,7 @@ def test_claim_that_expired_or_makes_no_sense_is_taken_over(until):
     assert claimed(Claim("theirs", until)) == Claim("ours", NOW + 30)
 
 
-def test_own_claim_whose_answer_was_lost_is_claimed_again():
+def test_own_claim_is_claimed_again_when_its_response_was_lost():
     assert claimed(Claim("ours", NOW + 12)) == Claim("ours", NOW + 30)
 
 
@@ -68,10 +68,10 @@ def test_claimed_or_finished_event_cannot_be_claimed(steps):
     for owner, step, passes in steps:
         now += passes
         if step == "claim":
-            answer = claimed(record, owner, now=now)
-            if isinstance(answer, Claim):
+            result = claimed(record, owner, now=now)
+            if isinstance(result, Claim):
                 assert holder is None or holder[0] == owner or holder[1] <= now
-                record, holder = answer, (owner, answer.until)
+                record, holder = result, (owner, result.until)
             else:
                 assert record == Handled() or holder[1] > now
         elif holder is not None and holder[0] == owner and is_ours(record, owner):

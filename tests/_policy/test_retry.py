@@ -48,7 +48,7 @@ PATCH = a_request("PATCH")
 BARE = attrs.evolve(POST, idempotency_key=None)
 
 
-def answered(status, **headers):
+def response(status, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status=status, headers=named)
 
@@ -74,7 +74,7 @@ def verdict(request, *outcomes):
     return "new key" if decision.new_key else "yes"
 
 
-def test_what_repeating_a_request_may_do():
+def test_retry_safety_depends_on_method_and_key():
     assert kind_of(GET) is kind_of(a_request("HEAD")) is Kind.READ
     assert kind_of(POST) is Kind.KEYED
     assert kind_of(DELETE) is Kind.DELETE
@@ -109,17 +109,17 @@ R4 = [
     (CERTIFICATE, ["no", "no", "no", "no", "no"]),
     (LOST, ["yes", "yes", "yes", "no", "no"]),
     (GARBLED, ["no", "no", "no", "no", "no"]),
-    (answered(408), ["yes", "yes", "yes", "no", "no"]),
-    (answered(429), ["yes", "yes", "yes", "yes", "yes"]),
-    (answered(500), ["yes", "yes", "no", "no", "no"]),
-    (answered(502), ["yes", "yes", "yes", "no", "no"]),
-    (answered(503), ["yes", "yes", "yes", "no", "no"]),
+    (response(408), ["yes", "yes", "yes", "no", "no"]),
+    (response(429), ["yes", "yes", "yes", "yes", "yes"]),
+    (response(500), ["yes", "yes", "no", "no", "no"]),
+    (response(502), ["yes", "yes", "yes", "no", "no"]),
+    (response(503), ["yes", "yes", "yes", "no", "no"]),
     *[
-        (answered(status), ["yes", "yes", "yes", "no", "no"])
+        (response(status), ["yes", "yes", "yes", "no", "no"])
         for status in (520, 521, 522, 523, 524, 530)
     ],
-    (answered(504), ["yes", "yes", "yes", "no", "no"]),
-    *((answered(status), ["no", "no", "no", "no", "no"]) for status in NEVER),
+    (response(504), ["yes", "yes", "yes", "no", "no"]),
+    *((response(status), ["no", "no", "no", "no", "no"]) for status in NEVER),
 ]
 CELLS = [
     pytest.param(
@@ -135,42 +135,42 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("request_", "outcome", "cell"), CELLS)
-def test_r4_after_a_first_attempt(request_, outcome, cell):
+def test_after_a_first_attempt(request_, outcome, cell):
     assert verdict(request_, outcome) == cell
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_r8_a_repeated_5xx_needs_a_new_key_if_that_does_no_harm(status):
-    failed = answered(status)
+def test_repeated_5xx_needs_a_new_key_if_that_does_no_harm(status):
+    failed = response(status)
     assert verdict(POST, failed) == "yes"
-    assert verdict(POST, failed, answered(502)) == "no"
+    assert verdict(POST, failed, response(502)) == "no"
     assert verdict(AUTHORIZE, failed) == "yes"
-    assert verdict(AUTHORIZE, failed, answered(502)) == "new key"
+    assert verdict(AUTHORIZE, failed, response(502)) == "new key"
 
 
-def test_r8_a_new_key_is_tried_once():
+def test_new_key_is_tried_once():
     patient = RetryPolicy(attempts=9)
-    past = after(answered(500), answered(500)).under_new_key().after(answered(500))
+    past = after(response(500), response(500)).under_new_key().after(response(500))
     facts = {"policy": patient, "random": 0.5, "left": 1000.0}
-    assert decide(AUTHORIZE, answered(500), past, **facts) == GiveUp("not repeatable")
+    assert decide(AUTHORIZE, response(500), past, **facts) == GiveUp("not repeatable")
     assert isinstance(decide(AUTHORIZE, LOST, past, **facts), RetryAfter)
 
 
-def test_r8_a_lost_answer_between_two_5xx_changes_nothing():
+def test_lost_response_between_two_5xx_changes_nothing():
     patient = RetryPolicy(attempts=9)
-    trail = [answered(500), LOST]
+    trail = [response(500), LOST]
     assert isinstance(decided(POST, *trail, policy=patient), RetryAfter)
-    assert isinstance(decided(POST, *trail, answered(500), policy=patient), GiveUp)
+    assert isinstance(decided(POST, *trail, response(500), policy=patient), GiveUp)
 
 
-def test_f3_a_name_that_does_not_exist_is_looked_up_twice():
+def test_f3_name_that_does_not_exist_is_looked_up_twice():
     missing = Failed(Phase.NOT_SENT, NO_SUCH_NAME, retryable=True)
     assert verdict(GET, missing) == "yes"
     assert verdict(GET, missing, missing) == "no"
 
 
-@pytest.mark.parametrize("outcome", [UNSENT, LOST, answered(429), answered(503)])
-def test_r3_three_attempts_are_the_most(outcome):
+@pytest.mark.parametrize("outcome", [UNSENT, LOST, response(429), response(503)])
+def test_three_attempts_are_the_most(outcome):
     assert verdict(GET, outcome, outcome) == "yes"
     assert decided(GET, outcome, outcome, outcome) == GiveUp("all attempts were used")
 
@@ -179,15 +179,15 @@ def test_r3_three_attempts_are_the_most(outcome):
     ("retries", "attempts", "again"),
     [(0, 1, False), (1, 1, True), (1, 2, False), (4, 4, True), (4, 5, False)],
 )
-def test_r1_the_retries_of_one_call_win_over_the_policy(retries, attempts, again):
+def test_retries_of_one_call_win_over_the_policy(retries, attempts, again):
     request = attrs.evolve(GET, retries=retries)
     past = after(*[UNSENT] * attempts)
     step = decide(request, UNSENT, past, policy=POLICY, random=0.5, left=99.0)
     assert isinstance(step, RetryAfter if again else GiveUp)
 
 
-def test_r7_where_a_limiter_knows_the_reset_there_is_no_jitter():
-    limited = answered(429, ratelimit_reset="30", ratelimit_remaining="0")
+def test_wait_has_no_jitter_when_the_limiter_knows_the_reset():
+    limited = response(429, ratelimit_reset="30", ratelimit_remaining="0")
     step = decide(
         GET,
         limited,
@@ -200,8 +200,8 @@ def test_r7_where_a_limiter_knows_the_reset_there_is_no_jitter():
     assert step == RetryAfter(30.0, POLICY.throttle_cost)
 
 
-def test_r1_one_attempt_means_no_retries_at_all():
-    for outcome in (UNSENT, LOST, answered(429), answered(500)):
+def test_one_attempt_means_no_retries_at_all():
+    for outcome in (UNSENT, LOST, response(429), response(500)):
         assert isinstance(decided(GET, outcome, policy=RetryPolicy(attempts=1)), GiveUp)
 
 
@@ -214,28 +214,28 @@ def delays(request, *outcomes, **facts):
     ]
 
 
-def test_r6_a_network_fault_waits_up_to_a_quarter_and_half_a_second():
-    for outcome in (UNSENT, LOST, answered(408), answered(500)):
+def test_network_fault_waits_up_to_a_quarter_and_half_a_second():
+    for outcome in (UNSENT, LOST, response(408), response(500)):
         assert delays(GET, outcome) == [0, 0.25]
         assert delays(GET, outcome, outcome) == [0, 0.5]
 
 
-def test_r6_a_network_fault_never_waits_longer_than_eight_seconds():
+def test_network_fault_never_waits_longer_than_eight_seconds():
     patient = RetryPolicy(attempts=99)
     assert delays(GET, *[LOST] * 6, policy=patient) == [0, 8]
     assert delays(GET, *[LOST] * 90, policy=patient) == [0, 8]
 
 
-def test_r6_a_probe_waits_half_to_a_whole_second():
-    assert delays(POST, answered(500)) == [0.5, 1]
+def test_probe_waits_half_to_a_whole_second():
+    assert delays(POST, response(500)) == [0.5, 1]
 
 
-def test_r6_a_new_key_waits_five_seconds_and_up_to_a_quarter_more():
-    assert delays(AUTHORIZE, answered(500), answered(500)) == [5, 6.25]
+def test_new_key_waits_five_seconds_and_up_to_a_quarter_more():
+    assert delays(AUTHORIZE, response(500), response(500)) == [5, 6.25]
 
 
-def test_r6_f39b_a_429_without_a_header_waits_five_then_ten_seconds():
-    limited = answered(429)
+def test_f39b_429_without_a_header_waits_five_then_ten_seconds():
+    limited = response(429)
     assert delays(GET, limited) == [5, 6.25]
     assert delays(GET, limited, limited) == [10, 12.5]
     patient = RetryPolicy(attempts=9)
@@ -247,42 +247,42 @@ def test_r6_f39b_a_429_without_a_header_waits_five_then_ten_seconds():
 # ── R7: what the service wishes ─────────────────────────────────────────────────
 
 
-def test_r7_f39a_a_429_waits_for_the_reset_and_up_to_a_tenth_more():
-    assert delays(GET, answered(429, ratelimit_reset="30")) == [30, 33]
-    assert delays(GET, answered(429, ratelimit_reset="3")) == [3, 4]
-    assert delays(GET, answered(429, ratelimit_reset="0")) == [0, 1]
+def test_f39a_429_waits_for_the_reset_and_up_to_a_tenth_more():
+    assert delays(GET, response(429, ratelimit_reset="30")) == [30, 33]
+    assert delays(GET, response(429, ratelimit_reset="3")) == [3, 4]
+    assert delays(GET, response(429, ratelimit_reset="0")) == [0, 1]
 
 
-def test_r7_the_window_of_a_minute_always_fits():
-    assert delays(GET, answered(429, ratelimit_reset="60")) == [60, 65]
-    assert delays(GET, answered(429, ratelimit_reset="65")) == [65, 65]
+def test_window_of_a_minute_always_fits():
+    assert delays(GET, response(429, ratelimit_reset="60")) == [60, 65]
+    assert delays(GET, response(429, ratelimit_reset="65")) == [65, 65]
 
 
-def test_r7_a_longer_wish_is_not_slept_through():
+def test_longer_requested_wait_is_not_slept():
     longer = GiveUp("the service asks for a longer wait")
-    assert decided(GET, answered(429, ratelimit_reset="66")) == longer
-    assert decided(GET, answered(503, retry_after="3000")) == longer
+    assert decided(GET, response(429, ratelimit_reset="66")) == longer
+    assert decided(GET, response(503, retry_after="3000")) == longer
 
 
-def test_r7_a_503_waits_as_it_says_but_not_less_than_we_would():
-    assert delays(GET, answered(503, retry_after="10")) == [10, 11]
-    assert delays(GET, answered(503, retry_after="0")) == [0, 1.25]
-    assert delays(POST, answered(503, retry_after="0")) == [0.5, 2]
+def test_503_waits_for_retry_after_or_the_backoff_if_longer():
+    assert delays(GET, response(503, retry_after="10")) == [10, 11]
+    assert delays(GET, response(503, retry_after="0")) == [0, 1.25]
+    assert delays(POST, response(503, retry_after="0")) == [0.5, 2]
 
 
-def test_r7_a_429_while_something_remains_waits_by_our_own_rule():
-    other = answered(429, ratelimit_reset="2", ratelimit_remaining="9")
+def test_429_while_something_remains_waits_by_our_own_rule():
+    other = response(429, ratelimit_reset="2", ratelimit_remaining="9")
     assert delays(GET, other) == [5, 6.25]
 
 
-def test_f39c_a_429_about_a_quota_waits_for_the_quota():
+def test_f39c_429_about_a_quota_waits_for_the_quota():
     headers = {"content-type": "application/json", "quota-reset": "20"}
     quota = Response(status=429, headers=headers, body=QUOTA)
     assert delays(POST, quota) == [20, 22]
 
 
-def test_r3_no_wait_crosses_the_deadline():
-    limited = answered(429, ratelimit_reset="30")
+def test_no_wait_crosses_the_deadline():
+    limited = response(429, ratelimit_reset="30")
     assert decided(GET, limited, random=0, left=30.0) == GiveUp("deadline")
     assert isinstance(decided(GET, limited, random=0, left=30.1), RetryAfter)
 
@@ -290,9 +290,9 @@ def test_r3_no_wait_crosses_the_deadline():
 # ── R11: what it costs ──────────────────────────────────────────────────────────
 
 
-def test_r11_a_throttle_costs_less_than_a_fault():
-    assert decided(GET, answered(429)).cost == 5
-    for outcome in (UNSENT, LOST, answered(408), answered(503)):
+def test_throttle_costs_less_than_a_fault():
+    assert decided(GET, response(429)).cost == 5
+    for outcome in (UNSENT, LOST, response(408), response(503)):
         assert decided(GET, outcome).cost == 14
 
 
@@ -306,28 +306,28 @@ def test_r11_a_throttle_costs_less_than_a_fault():
         ([GARBLED], True),
         ([UNSENT], False),
         ([CERTIFICATE], False),
-        ([LOST, UNSENT], True),  # the first may have acted, the second cannot tell
-        ([LOST, answered(429)], True),
-        ([LOST, answered(401)], True),
-        ([LOST, answered(503)], True),
-        ([answered(500)], False),  # an answer, and the error says what to do
-        ([answered(500), answered(500)], True),
-        ([answered(500), UNSENT], True),
-        ([LOST, answered(201)], False),
-        ([LOST, answered(404)], False),
-        ([LOST, answered(409)], False),
-        ([answered(429), answered(429)], False),
-        ([UNSENT, answered(429)], False),
+        ([LOST, UNSENT], True),  # the first may have acted; the second does not show it
+        ([LOST, response(429)], True),
+        ([LOST, response(401)], True),
+        ([LOST, response(503)], True),
+        ([response(500)], False),  # the error of this response names the next step
+        ([response(500), response(500)], True),
+        ([response(500), UNSENT], True),
+        ([LOST, response(201)], False),
+        ([LOST, response(404)], False),
+        ([LOST, response(409)], False),
+        ([response(429), response(429)], False),
+        ([UNSENT, response(429)], False),
     ],
 )
 @pytest.mark.parametrize("request_", [POST, PATCH], ids=["POST", "PATCH"])
-def test_g25_a_doubt_is_admitted(request_, outcomes, unknown):
+def test_doubt_is_admitted(request_, outcomes, unknown):
     assert is_unknown(request_, outcomes[-1], after(*outcomes)) is unknown
 
 
 @pytest.mark.parametrize("request_", [GET, DELETE, AUTHORIZE])
-def test_what_may_be_repeated_without_harm_is_never_in_doubt(request_):
-    for outcomes in ([LOST], [answered(500), answered(500)], [LOST, answered(429)]):
+def test_outcome_of_a_repeatable_request_is_never_unknown(request_):
+    for outcomes in ([LOST], [response(500), response(500)], [LOST, response(429)]):
         assert not is_unknown(request_, outcomes[-1], after(*outcomes))
 
 
@@ -337,7 +337,7 @@ requests = st.sampled_from([GET, POST, AUTHORIZE, DELETE, PATCH, BARE])
 outcomes = st.one_of(
     st.sampled_from([UNSENT, LOST, CERTIFICATE, GARBLED]),
     st.builds(
-        answered,
+        response,
         st.sampled_from([408, 429, 500, 502, 503, 504, 200, 404]),
         retry_after=st.sampled_from(["", "0", "1", "64", "65", "66", "9999", "-1"]),
         ratelimit_reset=st.sampled_from(["", "0", "30", "60", "1767225600"]),

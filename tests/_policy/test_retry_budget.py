@@ -12,7 +12,7 @@ def budget():
     return Budget(RetryPolicy())
 
 
-def test_a_retry_costs_and_its_success_brings_the_cost_back(budget):
+def test_retry_takes_from_the_budget_and_its_success_returns_it(budget):
     assert budget.spend(14)
     assert budget.level == 486
     assert budget.spend(14)
@@ -21,7 +21,7 @@ def test_a_retry_costs_and_its_success_brings_the_cost_back(budget):
     assert budget.level == 486
 
 
-def test_a_success_without_a_retry_brings_one(budget):
+def test_success_without_a_retry_adds_one(budget):
     assert budget.spend(14)
     budget.succeeded()
     assert budget.level == 487
@@ -33,7 +33,7 @@ def test_it_never_holds_more_than_at_first(budget):
     assert budget.level == 500
 
 
-def test_a_dead_service_gets_thirty_five_retries_and_no_more(budget):
+def test_dead_service_gets_thirty_five_retries_and_no_more(budget):
     assert [budget.spend(14) for _ in range(36)] == [True] * 35 + [False]
     assert budget.level == 10
     assert budget.spend(5)

@@ -50,7 +50,7 @@ def test_another_process_probes_when_the_first_does_not_report():
     assert share.calls == 1
 
 
-def test_answer_of_the_probe_opens_the_window_for_all():
+def test_probe_response_opens_the_window_for_all():
     limit, _ = taken(SharedLimit())
     limit, _ = taken(limit, 0, seen=LimitState(299, 60.0), reservation="report")
     limit, share = taken(limit, 100, reservation="other")
@@ -59,7 +59,7 @@ def test_answer_of_the_probe_opens_the_window_for_all():
     assert limit.left == 298 - 298 // 8
 
 
-def test_block_is_an_eighth_of_what_remains_at_most():
+def test_block_is_at_most_an_eighth_of_the_remaining_calls():
     _, share = taken(window(80), wanted=64)
 
     assert share.calls == 10
@@ -79,7 +79,7 @@ def test_last_slots_are_taken_by_few():
     assert nothing == Share(0, 60.0)
 
 
-def test_first_block_is_a_share_among_those_who_spent_the_window_before():
+def test_first_block_is_divided_among_the_processes_of_the_last_window():
     limit = attrs.evolve(window(298), takers_before=50)
     blocks = []
     for number in range(51):
@@ -89,7 +89,7 @@ def test_first_block_is_a_share_among_those_who_spent_the_window_before():
     assert blocks == [6] * 49 + [4, 0]
 
 
-def test_first_blocks_shrink_when_more_processes_come_than_in_the_window_before():
+def test_first_blocks_shrink_when_more_processes_join_than_in_the_last_window():
     limit = attrs.evolve(window(100), takers_before=1, takers=3)
 
     assert taken(limit, 64, first=True)[1].calls == 25
@@ -106,7 +106,7 @@ def test_takers_of_a_window_are_known_in_the_next():
     assert (limit.takers_before, limit.takers, limit.size) == (5, 0, 298)
 
 
-def test_many_that_find_nothing_come_again_at_different_instants():
+def test_waiting_processes_try_again_at_different_times():
     limit = attrs.evolve(window(0), takers_before=50)
     waits = [taken(limit, random=each)[1].seconds for each in (0.0, 0.5, 1.0)]
 
@@ -127,14 +127,14 @@ def test_same_reservation_gets_the_same_slots_again():
     assert second == first
 
 
-def test_report_changes_nothing_when_it_says_nothing_new():
+def test_report_without_news_changes_nothing():
     limit = window(100)
     after, _ = taken(limit, 0, seen=LimitState(150, 60.0))
 
     assert after == limit
 
 
-def test_report_lowers_what_is_left_when_others_spent():
+def test_report_lowers_the_remaining_count_when_others_spent_calls():
     limit, _ = taken(window(100), 0, seen=LimitState(11, 60.0))
 
     assert limit.left == 10
@@ -154,7 +154,7 @@ def test_spent_window_is_probed_when_it_is_over():
     assert share == THE_PROBE
 
 
-def test_absurd_reset_closes_the_window_for_a_bounded_time():
+def test_invalid_reset_closes_the_window_for_a_bounded_time():
     limit, share = taken(SharedLimit(), seen=LimitState(0, 999_999_999.0))
 
     assert share.seconds <= LONGEST_WINDOW

@@ -93,7 +93,7 @@ def test_f20_error_has_no_cause_when_body_is_not_gzip(coded):
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])
 @pytest.mark.parametrize("padding", [b"", bytes(3)])
-def test_a_gzip_body_of_several_members_is_one_body(size, padding):
+def test_gzip_body_of_several_members_is_one_body(size, padding):
     members = [b"a" * 50, b"", b"b" * 50_000]
     coded = b"".join(map(gzip.compress, members)) + padding
     decoder = BodyDecoder(10**6, "gzip")
@@ -108,7 +108,7 @@ def test_many_members_together_are_held_to_the_cap():
         decoder.feed(gzip.compress(b"a" * 100) * 11)
 
 
-def test_an_empty_body_needs_no_gzip():
+def test_empty_body_needs_no_gzip():
     assert taken(b"", "gzip") == b""
 
 

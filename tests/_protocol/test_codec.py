@@ -60,7 +60,7 @@ class Outer:
         (dict[str, int], {"a": 1}, {"a": 1}),
     ],
 )
-def test_a_value_of_its_type_is_decoded(kind, value, expected):
+def test_value_of_its_type_is_decoded(kind, value, expected):
     assert decode(kind, value) == expected
 
 
@@ -93,7 +93,7 @@ def test_a_value_of_its_type_is_decoded(kind, value, expected):
         (Outer, {"inner-value": {"some-number": "1"}}),
     ],
 )
-def test_a_value_of_another_type_is_refused(kind, value):
+def test_value_of_another_type_is_refused(kind, value):
     with pytest.raises((TypeError, ValueError)):
         decode(kind, value)
 
@@ -106,7 +106,7 @@ def test_a_value_of_another_type_is_refused(kind, value):
         {"firstName": "a", "innerValue": {"someNumber": 1}},
     ],
 )
-def test_f53_a_value_inside_is_built_from_any_casing(spelled):
+def test_f53_value_inside_is_built_from_any_casing(spelled):
     assert decode(Outer, spelled) == Outer("a", Inner(1))
 
 
@@ -125,7 +125,7 @@ def test_value_may_contain_values_of_its_class():
     )
 
 
-def test_an_unknown_name_is_a_member_of_its_own():
+def test_unknown_name_is_a_member_of_its_own():
     green = decode(Colour, "green")
 
     assert isinstance(green, Colour)

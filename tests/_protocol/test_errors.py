@@ -31,7 +31,7 @@ def request(expects=Expects.JSON, **fields):
     )
 
 
-def response(status, title=None, details=None, content_type=None, **headers):
+def error_response(status, title=None, details=None, content_type=None, **headers):
     body = {"errors": [{"title": title, "details": details}]}
     named = {"content-type": content_type or "application/json"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -68,7 +68,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("status", "title", "kind", "again"), KINDS)
 def test_each_status_has_its_error(status, title, kind, again):
-    error = error_of(request(), response(status, title))
+    error = error_of(request(), error_response(status, title))
     assert type(error) is kind
     assert error.status == status
     assert error.retryable is again
@@ -93,8 +93,8 @@ def test_error_has_every_fact_of_the_response():
         "persona-organization-id": "org_1",
         "persona-environment-id": "env_1",
     }
-    answer = Response(status=422, headers=headers, body=json.dumps(body).encode())
-    error = error_of(request(), answer)
+    response = Response(status=422, headers=headers, body=json.dumps(body).encode())
+    error = error_of(request(), response)
     assert error.title == "Record invalid"
     assert error.details == "File must be under 2 bytes"
     assert error.pointer == "/data/attributes/files"
@@ -107,15 +107,15 @@ def test_error_has_every_fact_of_the_response():
 
 def test_error_has_attempts_and_retry_after():
     attempts = (Attempt(Phase.AMBIGUOUS, "x"), Attempt(Phase.ANSWERED, "429", 429))
-    answer = Response(status=429, headers={"retry-after": "7"}, attempts=attempts)
-    error = error_of(request(), answer)
+    response = Response(status=429, headers={"retry-after": "7"}, attempts=attempts)
+    error = error_of(request(), response)
     assert error.retry_after == 7
     assert error.attempts == attempts
 
 
 def test_html_error_page_raises_the_error_of_its_status():
-    answer = Response(status=502, headers={"content-type": "text/html"}, body=b"<p>")
-    error = error_of(request(), answer)
+    response = Response(status=502, headers={"content-type": "text/html"}, body=b"<p>")
+    error = error_of(request(), response)
     assert isinstance(error, errors.ServerError)
     assert error.title is error.details is error.pointer is None
 
@@ -133,7 +133,7 @@ def test_html_error_page_raises_the_error_of_its_status():
         ("location", "", "nowhere"),
     ],
 )  # fmt: skip
-def test_a_redirect_names_the_origin_of_its_target_and_no_more(header, location, shown):
+def test_redirect_names_the_origin_of_its_target_and_no_more(header, location, shown):
     error = error_of(request(), Response(status=302, headers={header: location}))
     assert isinstance(error, errors.UnexpectedRedirectError)
     assert error.what == f"the service responded with 302, a redirect to {shown}"
@@ -148,20 +148,20 @@ def test_a_redirect_names_the_origin_of_its_target_and_no_more(header, location,
 def test_secrets_of_the_request_are_masked(secret, field):
     sent = request(Expects.OAUTH, body=f"code={ENCODED}&grant-type=x".encode())
     words = {"title": "t", "details": "d"} | {field: f"{secret} is not valid"}
-    error = error_of(sent, response(400, **words))
+    error = error_of(sent, error_response(400, **words))
     for text in (str(error), repr(error), str(vars(error))):
         assert "CANARY" not in text
     assert getattr(error, field) == "<masked> is not valid"
 
 
 def test_secret_is_masked_before_the_text_is_cut():
-    answer = response(400, "t", "x" * 495 + TOKEN)
-    error = error_of(request(), answer)
+    response = error_response(400, "t", "x" * 495 + TOKEN)
+    error = error_of(request(), response)
     assert error.details is not None
     assert "CANA" not in error.details
 
 
-def test_an_excerpt_does_not_end_in_half_a_secret():
+def test_excerpt_does_not_end_in_half_a_secret():
     page = success("text/html", b"x" * 190 + TOKEN.encode())
     error = error_in(request(), page)
     assert error is not None
@@ -172,13 +172,13 @@ def test_credential_added_by_a_sender_is_masked():
     # A request has none until it passes the layer that adds it.
     sent = attrs.evolve(request(), authorization=None)
     credential = MaskedText(f"Bearer {TOKEN}")
-    answer = attrs.evolve(response(400, TOKEN, TOKEN), credential=credential)
-    error = error_of(sent, answer)
+    response = attrs.evolve(error_response(400, TOKEN, TOKEN), credential=credential)
+    error = error_of(sent, response)
     assert error.title == error.details == "<masked>"
     assert TOKEN not in f"{error} {vars(error)}"
 
 
-def test_the_secrets_of_an_oauth_request_are_its_values():
+def test_secrets_of_an_oauth_request_are_its_values():
     sent = request(Expects.OAUTH, body=b"grant-type=authorization_code&code=c-1234")
     assert secrets_of(sent, Response(status=400)) == (TOKEN, KEY, "c-1234")
     sent = request(Expects.OAUTH, body=b'{"code":"c-1234","n":1}')
@@ -194,7 +194,7 @@ def test_values_of_other_requests_are_not_masked():
 
 @given(st.text(), st.text())
 def test_server_text_is_always_printable_and_short(title, details):
-    error = error_of(request(), response(400, title, details))
+    error = error_of(request(), error_response(400, title, details))
     for text in (error.what, error.title or "", error.details or ""):
         assert text.isprintable()
         assert len(text) < 550
@@ -216,7 +216,7 @@ def success(content_type, body=b"{}", status=200):
         (Expects.PDF, "application/pdf"),
     ],
 )
-def test_an_expected_body_is_no_error(expects, content_type):
+def test_expected_body_is_no_error(expects, content_type):
     assert error_in(request(expects), success(content_type)) is None
 
 
@@ -230,7 +230,7 @@ def test_an_expected_body_is_no_error(expects, content_type):
         (Expects.PDF, "application/json"),
     ],
 )
-def test_f24_an_unexpected_body_is(expects, content_type):
+def test_f24_unexpected_body_is(expects, content_type):
     error = error_in(request(expects), success(content_type))
     assert isinstance(error, errors.UnexpectedContentTypeError)
     assert error.status == 200
@@ -253,12 +253,12 @@ def test_no_body_needs_no_type():
 
 
 def test_no_success_is_an_error_by_its_status():
-    assert isinstance(error_in(request(), response(404)), errors.NotFoundError)
+    assert isinstance(error_in(request(), error_response(404)), errors.NotFoundError)
 
 
 def test_malformed_body_is_not_quoted():
-    answer = success("application/json", b"CANARY")
-    error = malformed(request(), answer, "the body is not a JSON object")
+    response = success("application/json", b"CANARY")
+    error = malformed(request(), response, "the body is not a JSON object")
     assert isinstance(error, errors.MalformedResponseError)
     assert error.what == "the body is not a JSON object"
     assert "CANARY" not in str(vars(error))

@@ -35,7 +35,7 @@ FULL = Request(
 HEADER = MaskedText("Bearer CANARY")
 
 
-def test_a_request_with_a_credential_is_the_same_in_all_else():
+def test_request_with_a_credential_is_the_same_in_all_else():
     assert FULL.with_authorization(HEADER) == attrs.evolve(FULL, authorization=HEADER)
     assert FULL.authorization is None
 
@@ -53,7 +53,7 @@ def problem(body, status=422, content_type="application/json"):
     return problem_of(Response(status=status, headers=headers, body=body))
 
 
-def test_the_first_error_is_read():
+def test_first_error_is_read():
     body = b"""{"errors": [
         {"title": "Record invalid", "details": "too big", "meta": {},
          "source": {"pointer": "/data/attributes/files"}},
@@ -91,7 +91,7 @@ def test_problem_is_empty_when_body_has_no_error(body):
     assert problem(body) == Problem()
 
 
-def test_a_page_and_a_success_have_no_words():
+def test_html_page_and_success_have_no_error_text():
     words = b'{"errors":[{"title":"x"}]}'
     assert problem(words, content_type="text/html") == Problem()
     assert problem(words, status=200) == Problem()
@@ -110,7 +110,7 @@ def test_quota_and_mismatch_are_recognized_by_title():
 
 
 @pytest.mark.parametrize(
-    ("content_type", "answer"),
+    ("content_type", "response"),
     [
         ("application/json", True),
         ("Application/JSON; charset=utf-8", True),
@@ -122,8 +122,8 @@ def test_quota_and_mismatch_are_recognized_by_title():
         ("", False),
     ],
 )
-def test_json_content_types_are_recognized(content_type, answer):
-    assert is_json(content_type) is answer
+def test_json_content_types_are_recognized(content_type, response):
+    assert is_json(content_type) is response
 
 
 # ── Versions ─────────────────────────────────────────────────────────────────
@@ -144,7 +144,7 @@ DOCUMENTED = [
 ]
 
 
-def test_the_default_is_the_newest_documented_version():
+def test_default_is_the_newest_documented_version():
     newest = DOCUMENTED[-1]
     assert newest == DEFAULT_VERSION
 

@@ -20,7 +20,7 @@ crowd = ['"[', '\\"{', "]}", "plain"] * 20
 
 
 @given(documents, st.sampled_from(["", " ", "\n"]))
-def test_a_document_is_read_as_it_is(document, space):
+def test_document_is_read_as_it_is(document, space):
     assert parse_json((space + json.dumps(document) + space).encode()) == document
 
 
@@ -36,7 +36,7 @@ def alternating(depth):
 
 
 @pytest.mark.parametrize("make", [lambda d: nested(d).decode(), alternating])
-def test_a_thousand_levels_are_read_and_a_hundred_thousand_are_refused(make):
+def test_thousand_levels_are_read_and_a_hundred_thousand_are_refused(make):
     assert parse_json(make(900).encode()) is not None
     for depth in (1_025, 5_000):
         with pytest.raises(NotJsonError):
@@ -97,7 +97,7 @@ def test_integers_of_any_size_are_exact(number, padding, shape):
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**300])
-def test_the_integers_around_the_machine_s_limits_are_exact(number):
+def test_integers_around_the_machine_s_limits_are_exact(number):
     assert parse_json(b'{"n":%d}' % number) == {"n": number}
     assert dump_json({"n": number}) == b'{"n":%d}' % number
 
@@ -115,5 +115,5 @@ def test_only_json_is_written(value):
         dump_json([value])
 
 
-def test_f42_a_byte_order_mark_is_tolerated():
+def test_f42_byte_order_mark_is_tolerated():
     assert parse_json(b"\xef\xbb\xbf{}") == {}

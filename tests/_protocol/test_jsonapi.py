@@ -74,7 +74,7 @@ def test_document_has_one_object_several_or_none():
     assert (empty.data, empty.status) == (None, 204)
 
 
-def test_a_pdf_is_content():
+def test_pdf_is_content():
     request = Request(
         method="GET", route="/x", target="/x", deadline=0, expects=Expects.PDF
     )
@@ -95,7 +95,7 @@ def test_a_pdf_is_content():
         [],
     ],
 )
-def test_a_broken_included_object_is_left_out(broken):
+def test_broken_included_object_is_left_out(broken):
     session = {"type": "inquiry-session", "id": "iqse_1"}
     body = {"data": INQUIRY, "included": [broken, session]}
 
@@ -150,6 +150,6 @@ def test_included_objects_are_found_by_type_and_id():
         ("", "Resource"),
     ],
 )
-def test_a_type_is_of_its_own_class_or_of_its_familys(type_name, class_name):
+def test_type_is_of_its_own_class_or_of_its_familys(type_name, class_name):
     assert kind_of(type_name).__name__ == class_name
     assert issubclass(kind_of(type_name), Resource)

@@ -21,17 +21,17 @@ def test_retry_after_beats_the_reset():
     assert wish(503, retry_after="7") == 7
 
 
-def test_the_reset_counts_when_nothing_remains():
+def test_reset_counts_when_nothing_remains():
     assert wish(ratelimit_reset="30") == 30
     assert wish(ratelimit_reset="30", ratelimit_remaining="0") == 30
     assert wish(ratelimit_reset="0") == 0
 
 
-def test_the_reset_does_not_count_while_something_remains():
+def test_reset_does_not_count_while_something_remains():
     assert wish(ratelimit_reset="30", ratelimit_remaining="3") is None
 
 
-def test_a_quota_has_a_reset_of_its_own():
+def test_quota_has_a_reset_of_its_own():
     limits = {"ratelimit_reset": "3", "ratelimit_remaining": "0"}
     assert wish(body=QUOTA, quota_reset="40", **limits) == 40
     assert wish(body=QUOTA, **limits) is None
@@ -51,7 +51,7 @@ def test_invalid_number_of_seconds_is_ignored(text):
     assert wish(ratelimit_reset=text) is None
 
 
-def test_a_reset_that_looks_like_an_instant_is_ignored():
+def test_reset_that_looks_like_an_instant_is_ignored():
     assert wish(ratelimit_reset="3600") == 3600
     assert wish(ratelimit_reset="3601") is None
     assert wish(ratelimit_reset="1767225600") is None
@@ -68,7 +68,7 @@ def test_of_repeated_headers_the_largest_counts():
     assert wish(ratelimit_reset="5, 9", ratelimit_remaining="0, 0") == 9
 
 
-def test_a_date_counts_from_the_date_of_the_response():
+def test_date_counts_from_the_date_of_the_response():
     now, later = "Thu, 01 Jan 2026 00:00:00 GMT", "Thu, 01 Jan 2026 00:00:42 GMT"
     assert wish(retry_after=later, date=now) == 42
     assert wish(retry_after=now, date=later) is None  # it is over
@@ -78,8 +78,8 @@ def test_a_date_counts_from_the_date_of_the_response():
 
 @given(st.text(), st.text(), st.text())
 def test_no_header_can_break_it(one, two, three):
-    answer = wish(retry_after=one, date=two, ratelimit_reset=three)
-    assert answer is None or answer >= 0
+    seconds = wish(retry_after=one, date=two, ratelimit_reset=three)
+    assert seconds is None or seconds >= 0
 
 
 def test_count_is_a_whole_number_or_none():

@@ -32,11 +32,11 @@ GOOD = {
 
 
 def body(**changes):
-    answer = {
+    response = {
         **GOOD,
         **{key.replace("_", "-"): value for key, value in changes.items()},
     }
-    return json.dumps({k: v for k, v in answer.items() if v is not ...}).encode()
+    return json.dumps({k: v for k, v in response.items() if v is not ...}).encode()
 
 
 def test_documented_response_is_parsed():
@@ -61,12 +61,12 @@ def test_documented_response_is_parsed():
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
     ],
 )
-def test_f41_f42_an_empty_or_broken_body_gives_no_token(content):
+def test_f41_f42_empty_or_broken_body_gives_no_token(content):
     with pytest.raises(ExchangeProtocolError):
         parse_token(content)
 
 
-def test_f42_a_byte_order_mark_is_tolerated():
+def test_f42_byte_order_mark_is_tolerated():
     assert parse_token(b"\xef\xbb\xbf" + body()).lifetime == 3599
 
 
@@ -77,12 +77,12 @@ def test_f43_anything_but_an_object_gives_no_token(content):
 
 
 @pytest.mark.parametrize("key", ["access_token", "token_type", "expires_in"])
-def test_f44_a_missing_key_gives_no_token(key):
+def test_f44_missing_key_gives_no_token(key):
     with pytest.raises(ExchangeProtocolError, match="missing"):
         parse_token(body(**{key: ...}))
 
 
-def test_f44_a_missing_scope_means_the_expected_one_and_nothing_else():
+def test_f44_missing_scope_means_the_expected_one_and_nothing_else():
     expected = Scope.read("inq_9")
     assert parse_token(body(scope=...), expected).scope == expected
     with pytest.raises(ExchangeProtocolError, match="'scope' is missing"):
@@ -90,13 +90,13 @@ def test_f44_a_missing_scope_means_the_expected_one_and_nothing_else():
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -3599])
-def test_f45_a_lifetime_that_is_not_above_0_gives_no_token(seconds):
+def test_f45_lifetime_that_is_not_above_0_gives_no_token(seconds):
     with pytest.raises(ExchangeProtocolError, match="expires-in"):
         parse_token(body(expires_in=seconds))
 
 
 @pytest.mark.parametrize("seconds", [86_401, 10**12, int("9" * 30)])
-def test_f46_a_lifetime_over_a_day_is_cut_to_a_day(seconds):
+def test_f46_lifetime_over_a_day_is_cut_to_a_day(seconds):
     grant = parse_token(body(expires_in=seconds))
     assert grant.lifetime == 86_400
     assert grant.clamped
@@ -130,7 +130,7 @@ def test_f46_any_other_lifetime_gives_no_token(raw):
 
 
 @pytest.mark.parametrize("name", ["bearer", "Bearer", "BEARER"])
-def test_f47_the_token_type_is_compared_without_case(name):
+def test_f47_token_type_is_compared_without_case(name):
     assert parse_token(body(token_type=name)).lifetime == 3599
 
 
@@ -157,7 +157,7 @@ def test_f51_repetition_order_tabs_and_spaces_do_not_matter():
         " ".join(f"inquiry.read:inq_{number}" for number in range(1_001)),
     ],
 )
-def test_f51_a_scope_with_bad_characters_or_a_thousand_entries_gives_no_token(text):
+def test_f51_scope_with_bad_characters_or_a_thousand_entries_gives_no_token(text):
     with pytest.raises(ExchangeProtocolError, match="scope"):
         parse_token(body(scope=text))
 
@@ -171,7 +171,7 @@ def test_f52_token_with_characters_invalid_in_headers_is_refused(token):
 
 
 @pytest.mark.parametrize("spelling", ["access_token", "accessToken"])
-def test_f53_the_other_casings_are_read(spelling):
+def test_f53_other_casings_are_read(spelling):
     names = {"access_token": str.lower, "accessToken": str}
     content = body().replace(b"access-token", spelling.encode())
     assert spelling in names
@@ -184,7 +184,7 @@ def test_f53_two_spellings_at_once_are_refused():
         parse_token(content)
 
 
-def test_a_repeated_key_is_refused():
+def test_repeated_key_is_refused():
     content = body()[:-1] + b', "expires-in": 1}'
     with pytest.raises(ExchangeProtocolError):
         parse_token(content)
@@ -209,7 +209,7 @@ def test_any_bytes_are_parsed_or_raise_a_library_error(content):
     assert json.loads(content)
 
 
-def test_the_forms_are_kebab_case_and_always_the_same_bytes():
+def test_forms_are_kebab_case_and_always_the_same_bytes():
     scope = Scope.read("ver_2", "inq_1")
     assert authorize_form("org_1", scope) == (
         b"client-id=org_1&response-type=code"
@@ -235,9 +235,9 @@ def test_invalid_code_is_refused_without_repeating_it(code):
 
 
 def test_response_of_authorize_is_parsed():
-    answer = parse_authorization(b'{"code": "8qaA6Q9G", "expires-in": 599, "new": 1}')
-    assert answer.code.reveal() == "8qaA6Q9G"
-    assert answer.lifetime == 599
+    response = parse_authorization(b'{"code": "8qaA6Q9G", "expires-in": 599, "new": 1}')
+    assert response.code.reveal() == "8qaA6Q9G"
+    assert response.lifetime == 599
 
 
 @pytest.mark.parametrize(

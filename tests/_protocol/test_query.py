@@ -102,7 +102,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("link", "stray"), HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_link_is_refused(link, stray):
+def test_hostile_link_is_refused(link, stray):
     assert cursor_in(link, AFTER, PLACE) is stray
 
 
@@ -121,7 +121,7 @@ def test_cursor_is_read_from_a_link_to_the_same_listing(link):
     assert cursor_in(link, AFTER, PLACE) == "cnst_ABC456"
 
 
-def test_a_link_backwards_holds_the_other_cursor():
+def test_link_backwards_holds_the_other_cursor():
     link = f"/api/v1{PATH}?page%5Bbefore%5D=cnst_1"
 
     assert cursor_in(link, BEFORE, PLACE) == "cnst_1"

@@ -19,7 +19,7 @@ from persona_share.errors import (
 )
 
 
-def test_the_default_is_the_service_over_https():
+def test_default_is_the_service_over_https():
     address = parse_base_url()
     assert address.url == "https://api.withpersona.com/api/v1" == DEFAULT_BASE_URL
     assert address.origin == "https://api.withpersona.com"
@@ -51,7 +51,7 @@ def test_accepted_base_url_is_normalized(text, base_url):
         "http://localhost:8080/api/v1",
     ],
 )
-def test_http_to_loopback_needs_a_word_of_consent(text):
+def test_http_to_loopback_requires_insecure_local(text):
     with pytest.raises(InsecureOriginError, match="insecure_local=True"):
         parse_base_url(text)
     address = parse_base_url(text, insecure_local=True)
@@ -134,12 +134,12 @@ def test_brackets_contain_an_ipv6_address_only(text):
 
 
 @pytest.mark.parametrize("path", ["", "/", "/api", "/api/v2", "/api/v1/inquiries"])
-def test_the_service_without_its_path_is_refused_with_the_right_one(path):
+def test_service_url_without_its_path_is_refused_and_the_error_names_it(path):
     with pytest.raises(ConfigurationError, match=DEFAULT_BASE_URL):
         parse_base_url(f"https://api.withpersona.com{path}")
 
 
-def test_other_server_without_the_path_has_a_hint():
+def test_error_for_another_server_without_the_path_has_a_hint():
     bare = parse_base_url("http://127.0.0.1:8080", insecure_local=True)
     assert "http://127.0.0.1:8080 does not end in /api/v1" in bare.not_found_hint
     assert parse_base_url().not_found_hint == ""
@@ -158,7 +158,7 @@ def test_errors_show_the_host_and_the_port(text, peer):
     assert parse_base_url(text).peer == peer
 
 
-def test_plain_http_goes_to_a_host_that_was_named_and_so_does_a_sandbox_credential():
+def test_plain_http_and_sandbox_credentials_are_sent_to_an_allowed_host():
     text = "http://sandbox:8080/api/v1"
     for others in (False, True, ["other"]):
         with pytest.raises(InsecureOriginError, match=r"insecure_local=\['sandbox'\]"):
@@ -251,7 +251,7 @@ def test_similar_url_has_another_origin_or_none(url):
 URL = "https://files.withpersona.com/front.png?access_token=s3cret"
 
 
-def test_a_file_of_the_service_has_a_host_and_a_target():
+def test_file_of_the_service_has_a_host_and_a_target():
     place = parse_file_url(URL)
 
     assert place.base_url.origin == "https://files.withpersona.com"
@@ -259,7 +259,7 @@ def test_a_file_of_the_service_has_a_host_and_a_target():
     assert "s3cret" not in repr(place)
 
 
-def test_a_further_host_must_be_allowed():
+def test_further_host_must_be_allowed():
     url = "https://files.example.com/a"
 
     assert (
@@ -270,7 +270,7 @@ def test_a_further_host_must_be_allowed():
         parse_file_url(url)
 
 
-def test_a_sandbox_may_have_its_files_on_this_machine():
+def test_sandbox_may_have_its_files_on_this_machine():
     url = "http://127.0.0.2:8080/a?b=c"
 
     assert (

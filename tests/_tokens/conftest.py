@@ -1,4 +1,4 @@
-"""A broker's runtime: a clock that is moved by hand and a service that is scripted."""
+"""A token manager on a fake clock, with a scripted service and code source."""
 
 import asyncio
 import json
@@ -15,10 +15,10 @@ from persona_share.testing.clock import FakeClock, fake_runtime
 
 @attrs.define
 class Service:
-    """Stands in for ``POST /oauth/token``: mints, or does what it was told.
+    """A fake ``POST /oauth/token``: it issues tokens or follows its script.
 
-    ``script`` holds answers and errors for the next requests, None for a token. While
-    it is ``silent`` nothing comes back before a request's deadline.
+    ``script`` lists responses and errors for the next requests; None means a token.
+    While it is ``silent``, requests fail at their deadline.
     """
 
     clock: FakeClock
@@ -29,7 +29,7 @@ class Service:
     script: list = attrs.field(factory=list)
     requests: list = attrs.field(factory=list)
     grants: object = None
-    minted: int = 0
+    issued: int = 0
 
     async def send(self, request):
         self.requests.append(request)
@@ -37,7 +37,7 @@ class Service:
         number = len(self.requests)
         if self.silent:
             await self.clock.sleep(request.deadline - sent)
-            message = "no answer in time"
+            message = "no response in time"
             raise ConnectionLostError(message)
         if self.delay:
             await self.clock.sleep(self.delay)
@@ -46,19 +46,19 @@ class Service:
             raise outcome
         if outcome is not None:
             return attrs.evolve(outcome, first_sent_at=sent)
-        self.minted += 1
+        self.issued += 1
         scope = self.grants if self.grants is not None else self.scope_of(request)
-        answer = {
+        response = {
             "access-token": f"token{number}",
             "token-type": "bearer",
             "expires-in": self.lifetime,
             "scope": str(scope),
         }
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         return Response(status=201, headers=self.headers, body=body, first_sent_at=sent)
 
     def scope_of(self, request):
-        """The codes of `Partner` carry their scope, for this stand-in to read."""
+        """Return the scope that is encoded in a code of `Partner`."""
         return Scope(bytes.fromhex(code_of(request).split(".")[1]).decode().split())
 
     @property
@@ -71,21 +71,21 @@ class Service:
 
 
 def code_of(request):
-    """The code in the form of an exchange."""
+    """Return the code in the form of an exchange."""
     return dict(pair.split("=") for pair in request.body.decode().split("&"))["code"]
 
 
 @attrs.define
 class Partner:
-    """A code source that counts, and that can be told to fail or to wait."""
+    """A code source that records its calls, and that can fail or wait."""
 
     clock: FakeClock
-    asked: list = attrs.field(factory=list)
+    requested_scopes: list = attrs.field(factory=list)
     script: list = attrs.field(factory=list)
     delay: float = 0.0
 
     async def __call__(self, scope):
-        self.asked.append(scope)
+        self.requested_scopes.append(scope)
         if self.delay:
             await self.clock.sleep(self.delay)
         outcome = self.script.pop(0) if self.script else None
@@ -94,12 +94,12 @@ class Partner:
         return self.code(scope) if outcome is None else outcome
 
     def code(self, scope):
-        return f"code{len(self.asked)}.{str(scope).encode().hex()}"
+        return f"code{len(self.requested_scopes)}.{str(scope).encode().hex()}"
 
 
 @attrs.define
 class ClientContext:
-    """The context that a manager stands on, with nothing behind it but the service."""
+    """A client context with only the fake service."""
 
     runtime: object
     exchanger: object
@@ -122,7 +122,7 @@ class ClientContext:
 
 
 @attrs.define
-class House:
+class Harness:
     clock: FakeClock
     service: Service
     partner: Partner
@@ -139,53 +139,53 @@ class House:
         return await manager.__aenter__() if entered else manager
 
     async def settle(self):
-        """Let everything run that can run without time passing."""
+        """Run tasks until all of them wait for time to pass."""
         for _ in range(30):
             await asyncio.sleep(0)  # noqa: TID251  # lets others run
 
-    async def pass_time(self, seconds, step=None):
-        """Let time pass in steps, and everything that is due happen in each."""
+    async def advance_clock(self, seconds, step=None):
+        """Advance the clock in steps, and run all tasks after each."""
         left = seconds
         while left > 0:
             self.clock.advance(min(step or seconds, left))
             left -= step or seconds
             await self.settle()
 
-    async def soon(self, work, seconds=60.0, step=0.5):
-        """Await something while time passes, this much at the most."""
+    async def advance_until_done(self, work, seconds=60.0, step=0.5):
+        """Await something while the clock advances, for at most these seconds."""
         task = asyncio.ensure_future(work)
         await self.settle()
         while not task.done() and seconds > 0:
-            await self.pass_time(step)
+            await self.advance_clock(step)
             seconds -= step
         assert task.done(), "it still waits"
         return await task
 
-    def told(self, kind):
+    def recorded(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def new_house():
+def new_harness():
     clock = FakeClock()
     service = Service(clock)
     context = ClientContext(fake_runtime(clock), service)
-    return House(clock, service, Partner(clock), context)
+    return Harness(clock, service, Partner(clock), context)
 
 
 @pytest.fixture
-def make_house():
-    """For tests that run event loops of their own; nobody closes its managers."""
-    return new_house
+def make_harness():
+    """Return a factory for tests with their own event loops; its managers stay open."""
+    return new_harness
 
 
 @pytest_asyncio.fixture
-async def house():
-    house = new_house()
-    yield house
-    for manager in house.managers:
+async def harness():
+    harness = new_harness()
+    yield harness
+    for manager in harness.managers:
         closing = asyncio.ensure_future(manager.aclose())
-        await house.settle()
-        house.clock.advance(10)
+        await harness.settle()
+        harness.clock.advance(10)
         await closing
     assert {task for task in asyncio.all_tasks() if not task.done()} == {
         asyncio.current_task()

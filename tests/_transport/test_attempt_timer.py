@@ -11,12 +11,12 @@ from persona_share.errors import ConnectionLostError
 from persona_share.model.policy import Timeouts
 from tests.servers import (
     RawServer,
-    a_request,
-    answer,
-    dripping,
+    drip_bytes,
+    http_response,
+    never_respond,
+    new_request,
     sender_to,
-    silence,
-    stalling_body,
+    stall_in_body,
 )
 
 
@@ -24,13 +24,13 @@ WATCHFUL = Timeouts(connect=0.05, read=0.1, attempt=0.4)
 TURN = 0.1 / 20
 
 
-async def reason_of(behaviour, request=None):
+async def reason_of(handler, request=None):
     now = asyncio.get_running_loop().time
-    server = RawServer(behaviour)
+    server = RawServer(handler)
     async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
         started = now()
         with pytest.raises(ConnectionLostError) as caught:
-            await sender.send(request or a_request())
+            await sender.send(request or new_request())
         took = now() - started
     task = asyncio.current_task()
     assert task is not None
@@ -39,31 +39,33 @@ async def reason_of(behaviour, request=None):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("behaviour", [silence, stalling_body])
-async def test_f14_a_silence_ends_an_attempt_and_leaves_no_cancel_behind(behaviour):
-    reason, took = await reason_of(behaviour)
+@pytest.mark.parametrize("handler", [never_respond, stall_in_body])
+async def test_f14_attempt_ends_after_silence_and_leaves_no_pending_cancellation(
+    handler,
+):
+    reason, took = await reason_of(handler)
     assert reason == "read timeout"
     assert took >= WATCHFUL.read
 
 
 @pytest.mark.asyncio
-async def test_f15_a_lively_answer_is_ended_when_an_attempt_took_too_long():
-    reason, took = await reason_of(dripping(0.02))
+async def test_f15_attempt_ends_after_its_time_limit_while_data_arrives():
+    reason, took = await reason_of(drip_bytes(0.02))
     assert reason == "timeout"
     assert took >= WATCHFUL.attempt
 
 
 @pytest.mark.asyncio
-async def test_f14_a_request_with_a_body_is_ended_all_the_same():
-    request = attrs.evolve(a_request("POST"), body=b"{}")
-    assert (await reason_of(silence, request))[0] == "read timeout"
+async def test_f14_request_with_a_body_is_ended_all_the_same():
+    request = attrs.evolve(new_request("POST"), body=b"{}")
+    assert (await reason_of(never_respond, request))[0] == "read timeout"
 
 
 @pytest.mark.asyncio
-async def test_a_cancel_from_outside_goes_through():
-    server = RawServer(silence)
+async def test_external_cancellation_is_propagated():
+    server = RawServer(never_respond)
     async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
-        call = asyncio.create_task(sender.send(a_request()))
+        call = asyncio.create_task(sender.send(new_request()))
         await asyncio.wait([call], timeout=0.03)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -71,11 +73,11 @@ async def test_a_cancel_from_outside_goes_through():
 
 
 @pytest.mark.asyncio
-async def test_a_cancel_from_outside_wins_over_one_of_the_watch():
-    server = RawServer(silence)
+async def test_cancel_from_outside_wins_over_one_of_the_watch():
+    server = RawServer(never_respond)
     async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
-        call = asyncio.create_task(sender.send(a_request()))
-        while not call.cancelling():  # noqa: ASYNC110 — what the watch does, it tells nobody
+        call = asyncio.create_task(sender.send(new_request()))
+        while not call.cancelling():  # noqa: ASYNC110 — the timer emits nothing to wait for
             await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -83,15 +85,15 @@ async def test_a_cancel_from_outside_wins_over_one_of_the_watch():
 
 
 @pytest.mark.asyncio
-async def test_a_loop_that_stood_still_is_not_the_servers_silence():
+async def test_blocked_event_loop_does_not_count_as_server_silence():
     async def slow(connection):
         await connection.request()
         time.sleep(0.3)  # noqa: ASYNC251 — the loop of the client stands still, too
-        await connection.send(answer(200, b"{}"))
+        await connection.send(http_response(200, b"{}"))
 
     server = RawServer(slow)
     async with server, sender_to(server.url, timeouts=WATCHFUL) as sender:
-        assert (await sender.send(a_request())).body == b"{}"
+        assert (await sender.send(new_request())).body == b"{}"
 
 
 @pytest.mark.asyncio
@@ -113,4 +115,4 @@ async def test_nothing_is_looked_at_when_nothing_is_watched():
     ],
 )
 def test_only_an_attempt_that_has_time_is_watched(timeouts, left, suits):
-    assert AttemptTimer(timeouts).suits(a_request(), left) is suits
+    assert AttemptTimer(timeouts).suits(new_request(), left) is suits

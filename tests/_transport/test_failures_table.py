@@ -1,4 +1,4 @@
-"""Which failure each exception of aiohttp is."""
+"""The mapping of aiohttp's exceptions to failures."""
 
 import builtins
 import errno
@@ -124,7 +124,7 @@ def test_f3_missing_name_and_failing_name_server_raise_different_errors():
     assert kind_of(connector(DNS, failing)).reason == "dns"
 
 
-def test_an_error_is_made_with_one_attempt_that_says_the_same():
+def test_error_has_one_attempt_with_the_same_reason():
     error = failure_of(TimeoutError(), "host:1").as_error("GET /x")
     assert error.phase is error.attempts[0].phase
     assert [attempt.reason for attempt in error.attempts] == ["timeout"]

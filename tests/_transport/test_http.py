@@ -14,7 +14,14 @@ from persona_share.errors import (
 )
 from persona_share.model.policy import Pool
 from persona_share.testing import FakeClock
-from tests.servers import RawServer, a_request, answer, answering, sender_to, silence
+from tests.servers import (
+    RawServer,
+    http_response,
+    never_respond,
+    new_request,
+    respond_with,
+    sender_to,
+)
 
 
 @pytest.mark.asyncio
@@ -26,7 +33,9 @@ async def test_borrowed_session_only_provides_connections():
         traced.append(arguments)
 
     trace.on_request_start.append(on_start)
-    server = RawServer(answering(answer(500, headers=[("Set-Cookie", "a=b")])))
+    server = RawServer(
+        respond_with(http_response(500, headers=[("Set-Cookie", "a=b")]))
+    )
     async with server:
         session = aiohttp.ClientSession(
             "http://127.0.0.1:1",
@@ -36,7 +45,7 @@ async def test_borrowed_session_only_provides_connections():
             trace_configs=[trace],
         )
         async with session, sender_to(server.url, session=session) as sender:
-            response = await sender.send(a_request())
+            response = await sender.send(new_request())
             await sender.close()
             assert not session.closed
             assert len(session.cookie_jar) == 1
@@ -47,21 +56,24 @@ async def test_borrowed_session_only_provides_connections():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("limits", [{"limit": 1}, {"limit_per_host": 1}], ids=str)
-async def test_f5_a_borrowed_session_bounds_the_places_by_its_own_limit(limits):
+async def test_f5_connections_are_limited_by_a_borrowed_sessions_limit(limits):
     connector = aiohttp.TCPConnector(**limits)
     async with aiohttp.ClientSession(connector=connector) as session:
         options = {"session": session, "pool": Pool(size=50, patience=0.02)}
-        async with RawServer(silence) as server, sender_to(server.url, **options) as s:
-            first = asyncio.create_task(s.send(a_request()))
+        async with (
+            RawServer(never_respond) as server,
+            sender_to(server.url, **options) as s,
+        ):
+            first = asyncio.create_task(s.send(new_request()))
             await server.reached()
             with pytest.raises(PoolTimeoutError):
-                await s.send(a_request())
+                await s.send(new_request())
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
 
 
 @pytest.mark.asyncio
-async def test_a_closed_borrowed_session_is_reported_at_once():
+async def test_closed_borrowed_session_is_reported_at_once():
     session = aiohttp.ClientSession()
     await session.close()
     sender = AiohttpSender(parse_base_url(), now=FakeClock().now, session=session)
@@ -69,7 +81,7 @@ async def test_a_closed_borrowed_session_is_reported_at_once():
         await sender.open()
 
 
-def test_a_borrowed_session_of_another_loop_is_refused():
+def test_borrowed_session_of_another_loop_is_refused():
     async def made():
         return aiohttp.ClientSession()
 
@@ -82,15 +94,15 @@ def test_a_borrowed_session_of_another_loop_is_refused():
 
 
 @pytest.mark.asyncio
-async def test_a_switch_of_protocols_is_no_success_and_pours_nothing():
+async def test_switching_protocols_is_an_error_and_streams_nothing():
     class Sink:
         cap = 99
 
         async def begin(self, headers):
             raise AssertionError(headers)
 
-    server = RawServer(answering(answer(101, b"{}", [("Upgrade", "x")])))
+    server = RawServer(respond_with(http_response(101, b"{}", [("Upgrade", "x")])))
     async with server, sender_to(server.url) as sender:
-        response = await sender.send(a_request(sink=Sink()))
+        response = await sender.send(new_request(sink=Sink()))
     assert response.status == 101
     assert not response.ok

@@ -13,7 +13,7 @@ from persona_share._transport.runtime import (
 )
 
 
-def test_dice_and_keys_differ_each_time():
+def test_random_numbers_and_keys_differ_each_time():
     runtime = system_runtime()
     assert len({runtime.new_key() for _ in range(100)}) == 100
     assert len({runtime.random() for _ in range(100)}) == 100
@@ -23,7 +23,7 @@ def test_dice_and_keys_differ_each_time():
     )
 
 
-def test_the_clock_goes_on_and_its_wall_time_is_utc():
+def test_clock_advances_and_wall_time_is_utc():
     clock = SystemClock()
     assert clock.now() <= clock.now()
     assert clock.wall().tzinfo is dt.UTC
@@ -37,12 +37,12 @@ async def test_sleeping_returns():
     assert clock.now() - before >= 0.0009
 
 
-def test_dice_of_one_seed_fall_alike():
+def test_equal_seeds_give_equal_random_numbers():
     one, other = seeded_random(7), seeded_random(7)
     assert [one() for _ in range(5)] == [other() for _ in range(5)]
 
 
-class Hands:
+class ManualClocks:
     """Two clocks that a test sets."""
 
     monotonic = 100.0
@@ -50,21 +50,21 @@ class Hands:
 
 
 def test_without_a_clock_that_counts_suspension_the_wall_clock_shows_it():
-    hands = Hands()
-    now = Progress(lambda: hands.monotonic, lambda: hands.wall)
+    clocks = ManualClocks()
+    now = Progress(lambda: clocks.monotonic, lambda: clocks.wall)
     assert now() == 0
-    hands.monotonic += 1
-    hands.wall += 1
+    clocks.monotonic += 1
+    clocks.wall += 1
     assert now() == 1
-    hands.wall += 3_600  # the machine slept
+    clocks.wall += 3_600  # the machine slept
     assert now() == 3_601
 
 
-def test_a_wall_clock_set_back_holds_nothing_up():
-    hands = Hands()
-    now = Progress(lambda: hands.monotonic, lambda: hands.wall)
-    hands.wall -= 3_600
+def test_wall_clock_set_back_holds_nothing_up():
+    clocks = ManualClocks()
+    now = Progress(lambda: clocks.monotonic, lambda: clocks.wall)
+    clocks.wall -= 3_600
     assert now() == 0
-    hands.monotonic += 5
-    hands.wall += 5
+    clocks.monotonic += 5
+    clocks.wall += 5
     assert now() == 5

@@ -32,10 +32,10 @@ from persona_share.model.secret import Secret
 from tests import servers
 from tests.servers import (
     RawServer,
-    a_request,
-    answer,
-    answering,
-    ending_with,
+    http_response,
+    new_request,
+    respond_with,
+    send_and_close,
 )
 
 
@@ -85,18 +85,18 @@ def tls(authority):
 async def test_f7_untrusted_certificate_is_refused_before_anything_is_sent(
     sender_to, tls
 ):
-    server = RawServer(answering(answer()), tls=tls)
+    server = RawServer(respond_with(http_response()), tls=tls)
     async with server, sender_to(server.url) as sender:
         with pytest.raises(TLSVerificationError) as caught:
-            await sender.send(a_request())
+            await sender.send(new_request())
     assert caught.value.phase is Phase.NOT_SENT
     assert not caught.value.retryable
     assert server.received == b""
 
 
 @pytest.mark.asyncio
-async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls):
-    server = RawServer(answering(answer()), tls=tls)
+async def test_borrowed_connector_that_verifies_nothing_weakens_nothing(tls):
+    server = RawServer(respond_with(http_response()), tls=tls)
     async with server:
         lax = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
         async with lax, servers.sender_to(server.url, session=lax) as sender:
@@ -104,20 +104,20 @@ async def test_t4_a_borrowed_connector_that_verifies_nothing_weakens_nothing(tls
             await theirs.read()
             before = server.received
             with pytest.raises(TLSVerificationError):
-                await sender.send(a_request())
+                await sender.send(new_request())
             assert server.received == before
 
 
 @pytest.mark.asyncio
 async def test_context_with_a_custom_authority_works(sender_to, tls, authority):
     own = ssl.create_default_context(cafile=str(authority))
-    server = RawServer(answering(answer()), tls=tls)
+    server = RawServer(respond_with(http_response()), tls=tls)
     async with server, sender_to(server.url, ssl_context=own) as sender:
-        assert (await sender.send(a_request())).status == 200
+        assert (await sender.send(new_request())).status == 200
 
 
 @pytest.mark.asyncio
-async def test_f8_a_server_with_an_old_protocol_is_not_tried_again(sender_to):
+async def test_f8_server_with_an_old_protocol_is_not_tried_again(sender_to):
     async def old(connection):
         await connection.send(bytes.fromhex("15030100020246"))  # protocol_version
         await asyncio.Event().wait()
@@ -125,7 +125,7 @@ async def test_f8_a_server_with_an_old_protocol_is_not_tried_again(sender_to):
     server = RawServer(old)
     async with server, sender_to(f"https://127.0.0.1:{server.port}") as sender:
         with pytest.raises(ConnectError, match="TLS handshake with") as caught:
-            await sender.send(a_request())
+            await sender.send(new_request())
     assert caught.value.phase is Phase.NOT_SENT
     assert not caught.value.retryable
 
@@ -136,7 +136,7 @@ def test_something_else_than_a_context_is_refused(value):
         checked_context(value, OFFICIAL)
 
 
-def test_the_default_context_verifies_and_is_new_enough():
+def test_default_context_verifies_and_is_new_enough():
     context = default_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -144,7 +144,7 @@ def test_the_default_context_verifies_and_is_new_enough():
 
 
 @pytest.mark.parametrize("name_too", [True, False])
-def test_t4_a_context_that_verifies_nothing_is_for_loopback_only(name_too):
+def test_context_that_verifies_nothing_is_for_loopback_only(name_too):
     context = ssl.create_default_context()
     context.check_hostname = False
     if name_too:
@@ -158,7 +158,7 @@ def test_t4_a_context_that_verifies_nothing_is_for_loopback_only(name_too):
     "oldest", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.MINIMUM_SUPPORTED]
 )
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")  # that old
-def test_t4_a_context_of_an_old_protocol_is_for_loopback_only(oldest):
+def test_context_of_an_old_protocol_is_for_loopback_only(oldest):
     context = ssl.create_default_context()
     context.minimum_version = oldest
     assert checked_context(context, LOCAL) is context
@@ -169,7 +169,7 @@ def test_t4_a_context_of_an_old_protocol_is_for_loopback_only(oldest):
 # ── Proxies ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_proxy_s_password_is_kept_apart_from_its_address():
+def test_proxy_s_password_is_kept_apart_from_its_address():
     proxy = proxy_for(OFFICIAL, Secret(f"http://user:{PASSWORD}@proxy.example:3128"))
     assert str(proxy.url) == "http://proxy.example:3128"
     assert proxy.headers is not None
@@ -196,7 +196,7 @@ def environment(monkeypatch):
     return monkeypatch.setenv
 
 
-def test_the_environment_s_proxy_is_used_only_when_it_is_trusted(environment):
+def test_environment_s_proxy_is_used_only_when_it_is_trusted(environment):
     environment("HTTPS_PROXY", f"http://user:{PASSWORD}@proxy.example:3128")
     assert proxy_for(OFFICIAL) == Proxy()
     trusted = proxy_for(OFFICIAL, trust_env=True)
@@ -211,7 +211,7 @@ def test_no_proxy_names_hosts_that_are_reached_directly(environment):
     assert proxy_for(OFFICIAL, trust_env=True) == Proxy()
 
 
-def test_a_proxy_of_the_environment_that_is_not_used_is_mentioned(environment):
+def test_proxy_of_the_environment_that_is_not_used_is_mentioned(environment):
     assert unused_proxy(OFFICIAL, Proxy()) == ""
     environment("HTTPS_PROXY", f"http://user:{PASSWORD}@proxy.example:3128")
     assert "trust_env=True" in unused_proxy(OFFICIAL, Proxy())
@@ -220,13 +220,13 @@ def test_a_proxy_of_the_environment_that_is_not_used_is_mentioned(environment):
     assert unused_proxy(LOCAL, Proxy()) == ""
 
 
-def test_a_given_proxy_wins_over_the_environment(environment):
+def test_given_proxy_wins_over_the_environment(environment):
     environment("HTTPS_PROXY", "http://other.example:1")
     found = proxy_for(OFFICIAL, "http://proxy.example:3128", trust_env=True)
     assert found.peer == "proxy.example:3128"
 
 
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_named_as_such(environment):
+def test_proxy_of_the_environment_that_cannot_be_used_is_named_as_such(environment):
     environment("HTTPS_PROXY", "socks5://proxy.example:1080")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
         proxy_for(OFFICIAL, trust_env=True)
@@ -245,7 +245,7 @@ def test_invalid_proxy_url_is_refused(text):
     assert caught.value.__context__ is None
 
 
-def test_a_request_in_the_clear_does_not_go_through_a_proxy():
+def test_plaintext_request_does_not_use_a_proxy():
     local = parse_base_url("http://127.0.0.1:8080", insecure_local=True)
     with pytest.raises(InsecureOriginError):
         proxy_for(local, "http://proxy.example")
@@ -253,15 +253,15 @@ def test_a_request_in_the_clear_does_not_go_through_a_proxy():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("status", "again"), [(407, False), (503, True)])
-async def test_f6_a_proxy_that_refuses_is_reported_without_its_password(
+async def test_f6_proxy_that_refuses_is_reported_without_its_password(
     sender_to, status, again
 ):
     refusal = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
-    async with RawServer(ending_with(refusal)) as proxy:
+    async with RawServer(send_and_close(refusal)) as proxy:
         url = proxy.url.replace("http://", f"http://user:{PASSWORD}@")
         async with sender_to("https://127.0.0.1:1", proxy=url) as sender:
             with pytest.raises(ProxyError) as caught:
-                await sender.send(a_request())
+                await sender.send(new_request())
     assert proxy.received.startswith(b"CONNECT 127.0.0.1:1 ")
     assert b"Proxy-Authorization: Basic " in proxy.received
     assert b"CANARY" not in proxy.received  # neither ours nor, in the clear, its own
@@ -275,4 +275,4 @@ async def test_missing_proxy_and_missing_server_raise_different_errors(sender_to
     sender = sender_to("https://127.0.0.1:1", proxy="http://127.0.0.1:1")
     async with sender as opened:
         with pytest.raises(ProxyError):
-            await opened.send(a_request())
+            await opened.send(new_request())

@@ -1,4 +1,4 @@
-"""A batch without a network: a test decides when objects arrive, on a fake clock."""
+"""A batch without a network, on a fake clock; a test decides when objects arrive."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ class Objects:
     """Retrieves objects; an object is its id, and a test can delay it."""
 
     asked: list = attrs.field(factory=list)
-    under_way: int = 0
+    in_progress: int = 0
     most: int = 0
     held: dict = attrs.field(factory=dict)
     errors: dict = attrs.field(factory=dict)
@@ -26,12 +26,12 @@ class Objects:
 
     async def retrieve(self, object_id):
         self.asked.append(object_id)
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.in_progress += 1
+        self.most = max(self.most, self.in_progress)
         try:
             await self.held.get(object_id, self.before or _at_once)()
         finally:
-            self.under_way -= 1
+            self.in_progress -= 1
         error = self.errors.get(object_id)
         if isinstance(error, list):
             error = error.pop(0) if error else None
@@ -99,12 +99,12 @@ class Kit:
         return Batch(pool, context)
 
     async def settle(self):
-        """Let everything run that can run without time passing."""
+        """Run tasks until all of them wait for time to pass."""
         for _ in range(120):
             await asyncio.sleep(0)  # noqa: TID251  # lets others run
 
     async def until(self, task, step=1.0, steps=1_000):
-        """Let time pass until something is done."""
+        """Advance the clock until a task is done."""
         task = asyncio.ensure_future(task)
         for _ in range(steps):
             await self.settle()
@@ -115,17 +115,17 @@ class Kit:
 
 
 async def collected(batch):
-    """Everything that a batch yields."""
+    """Return everything that a batch yields."""
     return [each async for each in batch]
 
 
 def ids_of(outcomes):
-    """The ids of outcomes, in their order."""
+    """Return the ids of outcomes, in order."""
     return [each.id for each in outcomes]
 
 
 def no_tasks_left():
-    """Whether only the test itself still runs."""
+    """Return whether only the test's own task is left."""
     return asyncio.all_tasks() == {asyncio.current_task()}
 
 

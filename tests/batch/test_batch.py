@@ -178,7 +178,7 @@ async def test_loop_left_inside_async_with_leaves_no_task(kit):
             break
 
     assert no_tasks_left()
-    assert kit.objects.under_way == 0
+    assert kit.objects.in_progress == 0
 
 
 @pytest.mark.asyncio
@@ -204,7 +204,7 @@ async def test_nothing_is_left_when_the_consumer_is_cancelled(kit):
     await kit.settle()
 
     assert no_tasks_left()
-    assert kit.objects.under_way == 0
+    assert kit.objects.in_progress == 0
 
 
 @pytest.mark.asyncio
@@ -372,7 +372,7 @@ async def test_second_task_that_iterates_a_batch_is_refused(kit):
         first.cancel()
 
 
-# ── What it tells ───────────────────────────────────────────────────────────────
+# ── Progress ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ import pytest
 from persona_share.batch import FetchJob, shard
 from persona_share.sandbox import Sandbox
 from tests.batch import dask_jobs
-from tests.cli.conftest import running_box  # noqa: F401  # the fixture
+from tests.cli.conftest import running_sandbox  # noqa: F401  # the fixture
 
 
 LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
@@ -24,14 +24,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def cluster(running_box, tmp_path, monkeypatch):  # noqa: F811  # the fixture
+def cluster(running_sandbox, tmp_path, monkeypatch):  # noqa: F811  # the fixture
     """Four worker processes with the credentials in their environment."""
-    box: Sandbox = running_box
+    sandbox: Sandbox = running_sandbox
     settings = {
-        "PERSONA_API_KEY": box.destination.api_key,
-        "PERSONA_BASE_URL": box.url,
-        "TEST_SOURCE_KEY": box.source.api_key,
-        "TEST_ORGANIZATION": box.destination.id,
+        "PERSONA_API_KEY": sandbox.destination.api_key,
+        "PERSONA_BASE_URL": sandbox.url,
+        "TEST_SOURCE_KEY": sandbox.source.api_key,
+        "TEST_ORGANIZATION": sandbox.destination.id,
         "TEST_STORE": str(tmp_path / "checkpoints.db"),
         "TEST_FOLDER": str(tmp_path / "handled"),
     }
@@ -53,11 +53,11 @@ def cluster(running_box, tmp_path, monkeypatch):  # noqa: F811  # the fixture
 
 def test_every_object_is_acknowledged_once_when_a_worker_is_killed(
     cluster,
-    running_box,  # noqa: F811  # the fixture
+    running_sandbox,  # noqa: F811  # the fixture
     tmp_path,
 ):
-    box, handled = running_box, tmp_path / "handled"
-    ids = [box.add_inquiry().id for _ in range(OBJECTS)]
+    sandbox, handled = running_sandbox, tmp_path / "handled"
+    ids = [sandbox.add_inquiry().id for _ in range(OBJECTS)]
     jobs = [
         FetchJob(
             ids=part,
@@ -80,6 +80,6 @@ def test_every_object_is_acknowledged_once_when_a_worker_is_killed(
     assert [each.failures for each in reports] == [()] * 4
     seen = [x for each in handled.iterdir() for x in each.read_text().split()]
     assert set(seen) == set(ids)
-    assert box.log.count(status=429) == 0
+    assert sandbox.log.count(status=429) == 0
     # One code for a group, and those of the groups that were in the killed worker.
-    assert box.log.codes_issued <= OBJECTS // GROUP + 9 + 1
+    assert sandbox.log.codes_issued <= OBJECTS // GROUP + 9 + 1

@@ -29,7 +29,7 @@ class Partner:
     """Issues tokens, or refuses a scope with refused objects."""
 
     bad: set = attrs.field(factory=set)
-    answer: type = NotFoundError
+    error_type: type = NotFoundError
     broken: set = attrs.field(factory=set)
     script: list = attrs.field(factory=list)
     asked: list = attrs.field(factory=list)
@@ -38,7 +38,7 @@ class Partner:
     refuses: set = attrs.field(factory=set)
     names: bool = True
     latency: object = None
-    under_way: int = 0
+    in_progress: int = 0
     most: int = 0
 
     held: list = attrs.field(factory=list)
@@ -50,10 +50,10 @@ class Partner:
     async def acquire(self, scope):
         self.asked.append(scope)
         if self.latency is not None:
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
+            self.in_progress += 1
+            self.most = max(self.most, self.in_progress)
             await self.latency(1.0)
-            self.under_way -= 1
+            self.in_progress -= 1
         error = self.script.pop(0) if self.script else None
         if error is None and self.down is not None and self.down():
             error = failure()
@@ -64,7 +64,7 @@ class Partner:
             named = Scope.read(*refused) if self.names else None
             raise CodeRefusedError("not these", refused=named)
         if self.bad.intersection(scope.object_ids()):
-            raise failure(self.answer("the response of the service"))
+            raise failure(self.error_type("the response of the service"))
         if self.broken.intersection(scope.object_ids()):
             raise failure()
         if self.covered and not any(scope <= each for each in self.covered):
@@ -319,7 +319,7 @@ async def test_objects_that_nobody_knows_fail_however_many_come_first(scoped, pa
 async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
     scoped, partner, kit
 ):
-    partner.bad, partner.answer = {*several(1_000)}, PermissionDeniedError
+    partner.bad, partner.error_type = {*several(1_000)}, PermissionDeniedError
     with pytest.raises(CodeSourceError):
         await kit.until(collected(scoped(several(1_000), 100)))
 

@@ -43,7 +43,7 @@ async def test_a_rerun_fetches_what_was_not_acknowledged(kit, resumed):
     again = ids_of(await collected(resumed()))
 
     assert sorted([*first[:-1], *again]) == sorted(IDS)
-    assert first[-1] in again  # nobody had asked for the one after it
+    assert first[-1] in again  # the next one was not requested
     assert no_tasks_left()
 
 

@@ -12,14 +12,14 @@ CALL = Request(method="GET", route="/x", target="/x", deadline=1e9)
 TRIED = Attempt(Phase.ANSWERED, "503", 503)
 
 
-def answered(clock, *, waits=0.0, takes=0.0, attempts=()):
-    def answer(_request):
+def measured_call(clock, *, waits=0.0, takes=0.0, attempts=()):
+    def respond(_request):
         clock.advance(waits)
         sent = clock.now()
         clock.advance(takes)
         return Response(status=200, first_sent_at=sent, attempts=attempts)
 
-    return answer
+    return respond
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def clock():
     return FakeClock()
 
 
-async def measured(clock, *answers):
+async def measured(clock, *responses):
     stats = BatchStats()
-    sender = Measured(ScriptedSender(answers), stats, clock.now)
-    for _ in answers:
+    sender = Measured(ScriptedSender(responses), stats, clock.now)
+    for _ in responses:
         await sender.send(CALL)
     return stats
 
 
 @pytest.mark.asyncio
 async def test_call_delayed_by_a_second_counts_as_a_wait(clock):
-    waits = [answered(clock, waits=seconds) for seconds in (0.0, 0.9, 1.0, 58.0)]
+    waits = [measured_call(clock, waits=seconds) for seconds in (0.0, 0.9, 1.0, 58.0)]
     stats = await measured(clock, *waits)
 
     assert stats.waits == 2
@@ -48,9 +48,9 @@ async def test_call_delayed_by_a_second_counts_as_a_wait(clock):
 async def test_attempts_beyond_the_first_are_retries(clock):
     stats = await measured(
         clock,
-        answered(clock),
-        answered(clock, attempts=(TRIED,)),
-        answered(clock, attempts=(TRIED, TRIED, TRIED)),
+        measured_call(clock),
+        measured_call(clock, attempts=(TRIED,)),
+        measured_call(clock, attempts=(TRIED, TRIED, TRIED)),
     )
 
     assert stats.retries == 2
@@ -69,7 +69,7 @@ async def test_the_attempts_of_a_call_that_failed_count_as_well(clock):
 
 @pytest.mark.asyncio
 async def test_quantiles_are_right_to_a_twentieth(clock):
-    takes = [answered(clock, takes=number / 100) for number in range(1, 101)]
+    takes = [measured_call(clock, takes=number / 100) for number in range(1, 101)]
     stats = await measured(clock, *takes)
 
     assert stats.quantile(0.50) == pytest.approx(0.50, rel=0.05)

@@ -1,10 +1,10 @@
-"""Make the pictures of the inspector: ``python -m tests.browser.pictures FOLDER``."""
+"""Take the screenshots of the inspector: ``python -m tests.browser.pictures FOLDER``."""
 
 import asyncio
 import sys
 from pathlib import Path
 
-from tests.browser.scene import browser, running_sandbox, send_requests
+from tests.browser.helpers import browser, running_sandbox, send_requests
 
 
 #: Name, view, color scheme, width, height, and the number of a request to open.

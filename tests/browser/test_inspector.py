@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from tests.browser.scene import browser, running_sandbox, send_requests
+from tests.browser.helpers import browser, running_sandbox, send_requests
 from tests.sandbox.raw import body
 
 
@@ -40,7 +40,7 @@ def token_row(page, status):
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_issued_becomes_due_is_replaced_and_expires(raw, page):
+async def test_token_is_issued_becomes_due_is_replaced_and_expires(raw, page):
     scope = f"inquiry.read:{raw.sandbox.add_inquiry().id}"
 
     await raw.token(scope)
@@ -58,7 +58,7 @@ async def test_a_token_is_issued_becomes_due_is_replaced_and_expires(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_that_is_planned_on_the_page_occurs(raw, page):
+async def test_fault_that_is_planned_on_the_page_occurs(raw, page):
     await page.get_by_role("tab", name="Behavior").click()
     await page.get_by_label("Operation").select_option("GET /inquiries/{inquiry-id}")
     await page.get_by_label("Status of an error").fill("502")
@@ -73,7 +73,7 @@ async def test_a_fault_that_is_planned_on_the_page_occurs(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_a_switch_that_is_set_on_the_page_applies(raw, page):
+async def test_switch_that_is_set_on_the_page_applies(raw, page):
     await page.get_by_role("tab", name="Behavior").click()
     await page.get_by_label("out of scope status").select_option("404")
     await page.get_by_text("out of scope status set").wait_for()
@@ -85,7 +85,7 @@ async def test_a_switch_that_is_set_on_the_page_applies(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_switches_are_found_by_words_of_their_names(page):
+async def test_switches_are_found_by_parts_of_their_names(page):
     await page.get_by_role("tab", name="Behavior").click()
     await page.get_by_label("Find a switch").fill("token 401")
     shown = page.locator("[data-switch]:not([hidden])")
@@ -120,7 +120,7 @@ async def test_no_credential_is_in_the_page(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_a_pending_connection_is_accepted_on_the_page(raw, page):
+async def test_pending_connection_is_accepted_on_the_page(raw, page):
     given = body(destination_organization_id=raw.sandbox.destination.id)
     made = await raw.post("/connect/connections", json=given)
 
@@ -133,7 +133,7 @@ async def test_a_pending_connection_is_accepted_on_the_page(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_the_views_are_reached_by_keyboard(raw, page):
+async def test_views_are_reached_by_keyboard(raw, page):
     await page.get_by_role("tab", name="Overview").focus()
     await page.keyboard.press("ArrowRight")
     assert await page.get_by_role("tab", name="Requests").get_attribute(
@@ -146,7 +146,7 @@ async def test_the_views_are_reached_by_keyboard(raw, page):
 
 
 @pytest.mark.asyncio
-async def test_the_page_fits_narrow_and_wide_screens_in_both_color_schemes(raw, page):
+async def test_page_fits_narrow_and_wide_screens_in_both_color_schemes(raw, page):
     await send_requests(raw)
 
     for scheme, width in (

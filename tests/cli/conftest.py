@@ -1,4 +1,4 @@
-"""The installed command, in a process of its own, beside a sandbox in a thread."""
+"""The installed command in its own process, and a sandbox in a thread."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from persona_share.sandbox import Sandbox
-from tests.processes import LONGEST, Ended, run
+from tests.processes import LONGEST, CompletedProcess, run
 
 
 #: The command as pip installs it, beside the interpreter.
@@ -20,12 +20,12 @@ COMMAND = str(Path(sys.executable).with_name("persona-share"))
 
 @attrs.define
 class Cli:
-    box: Sandbox
+    sandbox: Sandbox
     env: dict
     command: str = COMMAND
 
     def start(self, *arguments, env=None, **options):
-        """Start the command; the caller ends it."""
+        """Start the command; the caller stops it."""
         return subprocess.Popen(  # noqa: S603  # it is our own command
             [COMMAND, *arguments],
             env=self.environment(env),
@@ -42,7 +42,7 @@ class Cli:
             *arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         out, err = process.communicate(timeout=LONGEST)
-        return Ended(process.returncode, out.decode(), err.decode())
+        return CompletedProcess(process.returncode, out.decode(), err.decode())
 
     def environment(self, changes):
         """Return the environment with some values replaced, or removed by None."""
@@ -51,61 +51,61 @@ class Cli:
 
     def inquiries(self, count):
         """Create inquiries and return their ids."""
-        return [self.box.add_inquiry().id for _ in range(count)]
+        return [self.sandbox.add_inquiry().id for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
-def running_box():
-    """One sandbox for all tests of a file: starting commands is slow enough."""
-    box = Sandbox(rate_limit=None)
+def running_sandbox():
+    """Run one sandbox for all tests of a file."""
+    sandbox = Sandbox(rate_limit=None)
     loop, stopped = asyncio.new_event_loop(), asyncio.Event()
     ready = threading.Event()
 
     async def serve():
-        async with box:
+        async with sandbox:
             ready.set()
             await stopped.wait()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     ready.wait(30)
-    yield box
+    yield sandbox
     loop.call_soon_threadsafe(stopped.set)
     thread.join(30)
     loop.close()
 
 
 @pytest.fixture
-def box(running_box):
-    """The sandbox, without faults and with an empty log."""
-    running_box.faults.clear()
-    running_box.log.clear()
-    running_box.latency = 0.0
-    return running_box
+def sandbox(running_sandbox):
+    """Return the sandbox, without faults and with an empty log."""
+    running_sandbox.faults.clear()
+    running_sandbox.log.clear()
+    running_sandbox.latency = 0.0
+    return running_sandbox
 
 
 @pytest.fixture
-def cli(box):
-    """The command, as the destination organization of the sandbox."""
+def cli(sandbox):
+    """Return the command with the credentials of the destination organization."""
     return Cli(
-        box,
+        sandbox,
         {
             "PATH": os.environ["PATH"],
-            "PERSONA_API_KEY": box.destination.api_key,
-            "PERSONA_SOURCE_API_KEY": box.source.api_key,
-            "PERSONA_BASE_URL": box.url,
+            "PERSONA_API_KEY": sandbox.destination.api_key,
+            "PERSONA_SOURCE_API_KEY": sandbox.source.api_key,
+            "PERSONA_BASE_URL": sandbox.url,
             "PERSONA_INSECURE_LOCAL": "1",
         },
     )
 
 
 @pytest.fixture
-def sharing(box):
-    """The options with which codes come from the source's own key."""
-    return ("--client-id", box.destination.id)
+def sharing(sandbox):
+    """Return the options for codes from the source's own API key."""
+    return ("--client-id", sandbox.destination.id)
 
 
 @pytest.fixture
-def as_source(box):
-    """The environment of the source organization."""
-    return {"PERSONA_API_KEY": box.source.api_key}
+def as_source(sandbox):
+    """Return the environment of the source organization."""
+    return {"PERSONA_API_KEY": sandbox.source.api_key}

@@ -17,12 +17,12 @@ MASK = "**********"
 
 
 @pytest.fixture
-def code(cli, as_source, box, tmp_path):
+def code(cli, as_source, sandbox, tmp_path):
     """A file with a code for one inquiry, and the inquiry's id."""
     (inquiry,) = cli.inquiries(1)
     path = tmp_path / "code"
     ended = cli(
-        *("authorize", "--client-id", box.destination.id, inquiry),
+        *("authorize", "--client-id", sandbox.destination.id, inquiry),
         *("--code-file", str(path), "--json"),
         env=as_source,
     )
@@ -91,8 +91,8 @@ def test_get_shows_an_object_as_the_api_has_it(cli, as_source):
     assert json.loads(ended.out)["attributes"]["status"] == "completed"
 
 
-def test_no_address_of_a_file_is_printed(cli, as_source, box):
-    document = box.add_document(kind="government-id").id
+def test_no_address_of_a_file_is_printed(cli, as_source, sandbox):
+    document = sandbox.add_document(kind="government-id").id
     ended = cli("get", document, "--json", env=as_source)
 
     assert ended.value["objects"][0]["id"] == document
@@ -100,9 +100,9 @@ def test_no_address_of_a_file_is_printed(cli, as_source, box):
     assert MASK in ended.out
 
 
-def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, box, tmp_path):
+def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, sandbox, tmp_path):
     (inquiry,) = cli.inquiries(1)
-    document = box.add_document(kind="government-id").id
+    document = sandbox.add_document(kind="government-id").id
     ended = cli(
         *("fetch", inquiry, document, *sharing, "--json"),
         *("--output", str(tmp_path / "out"), "--quiet"),
@@ -116,10 +116,10 @@ def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, box, tmp_pat
     assert files
     assert all(each.name.startswith(f"{document}-") for each in files)
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
-    assert box.log.authorizations_at_files == 0
+    assert sandbox.log.authorizations_at_files == 0
 
 
-def test_plan_prints_the_cost_and_fetches_nothing(cli, sharing, box):
+def test_plan_prints_the_cost_and_fetches_nothing(cli, sharing, sandbox):
     ids = cli.inquiries(250)
     ended = cli("fetch", *ids, *sharing, "--plan", "--json")
 
@@ -129,7 +129,7 @@ def test_plan_prints_the_cost_and_fetches_nothing(cli, sharing, box):
         "limit": 100_000,
         "shortest_seconds": 0.0,
     }
-    assert box.log.count("GET /inquiries/{inquiry-id}") == 0
+    assert sandbox.log.count("GET /inquiries/{inquiry-id}") == 0
 
 
 def test_fetch_report_always_has_the_same_keys(cli, sharing, tmp_path):
@@ -168,16 +168,16 @@ def test_doctor_reports_no_problem_when_everything_works(cli, tmp_path):
     )
 
 
-def test_doctor_says_what_is_wrong_and_what_to_do(cli, box, tmp_path):
+def test_doctor_says_what_is_wrong_and_what_to_do(cli, sandbox, tmp_path):
     broken = tmp_path / "tokens"
     broken.write_bytes(b"this is no store")
-    box.switches.oauth_enabled = False
-    box.advance(3_600)
+    sandbox.switches.oauth_enabled = False
+    sandbox.advance(3_600)
     try:
         ended = cli("doctor", "--store", str(broken))
     finally:
-        box.switches.oauth_enabled = True
-        box.advance(-3_600)
+        sandbox.switches.oauth_enabled = True
+        sandbox.advance(-3_600)
 
     assert ended.code != 0
     assert re.search(r"clock: off by 3[56]\d\d s", ended.out)
@@ -199,10 +199,12 @@ def test_doctor_reports_a_refused_key(cli):
     assert "service:" in ended.out
 
 
-def test_share_token_is_created_on_a_connection_and_redeemed(cli, as_source, box):
-    offered = cli("connections", "create", box.destination.id, "--json", env=as_source)
+def test_share_token_is_created_on_a_connection_and_redeemed(cli, as_source, sandbox):
+    offered = cli(
+        "connections", "create", sandbox.destination.id, "--json", env=as_source
+    )
     connection = offered.value["id"]
-    box.accept_connection(connection)
+    sandbox.accept_connection(connection)
     (inquiry,) = cli.inquiries(1)
     made = cli(
         *("share-tokens", "create", inquiry, "--connection", connection, "--json"),

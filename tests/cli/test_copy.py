@@ -3,10 +3,10 @@
 import json
 
 
-def test_people_are_copied_continued_and_verified(cli, box, sharing, tmp_path):
+def test_people_are_copied_continued_and_verified(cli, sandbox, sharing, tmp_path):
     ids = cli.inquiries(5)
     for each in ids:
-        box.add_verification(inquiry=each, kind="government-id")
+        sandbox.add_verification(inquiry=each, kind="government-id")
     into, listed = tmp_path / "people", tmp_path / "ids"
     listed.write_text("\n".join(ids))
     command = ("copy", "--ids", str(listed), "--into", str(into), *sharing, "--json")

@@ -1,4 +1,4 @@
-"""How commands end: exit codes, interrupts, broken pipes, terminals and secrets."""
+"""Exit codes, interrupts, broken pipes, terminals and secrets of commands."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from persona_share.cli.app import app
 WAITING = 30
 
 
-def until(reached):
+def wait_until(reached):
     """Wait in real time until a condition holds in another process."""
     ends = time.monotonic() + WAITING  # noqa: TID251  # a real process is waited for
     while not (found := reached()):
@@ -42,9 +42,9 @@ def error_of(ended):
         (429, 7, "RateLimitedError"),
     ],
 )
-def test_each_status_has_its_exit_code(cli, box, status, code, kind):
+def test_each_status_has_its_exit_code(cli, sandbox, status, code, kind):
     headers = {"Retry-After": "3600"} if status == 429 else {}
-    box.faults.answer("GET /rate-limits", status, times=None, headers=headers)
+    sandbox.faults.answer("GET /rate-limits", status, times=None, headers=headers)
     ended = cli("limits", "--json")
 
     assert (ended.code, error_of(ended)) == (code, kind)
@@ -98,7 +98,7 @@ def test_f145_a_file_that_others_may_read_is_refused(cli, tmp_path):
     assert ended.code == 3
     assert "chmod 600" in ended.err
     assert "localbox_canary" not in ended.err
-    assert len(cli.box.log) == 0
+    assert len(cli.sandbox.log) == 0
 
 
 def test_f145_command_ends_when_its_output_is_closed(cli, as_source):
@@ -116,15 +116,15 @@ def test_f145_command_ends_when_its_output_is_closed(cli, as_source):
     assert err == b""
 
 
-def test_f145_interrupted_fetch_can_be_continued(cli, sharing, box, tmp_path):
+def test_f145_interrupted_fetch_can_be_continued(cli, sharing, sandbox, tmp_path):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(60)
-    box.latency = 0.2
+    sandbox.latency = 0.2
     command = ("fetch", *ids, *sharing, "--output", str(output), "--concurrency", "4")
     process = cli.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    until(lambda: output.exists() and output.read_bytes().count(b"\n") > 5)
+    wait_until(lambda: output.exists() and output.read_bytes().count(b"\n") > 5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    box.latency = 0.0
+    sandbox.latency = 0.0
     again = cli(*command, "--json")
 
     assert process.returncode == 130
@@ -135,19 +135,19 @@ def test_f145_interrupted_fetch_can_be_continued(cli, sharing, box, tmp_path):
 
 
 def test_f145_an_interrupt_waits_for_an_exchange_that_was_sent(
-    cli, as_source, box, tmp_path
+    cli, as_source, sandbox, tmp_path
 ):
     code, token = tmp_path / "code", tmp_path / "token"
     (inquiry,) = cli.inquiries(1)
-    made = ("authorize", "--client-id", box.destination.id, inquiry)
+    made = ("authorize", "--client-id", sandbox.destination.id, inquiry)
     cli(*made, "--code-file", str(code), env=as_source)
-    box.faults.delay("POST /oauth/token", 2.0)
+    sandbox.faults.delay("POST /oauth/token", 2.0)
     process = cli.start(
         *("exchange", "--code-file", str(code), "--token-file", str(token)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    until(lambda: not box.faults.pending)
+    wait_until(lambda: not sandbox.faults.pending)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 
@@ -207,10 +207,10 @@ def processes_below(process):
 
 @pytest.mark.needs("linux")
 def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
-    cli, box, sharing, tmp_path
+    cli, sandbox, sharing, tmp_path
 ):
     ids = cli.inquiries(20)
-    box.latency = 0.05
+    sandbox.latency = 0.05
     lines, stop = set(), threading.Event()
 
     def look():
@@ -230,30 +230,30 @@ def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
         stop.set()
         looking.join()
     canaries = [
-        box.source.api_key,
-        box.destination.api_key,
+        sandbox.source.api_key,
+        sandbox.destination.api_key,
         "access_token=",
         "localbox_",
     ]
-    canaries += [each.value for each in box._state.grants._codes.values()]
-    canaries += list(box._state.grants._tokens)
+    canaries += [each.value for each in sandbox._state.grants._codes.values()]
+    canaries += list(sandbox._state.grants._tokens)
     seen = b"".join(lines).decode(errors="replace")
-    told = "".join(each.out + each.err for each in (fetched, shown, doctor))
+    printed = "".join(each.out + each.err for each in (fetched, shown, doctor))
 
     assert any(b"persona-share" in line for line in lines)
     assert len(canaries) > 6
-    assert [each for each in canaries if each in seen + told] == []
+    assert [each for each in canaries if each in seen + printed] == []
 
 
-def test_t11_a_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, box):
+def test_t11_a_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, sandbox):
     (inquiry,) = cli.inquiries(1)
-    command = ("authorize", "--client-id", box.destination.id, inquiry)
+    command = ("authorize", "--client-id", sandbox.destination.id, inquiry)
 
-    assert cli(*command, env=as_source).code == 2  # nobody would ever see it
+    assert cli(*command, env=as_source).code == 2  # the code would be lost
     assert cli(*command, "--reveal", env=as_source).code == 2
-    assert box.log.codes_issued == 0
+    assert sandbox.log.codes_issued == 0
     forced = cli(*command, "--reveal", "--force", "--json", env=as_source)
-    assert forced.value["code"] in box._state.grants._codes
+    assert forced.value["code"] in sandbox._state.grants._codes
 
 
 def test_t11_no_option_takes_a_secret():

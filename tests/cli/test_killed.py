@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from persona_share._transport.runtime import seeded_random
-from tests.cli.test_exit_codes import until
+from tests.cli.test_exit_codes import wait_until
 
 
 KILLS = 50 if "SOAK_MINUTES" in os.environ else 5
@@ -21,19 +21,21 @@ PEOPLE = 40
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, KILLS))]
 )
-def test_killed_fetch_continues_where_it_stopped(cli, box, as_source, tmp_path, seed):
+def test_killed_fetch_continues_where_it_stopped(
+    cli, sandbox, as_source, tmp_path, seed
+):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(PEOPLE)
-    box.latency = 0.1
+    sandbox.latency = 0.1
     command = ("fetch", *ids, "--output", str(output), "--concurrency", "4")
     process = cli.start(*command, env=as_source, stderr=subprocess.DEVNULL)
     enough = 1 + int(seeded_random(seed)() * (PEOPLE - 10))
-    until(lambda: output.exists() and output.read_bytes().count(b"\n") >= enough)
+    wait_until(lambda: output.exists() and output.read_bytes().count(b"\n") >= enough)
     process.send_signal(signal.SIGKILL)
     process.wait(30)
     before = output.read_bytes()
     if seed % 2:  # a write that the kill tore
         output.write_bytes(before[: before.rfind(b"\n") + 1] + b'{"type":"inqu')
-    box.latency = 0.0
+    sandbox.latency = 0.0
     again = cli(*command, "--json", env=as_source)
 
     assert again.code == 0, again.err

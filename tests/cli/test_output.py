@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.cli.test_exit_codes import until
+from tests.cli.test_exit_codes import wait_until
 
 
 def lines_in(path):
@@ -17,9 +17,9 @@ def lines_in(path):
 
 
 @pytest.mark.slow
-def test_an_object_whose_file_fails_is_fetched_again(cli, box, as_source, tmp_path):
+def test_an_object_whose_file_fails_is_fetched_again(cli, sandbox, as_source, tmp_path):
     ids = [
-        box.add_verification(inquiry=each, kind="government-id").id
+        sandbox.add_verification(inquiry=each, kind="government-id").id
         for each in cli.inquiries(6)
     ]
     out, failures = tmp_path / "out", tmp_path / "failures"
@@ -28,9 +28,9 @@ def test_an_object_whose_file_fails_is_fetched_again(cli, box, as_source, tmp_pa
         *("--pdf", str(tmp_path / "pdf"), "--failures", str(failures), "--json"),
     )
     operation = "GET /verifications/{verification-id}/print"
-    box.faults.answer(operation, 422, times=2)
+    sandbox.faults.answer(operation, 422, times=2)
     first = cli(*command, env=as_source)
-    box.faults.clear()
+    sandbox.faults.clear()
     second = cli(*command, env=as_source)
 
     assert (first.code, second.code) == (10, 0), first.err + second.err
@@ -111,13 +111,13 @@ def test_file_of_another_program_is_unchanged(cli, as_source, tmp_path):
 
 @pytest.mark.slow
 def test_a_second_run_is_refused_and_the_first_is_not_disturbed(
-    cli, box, as_source, tmp_path
+    cli, sandbox, as_source, tmp_path
 ):
     ids, out = cli.inquiries(40), tmp_path / "out"
-    box.latency = 0.4
+    sandbox.latency = 0.4
     command = ("fetch", *ids, "--output", str(out), "--concurrency", "2")
     first = cli.start(*command, env=as_source, stderr=subprocess.PIPE)
-    until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
+    wait_until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
     second = cli(*command, env=as_source)
     _, err = first.communicate(timeout=60)
 
@@ -145,14 +145,14 @@ def test_a_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_an_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, code):
-    out, box = tmp_path / "out", cli.box
-    box.latency = 0.2
+    out, sandbox = tmp_path / "out", cli.sandbox
+    sandbox.latency = 0.2
     process = cli.start(
         *("fetch", *cli.inquiries(60), "--output", str(out), "--concurrency", "4"),
         env=as_source,
         stderr=subprocess.PIPE,
     )
-    until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
+    wait_until(lambda: out.exists() and out.read_bytes().count(b"\n") > 3)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
 
@@ -184,7 +184,7 @@ def test_ids_are_read_as_windows_programs_write_them(cli, as_source, tmp_path, c
     file.write_bytes(("\r\n".join(ids) + "\r\n").encode(coding))
     ended = cli("fetch", "--ids", str(file), env=as_source)
 
-    if coding == "utf-16-le":  # without a mark nobody can know
+    if coding == "utf-16-le":  # without a mark it cannot be known
         assert ended.code == 2
         assert "not a text file of ids" in ended.err
         return
@@ -230,13 +230,13 @@ def test_list_prints_ids_that_fetch_reads(cli, as_source, tmp_path):
 # ── Codes ───────────────────────────────────────────────────────────────────────
 
 
-def test_authorize_is_a_code_command(cli, box, tmp_path):
+def test_authorize_is_a_code_command(cli, sandbox, tmp_path):
     ids = cli.inquiries(3)
     partner = tmp_path / "key"
-    partner.write_text(box.source.api_key)
+    partner.write_text(sandbox.source.api_key)
     partner.chmod(0o600)
     command = (
-        f"{cli.command} authorize --client-id {box.destination.id} "
+        f"{cli.command} authorize --client-id {sandbox.destination.id} "
         f"--api-key-file {partner} --scope-file - --print code"
     )
     ended = cli("fetch", *ids, "--code-command", command)
@@ -266,11 +266,11 @@ def test_a_broken_code_command_says_why(cli, tmp_path, script, message):
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o444])
-def test_a_mounted_secret_is_read(cli, box, tmp_path, mode):
+def test_a_mounted_secret_is_read(cli, sandbox, tmp_path, mode):
     folder = tmp_path / "..2026"
     folder.mkdir()
     (tmp_path / "..data").symlink_to("..2026")
-    (folder / "key").write_text(box.source.api_key)
+    (folder / "key").write_text(sandbox.source.api_key)
     (folder / "key").chmod(mode)
     (tmp_path / "key").symlink_to("..data/key")
     ended = cli("get", *cli.inquiries(1), "--api-key-file", str(tmp_path / "key"))

@@ -161,30 +161,30 @@ def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
 
 
 def test_codes_are_requested_from_the_partner_in_the_environment(
-    cli, box, store, tmp_path
+    cli, sandbox, store, tmp_path
 ):
     key_file, port = str(tmp_path / "partner.key"), free_port()
     key = cli("partner", "keygen", "--key-file", key_file).value
     (tmp_path / "partner.json").write_text(json.dumps(key), "utf-8")
     (tmp_path / "agreements.toml").write_text(
-        f'[[agreement]]\npartner = "{box.destination.id}"\n'
+        f'[[agreement]]\npartner = "{sandbox.destination.id}"\n'
         'keys_file = "partner.json"\npermissions = ["inquiry.read"]\n'
         "valid_from = 2020-01-01\nvalid_until = 2120-01-01\n",
         "utf-8",
     )
     shared, other = cli.inquiries(2)
-    consent = ("partner", "consent", "grant", "--partner", box.destination.id)
+    consent = ("partner", "consent", "grant", "--partner", sandbox.destination.id)
     cli(*consent, "--by", "form-7", "--days", "1", shared, env=store)
     url = f"http://127.0.0.1:{port}/codes"
     service = cli.start(
         *("partner", "serve", "--agreements", str(tmp_path / "agreements.toml")),
         *("--audit", str(tmp_path / "audit.jsonl"), "--port", str(port), "--url", url),
-        env={**store, "PERSONA_API_KEY": box.source.api_key},
+        env={**store, "PERSONA_API_KEY": sandbox.source.api_key},
         stdout=subprocess.PIPE,
     )
     partner = {
         "PERSONA_PARTNER_URL": url,
-        "PERSONA_ORGANIZATION_ID": box.destination.id,
+        "PERSONA_ORGANIZATION_ID": sandbox.destination.id,
         "PERSONA_PARTNER_KEY_FILE": key_file,
     }
     try:

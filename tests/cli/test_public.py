@@ -6,7 +6,7 @@ from pathlib import Path
 import persona_share.cli
 
 
-#: Rooms that a user may enter; `ports` are protocols, for annotations.
+#: Public modules; `ports` has protocols, for annotations.
 OPEN = {
     "batch",
     "browsing",
@@ -22,7 +22,7 @@ OPEN = {
 }
 
 
-def rooms(path):
+def imported_modules(path):
     """Return the packages of the library that a module imports."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names = []
@@ -31,13 +31,13 @@ def rooms(path):
         elif isinstance(node, ast.Import):
             names = [each.name for each in node.names]
         for name in names:
-            house, _, room = name.partition(".")
-            if house == "persona_share" and room:
-                yield room.partition(".")[0]
+            package, _, module = name.partition(".")
+            if package == "persona_share" and module:
+                yield module.partition(".")[0]
 
 
 def test_no_command_enters_a_room_that_is_for_staff_only():
     modules = list(Path(persona_share.cli.__file__).parent.glob("*.py"))
 
     assert len(modules) > 10
-    assert {room for each in modules for room in rooms(each)} <= OPEN
+    assert {module for each in modules for module in imported_modules(each)} <= OPEN

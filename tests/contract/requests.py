@@ -9,7 +9,7 @@ import attrs
 from persona_share.sandbox import Sandbox
 from persona_share.sandbox.resources.documents import SEGMENTS as DOCUMENTS
 from persona_share.sandbox.resources.verifications import SEGMENTS as VERIFICATIONS
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
@@ -446,7 +446,7 @@ async def filled_sandbox(version):
     """Run a filled sandbox with a raw client that sends this version."""
     headers = {"Persona-Version": version}
     async with filled() as sandbox, aiohttp.ClientSession(headers=headers) as session:
-        yield sandbox, Raw(session, sandbox)
+        yield sandbox, RawClient(session, sandbox)
     assert sandbox.log.crashes == []
 
 

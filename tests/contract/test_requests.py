@@ -32,7 +32,7 @@ EXCHANGED = {"POST /oauth/token"}
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_request_is_valid_in_both_versions(name):
+async def test_request_is_valid_in_both_versions(name):
     requests, _ = await make_call(name)
 
     assert requests
@@ -45,7 +45,7 @@ async def test_a_request_is_valid_in_both_versions(name):
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_without_a_name_is_valid_before_2026_09_29_only():
+async def test_webhook_without_a_name_is_valid_before_2026_09_29_only():
     (request,), _ = await make_call("webhooks.create")
     body = orjson.loads(request.body)
     del body["data"]["attributes"]["name"]

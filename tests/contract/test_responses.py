@@ -113,7 +113,7 @@ def test_every_attribute_may_be_null(key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_the_repr_of_an_object_has_its_type_and_id_only(key, value):
+def test_repr_of_an_object_has_its_type_and_id_only(key, value):
     for each in read(key, value):
         assert (
             repr(each) == f"{type(each).__name__}(type={each.type!r}, id={each.id!r})"
@@ -122,7 +122,7 @@ def test_the_repr_of_an_object_has_its_type_and_id_only(key, value):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_method_returns_the_objects_of_its_example(name):
+async def test_method_returns_the_objects_of_its_example(name):
     _, result = await make_call(name)
 
     found = result if hasattr(result, "items") else [result]
@@ -156,7 +156,7 @@ def spelled(value, casing):
     }
 
 
-#: What is handed out as it came, whatever its keys.
+#: Attributes that are returned unchanged, whatever their keys.
 UNTOUCHED = {
     "fields",
     "metadata",

@@ -8,7 +8,7 @@ from tests.contract.table import lines, page, rows
 
 pytestmark = needs_description
 
-#: What a scoped token can reach, Connect, and what brings the token.
+#: Operations for scoped tokens, Connect, and the OAuth endpoints.
 SHARED = {
     "account-types",
     "accounts",
@@ -38,7 +38,7 @@ SHARED = {
 }
 
 
-def test_every_operation_on_what_can_be_shared_is_typed_and_served():
+def test_every_operation_on_shareable_objects_is_typed_and_served():
     lacking = [
         operation
         for operation, _, kind, served in rows()
@@ -48,14 +48,14 @@ def test_every_operation_on_what_can_be_shared_is_typed_and_served():
     assert lacking == []
 
 
-def test_every_operation_of_the_description_stands_in_the_table():
+def test_every_described_operation_is_in_the_table():
     *listed, totals = lines()
 
     assert len(listed) == len(operations())
     assert totals.startswith(f"{len(operations())} operations: ")
 
 
-def test_the_page_of_the_documentation_lists_every_operation():
+def test_page_of_the_documentation_lists_every_operation():
     documented = Path(__file__).parents[2] / "docs" / "operations.md"
 
     assert documented.read_text("utf-8") == page()

@@ -1,4 +1,4 @@
-"""The Python blocks of a page, made to run against the sandbox."""
+"""Run the Python blocks of a page against the sandbox."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,12 @@ def blocks_of(page):
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-def names_of(block, page, box=None, organization=None, **given):
+def names_of(block, page, sandbox=None, organization=None, **given):
     """Return the names that a block defines, with credentials from the sandbox."""
 
     def client():
         key = organization.api_key
-        return PersonaClient(api_key=key, base_url=box.url, insecure_local=True)
+        return PersonaClient(api_key=key, base_url=sandbox.url, insecure_local=True)
 
     names = {"from_the_sandbox": client} | given
     code = block.replace(FROM_ENVIRONMENT, "from_the_sandbox()")

@@ -9,27 +9,27 @@ from persona_share.sandbox import Sandbox
 
 
 @attrs.define
-class Reader:
-    """A reader who follows a page."""
+class PageReader:
+    """A reader of a page, with credentials in the environment."""
 
-    box: Sandbox
+    sandbox: Sandbox
     monkeypatch: pytest.MonkeyPatch
 
-    def is_the(self, side):
-        """Put one organization's key into the environment."""
-        self.monkeypatch.setenv("PERSONA_API_KEY", getattr(self.box, side).api_key)
-        self.monkeypatch.setenv("PERSONA_BASE_URL", self.box.url)
+    def use_key_of(self, side):
+        """Set the API key of one organization in the environment."""
+        self.monkeypatch.setenv("PERSONA_API_KEY", getattr(self.sandbox, side).api_key)
+        self.monkeypatch.setenv("PERSONA_BASE_URL", self.sandbox.url)
 
     async def ask_partner(self, scope):
-        """Return a code, as the partner's service would."""
-        key, url = self.box.source.api_key, self.box.url
+        """Return a code of the source organization."""
+        key, url = self.sandbox.source.api_key, self.sandbox.url
         async with PersonaClient(key, base_url=url, insecure_local=True) as source:
             return await source.oauth.authorize(
-                client_id=self.box.destination.id, scope=scope
+                client_id=self.sandbox.destination.id, scope=scope
             )
 
 
 @pytest_asyncio.fixture
 async def reader(monkeypatch):
-    async with Sandbox(rate_limit=None) as box:
-        yield Reader(box, monkeypatch)
+    async with Sandbox(rate_limit=None) as sandbox:
+        yield PageReader(sandbox, monkeypatch)

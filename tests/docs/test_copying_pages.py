@@ -8,20 +8,20 @@ from tests.docs.blocks import blocks_of, names_of
 
 
 @pytest.mark.asyncio
-async def test_the_example_of_copying_copies_people(tmp_path, capsys):
+async def test_example_of_copying_copies_people(tmp_path, capsys):
     page = "docs/howto/copying.md"
     (block,) = blocks_of(page)
-    async with Sandbox() as box:
-        ids = [box.add_inquiry().id for _ in range(3)]
-        options = {"base_url": box.url, "insecure_local": True}
-        async with PersonaClient(box.source.api_key, **options) as source:
+    async with Sandbox() as sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(3)]
+        options = {"base_url": sandbox.url, "insecure_local": True}
+        async with PersonaClient(sandbox.source.api_key, **options) as source:
 
             async def ask_partner(scope):
                 return await source.oauth.authorize(
-                    client_id=box.destination.id, scope=scope
+                    client_id=sandbox.destination.id, scope=scope
                 )
 
-            names = names_of(block, page, box, box.destination)
+            names = names_of(block, page, sandbox, sandbox.destination)
             report = await names["copy_all"](ids, ask_partner, tmp_path / "people")
 
             again = await names["copy_all"](
@@ -33,7 +33,7 @@ async def test_the_example_of_copying_copies_people(tmp_path, capsys):
     assert "failed: inq_unknown" in capsys.readouterr().out
 
 
-def test_the_example_of_engines_makes_jobs_that_can_be_pickled():
+def test_example_of_engines_makes_jobs_that_can_be_pickled():
     page = "docs/howto/engines.md"
     (block,) = blocks_of(page)
     names = names_of(block, page)

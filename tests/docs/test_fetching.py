@@ -12,23 +12,23 @@ BLOCKS = blocks_of("docs/howto/fetching.md")
 
 @pytest.mark.asyncio
 async def test_example_fetches_shared_objects_and_prints_failures(tmp_path, capsys):
-    async with Sandbox() as box:
-        options = {"base_url": box.url, "insecure_local": True}
+    async with Sandbox() as sandbox:
+        options = {"base_url": sandbox.url, "insecure_local": True}
 
         def client():
-            return PersonaClient(box.destination.api_key, **options)
+            return PersonaClient(sandbox.destination.api_key, **options)
 
         (block,) = BLOCKS
         names = {"from_the_sandbox": client}
         code = block.replace("PersonaClient.from_env()", "from_the_sandbox()")
         exec(compile(code, "fetching.md", "exec"), names)  # noqa: S102 - our own page
-        ids = [box.add_inquiry().id for _ in range(5)]
+        ids = [sandbox.add_inquiry().id for _ in range(5)]
         kept = {}
-        async with PersonaClient(box.source.api_key, **options) as source:
+        async with PersonaClient(sandbox.source.api_key, **options) as source:
 
             async def ask_partner(scope):
                 return await source.oauth.authorize(
-                    client_id=box.destination.id, scope=scope
+                    client_id=sandbox.destination.id, scope=scope
                 )
 
             report = await names["fetch_all"](
@@ -41,5 +41,5 @@ async def test_example_fetches_shared_objects_and_prints_failures(tmp_path, caps
 
 
 @pytest.mark.parametrize("name", ["fetching.md", "failing.md"])
-def test_the_readme_leads_to_the_page(name):
+def test_readme_leads_to_the_page(name):
     assert f"(docs/howto/{name})" in (ROOT / "README.md").read_text("utf-8")

@@ -27,9 +27,9 @@ WEB, TESTING, EMBEDDING = (
 
 
 @pytest.mark.asyncio
-async def test_the_fastapi_application_of_the_page_serves(reader):
-    reader.is_the("destination")
-    inquiry = reader.box.add_inquiry(status="approved")
+async def test_fastapi_application_of_the_page_serves(reader):
+    reader.use_key_of("destination")
+    inquiry = reader.sandbox.add_inquiry(status="approved")
     app = page_names(WEB, ask_partner=reader.ask_partner)["app"]
     async with (
         app.router.lifespan_context(app),
@@ -49,14 +49,14 @@ async def test_the_fastapi_application_of_the_page_serves(reader):
         )
         for given, status in ((signature, 200), ("t=1,v1=0", 400)):
             headers = {"Persona-Signature": given}
-            answer = await web.post("/webhook", content=body, headers=headers)
-            assert answer.status_code == status
+            response = await web.post("/webhook", content=body, headers=headers)
+            assert response.status_code == status
 
 
 @pytest.mark.asyncio
-async def test_the_aiohttp_application_of_the_page_serves(reader):
-    reader.is_the("destination")
-    inquiry = reader.box.add_inquiry(status="approved")
+async def test_aiohttp_application_of_the_page_serves(reader):
+    reader.use_key_of("destination")
+    inquiry = reader.sandbox.add_inquiry(status="approved")
     names = page_names(WEB, ask_partner=reader.ask_partner)
     async with TestClient(TestServer(names["application"]())) as web:
         found = await web.get(f"/inquiries/{inquiry.id}")
@@ -67,14 +67,14 @@ async def test_the_aiohttp_application_of_the_page_serves(reader):
 
 @pytest.mark.asyncio
 async def test_workers_of_the_page_share_one_file(reader, tmp_path):
-    reader.is_the("destination")
+    reader.use_key_of("destination")
     reader.monkeypatch.chdir(tmp_path)
-    scope = Scope.read(reader.box.add_inquiry().id)
+    scope = Scope.read(reader.sandbox.add_inquiry().id)
     sharing = page_names(WEB, ask_partner=reader.ask_partner)["sharing_with_others"]
     async with sharing() as one, sharing() as other:
         first, second = await one.token(scope), await other.token(scope)
         assert first == second
-    assert reader.box.log.tokens_issued == 1
+    assert reader.sandbox.log.tokens_issued == 1
 
 
 # ── Testing ─────────────────────────────────────────────────────────────────────
@@ -95,12 +95,12 @@ def test_tests_on_the_page_pass_in_a_separate_project(pytester, monkeypatch):
 
 @pytest.mark.asyncio
 async def test_other_http_clients_on_the_page_read_an_inquiry(reader):
-    box, names = reader.box, page_names(EMBEDDING)
-    inquiry = box.add_inquiry()
-    scope, url = Scope.read(inquiry.id), f"{box.url}/inquiries/{inquiry.id}"
-    options = {"base_url": box.url, "insecure_local": True}
+    sandbox, names = reader.sandbox, page_names(EMBEDDING)
+    inquiry = sandbox.add_inquiry()
+    scope, url = Scope.read(inquiry.id), f"{sandbox.url}/inquiries/{inquiry.id}"
+    options = {"base_url": sandbox.url, "insecure_local": True}
     async with (
-        PersonaClient(box.destination.api_key, **options) as client,
+        PersonaClient(sandbox.destination.api_key, **options) as client,
         ScopedTokenManager(client, codes=reader.ask_partner) as manager,
     ):
         assert await names["with_aiohttp"](manager, scope, url) == 200
@@ -108,19 +108,21 @@ async def test_other_http_clients_on_the_page_read_an_inquiry(reader):
         headers = await names["header"](manager, scope)
         async with aiohttp.ClientSession() as borrowed:
             with pytest.MonkeyPatch.context() as environment:
-                environment.setenv("PERSONA_API_KEY", box.source.api_key)
-                environment.setenv("PERSONA_BASE_URL", box.url)
+                environment.setenv("PERSONA_API_KEY", sandbox.source.api_key)
+                environment.setenv("PERSONA_BASE_URL", sandbox.url)
                 found = await names["on_your_session"](borrowed, inquiry.id)
             assert found.id == inquiry.id
             assert not borrowed.closed
         async with (
             aiohttp.ClientSession(headers=headers) as theirs,
-            theirs.get(url) as answer,
+            theirs.get(url) as response,
         ):
-            assert answer.status == 200
+            assert response.status == 200
         assert await names["counting"](client, reader.ask_partner, scope) == 1
-    await names["observed"](box.destination.api_key, box.url, reader.ask_partner, scope)
-    assert box.log.tokens_issued == 3
+    await names["observed"](
+        sandbox.destination.api_key, sandbox.url, reader.ask_partner, scope
+    )
+    assert sandbox.log.tokens_issued == 3
 
 
 class RecordingMeter(NoOpMeter):
@@ -150,7 +152,7 @@ class RecordingMeter(NoOpMeter):
         return self._recorder(kind.replace("up_down", "up-down").replace("_", " "))
 
 
-def test_table_of_metrics_lists_what_telemetry_registers():
+def test_table_of_metrics_lists_every_registered_metric():
     row = r"^\| `([\w.]+)` \| ([\w -]+) \| `([^`]+)` \|[^|]*\| ([^|]+) \|$"
     listed = re.findall(row, (ROOT / EMBEDDING).read_text("utf-8"), re.MULTILINE)
     meter = RecordingMeter()
@@ -160,30 +162,30 @@ def test_table_of_metrics_lists_what_telemetry_registers():
 
 
 @pytest.mark.asyncio
-async def test_the_sdk_of_the_page_reads_on_the_connections_of_its_user(
+async def test_sdk_of_the_page_reads_on_the_connections_of_its_user(
     reader, monkeypatch
 ):
-    box, names = reader.box, page_names(EMBEDDING)
-    reader.is_the("destination")
+    sandbox, names = reader.sandbox, page_names(EMBEDDING)
+    reader.use_key_of("destination")
     monkeypatch.setenv("PERSONA_INSECURE_LOCAL", "1")
-    inquiry = box.add_inquiry()
+    inquiry = sandbox.add_inquiry()
 
     async def codes(scope):
         return await reader.ask_partner(scope) if inquiry.id in str(scope) else None
 
     received = []
     async with aiohttp.ClientSession() as http:
-        key = box.destination.api_key
+        key = sandbox.destination.api_key
         options = {"http": http, "hook": received.append}
         async with names["People"](key, codes, **options) as people:
             assert await people.first_name(inquiry.id)
             assert await people.first_name("inq_unknown") is None
-            box.faults.answer("GET /inquiries/{inquiry-id}", 404)
+            sandbox.faults.answer("GET /inquiries/{inquiry-id}", 404)
             with pytest.raises(names["PeopleError"], match="404"):
                 await people.first_name(inquiry.id)
         assert not http.closed
-    assert box.log.tokens_issued == 1
+    assert sandbox.log.tokens_issued == 1
     kinds = Counter(type(event) for event in received)
     assert kinds[events.TokenIssued] == 1
-    assert kinds[events.CallEnded] == box.log.count()
-    assert "people/1.0" in box.log[-1].user_agent
+    assert kinds[events.CallEnded] == sandbox.log.count()
+    assert "people/1.0" in sandbox.log[-1].user_agent

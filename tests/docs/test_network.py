@@ -23,7 +23,7 @@ def names(monkeypatch):
     return page_names(PAGE)
 
 
-def test_the_examples_create_clients(names):
+def test_examples_create_clients(names):
     authority = ssl.get_default_verify_paths().cafile
     clients = [
         names["client"](),
@@ -35,7 +35,7 @@ def test_the_examples_create_clients(names):
 
 
 @pytest.mark.parametrize("field", ["connect", "read", "attempt", "call"])
-def test_the_timeouts_are_the_defaults(field):
+def test_timeouts_are_the_defaults(field):
     [seconds] = re.findall(rf"^\| `{field}` \| (\d+) s \|", TEXT, re.MULTILINE)
     assert float(seconds) == getattr(Timeouts(), field)
 

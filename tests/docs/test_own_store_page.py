@@ -17,27 +17,27 @@ TestDirectoryStore = NAMES["TestDirectoryStore"]
 
 @pytest.mark.asyncio
 async def test_manager_uses_the_store_of_the_page(tmp_path):
-    async with Sandbox() as box:
-        inquiry = box.add_inquiry().id
+    async with Sandbox() as sandbox:
+        inquiry = sandbox.add_inquiry().id
 
         async def ask_partner(scope):
             async with PersonaClient(
-                box.source.api_key, base_url=box.url, insecure_local=True
+                sandbox.source.api_key, base_url=sandbox.url, insecure_local=True
             ) as source:
                 return await source.oauth.authorize(
-                    client_id=box.destination.id, scope=scope
+                    client_id=sandbox.destination.id, scope=scope
                 )
 
-        names = names_of(STORE + USE, PAGE, box, box.destination)
+        names = names_of(STORE + USE, PAGE, sandbox, sandbox.destination)
         scope, keys = f"inquiry.read:{inquiry}", [b"\x01" * 32]
         got = [
             await names["serve"](ask_partner, str(tmp_path), keys, scope)
             for _ in range(2)
         ]
-        minted = box.log.tokens_issued
+        issued = sandbox.log.tokens_issued
 
     assert got == [scope] * 2
-    assert minted == 1
+    assert issued == 1
 
 
 @pytest.mark.asyncio

@@ -45,20 +45,20 @@ def files_of_the_source(folder, partner):
 
 
 @pytest.mark.asyncio
-async def test_a_destination_of_the_page_reads_what_the_source_shares(reader, tmp_path):
-    box, port = reader.box, free_port()
+async def test_destination_of_the_page_reads_the_shared_object(reader, tmp_path):
+    sandbox, port = reader.sandbox, free_port()
     url = f"http://127.0.0.1:{port}/codes"
-    inquiry, other = box.add_inquiry(status="approved"), box.add_inquiry()
+    inquiry, other = sandbox.add_inquiry(status="approved"), sandbox.add_inquiry()
     reader.monkeypatch.chdir(tmp_path)
-    files_of_the_source(tmp_path, box.destination.id)
+    files_of_the_source(tmp_path, sandbox.destination.id)
     reader.monkeypatch.setenv("PERSONA_PARTNER_URL", url)
-    reader.monkeypatch.setenv("PERSONA_ORGANIZATION_ID", box.destination.id)
+    reader.monkeypatch.setenv("PERSONA_ORGANIZATION_ID", sandbox.destination.id)
     reader.monkeypatch.setenv("PERSONA_PARTNER_KEY_FILE", "partner.key")
-    reader.is_the("source")
+    reader.use_key_of("source")
     names = page_names(**{"https://share.example/codes": url})
-    await names["agreed"](box.destination.id, inquiry.id, "form-1")
+    await names["agreed"](sandbox.destination.id, inquiry.id, "form-1")
     async with TestServer(names["issuer"].aiohttp(), port=port):
-        reader.is_the("destination")
+        reader.use_key_of("destination")
         assert await names["status"](inquiry.id) == "approved"
         with pytest.raises(CodeRefusedError):
             await names["status"](other.id)
@@ -66,42 +66,42 @@ async def test_a_destination_of_the_page_reads_what_the_source_shares(reader, tm
 
 
 @pytest.mark.asyncio
-async def test_a_pushed_code_of_the_page_becomes_a_token(reader, tmp_path):
-    box, port = reader.box, free_port()
+async def test_pushed_code_of_the_page_becomes_a_token(reader, tmp_path):
+    sandbox, port = reader.sandbox, free_port()
     url = f"http://127.0.0.1:{port}/inbox"
     reader.monkeypatch.chdir(tmp_path)
-    files_of_the_source(tmp_path, box.destination.id)
-    reader.is_the("source")
+    files_of_the_source(tmp_path, sandbox.destination.id)
+    reader.use_key_of("source")
     names = page_names(**{"https://destination.example/inbox": url})
-    inquiry, key = box.add_inquiry(), SigningKey.generate()
-    await names["agreed"](box.destination.id, inquiry.id, "form-1")
+    inquiry, key = sandbox.add_inquiry(), SigningKey.generate()
+    await names["agreed"](sandbox.destination.id, inquiry.id, "form-1")
     table = (tmp_path / "agreements.toml").read_text("utf-8")
     (tmp_path / "agreements.toml").write_text(f'{table}\ninbox = "{url}"\n', "utf-8")
-    options = {"base_url": box.url, "insecure_local": True}
+    options = {"base_url": sandbox.url, "insecure_local": True}
     issuer = names["CodeIssuer"](
-        PersonaClient(box.source.api_key, **options),
+        PersonaClient(sandbox.source.api_key, **options),
         agreements="agreements.toml",
         consents=names["Consents"](names["store"]),
         audit=names["AuditLog"]("audit.jsonl"),
         store=names["store"],
-        organization=box.source.id,
+        organization=sandbox.source.id,
         key=key,
     )
     async with (
-        PersonaClient(box.destination.api_key, **options) as client,
+        PersonaClient(sandbox.destination.api_key, **options) as client,
         ScopedTokenManager(client) as manager,
     ):
-        inbox = names["inbox"](manager, box.source.id, key.public_jwk)
+        inbox = names["inbox"](manager, sandbox.source.id, key.public_jwk)
         async with TestServer(inbox.aiohttp(), port=port), issuer:
-            await names["push"](issuer, box.destination.id, inquiry.id)
+            await names["push"](issuer, sandbox.destination.id, inquiry.id)
             assert await manager.token(Scope.read(inquiry.id))
 
 
 @pytest.mark.asyncio
-async def test_the_application_of_the_page_is_asgi(reader, tmp_path):
+async def test_application_of_the_page_is_asgi(reader, tmp_path):
     reader.monkeypatch.chdir(tmp_path)
-    files_of_the_source(tmp_path, reader.box.destination.id)
-    reader.is_the("source")
+    files_of_the_source(tmp_path, reader.sandbox.destination.id)
+    reader.use_key_of("source")
     app = page_names()["app"]
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="https://share.example"
@@ -109,7 +109,7 @@ async def test_the_application_of_the_page_is_asgi(reader, tmp_path):
         assert (await web.get("/codes")).status_code == 405
 
 
-def test_the_agreement_of_the_page_can_be_read(tmp_path):
+def test_agreement_of_the_page_can_be_read(tmp_path):
     files_of_the_source(tmp_path, "org_Destination")
     [agreement] = load_agreements(tmp_path / "agreements.toml")
     assert agreement.valid_from.date() == date(2026, 1, 1)
@@ -121,7 +121,7 @@ def test_each_side_takes_fifteen_lines_at_most():
         assert len([line for line in block.splitlines() if line.strip()]) <= 15
 
 
-def test_the_page_has_every_reason_of_the_audit_log():
+def test_page_has_every_reason_of_the_audit_log():
     for reason in Reason:
         assert f"`{reason}`" in TEXT
     words = "algorithm|assertion|audience|client|jti|lifetime|signature|subject"

@@ -24,7 +24,7 @@ def pages(tmp_path_factory):
     }
 
 
-def test_a_resource_has_its_methods_signatures_and_endpoints(pages):
+def test_resource_has_its_methods_signatures_and_endpoints(pages):
     page = pages["resources/share_tokens"]
 
     assert (
@@ -35,7 +35,7 @@ def test_a_resource_has_its_methods_signatures_and_endpoints(pages):
     assert "client.share_tokens.list(*, connection_id=…" in page
 
 
-def test_an_inherited_method_names_the_endpoint_of_its_resource(pages):
+def test_inherited_method_names_the_endpoint_of_its_resource(pages):
     assert "`GET /accounts/{account-id}`" in pages["resources/accounts"]
     assert "`POST /reports/{report-id}/add-tag`" in pages["resources/reports"]
 
@@ -57,7 +57,7 @@ def test_nearly_every_method_names_its_endpoint(pages):
     }
 
 
-def test_a_model_has_its_attributes_with_their_types(pages):
+def test_model_has_its_attributes_with_their_types(pages):
     page = pages["models/Inquiry"]
 
     for name in Inquiry._members:

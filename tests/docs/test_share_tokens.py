@@ -11,41 +11,41 @@ PAGE = "docs/howto/share-tokens.md"
 CONNECT, OFFER, CLONE, HYDRATE, PEEK = blocks_of(PAGE)
 
 
-async def offered(box, source_id):
+async def offered(sandbox, source_id):
     """Return a share token, created as the page says."""
-    box.switches.accepts_after = 0
-    box.switches.redemption_seconds = 0
-    connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]
-    offer = names_of(OFFER, PAGE, box, box.source)["offer"]
-    return await offer(await connect(box.destination.id), source_id)
+    sandbox.switches.accepts_after = 0
+    sandbox.switches.redemption_seconds = 0
+    connect = names_of(CONNECT, PAGE, sandbox, sandbox.source)["connection_to"]
+    offer = names_of(OFFER, PAGE, sandbox, sandbox.source)["offer"]
+    return await offer(await connect(sandbox.destination.id), source_id)
 
 
 @pytest.mark.asyncio
 async def test_connection_is_created_once():
-    async with Sandbox() as box:
-        box.switches.accepts_after = 0
-        connect = names_of(CONNECT, PAGE, box, box.source)["connection_to"]
+    async with Sandbox() as sandbox:
+        sandbox.switches.accepts_after = 0
+        connect = names_of(CONNECT, PAGE, sandbox, sandbox.source)["connection_to"]
 
-        first = await connect(box.destination.id)
+        first = await connect(sandbox.destination.id)
 
-        assert await connect(box.destination.id) == first
+        assert await connect(sandbox.destination.id) == first
 
 
 @pytest.mark.asyncio
 async def test_share_token_is_redeemed_as_a_clone():
-    async with Sandbox() as box:
-        token = await offered(box, box.add_inquiry().id)
-        receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
+    async with Sandbox() as sandbox:
+        token = await offered(sandbox, sandbox.add_inquiry().id)
+        receive = names_of(CLONE, PAGE, sandbox, sandbox.destination)["receive"]
 
         assert (await receive(token)).startswith("inq_")
 
 
 @pytest.mark.asyncio
 async def test_failed_redemption_prints_its_reason(capsys):
-    async with Sandbox() as box:
-        token = await offered(box, box.add_inquiry().id)
-        box.faults.fail_redemption("import_failed")
-        receive = names_of(CLONE, PAGE, box, box.destination)["receive"]
+    async with Sandbox() as sandbox:
+        token = await offered(sandbox, sandbox.add_inquiry().id)
+        sandbox.faults.fail_redemption("import_failed")
+        receive = names_of(CLONE, PAGE, sandbox, sandbox.destination)["receive"]
 
         assert await receive(token) is None
         assert "import_failed" in capsys.readouterr().out
@@ -53,17 +53,17 @@ async def test_failed_redemption_prints_its_reason(capsys):
 
 @pytest.mark.asyncio
 async def test_share_token_hydrates_an_inquiry_with_mapped_fields():
-    async with Sandbox() as box:
-        account = box.add_account(fields={"address_street_1": "1 Street"})
-        target = box.add_inquiry(
-            organization=box.destination, fields={"street_address": "none"}
+    async with Sandbox() as sandbox:
+        account = sandbox.add_account(fields={"address_street_1": "1 Street"})
+        target = sandbox.add_inquiry(
+            organization=sandbox.destination, fields={"street_address": "none"}
         )
-        token = await offered(box, account.id)
-        receive = names_of(HYDRATE, PAGE, box, box.destination)["receive_into"]
+        token = await offered(sandbox, account.id)
+        receive = names_of(HYDRATE, PAGE, sandbox, sandbox.destination)["receive_into"]
 
         assert await receive(target.id, token) == target.id
         async with PersonaClient(
-            box.destination.api_key, base_url=box.url, insecure_local=True
+            sandbox.destination.api_key, base_url=sandbox.url, insecure_local=True
         ) as client:
             filled = await client.inquiries.retrieve(target.id)
         assert filled.values["street_address"] == "1 Street"
@@ -71,8 +71,8 @@ async def test_share_token_hydrates_an_inquiry_with_mapped_fields():
 
 @pytest.mark.asyncio
 async def test_names_of_fields_are_peeked_before_redemption():
-    async with Sandbox() as box:
-        token = await offered(box, box.add_inquiry().id)
-        peek = names_of(PEEK, PAGE, box, box.destination)["peek"]
+    async with Sandbox() as sandbox:
+        token = await offered(sandbox, sandbox.add_inquiry().id)
+        peek = names_of(PEEK, PAGE, sandbox, sandbox.destination)["peek"]
 
         assert "name-first" in await peek(token)

@@ -16,15 +16,15 @@ PAGE = "docs/howto/stores.md"
 ONE_MACHINE, ALL_MACHINES, POSTGRES, LIMITED = blocks_of(PAGE)
 
 
-async def both(box, run, *arguments):
+async def both(sandbox, run, *arguments):
     """Run the code of a worker twice, as two workers would; return both results."""
 
     async def ask_partner(scope):
         async with PersonaClient(
-            box.source.api_key, base_url=box.url, insecure_local=True
+            sandbox.source.api_key, base_url=sandbox.url, insecure_local=True
         ) as source:
             return await source.oauth.authorize(
-                client_id=box.destination.id, scope=scope
+                client_id=sandbox.destination.id, scope=scope
             )
 
     return [await run(ask_partner, *arguments) for _ in range(2)]
@@ -32,28 +32,28 @@ async def both(box, run, *arguments):
 
 @pytest.mark.asyncio
 async def test_two_workers_on_one_machine_use_one_code(tmp_path):
-    async with Sandbox() as box:
-        inquiry = box.add_inquiry().id
-        names = names_of(ONE_MACHINE, PAGE, box, box.destination)
+    async with Sandbox() as sandbox:
+        inquiry = sandbox.add_inquiry().id
+        names = names_of(ONE_MACHINE, PAGE, sandbox, sandbox.destination)
         path = str(tmp_path / "tokens.db")
-        got = await both(box, names["worker"], path, inquiry)
-        minted = box.log.tokens_issued
+        got = await both(sandbox, names["worker"], path, inquiry)
+        issued = sandbox.log.tokens_issued
 
     assert got == [inquiry, inquiry]
-    assert minted == 1
+    assert issued == 1
 
 
 @pytest.mark.asyncio
 async def test_two_workers_on_two_machines_use_one_code(redis_server):
-    async with Sandbox() as box:
-        inquiry = box.add_inquiry().id
-        names = names_of(ALL_MACHINES, PAGE, box, box.destination)
+    async with Sandbox() as sandbox:
+        inquiry = sandbox.add_inquiry().id
+        names = names_of(ALL_MACHINES, PAGE, sandbox, sandbox.destination)
         keys = [b"\x01" * 32]
-        got = await both(box, names["serve"], redis_server.url, keys, inquiry)
-        minted = box.log.tokens_issued
+        got = await both(sandbox, names["serve"], redis_server.url, keys, inquiry)
+        issued = sandbox.log.tokens_issued
 
     assert got == [f"inquiry.read:{inquiry}"] * 2
-    assert minted == 1
+    assert issued == 1
 
 
 @pytest.mark.asyncio
@@ -68,12 +68,12 @@ async def test_store_on_the_page_creates_its_table(postgres_server):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
 @pytest.mark.asyncio
-async def test_a_limit_can_be_shared(request, tmp_path, kind):
+async def test_limit_can_be_shared(request, tmp_path, kind):
     if kind == "redis":
         store = RedisStore(request.getfixturevalue("redis_server").url)
     else:
         store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "x.db")
-    async with Sandbox() as box:
+    async with Sandbox() as sandbox:
         block = LIMITED.replace(
             "PersonaClient.from_env(rate_limit=limit)",
             "from_the_sandbox(rate_limit=limit)",
@@ -81,8 +81,8 @@ async def test_a_limit_can_be_shared(request, tmp_path, kind):
 
         def client(**options):
             return PersonaClient(
-                box.destination.api_key,
-                base_url=box.url,
+                sandbox.destination.api_key,
+                base_url=sandbox.url,
                 insecure_local=True,
                 **options,
             )

@@ -14,43 +14,43 @@ DESTINATION = page_names("docs/tutorial/destination.md")
 
 
 @pytest.mark.asyncio
-async def test_the_source_finds_shares_and_delivers(reader):
-    reader.is_the("source")
-    box = reader.box
-    wanted = box.add_inquiry(status="completed").id
-    box.add_inquiry(status="pending")
+async def test_source_finds_shares_and_delivers(reader):
+    reader.use_key_of("source")
+    sandbox = reader.sandbox
+    wanted = sandbox.add_inquiry(status="completed").id
+    sandbox.add_inquiry(status="pending")
     ids = await SOURCE["completed"]()
     assert ids == [wanted]
-    code = await SOURCE["share"](box.destination.id, *ids)
-    told = json.loads(SOURCE["message"](code))
-    assert told["scope"] == f"inquiry.read:{wanted}"
-    assert told["code"] == code.reveal()
+    code = await SOURCE["share"](sandbox.destination.id, *ids)
+    message = json.loads(SOURCE["message"](code))
+    assert message["scope"] == f"inquiry.read:{wanted}"
+    assert message["code"] == code.reveal()
 
 
 @pytest.mark.asyncio
 async def test_destination_reads_with_the_code_in_the_message(reader):
-    inquiry = reader.box.add_inquiry(status="approved")
+    inquiry = reader.sandbox.add_inquiry(status="approved")
     code = await reader.ask_partner(Scope.read(inquiry.id))
-    reader.is_the("destination")
+    reader.use_key_of("destination")
     found = await DESTINATION["read_once"](code.reveal())
     assert found == {inquiry.id: "approved"}
 
 
 @pytest.mark.asyncio
 async def test_destination_requests_codes_while_it_watches(reader):
-    inquiry = reader.box.add_inquiry()
-    reader.is_the("destination")
+    inquiry = reader.sandbox.add_inquiry()
+    reader.use_key_of("destination")
     watching = DESTINATION["watch"](reader.ask_partner, inquiry.id)
     seen = [(await anext(watching)).id for _ in range(3)]
     await watching.aclose()
     assert seen == [inquiry.id] * 3
-    assert reader.box.log.tokens_issued == 1
+    assert reader.sandbox.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
 async def test_errors_are_handled_as_in_the_tutorial(reader):
-    inquiry, other = reader.box.add_inquiry(), reader.box.add_inquiry()
-    reader.is_the("destination")
+    inquiry, other = reader.sandbox.add_inquiry(), reader.sandbox.add_inquiry()
+    reader.use_key_of("destination")
     careful, beyond = DESTINATION["careful"], DESTINATION["beyond"]
     async with PersonaClient.from_env(insecure_local=True) as client:
         async with ScopedTokenManager(client) as manager:

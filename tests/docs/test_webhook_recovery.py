@@ -14,14 +14,14 @@ RECOVER, ROTATE = blocks_of(PAGE)
 @pytest.mark.asyncio
 async def test_missed_events_are_recovered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    async with Sandbox() as box:
-        box.add_webhook("http://127.0.0.1:9/")
-        inquiry = box.add_inquiry().id
-        box.add_event(object=inquiry)
+    async with Sandbox() as sandbox:
+        sandbox.add_webhook("http://127.0.0.1:9/")
+        inquiry = sandbox.add_inquiry().id
+        sandbox.add_event(object=inquiry)
         for _ in range(8):
-            await box.deliver_webhooks()
-            box.advance(200_000)
-        names = names_of(RECOVER, PAGE, box, box.source)
+            await sandbox.deliver_webhooks()
+            sandbox.advance(200_000)
+        names = names_of(RECOVER, PAGE, sandbox, sandbox.source)
 
         recovered = await names["recover_yesterday"]()
 
@@ -29,10 +29,10 @@ async def test_missed_events_are_recovered(tmp_path, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_a_rotated_webhook_has_two_secrets():
-    async with Sandbox() as box:
-        webhook = box.add_webhook("http://127.0.0.1:9/")
-        names = names_of(ROTATE, PAGE, box, box.source)
+async def test_rotated_webhook_has_two_secrets():
+    async with Sandbox() as sandbox:
+        webhook = sandbox.add_webhook("http://127.0.0.1:9/")
+        names = names_of(ROTATE, PAGE, sandbox, sandbox.source)
 
         secrets = await names["rotate"](webhook.id)
 

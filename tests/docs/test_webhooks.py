@@ -28,7 +28,7 @@ async def served(app):
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_delivered_until_it_was_handled_and_handled_once(
+async def test_event_is_delivered_until_it_was_handled_and_handled_once(
     tmp_path, monkeypatch, capsys
 ):
     calls = []
@@ -39,17 +39,17 @@ async def test_an_event_is_delivered_until_it_was_handled_and_handled_once(
             raise ConnectionError
         await ACT["act_on"](event)
 
-    async with Sandbox() as box:
+    async with Sandbox() as sandbox:
         # The application needs the secret, and the webhook its address.
-        webhook = box.add_webhook("http://127.0.0.1:9/")
+        webhook = sandbox.add_webhook("http://127.0.0.1:9/")
         monkeypatch.setenv("PERSONA_WEBHOOK_SECRETS", webhook.secret)
         monkeypatch.chdir(tmp_path)
         runner, webhook.url = await served(RECEIVE["application"](act_on))
-        await DELIVER["deliver_one"](box)
-        box.advance(3)
-        await box.deliver_webhooks()
-        box.resend_event(calls[0])
-        await box.deliver_webhooks()
+        await DELIVER["deliver_one"](sandbox)
+        sandbox.advance(3)
+        await sandbox.deliver_webhooks()
+        sandbox.resend_event(calls[0])
+        await sandbox.deliver_webhooks()
         await runner.cleanup()
 
     assert [each.status for each in webhook.attempts] == [500, 200, 200]
@@ -87,18 +87,18 @@ async def test_unsigned_delivery_gets_400(tmp_path, monkeypatch):
     async def act_on(event):
         raise AssertionError(event)
 
-    async with Sandbox() as box:
-        webhook = box.add_webhook("http://127.0.0.1:9/")
+    async with Sandbox() as sandbox:
+        webhook = sandbox.add_webhook("http://127.0.0.1:9/")
         monkeypatch.setenv("PERSONA_WEBHOOK_SECRETS", "wbhsec_of_another_webhook")
         monkeypatch.chdir(tmp_path)
         runner, webhook.url = await served(RECEIVE["application"](act_on))
-        await DELIVER["deliver_one"](box)
+        await DELIVER["deliver_one"](sandbox)
         await runner.cleanup()
 
     assert [each.status for each in webhook.attempts] == [400]
 
 
-def test_the_page_lists_every_reason():
+def test_page_lists_every_reason():
     page = (ROOT / PAGE).read_text("utf-8")
 
     assert [

@@ -22,7 +22,7 @@ from tests import processes
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-#: So short that tokens expire and are renewed while a test runs.
+#: Short enough that tokens expire and are refreshed during a test.
 SHORT = {"token_lifetime": 6}
 AGREEMENT = """
 [[agreement]]
@@ -36,43 +36,43 @@ valid_until = 2120-01-01
 
 @attrs.define
 class Programs:
-    """The examples, each in a process of its own, in a folder of their own."""
+    """Runs the examples, each in its own process, in a temporary folder."""
 
-    box: Sandbox
+    sandbox: Sandbox
     folder: Path
     partner_url: str = ""
 
     def environment(self, side=None):
-        side = side or self.box.destination
+        side = side or self.sandbox.destination
         return os.environ | {
             "PERSONA_API_KEY": side.api_key,
-            "PERSONA_BASE_URL": self.box.url,
+            "PERSONA_BASE_URL": self.sandbox.url,
             "PERSONA_INSECURE_LOCAL": "1",
-            "PERSONA_ORGANIZATION_ID": self.box.destination.id,
+            "PERSONA_ORGANIZATION_ID": self.sandbox.destination.id,
             "PERSONA_PARTNER_KEY_FILE": "partner.key",
             "PERSONA_PARTNER_URL": self.partner_url,
             "PYTHONUNBUFFERED": "1",
         }
 
     def prepare(self):
-        """Write the files that both organizations have exchanged."""
+        """Write the key and agreement files of both organizations."""
         key = SigningKey.generate()
         path = self.folder / "partner.key"
         path.touch(0o600)
         path.write_text(key.private_jwk().reveal(), "utf-8")
         (self.folder / "partner.json").write_text(json.dumps(key.public_jwk), "utf-8")
-        table = AGREEMENT.format(partner=self.box.destination.id)
+        table = AGREEMENT.format(partner=self.sandbox.destination.id)
         (self.folder / "agreements.toml").write_text(table, "utf-8")
 
     async def shared(self, count=1):
         """Return the ids of inquiries that the partner may read."""
-        ids = [self.box.add_inquiry(status="approved").id for _ in range(count)]
+        ids = [self.sandbox.add_inquiry(status="approved").id for _ in range(count)]
         until = datetime.now(UTC) + timedelta(days=1)  # noqa: TID251 — as a program does
         async with Consents(SQLiteStore(self.folder / "partner.db")) as consents:
             for each in ids:
                 scope = f"inquiry.read:{each}"
                 await consents.grant(
-                    self.box.destination.id, scope, until=until, by="form-1"
+                    self.sandbox.destination.id, scope, until=until, by="form-1"
                 )
         return ids
 
@@ -104,7 +104,7 @@ class Programs:
             async with asyncio.timeout(60):
                 while not await listens(url):
                     assert process.returncode is None, await process.stderr.read()
-                    # It is a process, so there is no clock that a test could move.
+                    # Real time: a test cannot advance the clock of another process.
                     await asyncio.sleep(0.05)  # noqa: TID251
             yield url
         finally:
@@ -132,14 +132,14 @@ def program(name):
 
 @pytest_asyncio.fixture
 async def programs(tmp_path, monkeypatch):
-    async with Sandbox(rate_limit=None, **SHORT) as box:
+    async with Sandbox(rate_limit=None, **SHORT) as sandbox:
         port = free_port()
-        programs = Programs(box, tmp_path, f"http://127.0.0.1:{port}/codes")
+        programs = Programs(sandbox, tmp_path, f"http://127.0.0.1:{port}/codes")
         programs.prepare()
         monkeypatch.chdir(tmp_path)
-        for name, value in programs.environment(box.source).items():
+        for name, value in programs.environment(sandbox.source).items():
             monkeypatch.setenv(name, value)
-        # The address that partners sign is the only thing that differs in a test.
+        # Only the address that partners sign differs in a test.
         source = (EXAMPLES / "partner.py").read_text("utf-8")
         names = {}
         code = source.replace("http://127.0.0.1:8081/codes", programs.partner_url)

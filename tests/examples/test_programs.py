@@ -33,75 +33,77 @@ async def test_ten_examples_have_fewer_than_forty_lines_each():
         assert f"{{literalinclude}} ../examples/{name}" in page
 
 
-async def test_a_shared_inquiry_is_read_and_another_is_not(programs):
+async def test_shared_inquiry_is_read_and_another_is_not(programs):
     [shared] = await programs.shared()
-    code, out, told = await programs.run("read_inquiry.py", shared)
-    assert code == 0, told
+    code, out, err = await programs.run("read_inquiry.py", shared)
+    assert code == 0, err
     status, first, last = out.split()
     assert status == "approved"
     assert first != "None"
     assert last != "None"
-    other = programs.box.add_inquiry().id
-    code, out, told = await programs.run("read_inquiry.py", other)
+    other = programs.sandbox.add_inquiry().id
+    code, out, err = await programs.run("read_inquiry.py", other)
     assert (code, out) == (1, "")
-    assert told == "The partner does not share this inquiry.\n"
+    assert err == "The partner does not share this inquiry.\n"
     decisions = [
         each["decision"] for each in read_audit(programs.folder / "audit.jsonl")
     ]
     assert decisions == ["issued", "refused"]
 
 
-async def test_a_batch_prints_a_line_for_each_inquiry(programs):
+async def test_batch_prints_a_line_for_each_inquiry(programs):
     ids = await programs.shared(20)
-    code, out, told = await programs.run("fetch_many.py", stdin="\n".join(ids))
-    assert code == 0, told
+    code, out, err = await programs.run("fetch_many.py", stdin="\n".join(ids))
+    assert code == 0, err
     assert {json.loads(line)["id"] for line in out.splitlines()} == set(ids)
-    assert programs.box.log.tokens_issued == 1
+    assert programs.sandbox.log.tokens_issued == 1
 
 
 async def test_other_http_client_prints_an_inquiry(programs):
     [shared] = await programs.shared()
-    code, out, told = await programs.run("embedding.py", shared)
-    assert code == 0, told
+    code, out, err = await programs.run("embedding.py", shared)
+    assert code == 0, err
     assert json.loads(out)["data"]["id"] == shared
 
 
-async def test_code_is_created_by_hand(programs):
-    box = programs.box
-    inquiry = box.add_inquiry().id
-    command = ("authorize.py", box.destination.id, inquiry)
-    code, out, told = await programs.run(*command, side=box.source)
-    assert code == 0, told
+async def test_authorize_example_prints_a_code(programs):
+    sandbox = programs.sandbox
+    inquiry = sandbox.add_inquiry().id
+    command = ("authorize.py", sandbox.destination.id, inquiry)
+    code, out, err = await programs.run(*command, side=sandbox.source)
+    assert code == 0, err
     assert len(out.split()) == 1
-    assert f"inquiry.read:{inquiry}" in told
-    assert box.log.codes_issued == 1
+    assert f"inquiry.read:{inquiry}" in err
+    assert sandbox.log.codes_issued == 1
 
 
-async def test_a_share_token_is_redeemed_and_the_copy_is_named(programs):
-    box = programs.box
-    box.connect()
-    inquiry = box.add_inquiry(status="approved").id
-    options = {"base_url": box.url, "insecure_local": True}
-    async with PersonaClient(box.source.api_key, **options) as source:
-        connection = await source.connections.find_active(box.destination.id)
+async def test_share_token_is_redeemed_and_the_copy_is_named(programs):
+    sandbox = programs.sandbox
+    sandbox.connect()
+    inquiry = sandbox.add_inquiry(status="approved").id
+    options = {"base_url": sandbox.url, "insecure_local": True}
+    async with PersonaClient(sandbox.source.api_key, **options) as source:
+        connection = await source.connections.find_active(sandbox.destination.id)
         token = await source.share_tokens.create(
             connection_id=connection.id, source_id=inquiry
         )
-    code, out, told = await programs.run("share_token.py", token.id)
-    assert code == 0, told
+    code, out, err = await programs.run("share_token.py", token.id)
+    assert code == 0, err
     copy = out.strip()
     assert copy.startswith("inq_")
     assert copy != inquiry
-    async with PersonaClient(box.destination.api_key, **options) as destination:
+    async with PersonaClient(sandbox.destination.api_key, **options) as destination:
         assert (await destination.inquiries.retrieve(copy)).id == copy
 
 
 async def test_files_are_saved(programs):
-    box = programs.box
-    inquiry = box.add_inquiry().id
-    document = box.add_document(inquiry=inquiry, kind="generic").id
-    code, out, told = await programs.run("files.py", inquiry, document, side=box.source)
-    assert code == 0, told
+    sandbox = programs.sandbox
+    inquiry = sandbox.add_inquiry().id
+    document = sandbox.add_document(inquiry=inquiry, kind="generic").id
+    code, out, err = await programs.run(
+        "files.py", inquiry, document, side=sandbox.source
+    )
+    assert code == 0, err
     paths = [programs.folder / line for line in out.splitlines()]
     assert paths[0].read_bytes().startswith(b"%PDF")
     assert len(paths) > 1
@@ -119,13 +121,13 @@ async def test_events_are_received_once(programs):
         "inquiry.completed", resource(Inquiry, "inq_1"), SECRET, at=now
     )
     async with server as url, aiohttp.ClientSession() as http:
-        answers = []
+        responses = []
         for given in (signature, "t=1,v1=0", signature):
             headers = {"Persona-Signature": given}
             async with http.post(
                 f"{url}/webhook", data=body, headers=headers
-            ) as answer:
-                answers.append(answer.status)
-    assert answers[:2] == [200, 400]
-    assert answers[2] in {200, 503}  # the first may not be confirmed yet
+            ) as response:
+                responses.append(response.status)
+    assert responses[:2] == [200, 400]
+    assert responses[2] in {200, 503}  # the first may not be confirmed yet
     assert (programs.folder / "webhooks.db").exists()

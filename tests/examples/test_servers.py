@@ -26,9 +26,9 @@ async def load(programs, url, ids, *, seconds):
             # A load has real time: tokens end on the service's own clock.
             await asyncio.sleep(max(0.0, due - now()))  # noqa: TID251
             each = ids[(number + turn) % len(ids)]
-            async with http.get(f"{url}/inquiries/{each}") as answer:
-                statuses[answer.status] += 1
-                assert (await answer.json())["id"] == each
+            async with http.get(f"{url}/inquiries/{each}") as response:
+                statuses[response.status] += 1
+                assert (await response.json())["id"] == each
 
     async with aiohttp.ClientSession() as http:
         await asyncio.gather(*map(caller, range(AT_ONCE)))
@@ -38,37 +38,37 @@ async def load(programs, url, ids, *, seconds):
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_two_workers_of_fastapi_share_one_file_of_tokens(programs):
-    box, port = programs.box, free_port()
+    sandbox, port = programs.sandbox, free_port()
     ids = await programs.shared(3)
     command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES), "--workers", "2"]
     command += ["--port", str(port), "--log-level"]
     server = programs.serving(*command, "warning", "web_fastapi:app", port=port)
     async with server as url:
-        begun = box.now()
+        begun = sandbox.now()
         statuses = await load(programs, url, ids, seconds=9)
-        lasted = box.now() - begun
+        lasted = sandbox.now() - begun
         async with aiohttp.ClientSession() as http, http.get(f"{url}/health") as found:
             health = await found.json()
     assert statuses == {200: REQUESTS}
-    assert box.log.count(status=401) == 0
+    assert sandbox.log.count(status=401) == 0
     # A token of 6 s (announced as 5) is renewed from 2.5 s before its end on, at the
     # earliest; each renewal is one exchange, whichever worker makes it.
     renewals = 1 + lasted / 2.4
-    assert 2 * len(ids) <= box.log.tokens_issued <= renewals * len(ids)
-    assert box.log.codes_redeemed == box.log.tokens_issued
+    assert 2 * len(ids) <= sandbox.log.tokens_issued <= renewals * len(ids)
+    assert sandbox.log.codes_redeemed == sandbox.log.tokens_issued
     assert health["store_up"] is True
 
 
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_aiohttp_serves_the_same_under_the_same_load(programs):
-    box, port = programs.box, free_port()
+    sandbox, port = programs.sandbox, free_port()
     ids = await programs.shared(3)
     server = programs.serving(str(EXAMPLES / "web_aiohttp.py"), str(port), port=port)
     async with server as url:
-        begun = box.now()
+        begun = sandbox.now()
         statuses = await load(programs, url, ids, seconds=6)
-        lasted = box.now() - begun
+        lasted = sandbox.now() - begun
     assert statuses == {200: REQUESTS}
-    assert box.log.count(status=401) == 0
-    assert len(ids) < box.log.tokens_issued <= (1 + lasted / 2.4) * len(ids)
+    assert sandbox.log.count(status=401) == 0
+    assert len(ids) < sandbox.log.tokens_issued <= (1 + lasted / 2.4) * len(ids)

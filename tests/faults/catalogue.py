@@ -13,7 +13,7 @@ from typing import Final
 BUILT: Final = frozenset({1, 2, 3, 4, 5, 6})
 
 FAULTS: Final[dict[int, dict[str, str]]] = {
-    # The main job: the answer of the token endpoint.
+    # The main job: the response of the token endpoint.
     1: {
         "f40": "another success status than the documented one",
         "f41": "a success without a body",
@@ -51,7 +51,7 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f74": "a cancellation that is delivered again and again",
         "f76": "a thousand scopes with a hundred tasks each",
         "f77": "a code source that asks for the scope it serves",
-        "f78": "a code source that hangs, raises, or answers rubbish",
+        "f78": "a code source that hangs, raises, or returns invalid values",
         "f79": "a token revoked under a thousand tasks",
         "f80": "the wall clock jumps ahead",
         "f81": "the wall clock jumps back",
@@ -63,7 +63,7 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f88": "daylight saving, leap seconds, another time zone",
         "f90": "the event loop stands still for half a minute",
     },
-    # The transport, and the answers of every other endpoint.
+    # The transport, and the responses of every other endpoint.
     3: {
         "f1": "the connection is refused",
         "f2": "the connection never comes about",
@@ -74,9 +74,9 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f7": "the certificate is bad",
         "f8": "the handshake is cut, or of an old protocol",
         "f9": "a reset while the request is being sent",
-        "f10": "a reset before any answer",
-        "f11": "the service acted and its answer was lost",
-        "f12": "the service closes its side without an answer",
+        "f10": "a reset before any response",
+        "f11": "the service acted and its response was lost",
+        "f12": "the service closes its side without a response",
         "f13": "an idle connection was closed under us",
         "f14": "headers come and then nothing",
         "f15": "a body of one byte a second",
@@ -87,7 +87,7 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f20": "a coding that lies, or that nobody asked for",
         "f21": "a huge body without a length",
         "f22": "headers that are too many, too long, or malformed",
-        "f23": "two answers, or one before the request has ended",
+        "f23": "two responses, or one before the request has ended",
         "f24": "a web page where JSON was asked for",
         "f25": "a slow and lumpy network",
         "f26": "links that stop and start in turn",
@@ -123,7 +123,7 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f144": "one webhook delivered three times",
         "f146": "a sandbox under attack",
         "f147": "a redemption that stays pending, fails, or vanishes",
-        "f148": "the answer of a redemption is lost",
+        "f148": "the response to a redemption is lost",
     },
     # One token for the whole fleet.
     5: {
@@ -139,11 +139,11 @@ FAULTS: Final[dict[int, dict[str, str]]] = {
         "f107": "the file is deleted or replaced while it is open",
         "f108": "an SQLite whose write-ahead log has the known fault",
         "f109": "Redis goes down and comes back",
-        "f110": "Redis answers late",
+        "f110": "Redis responds late",
         "f111": "Redis evicts what we need",
         "f112": "a failover forgets the last write",
         "f113": "Redis refuses in each of its ways",
-        "f114": "a cancelled command and the next one's answer",
+        "f114": "a cancelled command and the next one's reply",
         "f115": "a leader paused for longer than its lease",
         "f116": "something foreign under our key",
         "f117": "Redis has another time",

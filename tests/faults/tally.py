@@ -1,4 +1,4 @@
-"""The run ends with how many of the faults that are due were survived: ``faults: n/n``.
+"""A pytest plugin that counts the faults whose tests passed: ``faults: n/n``.
 
 Under pytest-xdist the workers run the tests and the controller, which sees every report,
 counts.
@@ -11,15 +11,15 @@ import pytest
 from tests.faults.catalogue import DUE, FAULTS
 
 
-#: Both f62 and f63 stand in test_f62_f63_once_sent_an_exchange_lands.
+#: A name may have several ids: test_f62_f63_….
 ID = re.compile(r"(?<=_f)0*([0-9]+[a-f]?)(?=_)")
 
 
 class Tally:
-    """Which faults have a test, and which of those tests passed."""
+    """The faults that have a test, and the tests that passed."""
 
     def __init__(self, config):
-        # A part of the suite cannot tell whether a test is missing.
+        # A part of the suite does not show whether a test is missing.
         option = config.option
         from_settings = config.args_source is config.ArgsSource.TESTPATHS
         chosen = option.keyword or option.markexpr or option.slow

@@ -1,4 +1,4 @@
-"""The catalogue has all ids, each once, and a run tells which of them lack a test."""
+"""The catalogue has each id once, and a run reports ids without a test."""
 
 from types import SimpleNamespace
 
@@ -66,7 +66,7 @@ def test_fault_counts_when_all_its_tests_passed(tally):
     assert tally.survived == {"f60"}
 
 
-def test_a_run_fails_when_a_test_names_an_id_that_is_not_in_the_catalogue(tally):
+def test_run_fails_when_a_test_names_an_id_that_is_not_in_the_catalogue(tally):
     tally.collect([node("test_f999_unheard_of")])
     session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
     tally.pytest_sessionfinish(session)

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from persona_share.errors import Phase, TLSVerificationError
 from tests.faults.test_network import CREATE, READ, calling, phases
-from tests.servers import RawServer, answer, answering
+from tests.servers import RawServer, http_response, respond_with
 
 
 NOW = dt.datetime.now(dt.UTC)  # noqa: TID251 — certificates know the real time alone
@@ -97,7 +97,7 @@ BAD = {
 @pytest.mark.parametrize("operation", [READ, CREATE], ids=lambda each: each[0])
 @pytest.mark.parametrize("flaw", BAD.values(), ids=BAD)
 async def test_f07_bad_certificate_is_refused_without_a_retry(
-    scene, tmp_path, flaw, operation
+    env, tmp_path, flaw, operation
 ):
     trusted, trusted_key = an_authority()
     issuer, signer = an_authority() if "unknown" in flaw else (trusted, trusted_key)
@@ -108,24 +108,24 @@ async def test_f07_bad_certificate_is_refused_without_a_retry(
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(chain)
     trust = ssl.create_default_context(cafile=written(tmp_path / "ca.pem", trusted))
-    server = RawServer(answering(answer()), tls=tls)
-    async with server, scene.client_of(server, ssl_context=trust) as client:
+    server = RawServer(respond_with(http_response()), tls=tls)
+    async with server, env.client_of(server, ssl_context=trust) as client:
         with pytest.raises(TLSVerificationError) as caught:
             await calling(client, operation)
     assert phases(caught.value) == [Phase.NOT_SENT]
     assert not caught.value.retryable
     assert server.received == b""
-    assert scene.clock.slept == []
+    assert env.clock.slept == []
 
 
 @pytest.mark.asyncio
-async def test_certificate_of_a_custom_authority_is_accepted(scene, tmp_path):
+async def test_certificate_of_a_custom_authority_is_accepted(env, tmp_path):
     authority, signer = an_authority()
     key = ec.generate_private_key(ec.SECP256R1())
     good = certificate(key, issuer=authority, signer=signer)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(written(tmp_path / "server.pem", key, good))
     trust = ssl.create_default_context(cafile=written(tmp_path / "ca.pem", authority))
-    server = RawServer(answering(answer(200, b'{"data":null}')), tls=tls)
-    async with server, scene.client_of(server, ssl_context=trust) as client:
+    server = RawServer(respond_with(http_response(200, b'{"data":null}')), tls=tls)
+    async with server, env.client_of(server, ssl_context=trust) as client:
         assert (await calling(client, READ)).status == 200

@@ -40,14 +40,14 @@ SCOPE = Scope.read("inq_1", "ver_2")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("group", [asyncio.TaskGroup, anyio.create_task_group])
 async def test_f66_failed_task_group_ends_at_once_and_the_exchange_completes(
-    house, group
+    harness, group
 ):
-    house.service.delay = 10
-    manager = await house.manager()
+    harness.service.delay = 10
+    manager = await harness.manager()
     ended = []
 
     async def fails():
-        await house.clock.sleep(1)
+        await harness.clock.sleep(1)
         raise ValueError
 
     async def work():
@@ -57,39 +57,41 @@ async def test_f66_failed_task_group_ends_at_once_and_the_exchange_completes(
                 for each in (lambda: manager.token(SCOPE), fails):
                     start(each) if start else tasks.create_task(each())
         finally:
-            ended.append(house.clock.now())
+            ended.append(harness.clock.now())
 
-    began = house.clock.now()
+    began = harness.clock.now()
     with pytest.raises(ExceptionGroup):
-        await house.soon(work())
+        await harness.advance_until_done(work())
     assert ended[0] - began <= 1.5
-    await house.pass_time(10)
+    await harness.advance_clock(10)
     assert manager.peek(SCOPE) is not None
-    assert len(house.service.requests) == 1
+    assert len(harness.service.requests) == 1
 
 
 @pytest.mark.parametrize("closing", [False, True], ids=["left open", "closed"])
-def test_f67_run_that_ends_during_an_exchange_logs_nothing(make_house, caplog, closing):
+def test_f67_run_that_ends_during_an_exchange_logs_nothing(
+    make_harness, caplog, closing
+):
     caplog.set_level(logging.DEBUG, "asyncio")
-    house = make_house()
+    harness = make_harness()
     complaints = []
 
     async def main():
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: complaints.append(context["message"])
         )
-        house.service.delay = 1
-        house.partner.delay = 1
-        manager = await house.manager()
+        harness.service.delay = 1
+        harness.partner.delay = 1
+        manager = await harness.manager()
         callers = [asyncio.ensure_future(manager.token(SCOPE)) for _ in range(3)]
-        await house.settle()
-        house.clock.advance(1)
-        await house.settle()
-        assert len(house.service.requests) == 1
+        await harness.settle()
+        harness.clock.advance(1)
+        await harness.settle()
+        assert len(harness.service.requests) == 1
         if closing:
             done = asyncio.ensure_future(manager.aclose())
-            await house.settle()
-            house.clock.advance(6)
+            await harness.settle()
+            harness.clock.advance(6)
             await done
         return callers
 
@@ -99,12 +101,12 @@ def test_f67_run_that_ends_during_an_exchange_logs_nothing(make_house, caplog, c
     assert [each.getMessage() for each in caplog.records if each.levelno > 20] == []
 
 
-def test_f67_closed_manager_leaves_no_task_in_its_loop(make_house, caplog):
-    house = make_house()
+def test_f67_closed_manager_leaves_no_task_in_its_loop(make_harness, caplog):
+    harness = make_harness()
     loop = asyncio.new_event_loop()
 
     async def use():
-        manager = await house.manager()
+        manager = await harness.manager()
         await manager.token(SCOPE)
         await manager.aclose()
 
@@ -115,11 +117,11 @@ def test_f67_closed_manager_leaves_no_task_in_its_loop(make_house, caplog):
     assert "Task was destroyed" not in caplog.text
 
 
-def test_f68_manager_of_another_run_is_refused(make_house):
-    house = make_house()
+def test_f68_manager_of_another_run_is_refused(make_harness):
+    harness = make_harness()
 
     async def first():
-        manager = await house.manager()
+        manager = await harness.manager()
         await manager.token(SCOPE)
         return manager
 
@@ -138,11 +140,11 @@ def test_f68_manager_of_another_run_is_refused(make_house):
     asyncio.run(second(manager))
 
 
-def test_f68_a_manager_that_was_closed_stays_closed_in_another_run(make_house):
-    house = make_house()
+def test_f68_manager_that_was_closed_stays_closed_in_another_run(make_harness):
+    harness = make_harness()
 
     async def first():
-        async with await house.manager(entered=False) as manager:
+        async with await harness.manager(entered=False) as manager:
             await manager.token(SCOPE)
         return manager
 
@@ -155,8 +157,8 @@ def test_f68_a_manager_that_was_closed_stays_closed_in_another_run(make_house):
 
 
 @pytest.mark.asyncio
-async def test_f68_a_manager_is_entered_once(house):
-    manager = await house.manager()
+async def test_f68_manager_is_entered_once(harness):
+    manager = await harness.manager()
     with pytest.raises(UsageError, match="entered already"):
         await manager.__aenter__()
     assert await manager.token(SCOPE)
@@ -166,18 +168,18 @@ async def test_f68_a_manager_is_entered_once(house):
 
 
 @pytest.mark.asyncio
-async def test_f70_manager_is_refused_after_a_fork(journey):
+async def test_f70_manager_is_refused_after_a_fork(scenario):
     """Eight children of a process with a token, a pending code, and an exchange in flight."""
-    box = journey.box
-    inquiries = [box.add_inquiry().id for _ in range(12)]
-    told = {
-        "url": box.url,
-        "source": box.source.api_key,
-        "destination": box.destination.api_key,
-        "partner": box.destination.id,
+    sandbox = scenario.sandbox
+    inquiries = [sandbox.add_inquiry().id for _ in range(12)]
+    config = {
+        "url": sandbox.url,
+        "source": sandbox.source.api_key,
+        "destination": sandbox.destination.api_key,
+        "partner": sandbox.destination.id,
         "inquiries": inquiries,
     }
-    script = Path(__file__).with_name("forking.py")
+    script = Path(__file__).with_name("fork_program.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",
@@ -188,51 +190,51 @@ async def test_f70_manager_is_refused_after_a_fork(journey):
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await asyncio.wait_for(
-        process.communicate(json.dumps(told).encode()), timeout=60
+        process.communicate(json.dumps(config).encode()), timeout=60
     )
     assert (process.returncode, err.decode()) == (0, "")
     assert json.loads(out) == {"children": [0] * 8, "parent": "went on"}
     # Three scopes of the parent, one of each child, and each code was used once.
-    assert box.log.tokens_issued == box.log.codes_redeemed == 3 + 8
+    assert sandbox.log.tokens_issued == sandbox.log.codes_redeemed == 3 + 8
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-async def test_f71_workers_with_one_code_share_one_token(journey, method):
-    box = journey.box
-    scope = Scope.read(box.add_inquiry().id)
-    code = await journey.ask_partner(scope)
+async def test_f71_workers_with_one_code_share_one_token(scenario, method):
+    sandbox = scenario.sandbox
+    scope = Scope.read(sandbox.add_inquiry().id)
+    code = await scenario.ask_partner(scope)
     arguments = (
-        box.url,
-        box.destination.api_key,
+        sandbox.url,
+        sandbox.destination.api_key,
         code.reveal(),
         scope,
         (RenewalPolicy(guard=5.0), RetryPolicy(attempts=2)),
     )
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
-        answers = await asyncio.gather(
+        results = await asyncio.gather(
             *(
                 loop.run_in_executor(pool, exchange_in_a_worker, *arguments)
                 for _ in range(2)
             )
         )
-    assert {granted for granted, _ in answers} == {scope}
-    assert len({fingerprint for _, fingerprint in answers}) == 1
-    assert box.log.tokens_issued == 1
+    assert {granted for granted, _ in results} == {scope}
+    assert len({fingerprint for _, fingerprint in results}) == 1
+    assert sandbox.log.tokens_issued == 1
 
 
 @pytest.mark.asyncio
-async def test_f71_objects_with_a_secret_or_a_loop_cannot_be_pickled(journey):
-    scope = Scope.read(journey.box.add_inquiry().id)
-    code = await journey.ask_partner(scope)
-    async with journey.manager() as manager:
+async def test_f71_objects_with_a_secret_or_a_loop_cannot_be_pickled(scenario):
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
+    code = await scenario.ask_partner(scope)
+    async with scenario.manager() as manager:
         held = [
             manager,
             manager.session(scope),
             await manager.token(scope),
             code,
-            journey.destination,
+            scenario.destination,
         ]
         for each in held:
             with pytest.raises((TypeError, ConfigurationError)):
@@ -243,55 +245,55 @@ async def test_f71_objects_with_a_secret_or_a_loop_cannot_be_pickled(journey):
 
 
 @pytest.mark.asyncio
-async def test_f72_close_waits_for_an_exchange_that_was_sent(house):
-    house.service.delay = 4
-    manager = await house.manager()
+async def test_f72_close_waits_for_an_exchange_that_was_sent(harness):
+    harness.service.delay = 4
+    manager = await harness.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
-    await house.settle()
-    await house.soon(manager.aclose())
+    await harness.settle()
+    await harness.advance_until_done(manager.aclose())
     assert (await caller).scope == SCOPE
 
 
 @pytest.mark.asyncio
-async def test_f72_close_waits_at_most_five_seconds(house):
-    house.service.delay = 60
-    manager = await house.manager()
+async def test_f72_close_waits_at_most_five_seconds(harness):
+    harness.service.delay = 60
+    manager = await harness.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
-    await house.settle()
-    began = house.clock.now()
-    await house.soon(manager.aclose(), step=0.1)
-    assert 5 <= house.clock.now() - began <= 5.2
+    await harness.settle()
+    began = harness.clock.now()
+    await harness.advance_until_done(manager.aclose(), step=0.1)
+    assert 5 <= harness.clock.now() - began <= 5.2
     with pytest.raises(ManagerClosedError):
         await caller
 
 
 @pytest.mark.asyncio
-async def test_f72_closing_does_not_wait_for_a_code_source(house):
-    house.partner.delay = 60
-    manager = await house.manager()
+async def test_f72_closing_does_not_wait_for_a_code_source(harness):
+    harness.partner.delay = 60
+    manager = await harness.manager()
     callers = [asyncio.ensure_future(manager.token(SCOPE)) for _ in range(3)]
-    await house.settle()
+    await harness.settle()
     await manager.aclose()
     errors = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(error) for error in errors} == {ManagerClosedError}
     assert len({id(error) for error in errors}) == 3
-    assert house.service.requests == []
+    assert harness.service.requests == []
 
 
 @pytest.mark.asyncio
-async def test_f72_close_can_be_called_twice(house):
-    house.service.delay = 3
-    manager = await house.manager()
+async def test_f72_close_can_be_called_twice(harness):
+    harness.service.delay = 3
+    manager = await harness.manager()
     caller = asyncio.ensure_future(manager.token(SCOPE))
-    await house.settle()
-    await house.soon(asyncio.gather(manager.aclose(), manager.aclose()))
+    await harness.settle()
+    await harness.advance_until_done(asyncio.gather(manager.aclose(), manager.aclose()))
     await manager.aclose()
     assert await caller
 
 
 @pytest.mark.asyncio
-async def test_f72_every_method_raises_after_close(house):
-    manager = await house.manager()
+async def test_f72_every_method_raises_after_close(harness):
+    manager = await harness.manager()
     token = await manager.token(SCOPE)
     await manager.aclose()
     for use in (
@@ -319,22 +321,22 @@ async def test_f72_every_method_raises_after_close(house):
     "calls", [10, pytest.param(100, marks=pytest.mark.slow)], ids="{}_calls".format
 )
 @pytest.mark.asyncio
-async def test_f76_requests_of_a_thousand_scopes_carry_their_own_tokens(house, calls):
-    manager = await house.manager()
+async def test_f76_requests_of_a_thousand_scopes_carry_their_own_tokens(harness, calls):
+    manager = await harness.manager()
     scopes = [Scope.read(f"inq_{number}") for number in range(1_000)]
     tokens = [await manager.token(scope) for scope in scopes]
     owner = {f"Bearer {token.reveal()}": str(token.scope) for token in tokens}
-    answered = []
+    matched = []
 
     class Api:
         async def send(self, request):
             # The stand-in for the service: who asks must be who was granted.
-            answered.append(owner[str(request.authorization)] == request.target)
+            matched.append(owner[str(request.authorization)] == request.target)
             return Response(status=200)
 
     async def call(scope):
         source = manager.credential(scope)
-        sender, deadline = Authenticated(Api(), source), house.clock.now() + 60
+        sender, deadline = Authenticated(Api(), source), harness.clock.now() + 60
         request = Request(
             method="GET", route="/x", target=str(scope), deadline=deadline
         )
@@ -342,6 +344,6 @@ async def test_f76_requests_of_a_thousand_scopes_carry_their_own_tokens(house, c
 
     for scope in scopes:
         await call(scope)
-    assert len(answered) == 1_000 * calls
-    assert all(answered)
-    assert len(house.service.requests) == len(manager.tokens()) == 1_000
+    assert len(matched) == 1_000 * calls
+    assert all(matched)
+    assert len(harness.service.requests) == len(manager.tokens()) == 1_000

@@ -66,12 +66,12 @@ def test_f2_no_call_exceeds_its_time_limit():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("operation", EVERY, ids=lambda each: each[0])
-async def test_f2_connection_that_is_not_accepted_times_out(scene, operation):
+async def test_f2_connection_that_is_not_accepted_times_out(env, operation):
     loop = asyncio.get_running_loop()
-    hasty = Timeouts(connect=0.05, call=100)
+    short_connect = Timeouts(connect=0.05, call=100)
     with black_hole("127.0.0.1") as port:
         url = f"http://127.0.0.1:{port}/api/v1"
-        async with scene.a_client(url, timeout=hasty) as client:
+        async with env.new_client(url, timeout=short_connect) as client:
             started = loop.time()
             with pytest.raises(ConnectError) as caught:
                 await calling(client, operation)
@@ -82,7 +82,7 @@ async def test_f2_connection_that_is_not_accepted_times_out(scene, operation):
 
 
 @pytest.mark.asyncio
-async def test_f3_call_times_out_when_a_name_server_takes_ten_seconds(scene):
+async def test_f3_call_times_out_when_a_name_server_takes_ten_seconds(env):
     async def look_up(*_arguments, **_options):
         await asyncio.sleep(10)  # noqa: TID251 — it is cut off long before
 
@@ -92,7 +92,7 @@ async def test_f3_call_times_out_when_a_name_server_takes_ten_seconds(scene):
         base_url=f"https://{host}/api/v1",
         allowed_hosts=[host],
         timeout=Timeouts(connect=0.05),
-        _runtime=scene.runtime,
+        _runtime=env.runtime,
     )
     with names(look_up):
         async with client:
@@ -102,10 +102,10 @@ async def test_f3_call_times_out_when_a_name_server_takes_ten_seconds(scene):
 
 
 @pytest.mark.asyncio
-async def test_f4_unresponsive_first_address_costs_half_a_second(scene):
-    inquiry = scene.an_inquiry()
+async def test_f4_unresponsive_first_address_costs_half_a_second(env):
+    inquiry = env.add_inquiry()
     loop = asyncio.get_running_loop()
-    port = scene.proxy.port
+    port = env.proxy.port
 
     async def look_up(*_arguments, **_options):
         addresses = ("127.0.0.2", "127.0.0.1")
@@ -115,12 +115,12 @@ async def test_f4_unresponsive_first_address_costs_half_a_second(scene):
 
     with black_hole("127.0.0.2", port), names(look_up):
         url = f"http://localhost:{port}/api/v1"
-        async with scene.a_client(url, timeout=Timeouts()) as client:
+        async with env.new_client(url, timeout=Timeouts()) as client:
             started = loop.time()
             assert (await client.inquiries.retrieve(inquiry.id)).id == inquiry.id
             took = loop.time() - started
     assert 0.1 < took <= 10  # it did try the first one
-    assert scene.clock.slept == []
+    assert env.clock.slept == []
 
 
 # ── F9 ──────────────────────────────────────────────────────────────────────────
@@ -131,10 +131,10 @@ async def reset_in_the_upload(connection):
     connection.reset()
 
 
-async def uploaded(scene, operation, kind):
+async def uploaded(env, operation, kind):
     """Send two megabytes to a server that closes, and return the error and the keys."""
     server = RawServer(reset_in_the_upload)
-    async with server, scene.client_of(server) as client:
+    async with server, env.client_of(server) as client:
         with pytest.raises(kind) as caught:
             await calling(client, operation, json={"x": "y" * 2_000_000})
     lines = server.received.split(b"\r\n")
@@ -143,14 +143,14 @@ async def uploaded(scene, operation, kind):
 
 
 @pytest.mark.asyncio
-async def test_f9_post_is_retried_with_its_key_when_reset_in_its_body(scene):
-    error, keys = await uploaded(scene, CREATE, OutcomeUnknownError)
+async def test_f9_post_is_retried_with_its_key_when_reset_in_its_body(env):
+    error, keys = await uploaded(env, CREATE, OutcomeUnknownError)
     assert phases(error) == LOST
     assert keys == [error.idempotency_key.encode()] * 3
 
 
 @pytest.mark.asyncio
-async def test_f9_change_is_not_retried_when_reset_in_its_body(scene):
-    error, keys = await uploaded(scene, CHANGE, OutcomeUnknownError)
+async def test_f9_change_is_not_retried_when_reset_in_its_body(env):
+    error, keys = await uploaded(env, CHANGE, OutcomeUnknownError)
     assert phases(error) == [Phase.AMBIGUOUS]
     assert keys == []

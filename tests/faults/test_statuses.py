@@ -25,7 +25,7 @@ from persona_share.errors import (
 
 @attrs.frozen
 class Call:
-    """One operation as a user makes it, and whether it carries a key."""
+    """One operation of the client, and whether it has an idempotency key."""
 
     name: str
     make: object
@@ -54,11 +54,11 @@ every_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 every_post = pytest.mark.parametrize("call", POSTS, ids=lambda call: call.name)
 
 
-async def refused(scene, call, kind, status, **options):
+async def refused(env, call, kind, status, **options):
     """Return the error of a call that always gets this response."""
-    scene.box.faults.answer("*", status, times=None, **options)
+    env.sandbox.faults.answer("*", status, times=None, **options)
     with pytest.raises(kind) as caught:
-        await call(scene.client)
+        await call(env.client)
     return caught.value
 
 
@@ -66,8 +66,8 @@ def statuses(error):
     return [attempt.status for attempt in error.attempts]
 
 
-def keys(scene):
-    return [entry.idempotency_key for entry in scene.entries()]
+def keys(env):
+    return [entry.idempotency_key for entry in env.entries()]
 
 
 # ── Never repeated ──────────────────────────────────────────────────────────────
@@ -76,11 +76,9 @@ def keys(scene):
 @pytest.mark.asyncio
 @every_call
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 306, 307, 308])
-async def test_f30_a_redirect_is_an_error_that_names_its_origin_only(
-    scene, call, status
-):
+async def test_f30_redirect_is_an_error_that_names_its_origin_only(env, call, status):
     target = {"Location": "https://elsewhere.example/secret-path?token=x"}
-    error = await refused(scene, call, UnexpectedRedirectError, status, headers=target)
+    error = await refused(env, call, UnexpectedRedirectError, status, headers=target)
     assert statuses(error) == [status]
     assert "https://elsewhere.example" in str(error)
     assert "secret" not in str(error)
@@ -98,8 +96,8 @@ REFUSALS = {
 @pytest.mark.asyncio
 @every_call
 @pytest.mark.parametrize(("status", "kind"), REFUSALS.values(), ids=REFUSALS)
-async def test_f31_f34_f35_f37_f38_refusal_is_not_retried(scene, call, status, kind):
-    error = await refused(scene, call, kind, status, details="because")
+async def test_f31_f34_f35_f37_f38_refusal_is_not_retried(env, call, status, kind):
+    error = await refused(env, call, kind, status, details="because")
     assert type(error) is kind
     assert statuses(error) == [status]
     assert error.details == "because"
@@ -107,43 +105,43 @@ async def test_f31_f34_f35_f37_f38_refusal_is_not_retried(scene, call, status, k
     assert error.organization_id
     assert error.environment_id
     assert not error.retryable
-    assert scene.clock.slept == []
+    assert env.clock.slept == []
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_f33_refused_api_key_is_not_retried(scene, call):
-    error = await refused(scene, call, AuthenticationError, 401)
+async def test_f33_refused_api_key_is_not_retried(env, call):
+    error = await refused(env, call, AuthenticationError, 401)
     assert statuses(error) == [401]
     assert not error.retryable
-    assert scene.clock.slept == []
+    assert env.clock.slept == []
 
 
 @pytest.mark.asyncio
 @every_post
-async def test_f32_reused_key_is_reported_and_not_shown(scene, call):
+async def test_f32_reused_key_is_reported_and_not_shown(env, call):
     title = "Idempotency error"
-    error = await refused(scene, call, IdempotencyMismatchError, 400, title=title)
+    error = await refused(env, call, IdempotencyMismatchError, 400, title=title)
     assert statuses(error) == [400]
-    sent = keys(scene)[0]
+    sent = keys(env)[0]
     assert sent is not None
     assert sent not in f"{error} {vars(error)}"
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_f34_f39c_used_up_quota_is_recognized_by_its_title(scene, call):
+async def test_f34_f39c_used_up_quota_is_recognized_by_its_title(env, call):
     options = {"title": "Quota exceeded", "details": "You have hit your quota"}
-    error = await refused(scene, call, QuotaExceededError, 403, **options)
+    error = await refused(env, call, QuotaExceededError, 403, **options)
     assert statuses(error) == [403]
 
 
 @pytest.mark.asyncio
 @every_call
 @pytest.mark.parametrize("status", [418, 451, 501, 505, 507, 599, 999])
-async def test_f39f_other_status_is_not_retried(scene, call, status):
+async def test_f39f_other_status_is_not_retried(env, call, status):
     kind = ServerError if 500 <= status < 600 else ApiError
-    error = await refused(scene, call, ApiError, status)
+    error = await refused(env, call, ApiError, status)
     assert type(error) is kind
     assert statuses(error) == [status]
 
@@ -153,38 +151,38 @@ async def test_f39f_other_status_is_not_retried(scene, call, status):
 
 @pytest.mark.asyncio
 @every_call
-async def test_f36_408_is_retried_twice_with_one_key(scene, call):
-    scene.box.faults.answer("*", 408, times=2)
-    scene.box.faults.answer("*", 418)
+async def test_f36_408_is_retried_twice_with_one_key(env, call):
+    env.sandbox.faults.answer("*", 408, times=2)
+    env.sandbox.faults.answer("*", 418)
     with pytest.raises(ApiError) as caught:
-        await call(scene.client)
+        await call(env.client)
     assert statuses(caught.value) == [408, 408, 418]
-    assert len(set(keys(scene))) == 1
-    assert (keys(scene)[0] is not None) is call.keyed
-    assert sum(scene.clock.slept) <= 0.25 + 0.5
+    assert len(set(keys(env))) == 1
+    assert (keys(env)[0] is not None) is call.keyed
+    assert sum(env.clock.slept) <= 0.25 + 0.5
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39a_429_is_retried_after_the_time_in_its_headers(scene, call):
+async def test_f39a_429_is_retried_after_the_time_in_its_headers(env, call):
     reset = {"RateLimit-Reset": "7"}
-    scene.box.faults.answer("*", 429, headers=reset, times=1)
-    scene.box.faults.answer("*", 418)
+    env.sandbox.faults.answer("*", 429, headers=reset, times=1)
+    env.sandbox.faults.answer("*", 418)
     with pytest.raises(ApiError) as caught:
-        await call(scene.client)
+        await call(env.client)
     assert statuses(caught.value) == [429, 418]
-    assert sum(scene.clock.slept) >= 7
-    assert len(set(keys(scene))) == 1
+    assert sum(env.clock.slept) >= 7
+    assert len(set(keys(env))) == 1
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39a_call_does_not_wait_longer_than_a_window(scene, call):
+async def test_f39a_call_does_not_wait_longer_than_a_window(env, call):
     later = {"Retry-After": "400"}
-    error = await refused(scene, call, RateLimitedError, 429, headers=later)
+    error = await refused(env, call, RateLimitedError, 429, headers=later)
     assert error.retry_after == 400
     assert statuses(error) == [429]
-    assert scene.clock.slept == []
+    assert env.clock.slept == []
 
 
 BARE = dict.fromkeys(
@@ -194,20 +192,20 @@ BARE = dict.fromkeys(
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39b_429_without_headers_waits_5_and_10_seconds(scene, call):
-    error = await refused(scene, call, RateLimitedError, 429, headers=BARE)
+async def test_f39b_429_without_headers_waits_5_and_10_seconds(env, call):
+    error = await refused(env, call, RateLimitedError, 429, headers=BARE)
     assert statuses(error) == [429] * 3
     first, second = (attempt.delay for attempt in error.attempts[:2])
     assert 5 <= first <= 6.25
     assert 10 <= second <= 12.5
-    assert len(set(keys(scene))) == 1
+    assert len(set(keys(env))) == 1
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_f39c_quota_429_waits_for_the_quota(scene, call):
+async def test_f39c_quota_429_waits_for_the_quota(env, call):
     error = await refused(
-        scene,
+        env,
         call,
         QuotaExceededError,
         429,
@@ -220,19 +218,19 @@ async def test_f39c_quota_429_waits_for_the_quota(scene, call):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_f39d_f39e_read_is_retried_twice(scene, status):
-    error = await refused(scene, GET, ServerError, status)
+async def test_f39d_f39e_read_is_retried_twice(env, status):
+    error = await refused(env, GET, ServerError, status)
     assert statuses(error) == [status] * 3
-    assert sum(scene.clock.slept) <= 0.25 + 0.5
+    assert sum(env.clock.slept) <= 0.25 + 0.5
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @every_post
-async def test_f39d_f39e_post_is_retried_once_with_its_key(scene, call, status):
+async def test_f39d_f39e_post_is_retried_once_with_its_key(env, call, status):
     kind = ServerError if call.repeatable else OutcomeUnknownError
-    error = await refused(scene, call, kind, status)
-    posts = [each for each in scene.entries() if each.operation.startswith("POST")]
+    error = await refused(env, call, kind, status)
+    posts = [each for each in env.entries() if each.operation.startswith("POST")]
     sent = [each.idempotency_key for each in posts]
     if call.repeatable:  # then it may be done again, under a new key
         assert len(sent) == 3
@@ -248,28 +246,28 @@ async def test_f39d_f39e_post_is_retried_once_with_its_key(scene, call, status):
 
 @pytest.mark.asyncio
 @every_post
-async def test_f39d_response_to_a_retry_is_the_result(scene, call):
-    scene.box.faults.answer("*", 500, times=1)
-    scene.box.faults.answer("*", 422)
+async def test_f39d_response_to_a_retry_is_the_result(env, call):
+    env.sandbox.faults.answer("*", 500, times=1)
+    env.sandbox.faults.answer("*", 422)
     with pytest.raises(UnprocessableError) as caught:
-        await call(scene.client)
+        await call(env.client)
     assert statuses(caught.value) == [500, 422]
 
 
 @pytest.mark.asyncio
-async def test_f39e_503_is_retried_after_its_retry_after(scene):
+async def test_f39e_503_is_retried_after_its_retry_after(env):
     later = {"Retry-After": "6"}
-    error = await refused(scene, GET, ServerError, 503, headers=later)
+    error = await refused(env, GET, ServerError, 503, headers=later)
     assert statuses(error) == [503] * 3
     assert all(6 <= attempt.delay < 8 for attempt in error.attempts[:2])
 
 
 @pytest.mark.asyncio
 @every_call
-async def test_r1_nothing_is_retried_without_retries(scene, call):
-    client = scene.client.with_options(retries=0)
+async def test_nothing_is_retried_without_retries(env, call):
+    client = env.client.with_options(retries=0)
     for status in (408, 429, 500, 503):
-        scene.box.faults.answer("*", status, headers=BARE)
+        env.sandbox.faults.answer("*", status, headers=BARE)
         with pytest.raises(PersonaError) as caught:
             await call(client)
         assert statuses(caught.value)[0] == status

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from tests.servers import RawServer, answer
+from tests.servers import RawServer, http_response
 
 
-SMALL = answer(200, b'{"data":null}', [("Connection", "close")])
+SMALL = http_response(200, b'{"data":null}', [("Connection", "close")])
 # Fifteen million bytes, which as Python's lists need many times as much.
-LARGE = answer(200, b'{"data":[' + b"[]," * 5_000_000 + b"0]}")
+LARGE = http_response(200, b'{"data":[' + b"[]," * 5_000_000 + b"0]}")
 
 
 async def serving(connection):
@@ -23,7 +23,7 @@ async def starved(what):
     async with RawServer(serving) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-W", "error", "-m", "tests.faults.starving", what, server.api),
+            *("-W", "error", "-m", "tests.faults.low_resources", what, server.api),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -39,5 +39,5 @@ async def test_f127_body_that_does_not_fit_into_memory_raises_a_typed_error():
 
 @pytest.mark.asyncio
 async def test_f128_without_a_descriptor_nothing_is_sent_and_it_recovers():
-    told = "ConnectError NOT_SENT too many open files"
-    assert await starved("descriptors") == [told, "recovered"]
+    expected = "ConnectError NOT_SENT too many open files"
+    assert await starved("descriptors") == [expected, "recovered"]

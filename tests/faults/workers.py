@@ -1,4 +1,4 @@
-"""The job of a spawned worker: it opens its own client and manager."""
+"""The job of a spawned worker, which opens its own client and manager."""
 
 import asyncio
 import hashlib

@@ -1,10 +1,10 @@
-"""A sandbox for processes, and the places where they share tokens."""
+"""A sandbox for worker processes, and the stores that they share."""
 
 import pytest
 import pytest_asyncio
 
 from persona_share.sandbox import Sandbox
-from tests.fleet.crew import Place
+from tests.fleet.workers import WorkerConfig
 from tests.redis_server import one_redis, own_redis, redis_server
 
 
@@ -12,22 +12,25 @@ __all__ = ["one_redis", "own_redis", "redis_server"]
 
 
 @pytest_asyncio.fixture
-async def box():
-    async with Sandbox(rate_limit=None) as box:
-        yield box
+async def sandbox():
+    async with Sandbox(rate_limit=None) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def shared(request, tmp_path):
-    """Return where a store is."""
+def store_url(request, tmp_path):
+    """Return the URL of a store."""
     if request.param == "redis":
         return request.getfixturevalue("redis_server").url
     return str(tmp_path / "tokens.db")
 
 
 @pytest.fixture
-def place(box):
-    """Return a place without a store, and `place_with` one."""
-    return Place(
-        box.url, box.source.api_key, box.destination.api_key, box.destination.id
+def config(sandbox):
+    """Return the configuration of a worker without a store."""
+    return WorkerConfig(
+        sandbox.url,
+        sandbox.source.api_key,
+        sandbox.destination.api_key,
+        sandbox.destination.id,
     )

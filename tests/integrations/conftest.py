@@ -1,4 +1,4 @@
-"""A sandbox, and a lifespan of an application."""
+"""A sandbox and an application that uses it."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -15,22 +15,22 @@ CANARY = "CANARY-3b1f"
 
 
 @attrs.define
-class Stage:
-    box: Sandbox
+class Harness:
+    sandbox: Sandbox
     clock: FakeClock
     opened: int = 0
 
     def client(self, side, **options):
         return PersonaClient(
             side.api_key,
-            base_url=self.box.url,
+            base_url=self.sandbox.url,
             insecure_local=True,
             _runtime=fake_runtime(self.clock),
             **options,
         )
 
-    async def until(self, work, step=0.5):
-        """Let time pass until something is done."""
+    async def advance_until_done(self, work, step=0.5):
+        """Advance the clock until a task is done."""
         task = asyncio.ensure_future(work)
         for _ in range(2_000):
             await asyncio.wait({task}, timeout=0.005)
@@ -41,15 +41,15 @@ class Stage:
 
     @asynccontextmanager
     async def opening(self, **options):
-        """Open everything that an application of the destination needs."""
+        """Open the clients and the manager of an application."""
         async with (
-            self.client(self.box.source) as source,
-            self.client(self.box.destination) as client,
+            self.client(self.sandbox.source) as source,
+            self.client(self.sandbox.destination) as client,
         ):
 
             async def ask_partner(scope):
                 return await source.oauth.authorize(
-                    client_id=self.box.destination.id, scope=scope
+                    client_id=self.sandbox.destination.id, scope=scope
                 )
 
             options = {"codes": ask_partner, **options}
@@ -62,7 +62,7 @@ class Stage:
 
 
 @pytest_asyncio.fixture
-async def stage():
+async def harness():
     clock = FakeClock()
-    async with Sandbox(_clock=clock.epoch, rate_limit=None) as box:
-        yield Stage(box, clock)
+    async with Sandbox(_clock=clock.epoch, rate_limit=None) as sandbox:
+        yield Harness(sandbox, clock)

@@ -45,9 +45,9 @@ async def is_same(request):
 
 
 @pytest_asyncio.fixture
-async def client(stage):
+async def client(harness):
     app = web.Application()
-    setup(app, stage.opening)
+    setup(app, harness.opening)
     app.router.add_get("/inquiries/{inquiry_id}", read)
     app.router.add_get("/broken", broken)
     app.router.add_get("/health", health)
@@ -60,19 +60,19 @@ async def client(stage):
 
 
 @pytest.mark.asyncio
-async def test_one_manager_serves_every_request(stage, client):
-    ids = [stage.box.add_inquiry().id for _ in range(3)]
+async def test_one_manager_serves_every_request(harness, client):
+    ids = [harness.sandbox.add_inquiry().id for _ in range(3)]
     for each in [*ids, *ids]:
-        answer = await client.get(f"/inquiries/{each}")
-        assert await answer.json() == each
-    assert stage.box.log.tokens_issued == 3
+        response = await client.get(f"/inquiries/{each}")
+        assert await response.json() == each
+    assert harness.sandbox.log.tokens_issued == 3
 
 
 @pytest.mark.asyncio
-async def test_manager_is_closed_with_the_application(stage, client):
-    assert stage.opened == 1
+async def test_manager_is_closed_with_the_application(harness, client):
+    assert harness.opened == 1
     await client.close()
-    assert stage.opened == 0
+    assert harness.opened == 0
 
 
 @pytest.mark.asyncio
@@ -82,17 +82,17 @@ async def test_subapplication_has_the_same_manager(client):
 
 @pytest.mark.asyncio
 async def test_error_response_contains_no_details_of_the_error(client, caplog):
-    answer = await client.get("/broken")
+    response = await client.get("/broken")
     assert "GET /broken: responded 502: " in caplog.text
-    assert answer.status == 502
-    assert CANARY not in await answer.text()
+    assert response.status == 502
+    assert CANARY not in await response.text()
 
 
 @pytest.mark.asyncio
-async def test_malformed_id_gets_404_and_nothing_is_sent(stage, client):
-    answer = await client.get("/inquiries/inq_1%20inquiry.write:inq_2")
-    assert answer.status == 404
-    assert len(stage.box.log) == 0
+async def test_malformed_id_gets_404_and_nothing_is_sent(harness, client):
+    response = await client.get("/inquiries/inq_1%20inquiry.write:inq_2")
+    assert response.status == 404
+    assert len(harness.sandbox.log) == 0
 
 
 @pytest.mark.asyncio
@@ -101,8 +101,8 @@ async def test_response_of_the_application_is_unchanged(client):
 
 
 @pytest.mark.asyncio
-async def test_health_has_states_and_times(stage, client):
-    await client.get(f"/inquiries/{stage.box.add_inquiry().id}")
+async def test_health_has_states_and_times(harness, client):
+    await client.get(f"/inquiries/{harness.sandbox.add_inquiry().id}")
     found = await (await client.get("/health")).json()
     assert found["tokens"] == {"fresh": 1}
     assert found["nearest_end"] == 3_599
@@ -113,7 +113,7 @@ async def test_health_has_states_and_times(stage, client):
 async def test_only_a_signed_delivery_reaches_the_handler(client, signed, status):
     now = datetime.now(UTC)  # noqa: TID251 — as a sender does
     signature = sign(an_event(), SECRET, at=now) if signed else "t=1,v1=00"
-    answer = await client.post(
+    response = await client.post(
         "/hook", data=an_event(), headers={"Persona-Signature": signature}
     )
-    assert answer.status == status
+    assert response.status == status

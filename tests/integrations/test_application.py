@@ -12,7 +12,7 @@ from persona_share.errors import (
 from persona_share.integrations.application import ManagerHolder, scope_from
 
 
-def test_a_scope_takes_an_id_from_the_path():
+def test_scope_takes_an_id_from_the_path():
     template = "inquiry.read:{inquiry_id} verification.read:{inquiry_id}"
     found = scope_from(template, {"inquiry_id": "inq_1", "other": "ver_1"})
     assert found == Scope.from_text("inquiry.read:inq_1 verification.read:inq_1")
@@ -44,23 +44,23 @@ def test_scope_template_cannot_access_attributes(template):
 
 
 @pytest.mark.asyncio
-async def test_manager_is_available_while_the_application_runs(stage):
-    holder = ManagerHolder(stage.opening)
+async def test_manager_is_available_while_the_application_runs(harness):
+    holder = ManagerHolder(harness.opening)
     with pytest.raises(NotOpenError):
         holder.manager()
     for _ in range(2):  # an application may be started again, as tests do
         async with holder.opened() as manager:
             assert holder.manager() is manager
-            assert stage.opened == 1
-        assert stage.opened == 0
+            assert harness.opened == 1
+        assert harness.opened == 0
     with pytest.raises(NotOpenError):
         holder.manager()
 
 
 @pytest.mark.asyncio
-async def test_one_application_is_started_once_at_a_time(stage):
-    holder = ManagerHolder(stage.opening)
+async def test_one_application_is_started_once_at_a_time(harness):
+    holder = ManagerHolder(harness.opening)
     async with holder.opened():
         with pytest.raises(UsageError):
             await holder.opened().__aenter__()
-        assert stage.opened == 1
+        assert harness.opened == 1

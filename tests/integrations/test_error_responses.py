@@ -65,10 +65,10 @@ def test_status_depends_on_the_cause(kind, status):
     assert error_response_for(an_error(kind)).status == status
 
 
-@pytest.mark.parametrize(("told", "passed_on"), [(29.6, "30"), (0.01, "1")])
-def test_response_has_retry_after(told, passed_on):
-    error = errors.RateLimitedError("x", status=429, retry_after=told)
-    assert error_response_for(error).headers()["Retry-After"] == passed_on
+@pytest.mark.parametrize(("delay", "header"), [(29.6, "30"), (0.01, "1")])
+def test_response_has_retry_after(delay, header):
+    error = errors.RateLimitedError("x", status=429, retry_after=delay)
+    assert error_response_for(error).headers()["Retry-After"] == header
 
 
 def test_response_has_no_retry_after_when_none_is_known():

@@ -13,7 +13,7 @@ from persona_share.testing import factories
 
 
 class Summary(BaseModel):
-    """What an application shows of an inquiry."""
+    """The fields of an inquiry that an application returns."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -99,7 +99,7 @@ async def get(path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/plain", "/annotated"])
-async def test_an_object_is_returned_as_its_dictionary(path):
+async def test_object_is_returned_as_its_dictionary(path):
     assert await get(path) == inquiry().to_dict()
 
 
@@ -115,12 +115,12 @@ async def test_objects_inside_of_other_values_are_returned():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/page", "/annotated-page"])
-async def test_a_page_is_returned_as_its_dictionary(path):
+async def test_page_is_returned_as_its_dictionary(path):
     assert await get(path) == page().to_dict()
 
 
 @pytest.mark.asyncio
-async def test_a_response_model_picks_attributes_of_an_object():
+async def test_response_model_picks_attributes_of_an_object():
     expected = {
         "id": "inq_1",
         "status": "approved",
@@ -132,10 +132,10 @@ async def test_a_response_model_picks_attributes_of_an_object():
 
 
 @pytest.mark.asyncio
-async def test_the_description_of_the_application_names_the_attributes():
+async def test_description_of_the_application_names_the_attributes():
     described = await get("/openapi.json")
 
-    answered = described["paths"]["/annotated"]["get"]["responses"]["200"]
-    schema = answered["content"]["application/json"]["schema"]
+    described_response = described["paths"]["/annotated"]["get"]["responses"]["200"]
+    schema = described_response["content"]["application/json"]["schema"]
     created = schema["properties"]["created_at"]
     assert {"type": "string", "format": "date-time"} in created["anyOf"]

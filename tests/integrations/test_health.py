@@ -44,13 +44,13 @@ class Store(MemoryStore):
 
 
 @asynccontextmanager
-async def page(stage, framework, **options):
+async def page(harness, framework, **options):
     """Yield a manager, and what reads the health page of its application."""
     opened = []
 
     @asynccontextmanager
     async def sharing():
-        async with stage.opening(**options) as manager:
+        async with harness.opening(**options) as manager:
             opened.append(manager)
             yield manager
 
@@ -61,8 +61,8 @@ async def page(stage, framework, **options):
         async with started(app) as client:
 
             async def read():
-                answer = await client.get("/health")
-                return answer.status_code, answer.headers, answer.json()
+                response = await client.get("/health")
+                return response.status_code, response.headers, response.json()
 
             yield opened[0], read
         return
@@ -72,44 +72,44 @@ async def page(stage, framework, **options):
     async with TestClient(TestServer(app)) as client:
 
         async def read():
-            async with client.get("/health") as answer:
-                return answer.status, answer.headers, await answer.json()
+            async with client.get("/health") as response:
+                return response.status, response.headers, await response.json()
 
         yield opened[0], read
 
 
-async def ask(stage, manager):
+async def ask(harness, manager):
     """Use a scope for the first time, and ignore errors."""
-    inquiry = stage.box.add_inquiry()
+    inquiry = harness.sandbox.add_inquiry()
     with suppress(PersonaError):
-        await stage.until(manager.token(f"inquiry.read:{inquiry.id}"))
+        await harness.advance_until_done(manager.token(f"inquiry.read:{inquiry.id}"))
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
-async def test_the_page_is_503_while_something_is_wrong_and_200_afterwards(
-    stage, framework
+async def test_page_is_503_while_something_is_wrong_and_200_afterwards(
+    harness, framework
 ):
     broken = True
 
     async def codes(scope):
         if broken:
             raise OSError("no route to the partner")
-        async with stage.client(stage.box.source) as source:
+        async with harness.client(harness.sandbox.source) as source:
             return await source.oauth.authorize(
-                client_id=stage.box.destination.id, scope=scope
+                client_id=harness.sandbox.destination.id, scope=scope
             )
 
-    async with page(stage, framework, codes=codes) as (manager, read):
+    async with page(harness, framework, codes=codes) as (manager, read):
         status, headers, found = await read()
         assert (status, found["ok"], found["problems"]) == (200, True, [])
         assert headers["Cache-Control"] == "no-store"
-        await ask(stage, manager)
+        await ask(harness, manager)
         status, _, found = await read()
         assert (status, found["ok"]) == (503, False)
         assert found["problems"] == ["the code source fails"]
         assert found["failing"] == {"CodeSourceError": 1}
         broken = False
-        await ask(stage, manager)
+        await ask(harness, manager)
         status, _, found = await read()
         assert (status, found["problems"], found["failing"]) == (200, [], {})
         assert found["failures"] == {"CodeSourceError": 1}
@@ -124,31 +124,33 @@ async def test_the_page_is_503_while_something_is_wrong_and_200_afterwards(
         (200, "something other than Persona responds to exchanges"),
     ],
 )
-async def test_health_describes_a_problem_of_exchanges(stage, status, problem):
-    async with stage.opening() as manager:
+async def test_health_describes_a_problem_of_exchanges(harness, status, problem):
+    async with harness.opening() as manager:
         assert health_of(manager).ok
-        stage.box.faults.answer("POST /oauth/token", status, body=b"<html>", times=99)
-        await ask(stage, manager)
+        harness.sandbox.faults.answer(
+            "POST /oauth/token", status, body=b"<html>", times=99
+        )
+        await ask(harness, manager)
         found = health_of(manager)
     assert (found.status, found.problems) == (503, (problem,))
 
 
-async def test_health_reports_a_store_outage_although_tokens_are_acquired(stage):
+async def test_health_reports_a_store_outage_although_tokens_are_acquired(harness):
     store = Store()
-    async with stage.opening(store=store) as manager:
+    async with harness.opening(store=store) as manager:
         store.down = True
-        await ask(stage, manager)
+        await ask(harness, manager)
         found = health_of(manager)
     assert (found.status, found.tokens) == (503, {"fresh": 1})
     assert found.problems == ("the token store does not respond",)
 
 
-async def test_refusal_of_the_partner_is_not_a_health_problem(stage):
+async def test_refusal_of_the_partner_is_not_a_health_problem(harness):
     async def refuses(_scope):
         raise CodeRefusedError
 
-    async with stage.opening(codes=refuses) as manager:
-        await ask(stage, manager)
+    async with harness.opening(codes=refuses) as manager:
+        await ask(harness, manager)
         found = health_of(manager)
     assert (found.status, found.problems) == (200, ())
     assert found.failing == {"CodeRefusedError": 1}
@@ -157,34 +159,34 @@ async def test_refusal_of_the_partner_is_not_a_health_problem(stage):
 # ── The active check ────────────────────────────────────────────────────────────
 
 
-async def findings(stage, **options):
+async def findings(harness, **options):
     """Return the state of each check by its name."""
-    async with stage.client(stage.box.destination) as client:
-        found = await stage.until(diagnose(client, **options))
+    async with harness.client(harness.sandbox.destination) as client:
+        found = await harness.advance_until_done(diagnose(client, **options))
     return {each.name: each for each in found}
 
 
-async def test_a_diagnosis_finds_nothing_wrong_and_spends_no_code(stage):
+async def test_diagnosis_finds_nothing_wrong_and_spends_no_code(harness):
     class Partner:
         async def check(self):
             pass
 
-    found = await findings(stage, store=MemoryStore(), partner=Partner())
+    found = await findings(harness, store=MemoryStore(), partner=Partner())
     assert list(found) == ["service", "clock", "limit", "oauth", "store", "partner"]
     assert {each.state for each in found.values()} == {"ok"}
-    assert stage.box.log.codes_issued == stage.box.log.tokens_issued == 0
+    assert harness.sandbox.log.codes_issued == harness.sandbox.log.tokens_issued == 0
 
 
-async def test_diagnosis_finds_each_problem(stage):
+async def test_diagnosis_finds_each_problem(harness):
     class Partner:
         async def check(self):
             raise CodeSourceError("it is down", reason="ConnectError")
 
     store = Store()
     store.down = True
-    stage.box.advance(100)
-    stage.box.switches.oauth_enabled = False
-    found = await findings(stage, store=store, partner=Partner())
+    harness.sandbox.advance(100)
+    harness.sandbox.switches.oauth_enabled = False
+    found = await findings(harness, store=store, partner=Partner())
     states = {name: each.state for name, each in found.items()}
     assert states == {
         "service": "ok",
@@ -200,13 +202,13 @@ async def test_diagnosis_finds_each_problem(stage):
     assert isinstance(found["partner"].error, CodeSourceError)
 
 
-async def test_diagnosis_stops_when_the_api_key_is_refused(stage):
-    stage.box.faults.answer("*", 401, times=9)
-    found = await findings(stage, store=MemoryStore())
+async def test_diagnosis_stops_when_the_api_key_is_refused(harness):
+    harness.sandbox.faults.answer("*", 401, times=9)
+    found = await findings(harness, store=MemoryStore())
     assert (found["service"].state, found["service"].error.status) == ("bad", 401)
     assert found["store"].state == "ok"
     assert "oauth" not in found
 
 
-async def test_the_command_doctor_makes_the_same_check():
+async def test_command_doctor_makes_the_same_check():
     assert doctor.diagnose is health.diagnose

@@ -19,11 +19,11 @@ SCOPE = "inquiry.read:{inquiry_id}"
 
 
 @asynccontextmanager
-async def application(stage, framework, codes):
+async def application(harness, framework, codes):
     """Yield what gets an inquiry of an application: its status and its JSON."""
 
     def sharing():
-        return stage.opening(codes=codes)
+        return harness.opening(codes=codes)
 
     if framework == "fastapi":
         persona, app = Persona(sharing), FastAPI()
@@ -37,8 +37,8 @@ async def application(stage, framework, codes):
         async with started(app) as client:
 
             async def get(inquiry_id):
-                answer = await client.get(f"/inquiries/{inquiry_id}")
-                return answer.status_code, answer.json()
+                response = await client.get(f"/inquiries/{inquiry_id}")
+                return response.status_code, response.json()
 
             yield get
         return
@@ -54,8 +54,8 @@ async def application(stage, framework, codes):
     async with TestClient(TestServer(app)) as client:
 
         async def get(inquiry_id):
-            async with client.get(f"/inquiries/{inquiry_id}") as answer:
-                return answer.status, await answer.json()
+            async with client.get(f"/inquiries/{inquiry_id}") as response:
+                return response.status, await response.json()
 
         yield get
 
@@ -84,14 +84,14 @@ async def fails(scope):
         (fails, 503, "not_available"),
     ],
 )
-async def test_a_refusal_is_403_and_a_failure_503_and_neither_says_why(
-    stage, framework, codes, status, code
+async def test_refusal_is_403_and_failure_is_503_without_details(
+    harness, framework, codes, status, code
 ):
-    inquiry = stage.box.add_inquiry()
-    async with application(stage, framework, codes) as get:
+    inquiry = harness.sandbox.add_inquiry()
+    async with application(harness, framework, codes) as get:
         found, body = await get(inquiry.id)
     assert found == status
     assert list(body) == ["error"]
     assert body["error"]["code"] == code
-    told = ("withdrew", "partner.internal", inquiry.id)
-    assert [each for each in told if each in str(body)] == []
+    private = ("withdrew", "partner.internal", inquiry.id)
+    assert [each for each in private if each in str(body)] == []

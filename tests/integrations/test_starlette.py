@@ -33,8 +33,8 @@ async def started(app):
             yield web
 
 
-def an_app(stage, **options):
-    persona = Persona(stage.opening)
+def an_app(harness, **options):
+    persona = Persona(harness.opening)
     app = FastAPI(**options)
     persona.install(app)
 
@@ -76,67 +76,67 @@ def an_app(stage, **options):
 
 
 @pytest_asyncio.fixture
-async def web(stage):
-    async with started(an_app(stage)) as web:
+async def web(harness):
+    async with started(an_app(harness)) as web:
         yield web
 
 
 @pytest.mark.asyncio
-async def test_one_manager_serves_every_request(stage, web):
-    ids = [stage.box.add_inquiry().id for _ in range(3)]
+async def test_one_manager_serves_every_request(harness, web):
+    ids = [harness.sandbox.add_inquiry().id for _ in range(3)]
     for each in [*ids, *ids]:
-        answer = await web.get(f"/inquiries/{each}")
-        assert answer.json() == {"id": each, "scope": f"inquiry.read:{each}"}
-    assert stage.box.log.tokens_issued == 3
+        response = await web.get(f"/inquiries/{each}")
+        assert response.json() == {"id": each, "scope": f"inquiry.read:{each}"}
+    assert harness.sandbox.log.tokens_issued == 3
     assert (await web.get("/tokens")).json() == 3
 
 
 @pytest.mark.asyncio
-async def test_manager_opens_around_an_existing_lifespan(stage):
+async def test_manager_opens_around_an_existing_lifespan(harness):
     seen = []
 
     @asynccontextmanager
     async def own(_app):
-        seen.append(stage.opened)
+        seen.append(harness.opened)
         yield {"own": "state"}
-        seen.append(stage.opened)
+        seen.append(harness.opened)
 
-    async with started(an_app(stage, lifespan=own)) as web:
+    async with started(an_app(harness, lifespan=own)) as web:
         assert web.state == {"own": "state"}
-        assert stage.opened == 1
+        assert harness.opened == 1
     assert seen == [1, 1]
-    assert stage.opened == 0
+    assert harness.opened == 0
 
 
 @pytest.mark.asyncio
-async def test_failed_start_leaves_nothing_open(stage):
+async def test_failed_start_leaves_nothing_open(harness):
     @asynccontextmanager
     async def own(_app):
         raise RuntimeError("no database")
         yield
 
     with pytest.raises(RuntimeError, match="no database"):
-        async with started(an_app(stage, lifespan=own)):
+        async with started(an_app(harness, lifespan=own)):
             pass
-    assert stage.opened == 0
+    assert harness.opened == 0
 
 
 @pytest.mark.asyncio
-async def test_malformed_id_gets_404_and_nothing_is_sent(stage, web):
-    answer = await web.get("/inquiries/inq_1%20inquiry.write:inq_2")
-    assert answer.status_code == 404
-    assert answer.json()["error"]["code"] == "not_found"
-    assert len(stage.box.log) == 0
+async def test_malformed_id_gets_404_and_nothing_is_sent(harness, web):
+    response = await web.get("/inquiries/inq_1%20inquiry.write:inq_2")
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "not_found"
+    assert len(harness.sandbox.log) == 0
 
 
 @pytest.mark.asyncio
 async def test_error_response_contains_no_details_of_the_error(web, caplog):
-    answer = await web.get("/broken")
+    response = await web.get("/broken")
     assert "GET /broken: responded 502: " in caplog.text
-    assert answer.status_code == 502
-    assert answer.json()["error"]["code"] == "upstream"
-    assert answer.headers["cache-control"] == "no-store"
-    assert CANARY not in answer.text
+    assert response.status_code == 502
+    assert response.json()["error"]["code"] == "upstream"
+    assert response.headers["cache-control"] == "no-store"
+    assert CANARY not in response.text
 
 
 @pytest.mark.asyncio
@@ -146,10 +146,10 @@ async def test_other_exceptions_are_not_handled():
 
 
 @pytest.mark.asyncio
-async def test_health_has_states_and_times_but_no_objects(stage, web):
-    inquiry = stage.box.add_inquiry()
+async def test_health_has_states_and_times_but_no_objects(harness, web):
+    inquiry = harness.sandbox.add_inquiry()
     await web.get(f"/inquiries/{inquiry.id}")
-    stage.clock.advance(600)
+    harness.clock.advance(600)
     health = (await web.get("/health")).json()
     assert health["tokens"] == {"fresh": 1}
     assert health["nearest_end"] == 2_999
@@ -166,21 +166,21 @@ def an_event():
 
 
 @pytest.mark.asyncio
-async def test_a_signed_delivery_reaches_the_handler(web):
+async def test_signed_delivery_reaches_the_handler(web):
     signature = sign(an_event(), SECRET, at=datetime.now(UTC))  # noqa: TID251 — as a sender does
-    answer = await web.post(
+    response = await web.post(
         "/hook", content=an_event(), headers={"Persona-Signature": signature}
     )
-    assert answer.json() == "evt_1"
+    assert response.json() == "evt_1"
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("signature", [None, "t=1,v1=00"])
 async def test_invalid_delivery_does_not_reach_the_handler(web, signature):
     headers = {} if signature is None else {"Persona-Signature": signature}
-    answer = await web.post("/hook", content=an_event(), headers=headers)
-    assert answer.status_code == 400
-    assert "evt_1" not in answer.text
+    response = await web.post("/hook", content=an_event(), headers=headers)
+    assert response.status_code == 400
+    assert "evt_1" not in response.text
 
 
 @pytest.mark.asyncio
@@ -189,13 +189,13 @@ async def test_endless_delivery_is_refused_at_the_limit(web):
         while True:
             yield b"x" * 1_000
 
-    answer = await web.post("/hook", content=endless())
-    assert answer.status_code == 413
+    response = await web.post("/hook", content=endless())
+    assert response.status_code == 413
 
 
 @pytest.mark.asyncio
-async def test_integration_works_with_starlette_alone(stage):
-    persona = Persona(stage.opening)
+async def test_integration_works_with_starlette_alone(harness):
+    persona = Persona(harness.opening)
     session_of = persona.session("inquiry.read:{inquiry_id}")
 
     async def read(request):
@@ -216,18 +216,18 @@ NEARLY_SPENT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [404, 429])
-async def test_a_request_waits_two_seconds_for_the_rate_limit_and_gets_a_503(
-    stage, status
+async def test_request_waits_two_seconds_for_the_rate_limit_and_gets_a_503(
+    harness, status
 ):
-    inquiry = stage.box.add_inquiry()
-    async with started(an_app(stage)) as web:
+    inquiry = harness.sandbox.add_inquiry()
+    async with started(an_app(harness)) as web:
         await web.get(f"/inquiries/{inquiry.id}")  # there is a token
         path = "GET /inquiries/{inquiry-id}"
-        stage.box.faults.answer(path, status, headers=NEARLY_SPENT, times=1)
+        harness.sandbox.faults.answer(path, status, headers=NEARLY_SPENT, times=1)
         await web.get(f"/inquiries/{inquiry.id}")
-        before, calls = stage.clock.now(), len(stage.box.log.find())
-        answer = await stage.until(web.get(f"/inquiries/{inquiry.id}"))
-    assert answer.status_code == 503
-    assert 1 <= int(answer.headers["Retry-After"]) <= 40
-    assert stage.clock.now() - before <= 3
-    assert len(stage.box.log.find()) == calls
+        before, calls = harness.clock.now(), len(harness.sandbox.log.find())
+        response = await harness.advance_until_done(web.get(f"/inquiries/{inquiry.id}"))
+    assert response.status_code == 503
+    assert 1 <= int(response.headers["Retry-After"]) <= 40
+    assert harness.clock.now() - before <= 3
+    assert len(harness.sandbox.log.find()) == calls

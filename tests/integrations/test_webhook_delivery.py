@@ -1,4 +1,4 @@
-"""A webhook's delivery in both frameworks: one limit, one answer, nothing lost."""
+"""Webhook deliveries in both frameworks: same limits, same responses, nothing lost."""
 
 import asyncio
 import io
@@ -103,8 +103,8 @@ async def application(request):
             async def post(body, headers):
                 async with client.post(
                     "/hook", data=io.BytesIO(body), headers=headers
-                ) as answer:
-                    return answer.status, answer.headers, await answer.text()
+                ) as response:
+                    return response.status, response.headers, await response.text()
 
             made.post = post
             yield made
@@ -114,8 +114,8 @@ async def application(request):
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
 
         async def post(body, headers):
-            answer = await client.post("/hook", content=body, headers=headers)
-            return answer.status_code, answer.headers, answer.text
+            response = await client.post("/hook", content=body, headers=headers)
+            return response.status_code, response.headers, response.text
 
         made.post = post
         yield made
@@ -123,9 +123,9 @@ async def application(request):
 
 @pytest.mark.asyncio
 async def test_event_is_handled_once(application):
-    answers = [(await application.deliver())[0] for _ in range(3)]
+    responses = [(await application.deliver())[0] for _ in range(3)]
 
-    assert answers == [200, 200, 200]
+    assert responses == [200, 200, 200]
     assert application.handled == ["evt_1"]
 
 
@@ -171,7 +171,7 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("refused", "answer", "logged"),
+    ("refused", "response", "logged"),
     [
         (
             {"signature": "t=1,v1=" + "0" * 64},
@@ -192,11 +192,11 @@ async def test_large_event_is_handled_and_one_over_the_limit_is_not(application)
     ids=["forged", "too large", "store down"],
 )
 async def test_every_refusal_has_one_shape_and_its_reason_is_only_logged(
-    application, caplog, refused, answer, logged
+    application, caplog, refused, response, logged
 ):
     application.store.down = not refused
     found, headers, text = await application.deliver(**refused)
-    status, code, message = answer
+    status, code, message = response
 
     assert found == status
     assert headers["Content-Type"].startswith("application/json")
@@ -212,10 +212,13 @@ async def test_handler_of_the_application_takes_precedence(caplog):
     app = fastapi_application(made)
 
     @app.exception_handler(PersonaError)
-    async def answer(request, error):
+    async def response(request, error):
         return JSONResponse({"mine": type(error).__name__}, 418)
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
-        answered = await client.post("/hook", content=b"{}")
-    assert (answered.status_code, answered.json()) == (418, {"mine": "SignatureError"})
+        responded = await client.post("/hook", content=b"{}")
+    assert (responded.status_code, responded.json()) == (
+        418,
+        {"mine": "SignatureError"},
+    )

@@ -116,7 +116,7 @@ def test_dict_of_an_object_is_to_dict(inquiry):
         inquiry["nothing_of_that_name"]
 
 
-def test_a_page_becomes_a_dictionary_of_its_items(page):
+def test_page_becomes_a_dictionary_of_its_items(page):
     assert page.to_dict() == {
         "items": [page.items[0].to_dict()],
         "after": None,
@@ -150,7 +150,7 @@ def test_former_name_of_the_response_info_warns(inquiry):
         assert inquiry.answer is inquiry.response_info
 
 
-def test_a_pickled_object_has_everything_but_secrets(inquiry):
+def test_pickled_object_has_everything_except_secrets(inquiry):
     assert inquiry.session_token.reveal() == "CANARY"
 
     pickled = pickle.dumps(inquiry)
@@ -173,11 +173,11 @@ def test_a_pickled_object_has_everything_but_secrets(inquiry):
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_a_copy_is_the_object_itself(inquiry, duplicate):
+def test_copy_is_the_object_itself(inquiry, duplicate):
     assert duplicate(inquiry) is inquiry
 
 
-def test_a_page_and_a_response_can_be_pickled(page):
+def test_page_and_a_response_can_be_pickled(page):
     whole = jsonapi.document(REQUEST, response(BODY))
 
     pickled = pickle.dumps([page, whole])
@@ -190,7 +190,7 @@ def test_a_page_and_a_response_can_be_pickled(page):
     assert found_whole.data.status == "approved"
 
 
-def test_a_subject_of_an_event_can_be_pickled():
+def test_subject_of_an_event_can_be_pickled():
     payload = {"data": INQUIRY, "included": [VERIFICATION]}
     event = {"type": "event", "id": "evt_1", "attributes": {"payload": payload}}
     subject = jsonapi.one(REQUEST, response({"data": event}), Event, "evt_1").subject
@@ -200,7 +200,7 @@ def test_a_subject_of_an_event_can_be_pickled():
     assert found.related("verifications")[0].id == "ver_1"
 
 
-def test_completion_shows_what_a_user_needs(inquiry):
+def test_dir_lists_public_attributes(inquiry):
     public = {name for name in dir(inquiry) if not name.startswith("_")}
     others = public - set(inquiry.to_dict())
 
@@ -224,7 +224,7 @@ def test_completion_shows_what_a_user_needs(inquiry):
 
 
 @pytest.mark.parametrize("name", ["ratelimit-remaining", "RateLimit-Remaining"])
-def test_the_headers_of_a_response_are_read_in_any_case(inquiry, page, name):
+def test_headers_of_a_response_are_read_in_any_case(inquiry, page, name):
     for found in (inquiry.response_info, page.response_info):
         assert found.headers[name] == "299"
         assert found.headers.get(name) == "299"

@@ -27,7 +27,7 @@ def test_ids_consist_of_letters_digits_underscore_and_hyphen(text):
         "x" * 129,
     ],
 )
-def test_everything_else_is_refused(text):
+def test_other_ids_are_refused(text):
     with pytest.raises(InvalidIdError):
         checked_id(text)
 

@@ -58,7 +58,7 @@ def test_keys_of_fields_are_unchanged():
     assert inquiry.values == {"name-first": "Jane", "Über_Feld": {"a": 1}}
 
 
-def test_the_values_of_fields_are_plain_however_they_are_nested():
+def test_nested_field_values_are_plain():
     account = made(
         "account",
         {
@@ -87,7 +87,7 @@ def test_the_values_of_fields_are_plain_however_they_are_nested():
     }
 
 
-def test_a_field_without_an_end_is_refused():
+def test_field_without_an_end_is_refused():
     field = {"value": None}
     for _ in range(2_000):
         field = {"value": {"a": field}}
@@ -96,7 +96,7 @@ def test_a_field_without_an_end_is_refused():
         _ = made("inquiry", {"fields": {"a": field}}).values
 
 
-def test_f54_an_unknown_attribute_is_kept_and_can_be_read():
+def test_f54_unknown_attribute_is_kept_and_can_be_read():
     inquiry = made("inquiry", {"brand-new": "2026-01-02"})
 
     assert inquiry.attributes["brand-new"] == "2026-01-02"
@@ -105,7 +105,7 @@ def test_f54_an_unknown_attribute_is_kept_and_can_be_read():
     assert inquiry.read("nothing_of_that_name", date) is None
 
 
-def test_an_unknown_attribute_of_another_type_is_referred_to_get():
+def test_unknown_attribute_of_another_type_is_referred_to_get():
     inquiry = made("inquiry", {"brand-new": {"a": 1}})
 
     with pytest.raises(MalformedResponseError, match=r"Use get\(\) or raw") as caught:
@@ -113,7 +113,7 @@ def test_an_unknown_attribute_of_another_type_is_referred_to_get():
     assert "base_url" not in str(caught.value)
 
 
-def test_an_attribute_can_be_read_as_a_value_of_the_callers_own():
+def test_attribute_can_be_read_as_a_value_of_the_callers_own():
     @attrs.frozen
     class Score:
         score_left: float
@@ -124,7 +124,7 @@ def test_an_attribute_can_be_read_as_a_value_of_the_callers_own():
     assert inquiry.read("score", Score) == Score(1)
 
 
-def test_f55_an_unknown_status_is_kept():
+def test_f55_unknown_status_is_kept():
     status = made("inquiry", {"status": "brand_new"}).status
 
     assert status == "brand_new"
@@ -180,7 +180,7 @@ def test_objects_are_immutable():
         inquiry.status = "approved"
 
 
-def test_object_knows_its_request():
+def test_object_has_its_request_id():
     assert made("inquiry").response_info == FACTS
 
 
@@ -205,7 +205,7 @@ def test_checks_of_a_verification_are_values():
 
 
 @pytest.mark.parametrize("size", ["byte-size", "byte_size", "byteSize"])
-def test_the_address_of_a_file_is_a_secret_in_any_casing(size):
+def test_address_of_a_file_is_a_secret_in_any_casing(size):
     file = {"filename": "a.png", "url": "https://files.withpersona.com/a?t=1", size: 7}
 
     ((_, found),) = (
@@ -219,7 +219,7 @@ def test_the_address_of_a_file_is_a_secret_in_any_casing(size):
     assert "withpersona" not in repr(found)
 
 
-def test_a_photo_of_a_verification_is_a_secret():
+def test_photo_of_a_verification_is_a_secret():
     url = "https://files.withpersona.com/front.png?access_token=t"
 
     found = made("verification/government-id", {"front-photo-url": url})
@@ -230,7 +230,7 @@ def test_a_photo_of_a_verification_is_a_secret():
 # ── older versions ───────────────────────────────────────────────────────────────
 
 
-def test_a_share_token_of_the_open_beta_has_another_relationship():
+def test_share_token_of_the_open_beta_has_another_relationship():
     connection = {"data": {"type": "connect/connection", "id": "cxn_1"}}
 
     token = made("connect/share-token", {}, {"connect-connection": connection})
@@ -239,7 +239,7 @@ def test_a_share_token_of_the_open_beta_has_another_relationship():
     assert token.connection_id == "cxn_1"
 
 
-def test_a_share_token_of_the_closed_beta_has_ids_as_attributes():
+def test_share_token_of_the_closed_beta_has_ids_as_attributes():
     token = made(
         "connect/share-token",
         {"status": "new", "source-id": "inq_1", "bridge-id": "cnob_1"},

@@ -18,9 +18,9 @@ scopes = st.builds(Scope, st.lists(atoms, max_size=8))
 
 
 @given(st.lists(atoms, max_size=8), st.randoms())
-def test_order_repetition_and_white_space_are_ignored(words, dice):
+def test_order_repetition_and_white_space_are_ignored(words, rng):
     again = [*words, *words[:2]]
-    dice.shuffle(again)
+    rng.shuffle(again)
     assert Scope.parse("\t ".join(again) + "\n") == Scope.parse(" ".join(words))
 
 
@@ -32,7 +32,7 @@ def test_text_and_scope_are_one(scope):
 
 
 @given(scopes)
-def test_a_scope_survives_pickling(scope):
+def test_scope_survives_pickling(scope):
     assert pickle.loads(pickle.dumps(scope)) == scope  # noqa: S301  # our own
 
 
@@ -60,7 +60,7 @@ def test_coverage_is_reflexive_and_transitive(one, two, three):
 
 
 @given(scopes, atoms)
-def test_an_atom_is_in_a_scope_when_it_was_put_there(scope, atom):
+def test_atom_is_in_a_scope_when_it_was_put_there(scope, atom):
     assert (atom in scope) == (atom in set(scope.atoms))
 
 
@@ -68,7 +68,7 @@ def test_write_does_not_imply_read():
     assert not Scope.parse("inquiry.write:inq_1").covers("inquiry.read", "inq_1")
 
 
-def test_a_bare_permission_is_not_a_permission_on_an_object():
+def test_bare_permission_is_not_a_permission_on_an_object():
     assert not Scope.parse("inquiry.read").covers("inquiry.read", "inq_1")
 
 
@@ -76,7 +76,7 @@ def test_names_are_case_sensitive():
     assert not Scope.parse("inquiry.read:inq_a").covers("inquiry.read", "inq_A")
 
 
-def test_the_object_id_begins_after_the_first_colon():
+def test_object_id_begins_after_the_first_colon():
     assert list(Scope.parse("txn.read:txn_1").pairs()) == [("txn.read", "txn_1")]
 
 
@@ -92,7 +92,7 @@ def test_write_finds_the_permission_by_the_prefix_of_the_id():
     assert str(Scope.write("txn_4")) == "txn.write:txn_4"
 
 
-def test_an_unknown_prefix_asks_for_the_permission_by_name():
+def test_unknown_prefix_asks_for_the_permission_by_name():
     with pytest.raises(InvalidScopeError, match=r"Scope\.of\('….read', id\)") as caught:
         Scope.read("inq_1", "dev_1")
     assert caught.value.index == 1
@@ -116,7 +116,7 @@ def test_of_takes_any_permission():
         ("a.b:" + "x" * 129, 0, 0),
     ],
 )
-def test_a_malformed_atom_is_pointed_at(text, index, position):
+def test_malformed_atom_is_pointed_at(text, index, position):
     with pytest.raises(InvalidScopeError) as caught:
         Scope.parse(text)
     assert (caught.value.index, caught.value.position) == (index, position)
@@ -140,14 +140,14 @@ def test_16_kib_are_the_most():
         Scope(long)
 
 
-def test_a_union_over_the_limit_is_refused_too():
+def test_union_over_the_limit_is_refused_too():
     one = Scope.read(*(f"inq_{number}" for number in range(200)))
     other = Scope.read(*(f"ver_{number}" for number in range(200)))
     with pytest.raises(InvalidScopeError):
         one | other
 
 
-def test_an_id_with_path_characters_never_becomes_a_scope():
+def test_id_with_path_characters_never_becomes_a_scope():
     with pytest.raises(InvalidIdError):
         Scope.read("inq_1/../../oauth")
 
@@ -187,5 +187,5 @@ def test_parse_warns_about_a_likely_mistake(text, words):
     assert Scope.from_text(text).text == text
 
 
-def test_an_unknown_prefix_causes_no_warning():
+def test_unknown_prefix_causes_no_warning():
     assert Scope.parse("inquiry.read:new_1 inquiry.read").atoms

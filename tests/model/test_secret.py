@@ -24,7 +24,7 @@ class Holder:
 
 
 @pytest.mark.parametrize("kind", [Secret, AuthorizationCode])
-def test_secret_is_masked_however_it_is_printed(kind):
+def test_secret_is_masked_in_every_text_form(kind):
     secret = kind(CANARY)
     texts = [
         str(secret),
@@ -53,7 +53,7 @@ def test_it_is_never_pickled_copied_or_serialised(leak):
     assert CANARY not in str(caught.value)
 
 
-def test_reveal_is_the_one_way_out():
+def test_only_reveal_returns_the_value():
     assert Secret(CANARY).reveal() == CANARY
     assert dir(Secret(CANARY)) == ["reveal"]
 
@@ -84,7 +84,7 @@ def test_masked_text_masks_its_repr_and_every_copy():
     assert copies == ("<masked>",) * 3
 
 
-def test_the_header_of_a_token_is_a_secret():
+def test_header_of_a_token_is_a_secret():
     header = access_token("inquiry.read:inq_1", "CANARY").header
 
     assert "CANARY" not in f"{header} {header!s} {header!r}"

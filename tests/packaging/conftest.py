@@ -1,6 +1,6 @@
 """The wheel and the sdist, built once, and environments that contain only them.
 
-Nothing is downloaded: what an environment may have besides is linked from this one.
+Nothing is downloaded; dependencies are linked from this environment.
 """
 
 import functools
@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["proje
 
 
 def run(*command, cwd=None):
-    """Run a command and answer what it prints, failed or not."""
+    """Run a command and return its exit code and output."""
     found = subprocess.run(  # noqa: S603 - our own interpreters
         command, cwd=cwd, capture_output=True, text=True, check=False
     )
@@ -39,10 +39,10 @@ class Release:
 def release(tmp_path_factory):
     """Return the wheel and the sdist of this checkout."""
     out = tmp_path_factory.mktemp("dist")
-    code, told = run(
+    code, output = run(
         sys.executable, "-m", "hatchling", "build", "-d", out, cwd=CHECKOUT
     )
-    assert code == 0, told
+    assert code == 0, output
     [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
     return Release(wheel, sdist)
 
@@ -91,8 +91,8 @@ def environment(release, tmp_path_factory):
         for each in closure(*wanted, *names):
             link(each, site)
         pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
-        code, told = run(*pip, "--no-deps", "--no-index", release.wheel)
-        assert code == 0, told
+        code, output = run(*pip, "--no-deps", "--no-index", release.wheel)
+        assert code == 0, output
         return python
 
     return made

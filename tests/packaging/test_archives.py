@@ -21,14 +21,14 @@ def sources():
     }
 
 
-def test_the_wheel_holds_the_package_and_what_describes_it(release):
+def test_wheel_contains_the_package_and_its_metadata(release):
     names = set(zipfile.ZipFile(release.wheel).namelist())
     described = {name for name in names if ".dist-info/" in name}
     assert names - described == sources()
     assert "persona_share/py.typed" in names
 
 
-def test_the_sdist_holds_the_package_and_what_it_is_built_from(release):
+def test_sdist_contains_the_package_and_its_build_files(release):
     with tarfile.open(release.sdist) as archive:
         names = {PurePosixPath(each.name) for each in archive.getmembers()}
     inside = {name.relative_to(name.parts[0]).as_posix() for name in names}
@@ -44,7 +44,7 @@ def test_the_sdist_holds_the_package_and_what_it_is_built_from(release):
     assert inside == sources() | about
 
 
-def test_the_wheel_says_what_it_needs_and_where_pytest_finds_its_plugin(release):
+def test_wheel_declares_dependencies_and_the_pytest_plugin(release):
     archive = zipfile.ZipFile(release.wheel)
     [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
     found = Parser().parsestr(archive.read(metadata).decode())
@@ -59,7 +59,7 @@ def test_the_wheel_says_what_it_needs_and_where_pytest_finds_its_plugin(release)
     )
 
 
-def test_the_changelog_has_a_section_for_this_version():
+def test_changelog_has_a_section_for_this_version():
     changes = (CHECKOUT / "CHANGELOG.md").read_text("utf-8")
     release = PROJECT["version"].partition(".dev")[0]
     assert f"## {release} (" in changes

@@ -26,7 +26,7 @@ CYCLES = "No import cycles"
 ROOT = "Internal modules do not import from the package root"
 LIBRARIES = "Each library is imported where it belongs"
 
-#: (room to write into, line to write, contracts that this breaks)
+#: (package to write into, line to write, contracts that this breaks)
 VIOLATIONS = {
     "a_clock_in_a_pure_package": (
         "_policy/planted.py",
@@ -98,16 +98,16 @@ VIOLATIONS = {
 
 def broken_contracts(copy: Path) -> set[str]:
     """Return the names of the contracts that do not hold in this copy."""
-    answer = subprocess.run(  # noqa: S603 - the linter of our own environment
+    response = subprocess.run(  # noqa: S603 - the linter of our own environment
         [LINTER, "--no-logo", "--no-cache"],
         cwd=copy,
         capture_output=True,
         text=True,
         check=False,
     )
-    verdicts = re.findall(r"^(.+?) +(KEPT|BROKEN)\b", answer.stdout, re.MULTILINE)
-    assert len(verdicts) == len(declared()), answer.stdout + answer.stderr
-    assert (answer.returncode == 0) == all(word == "KEPT" for _, word in verdicts)
+    verdicts = re.findall(r"^(.+?) +(KEPT|BROKEN)\b", response.stdout, re.MULTILINE)
+    assert len(verdicts) == len(declared()), response.stdout + response.stderr
+    assert (response.returncode == 0) == all(word == "KEPT" for _, word in verdicts)
     return {name for name, word in verdicts if word == "BROKEN"}
 
 
@@ -142,13 +142,13 @@ def plant(copied):
         each.unlink()
 
 
-def test_the_package_keeps_every_contract(copied):
+def test_package_keeps_every_contract(copied):
     assert broken_contracts(copied) == set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VIOLATIONS)
-def test_a_violation_breaks_its_contract(plant, name):
+def test_violation_breaks_its_contract(plant, name):
     path, line, broken = VIOLATIONS[name]
     plant("stores/neighbour.py", "")
 

@@ -17,8 +17,8 @@ import asyncio
 from persona_share.sandbox import Sandbox
 
 async def register():
-    async with Sandbox() as box:
-        box.register_oauth_client("org_1", "a key", [])
+    async with Sandbox() as sandbox:
+        sandbox.register_oauth_client("org_1", "a key", [])
 
 asyncio.run(register())
 """
@@ -58,7 +58,7 @@ PROGRAM = """
 
 
 def packages_of(*extras):
-    """Return the packages that these extras bring, as they are imported."""
+    """Return the import names of the packages of these extras."""
     found = {
         re.split(r"[^\w-]", requirement)[0].replace("-", "_")
         for extra in extras
@@ -67,7 +67,7 @@ def packages_of(*extras):
     return found | ({"opentelemetry"} if "otel" in extras else set())
 
 
-def told_without(blocked, statements):
+def errors_without(blocked, statements):
     """Return what each statement raises in a process that lacks these packages."""
     blocked = sorted(blocked)
     run = subprocess.run(  # noqa: S603 - our own interpreter
@@ -81,10 +81,10 @@ def told_without(blocked, statements):
 
 
 @pytest.fixture(scope="module")
-def told():
+def errors():
     """Return what each statement says in a process that lacks every extra."""
     statements = [each for needs in NEEDS.values() for each in needs]
-    found = told_without(packages_of(*NEEDS, "cli"), statements)
+    found = errors_without(packages_of(*NEEDS, "cli"), statements)
     return dict(zip(statements, found, strict=True))
 
 
@@ -96,8 +96,8 @@ def test_every_extra_has_something_that_needs_it():
     ("extra", "statement"),
     [(extra, each) for extra, needs in NEEDS.items() for each in needs],
 )
-def test_a_missing_extra_is_named_in_one_form(told, extra, statement):
-    kind, message, cause = told[statement]
+def test_missing_extra_is_named_in_one_form(errors, extra, statement):
+    kind, message, cause = errors[statement]
     form = (
         r"[\w. -]+ needs \w+, which is not installed\. "
         rf"Run: pip install 'persona-share\[{extra}\]'"
@@ -111,7 +111,7 @@ KEYGEN = "import sys; sys.argv[1:] = ['partner', 'keygen', '--key-file', 'none']
 
 
 @pytest.mark.parametrize(("extra", "before"), [("cli", ""), ("m2m", KEYGEN)])
-def test_a_command_without_its_extra_ends_as_a_usage_error(extra, before):
+def test_command_without_its_extra_ends_as_a_usage_error(extra, before):
     program = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({sorted(packages_of(extra))!r}))\n"
@@ -131,12 +131,12 @@ def test_every_command_is_there_with_the_extra_of_the_command_line_alone():
         "from persona_share.cli.app import app\n"
         "for name in app.list_commands(None): assert app.get_command(None, name)"
     )
-    assert told_without(blocked, [statement, "import redis"]) == [
+    assert errors_without(blocked, [statement, "import redis"]) == [
         ["ModuleNotFoundError", "No module named 'redis'", "None"]
     ]
 
 
-def test_a_package_that_cannot_be_imported_is_not_called_missing():
+def test_package_that_cannot_be_imported_is_not_called_missing():
     broken = ImportError("no library libpq", name="psycopg")
     error = MissingExtraError.of(broken, "PostgresStore", "postgres")
     assert "needs psycopg, which cannot be imported" in str(error)

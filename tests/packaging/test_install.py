@@ -9,7 +9,7 @@ from tests.packaging.conftest import CHECKOUT, PROJECT, run
 
 pytestmark = pytest.mark.slow
 
-STRANGER = CHECKOUT / "tests" / "stranger"
+DOWNSTREAM = CHECKOUT / "tests" / "downstream"
 NOT_THERE = [
     "click",
     "cryptography",
@@ -24,9 +24,9 @@ NOT_THERE = [
 ]
 
 
-def test_the_core_dependencies_suffice_without_extras(environment):
+def test_core_dependencies_suffice_without_extras(environment):
     python = environment()
-    code, told = run(
+    code, output = run(
         python,
         "-Ic",
         f"""
@@ -43,28 +43,28 @@ from persona_share import PersonaClient
 from persona_share.sandbox import Sandbox
 
 async def main():
-    async with Sandbox() as box:
-        inquiry = box.add_inquiry()
-        options = dict(base_url=box.url, insecure_local=True)
-        async with PersonaClient(box.source.api_key, **options) as client:
+    async with Sandbox() as sandbox:
+        inquiry = sandbox.add_inquiry()
+        options = dict(base_url=sandbox.url, insecure_local=True)
+        async with PersonaClient(sandbox.source.api_key, **options) as client:
             print((await client.inquiries.retrieve(inquiry.id)).status)
             print(persona_share.__version__)
 
 asyncio.run(main())
 """,
     )
-    assert code == 0, told
-    assert told.split() == ["completed", PROJECT["version"]]
+    assert code == 0, output
+    assert output.split() == ["completed", PROJECT["version"]]
 
 
 def test_separate_project_uses_the_plugin(environment, tmp_path):
     python = environment("pytest", "pytest-asyncio")
-    project = tmp_path / "stranger"
-    shutil.copytree(STRANGER, project, ignore=shutil.ignore_patterns("__pycache__"))
-    code, told = run(
+    project = tmp_path / "downstream"
+    shutil.copytree(DOWNSTREAM, project, ignore=shutil.ignore_patterns("__pycache__"))
+    code, output = run(
         python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error",
         "-o", "asyncio_default_fixture_loop_scope=function", cwd=project,
     )  # fmt: skip
-    assert code == 1, told
-    assert "1 failed, 1 passed" in told
-    assert "LeakError: a planted secret reached the log shop" in told
+    assert code == 1, output
+    assert "1 failed, 1 passed" in output
+    assert "LeakError: a planted secret reached the log shop" in output

@@ -38,10 +38,10 @@ def signing_key(name="the partner's", algorithm="ES256"):
 
 
 @attrs.define
-class Stage:
-    """Both organizations, and what the source decided."""
+class Harness:
+    """Both organizations, and the decisions of the source."""
 
-    box: Sandbox
+    sandbox: Sandbox
     clock: FakeClock
     folder: Path
     store: MemoryStore
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def partner(self):
-        return self.box.destination.id
+        return self.sandbox.destination.id
 
     @property
     def consents(self):
@@ -92,7 +92,7 @@ class Stage:
 
     async def shared(self, count=1, **agreed):
         """Add inquiries that the partner may read; return the scope of all."""
-        ids = [self.box.add_inquiry().id for _ in range(count)]
+        ids = [self.sandbox.add_inquiry().id for _ in range(count)]
         scope = " ".join(f"inquiry.read:{each}" for each in ids)
         await self.grant(scope, **agreed)
         return scope
@@ -102,7 +102,7 @@ class Stage:
         return await self.consents.grant(self.partner, scope, until=until, by="form-7")
 
     def claims(self, **changes):
-        """Return the claims of a good assertion, with some of them changed."""
+        """Return the claims of a valid assertion, with changes."""
         self.numbers += 1
         now = int(self.clock.wall().timestamp())
         claims = {
@@ -147,21 +147,24 @@ class Stage:
 
 
 @pytest_asyncio.fixture
-async def stage(tmp_path):
+async def harness(tmp_path):
     clock = FakeClock(START)
     runtime = fake_runtime(clock)
     async with (
-        Sandbox(_clock=clock.epoch, rate_limit=None) as box,
+        Sandbox(_clock=clock.epoch, rate_limit=None) as sandbox,
         PersonaClient(
-            box.source.api_key, base_url=box.url, insecure_local=True, _runtime=runtime
+            sandbox.source.api_key,
+            base_url=sandbox.url,
+            insecure_local=True,
+            _runtime=runtime,
         ) as source,
     ):
-        yield Stage(box, clock, tmp_path, MemoryStore(runtime=runtime), source)
+        yield Harness(sandbox, clock, tmp_path, MemoryStore(runtime=runtime), source)
 
 
-def error_of(answer):
-    """Return the status and the error word of a refusal, which has the right form."""
-    body = json.loads(answer.content)
+def error_of(response):
+    """Return the status and error code of a refusal, after checking its form."""
+    body = json.loads(response.content)
     assert set(body) <= {"error", "error_description", "refused"}
-    assert answer.headers["Cache-Control"] == "no-store"
-    return answer.status_code, body["error"]
+    assert response.headers["Cache-Control"] == "no-store"
+    return response.status_code, body["error"]

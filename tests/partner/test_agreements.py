@@ -29,7 +29,7 @@ GOOD = {
 }
 
 
-def test_an_agreement_reads_its_values():
+def test_agreement_reads_its_values():
     east = timezone(timedelta(hours=2))
     agreement = Agreement(
         **(GOOD | {"valid_from": datetime(2026, 1, 1, 1, tzinfo=east)})
@@ -65,7 +65,7 @@ def test_an_agreement_reads_its_values():
         {"inbox": "http://destination.example/inbox"},
     ],
 )
-def test_an_agreement_that_cannot_hold_is_refused(changes):
+def test_agreement_that_cannot_hold_is_refused(changes):
     with pytest.raises(PersonaError):
         Agreement(**(GOOD | changes))
 
@@ -90,7 +90,7 @@ def test_values_that_look_like_mistakes_are_logged(caplog, changes, words):
     assert words in caplog.text
 
 
-def test_the_signature_of_an_agreement_names_its_types():
+def test_signature_of_an_agreement_names_its_types():
     parameters = inspect.signature(Agreement).parameters
     assert {parameters[each].annotation for each in ("valid_from", "valid_until")} == {
         date
@@ -118,7 +118,7 @@ def test_weak_private_and_foreign_keys_are_refused(key):
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
-def test_a_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
+def test_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
     key = signing_key(algorithm=algorithm)
     raw = jwk.import_key(json.loads(key.private_jwk().reveal()))
     pem = raw.as_pem(private=True).decode()
@@ -140,7 +140,7 @@ def test_a_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
         assert isinstance(found, Assertion)
 
 
-def test_a_key_file_that_others_can_read_is_refused(tmp_path):
+def test_key_file_that_others_can_read_is_refused(tmp_path):
     path = tmp_path / "partner.key"
     path.write_text(signing_key().private_jwk().reveal(), "utf-8")
     path.chmod(0o644)
@@ -189,7 +189,7 @@ keys_file = "keys.json"
 """
 
 
-def test_a_file_holds_agreements_and_names_files_of_keys(tmp_path):
+def test_file_holds_agreements_and_names_files_of_keys(tmp_path):
     keys = [signing_key(name).public_jwk for name in ("old", "new")]
     write(tmp_path / "keys.json", json.dumps({"keys": keys}))
     [agreement] = load_agreements(write(tmp_path / "agreements.toml", TABLE))
@@ -214,7 +214,7 @@ def test_a_file_holds_agreements_and_names_files_of_keys(tmp_path):
         (('keys_file = "keys.json"', ""), "without a public key"),
     ],
 )
-def test_a_file_says_which_table_is_wrong(tmp_path, change, words):
+def test_error_names_the_invalid_table_of_a_file(tmp_path, change, words):
     write(tmp_path / "keys.json", json.dumps(signing_key().public_jwk))
     path = write(tmp_path / "agreements.toml", TABLE.replace(*change))
     with pytest.raises(ConfigurationError) as caught:
@@ -222,7 +222,7 @@ def test_a_file_says_which_table_is_wrong(tmp_path, change, words):
     assert words in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         load_agreements(tmp_path / "agreements.toml")
     assert "No such file" in str(caught.value)

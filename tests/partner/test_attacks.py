@@ -26,20 +26,20 @@ def part(value):
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def lines_about(stage, reason):
-    return [each for each in stage.audit() if each["reason"] == reason]
+def lines_about(harness, reason):
+    return [each for each in harness.audit() if each["reason"] == reason]
 
 
-async def test_valid_request_gets_a_code(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
-        answer = await stage.ask(scope)
-    assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "no-store"
-    told = answer.json()
-    assert told["scope"] == scope
-    assert 0 < told["expires_in"] <= 600
-    assert stage.box.log.codes_issued == 1
+async def test_valid_request_gets_a_code(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
+        response = await harness.ask(scope)
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
+    payload = response.json()
+    assert payload["scope"] == scope
+    assert 0 < payload["expires_in"] <= 600
+    assert harness.sandbox.log.codes_issued == 1
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ async def test_valid_request_gets_a_code(stage):
         ({"nbf": -5}, "assertion_malformed"),
     ],
 )
-async def test_wrong_claims_are_refused(stage, changes, reason):
-    async with stage.issuing():
-        answer = await stage.ask(
-            await stage.shared(), assertion=stage.assertion(**changes)
+async def test_wrong_claims_are_refused(harness, changes, reason):
+    async with harness.issuing():
+        response = await harness.ask(
+            await harness.shared(), assertion=harness.assertion(**changes)
         )
-    assert error_of(answer) == REFUSED
-    assert len(lines_about(stage, reason)) == 1
-    assert stage.audit()[0]["partner"] is None
-    assert stage.box.log.codes_issued == 0
+    assert error_of(response) == REFUSED
+    assert len(lines_about(harness, reason)) == 1
+    assert harness.audit()[0]["partner"] is None
+    assert harness.sandbox.log.codes_issued == 0
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ async def test_wrong_claims_are_refused(stage, changes, reason):
         ("nbf", 31, "assertion_not_yet_valid"),
     ],
 )
-async def test_assertion_is_refused_outside_its_lifetime(stage, name, offset, reason):
-    now = int(stage.clock.wall().timestamp())
-    async with stage.issuing():
-        assertion = stage.assertion(**{name: now + offset})
-        answer = await stage.ask(await stage.shared(), assertion=assertion)
+async def test_assertion_is_refused_outside_its_lifetime(harness, name, offset, reason):
+    now = int(harness.clock.wall().timestamp())
+    async with harness.issuing():
+        assertion = harness.assertion(**{name: now + offset})
+        response = await harness.ask(await harness.shared(), assertion=assertion)
     if reason is None:
-        assert answer.status_code == 200
+        assert response.status_code == 200
         return
-    assert error_of(answer) == REFUSED
-    assert len(lines_about(stage, reason)) == 1
+    assert error_of(response) == REFUSED
+    assert len(lines_about(harness, reason)) == 1
 
 
 @pytest.mark.parametrize(
@@ -115,62 +115,62 @@ async def test_assertion_is_refused_outside_its_lifetime(stage, name, offset, re
     ],
 )
 async def test_audit_log_names_the_organization_of_a_refused_assertion(
-    stage, token, claimed
+    harness, token, claimed
 ):
-    async with stage.issuing():
-        assert error_of(await stage.ask("a.b:c", assertion=token)) == REFUSED
-        other = stage.form("a.b:c", assertion=token, client_assertion_type="other")
-        assert error_of(await stage.post(other)) == REFUSED
-    found = [(each["partner"], each["claimed"]) for each in stage.audit()]
+    async with harness.issuing():
+        assert error_of(await harness.ask("a.b:c", assertion=token)) == REFUSED
+        other = harness.form("a.b:c", assertion=token, client_assertion_type="other")
+        assert error_of(await harness.post(other)) == REFUSED
+    found = [(each["partner"], each["claimed"]) for each in harness.audit()]
     assert found == [(None, claimed)] * 2
 
 
-async def test_the_key_of_another_partner_is_refused(stage):
+async def test_key_of_another_partner_is_refused(harness):
     theirs = signing_key("another partner's")
-    other = stage.agreement(partner="org_other", keys=[theirs.public_jwk])
-    async with stage.issuing(stage.agreement(), other):
-        scope = await stage.shared()
-        as_us = stage.assertion(key=theirs)
-        assert error_of(await stage.ask(scope, assertion=as_us)) == REFUSED
-        as_themselves = stage.assertion(key=theirs, iss="org_other", sub="org_other")
-        answer = await stage.ask(scope, assertion=as_themselves)
-    # They are who they say, and nobody agreed to share this with them.
-    assert error_of(answer) == (403, "access_denied")
-    assert answer.json()["refused"] == scope
-    assert stage.box.log.codes_issued == 0
-    [refused, _] = stage.audit()
+    other = harness.agreement(partner="org_other", keys=[theirs.public_jwk])
+    async with harness.issuing(harness.agreement(), other):
+        scope = await harness.shared()
+        as_us = harness.assertion(key=theirs)
+        assert error_of(await harness.ask(scope, assertion=as_us)) == REFUSED
+        as_themselves = harness.assertion(key=theirs, iss="org_other", sub="org_other")
+        response = await harness.ask(scope, assertion=as_themselves)
+    # The client is authenticated, but has no consent for this object.
+    assert error_of(response) == (403, "access_denied")
+    assert response.json()["refused"] == scope
+    assert harness.sandbox.log.codes_issued == 0
+    [refused, _] = harness.audit()
     assert (refused["reason"], refused["claimed"]) == (
         "signature_invalid",
-        stage.partner,
+        harness.partner,
     )
 
 
-async def test_an_unsigned_assertion_is_refused(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
+async def test_unsigned_assertion_is_refused(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
         for alg in ("none", "None", "NONE", "", None, ["ES256"], "es256"):
-            token = f"{part({'alg': alg})}.{part(stage.claims())}."
-            assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
-    assert len(lines_about(stage, "algorithm_not_allowed")) == 7
+            token = f"{part({'alg': alg})}.{part(harness.claims())}."
+            assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
+    assert len(lines_about(harness, "algorithm_not_allowed")) == 7
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-async def test_the_public_key_as_a_shared_secret_is_refused(stage, algorithm):
+async def test_public_key_as_a_shared_secret_is_refused(harness, algorithm):
     public = signing_key().public_jwk
     pem = jwk.import_key(public).as_pem(private=False)
-    async with stage.issuing():
-        scope = await stage.shared()
+    async with harness.issuing():
+        scope = await harness.shared()
         for secret in (pem, pem.strip(), json.dumps(public).encode()):
             key = jwk.OctKey.import_key(base64.urlsafe_b64encode(secret).decode())
-            token = jwt.encode({"alg": algorithm}, stage.claims(), key, [algorithm])
-            assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
-    assert len(lines_about(stage, "algorithm_not_allowed")) == 3
+            token = jwt.encode({"alg": algorithm}, harness.claims(), key, [algorithm])
+            assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
+    assert len(lines_about(harness, "algorithm_not_allowed")) == 3
 
 
-async def test_key_inside_the_assertion_is_ignored(stage):
+async def test_key_inside_the_assertion_is_ignored(harness):
     mine = SigningKey.generate()
-    async with stage.issuing():
-        scope = await stage.shared()
+    async with harness.issuing():
+        scope = await harness.shared()
         for header in (
             {"jwk": mine.public_jwk},
             {"jku": "https://attacker.example/jwks"},
@@ -178,28 +178,28 @@ async def test_key_inside_the_assertion_is_ignored(stage):
             {"kid": signing_key().id},
             {"kid": "../../etc/passwd"},
         ):
-            token = stage.assertion(key=mine, header=header)
-            assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
+            token = harness.assertion(key=mine, header=header)
+            assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
 
 
-async def test_critical_headers_and_other_kinds_of_tokens_are_refused(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
+async def test_critical_headers_and_other_kinds_of_tokens_are_refused(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
         for header in ({"typ": "at+jwt"}, {"typ": 7}):
             head = {"alg": "ES256", **header}
-            token = f"{part(head)}.{part(stage.claims())}.{part(b'x' * 64)}"
-            assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
+            token = f"{part(head)}.{part(harness.claims())}.{part(b'x' * 64)}"
+            assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
         crit = {"alg": "ES256", "crit": ["b64"], "b64": False}
-        token = f"{part(crit)}.{part(stage.claims())}.{part(b'x' * 64)}"
-        assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
+        token = f"{part(crit)}.{part(harness.claims())}.{part(b'x' * 64)}"
+        assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
 
 
-async def test_changed_claims_are_refused(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
-        head, claims, signature = stage.assertion().split(".")
+async def test_changed_claims_are_refused(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
+        head, claims, signature = harness.assertion().split(".")
         for token in (
-            f"{head}.{part(stage.claims())}.{signature}",
+            f"{head}.{part(harness.claims())}.{signature}",
             f"{head}.{claims}.",
             f"{head}.{claims}.{part(bytes(64))}",
             f"{head}.{claims}",
@@ -207,45 +207,45 @@ async def test_changed_claims_are_refused(stage):
             f"{part([])}.{claims}.{signature}",
             f"{part(b'[' * 2000)}.{claims}.{signature}",
         ):
-            assert error_of(await stage.ask(scope, assertion=token)) == REFUSED
-    assert stage.box.log.codes_issued == 0
+            assert error_of(await harness.ask(scope, assertion=token)) == REFUSED
+    assert harness.sandbox.log.codes_issued == 0
 
 
-async def test_an_assertion_works_once(stage):
-    async with stage.issuing():
-        scope, assertion = await stage.shared(), stage.assertion()
-        assert (await stage.ask(scope, assertion=assertion)).status_code == 200
-        assert error_of(await stage.ask(scope, assertion=assertion)) == REFUSED
+async def test_assertion_works_once(harness):
+    async with harness.issuing():
+        scope, assertion = await harness.shared(), harness.assertion()
+        assert (await harness.ask(scope, assertion=assertion)).status_code == 200
+        assert error_of(await harness.ask(scope, assertion=assertion)) == REFUSED
         # As long as it would be accepted it is remembered.
-        stage.clock.advance(89)
-        assert error_of(await stage.ask(scope, assertion=assertion)) == REFUSED
-        stage.clock.advance(10_000)
-        assert error_of(await stage.ask(scope, assertion=assertion)) == REFUSED
-    assert stage.box.log.codes_issued == 1
-    reasons = [each["reason"] for each in stage.audit()]
+        harness.clock.advance(89)
+        assert error_of(await harness.ask(scope, assertion=assertion)) == REFUSED
+        harness.clock.advance(10_000)
+        assert error_of(await harness.ask(scope, assertion=assertion)) == REFUSED
+    assert harness.sandbox.log.codes_issued == 1
+    reasons = [each["reason"] for each in harness.audit()]
     assert reasons == ["agreed", *["assertion_replayed"] * 2, "assertion_expired"]
 
 
-async def test_one_of_many_at_once_wins_with_one_assertion(stage):
-    async with stage.issuing():
-        scope, assertion = await stage.shared(), stage.assertion()
-        asking = (stage.ask(scope, assertion=assertion) for _ in range(20))
-        answers = await asyncio.gather(*asking)
-    assert sorted(each.status_code for each in answers) == [200] + [401] * 19
-    assert stage.box.log.codes_issued == 1
+async def test_one_of_many_at_once_wins_with_one_assertion(harness):
+    async with harness.issuing():
+        scope, assertion = await harness.shared(), harness.assertion()
+        asking = (harness.ask(scope, assertion=assertion) for _ in range(20))
+        responses = await asyncio.gather(*asking)
+    assert sorted(each.status_code for each in responses) == [200] + [401] * 19
+    assert harness.sandbox.log.codes_issued == 1
 
 
-async def test_partners_may_use_the_same_jti(stage):
+async def test_partners_may_use_the_same_jti(harness):
     theirs = signing_key("another partner's")
-    other = stage.agreement(partner="org_other", keys=[theirs.public_jwk])
-    async with stage.issuing(stage.agreement(), other):
-        scope = await stage.shared()
-        first = stage.assertion(
+    other = harness.agreement(partner="org_other", keys=[theirs.public_jwk])
+    async with harness.issuing(harness.agreement(), other):
+        scope = await harness.shared()
+        first = harness.assertion(
             key=theirs, iss="org_other", sub="org_other", jti="the-same"
         )
-        assert (await stage.ask(scope, assertion=first)).status_code == 403
-        second = stage.assertion(jti="the-same")
-        assert (await stage.ask(scope, assertion=second)).status_code == 200
+        assert (await harness.ask(scope, assertion=first)).status_code == 403
+        second = harness.assertion(jti="the-same")
+        assert (await harness.ask(scope, assertion=second)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -276,29 +276,29 @@ async def test_partners_may_use_the_same_jti(stage):
         "inquiry.read:inq_" + "1" * 200,
     ],
 )
-async def test_a_smuggled_scope_is_refused(stage, scope):
-    async with stage.issuing():
-        answer = await stage.ask(scope)
-    assert error_of(answer) == (400, "invalid_scope")
-    [line] = stage.audit()
-    assert (line["reason"], line["partner"]) == ("invalid_scope", stage.partner)
-    assert "inq_1" not in stage.audit_path.read_text("utf-8")
+async def test_smuggled_scope_is_refused(harness, scope):
+    async with harness.issuing():
+        response = await harness.ask(scope)
+    assert error_of(response) == (400, "invalid_scope")
+    [line] = harness.audit()
+    assert (line["reason"], line["partner"]) == ("invalid_scope", harness.partner)
+    assert "inq_1" not in harness.audit_path.read_text("utf-8")
 
 
-async def test_a_repeated_permission_counts_once(stage):
-    async with stage.issuing(stage.agreement(max_objects=1)):
-        scope = await stage.shared()
-        answer = await stage.ask(f"{scope} {scope}")
-        assert answer.json()["scope"] == scope
-    assert stage.audit()[0]["scope"] == [scope]
+async def test_repeated_permission_counts_once(harness):
+    async with harness.issuing(harness.agreement(max_objects=1)):
+        scope = await harness.shared()
+        response = await harness.ask(f"{scope} {scope}")
+        assert response.json()["scope"] == scope
+    assert harness.audit()[0]["scope"] == [scope]
 
 
-async def test_another_case_is_another_object(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
+async def test_another_case_is_another_object(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
         head, _, object_id = scope.partition(":")
-        answer = await stage.ask(f"{head}:{object_id.swapcase()}")
-    assert error_of(answer) == (403, "access_denied")
+        response = await harness.ask(f"{head}:{object_id.swapcase()}")
+    assert error_of(response) == (403, "access_denied")
 
 
 @pytest.mark.parametrize(
@@ -315,33 +315,33 @@ async def test_another_case_is_another_object(stage):
         (b"x=" + b"y" * 70_000, 413),
     ],
 )
-async def test_a_body_that_is_not_a_small_form_is_refused(stage, body, status):
-    async with stage.issuing():
-        assert error_of(await stage.post(body)) == (status, "invalid_request")
-    assert stage.box.log.codes_issued == 0
+async def test_body_that_is_not_a_small_form_is_refused(harness, body, status):
+    async with harness.issuing():
+        assert error_of(await harness.post(body)) == (status, "invalid_request")
+    assert harness.sandbox.log.codes_issued == 0
 
 
-async def test_parameters_may_not_be_repeated(stage):
-    async with stage.issuing():
-        scope = await stage.shared()
-        form = urlencode(stage.form(scope))
+async def test_parameters_may_not_be_repeated(harness):
+    async with harness.issuing():
+        scope = await harness.shared()
+        form = urlencode(harness.form(scope))
         body = f"{form}&scope=inquiry.write%3Ainq_1".encode()
-        assert error_of(await stage.post(body)) == (400, "invalid_request")
+        assert error_of(await harness.post(body)) == (400, "invalid_request")
         for name in ("client_assertion", "client_assertion_type"):
             again = urlencode({name: "x"})
             body = f"{form}&{again}".encode()
-            assert error_of(await stage.post(body)) == (400, "invalid_request")
+            assert error_of(await harness.post(body)) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("missing", ["client_assertion", "client_assertion_type"])
-async def test_request_without_an_assertion_is_refused(stage, missing):
-    async with stage.issuing():
-        answer = await stage.ask(await stage.shared(), **{missing: None})
+async def test_request_without_an_assertion_is_refused(harness, missing):
+    async with harness.issuing():
+        response = await harness.ask(await harness.shared(), **{missing: None})
         if missing == "client_assertion":
             basic = ("org_1", "secret")
-            form = stage.form("inquiry.read:inq_1", client_assertion=None)
-            assert error_of(await stage.post(form, auth=basic)) == REFUSED
-    assert error_of(answer) == REFUSED
+            form = harness.form("inquiry.read:inq_1", client_assertion=None)
+            assert error_of(await harness.post(form, auth=basic)) == REFUSED
+    assert error_of(response) == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -356,61 +356,61 @@ async def test_request_without_an_assertion_is_refused(stage, missing):
         ("OPTIONS", "/codes", 405),
     ],
 )
-async def test_other_methods_and_paths_are_refused(stage, method, path, status):
-    async with stage.issuing() as issuer:
+async def test_other_methods_and_paths_are_refused(harness, method, path, status):
+    async with harness.issuing() as issuer:
         transport = httpx.ASGITransport(issuer.asgi())
         async with httpx.AsyncClient(
             transport=transport, base_url="https://source.example"
         ) as web:
-            answer = await web.request(method, path)
-    assert error_of(answer) == (status, "invalid_request")
+            response = await web.request(method, path)
+    assert error_of(response) == (status, "invalid_request")
     assert str(status) in RESPONSES
-    assert (answer.headers.get("Allow") == "POST") is (status == 405)
+    assert (response.headers.get("Allow") == "POST") is (status == 405)
 
 
-async def test_other_content_types_are_refused(stage):
-    async with stage.issuing():
+async def test_other_content_types_are_refused(harness):
+    async with harness.issuing():
         for kind in ("application/json", "multipart/form-data; boundary=x", ""):
-            form = urlencode(stage.form(await stage.shared())).encode()
-            answer = await stage.post(form, headers={"Content-Type": kind})
-            assert error_of(answer) == (415, "invalid_request")
+            form = urlencode(harness.form(await harness.shared())).encode()
+            response = await harness.post(form, headers={"Content-Type": kind})
+            assert error_of(response) == (415, "invalid_request")
 
 
-async def test_ten_thousand_random_bodies_get_documented_refusals(stage, caplog):
-    dice = random.Random(16)  # noqa: S311
-    async with stage.issuing() as issuer:
-        scope = await stage.shared()
-        good = urlencode(stage.form(scope)).encode()
+async def test_ten_thousand_random_bodies_get_documented_refusals(harness, caplog):
+    rng = random.Random(16)  # noqa: S311
+    async with harness.issuing() as issuer:
+        scope = await harness.shared()
+        good = urlencode(harness.form(scope)).encode()
         app = issuer.asgi()
         seen = set()
         for _ in range(50):
-            bodies = [mutated(good, dice) for _ in range(200)]
-            for status, answer in await asyncio.gather(
+            bodies = [mutated(good, rng) for _ in range(200)]
+            for status, response in await asyncio.gather(
                 *(raw_post(app, body) for body in bodies)
             ):
                 documented = RESPONSES[str(status)]["content"]["application/json"]
                 assert documented["schema"]["$ref"].endswith("/Error")
-                error = json.loads(answer)
+                error = json.loads(response)
                 assert set(error) <= {"error", "error_description", "refused"}
                 seen.add((status, error["error"]))
-    assert stage.box.log.codes_issued == 0
-    assert len(stage.audit()) == 10_000
+    assert harness.sandbox.log.codes_issued == 0
+    assert len(harness.audit()) == 10_000
     assert {(400, "invalid_request"), REFUSED} <= seen
     assert not caplog.records
-    text = stage.audit_path.read_text("utf-8")
+    text = harness.audit_path.read_text("utf-8")
     assert "eyJ" not in text  # no part of any assertion
-    assert {each["decision"] for each in stage.audit()} == {"refused"}
+    assert {each["decision"] for each in harness.audit()} == {"refused"}
 
 
-def mutated(good, dice):
+def mutated(good, rng):
     """Return a body that is not the good one: noise, or the good one with faults."""
-    if dice.random() < 0.5:
-        return dice.randbytes(dice.randrange(200))
+    if rng.random() < 0.5:
+        return rng.randbytes(rng.randrange(200))
     body = bytearray(good)
     start = body.index(b"client_assertion=") + len(b"client_assertion=")
-    for _ in range(dice.randrange(1, 8)):
-        index = dice.randrange(start, len(body) - 200)
-        body[index] ^= 1 << dice.randrange(7)
+    for _ in range(rng.randrange(1, 8)):
+        index = rng.randrange(start, len(body) - 200)
+        body[index] ^= 1 << rng.randrange(7)
     if bytes(body) == good:
         body[start] ^= 1
     return bytes(body)

@@ -29,11 +29,11 @@ SCOPE = Scope.read("inq_1", "inq_2")
 GOOD = {"code": "the-code", "expires_in": 599, "scope": str(SCOPE)}
 
 
-class Partner:
+class ScriptedPartner:
     """A scripted partner that records requests."""
 
-    def __init__(self, *answers):
-        self.answers = list(answers)
+    def __init__(self, *responses):
+        self.responses = list(responses)
         self.forms = []
         self.clock = FakeClock(START)
         self.runtime = fake_runtime(self.clock)
@@ -41,16 +41,18 @@ class Partner:
     async def handle(self, request):
         self.forms.append({k: v[0] for k, v in parse_qs(await request.text()).items()})
         assert request.headers.getall("Authorization", []) == []
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, web.Response):
+        response = (
+            self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        )
+        if isinstance(response, web.Response):
             return web.Response(
-                status=answer.status, body=answer.body, headers=answer.headers
+                status=response.status, body=response.body, headers=response.headers
             )
-        status, body, *headers = answer
+        status, body, *headers = response
         return web.json_response(body, status=status, headers=dict(headers))
 
     @asynccontextmanager
-    async def asked(self, **options):
+    async def code_source(self, **options):
         app = web.Application()
         app.router.add_route("*", "/codes", self.handle)
         async with TestServer(app) as server:
@@ -61,8 +63,8 @@ class Partner:
             ) as source:
                 yield source
 
-    async def until(self, work):
-        """Let time pass until something is done."""
+    async def advance_until_done(self, work):
+        """Advance the clock until a task is done."""
         task = asyncio.ensure_future(work)
         for _ in range(2_000):
             await asyncio.wait({task}, timeout=0.005)
@@ -76,59 +78,59 @@ class Partner:
 
 
 @asynccontextmanager
-async def served(stage, **changes):
+async def served(harness, **changes):
     port = unused_port()
     url = f"http://127.0.0.1:{port}/codes"
-    issuer = stage.new_issuer(url=url, **changes)
+    issuer = harness.new_issuer(url=url, **changes)
     async with (
         TestServer(issuer.aiohttp(), port=port),
         PartnerCodeSource(
             url,
-            client_id=stage.partner,
+            client_id=harness.partner,
             key=signing_key(),
-            _runtime=stage.source.context.runtime,
+            _runtime=harness.source.context.runtime,
         ) as source,
     ):
         yield source
 
 
-async def test_a_manager_reads_what_the_partner_shares(stage):
-    inquiry = stage.box.add_inquiry(status="approved")
-    await stage.grant(f"inquiry.read:{inquiry.id}")
+async def test_manager_reads_shared_objects(harness):
+    inquiry = harness.sandbox.add_inquiry(status="approved")
+    await harness.grant(f"inquiry.read:{inquiry.id}")
     async with (
-        served(stage) as codes,
+        served(harness) as codes,
         PersonaClient(
-            stage.box.destination.api_key,
-            base_url=stage.box.url,
+            harness.sandbox.destination.api_key,
+            base_url=harness.sandbox.url,
             insecure_local=True,
-            _runtime=stage.source.context.runtime,
+            _runtime=harness.source.context.runtime,
         ) as client,
         ScopedTokenManager(client, codes=codes) as manager,
     ):
         session = manager.session(Scope.read(inquiry.id))
         assert (await session.inquiries.retrieve(inquiry.id)).status == "approved"
-        other = stage.box.add_inquiry().id
+        other = harness.sandbox.add_inquiry().id
         with pytest.raises(CodeRefusedError) as caught:
             await manager.token(Scope.read(inquiry.id, other))
     assert caught.value.refused == Scope.read(other)
     assert caught.value.status == 403
 
 
-async def test_code_has_scope_and_expiry(stage):
-    scope = Scope.parse(await stage.shared(2))
-    async with served(stage) as codes:
+async def test_code_has_scope_and_expiry(harness):
+    scope = Scope.parse(await harness.shared(2))
+    async with served(harness) as codes:
         code = await codes(scope)
     assert code.scope == scope
-    left = (code.expires_at - stage.clock.wall()).total_seconds()
+    left = (code.expires_at - harness.clock.wall()).total_seconds()
     assert left == pytest.approx(599, abs=1)
 
 
-async def test_check_distinguishes_good_and_bad_keys_without_a_code(stage):
-    async with served(stage) as codes:
+async def test_check_distinguishes_good_and_bad_keys_without_a_code(harness):
+    async with served(harness) as codes:
         await codes.check()
     other = [signing_key("another").public_jwk]
-    wrong = {"agreements": [stage.agreement(keys=other)]}
-    async with served(stage, **wrong) as codes:
+    wrong = {"agreements": [harness.agreement(keys=other)]}
+    async with served(harness, **wrong) as codes:
         with pytest.raises(CodeSourceError) as caught:
             await codes.check()
     assert caught.value.reason == "invalid_client"
@@ -137,16 +139,16 @@ async def test_check_distinguishes_good_and_bad_keys_without_a_code(stage):
     for words in ("client_id", "public key", codes._post.audience, "audit log"):
         assert words in caught.value.advice
     assert "Nothing was sent" not in str(caught.value)
-    assert stage.box.log.codes_issued == 0
+    assert harness.sandbox.log.codes_issued == 0
 
 
 # ── With a scripted partner ─────────────────────────────────────────────────────
 
 
-async def test_every_attempt_carries_an_assertion_of_its_own():
-    partner = Partner((503, {}), (500, {}), (200, GOOD))
-    async with partner.asked() as source:
-        code = await partner.until(source(SCOPE))
+async def test_every_attempt_has_a_new_assertion():
+    partner = ScriptedPartner((503, {}), (500, {}), (200, GOOD))
+    async with partner.code_source() as source:
+        code = await partner.advance_until_done(source(SCOPE))
     assert code.reveal() == "the-code"
     key = PublicKey.from_jwk(signing_key().public_jwk)
     found = [
@@ -174,9 +176,9 @@ async def test_every_attempt_carries_an_assertion_of_its_own():
         ({"error": "access_denied", "refused": "\x1b[31m"}, None),
     ],
 )
-async def test_a_refusal_is_final_and_names_what_was_refused(body, refused):
-    partner = Partner((403, body))
-    async with partner.asked() as source:
+async def test_refusal_is_final_and_names_the_refused_scope(body, refused):
+    partner = ScriptedPartner((403, body))
+    async with partner.code_source() as source:
         with pytest.raises(CodeRefusedError) as caught:
             await source(SCOPE)
     assert len(partner.forms) == 1
@@ -187,17 +189,17 @@ async def test_a_refusal_is_final_and_names_what_was_refused(body, refused):
 
 async def test_code_source_waits_for_a_rate_limit_within_its_timeout():
     limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "7"))
-    partner = Partner(*[limited] * 3, (200, GOOD))
-    async with partner.asked(timeout=30) as source:
+    partner = ScriptedPartner(*[limited] * 3, (200, GOOD))
+    async with partner.code_source(timeout=30) as source:
         began = partner.clock.now()
-        assert (await partner.until(source(SCOPE))).reveal() == "the-code"
+        assert (await partner.advance_until_done(source(SCOPE))).reveal() == "the-code"
     assert 21 <= partner.clock.now() - began < 24
 
 
 async def test_rate_limit_beyond_the_timeout_raises_at_once():
     limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "31"))
-    partner = Partner(limited)
-    async with partner.asked(timeout=30) as source:
+    partner = ScriptedPartner(limited)
+    async with partner.code_source(timeout=30) as source:
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
     error = caught.value
@@ -206,7 +208,7 @@ async def test_rate_limit_beyond_the_timeout_raises_at_once():
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("response", "reason"),
     [
         ((401, {"error": "invalid_client"}), "invalid_client"),
         ((400, {"error": "invalid_request"}), "invalid_request"),
@@ -224,9 +226,9 @@ async def test_rate_limit_beyond_the_timeout_raises_at_once():
         ((200, []), "unusable response"),
     ],
 )
-async def test_response_without_a_code_is_reported(answer, reason):
-    partner = Partner(answer)
-    async with partner.asked() as source:
+async def test_response_without_a_code_is_reported(response, reason):
+    partner = ScriptedPartner(response)
+    async with partner.code_source() as source:
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
     assert caught.value.reason == reason
@@ -235,16 +237,16 @@ async def test_response_without_a_code_is_reported(answer, reason):
     assert caught.value.scope == str(SCOPE)
 
 
-async def test_a_wrong_path_is_named():
-    partner = Partner((404, {"error": "invalid_request"}))
-    async with partner.asked() as source:
+async def test_wrong_path_is_named():
+    partner = ScriptedPartner((404, {"error": "invalid_request"}))
+    async with partner.code_source() as source:
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
         assert f"{source._post.audience} was used" in caught.value.advice
     assert caught.value.phase is Phase.ANSWERED
 
 
-async def test_a_missing_variable_says_what_to_set(monkeypatch):
+async def test_missing_variable_says_what_to_set(monkeypatch):
     for name, example in (
         ("PERSONA_PARTNER_URL", "https://"),
         ("PERSONA_ORGANIZATION_ID", "org_…"),
@@ -258,10 +260,10 @@ async def test_a_missing_variable_says_what_to_set(monkeypatch):
 
 
 async def test_failing_partner_is_retried_four_times():
-    partner = Partner((503, {"error": "temporarily_unavailable"}))
-    async with partner.asked() as source:
+    partner = ScriptedPartner((503, {"error": "temporarily_unavailable"}))
+    async with partner.code_source() as source:
         with pytest.raises(CodeSourceError) as caught:
-            await partner.until(source(SCOPE))
+            await partner.advance_until_done(source(SCOPE))
     assert len(partner.forms) == 4
     assert caught.value.status == 503
     assert caught.value.retryable
@@ -269,31 +271,31 @@ async def test_failing_partner_is_retried_four_times():
 
 async def test_redirects_are_not_followed():
     there = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/codes"})
-    partner = Partner(there)
-    async with partner.asked() as source:
+    partner = ScriptedPartner(there)
+    async with partner.code_source() as source:
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
     assert caught.value.status == 307
 
 
-async def test_an_endless_answer_is_refused():
-    partner = Partner(web.Response(body=b" " * 200_000 + b"{}"))
-    async with partner.asked() as source:
+async def test_endless_response_is_refused():
+    partner = ScriptedPartner(web.Response(body=b" " * 200_000 + b"{}"))
+    async with partner.code_source() as source:
         with pytest.raises(CodeSourceError) as caught:
             await source(SCOPE)
     assert caught.value.reason == "ResponseTooLargeError"
 
 
-async def test_an_unreachable_partner_is_named_with_its_cause():
+async def test_unreachable_partner_is_named_with_its_cause():
     source = PartnerCodeSource(
         f"http://127.0.0.1:{unused_port()}/codes",
         client_id="org_mine",
         key=signing_key(),
-        _runtime=(partner := Partner()).runtime,
+        _runtime=(partner := ScriptedPartner()).runtime,
     )
     async with source:
         with pytest.raises(CodeSourceError) as caught:
-            await partner.until(source(SCOPE))
+            await partner.advance_until_done(source(SCOPE))
     assert caught.value.reason == "ConnectError"
     assert caught.value.__cause__ is not None
     assert caught.value.retryable
@@ -333,14 +335,14 @@ async def test_only_https_addresses_are_accepted(url):
 @pytest.mark.parametrize(
     "key", ["", "nonsense", "{}", '{"kty": "oct", "k": "c2VjcmV0"}']
 )
-async def test_a_bad_key_is_refused_without_showing_it(key):
+async def test_bad_key_is_refused_without_showing_it(key):
     with pytest.raises(ConfigurationError) as caught:
         PartnerCodeSource("https://a.example/codes", client_id="org_1", key=key)
     assert not key or key not in str(caught.value)
     assert "pathlib.Path" in caught.value.advice
 
 
-async def test_a_public_key_cannot_sign():
+async def test_public_key_cannot_sign():
     public = json.dumps(signing_key().public_jwk)
     with pytest.raises(ConfigurationError):
         PartnerCodeSource("https://a.example/codes", client_id="org_1", key=public)

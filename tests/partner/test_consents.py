@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio
 BOTH = Scope.parse("inquiry.read:inq_1 inquiry.read:inq_2")
 
 
-class Desk:
+class Harness:
     def __init__(self):
         self.clock = FakeClock(START)
         runtime = fake_runtime(self.clock)
@@ -31,7 +31,7 @@ class Desk:
         until = self.clock.wall() + timedelta(days=days)
         return await self.consents.grant(partner, scope, until=until, by=by)
 
-    async def shown(self, partner=None):
+    async def listed(self, partner=None):
         return {
             (each.partner, str(each.scope), each.by)
             async for each in self.consents.list(partner)
@@ -39,67 +39,67 @@ class Desk:
 
 
 @pytest.fixture
-def desk():
-    return Desk()
+def harness():
+    return Harness()
 
 
-async def test_only_what_was_granted_is_allowed(desk):
-    await desk.grant(BOTH)
+async def test_only_granted_scopes_are_allowed(harness):
+    await harness.grant(BOTH)
     asked = BOTH | Scope.parse("inquiry.write:inq_1 inquiry.read:inq_3")
-    assert await desk.consents.allowed("org_1", asked) == BOTH
-    assert await desk.consents.allowed("org_2", asked) == Scope()
+    assert await harness.consents.allowed("org_1", asked) == BOTH
+    assert await harness.consents.allowed("org_2", asked) == Scope()
 
 
-async def test_a_revocation_removes_exactly_what_it_names(desk):
+async def test_revocation_removes_exactly_the_named_scopes(harness):
     write = Scope.parse("inquiry.write:inq_1")
-    await desk.grant(BOTH | write)
-    removed = await desk.consents.revoke("org_1", "inquiry.read:inq_1")
+    await harness.grant(BOTH | write)
+    removed = await harness.consents.revoke("org_1", "inquiry.read:inq_1")
     assert [str(each.scope) for each in removed] == ["inquiry.read:inq_1"]
-    left = await desk.consents.allowed("org_1", BOTH | write)
+    left = await harness.consents.allowed("org_1", BOTH | write)
     assert left == Scope.parse("inquiry.read:inq_2 inquiry.write:inq_1")
-    assert await desk.consents.revoke("org_1", "inquiry.read:inq_1") == []
+    assert await harness.consents.revoke("org_1", "inquiry.read:inq_1") == []
 
 
-async def test_all_consents_of_a_partner_are_revoked_at_once(desk):
-    await desk.grant(BOTH)
-    await desk.grant(BOTH, partner="org_2")
-    assert len(await desk.consents.revoke("org_1")) == 2
-    assert await desk.consents.allowed("org_1", BOTH) == Scope()
-    assert await desk.consents.allowed("org_2", BOTH) == BOTH
+async def test_all_consents_of_a_partner_are_revoked_at_once(harness):
+    await harness.grant(BOTH)
+    await harness.grant(BOTH, partner="org_2")
+    assert len(await harness.consents.revoke("org_1")) == 2
+    assert await harness.consents.allowed("org_1", BOTH) == Scope()
+    assert await harness.consents.allowed("org_2", BOTH) == BOTH
 
 
-async def test_granting_again_replaces_the_date_and_the_reference(desk):
-    await desk.grant(BOTH, days=1)
-    await desk.grant(BOTH, days=30, by="form-2")
-    desk.clock.advance(2 * 86_400)
-    assert await desk.consents.allowed("org_1", BOTH) == BOTH
-    assert {each[2] for each in await desk.shown()} == {"form-2"}
+async def test_granting_again_replaces_the_date_and_the_reference(harness):
+    await harness.grant(BOTH, days=1)
+    await harness.grant(BOTH, days=30, by="form-2")
+    harness.clock.advance(2 * 86_400)
+    assert await harness.consents.allowed("org_1", BOTH) == BOTH
+    assert {each[2] for each in await harness.listed()} == {"form-2"}
 
 
-async def test_granting_one_permission_keeps_the_others(desk):
-    await desk.grant("inquiry.read:inq_1", days=30)
-    await desk.grant("inquiry.write:inq_1", days=1)
-    desk.clock.advance(2 * 86_400)
-    assert await desk.shown() == {("org_1", "inquiry.read:inq_1", "form-1")}
+async def test_granting_one_permission_keeps_the_others(harness):
+    await harness.grant("inquiry.read:inq_1", days=30)
+    await harness.grant("inquiry.write:inq_1", days=1)
+    harness.clock.advance(2 * 86_400)
+    assert await harness.listed() == {("org_1", "inquiry.read:inq_1", "form-1")}
 
 
-async def test_a_consent_ends_when_the_wall_clock_says_so(desk):
-    await desk.grant(BOTH, days=1)
-    desk.clock.step_wall(86_400)
-    assert await desk.consents.allowed("org_1", BOTH) == Scope()
-    assert await desk.shown() == set()
+async def test_consent_expires_by_the_wall_clock(harness):
+    await harness.grant(BOTH, days=1)
+    harness.clock.step_wall(86_400)
+    assert await harness.consents.allowed("org_1", BOTH) == Scope()
+    assert await harness.listed() == set()
 
 
-async def test_all_consents_or_those_of_one_partner_are_listed(desk):
-    await desk.grant(BOTH)
-    await desk.grant("inquiry.read:inq_1", partner="org_2", by="form-9")
-    assert len(await desk.shown()) == 3
-    assert await desk.shown("org_2") == {("org_2", "inquiry.read:inq_1", "form-9")}
+async def test_all_consents_or_those_of_one_partner_are_listed(harness):
+    await harness.grant(BOTH)
+    await harness.grant("inquiry.read:inq_1", partner="org_2", by="form-9")
+    assert len(await harness.listed()) == 3
+    assert await harness.listed("org_2") == {("org_2", "inquiry.read:inq_1", "form-9")}
 
 
-async def test_names_of_records_hold_no_ids(desk):
-    await desk.grant(BOTH)
-    keys = [key async for key in desk.store.keys("")]
+async def test_names_of_records_hold_no_ids(harness):
+    await harness.grant(BOTH)
+    keys = [key async for key in harness.store.keys("")]
     assert len(keys) == 2
     assert not any("inq_" in key or "org_" in key for key in keys)
 
@@ -107,9 +107,9 @@ async def test_names_of_records_hold_no_ids(desk):
 @pytest.mark.parametrize(
     "scope", ["", "inquiry.read", "inquiry.read:inq_1 inquiry.read"]
 )
-async def test_a_consent_needs_objects(desk, scope):
+async def test_consent_needs_objects(harness, scope):
     with pytest.raises(InvalidScopeError):
-        await desk.grant(scope)
+        await harness.grant(scope)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ async def test_a_consent_needs_objects(desk, scope):
         (START + timedelta(1), "a\nb"),
     ],
 )
-async def test_a_consent_needs_a_date_and_a_reference(desk, until, by):
+async def test_consent_needs_a_date_and_a_reference(harness, until, by):
     with pytest.raises(InvalidArgumentError):
-        await desk.consents.grant("org_1", BOTH, until=until, by=by)
+        await harness.consents.grant("org_1", BOTH, until=until, by=by)
 
 
-async def test_a_store_that_evicts_records_is_refused():
+async def test_store_that_evicts_records_is_refused():
     class Cache(MemoryStore):
         async def evicts(self):
             return True

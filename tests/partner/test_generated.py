@@ -33,44 +33,44 @@ async def generated(tmp_path, monkeypatch):
         "--output-path", str(tmp_path / "generated"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
     monkeypatch.syspath_prepend(tmp_path)
     yield lambda name: importlib.import_module(f"generated.{name}")
     for name in [each for each in sys.modules if each.startswith("generated")]:
         del sys.modules[name]
 
 
-def assertion(stage, key, sender, audience):
+def assertion(harness, key, sender, audience):
     """Sign as the document says, without the help of this library."""
-    stage.numbers += 1
+    harness.numbers += 1
     claims = {
         "iss": sender,
         "sub": sender,
         "aud": audience,
-        "exp": int(stage.clock.wall().timestamp()) + 120,
-        "jti": f"generated-{stage.numbers}",
+        "exp": int(harness.clock.wall().timestamp()) + 120,
+        "jti": f"generated-{harness.numbers}",
     }
     private = jwk.import_key(json.loads(key.private_jwk().reveal()))
     return jwt.encode({"alg": "ES256"}, claims, private, ["ES256"])
 
 
 @asynccontextmanager
-async def served(stage):
+async def served(harness):
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
-    issuer = stage.new_issuer(url=f"{origin}/codes")
+    issuer = harness.new_issuer(url=f"{origin}/codes")
     async with TestServer(issuer.aiohttp(), port=port):
         yield origin
 
 
-async def test_a_generated_client_gets_a_code_that_works(stage, generated):
-    scope = await stage.shared()
+async def test_generated_client_gets_a_code_that_works(harness, generated):
+    scope = await harness.shared()
     create_code = generated("api.codes.create_code")
     models = generated("models")
 
     async def ask(origin, scope):
-        token = assertion(stage, signing_key(), stage.partner, f"{origin}/codes")
+        token = assertion(harness, signing_key(), harness.partner, f"{origin}/codes")
         [kind] = models.CodeRequestClientAssertionType
         body = models.CodeRequest(
             client_assertion_type=kind, client_assertion=token, scope=scope
@@ -80,30 +80,32 @@ async def test_a_generated_client_gets_a_code_that_works(stage, generated):
         ) as client:
             return await create_code.asyncio(client=client, body=body)
 
-    async with served(stage) as origin:
+    async with served(harness) as origin:
         code = await ask(origin, scope)
-        other = f"inquiry.read:{stage.box.add_inquiry().id}"
+        other = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
         refused = await ask(origin, f"{scope} {other}")
     assert (code.scope, code.expires_in > 500) == (scope, True)
     assert (refused.error, refused.refused) == ("access_denied", other)
     async with (
         PersonaClient(
-            stage.box.destination.api_key, base_url=stage.box.url, insecure_local=True
+            harness.sandbox.destination.api_key,
+            base_url=harness.sandbox.url,
+            insecure_local=True,
         ) as client,
         ScopedTokenManager(client) as manager,
     ):
         assert str(await manager.exchange(code.code)) == scope
 
 
-async def test_a_generated_client_pushes_a_code(stage, generated):
-    scope, source = await stage.shared(), stage.box.source.id
+async def test_generated_client_pushes_a_code(harness, generated):
+    scope, source = await harness.shared(), harness.sandbox.source.id
     deliver_code = generated("api.inbox.deliver_code")
     models = generated("models")
-    async with receiving(stage) as (manager, url):
+    async with receiving(harness) as (manager, url):
         [kind] = models.DeliveryClientAssertionType
         body = models.Delivery(
             client_assertion_type=kind,
-            client_assertion=assertion(stage, source_key(), source, url),
+            client_assertion=assertion(harness, source_key(), source, url),
             code="the-code",
             scope=scope,
             expires_in=500,
@@ -111,6 +113,6 @@ async def test_a_generated_client_pushes_a_code(stage, generated):
         async with generated("client").Client(
             base_url=url.removesuffix("/inbox")
         ) as client:
-            answer = await deliver_code.asyncio_detailed(client=client, body=body)
-        assert answer.status_code == 204
+            response = await deliver_code.asyncio_detailed(client=client, body=body)
+        assert response.status_code == 204
         assert manager.metrics().codes_waiting == 1

@@ -21,175 +21,177 @@ from tests.partner.conftest import error_of, signing_key
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_code_is_issued_when_agreement_and_consent_allow_it(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared(2)
-        code = await issuer.issue(stage.partner, scope)
+async def test_code_is_issued_when_agreement_and_consent_allow_it(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared(2)
+        code = await issuer.issue(harness.partner, scope)
     assert code.scope == Scope.parse(scope)
-    assert stage.box.log.codes_issued == 1
-    [line] = stage.audit()
+    assert harness.sandbox.log.codes_issued == 1
+    [line] = harness.audit()
     assert line["decision"] == "issued"
-    assert line["partner"] == stage.partner
+    assert line["partner"] == harness.partner
     assert line["scope"] == list(Scope.parse(scope))
     assert len(line["consent"]) == 2
     assert line["request_id"].startswith("req_")
     assert line["code"].startswith("sha256:")
-    assert code.reveal() not in stage.audit_path.read_text("utf-8")
+    assert code.reveal() not in harness.audit_path.read_text("utf-8")
 
 
-async def test_a_refusal_names_exactly_the_objects_that_are_not_shared(stage):
-    async with stage.issuing() as issuer:
-        agreed = await stage.shared(2)
-        other = f"inquiry.read:{stage.box.add_inquiry().id}"
+async def test_refusal_names_exactly_the_objects_that_are_not_shared(harness):
+    async with harness.issuing() as issuer:
+        agreed = await harness.shared(2)
+        other = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
         with pytest.raises(CodeRefusedError) as caught:
-            await issuer.issue(stage.partner, f"{agreed} {other}")
+            await issuer.issue(harness.partner, f"{agreed} {other}")
     assert caught.value.refused == Scope.parse(other)
     assert not caught.value.retryable
-    assert stage.box.log.codes_issued == 0
-    assert stage.audit()[0]["reason"] == "no_consent"
-    assert stage.audit()[0]["refused"] == [other]
+    assert harness.sandbox.log.codes_issued == 0
+    assert harness.audit()[0]["reason"] == "no_consent"
+    assert harness.audit()[0]["refused"] == [other]
 
 
-async def test_permissions_outside_of_the_agreement_are_refused_though_consented(stage):
-    async with stage.issuing() as issuer:
-        read = await stage.shared()
+async def test_permissions_outside_of_the_agreement_are_refused_though_consented(
+    harness,
+):
+    async with harness.issuing() as issuer:
+        read = await harness.shared()
         write = read.replace("read", "write")
         unknown = "inquiry.read:inq_unknown"
-        await stage.grant(write)
+        await harness.grant(write)
         with pytest.raises(CodeRefusedError) as caught:
-            await issuer.issue(stage.partner, f"{read} {write} {unknown}")
+            await issuer.issue(harness.partner, f"{read} {write} {unknown}")
     assert caught.value.refused == Scope.parse(f"{write} {unknown}")
-    assert stage.audit()[0]["reason"] == "permission_not_agreed"
+    assert harness.audit()[0]["reason"] == "permission_not_agreed"
 
 
-async def test_a_revocation_stops_the_next_code(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared()
-        await issuer.issue(stage.partner, scope)
-        await stage.consents.revoke(stage.partner, scope)
+async def test_revocation_stops_the_next_code(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared()
+        await issuer.issue(harness.partner, scope)
+        await harness.consents.revoke(harness.partner, scope)
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
-    found = [(each["decision"], each["reason"]) for each in stage.audit()]
+            await issuer.issue(harness.partner, scope)
+    found = [(each["decision"], each["reason"]) for each in harness.audit()]
     assert found == [("issued", "agreed"), ("refused", "consent_revoked")]
 
 
-async def test_a_refusal_is_of_a_revoked_consent_until_its_end_date(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared(days=2)
-        never = f"inquiry.read:{stage.box.add_inquiry().id}"
-        await stage.consents.revoke(stage.partner)
+async def test_refusal_is_of_a_revoked_consent_until_its_end_date(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared(days=2)
+        never = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
+        await harness.consents.revoke(harness.partner)
         for days in (0, 2):
-            stage.clock.advance(days * 86_400)
+            harness.clock.advance(days * 86_400)
             for asked in (scope, never, f"{scope} {never}"):
                 with pytest.raises(CodeRefusedError):
-                    await issuer.issue(stage.partner, asked)
-        await stage.grant(scope)
-        await issuer.issue(stage.partner, scope)
-        await stage.consents.revoke(stage.partner, scope)
-        await stage.grant(scope)
-        await issuer.issue(stage.partner, scope)
-    assert [each["reason"] for each in stage.audit()] == [
+                    await issuer.issue(harness.partner, asked)
+        await harness.grant(scope)
+        await issuer.issue(harness.partner, scope)
+        await harness.consents.revoke(harness.partner, scope)
+        await harness.grant(scope)
+        await issuer.issue(harness.partner, scope)
+    assert [each["reason"] for each in harness.audit()] == [
         *("consent_revoked", "no_consent", "no_consent"),
         *["no_consent"] * 3,
         *["agreed"] * 2,
     ]
 
 
-async def test_an_issuer_needs_a_store_a_path_and_agreements_only(stage):
+async def test_issuer_needs_a_store_a_path_and_agreements_only(harness):
     issuer = CodeIssuer(
-        stage.source,
-        agreements=[stage.agreement()],
-        audit=stage.audit_path,
-        store=stage.store,
+        harness.source,
+        agreements=[harness.agreement()],
+        audit=harness.audit_path,
+        store=harness.store,
     )
     async with issuer:
-        scope = f"inquiry.read:{stage.box.add_inquiry().id}"
-        until = stage.clock.wall() + timedelta(days=1)
-        await issuer.consents.grant(stage.partner, scope, until=until, by="form-1")
-        assert (await issuer.issue(stage.partner, scope)).scope == Scope.parse(scope)
-    assert [each["reason"] for each in stage.audit()] == ["agreed"]
+        scope = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
+        until = harness.clock.wall() + timedelta(days=1)
+        await issuer.consents.grant(harness.partner, scope, until=until, by="form-1")
+        assert (await issuer.issue(harness.partner, scope)).scope == Scope.parse(scope)
+    assert [each["reason"] for each in harness.audit()] == ["agreed"]
 
 
-async def test_an_issuer_with_a_function_has_no_consents(stage):
+async def test_issuer_with_a_function_has_no_consents(harness):
     async def rule(_partner, asked):
         return asked
 
     with pytest.raises(ConfigurationError, match="asks a function"):
-        _ = stage.new_issuer(consents=rule).consents
+        _ = harness.new_issuer(consents=rule).consents
 
 
-async def test_one_agreement_without_a_list_is_refused(stage):
+async def test_one_agreement_without_a_list_is_refused(harness):
     with pytest.raises(ConfigurationError, match=r"agreements=\[…\]"):
-        stage.new_issuer(agreements=stage.agreement())
+        harness.new_issuer(agreements=harness.agreement())
 
 
-async def test_code_is_not_sent_when_its_consent_is_revoked_meanwhile(stage):
-    scope = await stage.shared()
-    answers = iter([Scope.parse(scope), Scope()])
+async def test_code_is_not_sent_when_its_consent_is_revoked_during_the_request(harness):
+    scope = await harness.shared()
+    responses = iter([Scope.parse(scope), Scope()])
 
     async def rule(partner, asked):
-        assert partner == stage.partner
-        return next(answers) & asked
+        assert partner == harness.partner
+        return next(responses) & asked
 
-    async with stage.issuing(consents=rule) as issuer:
+    async with harness.issuing(consents=rule) as issuer:
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
-    assert stage.box.log.codes_issued == 1
-    assert stage.audit()[0]["reason"] == "consent_revoked"
-    assert stage.audit()[0]["code"] is None
+            await issuer.issue(harness.partner, scope)
+    assert harness.sandbox.log.codes_issued == 1
+    assert harness.audit()[0]["reason"] == "consent_revoked"
+    assert harness.audit()[0]["code"] is None
 
 
-async def test_a_consent_ends_at_its_date(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared(days=2)
-        stage.clock.advance(2 * 86_400 - 1)
-        await issuer.issue(stage.partner, scope)
-        stage.clock.advance(1)
+async def test_consent_ends_at_its_date(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared(days=2)
+        harness.clock.advance(2 * 86_400 - 1)
+        await issuer.issue(harness.partner, scope)
+        harness.clock.advance(1)
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
 
 
 @pytest.mark.parametrize(
     ("days", "reason"), [(-1, "agreement_not_started"), (365, "agreement_ended")]
 )
-async def test_an_agreement_holds_only_between_its_dates(stage, days, reason):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared(days=400)
-        stage.clock.step_wall(days * 86_400)
+async def test_agreement_holds_only_between_its_dates(harness, days, reason):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared(days=400)
+        harness.clock.step_wall(days * 86_400)
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
-    assert stage.audit()[0]["reason"] == reason
+            await issuer.issue(harness.partner, scope)
+    assert harness.audit()[0]["reason"] == reason
 
 
-async def test_a_partner_without_an_agreement_gets_nothing(stage):
-    async with stage.issuing() as issuer:
+async def test_partner_without_an_agreement_gets_nothing(harness):
+    async with harness.issuing() as issuer:
         with pytest.raises(CodeRefusedError):
-            await issuer.issue("org_other", await stage.shared())
-    assert stage.audit()[0]["reason"] == "no_agreement"
+            await issuer.issue("org_other", await harness.shared())
+    assert harness.audit()[0]["reason"] == "no_agreement"
 
 
-async def test_a_scope_may_not_name_more_objects_than_agreed(stage):
-    async with stage.issuing(stage.agreement(max_objects=2)) as issuer:
-        await issuer.issue(stage.partner, await stage.shared(2))
+async def test_scope_may_not_name_more_objects_than_agreed(harness):
+    async with harness.issuing(harness.agreement(max_objects=2)) as issuer:
+        await issuer.issue(harness.partner, await harness.shared(2))
         with pytest.raises(InvalidScopeError):
-            await issuer.issue(stage.partner, await stage.shared(3))
-    assert stage.audit()[1]["reason"] == "too_many_objects"
+            await issuer.issue(harness.partner, await harness.shared(3))
+    assert harness.audit()[1]["reason"] == "too_many_objects"
 
 
-async def test_codes_per_minute_hold_over_any_minute(stage):
-    async with stage.issuing(stage.agreement(codes_per_minute=3)) as issuer:
-        scope = await stage.shared()
+async def test_codes_per_minute_hold_over_any_minute(harness):
+    async with harness.issuing(harness.agreement(codes_per_minute=3)) as issuer:
+        scope = await harness.shared()
         for _ in range(3):
-            await issuer.issue(stage.partner, scope)
-            stage.clock.advance(10)
+            await issuer.issue(harness.partner, scope)
+            harness.clock.advance(10)
         with pytest.raises(RateLimitedError) as caught:
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
         assert caught.value.retry_after == pytest.approx(30, abs=0.1)
-        stage.clock.advance(30.1)
-        await issuer.issue(stage.partner, scope)
+        harness.clock.advance(30.1)
+        await issuer.issue(harness.partner, scope)
         with pytest.raises(RateLimitedError):
-            await issuer.issue(stage.partner, scope)
-    assert stage.box.log.codes_issued == 4
+            await issuer.issue(harness.partner, scope)
+    assert harness.sandbox.log.codes_issued == 4
 
 
 class FailingStore:
@@ -220,170 +222,170 @@ class FailingStore:
 
 
 @pytest.mark.parametrize("which", ["limits", "consents"])
-async def test_no_code_is_given_while_a_store_is_down(stage, which):
-    scope = await stage.shared()
-    store = FailingStore(stage.store)
+async def test_no_code_is_given_while_a_store_is_down(harness, which):
+    scope = await harness.shared()
+    store = FailingStore(harness.store)
     changes = {"store": store}
     if which == "consents":
-        changes = {"consents": type(stage.consents)(store)}
-    async with stage.issuing(**changes) as issuer:
+        changes = {"consents": type(harness.consents)(store)}
+    async with harness.issuing(**changes) as issuer:
         store.down = True
         with pytest.raises(StoreUnavailableError):
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
         if which == "consents":
-            answer = await stage.ask(scope)
-            assert error_of(answer) == (503, "temporarily_unavailable")
-    assert stage.box.log.codes_issued == 0
-    assert {each["reason"] for each in stage.audit()} == {"store_unavailable"}
+            response = await harness.ask(scope)
+            assert error_of(response) == (503, "temporarily_unavailable")
+    assert harness.sandbox.log.codes_issued == 0
+    assert {each["reason"] for each in harness.audit()} == {"store_unavailable"}
 
 
-async def test_no_code_is_issued_when_consents_are_lost(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared()
-        async for key in stage.store.keys("consent/"):
-            found = await stage.store.read(key)
-            await stage.store.write(key, None, if_etag=found.etag, ttl=1)
+async def test_no_code_is_issued_when_consents_are_lost(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared()
+        async for key in harness.store.keys("consent/"):
+            found = await harness.store.read(key)
+            await harness.store.write(key, None, if_etag=found.etag, ttl=1)
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
 
 
-async def test_no_code_is_issued_when_consents_are_unreadable(stage):
-    async with stage.issuing() as issuer:
-        scope = await stage.shared()
-        async for key in stage.store.keys("consent/"):
-            found = await stage.store.read(key)
-            await stage.store.write(key, b"{}", if_etag=found.etag, ttl=99)
+async def test_no_code_is_issued_when_consents_are_unreadable(harness):
+    async with harness.issuing() as issuer:
+        scope = await harness.shared()
+        async for key in harness.store.keys("consent/"):
+            found = await harness.store.read(key)
+            await harness.store.write(key, b"{}", if_etag=found.etag, ttl=99)
         with pytest.raises(StoreUnavailableError):
-            await issuer.issue(stage.partner, scope)
-    assert stage.audit()[0]["decision"] == "failed"
+            await issuer.issue(harness.partner, scope)
+    assert harness.audit()[0]["decision"] == "failed"
 
 
-async def test_no_code_is_issued_when_the_consent_function_raises(stage):
+async def test_no_code_is_issued_when_the_consent_function_raises(harness):
     async def rule(_partner, _scope):
         raise KeyError("something private")
 
-    async with stage.issuing(consents=rule) as issuer:
+    async with harness.issuing(consents=rule) as issuer:
         with pytest.raises(StoreUnavailableError):
-            await issuer.issue(stage.partner, "inquiry.read:inq_1")
-    assert stage.audit()[0]["reason"] == "consent_rule_failed"
-    assert "private" not in stage.audit_path.read_text("utf-8")
+            await issuer.issue(harness.partner, "inquiry.read:inq_1")
+    assert harness.audit()[0]["reason"] == "consent_rule_failed"
+    assert "private" not in harness.audit_path.read_text("utf-8")
 
 
-async def test_consent_function_cannot_extend_the_request(stage):
+async def test_consent_function_cannot_extend_the_request(harness):
     async def rule(_partner, _scope):
         return Scope(("inquiry.read:inq_1", "inquiry.read:inq_2"))
 
-    async with stage.issuing(consents=rule) as issuer:
-        scope = f"inquiry.read:{stage.box.add_inquiry().id}"
+    async with harness.issuing(consents=rule) as issuer:
+        scope = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
 
 
-async def test_no_code_is_given_when_the_audit_log_cannot_be_written(stage):
-    folder = stage.folder / "log"
+async def test_no_code_is_given_when_the_audit_log_cannot_be_written(harness):
+    folder = harness.folder / "log"
     folder.mkdir()
     audit = AuditLog(folder / "audit.jsonl")
-    async with stage.issuing(audit=audit) as issuer:
-        scope = await stage.shared()
-        await issuer.issue(stage.partner, scope)
+    async with harness.issuing(audit=audit) as issuer:
+        scope = await harness.shared()
+        await issuer.issue(harness.partner, scope)
         (folder / "audit.jsonl").unlink()
         folder.rmdir()
         with pytest.raises(StoreUnavailableError):
-            await issuer.issue(stage.partner, scope)
-        answer = await stage.ask(scope)
-        assert error_of(answer) == (503, "temporarily_unavailable")
-        assert b"code" not in answer.content
+            await issuer.issue(harness.partner, scope)
+        response = await harness.ask(scope)
+        assert error_of(response) == (503, "temporarily_unavailable")
+        assert b"code" not in response.content
 
 
-async def test_an_issuer_does_not_start_without_an_audit_log(stage):
-    audit = AuditLog(stage.folder / "nowhere" / "audit.jsonl")
+async def test_issuer_does_not_start_without_an_audit_log(harness):
+    audit = AuditLog(harness.folder / "nowhere" / "audit.jsonl")
     with pytest.raises(ConfigurationError):
-        async with stage.issuing(audit=audit):
+        async with harness.issuing(audit=audit):
             pass
 
 
-async def test_persona_s_refusal_of_one_object_names_it(stage):
-    async with stage.issuing() as issuer:
+async def test_persona_s_refusal_of_one_object_names_it(harness):
+    async with harness.issuing() as issuer:
         scope = "inquiry.read:inq_unknown"
-        await stage.grant(scope)
+        await harness.grant(scope)
         with pytest.raises(CodeRefusedError) as caught:
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
     assert caught.value.refused == Scope.parse(scope)
-    [line] = stage.audit()
+    [line] = harness.audit()
     assert line["reason"] == "persona_refused"
     assert line["request_id"].startswith("req_")
 
 
-async def test_outage_of_persona_is_not_a_refusal(stage):
-    stage.box.switches.oauth_enabled = False
-    async with stage.issuing():
-        scope = await stage.shared()
-        answer = await stage.ask(scope)
-    assert error_of(answer) == (503, "temporarily_unavailable")
-    assert stage.audit()[0]["reason"] == "persona_unavailable"
+async def test_outage_of_persona_is_not_a_refusal(harness):
+    harness.sandbox.switches.oauth_enabled = False
+    async with harness.issuing():
+        scope = await harness.shared()
+        response = await harness.ask(scope)
+    assert error_of(response) == (503, "temporarily_unavailable")
+    assert harness.audit()[0]["reason"] == "persona_unavailable"
 
 
-async def test_decision_is_logged_when_its_caller_disconnects(stage):
+async def test_decision_is_logged_when_its_caller_disconnects(harness):
     async def rule(_partner, scope):
-        await stage.clock.sleep(5)
+        await harness.clock.sleep(5)
         return scope
 
-    async with stage.issuing(consents=rule) as issuer:
-        scope = f"inquiry.read:{stage.box.add_inquiry().id}"
-        call = asyncio.ensure_future(issuer.issue(stage.partner, scope))
-        while not stage.clock.sleepers:
-            await stage.clock.sleep(0)
+    async with harness.issuing(consents=rule) as issuer:
+        scope = f"inquiry.read:{harness.sandbox.add_inquiry().id}"
+        call = asyncio.ensure_future(issuer.issue(harness.partner, scope))
+        while not harness.clock.sleepers:
+            await harness.clock.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         while issuer._tasks:
-            stage.clock.advance(5)
+            harness.clock.advance(5)
             await asyncio.wait(issuer._tasks, timeout=0.05)
-    assert [each["decision"] for each in stage.audit()] == ["issued"]
+    assert [each["decision"] for each in harness.audit()] == ["issued"]
 
 
-async def test_an_agreement_of_a_file_ends_without_a_restart(stage):
-    path = stage.folder / "agreements.toml"
+async def test_agreement_of_a_file_ends_without_a_restart(harness):
+    path = harness.folder / "agreements.toml"
     table = f"""
         [[agreement]]
-        partner = "{stage.partner}"
+        partner = "{harness.partner}"
         permissions = ["inquiry.read"]
         valid_from = 2026-01-01
         valid_until = 2027-01-01
         keys_file = "partner.json"
     """
     jwk = json.dumps(signing_key().public_jwk)
-    (stage.folder / "partner.json").write_text(jwk, "utf-8")
+    (harness.folder / "partner.json").write_text(jwk, "utf-8")
     path.write_text(table, "utf-8")
-    async with stage.issuing(agreements=path) as issuer:
-        scope = await stage.shared()
-        await issuer.issue(stage.partner, scope)
-        (stage.folder / "partner.json").write_text("{}", "utf-8")
+    async with harness.issuing(agreements=path) as issuer:
+        scope = await harness.shared()
+        await issuer.issue(harness.partner, scope)
+        (harness.folder / "partner.json").write_text("{}", "utf-8")
         with pytest.raises(ConfigurationError):
-            await issuer.issue(stage.partner, scope)
-        (stage.folder / "partner.json").write_text(jwk, "utf-8")
-        await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
+        (harness.folder / "partner.json").write_text(jwk, "utf-8")
+        await issuer.issue(harness.partner, scope)
         path.write_text("not TOML", "utf-8")
         with pytest.raises(ConfigurationError):
-            await issuer.issue(stage.partner, scope)
+            await issuer.issue(harness.partner, scope)
         path.write_text("", "utf-8")
         with pytest.raises(CodeRefusedError):
-            await issuer.issue(stage.partner, scope)
-    reasons = [each["reason"] for each in stage.audit()]
+            await issuer.issue(harness.partner, scope)
+    reasons = [each["reason"] for each in harness.audit()]
     unreadable = "agreements_unreadable"
     assert reasons == ["agreed", unreadable, "agreed", unreadable, "no_agreement"]
 
 
-async def test_repr_contains_no_secret(stage):
+async def test_repr_contains_no_secret(harness):
     key = signing_key("the source's").private_jwk()
-    async with stage.issuing(key=key, organization="org_source") as issuer:
+    async with harness.issuing(key=key, organization="org_source") as issuer:
         shown = repr(issuer) + repr(vars(issuer))
     assert '"d"' not in shown
-    assert stage.box.source.api_key not in shown
+    assert harness.sandbox.source.api_key not in shown
 
 
-async def test_agreement_dates_begin_at_midnight_utc(stage):
-    agreement = stage.agreement(
+async def test_agreement_dates_begin_at_midnight_utc(harness):
+    agreement = harness.agreement(
         valid_from=date(2026, 1, 1), valid_until=date(2026, 1, 3)
     )
     assert agreement.valid_until - agreement.valid_from == timedelta(days=2)

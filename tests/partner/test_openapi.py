@@ -24,36 +24,36 @@ def resolved(schema):
     return [resolved(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def check(answer):
-    described = resolved(CODES["responses"][str(answer.status_code)])
+def check(response):
+    described = resolved(CODES["responses"][str(response.status_code)])
     OAS30Validator(described["content"]["application/json"]["schema"]).validate(
-        answer.json()
+        response.json()
     )
     for name in described.get("headers", {}):
-        assert name in answer.headers
+        assert name in response.headers
 
 
 @pytest.mark.asyncio
-async def test_every_kind_of_answer_is_described(stage):
-    async with stage.issuing(stage.agreement(codes_per_minute=1)):
-        scope = await stage.shared()
-        answers = [
-            await stage.ask(scope),
-            await stage.ask(scope),
-            await stage.ask("inquiry.read:inq_other"),
-            await stage.ask(scope, assertion="x.y.z"),
-            await stage.ask("nonsense"),
-            await stage.ask(None),
-            await stage.post(stage.form(scope), path="/other"),
-            await stage.post(b"x" * 70_000),
-            await stage.post({}, headers={"Content-Type": "text/plain"}),
+async def test_every_kind_of_response_is_described(harness):
+    async with harness.issuing(harness.agreement(codes_per_minute=1)):
+        scope = await harness.shared()
+        responses = [
+            await harness.ask(scope),
+            await harness.ask(scope),
+            await harness.ask("inquiry.read:inq_other"),
+            await harness.ask(scope, assertion="x.y.z"),
+            await harness.ask("nonsense"),
+            await harness.ask(None),
+            await harness.post(harness.form(scope), path="/other"),
+            await harness.post(b"x" * 70_000),
+            await harness.post({}, headers={"Content-Type": "text/plain"}),
         ]
-        stage.box.switches.oauth_enabled = False
-        stage.clock.advance(61)
-        answers.append(await stage.ask(scope))
-    statuses = [each.status_code for each in answers]
+        harness.sandbox.switches.oauth_enabled = False
+        harness.clock.advance(61)
+        responses.append(await harness.ask(scope))
+    statuses = [each.status_code for each in responses]
     assert statuses == [200, 429, 403, 401, 400, 400, 404, 413, 415, 503]
-    for each in answers:
+    for each in responses:
         check(each)
 
 

@@ -47,7 +47,7 @@ keys_file = "{name}.json"
 class Service:
     """A source organization with three partners, and a folder for everything."""
 
-    box: Sandbox
+    sandbox: Sandbox
     folder: Path
     partners: dict
     keys: dict
@@ -66,7 +66,7 @@ class Service:
                 partner, jwk = self.partners[name], self.keys[name].public_jwk
                 (self.folder / f"{name}.json").write_text(json.dumps(jwk), "utf-8")
                 tables += AGREEMENT.format(partner=partner, limit=limit, name=name)
-                self.scopes[name] = f"inquiry.read:{self.box.add_inquiry().id}"
+                self.scopes[name] = f"inquiry.read:{self.sandbox.add_inquiry().id}"
                 await consents.grant(partner, self.scopes[name], until=until, by="f-1")
         (self.folder / "agreements.toml").write_text(tables, "utf-8")
 
@@ -74,8 +74,8 @@ class Service:
     async def worker(self):
         """Run `persona-share partner serve`; yield its address and its process."""
         environment = os.environ | {
-            "PERSONA_API_KEY": self.box.source.api_key,
-            "PERSONA_BASE_URL": self.box.url,
+            "PERSONA_API_KEY": self.sandbox.source.api_key,
+            "PERSONA_BASE_URL": self.sandbox.url,
             "PERSONA_INSECURE_LOCAL": "1",
         }
         process = await asyncio.create_subprocess_exec(
@@ -86,8 +86,8 @@ class Service:
             env=environment, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            told = json.loads(await process.stdout.readline())
-            yield told["listening"], process
+            started = json.loads(await process.stdout.readline())
+            yield started["listening"], process
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
@@ -107,18 +107,18 @@ class Service:
 
 @pytest_asyncio.fixture
 async def service(tmp_path):
-    async with Sandbox(rate_limit=None) as box:
-        others = [box.add_organization().id for _ in range(2)]
-        partners = dict(zip(LIMITS, [box.destination.id, *others], strict=True))
+    async with Sandbox(rate_limit=None) as sandbox:
+        others = [sandbox.add_organization().id for _ in range(2)]
+        partners = dict(zip(LIMITS, [sandbox.destination.id, *others], strict=True))
         keys = {name: SigningKey.generate() for name in LIMITS}
-        yield Service(box, tmp_path, partners, keys)
+        yield Service(sandbox, tmp_path, partners, keys)
 
 
 async def post(session, url, form):
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     try:
-        async with session.post(url, data=form, headers=headers) as answer:
-            return answer.status, await answer.json()
+        async with session.post(url, data=form, headers=headers) as response:
+            return response.status, await response.json()
     except (aiohttp.ClientError, ConnectionError):
         return None, {}
 
@@ -137,14 +137,14 @@ async def test_limits_hold_to_the_number_over_two_processes(service):
         ) as session,
     ):
         urls = (first, second)
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(
                 post(session, urls[n // 3 % 2], service.form(name))
                 for n, name in enumerate(names)
             )
         )
     statuses = Counter(
-        (name, status) for name, (status, _) in zip(names, answers, strict=True)
+        (name, status) for name, (status, _) in zip(names, responses, strict=True)
     )
     got = {name: statuses[name, 200] for name in LIMITS}
     if clock() - began < 60:
@@ -153,8 +153,8 @@ async def test_limits_hold_to_the_number_over_two_processes(service):
         assert limit <= got[name] <= limit * (1 + (clock() - began) // 60)
     given = sum(got.values())
     assert sum(statuses[name, 429] for name in LIMITS) == REQUESTS - given
-    codes = {body["code"] for status, body in answers if status == 200}
-    assert len(codes) == given == service.box.log.codes_issued
+    codes = {body["code"] for status, body in responses if status == 200}
+    assert len(codes) == given == service.sandbox.log.codes_issued
     lines = service.audit
     assert len(lines) == REQUESTS
     issued = {each["code"] for each in lines if each["decision"] == "issued"}
@@ -172,8 +172,8 @@ async def test_one_assertion_works_once_at_two_processes(service):
     ):
         form = service.form("one")
         urls = [first, second] * 10
-        answers = await asyncio.gather(*(post(session, url, form) for url in urls))
-    assert sorted(status for status, _ in answers) == [200] + [401] * 19
+        responses = await asyncio.gather(*(post(session, url, form) for url in urls))
+    assert sorted(status for status, _ in responses) == [200] + [401] * 19
     reasons = Counter(each["reason"] for each in service.audit)
     assert reasons == {"agreed": 1, "assertion_replayed": 19}
 
@@ -209,4 +209,4 @@ async def test_every_code_that_left_has_its_line_though_processes_are_killed(ser
     lines = service.audit  # each of them can be read
     issued = {each["code"] for each in lines if each.get("code")}
     assert {fingerprint(Secret(code)) for code in got} <= issued
-    assert len(issued) <= service.box.log.codes_issued
+    assert len(issued) <= service.sandbox.log.codes_issued

@@ -28,81 +28,83 @@ def source_key():
 
 
 @asynccontextmanager
-async def receiving(stage, **changes):
+async def receiving(harness, **changes):
     """Run the destination's inbox; yield its manager, its URL and a switch."""
     port = unused_port()
     url = f"http://127.0.0.1:{port}/inbox"
-    runtime = stage.source.context.runtime
+    runtime = harness.source.context.runtime
     async with (
         PersonaClient(
-            stage.box.destination.api_key,
-            base_url=stage.box.url,
+            harness.sandbox.destination.api_key,
+            base_url=harness.sandbox.url,
             insecure_local=True,
             _runtime=runtime,
         ) as client,
         ScopedTokenManager(client) as manager,
     ):
-        sources = {stage.box.source.id: [source_key().public_jwk]}
+        sources = {harness.sandbox.source.id: [source_key().public_jwk]}
         options = {"sources": sources, "url": url, "_runtime": runtime} | changes
         inbox = CodeInbox(options.pop("manager", manager), **options)
         async with TestServer(inbox.aiohttp(), port=port):
             yield manager, url
 
 
-def issuing(stage, inbox, **changes):
-    agreement = stage.agreement(inbox=inbox)
-    options = {"organization": stage.box.source.id, "key": source_key()} | changes
-    return stage.issuing(agreement, **options)
+def issuing(harness, inbox, **changes):
+    agreement = harness.agreement(inbox=inbox)
+    options = {"organization": harness.sandbox.source.id, "key": source_key()} | changes
+    return harness.issuing(agreement, **options)
 
 
-async def until(stage, work):
+async def advance_until_done(harness, work):
     task = asyncio.ensure_future(work)
     for _ in range(3_000):
         await asyncio.wait({task}, timeout=0.003)
         if task.done():
             break
-        stage.clock.advance(1)
+        harness.clock.advance(1)
     return await task
 
 
-async def test_a_pushed_code_becomes_a_token(stage):
-    scope = await stage.shared()
+async def test_pushed_code_becomes_a_token(harness):
+    scope = await harness.shared()
     async with (
-        receiving(stage) as (manager, url),
-        issuing(stage, url) as issuer,
+        receiving(harness) as (manager, url),
+        issuing(harness, url) as issuer,
     ):
-        await issuer.push(stage.partner, scope)
+        await issuer.push(harness.partner, scope)
         assert (await manager.token(scope)).scope.text == scope
-    [line] = stage.audit()
+    [line] = harness.audit()
     assert (line["via"], line["decision"]) == ("push", "issued")
-    assert stage.box.log.tokens_issued == 1
+    assert harness.sandbox.log.tokens_issued == 1
 
 
-async def test_a_code_that_is_delivered_twice_is_offered_once(stage):
+async def test_code_that_is_delivered_twice_is_offered_once(harness):
     offered = []
 
     class Manager:
         async def offer(self, code, scope, *, expires_at):
             offered.append((code.reveal(), scope, expires_at))
 
-    scope = await stage.shared()
-    async with receiving(stage, manager=Manager) as (_, url):
+    scope = await harness.shared()
+    async with receiving(harness, manager=Manager) as (_, url):
         form = {"code": "the-code", "expires_in": "500"}
         for _ in range(2):
-            assertion = stage.assertion(
+            assertion = harness.assertion(
                 key=source_key(),
-                iss=stage.box.source.id,
-                sub=stage.box.source.id,
+                iss=harness.sandbox.source.id,
+                sub=harness.sandbox.source.id,
                 aud=url,
             )
             async with PostTo(url) as post:
-                assert await post(stage.form(scope, assertion=assertion, **form)) == 204
+                assert (
+                    await post(harness.form(scope, assertion=assertion, **form)) == 204
+                )
     [(code, _, expires_at)] = offered
     assert code == "the-code"
-    assert (expires_at - stage.clock.wall()).total_seconds() == pytest.approx(500)
+    assert (expires_at - harness.clock.wall()).total_seconds() == pytest.approx(500)
 
 
-async def test_failed_offer_is_accepted_the_next_time(stage):
+async def test_failed_offer_is_accepted_the_next_time(harness):
     offered = []
 
     class Manager:
@@ -112,12 +114,12 @@ async def test_failed_offer_is_accepted_the_next_time(stage):
             if len(offered) == 1:
                 raise OSError("something private")
 
-    scope = await stage.shared()
+    scope = await harness.shared()
     async with (
-        receiving(stage, manager=Manager) as (_, url),
-        issuing(stage, url) as issuer,
+        receiving(harness, manager=Manager) as (_, url),
+        issuing(harness, url) as issuer,
     ):
-        code = await until(stage, issuer.push(stage.partner, scope))
+        code = await advance_until_done(harness, issuer.push(harness.partner, scope))
     assert offered == [code.reveal()] * 2
 
 
@@ -131,9 +133,9 @@ class PostTo:
         self.session = await aiohttp.ClientSession().__aenter__()
 
         async def post(form):
-            async with self.session.post(self.url, data=form) as answer:
-                self.text = await answer.text()
-                return answer.status
+            async with self.session.post(self.url, data=form) as response:
+                self.text = await response.text()
+                return response.status
 
         return post
 
@@ -141,64 +143,67 @@ class PostTo:
         await self.session.close()
 
 
-async def test_push_is_retried_until_it_is_acknowledged(stage):
-    answers = [503, 500, 429, 204]
+async def test_push_is_retried_until_it_is_acknowledged(harness):
+    responses = [503, 500, 429, 204]
     seen = []
 
     async def handle(request):
         form = await request.post()
         seen.append(form["code"])
-        return web.Response(status=answers[len(seen) - 1])
+        return web.Response(status=responses[len(seen) - 1])
 
     app = web.Application()
     app.router.add_post("/inbox", handle)
-    scope = await stage.shared()
+    scope = await harness.shared()
     async with (
         TestServer(app) as server,
-        issuing(stage, str(server.make_url("/inbox"))) as issuer,
+        issuing(harness, str(server.make_url("/inbox"))) as issuer,
     ):
-        code = await until(stage, issuer.push(stage.partner, scope))
+        code = await advance_until_done(harness, issuer.push(harness.partner, scope))
     assert seen == [code.reveal()] * 4
 
 
-async def test_push_raises_when_the_code_is_never_accepted(stage):
+async def test_push_raises_when_the_code_is_never_accepted(harness):
     url = f"http://127.0.0.1:{unused_port()}/inbox"
-    scope = await stage.shared()
-    async with issuing(stage, url) as issuer:
+    scope = await harness.shared()
+    async with issuing(harness, url) as issuer:
         with pytest.raises(CodeDeliveryError) as caught:
-            await until(stage, issuer.push(stage.partner, scope))
+            await advance_until_done(harness, issuer.push(harness.partner, scope))
     assert "expired" in str(caught.value)
 
 
-async def test_a_delivery_that_is_refused_is_not_repeated(stage):
-    scope = await stage.shared()
+async def test_delivery_that_is_refused_is_not_repeated(harness):
+    scope = await harness.shared()
     wrong = signing_key("somebody else's")
-    async with receiving(stage) as (_, url), issuing(stage, url, key=wrong) as issuer:
+    async with (
+        receiving(harness) as (_, url),
+        issuing(harness, url, key=wrong) as issuer,
+    ):
         with pytest.raises(CodeDeliveryError) as caught:
-            await issuer.push(stage.partner, scope)
+            await issuer.push(harness.partner, scope)
     assert caught.value.status == 401
 
 
-async def test_object_without_a_consent_is_not_pushed(stage):
+async def test_object_without_a_consent_is_not_pushed(harness):
     async with (
-        receiving(stage) as (manager, url),
-        issuing(stage, url) as issuer,
+        receiving(harness) as (manager, url),
+        issuing(harness, url) as issuer,
     ):
         with pytest.raises(CodeRefusedError):
             await issuer.push(
-                stage.partner, f"inquiry.read:{stage.box.add_inquiry().id}"
+                harness.partner, f"inquiry.read:{harness.sandbox.add_inquiry().id}"
             )
         assert manager.metrics().codes_waiting == 0
 
 
-async def test_pushing_needs_an_inbox_and_a_key(stage):
-    scope = await stage.shared()
-    async with stage.issuing() as issuer:
+async def test_pushing_needs_an_inbox_and_a_key(harness):
+    scope = await harness.shared()
+    async with harness.issuing() as issuer:
         with pytest.raises(ConfigurationError):
-            await issuer.push(stage.partner, scope)
-    async with issuing(stage, "https://a.example/inbox", key=None) as issuer:
+            await issuer.push(harness.partner, scope)
+    async with issuing(harness, "https://a.example/inbox", key=None) as issuer:
         with pytest.raises(ConfigurationError):
-            await issuer.push(stage.partner, scope)
+            await issuer.push(harness.partner, scope)
 
 
 @pytest.mark.parametrize(
@@ -218,43 +223,43 @@ async def test_pushing_needs_an_inbox_and_a_key(stage):
         ({"client_assertion": "x.y.z"}, 401),
     ],
 )
-async def test_the_inbox_refuses_what_is_not_a_delivery(stage, changes, status):
-    scope = await stage.shared()
-    async with receiving(stage) as (_, url), PostTo(url) as post:
-        source = stage.box.source.id
-        assertion = stage.assertion(key=source_key(), iss=source, sub=source, aud=url)
+async def test_inbox_refuses_invalid_deliveries(harness, changes, status):
+    scope = await harness.shared()
+    async with receiving(harness) as (_, url), PostTo(url) as post:
+        source = harness.sandbox.source.id
+        assertion = harness.assertion(key=source_key(), iss=source, sub=source, aud=url)
         form = {"assertion": assertion, "code": "c-1", "expires_in": "500"}
-        assert await post(stage.form(**({"scope": scope} | form | changes))) == status
+        assert await post(harness.form(**({"scope": scope} | form | changes))) == status
 
 
-async def test_assertion_for_the_codes_endpoint_is_refused_by_the_inbox(stage):
-    scope = await stage.shared()
-    async with receiving(stage) as (_, url), PostTo(url) as post:
-        source = stage.box.source.id
-        assertion = stage.assertion(key=source_key(), iss=source, sub=source)
+async def test_assertion_for_the_codes_endpoint_is_refused_by_the_inbox(harness):
+    scope = await harness.shared()
+    async with receiving(harness) as (_, url), PostTo(url) as post:
+        source = harness.sandbox.source.id
+        assertion = harness.assertion(key=source_key(), iss=source, sub=source)
         form = {"assertion": assertion, "code": "c-1", "expires_in": "500"}
-        assert await post(stage.form(scope, **form)) == 401
+        assert await post(harness.form(scope, **form)) == 401
 
 
-async def test_claim_of_a_killed_worker_expires(stage):
+async def test_claim_of_a_killed_worker_expires(harness):
     code = Secret("c-1")
     key = f"partner-inbox/{digest(fingerprint(code))}"
-    await stage.store.write(key, b"claimed", if_etag="", ttl=15)
-    scope = await stage.shared()
+    await harness.store.write(key, b"claimed", if_etag="", ttl=15)
+    scope = await harness.shared()
     async with (
-        receiving(stage, store=stage.store) as (manager, url),
+        receiving(harness, store=harness.store) as (manager, url),
         PostTo(url) as post,
     ):
-        source = stage.box.source.id
+        source = harness.sandbox.source.id
 
         async def deliver():
-            assertion = stage.assertion(
+            assertion = harness.assertion(
                 key=source_key(), iss=source, sub=source, aud=url
             )
             form = {"code": "c-1", "expires_in": "500"}
-            return await post(stage.form(scope, assertion=assertion, **form))
+            return await post(harness.form(scope, assertion=assertion, **form))
 
         assert await deliver() == 503
-        stage.clock.advance(15)
+        harness.clock.advance(15)
         assert await deliver() == 204
         assert manager.metrics().codes_waiting == 1

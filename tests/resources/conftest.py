@@ -1,4 +1,4 @@
-"""Resources on a scripted service, with a fake clock."""
+"""Resources with a scripted sender and a fake clock."""
 
 import attrs
 import orjson
@@ -9,16 +9,16 @@ from persona_share.resources.api import ResourceAccessors
 from persona_share.resources.base import Caller
 from persona_share.testing.clock import FakeClock, fake_runtime
 from persona_share.testing.http import ScriptedSender
-from tests.scenarios.conftest import journey
+from tests.scenarios.conftest import scenario
 
 
-__all__ = ["journey"]
+__all__ = ["scenario"]
 
 
 JSON = {"content-type": "application/json"}
 
 
-def answer(value=None, status=200, **headers):
+def make_response(value=None, status=200, **headers):
     """Return a response with this document."""
     body = b"" if value is None else orjson.dumps(value)
     return Response(status=status, headers=JSON | headers, body=body)
@@ -26,7 +26,7 @@ def answer(value=None, status=200, **headers):
 
 def problem(status, title="Conflict"):
     """Return a response with an error of this title."""
-    return answer({"errors": [{"title": title}]}, status)
+    return make_response({"errors": [{"title": title}]}, status)
 
 
 def item(kind, object_id, **attributes):
@@ -37,7 +37,7 @@ def item(kind, object_id, **attributes):
 
 def one(kind, object_id, **attributes):
     """Return a response with one object."""
-    return answer({"data": item(kind, object_id, **attributes)})
+    return make_response({"data": item(kind, object_id, **attributes)})
 
 
 def share_token(status, destination=None, **attributes):
@@ -46,12 +46,12 @@ def share_token(status, destination=None, **attributes):
     if destination is not None:
         reference = {"type": "inquiry", "id": destination}
         data["relationships"] = {"destination": {"data": reference}}
-    return answer({"data": data})
+    return make_response({"data": data})
 
 
 @attrs.define
-class Stage:
-    """A client's resources, the requests they made, and their clock."""
+class Harness:
+    """The resources of a client, their requests and their clock."""
 
     client: ResourceAccessors
     sender: ScriptedSender
@@ -67,10 +67,10 @@ class Stage:
 
 
 @pytest.fixture
-def stage():
-    def made(*answers, **options):
+def harness():
+    def made(*responses, **options):
         clock = FakeClock()
-        sender = ScriptedSender(answers)
+        sender = ScriptedSender(responses)
         caller = Caller(
             sender=sender,
             runtime=fake_runtime(clock),
@@ -79,6 +79,6 @@ def stage():
             require_open=lambda: None,
             **options,
         )
-        return Stage(ResourceAccessors(caller), sender, clock)
+        return Harness(ResourceAccessors(caller), sender, clock)
 
     return made

@@ -16,8 +16,8 @@ from persona_share.resources.api import (
 )
 
 
-def test_every_family_has_its_collection_on_a_session(journey):
-    session = journey.manager().session("inquiry.read:inq_1")
+def test_every_family_has_its_collection_on_a_session(scenario):
+    session = scenario.manager().session("inquiry.read:inq_1")
 
     assert all(
         hasattr(getattr(session, name), "retrieve")
@@ -26,7 +26,7 @@ def test_every_family_has_its_collection_on_a_session(journey):
 
 
 @pytest.mark.parametrize("permission", ["inquiry.write", "inquiry", "list.read", ""])
-def test_a_permission_that_reads_no_object_is_refused(permission):
+def test_permission_that_reads_no_object_is_refused(permission):
     with pytest.raises(InvalidArgumentError, match="a read permission"):
         family_of(permission)
 
@@ -38,10 +38,10 @@ def test_readable_objects_are_those_with_read_permissions():
 
 
 @pytest.mark.asyncio
-async def test_an_object_is_retrieved_by_the_prefix_of_its_id(journey):
-    caller = journey.source.inquiries._caller
+async def test_object_is_retrieved_by_the_prefix_of_its_id(scenario):
+    caller = scenario.source.inquiries._caller
     retrieve = retriever(caller)
-    objects = [journey.box.add_inquiry(), journey.box.add_account()]
+    objects = [scenario.sandbox.add_inquiry(), scenario.sandbox.add_account()]
 
     found = [await retrieve(each.id) for each in objects]
 
@@ -49,20 +49,20 @@ async def test_an_object_is_retrieved_by_the_prefix_of_its_id(journey):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_prefix_is_looked_for_in_the_scope_or_refused(journey):
-    caller = journey.source.inquiries._caller
+async def test_unknown_prefix_is_looked_for_in_the_scope_or_refused(scenario):
+    caller = scenario.source.inquiries._caller
     scope = Scope.parse("account.read:new_1")
     with pytest.raises(InvalidIdError, match="prefix"):
         await retriever(caller)("new_1")
-    assert len(journey.box.log) == 0
+    assert len(scenario.sandbox.log) == 0
     with pytest.raises(Exception, match="404"):
         await retriever(caller, scope=scope)("new_1")
-    assert journey.box.log[0].operation == "GET /accounts/{account-id}"
+    assert scenario.sandbox.log[0].operation == "GET /accounts/{account-id}"
 
 
 @pytest.mark.asyncio
-async def test_a_session_still_refuses_what_its_scope_does_not_cover(journey):
-    async with journey.manager() as manager:
+async def test_session_refuses_objects_outside_its_scope(scenario):
+    async with scenario.manager() as manager:
         session = manager.session("inquiry.read:inq_1")
         with pytest.raises(ScopeNotCoveredError):
             await retriever(session._caller)("inq_2")

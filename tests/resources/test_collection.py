@@ -12,15 +12,15 @@ from persona_share.errors import (
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.scope import Scope
 from persona_share.model.verification import GovernmentIdVerification, Verification
-from tests.resources.conftest import answer, item, one
+from tests.resources.conftest import item, make_response, one
 
 
 # ── Collections ──────────────────────────────────────────────────────────────
 
 
 @pytest.mark.asyncio
-async def test_named_values_become_attributes_and_meta_in_the_api_s_spelling(stage):
-    there = stage(one("inquiry", "inq_1"))
+async def test_named_values_become_attributes_and_meta_in_the_api_s_spelling(harness):
+    there = harness(one("inquiry", "inq_1"))
 
     await there.client.inquiries.create(
         inquiry_template_id="itmpl_1",
@@ -46,8 +46,8 @@ async def test_named_values_become_attributes_and_meta_in_the_api_s_spelling(sta
 
 
 @pytest.mark.asyncio
-async def test_none_clears_an_attribute_and_omission_does_not(stage):
-    there = stage(one("inquiry", "inq_1"))
+async def test_none_clears_an_attribute_and_omission_does_not(harness):
+    there = harness(one("inquiry", "inq_1"))
 
     await there.client.inquiries.update("inq_1", note=None)
 
@@ -56,8 +56,8 @@ async def test_none_clears_an_attribute_and_omission_does_not(stage):
 
 
 @pytest.mark.asyncio
-async def test_calls_with_values_accept_the_options_of_every_call(stage):
-    there = stage(one("inquiry", "inq_1"))
+async def test_calls_with_values_accept_the_options_of_every_call(harness):
+    there = harness(one("inquiry", "inq_1"))
 
     await there.client.inquiries.create(note="n", idempotency_key="mine", retries=0)
 
@@ -67,8 +67,8 @@ async def test_calls_with_values_accept_the_options_of_every_call(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_value_of_an_unknown_name_is_refused_before_anything_is_sent(stage):
-    there = stage()
+async def test_value_of_an_unknown_name_is_refused_before_anything_is_sent(harness):
+    there = harness()
 
     with pytest.raises(InvalidArgumentError, match="nmae_first"):
         await there.client.accounts.create(nmae_first="Jane")
@@ -76,16 +76,18 @@ async def test_a_value_of_an_unknown_name_is_refused_before_anything_is_sent(sta
 
 
 @pytest.mark.asyncio
-async def test_a_value_that_json_cannot_express_is_refused_without_repeating_it(stage):
+async def test_value_that_json_cannot_express_is_refused_without_repeating_it(
+    harness,
+):
     with pytest.raises(InvalidArgumentError) as caught:
-        await stage().client.inquiries.update("inq_1", fields={"a": {"secret"}})
+        await harness().client.inquiries.update("inq_1", fields={"a": {"secret"}})
 
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.asyncio
-async def test_included_objects_are_found_by_relationship(stage):
+async def test_included_objects_are_found_by_relationship(harness):
     inquiry = item("inquiry", "inq_1") | {
         "relationships": {
             "verifications": {
@@ -99,7 +101,7 @@ async def test_included_objects_are_found_by_relationship(stage):
         }
     }
     included = [item("verification/government-id", "ver_1", status="passed")]
-    there = stage(answer({"data": inquiry, "included": included}))
+    there = harness(make_response({"data": inquiry, "included": included}))
 
     found = await there.client.inquiries.retrieve("inq_1", include=["verifications"])
 
@@ -113,8 +115,8 @@ async def test_included_objects_are_found_by_relationship(stage):
 
 
 @pytest.mark.asyncio
-async def test_empty_include_is_sent(stage):
-    there = stage(one("inquiry", "inq_1"))
+async def test_empty_include_is_sent(harness):
+    there = harness(one("inquiry", "inq_1"))
 
     await there.client.inquiries.retrieve("inq_1", include=[])
 
@@ -122,15 +124,15 @@ async def test_empty_include_is_sent(stage):
 
 
 @pytest.mark.asyncio
-async def test_str_is_refused_as_a_sequence_of_names(stage):
+async def test_str_is_refused_as_a_sequence_of_names(harness):
     with pytest.raises(InvalidArgumentError, match="include"):
-        await stage().client.inquiries.retrieve("inq_1", include="account")
+        await harness().client.inquiries.retrieve("inq_1", include="account")
 
 
 @pytest.mark.asyncio
-async def test_object_has_the_facts_and_meta_of_its_response(stage):
+async def test_object_has_the_facts_and_meta_of_its_response(harness):
     link = {"one-time-link": "https://example.com/?code=1", "one-time-link-short": "s"}
-    there = stage(answer({"data": item("inquiry", "inq_1"), "meta": link}))
+    there = harness(make_response({"data": item("inquiry", "inq_1"), "meta": link}))
 
     found = await there.client.inquiries.generate_one_time_link(
         "inq_1", expires_in=timedelta(hours=1)
@@ -142,8 +144,8 @@ async def test_object_has_the_facts_and_meta_of_its_response(stage):
 
 
 @pytest.mark.asyncio
-async def test_redact_returns_the_redacted_object(stage):
-    there = stage(one("inquiry", "inq_1", redacted_at="2026-01-01T00:00:00.000Z"))
+async def test_redact_returns_the_redacted_object(harness):
+    there = harness(one("inquiry", "inq_1", redacted_at="2026-01-01T00:00:00.000Z"))
 
     found = await there.client.inquiries.redact("inq_1")
 
@@ -152,8 +154,8 @@ async def test_redact_returns_the_redacted_object(stage):
 
 
 @pytest.mark.asyncio
-async def test_redact_returns_none_when_an_earlier_attempt_redacted(stage):
-    there = stage(answer(None, 204))
+async def test_redact_returns_none_when_an_earlier_attempt_redacted(harness):
+    there = harness(make_response(None, 204))
 
     assert await there.client.accounts.redact("act_1") is None
 
@@ -162,14 +164,14 @@ async def test_redact_returns_none_when_an_earlier_attempt_redacted(stage):
 @pytest.mark.parametrize(
     "wrong", [{}, {"tag_name": "a", "tag_id": "tag_1"}], ids=["none", "both"]
 )
-async def test_tag_needs_either_a_name_or_an_id(stage, wrong):
+async def test_tag_needs_either_a_name_or_an_id(harness, wrong):
     with pytest.raises(InvalidArgumentError):
-        await stage().client.cases.add_tag("case_1", **wrong)
+        await harness().client.cases.add_tag("case_1", **wrong)
 
 
 @pytest.mark.asyncio
-async def test_all_tags_can_be_removed(stage):
-    there = stage(one("case", "case_1"))
+async def test_all_tags_can_be_removed(harness):
+    there = harness(one("case", "case_1"))
 
     await there.client.cases.set_tags("case_1", [])
 
@@ -177,20 +179,22 @@ async def test_all_tags_can_be_removed(stage):
 
 
 @pytest.mark.asyncio
-async def test_str_is_refused_as_a_sequence_of_tags(stage):
+async def test_str_is_refused_as_a_sequence_of_tags(harness):
     with pytest.raises(InvalidArgumentError):
-        await stage().client.cases.set_tags("case_1", "vip")
+        await harness().client.cases.set_tags("case_1", "vip")
 
 
 @pytest.mark.asyncio
-async def test_f57_other_object_than_the_requested_one_is_refused(stage):
+async def test_f57_other_object_than_the_requested_one_is_refused(harness):
     with pytest.raises(MalformedResponseError, match="a different object"):
-        await stage(one("case", "case_2")).client.cases.retrieve("case_1")
+        await harness(one("case", "case_2")).client.cases.retrieve("case_1")
 
 
 @pytest.mark.asyncio
-async def test_f57_a_verification_of_another_type_is_refused_on_a_typed_path(stage):
-    there = stage(one("verification/selfie", "ver_1"), one("verification/new", "ver_1"))
+async def test_f57_verification_of_another_type_is_refused_on_a_typed_path(harness):
+    there = harness(
+        one("verification/selfie", "ver_1"), one("verification/new", "ver_1")
+    )
 
     with pytest.raises(MalformedResponseError):
         await there.client.verifications.retrieve_government_id("ver_1")
@@ -214,8 +218,8 @@ SENT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("call", SENT.values(), ids=SENT)
-async def test_session_sends_calls_that_its_scope_covers(stage, call):
-    there = stage(answer({}, 404), scope=SCOPE)
+async def test_session_sends_calls_that_its_scope_covers(harness, call):
+    there = harness(make_response({}, 404), scope=SCOPE)
 
     with pytest.raises(Exception, match="404"):
         await call(there.client)
@@ -238,8 +242,8 @@ REFUSED = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
-async def test_session_refuses_calls_that_its_scope_does_not_cover(stage, call):
-    there = stage(scope=SCOPE)
+async def test_session_refuses_calls_that_its_scope_does_not_cover(harness, call):
+    there = harness(scope=SCOPE)
 
     with pytest.raises(ScopeNotCoveredError):
         await call(there.client)
@@ -247,8 +251,8 @@ async def test_session_refuses_calls_that_its_scope_does_not_cover(stage, call):
 
 
 @pytest.mark.asyncio
-async def test_repeatable_option_marks_a_post_as_repeatable(stage):
-    there = stage(one("inquiry", "inq_1"))
+async def test_repeatable_option_marks_a_post_as_repeatable(harness):
+    there = harness(one("inquiry", "inq_1"))
 
     await there.client.inquiries.expire("inq_1", repeatable=True)
 
@@ -256,9 +260,9 @@ async def test_repeatable_option_marks_a_post_as_repeatable(stage):
 
 
 @pytest.mark.parametrize("option", [{"repeatable": True}, {"idempotency_key": "k"}])
-def test_options_of_one_call_are_refused_as_defaults(stage, option):
+def test_options_of_one_call_are_refused_as_defaults(harness, option):
     with pytest.raises(InvalidArgumentError):
-        stage().client.with_options(**option)
+        harness().client.with_options(**option)
 
 
 # ── Listings ─────────────────────────────────────────────────────────────────
@@ -273,12 +277,12 @@ def page(*ids, after=None, before=None, path=PATH, **more):
         "prev": before and f"{path}?page%5Bbefore%5D={before}",
     }
     data = [item("inquiry", each) for each in ids]
-    return answer({"data": data, "links": links, **more})
+    return make_response({"data": data, "links": links, **more})
 
 
 @pytest.mark.asyncio
-async def test_awaiting_returns_one_page_with_its_cursors(stage):
-    there = stage(page("inq_3", "inq_2", after="inq_2", before="inq_3"))
+async def test_awaiting_returns_one_page_with_its_cursors(harness):
+    there = harness(page("inq_3", "inq_2", after="inq_2", before="inq_3"))
 
     found = await there.client.inquiries.list(page_size=2)
 
@@ -290,8 +294,8 @@ async def test_awaiting_returns_one_page_with_its_cursors(stage):
 
 
 @pytest.mark.asyncio
-async def test_iteration_yields_every_object_of_every_page(stage):
-    there = stage(
+async def test_iteration_yields_every_object_of_every_page(harness):
+    there = harness(
         page("inq_3", "inq_2", after="inq_2"), page("inq_1", after="inq_1"), page()
     )
 
@@ -301,8 +305,8 @@ async def test_iteration_yields_every_object_of_every_page(stage):
 
 
 @pytest.mark.asyncio
-async def test_every_page_has_the_same_filter_fields_and_size(stage):
-    there = stage(page("inq_2", after="inq_2"), page("inq_1"))
+async def test_every_page_has_the_same_filter_fields_and_size(harness):
+    there = harness(page("inq_2", after="inq_2"), page("inq_1"))
 
     _ = [
         each
@@ -321,8 +325,8 @@ async def test_every_page_has_the_same_filter_fields_and_size(stage):
 
 
 @pytest.mark.asyncio
-async def test_iteration_continues_from_a_cursor(stage):
-    there = stage(page("inq_1"))
+async def test_iteration_continues_from_a_cursor(harness):
+    there = harness(page("inq_1"))
 
     pages = [each async for each in there.client.inquiries.list().pages(after="inq_2")]
 
@@ -331,8 +335,8 @@ async def test_iteration_continues_from_a_cursor(stage):
 
 
 @pytest.mark.asyncio
-async def test_iteration_backwards_uses_the_previous_cursor(stage):
-    there = stage(page("inq_2", after="inq_2", before="inq_2"), page("inq_3"))
+async def test_iteration_backwards_uses_the_previous_cursor(harness):
+    there = harness(page("inq_2", after="inq_2", before="inq_2"), page("inq_3"))
 
     found = [each.id async for each in there.client.inquiries.list(before="inq_1")]
 
@@ -344,9 +348,9 @@ async def test_iteration_backwards_uses_the_previous_cursor(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_search_repeats_its_body_and_has_its_page_in_the_query(stage):
+async def test_search_repeats_its_body_and_has_its_page_in_the_query(harness):
     path = "/api/v1/inquiries/search"
-    there = stage(page("inq_2", after="inq_2", path=path), page("inq_1", path=path))
+    there = harness(page("inq_2", after="inq_2", path=path), page("inq_1", path=path))
     query = {"attribute": "status", "operator": "eq", "value": "approved"}
 
     found = [
@@ -363,8 +367,8 @@ async def test_a_search_repeats_its_body_and_has_its_page_in_the_query(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_hostile_link_costs_no_request_and_no_object_before_it(stage):
-    there = stage(
+async def test_hostile_link_costs_no_request_and_no_object_before_it(harness):
+    there = harness(
         page("inq_1", after="x", path="https://evil.example/api/v1/inquiries")
     )
     walk = aiter(there.client.inquiries.list())
@@ -378,8 +382,8 @@ async def test_a_hostile_link_costs_no_request_and_no_object_before_it(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_page_with_a_hostile_link_can_be_read_but_not_left(stage):
-    there = stage(page("inq_1", after="x", path="/api/v1/api-keys"))
+async def test_page_with_a_hostile_link_can_be_read_but_not_left(harness):
+    there = harness(page("inq_1", after="x", path="/api/v1/api-keys"))
 
     found = await there.client.inquiries.list()
 
@@ -389,8 +393,8 @@ async def test_a_page_with_a_hostile_link_can_be_read_but_not_left(stage):
 
 
 @pytest.mark.asyncio
-async def test_f58_listing_that_repeats_a_page_ends(stage):
-    there = stage(page("inq_2", after="a"), page("inq_1", after="b"), page(after="a"))
+async def test_f58_listing_that_repeats_a_page_ends(harness):
+    there = harness(page("inq_2", after="a"), page("inq_1", after="b"), page(after="a"))
 
     with pytest.raises(MalformedResponseError, match="returns to"):
         _ = [each async for each in there.client.inquiries.list()]
@@ -399,8 +403,8 @@ async def test_f58_listing_that_repeats_a_page_ends(stage):
 
 
 @pytest.mark.asyncio
-async def test_f58_an_empty_page_is_not_the_end_if_there_is_a_next(stage):
-    there = stage(page(after="a"), page("inq_1"))
+async def test_f58_empty_page_is_not_the_end_if_there_is_a_next(harness):
+    there = harness(page(after="a"), page("inq_1"))
 
     assert [each.id async for each in there.client.inquiries.list()] == ["inq_1"]
 
@@ -417,14 +421,14 @@ async def test_f58_an_empty_page_is_not_the_end_if_there_is_a_next(stage):
         [],
     ],
 )
-async def test_f57_invalid_listing_is_refused(stage, document):
+async def test_f57_invalid_listing_is_refused(harness, document):
     with pytest.raises(MalformedResponseError):
-        await stage(answer(document)).client.inquiries.list()
+        await harness(make_response(document)).client.inquiries.list()
 
 
 @pytest.mark.asyncio
-async def test_f57_listing_of_accounts_is_refused_as_inquiries(stage):
-    there = stage(answer({"data": [item("inquiry", "inq_1")]}))
+async def test_f57_listing_of_accounts_is_refused_as_inquiries(harness):
+    there = harness(make_response({"data": [item("inquiry", "inq_1")]}))
 
     with pytest.raises(MalformedResponseError, match="other than Account"):
         await there.client.accounts.list()
@@ -441,14 +445,14 @@ async def test_f57_listing_of_accounts_is_refused_as_inquiries(stage):
         {"fields": {"inquiry": "status"}},
     ],
 )
-def test_invalid_listing_options_are_refused_at_the_call(stage, wrong):
+def test_invalid_listing_options_are_refused_at_the_call(harness, wrong):
     with pytest.raises(InvalidArgumentError):
-        stage().client.inquiries.list(**wrong)
+        harness().client.inquiries.list(**wrong)
 
 
 @pytest.mark.asyncio
-async def test_a_filter_takes_names_in_either_spelling_and_nested_ones(stage):
-    there = stage(answer({"data": []}))
+async def test_filter_takes_names_in_either_spelling_and_nested_ones(harness):
+    there = harness(make_response({"data": []}))
 
     await there.client.transactions.list(
         filter={"reference-id": "r", "transaction_type_id": "t"},
@@ -462,9 +466,11 @@ async def test_a_filter_takes_names_in_either_spelling_and_nested_ones(stage):
 
 
 @pytest.mark.asyncio
-async def test_limits_have_no_id_and_no_links(stage):
+async def test_limits_have_no_id_and_no_links(harness):
     limit = {"limit": 300, "remaining": 299, "seconds-to-reset": 60}
-    there = stage(answer({"data": [{"type": "rate-limit/api", "attributes": limit}]}))
+    there = harness(
+        make_response({"data": [{"type": "rate-limit/api", "attributes": limit}]})
+    )
 
     (found,) = await there.client.rate_limits.list()
 
@@ -473,10 +479,10 @@ async def test_limits_have_no_id_and_no_links(stage):
 
 
 @pytest.mark.asyncio
-async def test_report_actions_have_attributes_beside_their_id(stage):
+async def test_report_actions_have_attributes_beside_their_id(harness):
     run = {"type": "run", "id": "rpr_1", "run-type": "scheduled", "matches": 30}
     brand_new = {"type": "brand-new", "id": "ract_1", "creator-name": "Someone"}
-    there = stage(answer({"data": [run, brand_new]}))
+    there = harness(make_response({"data": [run, brand_new]}))
 
     first, second = await there.client.reports.history("rep_1")
 
@@ -484,5 +490,5 @@ async def test_report_actions_have_attributes_beside_their_id(stage):
     assert (second.type, second.creator_name) == ("brand-new", "Someone")
 
 
-def test_repr_of_a_listing_names_the_kind_of_object(stage):
-    assert repr(stage().client.inquiries.list()) == "<Listing of Inquiry>"
+def test_repr_of_a_listing_names_the_kind_of_object(harness):
+    assert repr(harness().client.inquiries.list()) == "<Listing of Inquiry>"

@@ -4,7 +4,7 @@ import pytest
 
 from persona_share.errors import InvalidIdError
 from persona_share.model.connection import ConnectionStatus
-from tests.resources.conftest import answer, item, one
+from tests.resources.conftest import item, make_response, one
 
 
 def connection(object_id, status="active", destination="org_2"):
@@ -18,8 +18,8 @@ def connection(object_id, status="active", destination="org_2"):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_offered_to_an_organization_by_its_id(stage):
-    there = stage(answer({"data": connection("cxn_1", "pending")}, 201))
+async def test_connection_is_offered_to_an_organization_by_its_id(harness):
+    there = harness(make_response({"data": connection("cxn_1", "pending")}, 201))
 
     found = await there.client.connections.create(destination_organization_id="org_2")
 
@@ -31,8 +31,8 @@ async def test_a_connection_is_offered_to_an_organization_by_its_id(stage):
 
 
 @pytest.mark.asyncio
-async def test_the_active_connection_to_an_organization_is_found(stage):
-    there = stage(answer({"data": [connection("cxn_2"), connection("cxn_1")]}))
+async def test_active_connection_to_an_organization_is_found(harness):
+    there = harness(make_response({"data": [connection("cxn_2"), connection("cxn_1")]}))
 
     found = await there.client.connections.find_active("org_2")
 
@@ -53,15 +53,15 @@ async def test_the_active_connection_to_an_organization_is_found(stage):
         [connection("cxn_1", destination="org_3")],
     ],
 )
-async def test_other_connections_are_not_returned(stage, others):
-    there = stage(answer({"data": others}))
+async def test_other_connections_are_not_returned(harness, others):
+    there = harness(make_response({"data": others}))
 
     assert await there.client.connections.find_active("org_2") is None
 
 
 @pytest.mark.asyncio
-async def test_connection_is_deactivated_and_reactivated(stage):
-    there = stage(
+async def test_connection_is_deactivated_and_reactivated(harness):
+    there = harness(
         one("connect/connection", "cxn_1", status="inactive"),
         one("connect/connection", "cxn_1", status="pending"),
     )
@@ -77,6 +77,6 @@ async def test_connection_is_deactivated_and_reactivated(stage):
 
 
 @pytest.mark.asyncio
-async def test_invalid_organization_id_is_refused(stage):
+async def test_invalid_organization_id_is_refused(harness):
     with pytest.raises(InvalidIdError):
-        await stage().client.connections.create(destination_organization_id="org 2")
+        await harness().client.connections.create(destination_organization_id="org 2")

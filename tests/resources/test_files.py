@@ -19,7 +19,7 @@ from persona_share.errors import (
 from persona_share.model.file import File
 from persona_share.model.secret import Secret
 from persona_share.testing.http import ScriptedSender
-from tests.resources.conftest import answer, item, problem
+from tests.resources.conftest import item, make_response, problem
 
 
 URL = "https://files.withpersona.com/a.png?access_token=s3cret"
@@ -30,8 +30,8 @@ PDF = {"content-type": "application/pdf", "content-length": "12"}
 class Host:
     """The hosts of files, scripted, and the real disk."""
 
-    def __init__(self, *answers):
-        self.sender = ScriptedSender(answers)
+    def __init__(self, *responses):
+        self.sender = ScriptedSender(responses)
 
     @property
     def targets(self):
@@ -44,7 +44,7 @@ class Host:
         return await NewFile.create(path)
 
 
-def pouring(*pieces, status=200, fails=None, **headers):
+def streaming(*pieces, status=200, fails=None, **headers):
     """Return a handler that writes a body to the sink of a request in pieces."""
 
     async def made(request):
@@ -63,9 +63,9 @@ async def pieces_of(download):
 
 
 @pytest.mark.asyncio
-async def test_a_file_is_fetched_without_any_credential(stage):
-    host = Host(pouring(b"ab", b"cd"))
-    there = stage(file_access=host)
+async def test_file_is_fetched_without_any_credential(harness):
+    host = Host(streaming(b"ab", b"cd"))
+    there = harness(file_access=host)
 
     body = await there.client.files.download(File("a.png", Secret(URL), 4))
 
@@ -79,15 +79,15 @@ async def test_a_file_is_fetched_without_any_credential(stage):
 
 
 @pytest.mark.asyncio
-async def test_file_is_iterated_in_pieces(stage):
-    there = stage(file_access=Host(pouring(b"ab", b"", b"cd")))
+async def test_file_is_iterated_in_pieces(harness):
+    there = harness(file_access=Host(streaming(b"ab", b"", b"cd")))
 
     assert await pieces_of(there.client.files.download(URL)) == [b"ab", b"cd"]
 
 
 @pytest.mark.asyncio
-async def test_stopped_iteration_leaves_no_task(stage):
-    there = stage(file_access=Host(pouring(b"ab", b"cd", b"ef", b"gh")))
+async def test_stopped_iteration_leaves_no_task(harness):
+    there = harness(file_access=Host(streaming(b"ab", b"cd", b"ef", b"gh")))
     walk = aiter(there.client.files.download(URL))
 
     assert await anext(walk) == b"ab"
@@ -95,26 +95,26 @@ async def test_stopped_iteration_leaves_no_task(stage):
 
 
 @pytest.mark.asyncio
-async def test_saved_file_is_new_and_readable_by_its_owner_only(stage, tmp_path):
+async def test_saved_file_is_new_and_readable_by_its_owner_only(harness, tmp_path):
     place = tmp_path / "a.png"
-    told = []
-    host = Host(pouring(b"ab", b"cd", **{"content-length": "4"}))
+    reported = []
+    host = Host(streaming(b"ab", b"cd", **{"content-length": "4"}))
 
     saved = (
-        await stage(file_access=host)
+        await harness(file_access=host)
         .client.files.download(URL)
-        .save(place, progress=lambda done, total: told.append((done, total)))
+        .save(place, progress=lambda done, total: reported.append((done, total)))
     )
 
     assert saved == place
     assert place.read_bytes() == b"abcd"
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    assert told == [(2, 4), (4, 4)]
+    assert reported == [(2, 4), (4, 4)]
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
-async def test_existing_file_is_never_overwritten(stage, tmp_path, kind):
+async def test_existing_file_is_never_overwritten(harness, tmp_path, kind):
     place, other = tmp_path / "a.png", tmp_path / "other"
     if kind == "file":
         place.write_bytes(b"mine")
@@ -125,7 +125,7 @@ async def test_existing_file_is_never_overwritten(stage, tmp_path, kind):
     host = Host()
 
     with pytest.raises(FileExistsError):
-        await stage(file_access=host).client.files.download(URL).save(place)
+        await harness(file_access=host).client.files.download(URL).save(place)
 
     assert host.targets == []
     assert other.exists() == (kind == "link")
@@ -134,48 +134,48 @@ async def test_existing_file_is_never_overwritten(stage, tmp_path, kind):
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     "failure",
-    [pouring(b"ab", fails=ConnectionLostError("lost")), answer(None, 500)],
+    [streaming(b"ab", fails=ConnectionLostError("lost")), make_response(None, 500)],
     ids=["in the middle", "at once"],
 )
-async def test_a_download_that_fails_leaves_no_file(stage, tmp_path, failure):
+async def test_download_that_fails_leaves_no_file(harness, tmp_path, failure):
     place = tmp_path / "a.png"
 
     with pytest.raises((ConnectionLostError, ServerError)):
-        await stage(file_access=Host(failure)).client.files.download(URL).save(place)
+        await harness(file_access=Host(failure)).client.files.download(URL).save(place)
 
     assert not place.exists()
 
 
 @pytest.mark.asyncio
-async def test_second_attempt_restarts_the_file(stage, tmp_path):
+async def test_second_attempt_restarts_the_file(harness, tmp_path):
     async def twice(request):
-        await pouring(b"half of ")(request)
-        return await pouring(b"all")(request)
+        await streaming(b"half of ")(request)
+        return await streaming(b"all")(request)
 
     place = tmp_path / "a.png"
-    await stage(file_access=Host(twice)).client.files.download(URL).save(place)
+    await harness(file_access=Host(twice)).client.files.download(URL).save(place)
 
     assert place.read_bytes() == b"all"
 
 
 @pytest.mark.asyncio
-async def test_second_attempt_fails_after_pieces_were_delivered(stage):
+async def test_second_attempt_fails_after_pieces_were_delivered(harness):
     async def twice(request):
-        await pouring(b"half of ")(request)
-        return await pouring(b"all")(request)
+        await streaming(b"half of ")(request)
+        return await streaming(b"all")(request)
 
     with pytest.raises(ConnectionLostError, match="was delivered"):
-        await pieces_of(stage(file_access=Host(twice)).client.files.download(URL))
+        await pieces_of(harness(file_access=Host(twice)).client.files.download(URL))
 
 
 @pytest.mark.asyncio
-async def test_local_errors_are_raised_unchanged(stage, tmp_path):
+async def test_local_errors_are_raised_unchanged(harness, tmp_path):
     def full(done, total):
         raise OSError(28, "No space left on device")
 
     place = tmp_path / "a.png"
-    there = stage(
-        file_access=Host(pouring(b"ab", fails=ConnectionLostError("not taken")))
+    there = harness(
+        file_access=Host(streaming(b"ab", fails=ConnectionLostError("not taken")))
     )
 
     with pytest.raises(OSError, match="No space left"):
@@ -185,13 +185,13 @@ async def test_local_errors_are_raised_unchanged(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-async def test_expired_url_is_renewed_once(stage, status):
-    host = Host(answer(None, status), pouring(b"ab"))
+async def test_expired_url_is_refreshed_once(harness, status):
+    host = Host(make_response(None, status), streaming(b"ab"))
 
     async def renew():
         return Secret(NEWER)
 
-    body = await stage(file_access=host).client.files.download(URL, renew=renew)
+    body = await harness(file_access=host).client.files.download(URL, renew=renew)
 
     assert body == b"ab"
     assert host.targets == [
@@ -201,33 +201,35 @@ async def test_expired_url_is_renewed_once(stage, status):
 
 
 @pytest.mark.asyncio
-async def test_url_that_is_refused_twice_raises(stage):
-    host = Host(answer(None, 403), answer(None, 404))
+async def test_url_that_is_refused_twice_raises(harness):
+    host = Host(make_response(None, 403), make_response(None, 404))
 
     async def renew():
         return NEWER
 
     with pytest.raises(NotFoundError):
-        await stage(file_access=host).client.files.download(URL, renew=renew)
+        await harness(file_access=host).client.files.download(URL, renew=renew)
 
 
 @pytest.mark.asyncio
-async def test_refusal_is_raised_when_there_is_no_renew(stage):
+async def test_refusal_is_raised_when_there_is_no_renew(harness):
     with pytest.raises(AuthenticationError) as caught:
-        await stage(file_access=Host(answer(None, 401))).client.files.download(URL)
+        await harness(file_access=Host(make_response(None, 401))).client.files.download(
+            URL
+        )
 
     assert "s3cret" not in str(caught.value)
     assert caught.value.operation == "GET /{file}"
 
 
 @pytest.mark.asyncio
-async def test_object_is_retrieved_again_for_a_new_url(stage):
+async def test_object_is_retrieved_again_for_a_new_url(harness):
     def document(url):
         files = [{"filename": "a.png", "url": url, "byte-size": 2}]
-        return answer({"data": item("document/generic", "doc_1", files=files)})
+        return make_response({"data": item("document/generic", "doc_1", files=files)})
 
-    host = Host(answer(None, 403), pouring(b"ab"))
-    there = stage(document(URL), document(NEWER), file_access=host)
+    host = Host(make_response(None, 403), streaming(b"ab"))
+    there = harness(document(URL), document(NEWER), file_access=host)
     client = there.client
 
     body = await client.files.download_of(
@@ -241,9 +243,9 @@ async def test_object_is_retrieved_again_for_a_new_url(stage):
 
 
 @pytest.mark.asyncio
-async def test_object_without_the_file_raises(stage):
-    there = stage(
-        answer({"data": item("document/generic", "doc_1")}), file_access=Host()
+async def test_object_without_the_file_raises(harness):
+    there = harness(
+        make_response({"data": item("document/generic", "doc_1")}), file_access=Host()
     )
     client = there.client
 
@@ -254,22 +256,22 @@ async def test_object_without_the_file_raises(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_redirect_is_not_followed(stage):
-    away = answer(None, 302, location="https://evil.example/a")
+async def test_redirect_is_not_followed(harness):
+    away = make_response(None, 302, location="https://evil.example/a")
     host = Host(away)
 
     with pytest.raises(UnexpectedRedirectError):
-        await stage(file_access=host).client.files.download(URL)
+        await harness(file_access=host).client.files.download(URL)
     assert len(host.targets) == 1
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("file", ["https://evil.example/a", File("a.png")])
-async def test_other_hosts_are_refused(stage, file):
+async def test_other_hosts_are_refused(harness, file):
     host = Host()
 
     with pytest.raises(InvalidArgumentError):
-        await stage(file_access=host).client.files.download(file)
+        await harness(file_access=host).client.files.download(file)
     assert host.targets == []
 
 
@@ -277,8 +279,8 @@ async def test_other_hosts_are_refused(stage, file):
 
 
 @pytest.mark.asyncio
-async def test_print_requests_a_pdf_with_the_client_s_credential(stage):
-    there = stage(pouring(b"%PDF-1.7 ", b"end", **PDF))
+async def test_print_requests_a_pdf_with_the_client_s_credential(harness):
+    there = harness(streaming(b"%PDF-1.7 ", b"end", **PDF))
 
     assert await there.client.inquiries.print("inq_1") == b"%PDF-1.7 end"
     (request,) = there.requests
@@ -287,8 +289,8 @@ async def test_print_requests_a_pdf_with_the_client_s_credential(stage):
 
 
 @pytest.mark.asyncio
-async def test_a_print_can_be_saved(stage, tmp_path):
-    there = stage(pouring(b"%PDF-1.7", **PDF), file_access=Host())
+async def test_print_can_be_saved(harness, tmp_path):
+    there = harness(streaming(b"%PDF-1.7", **PDF), file_access=Host())
 
     saved = await there.client.reports.print("rep_1").save(tmp_path / "a.pdf")
 
@@ -297,21 +299,21 @@ async def test_a_print_can_be_saved(stage, tmp_path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8", ""])
-async def test_other_content_type_is_refused_as_pdf(stage, kind):
-    there = stage(pouring(b"<html>", **{"content-type": kind}))
+async def test_other_content_type_is_refused_as_pdf(harness, kind):
+    there = harness(streaming(b"<html>", **{"content-type": kind}))
 
     with pytest.raises(UnexpectedContentTypeError):
         await there.client.verifications.print("ver_1")
 
 
 @pytest.mark.asyncio
-async def test_sender_may_return_the_whole_body(stage):
-    there = stage(Response(status=200, headers=PDF, body=b"%PDF-1.7"))
+async def test_sender_may_return_the_whole_body(harness):
+    there = harness(Response(status=200, headers=PDF, body=b"%PDF-1.7"))
 
     assert await pieces_of(there.client.inquiries.print("inq_1")) == [b"%PDF-1.7"]
 
 
 @pytest.mark.asyncio
-async def test_refused_print_raises_an_api_error(stage):
+async def test_refused_print_raises_an_api_error(harness):
     with pytest.raises(NotFoundError):
-        await stage(problem(404, "Record not found")).client.inquiries.print("inq_1")
+        await harness(problem(404, "Record not found")).client.inquiries.print("inq_1")

@@ -36,8 +36,8 @@ from tests.resources.conftest import one, problem, share_token as token
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_offers_one_object_over_a_connection(stage):
-    there = stage(token("created"))
+async def test_share_token_offers_one_object_over_a_connection(harness):
+    there = harness(token("created"))
 
     made = await there.client.share_tokens.create(
         connection_id="cxn_1", source_id="inq_1", expires_in=timedelta(days=1)
@@ -59,8 +59,8 @@ async def test_a_share_token_offers_one_object_over_a_connection(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("life", [timedelta(seconds=60), timedelta(days=21)])
-async def test_the_longest_and_the_shortest_life_are_sent(stage, life):
-    there = stage(token("created"))
+async def test_longest_and_the_shortest_life_are_sent(harness, life):
+    there = harness(token("created"))
 
     await there.client.share_tokens.create(
         connection_id="cxn_1", source_id="inq_1", expires_in=life
@@ -83,8 +83,8 @@ async def test_the_longest_and_the_shortest_life_are_sent(stage, life):
         "1 day",
     ],
 )
-async def test_any_other_life_is_refused_before_anything_is_sent(stage, life):
-    there = stage()
+async def test_any_other_life_is_refused_before_anything_is_sent(harness, life):
+    there = harness()
 
     with pytest.raises(InvalidArgumentError, match="expires_in"):
         await there.client.share_tokens.create(
@@ -94,8 +94,8 @@ async def test_any_other_life_is_refused_before_anything_is_sent(stage, life):
 
 
 @pytest.mark.asyncio
-async def test_create_is_not_repeatable_and_names_the_call_that_reconciles_it(stage):
-    there = stage(token("created"))
+async def test_create_is_not_repeatable_and_names_the_call_that_reconciles_it(harness):
+    there = harness(token("created"))
 
     await there.client.share_tokens.create(connection_id="cxn_1", source_id="inq_1")
 
@@ -108,7 +108,7 @@ async def test_create_is_not_repeatable_and_names_the_call_that_reconciles_it(st
 
 
 @pytest.mark.asyncio
-async def test_peeking_shows_the_visible_attributes(stage):
+async def test_peeking_shows_the_visible_attributes(harness):
     source = {
         "type": "connect/source-data/inquiry",
         "id": "inq_1",
@@ -127,7 +127,7 @@ async def test_peeking_shows_the_visible_attributes(stage):
             }
         ],
     }
-    there = stage(token("created", source_data=source))
+    there = harness(token("created", source_data=source))
 
     found = (
         await there.client.share_tokens.retrieve("cnst_1", peek_source_data=True)
@@ -143,8 +143,8 @@ async def test_peeking_shows_the_visible_attributes(stage):
 
 
 @pytest.mark.asyncio
-async def test_source_data_is_none_without_the_capability(stage):
-    there = stage(token("created"))
+async def test_source_data_is_none_without_the_capability(harness):
+    there = harness(token("created"))
 
     found = await there.client.share_tokens.retrieve("cnst_1", peek_source_data=True)
 
@@ -152,8 +152,8 @@ async def test_source_data_is_none_without_the_capability(stage):
 
 
 @pytest.mark.asyncio
-async def test_expire_is_repeatable(stage):
-    there = stage(one("connect/share-token", "cnst_1", status="expired"))
+async def test_expire_is_repeatable(harness):
+    there = harness(one("connect/share-token", "cnst_1", status="expired"))
 
     found = await there.client.share_tokens.expire("cnst_1")
 
@@ -163,9 +163,9 @@ async def test_expire_is_repeatable(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [409, 422])
-async def test_f37_f38_expire_succeeds_when_already_expired(stage, status):
+async def test_f37_f38_expire_succeeds_when_already_expired(harness, status):
     expired = one("connect/share-token", "cnst_1", status="expired")
-    there = stage(problem(status), expired)
+    there = harness(problem(status), expired)
 
     found = await there.client.share_tokens.expire("cnst_1")
 
@@ -175,8 +175,8 @@ async def test_f37_f38_expire_succeeds_when_already_expired(stage, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("state", ["redeemed", "pending", "created"])
-async def test_f37_expire_raises_a_conflict_in_other_states(stage, state):
-    there = stage(problem(409), one("connect/share-token", "cnst_1", status=state))
+async def test_f37_expire_raises_a_conflict_in_other_states(harness, state):
+    there = harness(problem(409), one("connect/share-token", "cnst_1", status=state))
 
     with pytest.raises(ConflictError):
         await there.client.share_tokens.expire("cnst_1")
@@ -209,8 +209,8 @@ async def until(clock, task, steps=400):
 
 
 @pytest.mark.asyncio
-async def test_clone_has_no_body(stage):
-    there = stage(token("pending", redeem_mode="clone"))
+async def test_clone_has_no_body(harness):
+    there = harness(token("pending", redeem_mode="clone"))
 
     found = await there.client.share_tokens.redeem("cnst_1")
 
@@ -219,8 +219,10 @@ async def test_clone_has_no_body(stage):
 
 
 @pytest.mark.asyncio
-async def test_an_object_is_filled_with_fields_mapped_from_source_to_destination(stage):
-    there = stage(token("pending", redeem_mode="hydrate"))
+async def test_object_is_filled_with_fields_mapped_from_source_to_destination(
+    harness,
+):
+    there = harness(token("pending", redeem_mode="hydrate"))
 
     await there.client.share_tokens.redeem(
         "cnst_1",
@@ -244,8 +246,8 @@ async def test_an_object_is_filled_with_fields_mapped_from_source_to_destination
 
 
 @pytest.mark.asyncio
-async def test_clone_refuses_mappings(stage):
-    there = stage()
+async def test_clone_refuses_mappings(harness):
+    there = harness()
 
     with pytest.raises(InvalidArgumentError, match="destination_id"):
         await there.client.share_tokens.redeem("cnst_1", field_mappings={"a": "b"})
@@ -253,9 +255,9 @@ async def test_clone_refuses_mappings(stage):
 
 
 @pytest.mark.asyncio
-async def test_invalid_id_is_refused(stage):
+async def test_invalid_id_is_refused(harness):
     with pytest.raises(InvalidIdError):
-        await stage().client.share_tokens.redeem("cnst_1/expire")
+        await harness().client.share_tokens.redeem("cnst_1/expire")
 
 
 @pytest.mark.asyncio
@@ -272,9 +274,9 @@ async def test_invalid_id_is_refused(stage):
     ],
 )
 async def test_f148_state_is_returned_when_it_matches_the_lost_response(
-    stage, destination_id, state
+    harness, destination_id, state
 ):
-    there = stage(LOST, state)
+    there = harness(LOST, state)
 
     found = await there.client.share_tokens.redeem(
         "cnst_1", destination_id=destination_id
@@ -292,16 +294,16 @@ async def test_f148_state_is_returned_when_it_matches_the_lost_response(
         token("redeemed", redeem_mode="hydrate", destination="inq_of_somebody"),
     ],
 )
-async def test_f148_redemption_by_another_caller_raises(stage, state):
-    there = stage(LOST, state)
+async def test_f148_redemption_by_another_caller_raises(harness, state):
+    there = harness(LOST, state)
 
     with pytest.raises(OutcomeUnknownError, match="a different way"):
         await there.client.share_tokens.redeem("cnst_1", destination_id="inq_2")
 
 
 @pytest.mark.asyncio
-async def test_f148_same_key_is_advised_when_nothing_happened(stage):
-    there = stage(LOST, token("created"))
+async def test_f148_same_key_is_advised_when_nothing_happened(harness):
+    there = harness(LOST, token("created"))
 
     with pytest.raises(OutcomeUnknownError, match="same idempotency_key") as caught:
         await there.client.share_tokens.redeem("cnst_1")
@@ -314,8 +316,8 @@ async def test_f148_same_key_is_advised_when_nothing_happened(stage):
 @pytest.mark.parametrize(
     "failure", [problem(404, "Record not found"), ConnectionLostError("lost")]
 )
-async def test_f148_outcome_is_unknown_when_the_state_cannot_be_read(stage, failure):
-    there = stage(LOST, failure)
+async def test_f148_outcome_is_unknown_when_the_state_cannot_be_read(harness, failure):
+    there = harness(LOST, failure)
 
     with pytest.raises(OutcomeUnknownError):
         await there.client.share_tokens.redeem("cnst_1")
@@ -323,10 +325,10 @@ async def test_f148_outcome_is_unknown_when_the_state_cannot_be_read(stage, fail
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", [ConflictError, UnprocessableError])
-async def test_f37_f38_f148_a_refusal_after_a_lost_attempt_is_settled(stage, kind):
+async def test_f37_f38_f148_refusal_after_a_lost_attempt_is_settled(harness, kind):
     lost = Attempt(Phase.AMBIGUOUS, "reset")
     refusal = kind("no", attempts=(lost, Attempt(Phase.ANSWERED, "no")))
-    there = stage(refusal, token("pending", redeem_mode="clone"))
+    there = harness(refusal, token("pending", redeem_mode="clone"))
 
     found = await there.client.share_tokens.redeem("cnst_1")
 
@@ -337,8 +339,8 @@ async def test_f37_f38_f148_a_refusal_after_a_lost_attempt_is_settled(stage, kin
 @pytest.mark.parametrize(
     ("status", "kind"), [(409, ConflictError), (422, UnprocessableError)]
 )
-async def test_f37_f38_refusal_of_the_first_attempt_is_raised(stage, status, kind):
-    there = stage(problem(status))
+async def test_f37_f38_refusal_of_the_first_attempt_is_raised(harness, status, kind):
+    there = harness(problem(status))
 
     with pytest.raises(kind):
         await there.client.share_tokens.redeem("cnst_1")
@@ -349,14 +351,14 @@ async def test_f37_f38_refusal_of_the_first_attempt_is_raised(stage, status, kin
 
 
 @pytest.mark.asyncio
-async def test_wait_returns_at_once_when_already_redeemed(stage):
+async def test_wait_returns_at_once_when_already_redeemed(harness):
     state = token(
         "redeemed",
         redeem_mode="clone",
         destination="inq_9",
         redeemed_at="2026-01-01T00:00:00.000Z",
     )
-    there = stage(state)
+    there = harness(state)
 
     done = await there.client.share_tokens.wait("cnst_1", timeout=60)
 
@@ -367,8 +369,8 @@ async def test_wait_returns_at_once_when_already_redeemed(stage):
 
 
 @pytest.mark.asyncio
-async def test_wait_polls_through_all_states(stage):
-    there = stage(token("created"), token("pending"), token("redeemed"))
+async def test_wait_polls_through_all_states(harness):
+    there = harness(token("created"), token("pending"), token("redeemed"))
 
     done = await until(
         there.clock, there.client.share_tokens.wait("cnst_1", timeout=60)
@@ -379,8 +381,8 @@ async def test_wait_polls_through_all_states(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("reason", REASONS)
-async def test_f147_a_failure_is_raised_with_its_reason(stage, reason):
-    there = stage(token("pending"), token("failed", failure_reason=reason))
+async def test_f147_failure_is_raised_with_its_reason(harness, reason):
+    there = harness(token("pending"), token("failed", failure_reason=reason))
 
     with pytest.raises(RedemptionFailedError) as caught:
         await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=60))
@@ -391,8 +393,8 @@ async def test_f147_a_failure_is_raised_with_its_reason(stage, reason):
 
 
 @pytest.mark.asyncio
-async def test_f55_unknown_failure_reason_is_raised(stage):
-    there = stage(token("failed", failure_reason="brand_new"))
+async def test_f55_unknown_failure_reason_is_raised(harness):
+    there = harness(token("failed", failure_reason="brand_new"))
 
     with pytest.raises(RedemptionFailedError) as caught:
         await there.client.share_tokens.wait("cnst_1", timeout=60)
@@ -401,15 +403,15 @@ async def test_f55_unknown_failure_reason_is_raised(stage):
 
 
 @pytest.mark.asyncio
-async def test_wait_ends_when_the_share_token_expires(stage):
+async def test_wait_ends_when_the_share_token_expires(harness):
     with pytest.raises(ShareTokenExpiredError):
-        await stage(token("expired")).client.share_tokens.wait("cnst_1", timeout=60)
+        await harness(token("expired")).client.share_tokens.wait("cnst_1", timeout=60)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", ["pending", "archived"])
-async def test_f147_wait_times_out_when_never_decided(stage, status):
-    there = stage(*[token(status)] * 40)
+async def test_f147_wait_times_out_when_never_decided(harness, status):
+    there = harness(*[token(status)] * 40)
     started = there.clock.now()
 
     with pytest.raises(RedemptionPendingError) as caught:
@@ -421,8 +423,8 @@ async def test_f147_wait_times_out_when_never_decided(stage, status):
 
 
 @pytest.mark.asyncio
-async def test_f147_polls_are_spaced_by_1_to_30_seconds(stage):
-    there = stage(*[token("pending")] * 40)
+async def test_f147_polls_are_spaced_by_1_to_30_seconds(harness):
+    there = harness(*[token("pending")] * 40)
 
     with pytest.raises(RedemptionPendingError):
         await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=120))
@@ -432,16 +434,18 @@ async def test_f147_polls_are_spaced_by_1_to_30_seconds(stage):
 
 
 @pytest.mark.asyncio
-async def test_f147_wait_ends_when_the_share_token_is_not_found(stage):
-    there = stage(token("pending"), problem(404, "Record not found"))
+async def test_f147_wait_ends_when_the_share_token_is_not_found(harness):
+    there = harness(token("pending"), problem(404, "Record not found"))
 
     with pytest.raises(NotFoundError):
         await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=60))
 
 
 @pytest.mark.asyncio
-async def test_wait_continues_after_a_lost_connection(stage):
-    there = stage(ConnectionLostError("lost"), problem(503, "Busy"), token("redeemed"))
+async def test_wait_continues_after_a_lost_connection(harness):
+    there = harness(
+        ConnectionLostError("lost"), problem(503, "Busy"), token("redeemed")
+    )
 
     done = await until(
         there.clock, there.client.share_tokens.wait("cnst_1", timeout=60)
@@ -451,16 +455,16 @@ async def test_wait_continues_after_a_lost_connection(stage):
 
 
 @pytest.mark.asyncio
-async def test_wait_ends_at_a_refusal(stage):
-    there = stage(problem(403, "Forbidden"))
+async def test_wait_ends_at_a_refusal(harness):
+    there = harness(problem(403, "Forbidden"))
 
     with pytest.raises(PermissionDeniedError):
         await there.client.share_tokens.wait("cnst_1", timeout=60)
 
 
 @pytest.mark.asyncio
-async def test_wait_raises_the_last_error_when_no_poll_succeeded(stage):
-    there = stage(*[ConnectionLostError("lost")] * 10)
+async def test_wait_raises_the_last_error_when_no_poll_succeeded(harness):
+    there = harness(*[ConnectionLostError("lost")] * 10)
 
     with pytest.raises(ConnectionLostError):
         await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=3))
@@ -468,14 +472,14 @@ async def test_wait_raises_the_last_error_when_no_poll_succeeded(stage):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seconds", [0, -1, True, timedelta(0)])
-async def test_wait_refuses_a_timeout_of_zero(stage, seconds):
+async def test_wait_refuses_a_timeout_of_zero(harness, seconds):
     with pytest.raises(InvalidArgumentError):
-        await stage().client.share_tokens.wait("cnst_1", timeout=seconds)
+        await harness().client.share_tokens.wait("cnst_1", timeout=seconds)
 
 
 @pytest.mark.asyncio
-async def test_wait_accepts_a_timedelta(stage):
-    there = stage(token("redeemed"))
+async def test_wait_accepts_a_timedelta(harness):
+    there = harness(token("redeemed"))
 
     done = await there.client.share_tokens.wait("cnst_1", timeout=timedelta(minutes=1))
 

@@ -4,7 +4,7 @@ import aiohttp
 import pytest_asyncio
 
 from persona_share.sandbox import Sandbox
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
@@ -20,4 +20,4 @@ async def sandbox():
 @pytest_asyncio.fixture
 async def raw(sandbox):
     async with aiohttp.ClientSession() as session:
-        yield Raw(session, sandbox)
+        yield RawClient(session, sandbox)

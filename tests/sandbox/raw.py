@@ -1,4 +1,4 @@
-"""A raw HTTP client: it shares no code with the client."""
+"""A raw HTTP client, which shares no code with the library."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ class Response:
 
 
 @attrs.frozen
-class Raw:
+class RawClient:
     session: ClientSession
     sandbox: Sandbox
 
@@ -40,25 +40,25 @@ class Raw:
             return Response(response.status, response.headers, await response.read())
 
     async def get(self, path, bearer=None, **options):
-        """Read as the source organization by default."""
+        """Send a GET request, by default as the source organization."""
         return await self.send(
             "GET", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def post(self, path, bearer=None, **options):
-        """Act as the source organization by default."""
+        """Send a POST request, by default as the source organization."""
         return await self.send(
             "POST", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def patch(self, path, bearer=None, **options):
-        """Change as the source organization by default."""
+        """Send a PATCH request, by default as the source organization."""
         return await self.send(
             "PATCH", path, bearer or self.sandbox.source.api_key, **options
         )
 
     async def delete(self, path, bearer=None, **options):
-        """Redact as the source organization by default."""
+        """Send a DELETE request, by default as the source organization."""
         return await self.send(
             "DELETE", path, bearer or self.sandbox.source.api_key, **options
         )

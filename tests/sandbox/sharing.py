@@ -1,4 +1,4 @@
-"""Steps of the tests of share tokens."""
+"""Helpers for the tests of share tokens."""
 
 from tests.sandbox.raw import body
 

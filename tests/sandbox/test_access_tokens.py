@@ -6,7 +6,7 @@ from tests.sandbox.raw import body, meta
 
 
 @pytest.mark.asyncio
-async def test_a_token_reads_only_the_objects_of_its_scope(sandbox, raw):
+async def test_token_reads_only_the_objects_of_its_scope(sandbox, raw):
     shared, other = sandbox.add_inquiry().id, sandbox.add_inquiry().id
     verification = sandbox.add_verification(inquiry=shared).id
     token = await raw.token(f"inquiry.read:{shared}")
@@ -17,7 +17,7 @@ async def test_a_token_reads_only_the_objects_of_its_scope(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_write_permission_does_not_read(sandbox, raw):
+async def test_write_permission_does_not_read(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.write:{inquiry}")
 
@@ -35,7 +35,7 @@ async def test_out_of_scope_errors_do_not_reveal_which_objects_exist(sandbox, ra
 
 
 @pytest.mark.asyncio
-async def test_a_token_expires_after_its_lifetime(sandbox, raw):
+async def test_token_expires_after_its_lifetime(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.read:{inquiry}")
 
@@ -49,7 +49,7 @@ async def test_a_token_expires_after_its_lifetime(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_revoked_by_value_or_by_scope(sandbox, raw):
+async def test_token_is_revoked_by_value_or_by_scope(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     scope = f"inquiry.read:{inquiry}"
     first, second = await raw.token(scope), await raw.token(scope)
@@ -63,7 +63,7 @@ async def test_a_token_is_revoked_by_value_or_by_scope(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_reads_only_its_own_organization(sandbox, raw):
+async def test_api_key_reads_only_its_own_organization(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
 
     response = await raw.get(f"/inquiries/{inquiry}", sandbox.destination.api_key)
@@ -73,7 +73,7 @@ async def test_an_api_key_reads_only_its_own_organization(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_without_the_permission_is_forbidden(sandbox, raw):
+async def test_api_key_without_the_permission_is_forbidden(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     key = sandbox.add_api_key(sandbox.source, permissions=["account.read"])
 
@@ -84,20 +84,20 @@ async def test_an_api_key_without_the_permission_is_forbidden(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_missing_or_wrong_credential_gets_401_without_details(sandbox, raw):
-    nobody = await raw.send("GET", "/inquiries/inq_1")
+async def test_missing_or_wrong_credential_gets_401_without_details(sandbox, raw):
+    missing = await raw.send("GET", "/inquiries/inq_1")
     wrong = await raw.get("/inquiries/inq_1", "localbox_wrong")
 
-    assert (nobody.status, wrong.status) == (401, 401)
-    assert nobody.error == {"title": "Must be authenticated to access this endpoint"}
+    assert (missing.status, wrong.status) == (401, 401)
+    assert missing.error == {"title": "Must be authenticated to access this endpoint"}
     assert wrong.error == {"title": "Token is invalid"}
-    for response in (nobody, wrong):
+    for response in (missing, wrong):
         assert not [name for name in response.headers if name.startswith("RateLimit")]
         assert "Request-Id" not in response.headers
 
 
 @pytest.mark.asyncio
-async def test_the_success_status_and_the_token_type_are_switches(sandbox, raw):
+async def test_success_status_and_the_token_type_are_switches(sandbox, raw):
     sandbox.switches.success_status = 200
     sandbox.switches.token_casing = "Bearer"
 
@@ -111,7 +111,7 @@ async def test_the_success_status_and_the_token_type_are_switches(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("revokes", "status"), [(True, 401), (False, 200)])
-async def test_a_second_token_may_revoke_the_first(sandbox, raw, revokes, status):
+async def test_second_token_may_revoke_the_first(sandbox, raw, revokes, status):
     sandbox.switches.second_token_revokes_first = revokes
     inquiry = sandbox.add_inquiry().id
     first = await raw.token(f"inquiry.read:{inquiry}")
@@ -122,7 +122,7 @@ async def test_a_second_token_may_revoke_the_first(sandbox, raw, revokes, status
 
 
 @pytest.mark.asyncio
-async def test_a_new_token_may_be_refused_at_first(sandbox, raw):
+async def test_new_token_may_be_refused_at_first(sandbox, raw):
     sandbox.switches.new_token_401_seconds = 2
     inquiry = sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.read:{inquiry}")
@@ -136,7 +136,7 @@ async def test_a_new_token_may_be_refused_at_first(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("slack", "age", "status"), [(9, 3608, 200), (-9, 3592, 401)])
-async def test_a_token_may_expire_before_or_after_its_announced_lifetime(
+async def test_token_may_expire_before_or_after_its_announced_lifetime(
     sandbox, raw, slack, age, status
 ):
     sandbox.switches.lifetime_slack = slack
@@ -149,7 +149,7 @@ async def test_a_token_may_expire_before_or_after_its_announced_lifetime(
 
 
 @pytest.mark.asyncio
-async def test_an_expired_or_revoked_token_may_get_403(sandbox, raw):
+async def test_expired_or_revoked_token_may_get_403(sandbox, raw):
     sandbox.switches.expired_token_status = 403
     sandbox.switches.revoked_token_status = 403
     inquiry = sandbox.add_inquiry().id
@@ -177,7 +177,7 @@ async def test_out_of_scope_may_get_404(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("order", ["as_given", "canonical", "shuffled"])
-async def test_the_granted_scope_may_have_another_order(sandbox, raw, order):
+async def test_granted_scope_may_have_another_order(sandbox, raw, order):
     sandbox.switches.scope_order = order
     pairs = [
         f"inquiry.read:{sandbox.add_inquiry(id=f'inq_{n}').id}" for n in range(9, 0, -1)
@@ -193,7 +193,7 @@ async def test_the_granted_scope_may_have_another_order(sandbox, raw, order):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("kept", "times"), [("kept", 2), ("dropped", 1)])
-async def test_a_repeated_pair_may_be_granted_twice(sandbox, raw, kept, times):
+async def test_repeated_pair_may_be_granted_twice(sandbox, raw, kept, times):
     sandbox.switches.scope_duplicates = kept
     pair = f"inquiry.read:{sandbox.add_inquiry().id}"
 
@@ -215,7 +215,7 @@ async def test_permissions_may_be_case_insensitive(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_granted_scope_may_be_narrower_wider_or_empty(sandbox, raw):
+async def test_granted_scope_may_be_narrower_wider_or_empty(sandbox, raw):
     first, second = sandbox.add_inquiry().id, sandbox.add_inquiry().id
     asked = f"inquiry.read:{first}"
 
@@ -230,7 +230,7 @@ async def test_the_granted_scope_may_be_narrower_wider_or_empty(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_token_may_list_its_own_objects_or_none(sandbox, raw):
+async def test_token_may_list_its_own_objects_or_none(sandbox, raw):
     shared = sandbox.add_inquiry().id
     sandbox.add_inquiry()
     token = await raw.token(f"inquiry.read:{shared}")
@@ -244,7 +244,7 @@ async def test_a_token_may_list_its_own_objects_or_none(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_token_does_not_list_other_types(sandbox, raw):
+async def test_token_does_not_list_other_types(sandbox, raw):
     token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
     assert (await raw.get("/accounts", token)).status == 403
@@ -252,7 +252,7 @@ async def test_a_token_does_not_list_other_types(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("needs_pair", "included"), [(True, 0), (False, 1)])
-async def test_an_included_object_may_need_its_own_pair(
+async def test_included_object_may_need_its_own_pair(
     sandbox, raw, needs_pair, included
 ):
     sandbox.switches.included_needs_pair = needs_pair
@@ -286,7 +286,7 @@ async def test_response_headers_for_a_token_may_name_either_organization(
     ("inherits", "key"),
     [("nothing", "created-at"), ("issuer", "createdAt"), ("holder", "created_at")],
 )
-async def test_a_token_may_inherit_the_settings_of_either_api_key(
+async def test_token_may_inherit_the_settings_of_either_api_key(
     sandbox, raw, inherits, key
 ):
     sandbox.switches.token_inherits = inherits
@@ -312,7 +312,7 @@ FAMILIES = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", FAMILIES)
-async def test_a_change_needs_a_write_permission(sandbox, raw, kind):
+async def test_change_needs_a_write_permission(sandbox, raw, kind):
     word, plural = FAMILIES[kind]
     object_id = getattr(sandbox, f"add_{kind}")().id
     reads = await raw.token(f"{word}.read:{object_id}")
@@ -327,7 +327,7 @@ async def test_a_change_needs_a_write_permission(sandbox, raw, kind):
 
 
 @pytest.mark.asyncio
-async def test_the_scope_is_checked_before_an_object_is_looked_up(sandbox, raw):
+async def test_scope_is_checked_before_an_object_is_looked_up(sandbox, raw):
     mine, other = sandbox.add_inquiry().id, sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.write:{mine}")
 
@@ -339,7 +339,7 @@ async def test_the_scope_is_checked_before_an_object_is_looked_up(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_creates_no_objects(sandbox, raw):
+async def test_access_token_creates_no_objects(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.write:{inquiry}")
 
@@ -351,7 +351,7 @@ async def test_an_access_token_creates_no_objects(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_needs_the_permission(sandbox, raw):
+async def test_api_key_needs_the_permission(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, permissions=["txn.read"])
     transaction = sandbox.add_transaction().id
 

@@ -16,7 +16,7 @@ async def created_webhook(raw, **given):
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_is_created_changed_and_archived(raw):
+async def test_webhook_is_created_changed_and_archived(raw):
     made = await raw.post("/webhooks", json=body(**HOOK, name="first"))
     webhook = made.json["data"]["id"]
     path = f"/webhooks/{webhook}"
@@ -41,7 +41,7 @@ async def test_a_webhook_is_created_changed_and_archived(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_needs_a_name_since_2026_09_29(raw):
+async def test_webhook_needs_a_name_since_2026_09_29(raw):
     async def statuses(version):
         headers = {"Persona-Version": version}
         made = await raw.post("/webhooks", json=body(**HOOK), headers=headers)
@@ -69,16 +69,14 @@ async def test_a_webhook_needs_a_name_since_2026_09_29(raw):
         ({"relationship_allowlist": {"state": "custom"}}, 400),
     ],
 )
-async def test_the_allowlists_of_a_webhook_have_documented_states(
-    raw, allowlists, status
-):
+async def test_allowlists_of_a_webhook_have_documented_states(raw, allowlists, status):
     created = await raw.post("/webhooks", json=body(**HOOK, name="hook", **allowlists))
 
     assert created.status == status
 
 
 @pytest.mark.asyncio
-async def test_a_rotated_secret_signs_together_with_the_old_one(sandbox, raw):
+async def test_rotated_secret_signs_together_with_the_old_one(sandbox, raw):
     webhook = await created_webhook(raw)
     path = f"/webhooks/{webhook}/rotate-secret"
 
@@ -106,7 +104,7 @@ async def test_webhooks_are_listed_and_cloned_without_their_secret(sandbox, raw)
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_event_shows_the_result_of_its_delivery(
+async def test_webhook_event_shows_the_result_of_its_delivery(
     sandbox, raw, unused_tcp_port
 ):
     responses = iter([503, 200])
@@ -165,7 +163,7 @@ async def test_webhook_events_are_compared_and_sorted_by_time_only(raw, body):
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_works_until_it_expires(sandbox, raw):
+async def test_api_key_works_until_it_expires(sandbox, raw):
     made = await raw.post(
         "/api-keys", json=body(name="batch", permissions=["inquiry.read"])
     )
@@ -202,7 +200,7 @@ async def test_api_keys_are_listed_changed_and_cloned(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_api_log_shows_requests_without_credentials(sandbox, raw):
+async def test_api_log_shows_requests_without_credentials(sandbox, raw):
     scope = f"inquiry.read:{sandbox.add_inquiry().id}"
     token = await raw.token(scope)
     await raw.post("/inquiries/search", json={"query": {}})
@@ -223,7 +221,7 @@ async def test_the_api_log_shows_requests_without_credentials(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_workflow_run_completes_after_its_seconds(sandbox, raw):
+async def test_workflow_run_completes_after_its_seconds(sandbox, raw):
     sandbox.switches.workflow_seconds = 5
     workflow = sandbox.add_workflow().id
     path = f"/workflows/{workflow}/trigger"
@@ -248,7 +246,7 @@ def rows(*given, operation="upsert", **more):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_job_creates_and_updates_accounts(sandbox, raw):
+async def test_batch_job_creates_and_updates_accounts(sandbox, raw):
     sandbox.switches.batch_job_seconds = 5
     known = sandbox.add_account(reference_id="a").id
     kind = sandbox.add_account_type().id
@@ -281,7 +279,7 @@ async def test_a_batch_job_creates_and_updates_accounts(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_batch_job_updates_inquiries_by_their_id(sandbox, raw):
+async def test_batch_job_updates_inquiries_by_their_id(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     job = {"object": "inquiry", "lookup_field": "token"}
 
@@ -310,7 +308,7 @@ async def test_a_batch_job_updates_inquiries_by_their_id(sandbox, raw):
         rows(*[{}] * 1001),
     ],
 )
-async def test_an_unsupported_batch_job_is_a_bad_request(raw, given):
+async def test_unsupported_batch_job_is_a_bad_request(raw, given):
     assert (await raw.post("/batch-jobs", json=given)).status == 400
 
 
@@ -341,7 +339,7 @@ async def test_objects_are_attached_to_accounts_and_transactions(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_comment_is_added_to_a_case(sandbox, raw):
+async def test_comment_is_added_to_a_case(sandbox, raw):
     case = sandbox.add_case().id
     path = f"/cases/{case}/add-comment?include=case-comments"
 
@@ -390,7 +388,7 @@ async def test_templates_and_types_declare_fields(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_not_call_administration_operations(sandbox, raw):
+async def test_access_token_may_not_call_administration_operations(sandbox, raw):
     token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
     statuses = {

@@ -12,11 +12,11 @@ import pytest
 from persona_share.errors import ConfigurationError, InvalidIdError, NotOpenError
 from persona_share.sandbox import Sandbox, Switches, serve
 from persona_share.sandbox.runtime import Scheduler
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 @pytest.mark.asyncio
-async def test_the_url_is_on_loopback():
+async def test_url_is_on_loopback():
     sandbox = Sandbox()
     with pytest.raises(NotOpenError):
         _ = sandbox.url
@@ -27,7 +27,7 @@ async def test_the_url_is_on_loopback():
 
 
 @pytest.mark.asyncio
-async def test_the_seed_determines_ids_and_people_but_not_keys():
+async def test_seed_determines_ids_and_people_but_not_keys():
     first, again, other = (Sandbox(seed=seed) for seed in (1, 1, 2))
 
     ids = [sandbox.populate(2) for sandbox in (first, again, other)]
@@ -40,7 +40,7 @@ async def test_the_seed_determines_ids_and_people_but_not_keys():
 
 
 @pytest.mark.asyncio
-async def test_the_description_is_json(sandbox):
+async def test_description_is_json(sandbox):
     ids = sandbox.populate(10)
 
     facts = json.loads(json.dumps(sandbox.describe()))
@@ -61,7 +61,7 @@ async def test_the_description_is_json(sandbox):
 
 
 @pytest.mark.asyncio
-async def test_the_clock_runs_in_real_time_and_can_be_advanced():
+async def test_clock_runs_in_real_time_and_can_be_advanced():
     async with Sandbox() as sandbox:
         begun = sandbox.now()
         await asyncio.sleep(0.05)  # noqa: TID251 - the clock under test is the real one
@@ -76,23 +76,25 @@ async def test_serve_runs_until_it_is_cancelled():
     task = asyncio.create_task(serve(ready.set_result, inquiries=3))
     sandbox = await ready
     async with aiohttp.ClientSession() as session:
-        response = await Raw(session, sandbox).get("/inquiries")
+        response = await RawClient(session, sandbox).get("/inquiries")
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         with pytest.raises(aiohttp.ClientConnectionError):
-            await Raw(session, sandbox).get("/inquiries")
+            await RawClient(session, sandbox).get("/inquiries")
 
     assert len(response.json["data"]) == 3
 
 
 @pytest.mark.asyncio
-async def test_the_sandbox_closes_at_once_when_a_request_hangs():
+async def test_sandbox_closes_at_once_when_a_request_hangs():
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession() as session:
         async with Sandbox() as sandbox:
             sandbox.faults.hang("*", None)
-            request = asyncio.create_task(Raw(session, sandbox).get("/rate-limits"))
+            request = asyncio.create_task(
+                RawClient(session, sandbox).get("/rate-limits")
+            )
             await asyncio.wait([request], timeout=0.1)
             begun = loop.time()
         await asyncio.gather(request, return_exceptions=True)
@@ -123,7 +125,7 @@ def test_invalid_objects_are_refused_when_added():
         sandbox.add_inquiry(account=inquiry)
 
 
-def test_an_unknown_switch_cannot_be_set():
+def test_unknown_switch_cannot_be_set():
     with pytest.raises(AttributeError):
         Sandbox().switches.code_is_reusable = True
 
@@ -158,7 +160,7 @@ async def test_each_request_is_one_entry(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_log_counts_entries(sandbox, raw):
+async def test_log_counts_entries(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     code = await raw.code(f"inquiry.read:{inquiry}")
     await raw.exchange(code, key="k")
@@ -207,7 +209,7 @@ async def test_no_secret_is_in_the_log_or_in_python_logging(sandbox, raw, caplog
         assert secret not in seen.replace("object_id='canary'", "")
 
 
-def test_a_callback_does_not_run_when_its_object_was_dropped():
+def test_callback_does_not_run_when_its_object_was_dropped():
     class Subject:
         pass
 

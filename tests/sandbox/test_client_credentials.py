@@ -51,7 +51,7 @@ async def ask(raw, assertion, *, bearer=None, key=None, **more):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-async def test_a_signed_assertion_gives_a_token_for_900_seconds(
+async def test_signed_assertion_gives_a_token_for_900_seconds(
     sandbox, raw, client, claims, algorithm
 ):
     client(algorithm)
@@ -99,14 +99,14 @@ async def test_fewer_permissions_may_be_requested_but_not_more(
         {"iat": 10**11},
     ],
 )
-async def test_a_bad_claim_is_refused(raw, client, claims, change):
+async def test_bad_claim_is_refused(raw, client, claims, change):
     response = await ask(raw, signed(claims | change))
 
     assert response.status == 401
 
 
 @pytest.mark.asyncio
-async def test_a_signature_by_another_key_is_refused(raw, client, claims):
+async def test_signature_by_another_key_is_refused(raw, client, claims):
     forged = jwt.encode({"alg": "ES256"}, claims, jwk.ECKey.generate_key("P-256"))
 
     assert (await ask(raw, forged)).status == 401
@@ -115,14 +115,14 @@ async def test_a_signature_by_another_key_is_refused(raw, client, claims):
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_bad_assertion_is_a_switch(sandbox, raw, client, claims):
+async def test_status_of_a_bad_assertion_is_a_switch(sandbox, raw, client, claims):
     sandbox.switches.bad_assertion_status = 400
 
     assert (await ask(raw, signed(claims | {"exp": 1}))).status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_jti_is_single_use(sandbox, raw, client, claims):
+async def test_jti_is_single_use(sandbox, raw, client, claims):
     await ask(raw, signed(claims))
 
     again = await ask(raw, signed(claims))
@@ -133,7 +133,7 @@ async def test_a_jti_is_single_use(sandbox, raw, client, claims):
 
 
 @pytest.mark.asyncio
-async def test_a_jti_is_forgotten_when_its_assertion_has_expired(
+async def test_jti_is_forgotten_when_its_assertion_has_expired(
     sandbox, raw, client, claims
 ):
     await ask(raw, signed(claims))
@@ -153,7 +153,7 @@ async def test_other_audiences_may_be_accepted(sandbox, raw, client, claims):
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_may_be_required_too(sandbox, raw, client, claims):
+async def test_api_key_may_be_required_too(sandbox, raw, client, claims):
     sandbox.switches.client_credentials_need_bearer = True
 
     alone = await ask(raw, signed(claims))
@@ -163,7 +163,7 @@ async def test_an_api_key_may_be_required_too(sandbox, raw, client, claims):
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_of_an_assertion_is_replayed_for_its_key(raw, client, claims):
+async def test_exchange_of_an_assertion_is_replayed_for_its_key(raw, client, claims):
     assertion = signed(claims)
 
     first = await ask(raw, assertion, key="k")
@@ -184,6 +184,6 @@ async def test_unknown_parameters_of_an_assertion_are_refused(
     assert (await ask(raw, signed(claims), **{name: value})).status == 400
 
 
-def test_an_unusable_public_key_is_refused(sandbox):
+def test_unusable_public_key_is_refused(sandbox):
     with pytest.raises(ConfigurationError):
         sandbox.register_oauth_client("c", "no key", ["inquiry.read"])

@@ -50,9 +50,7 @@ def service():
     ("host", "address"),
     [("sandbox", "127.0.0.2"), ("127.0.0.2", "127.0.0.2"), ("localhost", "127.0.0.1")],
 )
-def test_the_application_reaches_the_sandbox_by_name_and_address(
-    service, host, address
-):
+def test_application_reaches_the_sandbox_by_name_and_address(service, host, address):
     environment = dict(re.findall(r"^ +(PERSONA_\w+): (\S+)$", COMPOSE, re.MULTILINE))
     port = urlsplit(service["url"]).port
     base_url = environment["PERSONA_BASE_URL"]
@@ -78,7 +76,7 @@ def test_urls_have_the_name_of_the_service(service):
     assert hosts == ["sandbox", "sandbox"]
 
 
-def test_the_health_check_and_the_published_port_are_served(service):
+def test_health_check_and_the_published_port_are_served(service):
     (path,) = re.findall(r"urlopen\('http://127.0.0.1:8080(\S+)'\)", COMPOSE)
     port = urlsplit(service["url"]).port
 

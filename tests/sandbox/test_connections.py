@@ -25,7 +25,7 @@ async def connection(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_new_connection_is_pending_and_visible_to_both_organizations(
+async def test_new_connection_is_pending_and_visible_to_both_organizations(
     sandbox, raw
 ):
     made = await offered(raw)
@@ -45,15 +45,15 @@ async def test_a_new_connection_is_pending_and_visible_to_both_organizations(
 
 
 @pytest.mark.asyncio
-async def test_a_third_organization_does_not_see_a_connection(sandbox, raw, connection):
-    stranger = sandbox.add_organization().api_key
+async def test_third_organization_does_not_see_a_connection(sandbox, raw, connection):
+    other_organization = sandbox.add_organization().api_key
 
-    assert (await raw.get(f"{LIST}/{connection}", stranger)).status == 404
-    assert (await raw.get(LIST, stranger)).json["data"] == []
+    assert (await raw.get(f"{LIST}/{connection}", other_organization)).status == 404
+    assert (await raw.get(LIST, other_organization)).json["data"] == []
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_accepted_once(sandbox, raw, connection):
+async def test_connection_is_accepted_once(sandbox, raw, connection):
     sandbox.advance(5)
     sandbox.accept_connection(connection)
 
@@ -65,7 +65,7 @@ async def test_a_connection_is_accepted_once(sandbox, raw, connection):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_may_be_accepted_after_a_delay(sandbox, raw):
+async def test_connection_may_be_accepted_after_a_delay(sandbox, raw):
     sandbox.switches.accepts_after = 30
     connection = (await offered(raw)).json["data"]["id"]
 
@@ -76,7 +76,7 @@ async def test_a_connection_may_be_accepted_after_a_delay(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_goes_from_active_to_inactive_to_pending(
+async def test_connection_changes_from_active_to_inactive_to_pending(
     sandbox, raw, connection
 ):
     sandbox.accept_connection(connection)
@@ -106,7 +106,7 @@ async def test_either_organization_deactivates_and_only_the_source_reactivates(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("conflict", [409, 422])
-async def test_an_impossible_status_change_is_a_conflict(
+async def test_impossible_status_change_is_a_conflict(
     sandbox, raw, connection, conflict
 ):
     sandbox.switches.state_conflict_status = conflict
@@ -119,7 +119,7 @@ async def test_an_impossible_status_change_is_a_conflict(
 
 
 @pytest.mark.asyncio
-async def test_a_delayed_acceptance_applies_to_its_own_offer_only(sandbox, raw):
+async def test_delayed_acceptance_applies_to_its_own_offer_only(sandbox, raw):
     sandbox.switches.accepts_after = 30
     connection = (await offered(raw)).json["data"]["id"]
     await raw.post(f"{LIST}/{connection}/deactivate")
@@ -132,7 +132,7 @@ async def test_a_delayed_acceptance_applies_to_its_own_offer_only(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_second_connection_may_be_a_conflict(sandbox, raw):
+async def test_second_connection_may_be_a_conflict(sandbox, raw):
     first, second = await offered(raw), await offered(raw)
     sandbox.switches.one_connection_per_destination = True
     third = await offered(raw)
@@ -141,12 +141,12 @@ async def test_a_second_connection_may_be_a_conflict(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_to_an_unknown_organization_is_refused(raw):
+async def test_connection_to_an_unknown_organization_is_refused(raw):
     assert (await offered(raw, "org_nobody")).status == 422
 
 
 @pytest.mark.asyncio
-async def test_an_organization_may_connect_to_itself(sandbox, raw):
+async def test_organization_may_connect_to_itself(sandbox, raw):
     connection = (await offered(raw, sandbox.source.id)).json["data"]["id"]
     sandbox.accept_connection(connection)
 
@@ -175,7 +175,7 @@ async def test_connections_are_listed_newest_first_with_pages_and_filters(sandbo
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_be_allowed_to_call_connect(sandbox, raw):
+async def test_access_token_may_be_allowed_to_call_connect(sandbox, raw):
     token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
     refused = await raw.get(LIST, token)

@@ -8,7 +8,7 @@ import pytest
 
 from persona_share.errors import ConfigurationError
 from persona_share.sandbox import Limits, Sandbox
-from tests.sandbox.raw import Raw, body
+from tests.sandbox.raw import RawClient, body
 from tests.sandbox.sharing import connect
 
 
@@ -19,7 +19,7 @@ async def control(raw, method, path, given=None, **headers):
 
 
 @pytest.mark.asyncio
-async def test_the_clock_is_advanced(sandbox, raw):
+async def test_clock_is_advanced(sandbox, raw):
     before = sandbox.now()
 
     response = await control(raw, "POST", "/clock/advance", {"seconds": 90})
@@ -30,14 +30,14 @@ async def test_the_clock_is_advanced(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seconds", [None, "1", -1, True, 1e12])
-async def test_the_clock_refuses_anything_but_a_duration(raw, seconds):
+async def test_clock_refuses_anything_but_a_duration(raw, seconds):
     response = await control(raw, "POST", "/clock/advance", {"seconds": seconds})
 
     assert response.status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_connection_is_accepted_and_archived(sandbox, raw):
+async def test_connection_is_accepted_and_archived(sandbox, raw):
     given = body(destination_organization_id=sandbox.destination.id)
     made = await raw.post("/connect/connections", json=given)
     connection = made.json["data"]["id"]
@@ -79,7 +79,7 @@ async def test_switches_are_listed_and_set(sandbox, raw):
         {"used_code_status": 400.5},
     ],
 )
-async def test_an_invalid_switch_changes_nothing(sandbox, raw, given):
+async def test_invalid_switch_changes_nothing(sandbox, raw, given):
     response = await control(
         raw, "PATCH", "/switches", {"replay_marker": "X-Replay", **given}
     )
@@ -89,7 +89,7 @@ async def test_an_invalid_switch_changes_nothing(sandbox, raw, given):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_is_planned_listed_and_removed(sandbox, raw):
+async def test_fault_is_planned_listed_and_removed(sandbox, raw):
     fault = {"operation": "GET /inquiries", "kind": "answer", "status": 503, "times": 2}
 
     planned = await control(raw, "POST", "/faults", fault)
@@ -114,13 +114,13 @@ async def test_a_fault_is_planned_listed_and_removed(sandbox, raw):
         {"operation": "*", "kind": "cut", "unknown": 1},
     ],
 )
-async def test_an_invalid_fault_is_refused_by_the_control_api(sandbox, raw, fault):
+async def test_invalid_fault_is_refused_by_the_control_api(sandbox, raw, fault):
     assert (await control(raw, "POST", "/faults", fault)).status == 400
     assert sandbox.faults.pending == 0
 
 
 @pytest.mark.asyncio
-async def test_the_log_and_one_request_are_shown_without_credentials(sandbox, raw):
+async def test_log_and_one_request_are_shown_without_credentials(sandbox, raw):
     scope = f"inquiry.read:{sandbox.add_inquiry().id}"
     token = await raw.token(scope)
 
@@ -138,7 +138,7 @@ async def test_the_log_and_one_request_are_shown_without_credentials(sandbox, ra
 
 
 @pytest.mark.asyncio
-async def test_a_reset_restores_the_initial_state(sandbox, raw):
+async def test_reset_restores_the_initial_state(sandbox, raw):
     first = sandbox.populate(2)
     connection = sandbox.connect()
     sandbox.switches.used_code_status = 409
@@ -178,7 +178,7 @@ async def test_requests_from_another_origin_are_refused(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_page_has_a_content_security_policy_for_its_own_content(raw):
+async def test_page_has_a_content_security_policy_for_its_own_content(raw):
     page = await control(raw, "GET", "/")
 
     policy = page.headers["Content-Security-Policy"]
@@ -189,7 +189,7 @@ async def test_the_page_has_a_content_security_policy_for_its_own_content(raw):
 
 
 @pytest.mark.asyncio
-async def test_the_stream_sends_the_state_and_then_changes(sandbox, raw):
+async def test_stream_sends_the_state_and_then_changes(sandbox, raw):
     url = sandbox.inspector_url + "events"
     async with raw.session.get(url) as response:
         first = await response.content.readuntil(b"\n\n")
@@ -213,7 +213,7 @@ async def test_every_path_of_the_description_is_served(sandbox, raw):
             assert response.status not in {404, 405} or "{" in path, (method, path)
 
 
-def test_the_description_names_what_is_served():
+def test_description_lists_the_served_operations():
     text = (files("persona_share.sandbox.inspector") / "openapi.json").read_text()
 
     assert json.loads(text)["openapi"].startswith("3.")
@@ -223,7 +223,7 @@ def test_the_description_names_what_is_served():
 async def test_given_api_keys_are_used():
     keys = {"source_key": "localbox_one", "destination_key": "localbox_two"}
     async with Sandbox(**keys) as sandbox, aiohttp.ClientSession() as session:
-        response = await Raw(session, sandbox).get("/inquiries", "localbox_two")
+        response = await RawClient(session, sandbox).get("/inquiries", "localbox_two")
 
     assert (sandbox.source.api_key, sandbox.destination.api_key) == tuple(keys.values())
     assert response.status == 200
@@ -236,7 +236,7 @@ async def test_given_api_keys_are_used():
         {"source_key": "localbox_1", "destination_key": "localbox_1"},
     ],
 )
-def test_a_foreign_or_repeated_api_key_is_refused(keys):
+def test_foreign_or_repeated_api_key_is_refused(keys):
     with pytest.raises(ConfigurationError, match="localbox_"):
         Sandbox(**keys)
 
@@ -246,7 +246,7 @@ async def test_urls_have_the_public_host():
     options = {"host": "127.0.0.1", "public_host": "localhost"}
     async with Sandbox(**options) as sandbox, aiohttp.ClientSession() as session:
         document = sandbox.add_document()
-        response = await Raw(session, sandbox).get(f"/documents/{document.id}")
+        response = await RawClient(session, sandbox).get(f"/documents/{document.id}")
 
     assert sandbox.url.startswith("http://localhost:")
     (file,) = response.json["data"]["attributes"]["files"]
@@ -265,7 +265,7 @@ async def test_tables_are_bounded():
         inspected_requests=4,
     )
     async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
-        raw = Raw(session, sandbox)
+        raw = RawClient(session, sandbox)
         oldest = sandbox.add_inquiry().id
         kept = [sandbox.add_inquiry().id for _ in range(3)]
         tokens = [await raw.token(f"inquiry.read:{kept[-1]}") for _ in range(3)]
@@ -286,10 +286,10 @@ async def test_tables_are_bounded():
 
 
 @pytest.mark.asyncio
-async def test_an_organization_keeps_its_api_key_when_the_table_is_full():
+async def test_organization_keeps_its_api_key_when_the_table_is_full():
     limits = Limits(credentials=2)
     async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
-        raw = Raw(session, sandbox)
+        raw = RawClient(session, sandbox)
         keys = [sandbox.add_api_key(sandbox.source) for _ in range(3)]
         statuses = [
             (await raw.get("/rate-limits", key)).status
@@ -300,10 +300,10 @@ async def test_an_organization_keeps_its_api_key_when_the_table_is_full():
 
 
 @pytest.mark.asyncio
-async def test_the_oldest_files_are_dropped_when_their_total_size_is_reached():
+async def test_oldest_files_are_dropped_when_their_total_size_is_reached():
     limits = Limits(file_bytes=100)
     async with Sandbox(limits=limits) as sandbox, aiohttp.ClientSession() as session:
-        raw = Raw(session, sandbox)
+        raw = RawClient(session, sandbox)
         documents = [sandbox.add_document(content=b"x" * 40).id for _ in range(3)]
         statuses = []
         for document in documents:
@@ -315,7 +315,7 @@ async def test_the_oldest_files_are_dropped_when_their_total_size_is_reached():
 
 
 @pytest.mark.asyncio
-async def test_a_long_body_is_shown_by_its_size(sandbox, raw):
+async def test_long_body_is_shown_by_its_size(sandbox, raw):
     photo = {"data": "A" * 80_000, "filename": "a.png"}
     given = {"data": {"attributes": {"selfie-photo": {"data": photo}}}}
     body = json.dumps(given)
@@ -329,13 +329,13 @@ async def test_a_long_body_is_shown_by_its_size(sandbox, raw):
     assert details["response_body"]["data"]["type"] == "account"
 
 
-def test_a_limit_below_one_is_refused():
+def test_limit_below_one_is_refused():
     with pytest.raises(ConfigurationError, match="at least 1"):
         Limits(objects=0)
 
 
 @pytest.mark.asyncio
-async def test_a_person_has_the_given_fields(sandbox, raw):
+async def test_person_has_the_given_fields(sandbox, raw):
     inquiry = sandbox.add_person(id="inq_ann", name_first="Ann", household_size=3)
 
     fields = (await raw.get("/inquiries/inq_ann")).json["data"]["attributes"]["fields"]

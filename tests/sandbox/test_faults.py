@@ -11,7 +11,7 @@ TOKEN = "POST /oauth/token"
 
 
 @pytest.mark.asyncio
-async def test_a_response_is_injected_as_often_as_planned_and_for_its_operation_only(
+async def test_response_is_injected_as_often_as_planned_and_for_its_operation_only(
     sandbox, raw
 ):
     inquiry = sandbox.add_inquiry().id
@@ -25,7 +25,7 @@ async def test_a_response_is_injected_as_often_as_planned_and_for_its_operation_
 
 
 @pytest.mark.asyncio
-async def test_a_fault_without_a_count_stays_until_it_is_cleared(sandbox, raw):
+async def test_fault_without_a_count_stays_until_it_is_cleared(sandbox, raw):
     sandbox.faults.answer("*", 500, times=None)
     statuses = {(await raw.get("/rate-limits")).status for _ in range(5)}
 
@@ -36,7 +36,7 @@ async def test_a_fault_without_a_count_stays_until_it_is_cleared(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_injected_response_may_have_any_title_headers_and_body(sandbox, raw):
+async def test_injected_response_may_have_any_title_headers_and_body(sandbox, raw):
     sandbox.faults.answer("*", 403, title="Quota exceeded", details="d")
     titled = await raw.get("/rate-limits")
     headers = {"Retry-After": "7", "RateLimit-Reset": None, "Content-Type": "text/html"}
@@ -54,7 +54,7 @@ async def test_an_injected_response_may_have_any_title_headers_and_body(sandbox,
 
 
 @pytest.mark.asyncio
-async def test_an_injected_429_equals_a_real_one(sandbox, raw):
+async def test_injected_429_equals_a_real_one(sandbox, raw):
     sandbox.faults.answer("*", 429)
 
     response = await raw.get("/rate-limits")
@@ -64,7 +64,7 @@ async def test_an_injected_429_equals_a_real_one(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_injected_response_is_not_stored_for_its_key(sandbox, raw):
+async def test_injected_response_is_not_stored_for_its_key(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     sandbox.faults.answer(TOKEN, 502)
 
@@ -75,7 +75,7 @@ async def test_an_injected_response_is_not_stored_for_its_key(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_f11_a_request_whose_response_was_lost_can_be_recovered(sandbox, raw):
+async def test_f11_request_whose_response_was_lost_can_be_recovered(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     sandbox.faults.lose_answer(TOKEN)
 
@@ -89,7 +89,7 @@ async def test_f11_a_request_whose_response_was_lost_can_be_recovered(sandbox, r
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_not_processed_when_its_connection_is_cut(sandbox, raw):
+async def test_request_is_not_processed_when_its_connection_is_cut(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     sandbox.faults.cut(TOKEN)
 
@@ -101,7 +101,7 @@ async def test_a_request_is_not_processed_when_its_connection_is_cut(sandbox, ra
 
 
 @pytest.mark.asyncio
-async def test_a_truncated_body_is_incomplete(sandbox, raw):
+async def test_truncated_body_is_incomplete(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     sandbox.faults.truncate(READ)
 
@@ -112,7 +112,7 @@ async def test_a_truncated_body_is_incomplete(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_delay_takes_real_seconds(sandbox, raw):
+async def test_delay_takes_real_seconds(sandbox, raw):
     sandbox.faults.delay("GET /rate-limits", 0.1)
     loop = asyncio.get_running_loop()
 
@@ -138,21 +138,21 @@ async def test_latency_applies_to_every_response(sandbox, raw):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("acted", "minted"), [(False, 0), (True, 1)])
-async def test_a_hanging_request_continues_when_released(sandbox, raw, acted, minted):
+@pytest.mark.parametrize(("acted", "issued"), [(False, 0), (True, 1)])
+async def test_hanging_request_continues_when_released(sandbox, raw, acted, issued):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     sandbox.faults.hang(TOKEN, acted=acted)
     request = asyncio.create_task(raw.exchange(code, key="k"))
     done, _ = await asyncio.wait([request], timeout=0.1)
 
     assert not done
-    assert sandbox.log.tokens_issued == minted
+    assert sandbox.log.tokens_issued == issued
     sandbox.faults.release()
     assert (await request).status == 201
 
 
 @pytest.mark.asyncio
-async def test_a_duplicate_of_a_hanging_request_is_served(sandbox, raw):
+async def test_duplicate_of_a_hanging_request_is_served(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     sandbox.faults.hang(TOKEN)
     request = asyncio.create_task(raw.exchange(code, key="k"))
@@ -189,7 +189,7 @@ async def test_random_faults_cut_lose_and_truncate_responses(sandbox, raw):
     assert (await raw.get("/rate-limits")).status == 200
 
 
-def test_an_impossible_fault_is_refused(sandbox):
+def test_impossible_fault_is_refused(sandbox):
     with pytest.raises(ValueError, match="no operation 'GET /inquiries/inq_1'"):
         sandbox.faults.cut("GET /inquiries/inq_1")
     with pytest.raises(ValueError, match="is not a kind of fault"):
@@ -197,7 +197,7 @@ def test_an_impossible_fault_is_refused(sandbox):
 
 
 @pytest.mark.asyncio
-async def test_a_crash_of_the_sandbox_is_a_500_and_visible_to_tests(sandbox, raw):
+async def test_crash_of_the_sandbox_is_a_500_and_visible_to_tests(sandbox, raw):
     sandbox.switches.grants = lambda _: 1 / 0
 
     response = await raw.exchange(

@@ -16,7 +16,7 @@ async def url_of(raw, document):
 
 
 @pytest.mark.asyncio
-async def test_the_file_of_a_document_is_on_another_host(sandbox, raw):
+async def test_file_of_a_document_is_on_another_host(sandbox, raw):
     document = sandbox.add_document(content=b"hello").id
 
     response = await raw.get(f"/documents/{document}")
@@ -34,7 +34,7 @@ async def test_the_file_of_a_document_is_on_another_host(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["front-photo-url", "back-photo-url"])
-async def test_a_verification_has_urls_of_its_photos(sandbox, raw, name):
+async def test_verification_has_urls_of_its_photos(sandbox, raw, name):
     verification = sandbox.add_verification().id
 
     attributes = (await raw.get(f"/verifications/{verification}")).json["data"]
@@ -45,7 +45,7 @@ async def test_a_verification_has_urls_of_its_photos(sandbox, raw, name):
 
 
 @pytest.mark.asyncio
-async def test_the_keys_of_a_file_are_inflected(sandbox, raw):
+async def test_keys_of_a_file_are_inflected(sandbox, raw):
     document = sandbox.add_document().id
 
     response = await raw.get(
@@ -57,7 +57,7 @@ async def test_the_keys_of_a_file_are_inflected(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_authorization_header_at_the_file_server_is_refused_and_counted(
+async def test_authorization_header_at_the_file_server_is_refused_and_counted(
     sandbox, raw
 ):
     url = await url_of(raw, sandbox.add_document().id)
@@ -72,7 +72,7 @@ async def test_an_authorization_header_at_the_file_server_is_refused_and_counted
 
 
 @pytest.mark.asyncio
-async def test_a_file_url_expires_after_six_hours_and_is_new_in_each_response(
+async def test_file_url_expires_after_six_hours_and_is_new_in_each_response(
     sandbox, raw
 ):
     document = sandbox.add_document().id
@@ -87,9 +87,7 @@ async def test_a_file_url_expires_after_six_hours_and_is_new_in_each_response(
 
 
 @pytest.mark.asyncio
-async def test_the_lifetime_and_the_expiry_status_of_file_urls_are_switches(
-    sandbox, raw
-):
+async def test_lifetime_and_the_expiry_status_of_file_urls_are_switches(sandbox, raw):
     sandbox.switches.file_lifetime = 60
     sandbox.switches.expired_file_status = 404
     url = await url_of(raw, sandbox.add_document().id)
@@ -101,7 +99,7 @@ async def test_the_lifetime_and_the_expiry_status_of_file_urls_are_switches(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [403, 404])
-async def test_a_wrong_file_token_is_refused(sandbox, raw, status):
+async def test_wrong_file_token_is_refused(sandbox, raw, status):
     sandbox.switches.foreign_file_status = status
     one, other = [await url_of(raw, sandbox.add_document().id) for _ in range(2)]
     path, _, _ = one.partition("?")
@@ -112,7 +110,7 @@ async def test_a_wrong_file_token_is_refused(sandbox, raw, status):
 
 
 @pytest.mark.asyncio
-async def test_the_log_has_no_file_tokens(sandbox, raw):
+async def test_log_has_no_file_tokens(sandbox, raw):
     url = await url_of(raw, sandbox.add_document().id)
     await raw.send("GET", url)
 
@@ -121,7 +119,7 @@ async def test_the_log_has_no_file_tokens(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_file_server_refuses_other_methods_and_hosts(sandbox, raw):
+async def test_file_server_refuses_other_methods_and_hosts(sandbox, raw):
     url = await url_of(raw, sandbox.add_document().id)
 
     posted = await raw.send("POST", url)
@@ -131,7 +129,7 @@ async def test_the_file_server_refuses_other_methods_and_hosts(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_redirects_a_file_request(sandbox, raw):
+async def test_fault_redirects_a_file_request(sandbox, raw):
     url = await url_of(raw, sandbox.add_document().id)
     sandbox.faults.redirect("http://127.0.0.1:1/elsewhere")
 
@@ -143,7 +141,7 @@ async def test_a_fault_redirects_a_file_request(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_sends_too_many_bytes_without_a_length(sandbox, raw):
+async def test_fault_sends_too_many_bytes_without_a_length(sandbox, raw):
     url = await url_of(raw, sandbox.add_document(content=b"small").id)
     sandbox.faults.oversize(300_000)
 
@@ -154,7 +152,7 @@ async def test_a_fault_sends_too_many_bytes_without_a_length(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_sends_too_few_bytes(sandbox, raw):
+async def test_fault_sends_too_few_bytes(sandbox, raw):
     url = await url_of(raw, sandbox.add_document().id)
     sandbox.faults.truncate("GET (file)")
 
@@ -163,7 +161,7 @@ async def test_a_fault_sends_too_few_bytes(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_fault_cuts_a_file_request_or_changes_its_status(sandbox, raw):
+async def test_fault_cuts_a_file_request_or_changes_its_status(sandbox, raw):
     url = await url_of(raw, sandbox.add_document().id)
     sandbox.faults.cut("GET (file)", times=2)  # a client tries once more by itself
     sandbox.faults.answer("GET (file)", 503)
@@ -175,7 +173,7 @@ async def test_a_fault_cuts_a_file_request_or_changes_its_status(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_clone_has_its_own_files(sandbox, raw):
+async def test_clone_has_its_own_files(sandbox, raw):
     first = sandbox.add_document().id
     second = sandbox.add_document().id
 

@@ -11,7 +11,7 @@ import pytest
 from persona_share.errors import ConfigurationError
 from persona_share.sandbox import Sandbox
 from persona_share.sandbox.hosts import Access, is_loopback, origin
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.sandbox.raw import Raw
         ("::", "http://[::1]:80"),
     ],
 )
-def test_the_url_of_an_address_reaches_it(host, url):
+def test_url_of_an_address_reaches_it(host, url):
     assert origin(host, 80) == url
 
 
@@ -49,24 +49,24 @@ def test_other_addresses_are_not_loopback(host):
         (Access(anywhere=True, public_host="sandbox"), "sandbox.evil", False),
     ],
 )
-def test_a_host_header_is_accepted_when_it_names_the_sandbox(access, header, allowed):
+def test_host_header_is_accepted_when_it_names_the_sandbox(access, header, allowed):
     assert access.allows(header) is allowed
 
 
-def test_the_origin_has_the_public_host():
+def test_origin_has_the_public_host():
     assert Access(public_host="sandbox").origin("0.0.0.0", 80) == "http://sandbox:80"  # noqa: S104
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
-async def test_the_sandbox_listens_on_loopback(host):
+async def test_sandbox_listens_on_loopback(host):
     async with Sandbox(host=host) as sandbox, aiohttp.ClientSession() as session:
-        assert (await Raw(session, sandbox).get("/rate-limits")).status == 200
+        assert (await RawClient(session, sandbox).get("/rate-limits")).status == 200
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104
-async def test_another_address_needs_listen_anywhere(host):
+async def test_other_address_requires_listen_anywhere(host):
     with pytest.raises(ConfigurationError, match="listen_anywhere"):
         Sandbox(host=host)
 
@@ -75,7 +75,7 @@ async def test_another_address_needs_listen_anywhere(host):
 async def test_listening_on_all_addresses_is_possible():
     anywhere = Sandbox(host="0.0.0.0", listen_anywhere=True)  # noqa: S104
     async with anywhere as sandbox, aiohttp.ClientSession() as session:
-        raw = Raw(session, sandbox)
+        raw = RawClient(session, sandbox)
 
         assert sandbox.url.startswith("http://127.0.0.1:")
         assert (await raw.get("/rate-limits")).status == 200
@@ -86,7 +86,7 @@ async def test_listening_on_all_addresses_is_possible():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1", ""])
-async def test_f146_a_rebound_name_is_misdirected(raw, host):
+async def test_f146_rebound_name_is_misdirected(raw, host):
     response = await raw.get("/rate-limits", headers={"Host": host})
 
     assert response.status == 421
@@ -102,7 +102,7 @@ async def test_every_name_of_this_machine_is_served(raw, host):
 
 
 @pytest.mark.asyncio
-async def test_a_production_key_is_refused(raw):
+async def test_production_key_is_refused(raw):
     response = await raw.get("/rate-limits", "persona_production_abc")
 
     assert response.status == 401
@@ -124,7 +124,7 @@ async def test_each_response_has_the_sandbox_header_and_allows_no_other_origin(r
 
 
 @pytest.mark.asyncio
-async def test_f146_a_taken_port_is_a_clear_error(sandbox):
+async def test_f146_taken_port_is_a_clear_error(sandbox):
     port = int(sandbox.url.split(":")[2].partition("/")[0])
 
     with pytest.raises(ConfigurationError, match=f"port {port} .* is in use"):
@@ -132,7 +132,7 @@ async def test_f146_a_taken_port_is_a_clear_error(sandbox):
 
 
 @pytest.mark.asyncio
-async def test_f146_a_body_over_a_mebibyte_is_too_large(sandbox, raw):
+async def test_f146_body_over_a_mebibyte_is_too_large(sandbox, raw):
     key, path = sandbox.source.api_key, "/oauth/authorize"
 
     async def chunks():
@@ -149,10 +149,10 @@ async def test_f146_a_body_over_a_mebibyte_is_too_large(sandbox, raw):
 
 @pytest.mark.slow
 @pytest.mark.asyncio
-async def test_f146_a_thousand_idle_connections_block_no_request():
+async def test_f146_thousand_idle_connections_block_no_request():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = hard if hard != resource.RLIM_INFINITY else 8192
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, room), hard))
+    limit = hard if hard != resource.RLIM_INFINITY else 8192
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, limit), hard))
     program = (
         "import asyncio\n"
         "from persona_share.sandbox import serve\n"

@@ -11,9 +11,7 @@ def scope(sandbox):
 
 
 @pytest.mark.asyncio
-async def test_the_first_response_is_replayed_for_the_same_parameters(
-    sandbox, raw, scope
-):
+async def test_first_response_is_replayed_for_the_same_parameters(sandbox, raw, scope):
     code = await raw.code(scope)
 
     first = await raw.exchange(code, key="k")
@@ -24,7 +22,7 @@ async def test_the_first_response_is_replayed_for_the_same_parameters(
 
 
 @pytest.mark.asyncio
-async def test_a_replay_creates_no_new_api_log_entry(sandbox, raw, scope):
+async def test_replay_creates_no_new_api_log_entry(sandbox, raw, scope):
     code = await raw.code(scope)
 
     first = await raw.exchange(code, key="k")
@@ -35,7 +33,7 @@ async def test_a_replay_creates_no_new_api_log_entry(sandbox, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_an_error_is_replayed_as_a_success_is(sandbox, raw, scope):
+async def test_error_is_replayed_as_a_success_is(sandbox, raw, scope):
     await raw.exchange("no-such-code", key="k")
     sandbox.switches.unknown_code_status = 422
 
@@ -72,7 +70,7 @@ async def test_other_parameters_are_refused_and_keep_the_first_response(raw, sco
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_mismatch_is_a_switch(sandbox, raw):
+async def test_status_of_a_mismatch_is_a_switch(sandbox, raw):
     sandbox.switches.mismatch_status = 422
     await raw.exchange("one", key="k")
 
@@ -80,7 +78,7 @@ async def test_the_status_of_a_mismatch_is_a_switch(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_500_of_an_operation_is_stored(sandbox, raw, scope):
+async def test_500_of_an_operation_is_stored(sandbox, raw, scope):
     code = await raw.code(scope)
     sandbox.faults.answer("POST /oauth/token", 500, stored=True)
 
@@ -92,7 +90,7 @@ async def test_a_500_of_an_operation_is_stored(sandbox, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_a_500_may_not_be_stored(sandbox, raw, scope):
+async def test_500_may_not_be_stored(sandbox, raw, scope):
     sandbox.switches.keeps_server_errors = False
     code = await raw.code(scope)
     sandbox.faults.answer("POST /oauth/token", 500, stored=True)
@@ -119,7 +117,7 @@ async def test_429_and_401_are_not_stored(sandbox, raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_a_401_about_a_code_is_not_stored(sandbox, raw):
+async def test_401_about_a_code_is_not_stored(sandbox, raw):
     sandbox.switches.unknown_code_status = 401
     await raw.exchange("x", key="k")
     sandbox.switches.unknown_code_status = 404
@@ -128,7 +126,7 @@ async def test_a_401_about_a_code_is_not_stored(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_response_is_stored_for_24_hours(sandbox, raw):
+async def test_response_is_stored_for_24_hours(sandbox, raw):
     first = await raw.exchange("x", key="k")
     sandbox.switches.unknown_code_status = 422
 
@@ -141,7 +139,7 @@ async def test_a_response_is_stored_for_24_hours(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_retention_of_keys_is_a_switch(sandbox, raw):
+async def test_retention_of_keys_is_a_switch(sandbox, raw):
     sandbox.switches.key_retention = 3600
     await raw.exchange("x", key="k")
     sandbox.switches.unknown_code_status = 422
@@ -152,7 +150,7 @@ async def test_the_retention_of_keys_is_a_switch(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_get_ignores_the_key(sandbox, raw):
+async def test_get_ignores_the_key(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     key = {"Idempotency-Key": "k"}
 
@@ -163,7 +161,7 @@ async def test_a_get_ignores_the_key(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_token_operation_may_not_replay(sandbox, raw, scope):
+async def test_token_operation_may_not_replay(sandbox, raw, scope):
     sandbox.switches.oauth_replays = False
     code = await raw.code(scope)
 
@@ -178,7 +176,7 @@ async def test_the_token_operation_may_not_replay(sandbox, raw, scope):
     ("mode", "statuses"),
     [("wait", [201, 201]), ("conflict", [201, 409]), ("run", [201, 400])],
 )
-async def test_a_duplicate_of_a_running_request_waits_conflicts_or_runs(
+async def test_duplicate_of_a_running_request_waits_conflicts_or_runs(
     sandbox, raw, scope, mode, statuses
 ):
     sandbox.switches.inflight_duplicate = mode
@@ -197,9 +195,7 @@ async def test_a_duplicate_of_a_running_request_waits_conflicts_or_runs(
 
 
 @pytest.mark.asyncio
-async def test_a_key_is_unique_within_an_api_key_an_environment_or_globally(
-    sandbox, raw
-):
+async def test_key_is_unique_within_an_api_key_an_environment_or_globally(sandbox, raw):
     second = sandbox.add_api_key(sandbox.destination)
 
     async def outcomes(key):
@@ -234,7 +230,7 @@ async def test_headers_may_count_as_parameters(sandbox, raw, count, status):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("updates", "left"), [(False, 3599), (True, 3499)])
-async def test_a_replay_may_update_expires_in(sandbox, raw, scope, updates, left):
+async def test_replay_may_update_expires_in(sandbox, raw, scope, updates, left):
     sandbox.switches.replay_updates_expires_in = updates
     code = await raw.code(scope)
     await raw.exchange(code, key="k")
@@ -245,7 +241,7 @@ async def test_a_replay_may_update_expires_in(sandbox, raw, scope, updates, left
 
 
 @pytest.mark.asyncio
-async def test_a_replay_may_keep_its_date_and_have_a_marker(sandbox, raw, scope):
+async def test_replay_may_keep_its_date_and_have_a_marker(sandbox, raw, scope):
     code = await raw.code(scope)
     first = await raw.exchange(code, key="k")
     sandbox.advance(100)
@@ -263,7 +259,7 @@ async def test_a_replay_may_keep_its_date_and_have_a_marker(sandbox, raw, scope)
 
 
 @pytest.mark.asyncio
-async def test_a_replay_may_have_a_new_request_id(sandbox, raw):
+async def test_replay_may_have_a_new_request_id(sandbox, raw):
     sandbox.switches.replay_request_id = "new"
 
     first = await raw.exchange("x", key="k")
@@ -274,9 +270,7 @@ async def test_a_replay_may_have_a_new_request_id(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("counts", "remaining"), [(True, "298"), (False, "299")])
-async def test_a_replay_may_not_count_against_the_limit(
-    sandbox, raw, counts, remaining
-):
+async def test_replay_may_not_count_against_the_limit(sandbox, raw, counts, remaining):
     sandbox.switches.replay_counts_against_limit = counts
     await raw.exchange("x", key="k")
 

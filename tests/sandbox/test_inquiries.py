@@ -11,7 +11,7 @@ async def events(raw, object_id):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_is_created_with_the_given_attributes(sandbox, raw):
+async def test_inquiry_is_created_with_the_given_attributes(sandbox, raw):
     account = sandbox.add_account().id
     fields = {"name-first": "text", "name-last": "text", "shoe-size": "number"}
     sandbox.add_inquiry_template(id="itmpl_1", fields=fields)
@@ -96,7 +96,7 @@ async def test_body_keys_are_read_in_each_casing(raw, keys):
         ([], "the body must be an object"),
     ],
 )
-async def test_an_invalid_body_is_a_bad_request(raw, sent, details):
+async def test_invalid_body_is_a_bad_request(raw, sent, details):
     response = await raw.post("/inquiries", json=sent)
 
     assert response.status == 400
@@ -105,7 +105,7 @@ async def test_an_invalid_body_is_a_bad_request(raw, sent, details):
 
 
 @pytest.mark.asyncio
-async def test_a_body_that_is_not_json_is_a_bad_request(raw):
+async def test_body_that_is_not_json_is_a_bad_request(raw):
     headers = {"Content-Type": "application/json"}
 
     broken = await raw.post("/inquiries", data=b"{", headers=headers)
@@ -128,7 +128,7 @@ async def test_unknown_attributes_may_be_ignored(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [404, 422])
-async def test_an_unknown_reference_is_refused(sandbox, raw, status):
+async def test_unknown_reference_is_refused(sandbox, raw, status):
     sandbox.switches.unknown_reference_status = status
 
     made = await raw.post("/inquiries", json=body(account_id="act_nowhere"))
@@ -137,7 +137,7 @@ async def test_an_unknown_reference_is_refused(sandbox, raw, status):
 
 
 @pytest.mark.asyncio
-async def test_an_update_merges_fields_and_sets_updated_at(sandbox, raw):
+async def test_update_merges_fields_and_sets_updated_at(sandbox, raw):
     inquiry = sandbox.add_inquiry(fields={"name-last": "Old"}).id
     before = await raw.get(f"/inquiries/{inquiry}")
     sandbox.advance(5)
@@ -163,7 +163,7 @@ async def test_an_update_merges_fields_and_sets_updated_at(sandbox, raw):
         ("mark-for-review", "needs_review", "marked-for-review-at"),
     ],
 )
-async def test_an_inquiry_is_approved_declined_or_marked(
+async def test_inquiry_is_approved_declined_or_marked(
     sandbox, raw, act, status, moment
 ):
     inquiry = sandbox.add_inquiry().id
@@ -193,7 +193,7 @@ async def test_deciding_an_unfinished_inquiry_may_be_refused(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_expires_with_its_sessions_and_is_resumed(sandbox, raw):
+async def test_inquiry_expires_with_its_sessions_and_is_resumed(sandbox, raw):
     inquiry = sandbox.add_inquiry(status="pending").id
 
     ended = await raw.post(f"/inquiries/{inquiry}/expire")
@@ -214,7 +214,7 @@ async def test_an_inquiry_expires_with_its_sessions_and_is_resumed(sandbox, raw)
     ("status", "act"),
     [("completed", "resume"), ("approved", "approve"), ("approved", "expire")],
 )
-async def test_a_change_that_the_status_does_not_allow_is_a_conflict(
+async def test_change_that_the_status_does_not_allow_is_a_conflict(
     sandbox, raw, status, act
 ):
     inquiry = sandbox.add_inquiry(status=status).id
@@ -223,7 +223,7 @@ async def test_a_change_that_the_status_does_not_allow_is_a_conflict(
 
 
 @pytest.mark.asyncio
-async def test_a_one_time_link_creates_a_session(sandbox, raw):
+async def test_one_time_link_creates_a_session(sandbox, raw):
     inquiry = sandbox.add_inquiry(status="created").id
 
     response = await raw.post(
@@ -258,7 +258,7 @@ async def test_simulated_actions_change_the_status(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_bad_include_is_refused_before_any_change(sandbox, raw):
+async def test_bad_include_is_refused_before_any_change(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
 
     response = await raw.post(f"/inquiries/{inquiry}/approve?include=cousins")
@@ -268,7 +268,7 @@ async def test_a_bad_include_is_refused_before_any_change(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_response_to_a_change_has_the_requested_fields(sandbox, raw):
+async def test_response_to_a_change_has_the_requested_fields(sandbox, raw):
     (inquiry,) = sandbox.populate(1)
     query = "include=account&fields[inquiry]=status&fields[account]=tags"
 
@@ -284,7 +284,7 @@ async def sessions(raw, inquiry):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_has_a_session_with_a_device(sandbox, raw):
+async def test_inquiry_has_a_session_with_a_device(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     sandbox.add_inquiry()
 
@@ -301,7 +301,7 @@ async def test_an_inquiry_has_a_session_with_a_device(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_list_of_devices_needs_its_filter(raw):
+async def test_list_of_devices_needs_its_filter(raw):
     response = await raw.get("/devices")
 
     assert response.status == 400
@@ -309,7 +309,7 @@ async def test_a_list_of_devices_needs_its_filter(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_session_is_created_linked_and_expired(sandbox, raw):
+async def test_session_is_created_linked_and_expired(sandbox, raw):
     inquiry = sandbox.add_inquiry(status="created").id
 
     made = await raw.post("/inquiry-sessions", json=body(inquiry_id=inquiry))
@@ -341,7 +341,7 @@ async def test_all_sessions_of_inquiries_are_expired(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_reads_sessions_through_their_inquiry(sandbox, raw):
+async def test_access_token_reads_sessions_through_their_inquiry(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     (session,) = (await sessions(raw, inquiry))["data"]
     device = session["relationships"]["device"]["data"]["id"]
@@ -358,7 +358,7 @@ async def test_an_access_token_reads_sessions_through_their_inquiry(sandbox, raw
 
 
 @pytest.mark.asyncio
-async def test_a_session_needs_an_inquiry_and_a_device_a_session(sandbox, raw):
+async def test_session_needs_an_inquiry_and_a_device_a_session(sandbox, raw):
     with pytest.raises(ValueError, match="no inquiry"):
         sandbox.add_inquiry_session(inquiry="inq_nowhere")
     with pytest.raises(ValueError, match="no inquiry session"):

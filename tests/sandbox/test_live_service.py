@@ -12,7 +12,7 @@ async def new_inquiry(raw, **given):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_template_is_a_bad_request(sandbox, raw):
+async def test_unknown_template_is_a_bad_request(sandbox, raw):
     for name in (
         "inquiry_template_id",
         "inquiry_template_version_id",
@@ -23,7 +23,7 @@ async def test_an_unknown_template_is_a_bad_request(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_has_the_template_of_its_version(sandbox, raw):
+async def test_inquiry_has_the_template_of_its_version(sandbox, raw):
     template = sandbox.add_inquiry_template(fields={"color": "choices"}).id
     found = await raw.get(f"/inquiry-templates/{template}")
     latest = found.json["data"]["relationships"]["latest-published-version"]["data"]
@@ -40,7 +40,7 @@ async def test_an_inquiry_has_the_template_of_its_version(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("act", ["approve", "decline", "mark-for-review"])
-async def test_a_decision_cannot_be_repeated(sandbox, raw, act):
+async def test_decision_cannot_be_repeated(sandbox, raw, act):
     inquiry = await new_inquiry(raw)
 
     first = await raw.post(f"/inquiries/{inquiry}/{act}")
@@ -50,7 +50,7 @@ async def test_a_decision_cannot_be_repeated(sandbox, raw, act):
 
 
 @pytest.mark.asyncio
-async def test_a_created_inquiry_can_be_resumed(sandbox, raw):
+async def test_created_inquiry_can_be_resumed(sandbox, raw):
     inquiry = await new_inquiry(raw)
 
     resumed = await raw.post(f"/inquiries/{inquiry}/resume")
@@ -62,7 +62,7 @@ async def test_a_created_inquiry_can_be_resumed(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_one_time_link_needs_a_positive_lifetime(sandbox, raw):
+async def test_one_time_link_needs_a_positive_lifetime(sandbox, raw):
     inquiry = await new_inquiry(raw)
 
     path = f"/inquiries/{inquiry}/generate-one-time-link"
@@ -72,7 +72,7 @@ async def test_a_one_time_link_needs_a_positive_lifetime(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_undeclared_field_is_a_bad_request(sandbox, raw):
+async def test_undeclared_field_is_a_bad_request(sandbox, raw):
     inquiry = await new_inquiry(raw)
     given = body(fields={"no_such_field": "v"})
 
@@ -86,7 +86,7 @@ async def test_an_undeclared_field_is_a_bad_request(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_other_objects_refuse_undeclared_fields_where_the_switch_says_so(
+async def test_undeclared_fields_of_other_objects_are_refused_when_the_switch_is_set(
     sandbox, raw
 ):
     account = sandbox.add_account().id
@@ -140,7 +140,7 @@ async def test_fields_have_the_types_of_the_live_service(
         ("holds-public-office", 1),
     ],
 )
-async def test_a_value_of_another_type_is_a_bad_request(sandbox, raw, name, value):
+async def test_value_of_another_type_is_a_bad_request(sandbox, raw, name, value):
     inquiry = await new_inquiry(raw)
 
     given = body(fields={name: value})
@@ -172,14 +172,14 @@ async def test_tags_are_in_capitals(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_account_type_is_not_found(sandbox, raw):
+async def test_unknown_account_type_is_not_found(sandbox, raw):
     refused = await raw.post("/accounts", json=body(account_type_id="acttp_missing"))
 
     assert (refused.status, refused.error["title"]) == (404, "Record not found")
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_needs_a_known_type(sandbox, raw):
+async def test_transaction_needs_a_known_type(sandbox, raw):
     known = sandbox.add_transaction_type().id
 
     statuses = [
@@ -195,7 +195,7 @@ async def test_a_transaction_needs_a_known_type(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_status_of_a_consolidation_is_a_switch(sandbox, raw):
+async def test_status_of_a_consolidation_is_a_switch(sandbox, raw):
     statuses = []
     for status in (200, 202):
         sandbox.switches.consolidate_status = status
@@ -208,7 +208,7 @@ async def test_the_status_of_a_consolidation_is_a_switch(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_missing_permission_has_another_status_for_templates(sandbox, raw):
+async def test_missing_permission_has_another_status_for_templates(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, permissions=["account.read"])
 
     async def statuses():
@@ -222,7 +222,7 @@ async def test_a_missing_permission_has_another_status_for_templates(sandbox, ra
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_get_401_outside_its_scope(sandbox, raw):
+async def test_access_token_may_get_401_outside_its_scope(sandbox, raw):
     sandbox.switches.out_of_scope_status = 401
     token = await raw.token(f"inquiry.read:{sandbox.add_inquiry().id}")
 
@@ -232,9 +232,7 @@ async def test_an_access_token_may_get_401_outside_its_scope(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_bad_request_points_to_the_attribute_where_the_switch_says_so(
-    sandbox, raw
-):
+async def test_error_points_to_the_attribute_when_the_switch_is_set(sandbox, raw):
     given = body(inquiry_template_id=7)
     plain = await raw.post("/inquiries", json=given)
     sandbox.switches.error_pointers = True
@@ -262,7 +260,7 @@ async def test_null_is_like_no_body_where_none_is_needed(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_version_that_was_sent_twice_is_accepted(sandbox, raw):
+async def test_version_that_was_sent_twice_is_accepted(sandbox, raw):
     statuses = [
         (await raw.get("/accounts", headers={"Persona-Version": version})).status
         for version in (
@@ -276,7 +274,7 @@ async def test_a_version_that_was_sent_twice_is_accepted(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_payload_of_a_custom_event_is_any_json(sandbox, raw):
+async def test_payload_of_a_custom_event_is_any_json(sandbox, raw):
     payloads = [{"Some_Key": {"anotherKey": 1}}, [1, "two"], "text", None]
     events = [
         sandbox.add_event(name="custom.thing.done", payload=each).id
@@ -292,7 +290,7 @@ async def test_the_payload_of_a_custom_event_is_any_json(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_archived_connection_is_named_by_its_share_tokens_only(sandbox, raw):
+async def test_archived_connection_is_named_by_its_share_tokens_only(sandbox, raw):
     connection = await connect(raw)
     token = await shared(raw, sandbox.add_inquiry().id, connection)
 
@@ -328,7 +326,7 @@ async def test_new_verifications_can_be_peeked_at(sandbox, raw, kind):
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_may_be_refused_with_404(sandbox, raw):
+async def test_share_token_may_be_refused_with_404(sandbox, raw):
     sandbox.switches.share_refusal_status = 404
 
     refused = await share(raw, "inq_missing", await connect(raw))
@@ -346,7 +344,7 @@ async def test_checks_of_verifications_have_a_category(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_document_is_as_irregular_as_real_ones_on_request(sandbox, raw):
+async def test_document_is_as_irregular_as_real_ones_on_request(sandbox, raw):
     (inquiry,) = sandbox.populate(1)
     sandbox.faults.real_payload("GET /inquiries/{inquiry-id}")
 

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from persona_share.sandbox import Sandbox
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 @pytest.mark.asyncio
@@ -40,7 +40,7 @@ async def test_short_lifetimes_are_announced_one_second_short_but_at_least_one(
         Sandbox(token_lifetime=lifetime, code_lifetime=lifetime) as sandbox,
         aiohttp.ClientSession() as session,
     ):
-        raw = Raw(session, sandbox)
+        raw = RawClient(session, sandbox)
         code = await raw.authorize(f"inquiry.read:{sandbox.add_inquiry().id}")
         token = await raw.exchange(code.json["code"])
 
@@ -49,7 +49,7 @@ async def test_short_lifetimes_are_announced_one_second_short_but_at_least_one(
 
 
 @pytest.mark.asyncio
-async def test_a_code_is_single_use(sandbox, raw):
+async def test_code_is_single_use(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
     await raw.exchange(code)
 
@@ -60,7 +60,7 @@ async def test_a_code_is_single_use(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_code_is_exchanged_by_its_partner_only(sandbox, raw):
+async def test_code_is_exchanged_by_its_partner_only(sandbox, raw):
     other = sandbox.add_organization()
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
 
@@ -72,7 +72,7 @@ async def test_a_code_is_exchanged_by_its_partner_only(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_code_is_not_exchanged_in_another_environment(sandbox, raw):
+async def test_code_is_not_exchanged_in_another_environment(sandbox, raw):
     key = sandbox.add_api_key(sandbox.destination, environment="production")
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
 
@@ -82,7 +82,7 @@ async def test_a_code_is_not_exchanged_in_another_environment(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_code_expires(sandbox, raw):
+async def test_code_expires(sandbox, raw):
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
 
     sandbox.advance(600)
@@ -99,7 +99,7 @@ async def test_codes_can_be_expired_by_a_test(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_partner_is_refused(sandbox, raw):
+async def test_unknown_partner_is_refused(sandbox, raw):
     scope = f"inquiry.read:{sandbox.add_inquiry().id}"
 
     response = await raw.authorize(scope, partner="org_nobody")
@@ -109,7 +109,7 @@ async def test_an_unknown_partner_is_refused(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scope", ["inquiry.read", "inquiry.read:", "x", " ", "a b:c"])
-async def test_an_invalid_scope_is_a_bad_request(raw, scope):
+async def test_invalid_scope_is_a_bad_request(raw, scope):
     response = await raw.authorize(scope)
 
     assert response.status == 400
@@ -117,7 +117,7 @@ async def test_an_invalid_scope_is_a_bad_request(raw, scope):
 
 
 @pytest.mark.asyncio
-async def test_an_organization_authorizes_only_its_own_objects(sandbox, raw):
+async def test_organization_authorizes_only_its_own_objects(sandbox, raw):
     foreign = sandbox.add_inquiry(organization=sandbox.destination).id
 
     response = await raw.authorize(f"inquiry.read:{foreign}")
@@ -126,7 +126,7 @@ async def test_an_organization_authorizes_only_its_own_objects(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_permission_applies_to_objects_of_its_type(sandbox, raw):
+async def test_permission_applies_to_objects_of_its_type(sandbox, raw):
     response = await raw.authorize(f"verification.read:{sandbox.add_inquiry().id}")
 
     assert response.status == 404
@@ -152,7 +152,7 @@ async def test_another_response_type_or_grant_type_is_a_bad_request(sandbox, raw
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_not_authorize_or_exchange(sandbox, raw):
+async def test_access_token_may_not_authorize_or_exchange(sandbox, raw):
     scope = f"inquiry.read:{sandbox.add_inquiry().id}"
     token, code = await raw.token(scope), await raw.code(scope)
 
@@ -183,7 +183,7 @@ async def test_form_parameters_are_read_in_each_casing(
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_form_parameter_is_refused_and_not_repeated(sandbox, raw):
+async def test_unknown_form_parameter_is_refused_and_not_repeated(sandbox, raw):
     form = {"code": "x", "grant-type": "authorization_code", "s3cret": "y"}
 
     response = await raw.send(
@@ -195,7 +195,7 @@ async def test_an_unknown_form_parameter_is_refused_and_not_repeated(sandbox, ra
 
 
 @pytest.mark.asyncio
-async def test_a_missing_form_parameter_is_named_in_snake_case(sandbox, raw):
+async def test_missing_form_parameter_is_named_in_snake_case(sandbox, raw):
     response = await raw.send(
         "POST", "/oauth/authorize", sandbox.source.api_key, data={"scope": "x"}
     )
@@ -233,7 +233,7 @@ async def test_repeated_form_parameters_and_invalid_text_are_refused(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-async def test_the_status_of_each_bad_code_is_a_switch(sandbox, raw, status):
+async def test_status_of_each_bad_code_is_a_switch(sandbox, raw, status):
     sandbox.switches.used_code_status = status
     sandbox.switches.expired_code_status = status
     sandbox.switches.foreign_code_status = status
@@ -291,7 +291,7 @@ async def test_reusing_a_code_may_revoke_its_first_token(sandbox, raw, revokes, 
 
 
 @pytest.mark.asyncio
-async def test_a_code_may_be_exchanged_more_than_once(sandbox, raw):
+async def test_code_may_be_exchanged_more_than_once(sandbox, raw):
     sandbox.switches.code_is_single_use = False
     sandbox.switches.reuse_revokes_token = False
     code = await raw.code(f"inquiry.read:{sandbox.add_inquiry().id}")
@@ -305,7 +305,7 @@ async def test_a_code_may_be_exchanged_more_than_once(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("slack", "age", "status"), [(5, 604, 201), (-5, 596, 400)])
-async def test_a_code_may_expire_before_or_after_its_announced_lifetime(
+async def test_code_may_expire_before_or_after_its_announced_lifetime(
     sandbox, raw, slack, age, status
 ):
     sandbox.switches.code_lifetime_slack = slack
@@ -336,7 +336,7 @@ async def test_authorize_may_accept_unknown_objects(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_statuses_of_authorize_errors_are_switches(sandbox, raw):
+async def test_statuses_of_authorize_errors_are_switches(sandbox, raw):
     sandbox.switches.unknown_object_status = 422
     sandbox.switches.unknown_permission_status = 422
     sandbox.switches.unknown_client_status = 409
@@ -349,7 +349,7 @@ async def test_the_statuses_of_authorize_errors_are_switches(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_number_of_scope_pairs_may_be_limited(sandbox, raw):
+async def test_number_of_scope_pairs_may_be_limited(sandbox, raw):
     sandbox.switches.max_scope_pairs = 1
     pairs = [f"inquiry.read:{sandbox.add_inquiry().id}" for _ in range(2)]
 
@@ -358,7 +358,7 @@ async def test_the_number_of_scope_pairs_may_be_limited(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_may_be_allowed_to_call_oauth(sandbox, raw):
+async def test_access_token_may_be_allowed_to_call_oauth(sandbox, raw):
     sandbox.switches.token_may_call_oauth = True
     inquiry, other = sandbox.add_inquiry().id, sandbox.add_inquiry().id
     token = await raw.token(f"inquiry.read:{inquiry}")

@@ -35,7 +35,7 @@ async def test_flat_attributes_and_fields_create_an_account(raw):
 
 
 @pytest.mark.asyncio
-async def test_an_upsert_finds_the_account_with_the_same_reference(raw):
+async def test_upsert_finds_the_account_with_the_same_reference(raw):
     upsert = meta(upsert_by="reference-id")
 
     first = await raw.post("/accounts", json=body(reference_id="r") | upsert)
@@ -50,7 +50,7 @@ async def test_an_upsert_finds_the_account_with_the_same_reference(raw):
 
 
 @pytest.mark.asyncio
-async def test_an_account_is_updated_with_a_photo(sandbox, raw):
+async def test_account_is_updated_with_a_photo(sandbox, raw):
     account = sandbox.add_account().id
     photo = {"data": {"data": "aGVsbG8=", "filename": "me.png"}}
 
@@ -102,7 +102,7 @@ async def test_accounts_are_consolidated_once(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_account_action_starts_a_workflow_run(sandbox, raw):
+async def test_account_action_starts_a_workflow_run(sandbox, raw):
     path = f"/accounts/{sandbox.add_account().id}/run-action"
 
     response = await raw.post(path, json={"data": {"account-action-id": "accac_1"}})
@@ -112,7 +112,7 @@ async def test_an_account_action_starts_a_workflow_run(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("value", ["", "soon", "1990-13-01", "19900102", "1990-W01-1"])
-async def test_a_birthdate_is_a_date(raw, value):
+async def test_birthdate_is_a_date(raw, value):
     made = await raw.post("/accounts", json=body(birthdate=value))
 
     assert made.status == 400
@@ -120,7 +120,7 @@ async def test_a_birthdate_is_a_date(raw, value):
 
 
 @pytest.mark.asyncio
-async def test_a_photo_may_be_null_but_not_empty(sandbox, raw):
+async def test_photo_may_be_null_but_not_empty(sandbox, raw):
     account, without = sandbox.add_account().id, {"selfie_photo": {"data": None}}
 
     made = await raw.post("/accounts", json=body(**without))
@@ -130,7 +130,7 @@ async def test_a_photo_may_be_null_but_not_empty(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_case_is_created_assigned_and_resolved(sandbox, raw):
+async def test_case_is_created_assigned_and_resolved(sandbox, raw):
     inquiry, report = sandbox.add_inquiry().id, sandbox.add_report().id
     made = await raw.post(
         "/cases",
@@ -157,7 +157,7 @@ async def test_a_case_is_created_assigned_and_resolved(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_case_is_updated_with_an_attachment(sandbox, raw):
+async def test_case_is_updated_with_an_attachment(sandbox, raw):
     path = f"/cases/{sandbox.add_case().id}"
     file = {"data": "aGVsbG8=", "filename": "a.txt"}
 
@@ -201,7 +201,7 @@ def test_objects_with_unknown_relations_are_refused():
 
 
 @pytest.mark.asyncio
-async def test_a_report_becomes_ready_after_its_seconds(sandbox, raw):
+async def test_report_becomes_ready_after_its_seconds(sandbox, raw):
     sandbox.switches.report_seconds = 30
     account = sandbox.add_account().id
     given = {"data": {"type": "report/watchlist", **body(account_id=account)["data"]}}
@@ -220,12 +220,12 @@ async def test_a_report_becomes_ready_after_its_seconds(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_type_of_report_is_a_bad_request(raw):
+async def test_unknown_type_of_report_is_a_bad_request(raw):
     assert (await raw.post("/reports", json={"data": {"type": "x"}})).status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_report_runs_pauses_resumes_and_has_a_history(sandbox, raw):
+async def test_report_runs_pauses_resumes_and_has_a_history(sandbox, raw):
     path = f"/reports/{sandbox.add_report().id}"
     statuses = [
         (await raw.post(f"{path}/{act}")).status
@@ -261,7 +261,7 @@ async def test_each_document_type_has_its_own_path(sandbox, raw, kind, segment):
 
 
 @pytest.mark.asyncio
-async def test_a_locked_verification_is_not_redacted(sandbox, raw):
+async def test_locked_verification_is_not_redacted(sandbox, raw):
     path = f"/verifications/{sandbox.add_verification().id}"
 
     await raw.post(f"{path}/investigation-lock")
@@ -273,7 +273,7 @@ async def test_a_locked_verification_is_not_redacted(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_report_is_created_with_attributes(raw):
+async def test_report_is_created_with_attributes(raw):
     response = await raw.post("/reports", json={"data": {"type": "report/watchlist"}})
 
     assert response.status == 400
@@ -281,7 +281,7 @@ async def test_a_report_is_created_with_attributes(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_is_created_changed_labeled_and_related(sandbox, raw):
+async def test_transaction_is_created_changed_labeled_and_related(sandbox, raw):
     sandbox.add_transaction_type(id="txntp_1")
     made = await raw.post(
         "/transactions",
@@ -386,7 +386,7 @@ async def test_tags_are_added_removed_and_set(sandbox, raw, kind, plural):
         ("report", "reports"),
     ],
 )
-async def test_an_object_is_printed_as_a_pdf(sandbox, raw, kind, plural):
+async def test_object_is_printed_as_a_pdf(sandbox, raw, kind, plural):
     object_id = getattr(sandbox, f"add_{kind}")().id
 
     response = await raw.get(f"/{plural}/{object_id}/print")
@@ -449,7 +449,7 @@ async def test_redaction_removes_personal_data_and_keeps_the_object(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("kind", "plural"), PLURALS.items())
-async def test_a_redacted_object_cannot_be_changed_or_redacted_again(
+async def test_redacted_object_cannot_be_changed_or_redacted_again(
     sandbox, raw, kind, plural
 ):
     path = f"/{plural}/{getattr(sandbox, f'add_{kind}')().id}"
@@ -497,7 +497,7 @@ async def test_related_objects_may_be_redacted_later(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_redaction_takes_no_body(sandbox, raw):
+async def test_redaction_takes_no_body(sandbox, raw):
     path = f"/inquiries/{sandbox.add_inquiry().id}"
 
     assert (await raw.delete(path, json={})).status == 400

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from persona_share.sandbox import Sandbox
-from tests.sandbox.raw import Raw
+from tests.sandbox.raw import RawClient
 
 
 def limits(response):
@@ -24,7 +24,7 @@ async def test_each_response_has_the_remaining_requests(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_request_over_the_limit_gets_the_documented_429(sandbox, raw):
+async def test_request_over_the_limit_gets_the_documented_429(sandbox, raw):
     sandbox.source.environment.window.limit = 1
     await raw.get("/rate-limits")
     sandbox.advance(10)
@@ -45,7 +45,7 @@ async def test_a_request_over_the_limit_gets_the_documented_429(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_window_ends_60_seconds_after_its_first_request(sandbox, raw):
+async def test_window_ends_60_seconds_after_its_first_request(sandbox, raw):
     sandbox.source.environment.window.limit = 1
     await raw.get("/rate-limits")
 
@@ -77,13 +77,13 @@ async def test_all_keys_of_an_environment_share_its_window(sandbox, raw):
 @pytest.mark.asyncio
 async def test_no_limit_is_announced_as_a_large_limit():
     async with Sandbox(rate_limit=None) as sandbox, aiohttp.ClientSession() as session:
-        response = await Raw(session, sandbox).get("/rate-limits")
+        response = await RawClient(session, sandbox).get("/rate-limits")
 
     assert limits(response)["Limit"] == "100000"
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_may_have_its_own_limit(sandbox, raw):
+async def test_api_key_may_have_its_own_limit(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, rate_limit=1)
 
     first = await raw.get("/rate-limits", key)
@@ -96,7 +96,7 @@ async def test_an_api_key_may_have_its_own_limit(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_headers_report_the_limit_with_less_remaining(sandbox, raw):
+async def test_headers_report_the_limit_with_less_remaining(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, rate_limit=100)
     sandbox.source.environment.window.limit = 101
     for _ in range(3):
@@ -119,7 +119,7 @@ async def test_every_api_key_may_be_limited(sandbox, raw):
 @pytest.mark.parametrize(
     ("rounding", "reset"), [("up", "58"), ("down", "57"), ("exact", "57.500")]
 )
-async def test_the_reset_is_rounded_as_the_switch_says(sandbox, raw, rounding, reset):
+async def test_reset_is_rounded_according_to_the_switch(sandbox, raw, rounding, reset):
     sandbox.switches.reset_rounding = rounding
     await raw.get("/rate-limits")
 
@@ -145,7 +145,7 @@ async def test_requests_of_a_token_may_count_against_either_organization(
 
 
 @pytest.mark.asyncio
-async def test_a_401_may_have_rate_limit_headers(sandbox, raw):
+async def test_401_may_have_rate_limit_headers(sandbox, raw):
     sandbox.switches.rate_limit_headers_on_401 = True
 
     response = await raw.send("GET", "/rate-limits")
@@ -155,7 +155,7 @@ async def test_a_401_may_have_rate_limit_headers(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_429_may_have_retry_after(sandbox, raw):
+async def test_429_may_have_retry_after(sandbox, raw):
     sandbox.switches.retry_after_on_429 = True
     sandbox.source.environment.window.limit = 0
 
@@ -167,7 +167,7 @@ async def test_a_429_may_have_retry_after(sandbox, raw):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("prefix", ["Quota", "QuotaLimit"])
 @pytest.mark.parametrize("status", [429, 403])
-async def test_the_oauth_operations_may_have_a_quota(sandbox, raw, prefix, status):
+async def test_oauth_operations_may_have_a_quota(sandbox, raw, prefix, status):
     sandbox.switches.oauth_quota = 1
     sandbox.switches.quota_prefix = prefix
     sandbox.switches.quota_status = status

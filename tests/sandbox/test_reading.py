@@ -9,7 +9,7 @@ from tests.sandbox.raw import meta
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_is_a_json_api_document_of_about_nine_kilobytes(sandbox, raw):
+async def test_inquiry_is_a_json_api_document_of_about_nine_kilobytes(sandbox, raw):
     (inquiry,) = sandbox.populate(1)
 
     response = await raw.get(f"/inquiries/{inquiry}")
@@ -25,7 +25,7 @@ async def test_an_inquiry_is_a_json_api_document_of_about_nine_kilobytes(sandbox
 
 
 @pytest.mark.asyncio
-async def test_an_added_object_is_read_as_it_was_added(sandbox, raw):
+async def test_added_object_is_read_as_it_was_added(sandbox, raw):
     inquiry = sandbox.add_inquiry(
         status="created", reference_id="r-1", fields={"name-first": "Ann", "x": None}
     )
@@ -39,7 +39,7 @@ async def test_an_added_object_is_read_as_it_was_added(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_verification_and_its_inquiry_relate_to_each_other(sandbox, raw):
+async def test_verification_and_its_inquiry_relate_to_each_other(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     await raw.get(f"/inquiries/{inquiry}")
     verification = sandbox.add_verification(kind="selfie", inquiry=inquiry)
@@ -89,7 +89,7 @@ async def test_include_returns_the_requested_objects(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_include_is_a_bad_request(sandbox, raw):
+async def test_unknown_include_is_a_bad_request(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
 
     assert (await raw.get(f"/inquiries/{inquiry}?include=cousins")).status == 400
@@ -166,7 +166,7 @@ async def test_versions_and_casings_are_checked(sandbox, raw, header, good, bad)
 
 
 @pytest.mark.asyncio
-async def test_an_api_key_may_have_its_own_inflection(sandbox, raw):
+async def test_api_key_may_have_its_own_inflection(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, inflection="camel")
     inquiry = sandbox.add_inquiry().id
 
@@ -176,7 +176,7 @@ async def test_an_api_key_may_have_its_own_inflection(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_account_is_read_and_listed(sandbox, raw):
+async def test_account_is_read_and_listed(sandbox, raw):
     account = sandbox.add_account(reference_id="a-1").id
     sandbox.add_account()
 
@@ -191,7 +191,7 @@ async def test_an_account_is_read_and_listed(sandbox, raw):
 @pytest.mark.parametrize(
     "path", ["/nothing", "/inquiries/a%2Fb", "/inquiries/..", "/inquiries/x/y", "/"]
 )
-async def test_an_unknown_path_is_not_found(raw, path):
+async def test_unknown_path_is_not_found(raw, path):
     url = URL(raw.sandbox.url + path, encoded=True)  # goes out as it is
     key = {"Authorization": f"Bearer {raw.sandbox.source.api_key}"}
 
@@ -216,7 +216,7 @@ async def test_an_unknown_path_is_not_found(raw, path):
         "/inquiries?filter[created-at-start]=yesterday",
     ],
 )
-async def test_an_unknown_parameter_is_a_bad_request_that_is_not_repeated(raw, path):
+async def test_unknown_parameter_is_a_bad_request_that_is_not_repeated(raw, path):
     response = await raw.get(path)
 
     assert response.status == 400
@@ -224,7 +224,7 @@ async def test_an_unknown_parameter_is_a_bad_request_that_is_not_repeated(raw, p
 
 
 @pytest.mark.asyncio
-async def test_an_empty_header_is_not_a_missing_header(raw):
+async def test_empty_header_is_not_a_missing_header(raw):
     for name in ("Key-Inflection", "Persona-Version"):
         assert (await raw.get("/inquiries", headers={name: ""})).status == 400
 
@@ -241,7 +241,7 @@ async def test_unreadable_values_are_refused_and_not_repeated(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_list_of_events_has_filters(sandbox, raw):
+async def test_list_of_events_has_filters(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     sandbox.add_event(object=sandbox.add_inquiry().id)
     event = sandbox.add_event(object=inquiry, name="inquiry.declined").id
@@ -277,7 +277,7 @@ def found(response):
 
 
 @pytest.mark.asyncio
-async def test_a_list_is_newest_first_and_followed_by_links(raw, ids):
+async def test_list_is_newest_first_and_followed_by_links(raw, ids):
     seen, path = [], "/inquiries"
     while path is not None:
         response = await raw.get(path)
@@ -313,7 +313,7 @@ async def test_links_may_repeat_filter_and_size(sandbox, raw, ids):
 
 
 @pytest.mark.asyncio
-async def test_the_previous_page_ends_before_its_cursor(raw, ids):
+async def test_previous_page_ends_before_its_cursor(raw, ids):
     response = await raw.get(f"/inquiries?page[before]={ids[12]}&page[size]=3")
 
     assert found(response) == ids[9:12]
@@ -323,14 +323,14 @@ async def test_the_previous_page_ends_before_its_cursor(raw, ids):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", ["0", "101", "-1", "x", "1.5", "", "9" * 5000])
-async def test_a_size_outside_1_to_100_is_a_bad_request(raw, size):
+async def test_size_outside_1_to_100_is_a_bad_request(raw, size):
     path = f"/inquiries?page[size]={size}"
 
     assert (await raw.get(path)).status == 400
 
 
 @pytest.mark.asyncio
-async def test_a_bad_cursor_is_a_bad_request(raw, ids):
+async def test_bad_cursor_is_a_bad_request(raw, ids):
     unknown = await raw.get("/inquiries?page[after]=inq_nowhere")
     both = await raw.get(f"/inquiries?page[after]={ids[0]}&page[before]={ids[1]}")
 
@@ -358,7 +358,7 @@ async def test_filters_select_objects(sandbox, raw, ids):
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_filter_or_101_ids_are_a_bad_request(raw):
+async def test_unknown_filter_or_101_ids_are_a_bad_request(raw):
     many = ",".join(f"inq_{n}" for n in range(101))
 
     assert (await raw.get("/inquiries?filter[color]=red")).status == 400
@@ -366,21 +366,21 @@ async def test_an_unknown_filter_or_101_ids_are_a_bad_request(raw):
 
 
 @pytest.mark.asyncio
-async def test_an_organization_lists_its_own_objects(sandbox, raw, ids):
+async def test_organization_lists_its_own_objects(sandbox, raw, ids):
     mine = sandbox.add_inquiry(organization=sandbox.destination).id
 
     assert found(await raw.get("/inquiries", sandbox.destination.api_key)) == [mine]
 
 
 @pytest.mark.asyncio
-async def test_a_key_without_the_permission_may_not_list(sandbox, raw):
+async def test_key_without_the_permission_may_not_list(sandbox, raw):
     key = sandbox.add_api_key(sandbox.source, permissions=["inquiry.write"])
 
     assert (await raw.get("/inquiries", key)).status == 403
 
 
 @pytest.mark.asyncio
-async def test_a_list_of_verifications_is_a_switch(sandbox, raw):
+async def test_list_of_verifications_is_a_switch(sandbox, raw):
     verification = sandbox.add_verification().id
 
     undocumented = await raw.get("/verifications")
@@ -450,7 +450,7 @@ async def test_results_are_sorted_on_request(raw, searched):
 
 
 @pytest.mark.asyncio
-async def test_the_page_may_be_in_the_body_or_in_the_query(raw, searched):
+async def test_page_may_be_in_the_body_or_in_the_query(raw, searched):
     first = await search(raw, page={"size": 3})
     cursor = first.json["links"]["next"].removeprefix("/api/v1")
     second = await search(raw, path=cursor, page={"size": 3})
@@ -477,12 +477,12 @@ async def test_the_page_may_be_in_the_body_or_in_the_query(raw, searched):
         {"xor": []},
     ],
 )
-async def test_an_invalid_search_is_a_bad_request(raw, query):
+async def test_invalid_search_is_a_bad_request(raw, query):
     assert (await search(raw, query)).status == 400
 
 
 @pytest.mark.asyncio
-async def test_an_invalid_sort_is_a_bad_request(raw):
+async def test_invalid_sort_is_a_bad_request(raw):
     for sort in (
         {"attribute": "color", "direction": "asc"},
         {"attribute": "status", "direction": "up"},
@@ -492,7 +492,7 @@ async def test_an_invalid_sort_is_a_bad_request(raw):
 
 
 @pytest.mark.asyncio
-async def test_a_change_may_be_found_after_a_delay(sandbox, raw):
+async def test_change_may_be_found_after_a_delay(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     sandbox.switches.search_delay = 60
 
@@ -518,7 +518,7 @@ async def test_accounts_and_cases_are_searched(sandbox, raw, kind, plural, query
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_finds_only_its_objects(sandbox, raw, searched):
+async def test_access_token_finds_only_its_objects(sandbox, raw, searched):
     token = await raw.token(f"inquiry.read:{searched[2]}")
 
     response = await raw.post("/inquiries/search", token, json={})

@@ -17,7 +17,7 @@ from tests.sandbox.sharing import (
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_expires_after_fourteen_days_by_default(sandbox, raw):
+async def test_share_token_expires_after_fourteen_days_by_default(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     connection = await connect(raw)
 
@@ -68,7 +68,7 @@ async def test_four_types_of_objects_can_be_shared(sandbox, raw, kind, word):
     ("seconds", "status"),
     [(59, 422), (60, 201), (1_814_400, 201), (1_814_401, 422), ("60", 400)],
 )
-async def test_a_lifetime_is_between_a_minute_and_three_weeks(
+async def test_lifetime_is_between_a_minute_and_three_weeks(
     sandbox, raw, seconds, status
 ):
     made = await share(raw, sandbox.add_inquiry().id, expires_in_seconds=seconds)
@@ -78,9 +78,7 @@ async def test_a_lifetime_is_between_a_minute_and_three_weeks(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("refusal", [400, 422])
-async def test_a_share_token_for_an_unshareable_object_is_refused(
-    sandbox, raw, refusal
-):
+async def test_share_token_for_an_unshareable_object_is_refused(sandbox, raw, refusal):
     sandbox.switches.share_refusal_status = refusal
     mine, case = sandbox.add_inquiry().id, sandbox.add_case().id
     theirs = sandbox.add_inquiry(organization=sandbox.destination).id
@@ -109,7 +107,7 @@ async def test_only_the_source_of_a_connection_shares_through_it(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_may_be_pending_but_not_inactive(sandbox, raw):
+async def test_connection_may_be_pending_but_not_inactive(sandbox, raw):
     inquiry, connection = sandbox.add_inquiry().id, await connect(raw)
     change = f"/connect/connections/{connection}"
 
@@ -124,7 +122,7 @@ async def test_a_connection_may_be_pending_but_not_inactive(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_destination_sees_an_inbound_share_token(sandbox, raw):
+async def test_destination_sees_an_inbound_share_token(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
 
     data = await seen(raw, token)
@@ -137,16 +135,16 @@ async def test_the_destination_sees_an_inbound_share_token(sandbox, raw):
 @pytest.mark.asyncio
 async def test_other_organizations_do_not_see_a_share_token(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
-    stranger = sandbox.add_organization().api_key
+    other_organization = sandbox.add_organization().api_key
     production = sandbox.add_api_key(sandbox.destination, environment="production")
 
-    for key in (stranger, production):
+    for key in (other_organization, production):
         assert (await raw.get(f"{TOKENS}/{token}", key)).status == 404
         assert (await raw.get(TOKENS, key)).json["data"] == []
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_expires(sandbox, raw):
+async def test_share_token_expires(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id, expires_in_seconds=60)
     sandbox.advance(59)
     alive = (await seen(raw, token))["attributes"]["status"]
@@ -159,7 +157,7 @@ async def test_a_share_token_expires(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_is_expired_once_and_early(sandbox, raw):
+async def test_share_token_is_expired_once_and_early(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
     sandbox.advance(10)
 
@@ -186,7 +184,7 @@ async def test_expiring_a_share_token_may_be_left_to_the_source(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_the_list_has_both_directions_and_filters(sandbox, raw):
+async def test_list_has_both_directions_and_filters(sandbox, raw):
     there = await connect(raw)
     back = (
         await raw.post(
@@ -219,7 +217,7 @@ async def test_the_list_has_both_directions_and_filters(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_list_has_no_source_preview(sandbox, raw):
+async def test_list_has_no_source_preview(sandbox, raw):
     await shared(raw, sandbox.add_inquiry().id)
     partner = sandbox.destination.api_key
 
@@ -280,7 +278,7 @@ async def test_documented_verification_types_can_be_peeked_at(
 
 
 @pytest.mark.asyncio
-async def test_a_share_token_to_the_same_organization_has_one_direction(sandbox, raw):
+async def test_share_token_to_the_same_organization_has_one_direction(sandbox, raw):
     connection = await connect(raw, sandbox.source.id)
     token = await shared(raw, sandbox.add_inquiry().id, connection)
 
@@ -321,7 +319,7 @@ async def test_share_tokens_have_no_includable_objects(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_redemption_is_pending_at_first_and_redeemed_later(sandbox, raw):
+async def test_redemption_is_pending_at_first_and_redeemed_later(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
 
     asked = await redeem(raw, token)
@@ -342,7 +340,7 @@ async def test_a_redemption_is_pending_at_first_and_redeemed_later(sandbox, raw)
 
 
 @pytest.mark.asyncio
-async def test_a_redemption_may_take_any_time(sandbox, raw):
+async def test_redemption_may_take_any_time(sandbox, raw):
     sandbox.switches.redemption_seconds = math.inf
     token = await shared(raw, sandbox.add_inquiry().id)
     await redeem(raw, token)
@@ -353,7 +351,7 @@ async def test_a_redemption_may_take_any_time(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_clone_needs_no_body(sandbox, raw):
+async def test_clone_needs_no_body(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
 
     response = await raw.post(f"{TOKENS}/{token}/redeem", sandbox.destination.api_key)
@@ -362,7 +360,7 @@ async def test_a_clone_needs_no_body(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_an_inquiry_is_cloned_with_its_verifications(sandbox, raw):
+async def test_inquiry_is_cloned_with_its_verifications(sandbox, raw):
     (inquiry,) = sandbox.populate(1)
     original = (await raw.get(f"/inquiries/{inquiry}")).json["data"]
     token = await shared(raw, inquiry)
@@ -403,7 +401,7 @@ async def test_some_verification_types_can_be_cloned(sandbox, raw, kind, status)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["account", "transaction"])
-async def test_an_account_or_a_transaction_needs_a_destination(sandbox, raw, kind):
+async def test_account_or_a_transaction_needs_a_destination(sandbox, raw, kind):
     token = await shared(raw, getattr(sandbox, f"add_{kind}")().id)
 
     before = await redeem(raw, token)
@@ -414,7 +412,7 @@ async def test_an_account_or_a_transaction_needs_a_destination(sandbox, raw, kin
 
 
 @pytest.mark.asyncio
-async def test_a_verification_hydrates_nothing(sandbox, raw):
+async def test_verification_hydrates_nothing(sandbox, raw):
     token = await shared(raw, sandbox.add_verification().id)
     target = sandbox.add_inquiry(organization=sandbox.destination).id
 
@@ -464,7 +462,7 @@ async def test_hydration_copies_equal_names_and_then_mapped_fields(sandbox, raw)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", ["created", "pending", "approved"])
-async def test_the_status_of_a_hydrated_inquiry_is_a_switch(sandbox, raw, status):
+async def test_status_of_a_hydrated_inquiry_is_a_switch(sandbox, raw, status):
     sandbox.switches.hydrated_status = status
     target = sandbox.add_inquiry(organization=sandbox.destination, status="created").id
     token = await shared(raw, sandbox.add_inquiry().id)
@@ -475,7 +473,7 @@ async def test_the_status_of_a_hydrated_inquiry_is_a_switch(sandbox, raw, status
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_hydrates_a_transaction(sandbox, raw):
+async def test_transaction_hydrates_a_transaction(sandbox, raw):
     target = sandbox.add_transaction(organization=sandbox.destination).id
     token = await shared(raw, sandbox.add_transaction(fields={"country": "FR"}).id)
     await redeem(raw, token, target)
@@ -490,7 +488,7 @@ async def test_a_transaction_hydrates_a_transaction(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_destination_object_must_belong_to_the_caller(sandbox, raw):
+async def test_destination_object_must_belong_to_the_caller(sandbox, raw):
     mine = sandbox.add_inquiry().id
     token = await shared(raw, mine)
 
@@ -517,7 +515,7 @@ async def test_field_mappings_belong_to_hydration(sandbox, raw):
     "reason",
     ["source_not_found", "source_redacted", "import_failed", "unrecoverable_error"],
 )
-async def test_f147_a_redemption_fails_with_each_reason(sandbox, raw, reason):
+async def test_f147_redemption_fails_with_each_reason(sandbox, raw, reason):
     sandbox.faults.fail_redemption(reason)
     token = await shared(raw, sandbox.add_inquiry().id)
     await redeem(raw, token)
@@ -534,7 +532,7 @@ async def test_f147_a_redemption_fails_with_each_reason(sandbox, raw, reason):
 
 
 @pytest.mark.asyncio
-async def test_a_redemption_fails_when_its_source_was_redacted(sandbox, raw):
+async def test_redemption_fails_when_its_source_was_redacted(sandbox, raw):
     inquiry = sandbox.add_inquiry().id
     token = await shared(raw, inquiry)
     await redeem(raw, token)
@@ -548,7 +546,7 @@ async def test_a_redemption_fails_when_its_source_was_redacted(sandbox, raw):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("conflict", [409, 422])
-async def test_a_share_token_is_redeemed_once(sandbox, raw, conflict):
+async def test_share_token_is_redeemed_once(sandbox, raw, conflict):
     sandbox.switches.share_conflict_status = conflict
     token = await shared(raw, sandbox.add_inquiry().id)
     await redeem(raw, token)
@@ -561,7 +559,7 @@ async def test_a_share_token_is_redeemed_once(sandbox, raw, conflict):
 
 
 @pytest.mark.asyncio
-async def test_f148_a_redemption_is_replayed_for_the_same_key(sandbox, raw):
+async def test_f148_redemption_is_replayed_for_the_same_key(sandbox, raw):
     token = await shared(raw, sandbox.add_inquiry().id)
     headers = {"Idempotency-Key": "once"}
     path, key = f"{TOKENS}/{token}/redeem", sandbox.destination.api_key
@@ -574,7 +572,7 @@ async def test_f148_a_redemption_is_replayed_for_the_same_key(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_failed_share_token_may_be_redeemed_again(sandbox, raw):
+async def test_failed_share_token_may_be_redeemed_again(sandbox, raw):
     sandbox.faults.fail_redemption("import_failed")
     token = await shared(raw, sandbox.add_inquiry().id)
     await redeem(raw, token)
@@ -591,7 +589,7 @@ async def test_a_failed_share_token_may_be_redeemed_again(sandbox, raw):
 
 
 @pytest.mark.asyncio
-async def test_a_redemption_needs_an_active_connection(sandbox, raw):
+async def test_redemption_needs_an_active_connection(sandbox, raw):
     connection = await connect(raw)
     token = await shared(raw, sandbox.add_inquiry().id, connection)
     await raw.post(f"/connect/connections/{connection}/deactivate")
@@ -605,10 +603,10 @@ async def test_only_the_destination_redeems_and_in_the_same_type_of_environment(
 ):
     token = await shared(raw, sandbox.add_inquiry().id)
     production = sandbox.add_api_key(sandbox.destination, environment="production")
-    stranger = sandbox.add_organization().api_key
+    other_organization = sandbox.add_organization().api_key
 
     assert (await redeem(raw, token, bearer=sandbox.source.api_key)).status == 403
-    assert (await redeem(raw, token, bearer=stranger)).status == 404
+    assert (await redeem(raw, token, bearer=other_organization)).status == 404
     assert (await redeem(raw, token, bearer=production)).status == 422
 
 

@@ -22,12 +22,12 @@ class Receiver:
 
     def __init__(self):
         self.status, self.requests = 200, []
-        self.told = asyncio.Event()
+        self.received = asyncio.Event()
         self.url = ""
 
     async def handle(self, request):
         self.requests.append((dict(request.headers), await request.read()))
-        self.told.set()
+        self.received.set()
         if self.status is None:
             await asyncio.Event().wait()
         return web.Response(status=self.status)
@@ -61,7 +61,7 @@ def signed(secret, header, sent):
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_delivered_with_a_signature(sandbox, raw, receiver):
+async def test_event_is_delivered_with_a_signature(sandbox, raw, receiver):
     webhook = sandbox.add_webhook(receiver.url)
     inquiry = sandbox.add_inquiry().id
 
@@ -82,12 +82,12 @@ async def test_an_event_is_delivered_with_a_signature(sandbox, raw, receiver):
 
 
 @pytest.mark.asyncio
-async def test_an_event_is_delivered_promptly(sandbox, raw, receiver):
+async def test_event_is_delivered_promptly(sandbox, raw, receiver):
     sandbox.add_webhook(receiver.url)
 
     sandbox.add_event(object=sandbox.add_inquiry().id, name="inquiry.completed")
 
-    await asyncio.wait_for(receiver.told.wait(), 5)
+    await asyncio.wait_for(receiver.received.wait(), 5)
     assert receiver.names == ["inquiry.completed"]
 
 
@@ -126,7 +126,7 @@ async def test_sharing_events_are_delivered_to_both_organizations(
 
 
 @pytest.mark.asyncio
-async def test_a_delivery_is_retried_at_the_documented_times_with_a_new_signature(
+async def test_delivery_is_retried_at_the_documented_times_with_a_new_signature(
     sandbox, receiver
 ):
     receiver.status = 500
@@ -156,7 +156,7 @@ async def test_a_delivery_is_retried_at_the_documented_times_with_a_new_signatur
 
 
 @pytest.mark.asyncio
-async def test_a_success_ends_the_retries(sandbox, receiver):
+async def test_success_ends_the_retries(sandbox, receiver):
     receiver.status = 500
     webhook = sandbox.add_webhook(receiver.url)
     sandbox.add_event(object=sandbox.add_inquiry().id)
@@ -171,7 +171,7 @@ async def test_a_success_ends_the_retries(sandbox, receiver):
 
 
 @pytest.mark.asyncio
-async def test_the_statuses_that_count_as_success_are_a_switch(sandbox, receiver):
+async def test_statuses_that_count_as_success_are_a_switch(sandbox, receiver):
     receiver.status = 206
     webhook = sandbox.add_webhook(receiver.url)
     sandbox.add_event(object=sandbox.add_inquiry().id)
@@ -184,7 +184,7 @@ async def test_the_statuses_that_count_as_success_are_a_switch(sandbox, receiver
 
 
 @pytest.mark.asyncio
-async def test_a_timeout_and_a_refused_connection_are_failures(sandbox, receiver):
+async def test_timeout_and_a_refused_connection_are_failures(sandbox, receiver):
     sandbox.switches.webhook_timeout = 0.05
     receiver.status = None
     slow = sandbox.add_webhook(receiver.url)
@@ -219,7 +219,7 @@ async def test_f142_two_secrets_sign_while_one_is_rotated(sandbox, receiver, ord
 
 
 @pytest.mark.asyncio
-async def test_an_event_can_be_delivered_again(sandbox, receiver):
+async def test_event_can_be_delivered_again(sandbox, receiver):
     sandbox.add_webhook(receiver.url)
     event = sandbox.add_event(object=sandbox.add_inquiry().id).id
     await sandbox.deliver_webhooks()
@@ -233,7 +233,7 @@ async def test_an_event_can_be_delivered_again(sandbox, receiver):
 
 
 @pytest.mark.asyncio
-async def test_a_disabled_webhook_gets_no_deliveries(sandbox, receiver):
+async def test_disabled_webhook_gets_no_deliveries(sandbox, receiver):
     receiver.status = 500
     webhook = sandbox.add_webhook(receiver.url)
     sandbox.add_event(object=sandbox.add_inquiry().id)
@@ -272,7 +272,7 @@ async def test_deliveries_are_logged_without_secrets(sandbox, receiver):
 
 
 @pytest.mark.asyncio
-async def test_a_webhook_must_be_on_this_machine():
+async def test_webhook_must_be_on_this_machine():
     sandbox = Sandbox()
 
     for url in ("https://example.com/hook", "http://10.0.0.1/", "file:///etc/passwd"):

@@ -1,4 +1,4 @@
-"""Two organizations on one sandbox, and one clock that moves client and service."""
+"""Two organizations on one sandbox, and one clock for clients and sandbox."""
 
 import asyncio
 
@@ -11,8 +11,8 @@ from persona_share.testing.clock import FakeClock, fake_runtime
 
 
 @attrs.define
-class Journey:
-    box: Sandbox
+class Scenario:
+    sandbox: Sandbox
     clock: FakeClock
     source: PersonaClient
     destination: PersonaClient
@@ -21,7 +21,7 @@ class Journey:
     async def ask_partner(self, scope):
         self.authorized += 1
         return await self.source.oauth.authorize(
-            client_id=self.box.destination.id, scope=scope
+            client_id=self.sandbox.destination.id, scope=scope
         )
 
     def manager(self, **options):
@@ -29,8 +29,8 @@ class Journey:
             self.destination, **{"codes": self.ask_partner, **options}
         )
 
-    async def until(self, task, step=0.5, steps=2_000):
-        """Let time pass for both sides until something is done."""
+    async def advance_until_done(self, task, step=0.5, steps=2_000):
+        """Advance the shared clock until a task is done."""
         task = asyncio.ensure_future(task)
         for _ in range(steps):
             await asyncio.wait({task}, timeout=0.005)
@@ -41,13 +41,13 @@ class Journey:
 
 
 @pytest_asyncio.fixture
-async def journey():
+async def scenario():
     clock = FakeClock()
     runtime = fake_runtime(clock)
-    async with Sandbox(_clock=clock.epoch, rate_limit=None) as box:
-        options = {"base_url": box.url, "insecure_local": True, "_runtime": runtime}
+    async with Sandbox(_clock=clock.epoch, rate_limit=None) as sandbox:
+        options = {"base_url": sandbox.url, "insecure_local": True, "_runtime": runtime}
         async with (
-            PersonaClient(box.source.api_key, **options) as source,
-            PersonaClient(box.destination.api_key, **options) as destination,
+            PersonaClient(sandbox.source.api_key, **options) as source,
+            PersonaClient(sandbox.destination.api_key, **options) as destination,
         ):
-            yield Journey(box, clock, source, destination)
+            yield Scenario(sandbox, clock, source, destination)

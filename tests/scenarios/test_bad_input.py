@@ -28,35 +28,35 @@ from persona_share.errors import (
     ReentrantCodeSourceError,
     WrongEventLoopError,
 )
-from tests.servers import RawServer, answer, answering
+from tests.servers import RawServer, http_response, respond_with
 
 
 @pytest.mark.parametrize("scope", ["", " ", "inquiry", "inquiry.read:", "a b", "x:y:z"])
 @pytest.mark.asyncio
-async def test_malformed_scope_is_refused(journey, scope):
-    async with journey.manager() as manager:
+async def test_malformed_scope_is_refused(scenario, scope):
+    async with scenario.manager() as manager:
         with pytest.raises(InvalidScopeError):
             manager.session(scope)
         with pytest.raises(InvalidScopeError):
             await manager.token(scope)
-    assert len(journey.box.log) == 0
+    assert len(scenario.sandbox.log) == 0
 
 
 @pytest.mark.parametrize(
     "object_id", ["", "../x", "a/b", "a\r\nX: y", "ü", "%2e%2e", "a b", "a?b", "a#b"]
 )
 @pytest.mark.asyncio
-async def test_t16_malformed_id_is_refused(journey, object_id):
+async def test_malformed_id_is_refused(scenario, object_id):
     with pytest.raises(InvalidIdError):
-        await journey.source.inquiries.retrieve(object_id)
-    assert len(journey.box.log) == 0
+        await scenario.source.inquiries.retrieve(object_id)
+    assert len(scenario.sandbox.log) == 0
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://api.withpersona.com/api/v1", "http://127.0.0.1:1/api/v1", "http://[::1]"],
 )
-def test_t3_plain_http_url_is_refused(url):
+def test_plain_http_url_is_refused(url):
     with pytest.raises(InsecureOriginError):
         PersonaClient("localbox_key", base_url=url)
 
@@ -102,29 +102,29 @@ async def test_use_outside_async_with_is_refused():
 
 
 @pytest.mark.asyncio
-async def test_use_after_close_is_refused(journey):
-    scope = Scope.read(journey.box.add_inquiry().id)
-    async with journey.manager() as manager:
+async def test_use_after_close_is_refused(scenario):
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
+    async with scenario.manager() as manager:
         session = manager.session(scope)
         await session.inquiries.retrieve(scope.object_ids()[0])
-    requests = len(journey.box.log)
+    requests = len(scenario.sandbox.log)
     with pytest.raises(ManagerClosedError):
         await session.inquiries.retrieve(scope.object_ids()[0])
     with pytest.raises(ManagerClosedError):
         await manager.token(scope)
     await manager.aclose()
-    await journey.source.aclose()
+    await scenario.source.aclose()
     with pytest.raises(ClientClosedError):
-        await journey.source.inquiries.retrieve("inq_1")
-    await journey.source.aclose()
-    assert len(journey.box.log) == requests
+        await scenario.source.inquiries.retrieve("inq_1")
+    await scenario.source.aclose()
+    assert len(scenario.sandbox.log) == requests
 
 
 @pytest.mark.asyncio
-async def test_f68_use_from_another_loop_is_refused(journey):
-    scope = Scope.read(journey.box.add_inquiry().id)
+async def test_f68_use_from_another_loop_is_refused(scenario):
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
     errors = []
-    async with journey.manager() as manager:
+    async with scenario.manager() as manager:
         await manager.token(scope)
 
         async def use(work):
@@ -136,7 +136,7 @@ async def test_f68_use_from_another_loop_is_refused(journey):
         async def elsewhere():
             await use(manager.token(scope))
             await use(manager.session(scope).inquiries.retrieve(scope.object_ids()[0]))
-            await use(journey.source.inquiries.retrieve("inq_1"))
+            await use(scenario.source.inquiries.retrieve("inq_1"))
 
         thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
         thread.start()
@@ -145,10 +145,10 @@ async def test_f68_use_from_another_loop_is_refused(journey):
 
 
 @pytest.mark.asyncio
-async def test_f69_use_from_a_thread_without_a_loop_is_refused(journey):
-    scope = Scope.read(journey.box.add_inquiry().id)
+async def test_f69_use_from_a_thread_without_a_loop_is_refused(scenario):
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
     errors = []
-    async with journey.manager() as manager:
+    async with scenario.manager() as manager:
         token = await manager.token(scope)
 
         def use():
@@ -164,8 +164,8 @@ async def test_f69_use_from_a_thread_without_a_loop_is_refused(journey):
 
 
 @pytest.mark.asyncio
-async def test_f77_code_source_that_requests_its_own_scope_fails(journey):
-    scope = Scope.read(journey.box.add_inquiry().id)
+async def test_f77_code_source_that_requests_its_own_scope_fails(scenario):
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
     errors = []
 
     async def circular(asked):
@@ -175,7 +175,7 @@ async def test_f77_code_source_that_requests_its_own_scope_fails(journey):
             errors.append(error)
             raise
 
-    async with journey.manager(codes=circular) as manager:
+    async with scenario.manager(codes=circular) as manager:
         with pytest.raises(
             Exception, match="requested a token for the scope that it supplies"
         ):
@@ -207,10 +207,10 @@ async def test_f77_code_source_that_requests_its_own_scope_fails(journey):
     ],
 )
 @pytest.mark.asyncio
-async def test_request_that_cannot_be_sent_is_refused(journey, arguments, options):
+async def test_request_that_cannot_be_sent_is_refused(scenario, arguments, options):
     with pytest.raises(InvalidArgumentError):
-        await journey.source.request(*arguments, **options)
-    assert len(journey.box.log) == 0
+        await scenario.source.request(*arguments, **options)
+    assert len(scenario.sandbox.log) == 0
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ async def test_request_that_cannot_be_sent_is_refused(journey, arguments, option
     ],
     ids=str,
 )
-def test_an_option_of_another_type_is_refused_where_the_client_is_created(options):
+def test_option_of_another_type_is_refused_where_the_client_is_created(options):
     given = {"base_url": "http://127.0.0.1:1/api/v1", "insecure_local": True}
     with pytest.raises(ConfigurationError):
         PersonaClient("localbox_key", **{**given, **options})
@@ -264,7 +264,7 @@ def test_client_cannot_be_pickled():
 async def test_integer_of_a_hundred_digits_is_sent_and_returned_exactly():
     number = 12345678901234567890**5
     body = b'{"data":{"type":"inquiry","id":"inq_1","attributes":{"n":%d}}}' % number
-    server = RawServer(answering(answer(200, body)))
+    server = RawServer(respond_with(http_response(200, body)))
     async with server:
         here = {"base_url": server.api, "insecure_local": True}
         async with PersonaClient("k", **here) as client:
@@ -287,15 +287,13 @@ HOSTILE_IDS = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [200, 404, 503])
 @pytest.mark.parametrize("request_id", HOSTILE_IDS.values(), ids=HOSTILE_IDS)
-async def test_a_request_id_is_scrubbed_in_messages_and_logs(
-    request_id, status, caplog
-):
+async def test_request_id_is_scrubbed_in_messages_and_logs(request_id, status, caplog):
     caplog.set_level(logging.DEBUG, "persona_share")
     body = b'{"data":{"type":"inquiry","id":"inq_1"}}' if status == 200 else b"{}"
     header = f"\r\nRequest-Id: {request_id}\r\n\r\n".encode()
-    response = answer(status, body).replace(b"\r\n\r\n", header, 1)
-    events, told = [], []
-    server = RawServer(answering(response))
+    response = http_response(status, body).replace(b"\r\n\r\n", header, 1)
+    events, texts = [], []
+    server = RawServer(respond_with(response))
     async with (
         server,
         PersonaClient(
@@ -309,13 +307,13 @@ async def test_a_request_id_is_scrubbed_in_messages_and_logs(
         try:
             await client.inquiries.retrieve("inq_1")
         except PersonaError as error:
-            told += [str(error), repr(error), error.request_id]
-            told += [attempt.request_id for attempt in error.attempts]
-    told += [event.request_id for event in events]
-    told += [record.getMessage() for record in caplog.records]
+            texts += [str(error), repr(error), error.request_id]
+            texts += [attempt.request_id for attempt in error.attempts]
+    texts += [event.request_id for event in events]
+    texts += [record.getMessage() for record in caplog.records]
 
-    assert any("req_" in each or "rrr" in each for each in told)
-    for each in told:
+    assert any("req_" in each or "rrr" in each for each in texts)
+    for each in texts:
         assert each.isprintable()
         assert "r" * 65 not in each
         assert "CANARY" not in each

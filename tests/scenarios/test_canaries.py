@@ -20,7 +20,7 @@ from persona_share.model.policy import RetryPolicy
 TESTS = Path(__file__).parents[1]
 
 
-def _told_by(error):
+def _texts_of(error):
     """All texts of an error, with the locals of all frames except the test's."""
     seen = [str(error), repr(error), repr(error.__dict__)]
     chain = traceback.TracebackException.from_exception(
@@ -38,19 +38,19 @@ def _told_by(error):
     return seen
 
 
-async def _failures(journey, client, inquiry, told):
+async def _failures(scenario, client, inquiry, texts):
     """Cause many failures, and return the texts of their errors."""
-    faults, scope = journey.box.faults, Scope.read(inquiry.id)
+    faults, scope = scenario.sandbox.faults, Scope.read(inquiry.id)
 
     async def fails(work, step=1.0):
         with pytest.raises((PersonaError, asyncio.CancelledError)) as caught:
-            await journey.until(work, step=step)
-        told.extend(_told_by(caught.value))
+            await scenario.advance_until_done(work, step=step)
+        texts.extend(_texts_of(caught.value))
 
     await fails(client.inquiries.retrieve("inq_unknown"))
     await fails(client.request("POST", "/nowhere", json={"a": 1}))
-    for spoil in (faults.cut, faults.lose_answer, faults.truncate):
-        spoil("GET /inquiries/{inquiry-id}", times=9)
+    for inject in (faults.cut, faults.lose_answer, faults.truncate):
+        inject("GET /inquiries/{inquiry-id}", times=9)
         await fails(client.inquiries.retrieve(inquiry.id))
         faults.clear()
     for status in (302, 400, 401, 403, 409, 422, 429, 500):
@@ -59,14 +59,14 @@ async def _failures(journey, client, inquiry, told):
         await fails(client.oauth.authorize(client_id="org_1", scope=scope))
         faults.clear()
     for status in (201, 400, 401, 403, 500, 503):
-        code = await journey.ask_partner(scope)
+        code = await scenario.ask_partner(scope)
         faults.answer("POST /oauth/token", status, body=b"{}", times=9)
-        async with journey.manager(codes=None) as manager:
+        async with scenario.manager(codes=None) as manager:
             await fails(manager.exchange(code))
         faults.clear()
-    code = await journey.ask_partner(scope)
+    code = await scenario.ask_partner(scope)
     faults.lose_answer("POST /oauth/token", times=9)
-    async with journey.manager(codes=None) as manager:
+    async with scenario.manager(codes=None) as manager:
         await fails(manager.exchange(code))
     faults.clear()
     faults.hang("GET /inquiries/{inquiry-id}")
@@ -78,68 +78,66 @@ async def _failures(journey, client, inquiry, told):
 
 
 @pytest.mark.asyncio
-async def test_g13_no_output_shows_a_key_a_code_or_a_token(
-    journey, caplog, monkeypatch
-):
+async def test_no_output_shows_a_key_a_code_or_a_token(scenario, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
     # aiohttp keeps the stack of each request in debug mode: source, no values.
     monkeypatch.setattr(sys, "tracebacklimit", 3, raising=False)
     caplog.handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
     asyncio.get_running_loop().set_debug(True)
-    inquiry = journey.box.add_inquiry()
-    told, events, canaries = [], [], []
+    inquiry = scenario.sandbox.add_inquiry()
+    texts, events, canaries = [], [], []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        runtime = journey.source.context.runtime
+        runtime = scenario.source.context.runtime
         async with PersonaClient(
-            journey.box.source.api_key,
-            base_url=journey.box.url,
+            scenario.sandbox.source.api_key,
+            base_url=scenario.sandbox.url,
             insecure_local=True,
             hooks=[events.append],
             retry=RetryPolicy(),
             _runtime=runtime,
         ) as client:
-            async with journey.manager(hooks=[events.append]) as manager:
+            async with scenario.manager(hooks=[events.append]) as manager:
                 session = manager.session(Scope.read(inquiry.id))
                 shared = await session.inquiries.retrieve(inquiry.id)
                 token = await manager.token(session.scope)
-                code = await journey.ask_partner(session.scope)
+                code = await scenario.ask_partner(session.scope)
                 await manager.exchange(code)
                 values = [client, manager, session, token, code, shared, session.scope]
                 values += [manager.tokens(), client.context, client.inquiries]
-                told += [f"{each!r} {each!s} {each}" for each in values]
-                told += [repr(vars(each)) for each in (client, manager)]
-                told += [repr(attrs.asdict(runtime)), repr(cattrs.unstructure(token))]
+                texts += [f"{each!r} {each!s} {each}" for each in values]
+                texts += [repr(vars(each)) for each in (client, manager)]
+                texts += [repr(attrs.asdict(runtime)), repr(cattrs.unstructure(token))]
                 canaries += [token.reveal(), code.reveal()]
-            await _failures(journey, client, inquiry, told)
+            await _failures(scenario, client, inquiry, texts)
         gc.collect()
-    told += [repr(event) for event in events]
-    told += [str(warning.message) for warning in warned]
-    told += [caplog.text]
-    canaries += [journey.box.source.api_key, journey.box.destination.api_key]
-    assert len(told) > 200
+    texts += [repr(event) for event in events]
+    texts += [str(warning.message) for warning in warned]
+    texts += [caplog.text]
+    canaries += [scenario.sandbox.source.api_key, scenario.sandbox.destination.api_key]
+    assert len(texts) > 200
     assert caplog.records
     assert [
         (canary[:12], text[:200])
         for canary in canaries
-        for text in told
+        for text in texts
         if canary in text
     ] == []
 
 
 @pytest.mark.asyncio
-async def test_g13_no_output_repeats_the_text_of_a_code_source(journey, caplog):
+async def test_no_output_repeats_the_text_of_a_code_source(scenario, caplog):
     caplog.set_level(logging.DEBUG)
-    inquiry = journey.box.add_inquiry()
+    inquiry = scenario.sandbox.add_inquiry()
 
     async def broken(scope):
-        code = (await journey.ask_partner(scope)).reveal()
+        code = (await scenario.ask_partner(scope)).reveal()
         message = f"could not parse {code}"
         canaries.append(code)
         raise ValueError(message)
 
     canaries, events = [], []
-    async with journey.manager(codes=broken, hooks=[events.append]) as manager:
+    async with scenario.manager(codes=broken, hooks=[events.append]) as manager:
         with pytest.raises(PersonaError) as caught:
             await manager.token(Scope.read(inquiry.id))
         events.append(manager.metrics())
@@ -149,6 +147,6 @@ async def test_g13_no_output_repeats_the_text_of_a_code_source(journey, caplog):
     error.__cause__ = None
     frames = traceback.extract_tb(cause.__traceback__)
     assert [Path(frame.filename).name for frame in frames] == ["test_canaries.py"]
-    text = "".join([*_told_by(error), *map(repr, events), caplog.text])
+    text = "".join([*_texts_of(error), *map(repr, events), caplog.text])
     assert canaries[0] not in text
     assert "ValueError (test_canaries.py:" in text

@@ -11,18 +11,18 @@ from persona_share.sandbox import Sandbox
 
 @pytest.mark.asyncio
 async def test_no_call_gets_a_429_when_a_cold_start_meets_a_nearly_spent_window():
-    async with Sandbox(rate_limit=60) as box:
-        inquiry = box.add_inquiry(organization=box.source)
-        here = {"base_url": box.url, "insecure_local": True}
-        async with PersonaClient(box.source.api_key, **here) as earlier:
+    async with Sandbox(rate_limit=60) as sandbox:
+        inquiry = sandbox.add_inquiry(organization=sandbox.source)
+        here = {"base_url": sandbox.url, "insecure_local": True}
+        async with PersonaClient(sandbox.source.api_key, **here) as earlier:
             for _ in range(50):
                 await earlier.inquiries.retrieve(inquiry.id)
-        async with PersonaClient(box.source.api_key, **here) as client:
+        async with PersonaClient(sandbox.source.api_key, **here) as client:
             results = await asyncio.gather(
                 *(client.inquiries.retrieve(inquiry.id, timeout=5) for _ in range(100)),
                 return_exceptions=True,
             )
-        assert box.log.count(status=429) == 0
+        assert sandbox.log.count(status=429) == 0
     refused = [each for each in results if isinstance(each, Exception)]
     assert {type(each) for each in refused} == {RateLimitedError}
     assert len(results) - len(refused) >= 8

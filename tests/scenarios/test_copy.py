@@ -21,13 +21,13 @@ from persona_share.partner.keys import SigningKey
 pytestmark = pytest.mark.asyncio
 
 
-def person(box):
+def person(sandbox):
     """A person with an account, two verifications, a report and a document."""
-    inquiry = box.add_inquiry(account=box.add_account().id).id
+    inquiry = sandbox.add_inquiry(account=sandbox.add_account().id).id
     for kind in ("government-id", "selfie"):
-        box.add_verification(inquiry=inquiry, kind=kind)
-    box.add_report(inquiry=inquiry)
-    box.add_document(inquiry=inquiry)
+        sandbox.add_verification(inquiry=inquiry, kind=kind)
+    sandbox.add_report(inquiry=inquiry)
+    sandbox.add_document(inquiry=inquiry)
     return inquiry
 
 
@@ -37,9 +37,9 @@ async def copied(manager, ids, folder, **options):
     return outcomes, copy.report()
 
 
-async def test_each_person_is_copied_to_one_folder(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(5)]
-    async with journey.manager() as manager:
+async def test_each_person_is_copied_to_one_folder(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(5)]
+    async with scenario.manager() as manager:
         outcomes, report = await copied(manager, ids, tmp_path / "copy")
     folder = tmp_path / "copy" / ids[0]
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -62,17 +62,17 @@ async def test_each_person_is_copied_to_one_folder(journey, tmp_path):
     assert report.files == sum(len(each.files) for each in outcomes)
 
 
-async def test_report_and_progress_describe_both_stages(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(4)]
+async def test_report_and_progress_describe_both_stages(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(4)]
     async with (
-        journey.manager() as manager,
+        scenario.manager() as manager,
         manager.copy(ids, into=tmp_path / "copy") as copy,
     ):
         await anext(copy)
-        journey.clock.advance(30)
+        scenario.clock.advance(30)
         progress = copy.progress()
         assert [each async for each in copy]
-        journey.clock.advance(5)  # after the last one
+        scenario.clock.advance(5)  # after the last one
 
     left = 30 * (4 - progress.done) / progress.done
     assert copy.report().seconds == 30
@@ -80,23 +80,23 @@ async def test_report_and_progress_describe_both_stages(journey, tmp_path):
     assert progress.left_for.total_seconds() == pytest.approx(left)
 
 
-async def test_batch_requests_few_codes(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(20)]
-    async with journey.manager() as manager:
+async def test_batch_requests_few_codes(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(20)]
+    async with scenario.manager() as manager:
         await copied(manager, ids, tmp_path / "copy")
 
     # 20 inquiries share one code, and their 100 related objects one or two.
-    assert journey.authorized <= 4
+    assert scenario.authorized <= 4
 
 
 async def test_relationship_is_reported_as_not_covered_when_it_is_not_shared(
-    journey, tmp_path
+    scenario, tmp_path
 ):
-    ids = [person(journey.box) for _ in range(3)]
-    journey.box.switches.grants = lambda scope: " ".join(
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    scenario.sandbox.switches.grants = lambda scope: " ".join(
         each for each in scope.split() if not each.startswith("account")
     )
-    async with journey.manager() as manager:
+    async with scenario.manager() as manager:
         outcomes, report = await copied(
             manager, ids, tmp_path / "copy", follow=("verifications", "account", "odd")
         )
@@ -117,18 +117,18 @@ async def test_relationship_is_reported_as_not_covered_when_it_is_not_shared(
     ],
     ids=lambda each: type(each).__name__,
 )
-async def test_a_person_fails_when_the_code_source_fails_for_its_related_objects(
-    journey, tmp_path, failure
+async def test_person_fails_when_the_code_source_fails_for_its_related_objects(
+    scenario, tmp_path, failure
 ):
-    ids = [person(journey.box) for _ in range(2)]
+    ids = [person(scenario.sandbox) for _ in range(2)]
 
     async def codes(scope):
         if ids[0] in scope.object_ids():
-            return await journey.ask_partner(scope)
+            return await scenario.ask_partner(scope)
         raise failure
 
-    async with journey.manager(codes=codes) as manager:
-        outcomes, report = await journey.until(
+    async with scenario.manager(codes=codes) as manager:
+        outcomes, report = await scenario.advance_until_done(
             copied(manager, ids, tmp_path / "copy", follow=("verifications",))
         )
         again, _ = await copied(manager, ids, tmp_path / "copy", follow=())
@@ -140,50 +140,50 @@ async def test_a_person_fails_when_the_code_source_fails_for_its_related_objects
 
 
 @pytest.mark.parametrize("batch", ["fetch", "copy"])
-async def test_a_code_source_that_was_not_entered_stops_the_batch_at_once(
-    journey, tmp_path, batch
+async def test_code_source_that_was_not_entered_stops_the_batch_at_once(
+    scenario, tmp_path, batch
 ):
     codes = PartnerCodeSource(
         "http://127.0.0.1:1/codes", client_id="org_1", key=SigningKey.generate("ES256")
     )
-    async with journey.manager(codes=codes) as manager:
-        started = journey.clock.now()
+    async with scenario.manager(codes=codes) as manager:
+        started = scenario.clock.now()
         with pytest.raises(NotOpenError, match="PartnerCodeSource was not entered"):
-            async with getattr(manager, batch)([person(journey.box)]) as outcomes:
+            async with getattr(manager, batch)([person(scenario.sandbox)]) as outcomes:
                 await anext(outcomes)
-    assert journey.clock.now() == started
+    assert scenario.clock.now() == started
 
 
-async def test_a_mistake_in_a_code_source_stops_a_copy_without_a_pause(
-    journey, tmp_path
+async def test_mistake_in_a_code_source_stops_a_copy_without_a_pause(
+    scenario, tmp_path
 ):
-    ids = [person(journey.box) for _ in range(8)]
+    ids = [person(scenario.sandbox) for _ in range(8)]
 
     async def codes():
         raise AssertionError
 
-    async with journey.manager(codes=codes) as manager:
-        started = journey.clock.now()
+    async with scenario.manager(codes=codes) as manager:
+        started = scenario.clock.now()
         copying = copied(manager, ids, tmp_path / "copy", objects_per_token=2)
         with pytest.raises(CodeSourceError, match="TypeError"):
             await copying
-    assert journey.clock.now() == started
+    assert scenario.clock.now() == started
 
 
-async def test_a_second_run_copies_nothing_again(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(4)]
-    async with journey.manager() as manager:
+async def test_second_run_copies_nothing_again(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(4)]
+    async with scenario.manager() as manager:
         await copied(manager, ids[:3], tmp_path / "copy")
-        journey.box.log.clear()
+        scenario.sandbox.log.clear()
         outcomes, report = await copied(manager, ids, tmp_path / "copy")
 
     assert [each.id for each in outcomes] == ids[3:]
     assert (report.copied, report.skipped) == (1, 3)
 
 
-async def test_person_is_copied_again_when_the_folder_is_missing(journey, tmp_path):
-    (inquiry,) = [person(journey.box)]
-    async with journey.manager() as manager:
+async def test_person_is_copied_again_when_the_folder_is_missing(scenario, tmp_path):
+    (inquiry,) = [person(scenario.sandbox)]
+    async with scenario.manager() as manager:
         await copied(manager, [inquiry], tmp_path / "copy")
         (tmp_path / "copy" / inquiry / "manifest.json").unlink()
         _, report = await copied(manager, [inquiry], tmp_path / "copy")
@@ -192,12 +192,14 @@ async def test_person_is_copied_again_when_the_folder_is_missing(journey, tmp_pa
     assert verify_copy(tmp_path / "copy").problems == ()
 
 
-async def test_refresh_copies_people_again_whose_inquiry_has_changed(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(3)]
-    async with journey.manager() as manager:
+async def test_refresh_copies_people_again_whose_inquiry_has_changed(
+    scenario, tmp_path
+):
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    async with scenario.manager() as manager:
         await copied(manager, ids, tmp_path / "copy", files=False)
-        journey.clock.advance(60)
-        await journey.source.inquiries.update(ids[1], note="changed")
+        scenario.clock.advance(60)
+        await scenario.source.inquiries.update(ids[1], note="changed")
         outcomes, report = await copied(
             manager, ids, tmp_path / "copy", files=False, refresh=True
         )
@@ -206,10 +208,10 @@ async def test_refresh_copies_people_again_whose_inquiry_has_changed(journey, tm
     assert [each.id for each in outcomes if not each.unchanged] == [ids[1]]
 
 
-async def test_verify_finds_every_kind_of_damage(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(3)]
+async def test_verify_finds_every_kind_of_damage(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(3)]
     folder = tmp_path / "copy"
-    async with journey.manager() as manager:
+    async with scenario.manager() as manager:
         await copied(manager, ids, folder)
     (folder / ids[0] / "inquiry.json").write_bytes(b"{}")
     file = next((folder / ids[1] / "files").iterdir())
@@ -224,43 +226,43 @@ async def test_verify_finds_every_kind_of_damage(journey, tmp_path):
         assert any(word in each for each in problems)
 
 
-async def test_person_fails_when_the_inquiry_is_refused(journey, tmp_path):
-    ids = [person(journey.box) for _ in range(3)]
+async def test_person_fails_when_the_inquiry_is_refused(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(3)]
 
     async def codes(scope):
         refused = Scope.read(ids[1])
         if refused <= scope:
             raise CodeRefusedError("not this one", refused=refused)
-        return await journey.ask_partner(scope)
+        return await scenario.ask_partner(scope)
 
-    async with journey.manager(codes=codes) as manager:
+    async with scenario.manager(codes=codes) as manager:
         outcomes, report = await copied(manager, ids, tmp_path / "copy", files=False)
 
     assert [each.id for each in outcomes if isinstance(each, Failed)] == [ids[1]]
     assert (report.copied, report.failed) == (2, 1)
 
 
-async def test_a_second_copy_into_a_folder_is_refused(journey, tmp_path):
+async def test_second_copy_into_a_folder_is_refused(scenario, tmp_path):
     async with (
-        journey.manager() as manager,
-        manager.copy([person(journey.box)], into=tmp_path / "copy") as copy,
+        scenario.manager() as manager,
+        manager.copy([person(scenario.sandbox)], into=tmp_path / "copy") as copy,
     ):
         with pytest.raises(CheckpointInUseError, match="in use by another"):
             await copied(manager, ["inq_1"], tmp_path / "copy")
         assert [each.id async for each in copy]
 
 
-async def test_people_are_yielded_without_a_folder(journey):
-    inquiry = person(journey.box)
-    async with journey.manager() as manager:
+async def test_people_are_yielded_without_a_folder(scenario):
+    inquiry = person(scenario.sandbox)
+    async with scenario.manager() as manager:
         (found,) = [each async for each in manager.copy([inquiry])]
 
     assert found.folder is None
     assert len(found.related("reports")) == 1
 
 
-async def test_invalid_argument_is_refused(journey):
-    async with journey.manager() as manager:
+async def test_invalid_argument_is_refused(scenario):
+    async with scenario.manager() as manager:
         for options in ({"follow": "verifications"}, {"refresh": True}):
             with pytest.raises(InvalidArgumentError):
                 manager.copy(["inq_1"], **options)

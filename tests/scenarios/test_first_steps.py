@@ -30,7 +30,7 @@ from persona_share.testing import access_token
 SCOPE = Scope.read("inq_1")
 
 
-def a_client(**options):
+def new_client(**options):
     return PersonaClient("localbox_key", **options)
 
 
@@ -75,9 +75,9 @@ class Source:
         (7, "codes must be an async callable, not int"),
     ],
 )
-def test_a_code_source_of_another_kind_is_refused_at_construction(codes, words):
+def test_code_source_of_another_kind_is_refused_at_construction(codes, words):
     with pytest.raises(ConfigurationError, match=words):
-        ScopedTokenManager(a_client(), codes=codes)
+        ScopedTokenManager(new_client(), codes=codes)
 
 
 @pytest.mark.parametrize(
@@ -93,30 +93,30 @@ def test_a_code_source_of_another_kind_is_refused_at_construction(codes, words):
     ],
     ids=["async", "annotated", "wrapped", "object", "method", "lambda", "partial"],
 )
-def test_whatever_may_return_an_awaitable_is_a_code_source(codes):
-    ScopedTokenManager(a_client(), codes=codes)
+def test_callable_that_may_return_an_awaitable_is_a_code_source(codes):
+    ScopedTokenManager(new_client(), codes=codes)
 
 
-@pytest.mark.parametrize("make", [a_client, lambda: ScopedTokenManager(a_client())])
-def test_what_holds_connections_and_tokens_is_not_pickled(make):
+@pytest.mark.parametrize("make", [new_client, lambda: ScopedTokenManager(new_client())])
+def test_clients_managers_and_sessions_cannot_be_pickled(make):
     with pytest.raises(ConfigurationError, match="Create one in each process"):
         pickle.dumps(make())
 
 
-def test_a_missing_key_is_named_with_what_to_do(monkeypatch):
+def test_error_for_a_missing_key_names_the_fix(monkeypatch):
     monkeypatch.delenv("PERSONA_API_KEY", raising=False)
     with pytest.raises(ConfigurationError) as caught:
         PersonaClient.from_env()
-    told = str(caught.value)
-    assert told == (
+    message = str(caught.value)
+    assert message == (
         "PERSONA_API_KEY is not set. "
         "Export it (such as persona_sandbox_…), or pass api_key=."
     )
 
 
 @pytest.mark.asyncio
-async def test_calls_that_contradict_themselves_are_named(journey):
-    inquiries = journey.source.inquiries
+async def test_calls_that_contradict_themselves_are_named(scenario):
+    inquiries = scenario.source.inquiries
     with pytest.raises(InvalidArgumentError, match=re.escape("['status']}")):
         await inquiries.retrieve("inq_1", fields=["status"])
     with pytest.raises(InvalidIdError, match="which is the id of a verification"):
@@ -126,8 +126,8 @@ async def test_calls_that_contradict_themselves_are_named(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_session_names_what_its_scope_lacks_and_sends_nothing(journey):
-    async with journey.manager() as manager:
+async def test_session_names_the_missing_permission_and_sends_nothing(scenario):
+    async with scenario.manager() as manager:
         session = manager.session("inquiry.read:inq_1")
         with pytest.raises(ScopeNotCoveredError) as caught:
             await session.verifications.retrieve("ver_1")
@@ -136,15 +136,15 @@ async def test_a_session_names_what_its_scope_lacks_and_sends_nothing(journey):
         assert "Nothing was sent." in str(caught.value)
         with pytest.raises(ScopeNotCoveredError):
             await session.request("GET", "/new-things/inq_2")
-    assert len(journey.box.log) == 0
+    assert len(scenario.sandbox.log) == 0
 
 
 @pytest.mark.asyncio
-async def test_a_partner_that_has_no_code_refuses_for_good(journey):
+async def test_partner_that_has_no_code_refuses_for_good(scenario):
     async def nothing(scope):
         return None
 
-    async with journey.manager(codes=nothing) as manager:
+    async with scenario.manager(codes=nothing) as manager:
         with pytest.raises(CodeRefusedError) as caught:
             await manager.session("inquiry.read:inq_1").inquiries.retrieve("inq_1")
     assert not caught.value.retryable
@@ -153,18 +153,18 @@ async def test_a_partner_that_has_no_code_refuses_for_good(journey):
 # ── Small things that one looks for ──────────────────────────────────────────────
 
 
-def test_the_renewal_policy_shows_ten_fields():
+def test_refresh_policy_shows_ten_fields():
     assert len(attrs.fields(RenewalPolicy)) == 10
 
 
-def test_the_header_of_a_token_is_masked():
+def test_header_of_a_token_is_masked():
     token = access_token(Scope.read("inq_1"), "CANARY")
     assert "CANARY" not in f"{token.header} {token.header!r} {token!r}"
     assert token.header.reveal() == "Bearer CANARY"
 
 
 @pytest.mark.asyncio
-async def test_a_program_names_itself_and_sees_the_headers_of_a_response():
+async def test_program_names_itself_and_sees_the_headers_of_a_response():
     agents = []
 
     async def respond(request):
@@ -177,7 +177,7 @@ async def test_a_program_names_itself_and_sees_the_headers_of_a_response():
     async with TestServer(app) as server:
         url = str(server.make_url("/api/v1"))
         options = {"base_url": url, "insecure_local": True}
-        async with a_client(app_info="shop/2.1", **options) as client:
+        async with new_client(app_info="shop/2.1", **options) as client:
             found = await client.inquiries.retrieve("inq_1")
     assert re.fullmatch(r"persona_share/\S+ .*shop/2\.1", *agents)
     assert found.response_info.headers["RateLimit-Limit"] == "300"
@@ -194,22 +194,22 @@ def own_logger():
 
 
 @pytest.mark.asyncio
-async def test_the_log_is_switched_on_by_a_variable(
-    journey, monkeypatch, capsys, own_logger
+async def test_log_is_switched_on_by_a_variable(
+    scenario, monkeypatch, capsys, own_logger
 ):
     monkeypatch.setenv("PERSONA_LOG", "debug")
-    options = {"base_url": journey.box.url, "insecure_local": True}
+    options = {"base_url": scenario.sandbox.url, "insecure_local": True}
     for _ in range(2):
-        async with PersonaClient(journey.box.source.api_key, **options) as client:
+        async with PersonaClient(scenario.sandbox.source.api_key, **options) as client:
             await client.rate_limits.list()
     lines = capsys.readouterr().err.splitlines()
     shown = [line for line in lines if "GET /rate-limits" in line]
     assert len(shown) == 2
     assert all(" DEBUG persona_share: " in line for line in shown)
-    assert journey.box.source.api_key not in "".join(lines)
+    assert scenario.sandbox.source.api_key not in "".join(lines)
 
 
-def test_a_level_of_the_log_that_is_none_is_refused(monkeypatch, own_logger):
+def test_level_of_the_log_that_is_none_is_refused(monkeypatch, own_logger):
     monkeypatch.setenv("PERSONA_LOG", "loud")
     with pytest.raises(ConfigurationError, match="debug, info or warning"):
-        a_client()
+        new_client()

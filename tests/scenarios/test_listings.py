@@ -3,7 +3,7 @@
 import pytest
 
 from persona_share.errors import MalformedResponseError
-from tests.turns import turns
+from tests.event_loop import run_iterations
 
 
 LIST = "GET /inquiries"
@@ -11,34 +11,34 @@ SEARCH = "POST /inquiries/search"
 COMPLETED = {"attribute": "status", "operator": "eq", "value": "completed"}
 
 
-def add(journey, count, **attributes):
+def add(scenario, count, **attributes):
     """Add inquiries; return their ids, newest first as the API lists them."""
     ids = []
     for _ in range(count):
-        ids.append(journey.box.add_inquiry(**attributes).id)
-        journey.clock.advance(1)
+        ids.append(scenario.sandbox.add_inquiry(**attributes).id)
+        scenario.clock.advance(1)
     return ids[::-1]
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("links_repeat_query", [False, True])
 async def test_listing_yields_each_inquiry_once_when_links_repeat_parameters(
-    journey, links_repeat_query
+    scenario, links_repeat_query
 ):
-    journey.box.switches.links_repeat_query = links_repeat_query
-    wanted = add(journey, 25)
-    add(journey, 3, status="expired")
+    scenario.sandbox.switches.links_repeat_query = links_repeat_query
+    wanted = add(scenario, 25)
+    add(scenario, 3, status="expired")
 
-    listing = journey.source.inquiries.list(status="completed", page_size=7)
+    listing = scenario.source.inquiries.list(status="completed", page_size=7)
 
     assert [each.id async for each in listing] == wanted
-    assert journey.box.log.count(LIST) == 4
+    assert scenario.sandbox.log.count(LIST) == 4
 
 
 @pytest.mark.asyncio
-async def test_listing_continues_from_a_cursor_in_either_direction(journey):
-    wanted = add(journey, 10)
-    inquiries = journey.source.inquiries
+async def test_listing_continues_from_a_cursor_in_either_direction(scenario):
+    wanted = add(scenario, 10)
+    inquiries = scenario.source.inquiries
 
     first = await inquiries.list(page_size=4)
     rest = [each.id async for each in inquiries.list(page_size=4, after=first.after)]
@@ -55,28 +55,28 @@ async def test_listing_continues_from_a_cursor_in_either_direction(journey):
 
 
 @pytest.mark.asyncio
-async def test_search_gets_its_pages_by_post(journey):
-    wanted = add(journey, 12)
-    add(journey, 5, status="created")
+async def test_search_gets_its_pages_by_post(scenario):
+    wanted = add(scenario, 12)
+    add(scenario, 5, status="created")
     query = {"and": [COMPLETED]}
 
-    found = journey.source.inquiries.search(query, page_size=5)
+    found = scenario.source.inquiries.search(query, page_size=5)
 
     assert [each.id async for each in found] == wanted
-    assert journey.box.log.count(SEARCH) == 3
+    assert scenario.sandbox.log.count(SEARCH) == 3
 
 
 @pytest.mark.asyncio
-async def test_accounts_and_cases_are_searched_as_well(journey):
-    account = journey.box.add_account(fields={"membership": "gold"})
-    journey.box.add_account(fields={"membership": "tin"})
-    case = journey.box.add_case(status="open")
-    journey.box.add_case(status="closed")
+async def test_accounts_and_cases_are_searched_as_well(scenario):
+    account = scenario.sandbox.add_account(fields={"membership": "gold"})
+    scenario.sandbox.add_account(fields={"membership": "tin"})
+    case = scenario.sandbox.add_case(status="open")
+    scenario.sandbox.add_case(status="closed")
 
-    accounts = await journey.source.accounts.search(
+    accounts = await scenario.source.accounts.search(
         {"attribute": "fields.membership", "operator": "eq", "value": "gold"}
     )
-    cases = await journey.source.cases.search(
+    cases = await scenario.source.cases.search(
         {"attribute": "status", "operator": "eq", "value": "open"}
     )
 
@@ -85,11 +85,11 @@ async def test_accounts_and_cases_are_searched_as_well(journey):
 
 
 @pytest.mark.asyncio
-async def test_a_filter_is_a_plain_argument_or_a_mapping(journey):
-    account = journey.box.add_account()
-    mine = journey.box.add_inquiry(account=account.id, reference_id="r-1")
-    journey.box.add_inquiry(reference_id="r-2")
-    inquiries = journey.source.inquiries
+async def test_filter_is_a_plain_argument_or_a_mapping(scenario):
+    account = scenario.sandbox.add_account()
+    mine = scenario.sandbox.add_inquiry(account=account.id, reference_id="r-1")
+    scenario.sandbox.add_inquiry(reference_id="r-2")
+    inquiries = scenario.source.inquiries
 
     by_name = await inquiries.list(account_id=account.id, inquiry_id=[mine.id, "inq_x"])
     by_mapping = await inquiries.list(filter={"reference-id": "r-1"})
@@ -99,33 +99,33 @@ async def test_a_filter_is_a_plain_argument_or_a_mapping(journey):
 
 
 @pytest.mark.asyncio
-async def test_f75_listing_sends_nothing_after_it_is_abandoned(journey):
-    add(journey, 20)
+async def test_f75_listing_sends_nothing_after_it_is_abandoned(scenario):
+    add(scenario, 20)
 
-    async for each in journey.source.inquiries.list(page_size=5):
+    async for each in scenario.source.inquiries.list(page_size=5):
         first = each
         break
-    await turns()
-    again = await journey.source.inquiries.retrieve(first.id)
+    await run_iterations()
+    again = await scenario.source.inquiries.retrieve(first.id)
 
     assert again.id == first.id
-    assert journey.box.log.count(LIST) == 1
+    assert scenario.sandbox.log.count(LIST) == 1
 
 
 @pytest.mark.asyncio
-async def test_f75_abandoned_listing_can_be_continued(journey):
-    wanted = add(journey, 12)
-    pages = journey.source.inquiries.list(page_size=5).pages()
+async def test_f75_abandoned_listing_can_be_continued(scenario):
+    wanted = add(scenario, 12)
+    pages = scenario.source.inquiries.list(page_size=5).pages()
 
     first = await anext(pages)
     await pages.aclose()
     rest = [
         each.id
-        async for each in journey.source.inquiries.list(page_size=5, after=first.after)
+        async for each in scenario.source.inquiries.list(page_size=5, after=first.after)
     ]
 
     assert [each.id for each in first] + rest == wanted
-    assert journey.box.log.count(LIST) == 3
+    assert scenario.sandbox.log.count(LIST) == 3
 
 
 @pytest.mark.asyncio
@@ -138,33 +138,33 @@ async def test_f75_abandoned_listing_can_be_continued(journey):
         "//evil.example/api/v1/inquiries?page%5Bafter%5D=x",
     ],
 )
-async def test_f58_link_to_another_origin_is_not_followed(journey, link):
+async def test_f58_link_to_another_origin_is_not_followed(scenario, link):
     body = {"data": [], "links": {"next": link, "prev": None}}
-    journey.box.faults.answer(LIST, 200, body=body)
+    scenario.sandbox.faults.answer(LIST, 200, body=body)
 
     with pytest.raises(MalformedResponseError):
-        _ = [each async for each in journey.source.inquiries.list()]
+        _ = [each async for each in scenario.source.inquiries.list()]
 
-    assert len(journey.box.log) == 1
+    assert len(scenario.sandbox.log) == 1
 
 
 @pytest.mark.asyncio
-async def test_f58_listing_ends_when_links_form_a_cycle(journey):
+async def test_f58_listing_ends_when_links_form_a_cycle(scenario):
     for cursor in ("inq_1", "inq_2", "inq_1"):
         link = f"/api/v1/inquiries?page%5Bafter%5D={cursor}"
         body = {"data": [], "links": {"next": link, "prev": None}}
-        journey.box.faults.answer(LIST, 200, body=body)
+        scenario.sandbox.faults.answer(LIST, 200, body=body)
 
     with pytest.raises(MalformedResponseError):
-        _ = [each async for each in journey.source.inquiries.list()]
+        _ = [each async for each in scenario.source.inquiries.list()]
 
-    assert journey.box.log.count(LIST) == 3
+    assert scenario.sandbox.log.count(LIST) == 3
 
 
 @pytest.mark.asyncio
-async def test_a_scoped_session_lists_what_its_scope_names(journey):
-    mine, *_ = add(journey, 3)
-    async with journey.manager() as manager:
+async def test_scoped_session_lists_the_objects_of_its_scope(scenario):
+    mine, *_ = add(scenario, 3)
+    async with scenario.manager() as manager:
         session = manager.session(f"inquiry.read:{mine}")
         found = [each.id async for each in session.inquiries.list()]
 

@@ -13,63 +13,71 @@ from tests.scenarios.sharing import REDEEM, RETRIEVE, offered, redemptions, wait
 @pytest.mark.asyncio
 @pytest.mark.parametrize("times", [1, 2, None])
 async def test_f148_share_token_is_redeemed_once_when_responses_are_lost(
-    journey, times
+    scenario, times
 ):
-    token = await offered(journey)
-    journey.box.faults.lose_answer(REDEEM, times=times)
+    token = await offered(scenario)
+    scenario.sandbox.faults.lose_answer(REDEEM, times=times)
 
-    redeeming = await journey.until(journey.destination.share_tokens.redeem(token.id))
-    done = await waited(journey, token)
+    redeeming = await scenario.advance_until_done(
+        scenario.destination.share_tokens.redeem(token.id)
+    )
+    done = await waited(scenario, token)
 
     assert redeeming.status in {ShareTokenStatus.PENDING, ShareTokenStatus.REDEEMED}
     assert done.destination_id is not None
-    assert await redemptions(journey, token) == 1
-    keys = {each.idempotency_key for each in journey.box.log.find(REDEEM)}
+    assert await redemptions(scenario, token) == 1
+    keys = {each.idempotency_key for each in scenario.sandbox.log.find(REDEEM)}
     assert len(keys) == 1
 
 
 @pytest.mark.asyncio
-async def test_f148_lost_redemption_is_compared_with_its_destination(journey):
-    target = journey.box.add_inquiry(organization=journey.box.destination)
-    token = await offered(journey)
-    journey.box.faults.lose_answer(REDEEM, times=None)
+async def test_f148_lost_redemption_is_compared_with_its_destination(scenario):
+    target = scenario.sandbox.add_inquiry(organization=scenario.sandbox.destination)
+    token = await offered(scenario)
+    scenario.sandbox.faults.lose_answer(REDEEM, times=None)
 
-    redeeming = await journey.until(
-        journey.destination.share_tokens.redeem(token.id, destination_id=target.id)
+    redeeming = await scenario.advance_until_done(
+        scenario.destination.share_tokens.redeem(token.id, destination_id=target.id)
     )
 
     assert redeeming.destination_id == target.id
-    assert journey.box.log.count(RETRIEVE) == 1
+    assert scenario.sandbox.log.count(RETRIEVE) == 1
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [409, 422])
 async def test_f148_refusal_of_a_repeated_redemption_is_checked_by_its_state(
-    journey, status
+    scenario, status
 ):
-    journey.box.switches.share_conflict_status = status
-    journey.box.switches.key_retention = 0.0
-    token = await offered(journey)
-    journey.box.faults.lose_answer(REDEEM, times=1)
+    scenario.sandbox.switches.share_conflict_status = status
+    scenario.sandbox.switches.key_retention = 0.0
+    token = await offered(scenario)
+    scenario.sandbox.faults.lose_answer(REDEEM, times=1)
 
-    redeeming = await journey.until(journey.destination.share_tokens.redeem(token.id))
+    redeeming = await scenario.advance_until_done(
+        scenario.destination.share_tokens.redeem(token.id)
+    )
 
     assert redeeming.status is ShareTokenStatus.PENDING
-    assert journey.box.log.count(REDEEM, status=status) == 1
+    assert scenario.sandbox.log.count(REDEEM, status=status) == 1
 
 
 @pytest.mark.asyncio
-async def test_f148_error_advises_the_same_key_when_nothing_was_redeemed(journey):
-    token = await offered(journey)
-    journey.box.faults.answer(REDEEM, 500, times=None)
+async def test_f148_error_advises_the_same_key_when_nothing_was_redeemed(scenario):
+    token = await offered(scenario)
+    scenario.sandbox.faults.answer(REDEEM, 500, times=None)
 
     with pytest.raises(OutcomeUnknownError) as caught:
-        await journey.until(journey.destination.share_tokens.redeem(token.id))
-    journey.box.faults.clear()
+        await scenario.advance_until_done(
+            scenario.destination.share_tokens.redeem(token.id)
+        )
+    scenario.sandbox.faults.clear()
     key = caught.value.idempotency_key
-    await journey.destination.share_tokens.redeem(token.id, idempotency_key=key)
-    await waited(journey, token)
+    await scenario.destination.share_tokens.redeem(token.id, idempotency_key=key)
+    await waited(scenario, token)
 
     assert "same idempotency_key" in caught.value.advice
-    assert await redemptions(journey, token) == 1
-    assert len({each.idempotency_key for each in journey.box.log.find(REDEEM)}) == 1
+    assert await redemptions(scenario, token) == 1
+    assert (
+        len({each.idempotency_key for each in scenario.sandbox.log.find(REDEEM)}) == 1
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.night import UNKNOWN, Night
+from benchmarks.night import UNKNOWN, CopyRun
 
 
 PAGE = Path("docs/howto/copying.md").read_text("utf-8")
@@ -16,24 +16,26 @@ def without_numbers(text):
 
 
 @pytest.mark.asyncio
-async def test_a_night_of_copying_ends_with_every_person_complete(tmp_path, capsys):
-    night = Night(24, tmp_path / "people", concurrency=2)
-    began = night.clock.now()
-    await night.run()
-    first, second = night.reports
+async def test_night_of_copying_ends_with_every_person_complete(tmp_path, capsys):
+    copy_run = CopyRun(24, tmp_path / "people", concurrency=2)
+    began = copy_run.clock.now()
+    await copy_run.run()
+    first, second = copy_run.reports
 
-    assert night.problems() == []
+    assert copy_run.problems() == []
     assert 12 < first.copied < 24
     assert (second.copied, second.skipped) == (24 - first.copied, first.copied)
-    assert [each.id for each in night.failed] == [UNKNOWN] * 2
-    assert night.clock.now() - began >= 600  # the outage
+    assert [each.id for each in copy_run.failed] == [UNKNOWN] * 2
+    assert copy_run.clock.now() - began >= 600  # the outage
     # The page shows the lines of the command, whose last one `main` prints.
     (shown,) = re.findall(r"```text\n(00:00:00 .*?)\n```", PAGE, re.DOTALL)
     printed = capsys.readouterr().out.rstrip()
     assert {*without_numbers(printed)} == {*without_numbers(shown)[:-1]}
 
     # A file or a person that is missing would be noticed.
-    night.truth.files[night.truth.ids[0]] += 1
-    night.truth.statuses[night.truth.ids[1]]["account"] = "not covered"
-    night.copied = [each for each in night.copied if each.id != night.truth.ids[2]]
-    assert len(night.problems()) == 4
+    copy_run.expected.files[copy_run.expected.ids[0]] += 1
+    copy_run.expected.statuses[copy_run.expected.ids[1]]["account"] = "not covered"
+    copy_run.copied = [
+        each for each in copy_run.copied if each.id != copy_run.expected.ids[2]
+    ]
+    assert len(copy_run.problems()) == 4

@@ -1,6 +1,6 @@
 """The main job works with every undocumented behavior of the service.
 
-One journey with a lost answer, a stored failure, hours of renewals and a revocation,
+One scenario with a lost response, a stored failure, hours of refreshes and a revocation,
 once for each setting of each switch of the sandbox that a token's life may depend on.
 """
 
@@ -17,10 +17,10 @@ from persona_share.errors import (
 
 TOKEN = "POST /oauth/token"
 #: The switches and their other settings (token-manager.md §8.1), and how many codes
-#: the lost answer of the journey may cost under them.
+#: the lost response of the scenario may cost under them.
 SETTINGS = [
     ({}, 0),
-    # P3: what a code is answered that cannot be exchanged.
+    # The response to a code that cannot be exchanged.
     *(({"used_code_status": status}, 0) for status in (404, 409, 422)),
     *(({"oauth_replays": False, "used_code_status": s}, 1) for s in (400, 404, 422)),
     # P1, P4: whether an exchange is replayed, and what a second one does.
@@ -87,101 +87,103 @@ def named(value):
     return " ".join(f"{key}={each}" for key, each in value.items()) or "as documented"
 
 
-def set_switches(box, settings):
+def set_switches(sandbox, settings):
     for name, value in settings.items():
-        assert hasattr(box.switches, name)
-        setattr(box.switches, name, value)
+        assert hasattr(sandbox.switches, name)
+        setattr(sandbox.switches, name, value)
 
 
-async def quiet(journey, manager):
+async def quiet(scenario, manager):
     """Let started refreshes finish before time advances."""
     while manager.metrics().acquiring:
         await asyncio.sleep(0.005)  # noqa: TID251  # real sockets take their time
-        journey.clock.advance(0.25)
+        scenario.clock.advance(0.25)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("settings", "lost"), SETTINGS, ids=named)
-async def test_main_job_works_with_every_switch(journey, settings, lost):
-    set_switches(journey.box, settings)
-    box, log = journey.box, journey.box.log
-    inquiry, verification = box.add_inquiry(), box.add_verification()
+async def test_main_job_works_with_every_switch(scenario, settings, lost):
+    set_switches(scenario.sandbox, settings)
+    sandbox, log = scenario.sandbox, scenario.sandbox.log
+    inquiry, verification = sandbox.add_inquiry(), sandbox.add_verification()
     scope = Scope.read(inquiry.id, verification.id)
-    began = journey.clock.now()
-    async with journey.manager() as manager:
+    began = scenario.clock.now()
+    async with scenario.manager() as manager:
         session = manager.session(scope)
 
         async def read():
-            return await journey.until(session.inquiries.retrieve(inquiry.id))
+            return await scenario.advance_until_done(
+                session.inquiries.retrieve(inquiry.id)
+            )
 
-        box.faults.lose_answer(TOKEN)
+        sandbox.faults.lose_answer(TOKEN)
         assert (await read()).id == inquiry.id
-        assert journey.authorized <= 1 + lost
-        box.faults.answer(TOKEN, 500, stored=True)
+        assert scenario.authorized <= 1 + lost
+        sandbox.faults.answer(TOKEN, 500, stored=True)
         for _ in range(3 * 12):
-            journey.clock.advance(300)
+            scenario.clock.advance(300)
             assert (await read()).id == inquiry.id
-            await quiet(journey, manager)
-        before = journey.authorized
-        journey.clock.advance(60)
+            await quiet(scenario, manager)
+        before = scenario.authorized
+        scenario.clock.advance(60)
         if "new_token_401_seconds" not in settings:
-            box.revoke(str(scope))
+            sandbox.revoke(str(scope))
         assert (await read()).id == inquiry.id
-        assert journey.authorized <= before + 1
+        assert scenario.authorized <= before + 1
     # Each token is renewed 300 to 900 s before its end, and one was revoked.
-    elapsed = journey.clock.now() - began
-    assert journey.authorized <= 1 + lost + elapsed / 2_699 + 1, elapsed
+    elapsed = scenario.clock.now() - began
+    assert scenario.authorized <= 1 + lost + elapsed / 2_699 + 1, elapsed
     assert log.count(status=403) == 0
     assert log.crashes == []
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
-async def test_expired_code_is_reported_with_every_status(journey, status):
-    switches = journey.box.switches
+async def test_expired_code_is_reported_with_every_status(scenario, status):
+    switches = scenario.sandbox.switches
     switches.expired_code_status = switches.foreign_code_status = status
     switches.unknown_code_status = status
-    scope = Scope.read(journey.box.add_inquiry().id)
-    async with journey.manager(codes=None) as manager:
-        expired = await journey.ask_partner(scope)
-        journey.box.expire_codes()
-        stranger = journey.box.add_organization()
-        foreign = await journey.source.oauth.authorize(
-            client_id=stranger.id, scope=scope
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
+    async with scenario.manager(codes=None) as manager:
+        expired = await scenario.ask_partner(scope)
+        scenario.sandbox.expire_codes()
+        other_organization = scenario.sandbox.add_organization()
+        foreign = await scenario.source.oauth.authorize(
+            client_id=other_organization.id, scope=scope
         )
         for code in (expired, foreign, "unknown"):
             with pytest.raises(CodeRejectedError) as caught:
-                await journey.until(manager.exchange(code))
+                await scenario.advance_until_done(manager.exchange(code))
             assert caught.value.status == status
-            journey.clock.advance(61)
+            scenario.clock.advance(61)
 
 
 @pytest.mark.asyncio
 async def test_code_is_tried_when_its_expiry_contradicts_the_clock(
-    journey,
+    scenario,
 ):
-    scope = Scope.read(journey.box.add_inquiry().id)
-    code = await journey.ask_partner(scope)
-    journey.clock.advance(600)
-    async with journey.manager(codes=None) as manager:
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
+    code = await scenario.ask_partner(scope)
+    scenario.clock.advance(600)
+    async with scenario.manager(codes=None) as manager:
         with pytest.raises(CodeRejectedError, match="clock"):
             await manager.exchange(code)
-    assert journey.box.log.count(operation=TOKEN) == 1
+    assert scenario.sandbox.log.count(operation=TOKEN) == 1
 
 
 @pytest.mark.asyncio
-async def test_interrupted_exchange_costs_one_code(journey):
+async def test_interrupted_exchange_costs_one_code(scenario):
     """The first request is still running when the second arrives."""
     for behaviour in ("wait", "conflict"):
-        journey.box.switches.inflight_duplicate = behaviour
-        scope = Scope.read(journey.box.add_inquiry().id)
-        before = journey.authorized
-        journey.box.faults.delay(TOKEN, 0.3)
-        async with journey.manager() as manager:
+        scenario.sandbox.switches.inflight_duplicate = behaviour
+        scope = Scope.read(scenario.sandbox.add_inquiry().id)
+        before = scenario.authorized
+        scenario.sandbox.faults.delay(TOKEN, 0.3)
+        async with scenario.manager() as manager:
             bringing = asyncio.ensure_future(manager.token(scope))
-            await journey.until(asyncio.wait({bringing}), step=1)
+            await scenario.advance_until_done(asyncio.wait({bringing}), step=1)
             assert bringing.result()
-        assert journey.authorized == before + 1
+        assert scenario.authorized == before + 1
 
 
 @pytest.mark.asyncio
@@ -196,30 +198,32 @@ async def test_interrupted_exchange_costs_one_code(journey):
     ids=named,
 )
 @pytest.mark.parametrize("rounding", ["up", "down", "exact"])
-async def test_call_waits_after_a_429_for_every_form_of_reset(journey, rounding, limit):
-    box = journey.box
-    box.switches.reset_rounding = rounding
-    scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
-    codes = [await journey.ask_partner(scope) for scope in scopes]
-    set_switches(box, limit)
-    async with journey.manager(codes=None) as manager:
+async def test_call_waits_after_a_429_for_every_form_of_reset(
+    scenario, rounding, limit
+):
+    sandbox = scenario.sandbox
+    sandbox.switches.reset_rounding = rounding
+    scopes = [Scope.read(sandbox.add_inquiry().id) for _ in range(2)]
+    codes = [await scenario.ask_partner(scope) for scope in scopes]
+    set_switches(sandbox, limit)
+    async with scenario.manager(codes=None) as manager:
         exchanges = asyncio.gather(*(manager.exchange(code) for code in codes))
-        assert await journey.until(exchanges, step=2) == scopes
-    # The rate limit is kept; a quota shows only in an answer 429.
-    assert ("oauth_quota" in limit) <= box.log.count(status=429) <= 20
+        assert await scenario.advance_until_done(exchanges, step=2) == scopes
+    # The rate limit is kept; a quota shows only in a 429.
+    assert ("oauth_quota" in limit) <= sandbox.log.count(status=429) <= 20
 
 
 @pytest.mark.asyncio
-async def test_used_up_quota_is_reported_when_it_responds_403(journey):
-    box = journey.box
-    box.switches.quota_status = 403
-    scopes = [Scope.read(box.add_inquiry().id) for _ in range(2)]
-    codes = [await journey.ask_partner(scope) for scope in scopes]
-    box.switches.oauth_quota = 1
-    async with journey.manager(codes=None) as manager:
+async def test_used_up_quota_is_reported_when_it_responds_403(scenario):
+    sandbox = scenario.sandbox
+    sandbox.switches.quota_status = 403
+    scopes = [Scope.read(sandbox.add_inquiry().id) for _ in range(2)]
+    codes = [await scenario.ask_partner(scope) for scope in scopes]
+    sandbox.switches.oauth_quota = 1
+    async with scenario.manager(codes=None) as manager:
         await manager.exchange(codes[0])
         with pytest.raises(ExchangeForbiddenError, match="Quota exceeded"):
             await manager.exchange(codes[1])
-        box.switches.oauth_quota = None
-        fresh = await journey.ask_partner(scopes[1])
+        sandbox.switches.oauth_quota = None
+        fresh = await scenario.ask_partner(scopes[1])
         assert await manager.exchange(fresh) == scopes[1]

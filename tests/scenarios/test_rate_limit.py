@@ -13,20 +13,20 @@ LIMIT = 20
 
 
 @pytest.fixture
-def limited(journey):
+def limited(scenario):
     """A destination with a limit of 20 requests per minute."""
-    environment = journey.box.destination.environments["sandbox"]
+    environment = scenario.sandbox.destination.environments["sandbox"]
     environment.window.limit = LIMIT
-    return journey
+    return scenario
 
 
-def _statuses(journey):
-    return [entry.status for entry in journey.box.log.find()]
+def _statuses(scenario):
+    return [entry.status for entry in scenario.sandbox.log.find()]
 
 
 @pytest.mark.asyncio
-async def test_g19_sessions_and_exchanges_of_one_client_are_never_refused(limited):
-    ids = [limited.box.add_inquiry().id for _ in range(10)]
+async def test_sessions_and_exchanges_of_one_client_are_never_refused(limited):
+    ids = [limited.sandbox.add_inquiry().id for _ in range(10)]
     async with limited.manager() as manager:
         sessions = [manager.session(Scope.read(each)) for each in ids]
         work = [
@@ -34,23 +34,23 @@ async def test_g19_sessions_and_exchanges_of_one_client_are_never_refused(limite
             for session, each in zip(sessions, ids, strict=True)
             for _ in range(2)
         ]
-        found = await limited.until(asyncio.gather(*work), step=0.25)
+        found = await limited.advance_until_done(asyncio.gather(*work), step=0.25)
     assert [each.id for each in found] == [each for each in ids for _ in range(2)]
     assert 429 not in _statuses(limited)
 
 
-async def _burst(journey, mode):
-    inquiry = journey.box.add_inquiry(organization=journey.box.destination)
+async def _burst(scenario, mode):
+    inquiry = scenario.sandbox.add_inquiry(organization=scenario.sandbox.destination)
     async with PersonaClient(
-        journey.box.destination.api_key,
-        base_url=journey.box.url,
+        scenario.sandbox.destination.api_key,
+        base_url=scenario.sandbox.url,
         insecure_local=True,
         rate_limit=RateLimitPolicy(mode=mode),
-        _runtime=journey.source.context.runtime,
+        _runtime=scenario.source.context.runtime,
     ) as client:
         work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
         results = asyncio.gather(*work, return_exceptions=True)
-        return await journey.until(results, step=0.25)
+        return await scenario.advance_until_done(results, step=0.25)
 
 
 @pytest.mark.asyncio
@@ -68,14 +68,16 @@ async def test_all_calls_wait_for_the_window_after_a_429(limited):
 
 @pytest.mark.asyncio
 async def test_call_fails_with_retry_after_when_it_cannot_wait(limited):
-    inquiry = limited.box.add_inquiry(organization=limited.box.destination)
+    inquiry = limited.sandbox.add_inquiry(organization=limited.sandbox.destination)
     inquiries = limited.destination.inquiries
     for _ in range(LIMIT - 1):
         await inquiries.retrieve(inquiry.id)
     with pytest.raises(RateLimitedError) as caught:
-        await limited.until(inquiries.retrieve(inquiry.id, timeout=10), step=0.1)
+        await limited.advance_until_done(
+            inquiries.retrieve(inquiry.id, timeout=10), step=0.1
+        )
     assert 0 < caught.value.retry_after <= 60
-    assert len(limited.box.log.find()) == LIMIT - 1
+    assert len(limited.sandbox.log.find()) == LIMIT - 1
 
 
 @pytest.mark.parametrize("mode", ["on", "", 5, None, True, "gate"])

@@ -35,7 +35,7 @@ async def partner(scope):
 
 
 @pytest.mark.asyncio
-async def test_an_example_is_returned_for_any_id_when_identity_is_not_checked(mock):
+async def test_example_is_returned_for_any_id_when_identity_is_not_checked(mock):
     async with (
         PersonaClient("key", check_identity=False, **mock) as client,
         ScopedTokenManager(client, codes=partner) as manager,
@@ -46,7 +46,7 @@ async def test_an_example_is_returned_for_any_id_when_identity_is_not_checked(mo
 
 
 @pytest.mark.asyncio
-async def test_an_example_of_another_id_is_refused_otherwise(mock):
+async def test_example_of_another_id_is_refused_otherwise(mock):
     async with (
         PersonaClient("key", **mock) as client,
         ScopedTokenManager(client, codes=partner) as manager,

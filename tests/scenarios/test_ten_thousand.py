@@ -23,34 +23,34 @@ TOKEN_LIFETIME = 600 if WHOLE else 120
 WINDOW = 60.0
 
 
-async def passed(clock, box, work):
+async def passed(clock, sandbox, work):
     """Let time pass whenever nothing else happens, until the work is done."""
     task = asyncio.ensure_future(work)
     seen, idle = -1, 0
     while not task.done():
         await asyncio.wait({task}, timeout=0.002)
-        idle = idle + 1 if len(box.log) == seen else 0
-        seen = len(box.log)
+        idle = idle + 1 if len(sandbox.log) == seen else 0
+        seen = len(sandbox.log)
         if idle > 3:
             clock.advance(0.5)
     return await task
 
 
-async def fetched(ids, box, clock, *, objects_per_token):
+async def fetched(ids, sandbox, clock, *, objects_per_token):
     """Fetch with scopes of this size, and return the batch and the failures."""
     options = {
-        "base_url": box.url,
+        "base_url": sandbox.url,
         "insecure_local": True,
         "_runtime": fake_runtime(clock),
     }
     async with (
-        PersonaClient(box.source.api_key, **options) as source,
-        PersonaClient(box.destination.api_key, **options) as destination,
+        PersonaClient(sandbox.source.api_key, **options) as source,
+        PersonaClient(sandbox.destination.api_key, **options) as destination,
     ):
 
         async def ask_partner(scope):
             return await source.oauth.authorize(
-                client_id=box.destination.id, scope=scope
+                client_id=sandbox.destination.id, scope=scope
             )
 
         async with ScopedTokenManager(destination, codes=ask_partner) as manager:
@@ -63,12 +63,14 @@ async def fetched(ids, box, clock, *, objects_per_token):
             return batch, failed, manager.metrics(), clock.now()
 
 
-def share_of_ideal(box, started, ended):
+def share_of_ideal(sandbox, started, ended):
     """Return the share of the allowed requests that were made.
 
     Exchanges count in the limit like any other request. The last window is not over.
     """
-    requests = [entry for entry in box.log if entry.organization == box.destination.id]
+    requests = [
+        entry for entry in sandbox.log if entry.organization == sandbox.destination.id
+    ]
     least = (math.ceil(len(requests) / LIMIT) - 1) * WINDOW
     return least / (ended - started)
 
@@ -82,18 +84,20 @@ def share_of_ideal(box, started, ended):
 @pytest.mark.asyncio
 async def test_batch_fetches_ten_thousand_objects(people, objects_per_token):
     clock = FakeClock()
-    box = Sandbox(_clock=clock.epoch, rate_limit=LIMIT, token_lifetime=TOKEN_LIFETIME)
-    async with box:
-        ids = [box.add_inquiry().id for _ in range(people)] * (OBJECTS // people)
+    sandbox = Sandbox(
+        _clock=clock.epoch, rate_limit=LIMIT, token_lifetime=TOKEN_LIFETIME
+    )
+    async with sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(people)] * (OBJECTS // people)
         started = clock.now()
-        work = fetched(ids, box, clock, objects_per_token=objects_per_token)
-        batch, failed, metrics, ended = await passed(clock, box, work)
+        work = fetched(ids, sandbox, clock, objects_per_token=objects_per_token)
+        batch, failed, metrics, ended = await passed(clock, sandbox, work)
 
     assert failed == []
     assert batch.report().fetched == OBJECTS
-    assert box.log.count(status=429) == 0
-    assert share_of_ideal(box, started, ended) >= 0.98
+    assert sandbox.log.count(status=429) == 0
+    assert share_of_ideal(sandbox, started, ended) >= 0.98
     if objects_per_token is None:  # one scope that outlives its token again and again
         assert metrics.renewals >= 3
     else:
-        assert box.log.tokens_issued <= 2 * (OBJECTS // objects_per_token)
+        assert sandbox.log.tokens_issued <= 2 * (OBJECTS // objects_per_token)

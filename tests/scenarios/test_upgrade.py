@@ -32,13 +32,13 @@ def file_of_0_1(path):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("on_store_failure", ["local", "fail"])
-async def test_a_file_of_0_1_is_refused_at_once_and_stays_as_it_was(
-    journey, tmp_path, on_store_failure
+async def test_file_of_0_1_is_refused_at_once_and_stays_as_it_was(
+    scenario, tmp_path, on_store_failure
 ):
     path = tmp_path / "tokens.db"
     file_of_0_1(path)
     before = path.read_bytes()
-    manager = journey.manager(
+    manager = scenario.manager(
         store=SQLiteStore(path), on_store_failure=on_store_failure
     )
 
@@ -50,25 +50,25 @@ async def test_a_file_of_0_1_is_refused_at_once_and_stays_as_it_was(
     assert "choose another path" in caught.value.advice
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
-    assert len(journey.box.log) == 0
+    assert len(scenario.sandbox.log) == 0
 
 
 @pytest.mark.asyncio
 async def test_records_of_0_1_in_redis_are_ignored_and_stay_as_they_were(
-    journey, redis_server, caplog
+    scenario, redis_server, caplog
 ):
     old = f"ptm1:{{{NAME}}}:r"
     fields = {b"n": b"7", b"k": b"1000", b"t": BODY, b"o": b"owner", b"f": b"3"}
     redis_server.client.hset(old, mapping=fields)
-    scope = Scope.read(journey.box.add_inquiry().id)
+    scope = Scope.read(scenario.sandbox.add_inquiry().id)
     store = RedisStore(redis_server.url, plaintext=True)
 
-    async with journey.manager(store=store) as manager:
-        token = await journey.until(manager.token(scope))
+    async with scenario.manager(store=store) as manager:
+        token = await scenario.advance_until_done(manager.token(scope))
         assert token.reveal()
 
     assert redis_server.client.hgetall(old) == fields
-    assert journey.box.log.tokens_issued == 1
+    assert scenario.sandbox.log.tokens_issued == 1
     ours = [key for key in redis_server.client.keys("*") if key != old.encode()]
     assert ours
     assert all(redis_server.client.type(key) == b"string" for key in ours)

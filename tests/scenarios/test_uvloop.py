@@ -13,21 +13,21 @@ from persona_share.sandbox import Sandbox
 
 
 async def main_job():
-    """Authorize, exchange, fetch, get half an answer, run out of time, cancel, close."""
+    """Authorize, exchange, fetch, receive half a response, time out, cancel, close."""
     ours = type(asyncio.get_running_loop()).__module__
-    async with Sandbox() as box:
-        options = {"base_url": box.url, "insecure_local": True}
-        inquiry = box.add_inquiry()
+    async with Sandbox() as sandbox:
+        options = {"base_url": sandbox.url, "insecure_local": True}
+        inquiry = sandbox.add_inquiry()
         scope = Scope.read(inquiry.id)
         once = RetryPolicy(attempts=1)
         async with (
-            PersonaClient(box.source.api_key, **options) as source,
-            PersonaClient(box.destination.api_key, retry=once, **options) as client,
+            PersonaClient(sandbox.source.api_key, **options) as source,
+            PersonaClient(sandbox.destination.api_key, retry=once, **options) as client,
         ):
 
             async def ask_partner(wanted):
                 return await source.oauth.authorize(
-                    client_id=box.destination.id, scope=wanted
+                    client_id=sandbox.destination.id, scope=wanted
                 )
 
             async with ScopedTokenManager(client, codes=ask_partner) as manager:
@@ -35,21 +35,21 @@ async def main_job():
                 work = [session.inquiries.retrieve(inquiry.id) for _ in range(50)]
                 found = await asyncio.gather(*work)
                 assert {each.id for each in found} == {inquiry.id}
-                box.faults.truncate("*")
+                sandbox.faults.truncate("*")
                 with pytest.raises(ProtocolError):
                     await session.inquiries.retrieve(inquiry.id)
-                box.faults.hang("*", times=2)
+                sandbox.faults.hang("*", times=2)
                 with pytest.raises(DeadlineExceededError):
                     await session.inquiries.retrieve(inquiry.id, timeout=0.05)
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await session.inquiries.retrieve(inquiry.id)
                 await session.inquiries.retrieve(inquiry.id)
-        assert box.log.tokens_issued == 1
+        assert sandbox.log.tokens_issued == 1
     return ours
 
 
-def test_the_main_job_runs_under_uvloop():
+def test_main_job_runs_under_uvloop():
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(main_job()).partition(".")[0] == "uvloop"
     assert tuple(map(int, uvloop.__version__.split(".")[:2])) >= (0, 23)

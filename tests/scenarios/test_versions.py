@@ -6,16 +6,18 @@ import pytest
 
 from persona_share import PersonaClient
 from persona_share.errors import InvalidArgumentError
-from tests.servers import RawServer, answer, answering
+from tests.servers import RawServer, http_response, respond_with
 
 
-INQUIRY = answer(body=b'{"data":{"type":"inquiry","id":"inq_1","attributes":{}}}')
+INQUIRY = http_response(
+    body=b'{"data":{"type":"inquiry","id":"inq_1","attributes":{}}}'
+)
 
 
 async def version_sent(options, call):
     """Return the versions of the requests that a client made."""
     async with (
-        RawServer(answering(INQUIRY)) as server,
+        RawServer(respond_with(INQUIRY)) as server,
         PersonaClient(
             "localbox_key", base_url=server.api, insecure_local=True, **options
         ) as client,
@@ -50,14 +52,14 @@ async def test_one_call_can_use_another_version():
 
 @pytest.mark.asyncio
 async def test_unknown_version_date_is_sent_with_a_warning():
-    with pytest.warns(UserWarning, match="2027-01-01") as told:
+    with pytest.warns(UserWarning, match="2027-01-01") as warned:
         sent = await version_sent(
             {"persona_version": "2027-01-01"},
             lambda client: client.inquiries.retrieve("inq_1"),
         )
 
     assert sent == ["persona-version: 2027-01-01"]
-    assert [each.filename for each in told] == [__file__]
+    assert [each.filename for each in warned] == [__file__]
 
 
 @pytest.mark.asyncio

@@ -46,10 +46,10 @@ class Application:
             return web.Response(status=400)
         return web.Response()
 
-    def trusts(self, journey, *secrets):
-        runtime = fake_runtime(journey.clock)
+    def trusts(self, scenario, *secrets):
+        runtime = fake_runtime(scenario.clock)
         guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
-        self.verifier = Verifier(secrets, guard=guard, clock=journey.clock)
+        self.verifier = Verifier(secrets, guard=guard, clock=scenario.clock)
 
 
 @pytest_asyncio.fixture
@@ -68,34 +68,34 @@ async def application():
 @pytest.mark.asyncio
 @pytest.mark.parametrize("casing", ["kebab", "snake", "camel"])
 async def test_change_of_an_inquiry_arrives_as_a_typed_event(
-    journey, application, casing
+    scenario, application, casing
 ):
-    webhook = journey.box.add_webhook(application.url, inflection=casing)
-    application.trusts(journey, webhook.secret)
-    inquiry = journey.box.add_inquiry(reference_id="r-1")
+    webhook = scenario.sandbox.add_webhook(application.url, inflection=casing)
+    application.trusts(scenario, webhook.secret)
+    inquiry = scenario.sandbox.add_inquiry(reference_id="r-1")
 
-    await journey.source.inquiries.approve(inquiry.id)
-    await journey.box.deliver_webhooks()
+    await scenario.source.inquiries.approve(inquiry.id)
+    await scenario.sandbox.deliver_webhooks()
 
     (event,) = application.handled
     assert event.name == "inquiry.approved"
-    assert event.created_at == journey.clock.wall()
+    assert event.created_at == scenario.clock.wall()
     assert isinstance(event.subject, Inquiry)
     assert (event.subject.id, event.subject.reference_id) == (inquiry.id, "r-1")
     assert event.subject.fields["name-first"]["type"] == "string"
 
 
 @pytest.mark.asyncio
-async def test_both_sides_get_webhooks_of_a_share_token(journey, application):
+async def test_both_sides_get_webhooks_of_a_share_token(scenario, application):
     webhooks = [
-        journey.box.add_webhook(application.url, organization=each)
-        for each in (journey.box.source, journey.box.destination)
+        scenario.sandbox.add_webhook(application.url, organization=each)
+        for each in (scenario.sandbox.source, scenario.sandbox.destination)
     ]
-    application.trusts(journey, *(each.secret for each in webhooks))
-    token = await offered(journey)
-    await journey.destination.share_tokens.redeem(token.id)
-    await waited(journey, token)
-    await journey.box.deliver_webhooks()
+    application.trusts(scenario, *(each.secret for each in webhooks))
+    token = await offered(scenario)
+    await scenario.destination.share_tokens.redeem(token.id)
+    await waited(scenario, token)
+    await scenario.sandbox.deliver_webhooks()
 
     assert {each.name for each in application.handled} == set(EventName)
     assert all(isinstance(each.subject, ShareToken) for each in application.handled)
@@ -104,50 +104,50 @@ async def test_both_sides_get_webhooks_of_a_share_token(journey, application):
 
 
 @pytest.mark.asyncio
-async def test_f144_repeated_event_is_handled_once(journey, application):
-    webhook = journey.box.add_webhook(application.url)
-    application.trusts(journey, webhook.secret)
-    event = journey.box.add_event(object=journey.box.add_inquiry().id).id
-    await journey.box.deliver_webhooks()
+async def test_f144_repeated_event_is_handled_once(scenario, application):
+    webhook = scenario.sandbox.add_webhook(application.url)
+    application.trusts(scenario, webhook.secret)
+    event = scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id).id
+    await scenario.sandbox.deliver_webhooks()
     for _ in range(2):
-        journey.box.resend_event(event)
-        await journey.box.deliver_webhooks()
+        scenario.sandbox.resend_event(event)
+        await scenario.sandbox.deliver_webhooks()
 
     assert [each.id for each in application.handled] == [event]
     assert [each.id for each in application.repeated] == [event, event]
 
 
 @pytest.mark.asyncio
-async def test_event_is_retried_until_it_is_handled(journey, application):
-    webhook = journey.box.add_webhook(application.url)
-    application.trusts(journey, webhook.secret)
+async def test_event_is_retried_until_it_is_handled(scenario, application):
+    webhook = scenario.sandbox.add_webhook(application.url)
+    application.trusts(scenario, webhook.secret)
     application.failures = 2
-    event = journey.box.add_event(object=journey.box.add_inquiry().id).id
-    await journey.box.deliver_webhooks()
+    event = scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id).id
+    await scenario.sandbox.deliver_webhooks()
     for seconds in (3, 64):
         assert application.handled == []
-        journey.clock.advance(seconds)
-        await journey.box.deliver_webhooks()
+        scenario.clock.advance(seconds)
+        await scenario.sandbox.deliver_webhooks()
 
     assert [each.id for each in application.handled] == [event]
     assert [each.status for each in webhook.attempts] == [503, 503, 200]
 
 
 @pytest.mark.asyncio
-async def test_f142_a_secret_is_rotated_without_losing_a_delivery(journey, application):
-    box = journey.box
-    webhook = box.add_webhook(application.url)
+async def test_f142_secret_is_rotated_without_losing_a_delivery(scenario, application):
+    sandbox = scenario.sandbox
+    webhook = sandbox.add_webhook(application.url)
     old = webhook.secret
-    application.trusts(journey, old)
-    new = box.rotate_webhook_secret(webhook.id, overlap=3600)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
-    application.trusts(journey, new, old)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
-    journey.clock.advance(3600)
-    box.add_event(object=box.add_inquiry().id)
-    await box.deliver_webhooks()
+    application.trusts(scenario, old)
+    new = sandbox.rotate_webhook_secret(webhook.id, overlap=3600)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
+    application.trusts(scenario, new, old)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
+    scenario.clock.advance(3600)
+    sandbox.add_event(object=sandbox.add_inquiry().id)
+    await sandbox.deliver_webhooks()
 
     assert len(application.handled) == 3
     assert application.secrets[1:] == [0, 0]
@@ -155,39 +155,40 @@ async def test_f142_a_secret_is_rotated_without_losing_a_delivery(journey, appli
 
 
 @pytest.mark.asyncio
-async def test_f141_a_delivery_of_another_secret_or_time_is_refused(
-    journey, application
+async def test_f141_delivery_of_another_secret_or_time_is_refused(
+    scenario, application
 ):
-    webhook = journey.box.add_webhook(application.url)
-    application.trusts(journey, "wbhsec_of_somebody_else")
-    journey.box.add_event(object=journey.box.add_inquiry().id)
-    await journey.box.deliver_webhooks()
-    ahead = FakeClock(journey.clock.wall() + timedelta(seconds=301))
+    webhook = scenario.sandbox.add_webhook(application.url)
+    application.trusts(scenario, "wbhsec_of_somebody_else")
+    scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id)
+    await scenario.sandbox.deliver_webhooks()
+    ahead = FakeClock(scenario.clock.wall() + timedelta(seconds=301))
     application.verifier = Verifier(webhook.secret, clock=ahead)
-    journey.box.add_event(object=journey.box.add_inquiry().id)
-    await journey.box.deliver_webhooks()
+    scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id)
+    await scenario.sandbox.deliver_webhooks()
 
     assert application.refused == ["mismatch", "too_old"]
     assert application.handled == []
 
 
 @pytest.mark.asyncio
-async def test_recover_handles_each_missed_event_once(journey, application):
-    webhook = journey.box.add_webhook(application.url)
-    application.trusts(journey, webhook.secret)
-    runtime = fake_runtime(journey.clock)
+async def test_recover_handles_each_missed_event_once(scenario, application):
+    webhook = scenario.sandbox.add_webhook(application.url)
+    application.trusts(scenario, webhook.secret)
+    runtime = fake_runtime(scenario.clock)
     guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
-    application.verifier = Verifier(webhook.secret, guard=guard, clock=journey.clock)
-    start = journey.clock.wall()
-    delivered = journey.box.add_event(object=journey.box.add_inquiry().id).id
-    await journey.box.deliver_webhooks()
+    application.verifier = Verifier(webhook.secret, guard=guard, clock=scenario.clock)
+    start = scenario.clock.wall()
+    delivered = scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id).id
+    await scenario.sandbox.deliver_webhooks()
     application.failures = 100
     missed = [
-        journey.box.add_event(object=journey.box.add_inquiry().id).id for _ in range(2)
+        scenario.sandbox.add_event(object=scenario.sandbox.add_inquiry().id).id
+        for _ in range(2)
     ]
     for _ in range(8):
-        await journey.box.deliver_webhooks()
-        journey.box.advance(200_000)
+        await scenario.sandbox.deliver_webhooks()
+        scenario.sandbox.advance(200_000)
     seen = []
 
     async def handler(event):
@@ -196,8 +197,8 @@ async def test_recover_handles_each_missed_event_once(journey, application):
             raise ValueError(event.id)
         seen.append(event.id)
 
-    first = await recover(journey.source, handler, since=start, guard=guard)
-    second = await recover(journey.source, handler, since=start, guard=guard)
+    first = await recover(scenario.source, handler, since=start, guard=guard)
+    second = await recover(scenario.source, handler, since=start, guard=guard)
 
     assert first.handled == (missed[0],)
     assert set(first.failed) == {missed[1]}
@@ -208,10 +209,10 @@ async def test_recover_handles_each_missed_event_once(journey, application):
 
 
 @pytest.mark.asyncio
-async def test_recover_refuses_a_time_without_a_zone(journey):
-    runtime = fake_runtime(journey.clock)
+async def test_recover_refuses_a_time_without_a_zone(scenario):
+    runtime = fake_runtime(scenario.clock)
     guard = ReplayGuard(MemoryStore(runtime=runtime), runtime=runtime)
-    naive = journey.clock.wall().replace(tzinfo=None)
+    naive = scenario.clock.wall().replace(tzinfo=None)
 
     with pytest.raises(InvalidArgumentError, match="time zone"):
-        await recover(journey.source, print, since=naive, guard=guard)
+        await recover(scenario.source, print, since=naive, guard=guard)

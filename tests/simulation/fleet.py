@@ -1,8 +1,8 @@
 """Several managers over one store, in one deterministic loop, with faults and cancels.
 
-A seed decides everything: who asks for what, which operations of the store fail, hang
-or lose their answer, when callers are cancelled, how clocks step, and which manager
-stands still with a lease in its hands.
+A seed decides everything: the calls, which store operations fail, hang or lose their
+response, when callers are cancelled, how clocks step, and which manager freezes while it
+holds a lease.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ GUARD = 10.0
 
 
 class FaultyStore:
-    """One manager's way to the common store; it can fail, hang, lag and lose answers."""
+    """One manager's connection to the shared store; it can fail, hang, lag and lose responses."""
 
     accepts_secrets = True
 
@@ -46,16 +46,16 @@ class FaultyStore:
         pass
 
     async def _trouble(self):
-        """Stand still while frozen, and fail by lot; return whether to lose the answer."""
-        clock, dice = self._fleet.clock, self._fleet.dice
+        """Wait while frozen, and fail at random; return whether to lose the response."""
+        clock, rng = self._fleet.clock, self._fleet.rng
         if self.frozen_until > clock.now():
             await clock.sleep(self.frozen_until - clock.now())
-        await clock.sleep(dice.choice([0.0, 0.0, 0.01]))
+        await clock.sleep(rng.choice([0.0, 0.0, 0.01]))
         if not self._fleet.faulty:
             return False
-        fault = dice.random()
+        fault = rng.random()
         if self.down_until > clock.now() or fault < 0.01:
-            raise dice.choice([OSError, StoreUnavailableError, ValueError])("down")
+            raise rng.choice([OSError, StoreUnavailableError, ValueError])("down")
         if fault < 0.015:
             await clock.sleep(10_000.0)
         return fault < 0.03
@@ -88,7 +88,7 @@ class Exchanger:
 
 @attrs.define
 class Context:
-    """What a manager needs of its client."""
+    """The part of a client context that a manager uses."""
 
     runtime: object
     exchanger: object
@@ -109,16 +109,16 @@ class Fleet:
     """The managers, their common store, the service and the partner of one seed."""
 
     def __init__(self, seed, *, eager=False):
-        self.dice = random.Random(seed)  # noqa: S311  # dice, no secrets
+        self.rng = random.Random(seed)  # noqa: S311  # no secrets
         self.clock = FakeClock()
-        self.faulty = self.dice.random() < 0.8
+        self.faulty = self.rng.random() < 0.8
         self.step = 0.0
         self.stepped = False
         self.stepped_back = 0.0
         self.loop = asyncio.SelectorEventLoop()
         if eager:
             self.loop.set_task_factory(asyncio.eager_task_factory)
-        self.service = Service(self.clock, self.dice)
+        self.service = Service(self.clock, self.rng)
         self.service.faulty = self.faulty
         runtime = fake_runtime(self.clock, seed=seed)
         self.common = MemoryStore(runtime=runtime)
@@ -139,8 +139,8 @@ class Fleet:
         self.broken = self.service.broken
 
     async def _codes(self, scope):
-        await self.clock.sleep(self.dice.choice([0.0, 1.0, 20.0, 45.0]))
-        if self.faulty and self.dice.random() < 0.05:
+        await self.clock.sleep(self.rng.choice([0.0, 1.0, 20.0, 45.0]))
+        if self.faulty and self.rng.random() < 0.05:
             message = "the partner fails"
             raise ValueError(message)
         return self.service.new_code(scope)
@@ -162,14 +162,14 @@ class Fleet:
             self._settle()
 
     def _settle(self):
-        async def turns():
+        async def run_iterations():
             for _ in range(MAX_TURNS):
                 if not self.loop._ready:
                     return
                 await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
             self.broken.append("the loop never comes to rest")
 
-        self.loop.run_until_complete(turns())
+        self.loop.run_until_complete(run_iterations())
 
     # ── Actions ─────────────────────────────────────────────────────────────────
 
@@ -211,7 +211,7 @@ class Fleet:
         if name in self.given_twice:
             code = self.service.codes[name]
             sent = [
-                at for (key, _), at in code.first_sent.items() if key == code.minted
+                at for (key, _), at in code.first_sent.items() if key == code.issued
             ]
             return max(sent) + LIFETIME
         return self.service.ends[value]
@@ -240,38 +240,38 @@ class Fleet:
                     self.broken.append("an exchange returned another scope")
 
     def act(self):
-        """Do one thing by lot."""
-        dice, number = self.dice, self.dice.randrange(MANAGERS)
-        scope, kind = dice.choice(SCOPES), dice.random()
+        """Run one random action."""
+        rng, number = self.rng, self.rng.randrange(MANAGERS)
+        scope, kind = rng.choice(SCOPES), rng.random()
         if kind < 0.55:
-            self._start(self._get(number, scope, dice.choice([5.0, 30.0, 60.0])))
+            self._start(self._get(number, scope, rng.choice([5.0, 30.0, 60.0])))
         elif kind < 0.62:
             self._start(self._offer(number, scope))
         elif kind < 0.70:
-            numbers = dice.sample(range(MANAGERS), 2)
+            numbers = rng.sample(range(MANAGERS), 2)
             self._start(self._exchange(numbers, scope))
         elif kind < 0.75:
             self._start(self._reject(number, scope))
         elif kind < 0.85 and self.tasks:
-            dice.choice(self.tasks).cancel()
+            rng.choice(self.tasks).cancel()
         elif self.faulty:
             self._disturb(number)
-        self.run(dice.choice([0.0, 0.5, 4.0, 20.0, 300.0, 900.0]))
+        self.run(rng.choice([0.0, 0.5, 4.0, 20.0, 300.0, 900.0]))
 
     def _disturb(self, number):
-        kind, until = self.dice.random(), self.clock.now()
-        until += self.dice.choice([4.0, 18.0, 40.0])
+        kind, until = self.rng.random(), self.clock.now()
+        until += self.rng.choice([4.0, 18.0, 40.0])
         if kind < 0.4:
             self.stores[number].down_until = until
         elif kind < 0.8:
             self.stores[number].frozen_until = until
         elif kind < 0.9:
-            step = self.dice.choice([-300.0, 300.0])
+            step = self.rng.choice([-300.0, 300.0])
             self.step += step
             self.stepped_back += max(0.0, -step)
             self.stepped = True
         else:
-            self.clock.step_wall(self.dice.choice([-7_200.0, 7_200.0]))
+            self.clock.step_wall(self.rng.choice([-7_200.0, 7_200.0]))
 
     def _start(self, work):
         self.tasks = [task for task in self.tasks if not task.done()]

@@ -20,27 +20,27 @@ CODE_LIFE = 600.0
 
 @attrs.define
 class Code:
-    """One code: its scope, its end, the token that it brought, and who sent it when.
+    """One code: its scope, its expiry, its token, and which manager sent it when.
 
-    ``first_sent`` holds the first send of each manager under each key, and ``minted``
-    the key that brought the token.
+    ``first_sent`` holds the first send of each manager under each key, and ``issued``
+    the key that the token was issued for.
     """
 
     scope: str
     ends: float
     token: str | None = None
-    minted: str = ""
+    issued: str = ""
     keys: list = attrs.field(factory=list)
     refused: bool = False
     first_sent: dict = attrs.field(factory=dict)
 
 
 class Service:
-    """The service: codes, tokens and stored results, with faults by lot."""
+    """The service: codes, tokens and stored results, with random faults."""
 
-    def __init__(self, clock, dice):
+    def __init__(self, clock, rng):
         self.clock = clock
-        self.dice = dice
+        self.rng = rng
         self.faulty = True
         self.codes = {}
         self.ends = {}
@@ -54,7 +54,7 @@ class Service:
 
     async def send(self, request, number):
         """Respond to a manager as the service would, or lose the request or its response."""
-        clock, dice = self.clock, self.dice
+        clock, rng = self.clock, self.rng
         name = parse_qs(request.body.decode())["code"][0]
         key, code = request.idempotency_key.reveal(), self.codes[name]
         code.first_sent.setdefault((key, number), clock.now())
@@ -62,8 +62,8 @@ class Service:
             code.keys.append(key)
         if len(code.keys) > 2:
             self.broken.append(f"{name} was sent under {len(code.keys)} keys")
-        await clock.sleep(dice.choice([0.0, 0.1, 3.0]))
-        fault = dice.random() if self.faulty else 1.0
+        await clock.sleep(rng.choice([0.0, 0.1, 3.0]))
+        fault = rng.random() if self.faulty else 1.0
         if fault < 0.05:
             await self._lost(request)
         if fault < 0.08:
@@ -88,7 +88,7 @@ class Service:
             code.refused = True
             response = Response(status=400, body=b"{}")
         else:
-            code.token, code.minted = f"token.{name}", key
+            code.token, code.issued = f"token.{name}", key
             self.ends[code.token] = now + LIFETIME
             body = {
                 "access-token": code.token,

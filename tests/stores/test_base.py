@@ -100,7 +100,7 @@ def runtime(clock):
     return fake_runtime(clock)
 
 
-async def turns(number=10):
+async def run_iterations(number=10):
     for _ in range(number):
         await FakeClock().sleep(0)
 
@@ -139,9 +139,9 @@ async def test_refusal_while_opening_is_kept(runtime):
 async def test_hang_ends_after_two_seconds(clock, runtime, operation):
     store = ScriptedStore(runtime, hang)
     task = asyncio.ensure_future(OPERATIONS[operation](store))
-    await turns()
+    await run_iterations()
     clock.advance(TIMEOUT - 0.1)
-    await turns()
+    await run_iterations()
     assert not task.done()
     clock.advance(0.1)
     with pytest.raises(StoreUnavailableError, match="did not respond"):
@@ -152,7 +152,7 @@ async def test_hang_ends_after_two_seconds(clock, runtime, operation):
 async def test_queued_operations_fail_with_a_hanging_one(clock, runtime):
     store = ScriptedStore(runtime, hang)
     tasks = [asyncio.ensure_future(store.read(KEY)) for _ in range(100)]
-    await turns()
+    await run_iterations()
     clock.advance(TIMEOUT)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     store.do = lambda: asyncio.sleep(0, FOUND)  # noqa: TID251 - a turn, not a time
@@ -168,11 +168,11 @@ async def test_cancelled_caller_leaves_no_task(runtime):
     store = ScriptedStore(runtime, hang)
     before = asyncio.all_tasks()
     task = asyncio.ensure_future(store.read(KEY))
-    await turns()
+    await run_iterations()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await turns()
+    await run_iterations()
 
     assert asyncio.all_tasks() == before
 
@@ -190,16 +190,16 @@ async def test_aclose_ends_although_an_operation_ignores_its_cancellation(
 
     store = ScriptedStore(runtime, stubborn)
     reading = asyncio.ensure_future(store.read(KEY))
-    await turns()
+    await run_iterations()
     closing = asyncio.ensure_future(store.aclose())
     for _ in range(5):
-        await turns()
+        await run_iterations()
         clock.advance(TIMEOUT)
     await closing
     with pytest.raises(StoreUnavailableError):
         await reading
     released.set()
-    await turns()
+    await run_iterations()
 
 
 @pytest.mark.asyncio
@@ -217,9 +217,9 @@ async def test_operation_of_another_owner_ends_before_the_store_closes(runtime):
 
     store = Closing(runtime, slow)
     reading = asyncio.ensure_future(store.read(KEY))
-    await turns()
+    await run_iterations()
     closing = asyncio.ensure_future(store.aclose())
-    await turns()
+    await run_iterations()
     goes_on.set()
     await closing
 
@@ -277,22 +277,22 @@ async def test_invalid_prefix_is_refused(runtime):
 # ── Another's store ─────────────────────────────────────────────────────────────────
 
 
-class Answering(MemoryStore):
-    """Returns one answer to everything."""
+class FixedResultStore(MemoryStore):
+    """A store that returns the same value for every operation."""
 
-    def __init__(self, answer):
+    def __init__(self, result):
         super().__init__()
-        self.answer = answer
+        self.result = result
 
     async def read(self, key):
-        return self.answer
+        return self.result
 
     async def write(self, key, value, *, if_etag, ttl):
-        return self.answer
+        return self.result
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "result",
     [
         None,
         b"value",
@@ -304,21 +304,21 @@ class Answering(MemoryStore):
         Versioned(b"value", "etag", math.nan),
         Versioned(b"value", "etag", "now"),
     ],
-    ids=lambda answer: repr(
-        attrs.astuple(answer) if attrs.has(type(answer)) else answer
+    ids=lambda result: repr(
+        attrs.astuple(result) if attrs.has(type(result)) else result
     ),
 )
 @pytest.mark.asyncio
-async def test_reply_that_is_not_a_record_counts_as_unavailable(answer):
+async def test_reply_that_is_not_a_record_counts_as_unavailable(result):
     with pytest.raises(StoreUnavailableError):
-        await GuardedStore(Answering(answer)).read(KEY)
+        await GuardedStore(FixedResultStore(result)).read(KEY)
 
 
-@pytest.mark.parametrize("answer", [None, 1, "written"], ids=repr)
+@pytest.mark.parametrize("result", [None, 1, "written"], ids=repr)
 @pytest.mark.asyncio
-async def test_write_that_does_not_say_what_it_did_counts_as_unavailable(answer):
+async def test_write_that_does_not_say_what_it_did_counts_as_unavailable(result):
     with pytest.raises(StoreUnavailableError):
-        await GuardedStore(Answering(answer)).write(KEY, b"", if_etag="", ttl=60)
+        await GuardedStore(FixedResultStore(result)).write(KEY, b"", if_etag="", ttl=60)
 
 
 def test_our_own_stores_are_not_wrapped_and_others_are(runtime):

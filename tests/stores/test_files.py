@@ -20,7 +20,7 @@ from persona_share.stores.sqlite import (
 
 
 ROOT = pytest.mark.needs("root")
-NOBODY = 65_534
+OTHER_UID = 65_534
 
 
 def mode(path):
@@ -85,7 +85,7 @@ def test_directory_with_a_sticky_bit_is_accepted(path, caplog):
 @ROOT
 def test_empty_dir_of_another_user_is_accepted_with_a_warning(path, caplog):
     path.parent.chmod(0o777)
-    os.chown(path.parent, NOBODY, NOBODY)
+    os.chown(path.parent, OTHER_UID, OTHER_UID)
     private_file(path)
 
     assert mode(path.parent) == 0o777
@@ -95,7 +95,7 @@ def test_empty_dir_of_another_user_is_accepted_with_a_warning(path, caplog):
 @ROOT
 def test_file_of_another_user_is_refused(path):
     private_file(path)
-    os.chown(path, NOBODY, NOBODY)
+    os.chown(path, OTHER_UID, OTHER_UID)
 
     with pytest.raises(StoreRefusedError, match="another user"):
         private_file(path)

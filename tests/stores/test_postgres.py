@@ -60,7 +60,7 @@ async def test_frozen_server_costs_two_seconds_once_for_all(own_postgres):
     await create(store)
     server.freeze()
     began = time.monotonic()  # noqa: TID251 - the server is a real one
-    answers = await asyncio.gather(
+    results = await asyncio.gather(
         *(store.read(f"scope/{number}") for number in range(100)),
         return_exceptions=True,
     )
@@ -69,7 +69,7 @@ async def test_frozen_server_costs_two_seconds_once_for_all(own_postgres):
     after = await store.read(KEY)
     await store.aclose()
 
-    assert {type(each) for each in answers} == {StoreUnavailableError}
+    assert {type(each) for each in results} == {StoreUnavailableError}
     assert took <= 3
     assert after.value == b"value"
 
@@ -82,10 +82,10 @@ async def test_operation_succeeds_when_idle_connections_were_cut(postgres_server
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'persona_share'"
     )
-    answers = await asyncio.gather(*(create(store) for _ in range(10)))
+    results = await asyncio.gather(*(create(store) for _ in range(10)))
     await store.aclose()
 
-    assert sorted(answers) == [False] * 9 + [True]
+    assert sorted(results) == [False] * 9 + [True]
 
 
 @pytest.mark.asyncio

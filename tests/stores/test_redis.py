@@ -66,7 +66,7 @@ async def test_f110_frozen_server_costs_two_seconds_once_for_all(own_redis):
     await store.open()
     server.freeze()
     began = time.monotonic()  # noqa: TID251 - the server is a real one
-    answers = await asyncio.gather(
+    results = await asyncio.gather(
         *(store.read(f"scope/{number}") for number in range(200)),
         return_exceptions=True,
     )
@@ -75,7 +75,7 @@ async def test_f110_frozen_server_costs_two_seconds_once_for_all(own_redis):
     after = await store.read(KEY)
     await store.aclose()
 
-    assert {type(each) for each in answers} == {StoreUnavailableError}
+    assert {type(each) for each in results} == {StoreUnavailableError}
     assert took <= 2.5
     assert after.value is None
 
@@ -86,7 +86,7 @@ async def test_f110_late_reply_is_discarded(redis_server):
     await create(store, b"one", key="scope/one")
     await create(store, b"two", key="scope/two")
     redis_server.client.execute_command("CLIENT PAUSE", 1_300)
-    # The first try is too late, the second is answered when the pause is over.
+    # The first try is too late, the second succeeds when the pause is over.
     found = await store.read("scope/one")
     other = await store.read("scope/two")
     await store.aclose()
@@ -101,19 +101,19 @@ async def test_operation_succeeds_when_idle_connections_were_cut(redis_server):
     redis_server.client.execute_command(
         "CLIENT KILL", "TYPE", "normal", "SKIPME", "yes"
     )
-    answers = await asyncio.gather(*(create(store) for _ in range(10)))
+    results = await asyncio.gather(*(create(store) for _ in range(10)))
     await store.aclose()
 
-    assert sorted(answers) == [False] * 9 + [True]
+    assert sorted(results) == [False] * 9 + [True]
 
 
 class Proxy:
-    """Passes bytes on to a server, or swallows them, or answers in its place."""
+    """A proxy that forwards bytes to a server, drops them, or responds itself."""
 
     def __init__(self, port):
         self._port = port
         self.reply = None
-        self.swallow_answers = 0
+        self.swallow_responses = 0
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -145,8 +145,8 @@ class Proxy:
 
     async def _back(self, there, writer):
         while data := await there.read(65_536):
-            if self.swallow_answers:
-                self.swallow_answers -= 1
+            if self.swallow_responses:
+                self.swallow_responses -= 1
                 writer.transport.abort()
                 return
             writer.write(data)
@@ -157,7 +157,7 @@ async def test_write_with_a_lost_reply_counts_as_written(redis_server):
     async with Proxy(redis_server.port) as proxy:
         store = RedisStore(proxy.url)
         await store.read(KEY)
-        proxy.swallow_answers = 1
+        proxy.swallow_responses = 1
         written = await create(store)
         found = await store.read(KEY)
         await store.aclose()
@@ -450,7 +450,7 @@ async def test_user_without_access_to_the_keys_is_refused_when_the_store_is_open
 
 @pytest.fixture
 def certificate(tmp_path):
-    """Make a key and a certificate for 127.0.0.1 that nobody signed but itself."""
+    """Create a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -486,10 +486,10 @@ async def test_t23_only_a_certificate_that_is_trusted_will_do(own_redis, certifi
         *("--tls-key-file", str(certificate / "key.pem")),
     )
     address = f"rediss://127.0.0.1:{port}"
-    stranger = RedisStore(address)
+    other_organization = RedisStore(address)
     with pytest.raises(StoreUnavailableError):
-        await stranger.open()
-    await stranger.aclose()
+        await other_organization.open()
+    await other_organization.aclose()
     store = RedisStore(f"{address}?ssl_ca_certs={certificate / 'cert.pem'}")
     await store.open()
     assert await create(store) is True

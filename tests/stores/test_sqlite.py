@@ -166,12 +166,12 @@ async def test_f103_torn_file_is_unavailable_and_unchanged(
     harm(path)
     torn = path.read_bytes()
     reading = (store.read(f"scope/{number}") for number in range(40))
-    answers = await asyncio.gather(*reading, return_exceptions=True)
+    results = await asyncio.gather(*reading, return_exceptions=True)
     await store.aclose()
 
-    kinds = {type(each) for each in answers} - {Versioned}
+    kinds = {type(each) for each in results} - {Versioned}
     assert kinds == {StoreUnavailableError}
-    assert all(each.value == b"v" * 400 for each in answers if type(each) is Versioned)
+    assert all(each.value == b"v" * 400 for each in results if type(each) is Versioned)
 
     assert path.read_bytes() == torn
 
@@ -453,7 +453,7 @@ def test_closing_leaves_no_thread_and_no_file(path):
 
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
-            thread.join(5)  # it was told to end when the loop ended
+            thread.join(5)  # it stops when the loop is closed
     assert (open_files(), threading.active_count()) == before
 
 

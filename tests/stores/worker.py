@@ -67,7 +67,7 @@ def _work(pipe, job, place, arguments):
 
 
 async def count(pipe, store, left):
-    """Add one to a shared number, so many times, and tell when it is done."""
+    """Increment a shared number repeatedly, and report when it is done."""
     await store.open()
     pipe.send("ready")
     pipe.recv()
@@ -80,7 +80,7 @@ async def count(pipe, store, left):
 
 
 async def write(pipe, store, number):
-    """Write one record after the other and tell each that was acknowledged."""
+    """Write one record after the other and report each that was acknowledged."""
     while True:
         value = b"%d" % number
         if await store.write(f"scope/{number}", value, if_etag="", ttl=600):
@@ -103,7 +103,7 @@ async def read_all(store):
 
 
 def fork(pipe, store):
-    """Fork with an open store, use it on both sides, and tell whether all went well."""
+    """Fork with an open store, use it in both processes, and report whether both succeeded."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(keep(store, "scope/parent"))
     children = []

@@ -20,7 +20,7 @@ def canary():
 @pytest.mark.parametrize(
     "thing", [f"a {SECRET} b", {"a": SECRET}, [SECRET], RuntimeError(SECRET)]
 )
-def test_leak_is_reported_by_its_place_without_the_secret(canary, thing):
+def test_leak_is_reported_with_its_location_but_not_the_secret(canary, thing):
     canary.look_at(thing, "the answer")
     with pytest.raises(LeakError, match="reached the answer") as caught:
         canary.check()
@@ -57,7 +57,7 @@ def test_log_records_of_every_level_are_searched(canary):
     level = logging.getLogger().level
     with canary.watching_logs():
         logging.getLogger("theirs").debug("%s", {"token": SECRET})
-    logging.getLogger("theirs").debug("%s", SECRET)  # nobody watches any more
+    logging.getLogger("theirs").debug("%s", SECRET)  # no canary is active any more
     with pytest.raises(LeakError, match=r"the log theirs$"):
         canary.check()
     assert logging.getLogger().level == level

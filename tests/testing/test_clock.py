@@ -77,7 +77,7 @@ async def test_wall_clock_step_wakes_no_sleeper():
 
 
 @pytest.mark.asyncio
-async def test_a_suspension_wakes_sleepers_unless_timers_do_not_count_it():
+async def test_suspension_wakes_sleepers_unless_timers_do_not_count_it():
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await turn()
@@ -101,7 +101,7 @@ async def test_cancelled_sleeper_is_removed():
 
 
 @pytest.mark.asyncio
-async def test_a_sleeper_cancelled_as_it_wakes_is_cancelled():
+async def test_sleeper_cancelled_as_it_wakes_is_cancelled():
     clock = FakeClock()
     task = asyncio.create_task(clock.sleep(5))
     await turn()

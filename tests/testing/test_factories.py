@@ -24,7 +24,7 @@ from persona_share.webhooks import Verifier
 MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def test_an_object_has_its_class_its_type_and_typed_attributes():
+def test_object_has_its_class_its_type_and_typed_attributes():
     inquiry = resource(Inquiry, "inq_1", status="completed", created_at=MOMENT)
     assert type(inquiry) is Inquiry
     assert inquiry.type == "inquiry"
@@ -37,7 +37,7 @@ def test_base_class_is_created_unchanged():
     assert resource(RateLimit, "").id == ""
 
 
-def test_a_class_that_no_type_has_is_refused():
+def test_class_that_no_type_has_is_refused():
     class Theirs(Resource):
         pass
 
@@ -53,13 +53,13 @@ def test_token_uses_the_given_clock():
     assert token.scope == Scope.read("inq_1")
 
 
-def test_a_code_knows_its_scope():
+def test_code_has_its_scope():
     code = authorization_code("inquiry.read:inq_1", expires_at=MOMENT)
     assert code.scope == Scope.read("inq_1")
     assert code.expires_at == MOMENT
 
 
-def test_a_delivery_is_signed_and_carries_its_subject():
+def test_delivery_is_signed_and_has_its_subject():
     inquiry = resource(Inquiry, "inq_1", status="completed")
     body, signature = delivery("inquiry.completed", inquiry, "a secret")
     event = Verifier("a secret").verify(body, signature)
@@ -71,7 +71,7 @@ def test_a_delivery_is_signed_and_carries_its_subject():
 
 
 def test_response_has_a_json_body():
-    answer = response(404, {"errors": []}, {"request-id": "req_1"})
-    assert (answer.status, answer.body) == (404, b'{"errors":[]}')
-    assert answer.headers["request-id"] == "req_1"
+    not_found = response(404, {"errors": []}, {"request-id": "req_1"})
+    assert (not_found.status, not_found.body) == (404, b'{"errors":[]}')
+    assert not_found.headers["request-id"] == "req_1"
     assert response().body == b""

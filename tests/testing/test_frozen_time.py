@@ -20,10 +20,10 @@ body = json.dumps({{"data": {{"type": "event", "id": "evt_1", "attributes": {{
 async def call():
     from persona_share import PersonaClient
     from persona_share.sandbox import Sandbox
-    async with Sandbox() as box:
-        one = box.add_inquiry(organization=box.source)
-        here = {{"base_url": box.url, "insecure_local": True}}
-        async with PersonaClient(box.source.api_key, **here) as client:
+    async with Sandbox() as sandbox:
+        one = sandbox.add_inquiry(organization=sandbox.source)
+        here = {{"base_url": sandbox.url, "insecure_local": True}}
+        async with PersonaClient(sandbox.source.api_key, **here) as client:
             return await client.inquiries.retrieve(one.id)
 
 with freeze():

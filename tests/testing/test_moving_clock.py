@@ -8,7 +8,7 @@ from persona_share import PersonaClient, Scope, ScopedTokenManager
 from persona_share._transport.runtime import default_clock, default_runtime
 from persona_share.testing import MovingClock, moving_clock
 from persona_share.webhooks import Verifier, sign
-from tests.turns import turns
+from tests.event_loop import run_iterations
 
 
 def test_advance_moves_every_reading_equally():
@@ -87,10 +87,10 @@ class HangingSender:
     """A sender whose requests end when the test says so."""
 
     def __init__(self):
-        self.answered = asyncio.Event()
+        self.responded = asyncio.Event()
 
     async def send(self, request):
-        await self.answered.wait()
+        await self.responded.wait()
         return request
 
 
@@ -108,12 +108,12 @@ def hanging(clock):
 async def test_advance_waits_for_requests_in_flight(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
-    await turns()
+    await run_iterations()
     clock.advance(60)
     clock.advance(60)
     assert clock.now() < start + 60
 
-    hanging.answered.set()
+    hanging.responded.set()
     await clock.settle()
     assert sending.done()
     assert 120 <= clock.now() - start < 180
@@ -123,9 +123,9 @@ async def test_advance_waits_for_requests_in_flight(clock, hanging):
 async def test_next_advance_includes_one_that_waited(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
-    await turns()
+    await run_iterations()
     clock.advance(60)
-    hanging.answered.set()
+    hanging.responded.set()
     await sending
     clock.advance(60)
     assert clock.now() >= start + 120
@@ -135,7 +135,7 @@ async def test_next_advance_includes_one_that_waited(clock, hanging):
 async def test_interrupting_advance_does_not_wait(clock, hanging):
     start = clock.now()
     sending = asyncio.create_task(clock.runtime().wrap_transport(hanging).send("it"))
-    await turns()
+    await run_iterations()
     clock.advance(60, interrupt=True)
     assert clock.now() >= start + 60
     sending.cancel()
@@ -146,18 +146,18 @@ async def test_interrupting_advance_does_not_wait(clock, hanging):
 async def test_no_refresh_fails_when_each_jump_waits_for_the_last_one(
     persona_sandbox, persona_clock
 ):
-    box = persona_sandbox
-    inquiry = box.add_inquiry()
-    options = {"base_url": box.url, "insecure_local": True}
-    async with PersonaClient(box.source.api_key, **options) as source:
+    sandbox = persona_sandbox
+    inquiry = sandbox.add_inquiry()
+    options = {"base_url": sandbox.url, "insecure_local": True}
+    async with PersonaClient(sandbox.source.api_key, **options) as source:
 
         async def ask_partner(scope):
             return await source.oauth.authorize(
-                client_id=box.destination.id, scope=scope
+                client_id=sandbox.destination.id, scope=scope
             )
 
         async with (
-            PersonaClient(box.destination.api_key, **options) as client,
+            PersonaClient(sandbox.destination.api_key, **options) as client,
             ScopedTokenManager(client, codes=ask_partner) as manager,
         ):
             session = manager.session(Scope.read(inquiry.id))
@@ -165,5 +165,9 @@ async def test_no_refresh_fails_when_each_jump_waits_for_the_last_one(
                 await session.inquiries.retrieve(inquiry.id)
                 await persona_clock.settle()
                 persona_clock.advance(300)
-    assert box.log.count(status=401) == 0
-    assert box.log.codes_redeemed == box.log.tokens_issued == box.log.codes_issued
+    assert sandbox.log.count(status=401) == 0
+    assert (
+        sandbox.log.codes_redeemed
+        == sandbox.log.tokens_issued
+        == sandbox.log.codes_issued
+    )

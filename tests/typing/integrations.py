@@ -1,4 +1,4 @@
-"""What a type checker believes about the integrations; nothing here is ever run."""
+"""Type checks of the integrations; this module is never run."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import assert_type
@@ -19,7 +19,7 @@ from persona_share.webhooks import Delivery, Verifier
 
 
 async def starlette_hands_out_what_it_says(lifespan: Lifespan) -> None:
-    """A dependency answers what a handler is annotated with."""
+    """A dependency returns the annotated type."""
     persona = Persona(lifespan)
     assert_type(await persona.manager(), ScopedTokenManager)
     assert_type(await persona.health(), Health)
@@ -31,7 +31,7 @@ async def starlette_hands_out_what_it_says(lifespan: Lifespan) -> None:
 
 
 async def aiohttp_knows_its_key(request: web.Request) -> None:
-    """A typed key answers a manager."""
+    """A typed key returns a manager."""
     assert_type(request.config_dict[ours.MANAGER], ScopedTokenManager)
     assert_type(ours.session_of(request, "inquiry.read:inq_1"), ScopedSession)
     async with ours.verified(request, Verifier("x")) as delivery:

@@ -35,7 +35,7 @@ PATHS = (
 
 @attrs.frozen
 class Language:
-    """How a client is generated and its program is run."""
+    """A language: how its client is generated and its program is run."""
 
     name: str
     generator: str

@@ -1,4 +1,4 @@
-"""Telemetry in front of the SDK's exporters in memory, and what it watches."""
+"""Telemetry with in-memory exporters, and an instrumented client and manager."""
 
 import attrs
 import pytest
@@ -14,8 +14,8 @@ from persona_share.integrations.otel import Telemetry
 
 
 @attrs.define
-class Watch:
-    """Telemetry in front of the SDK's in-memory exporters."""
+class TelemetryRecorder:
+    """Telemetry with the SDK's in-memory exporters."""
 
     telemetry: Telemetry
     tracer: trace.Tracer
@@ -41,44 +41,44 @@ class Watch:
 
 
 @pytest.fixture
-def watch(stage):
+def recorder(harness):
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     meters = MeterProvider([reader], shutdown_on_exit=False)
     telemetry = Telemetry(
-        tracer_provider=tracers, meter_provider=meters, clock=stage.clock
+        tracer_provider=tracers, meter_provider=meters, clock=harness.clock
     )
-    yield Watch(telemetry, tracers.get_tracer("theirs"), exporter, reader)
+    yield TelemetryRecorder(telemetry, tracers.get_tracer("theirs"), exporter, reader)
     tracers.shutdown()
     meters.shutdown()
 
 
 @attrs.define
-class Watched:
+class Instrumented:
     client: PersonaClient
     manager: ScopedTokenManager
 
 
 @pytest.fixture
-def watched(stage, watch):
-    """Return what opens a client and a manager whose every event is exported."""
+def instrumented(harness, recorder):
+    """Return a factory of clients and managers that emit to telemetry."""
 
     def opened(**options):
-        return _Opened(stage, watch.telemetry, options)
+        return _OpenInstrumented(harness, recorder.telemetry, options)
 
     return opened
 
 
-class _Opened:
-    def __init__(self, stage, telemetry, options):
+class _OpenInstrumented:
+    def __init__(self, harness, telemetry, options):
         hooks = [telemetry]
-        self.source = stage.client(stage.box.source)
-        self.client = stage.client(stage.box.destination, hooks=hooks)
+        self.source = harness.client(harness.sandbox.source)
+        self.client = harness.client(harness.sandbox.destination, hooks=hooks)
 
         async def ask_partner(scope):
             return await self.source.oauth.authorize(
-                client_id=stage.box.destination.id, scope=scope
+                client_id=harness.sandbox.destination.id, scope=scope
             )
 
         options = {"codes": ask_partner, "hooks": hooks, **options}
@@ -90,7 +90,7 @@ class _Opened:
         await self.client.__aenter__()
         await self.manager.__aenter__()
         self._telemetry.observe(self.manager)
-        return Watched(self.client, self.manager)
+        return Instrumented(self.client, self.manager)
 
     async def __aexit__(self, *_):
         await self.manager.aclose()

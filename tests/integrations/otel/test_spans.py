@@ -14,14 +14,16 @@ READ = "GET /inquiries/{inquiry-id}"
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_one_client_span_below_the_callers_own(stage, watch, watched):
-    inquiry = stage.box.add_inquiry()
-    async with watched() as each:
-        with watch.tracer.start_as_current_span("theirs") as parent:
+async def test_call_is_one_client_span_below_the_callers_own(
+    harness, recorder, instrumented
+):
+    inquiry = harness.sandbox.add_inquiry()
+    async with instrumented() as each:
+        with recorder.tracer.start_as_current_span("theirs") as parent:
             await each.manager.session(Scope.read(inquiry.id)).inquiries.retrieve(
                 inquiry.id
             )
-    [span] = watch.spans(READ)
+    [span] = recorder.spans(READ)
     assert span.kind is SpanKind.CLIENT
     assert span.parent.span_id == parent.get_span_context().span_id
     assert span.attributes["http.request.method"] == "GET"
@@ -33,15 +35,15 @@ async def test_a_call_is_one_client_span_below_the_callers_own(stage, watch, wat
 
 @pytest.mark.asyncio
 async def test_each_attempt_that_failed_is_an_event_at_its_own_time(
-    stage, watch, watched
+    harness, recorder, instrumented
 ):
-    inquiry = stage.box.add_inquiry()
-    async with watched() as each:
+    inquiry = harness.sandbox.add_inquiry()
+    async with instrumented() as each:
         session = each.manager.session(Scope.read(inquiry.id))
         await session.inquiries.retrieve(inquiry.id)
-        stage.box.faults.answer("GET /inquiries/{inquiry-id}", 503, times=2)
-        await stage.until(session.inquiries.retrieve(inquiry.id))
-    _, span = watch.spans(READ)
+        harness.sandbox.faults.answer("GET /inquiries/{inquiry-id}", 503, times=2)
+        await harness.advance_until_done(session.inquiries.retrieve(inquiry.id))
+    _, span = recorder.spans(READ)
     first, second = span.events
     assert [each.attributes["http.response.status_code"] for each in span.events] == [
         503,
@@ -53,45 +55,51 @@ async def test_each_attempt_that_failed_is_an_event_at_its_own_time(
 
 
 @pytest.mark.asyncio
-async def test_concurrent_calls_have_separate_attempts(stage, watch, watched):
-    one, other = stage.box.add_inquiry(), stage.box.add_inquiry()
-    async with watched() as each:
+async def test_concurrent_calls_have_separate_attempts(harness, recorder, instrumented):
+    one, other = harness.sandbox.add_inquiry(), harness.sandbox.add_inquiry()
+    async with instrumented() as each:
         session = each.manager.session(Scope.read(one.id, other.id))
         await session.inquiries.retrieve(one.id)
-        stage.box.faults.answer("GET /inquiries/{inquiry-id}", 503, times=1)
+        harness.sandbox.faults.answer("GET /inquiries/{inquiry-id}", 503, times=1)
         both = [session.inquiries.retrieve(it.id) for it in (one, other)]
-        await stage.until(asyncio.gather(*both))
-    assert sorted(len(span.events) for span in watch.spans(READ)) == [0, 0, 1]
+        await harness.advance_until_done(asyncio.gather(*both))
+    assert sorted(len(span.events) for span in recorder.spans(READ)) == [0, 0, 1]
 
 
 @pytest.mark.asyncio
-async def test_error_response_is_a_span_error_with_its_status(stage, watch, watched):
-    async with watched() as each:
+async def test_error_response_is_a_span_error_with_its_status(
+    harness, recorder, instrumented
+):
+    async with instrumented() as each:
         with pytest.raises(NotFoundError):
             await each.client.inquiries.retrieve("inq_unknown")
-    [span] = watch.spans(READ)
+    [span] = recorder.spans(READ)
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["error.type"] == "404"
 
 
 @pytest.mark.asyncio
-async def test_a_call_without_an_answer_is_an_error_by_its_type(stage, watch, watched):
-    stage.box.faults.cut("GET /inquiries/{inquiry-id}", times=9)
-    async with watched() as each:
+async def test_call_without_a_response_is_an_error_with_its_type(
+    harness, recorder, instrumented
+):
+    harness.sandbox.faults.cut("GET /inquiries/{inquiry-id}", times=9)
+    async with instrumented() as each:
         with pytest.raises(Exception, match="connection"):
-            await stage.until(each.client.inquiries.retrieve("inq_1"))
-    [span] = watch.spans(READ)
+            await harness.advance_until_done(each.client.inquiries.retrieve("inq_1"))
+    [span] = recorder.spans(READ)
     assert span.attributes["error.type"] == "ConnectionLostError"
     assert "http.response.status_code" not in span.attributes
 
 
 @pytest.mark.asyncio
-async def test_an_exchange_is_a_span_with_its_call_below_it(stage, watch, watched):
-    inquiry = stage.box.add_inquiry()
-    async with watched() as each:
+async def test_exchange_is_a_span_with_its_call_below_it(
+    harness, recorder, instrumented
+):
+    inquiry = harness.sandbox.add_inquiry()
+    async with instrumented() as each:
         await each.manager.token(Scope.read(inquiry.id))
-    [exchange] = watch.spans("persona exchange")
-    [call] = watch.spans("POST /oauth/token")
+    [exchange] = recorder.spans("persona exchange")
+    [call] = recorder.spans("POST /oauth/token")
     assert call.parent.span_id == exchange.context.span_id
     assert exchange.start_time <= call.start_time
     assert call.end_time <= exchange.end_time
@@ -100,48 +108,53 @@ async def test_an_exchange_is_a_span_with_its_call_below_it(stage, watch, watche
 
 
 @pytest.mark.asyncio
-async def test_refresh_has_its_own_span_name(stage, watch, watched):
-    inquiry = stage.box.add_inquiry()
+async def test_refresh_has_its_own_span_name(harness, recorder, instrumented):
+    inquiry = harness.sandbox.add_inquiry()
     scope = Scope.read(inquiry.id)
-    async with watched() as each:
+    async with instrumented() as each:
         await each.manager.token(scope)
-        stage.clock.advance(3_560)  # so near its end that callers wait
+        harness.clock.advance(3_560)  # so near its end that callers wait
         await each.manager.token(scope)
-    assert len(watch.spans("persona exchange")) == 1
-    assert len(watch.spans("persona renewal")) == 1
+    assert len(recorder.spans("persona exchange")) == 1
+    assert len(recorder.spans("persona renewal")) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_delivered_code_is_an_exchange_like_any_other(stage, watch, watched):
-    inquiry = stage.box.add_inquiry()
-    async with watched(codes=None) as each, stage.client(stage.box.source) as source:
+async def test_delivered_code_is_an_exchange_like_any_other(
+    harness, recorder, instrumented
+):
+    inquiry = harness.sandbox.add_inquiry()
+    async with (
+        instrumented(codes=None) as each,
+        harness.client(harness.sandbox.source) as source,
+    ):
         code = await source.oauth.authorize(
-            client_id=stage.box.destination.id, scope=Scope.read(inquiry.id)
+            client_id=harness.sandbox.destination.id, scope=Scope.read(inquiry.id)
         )
-        with watch.tracer.start_as_current_span("theirs"):
+        with recorder.tracer.start_as_current_span("theirs"):
             await each.manager.exchange(code)
             await each.client.rate_limits.list()
-    [exchange] = watch.spans("persona exchange")
-    [call] = watch.spans("POST /oauth/token")
+    [exchange] = recorder.spans("persona exchange")
+    [call] = recorder.spans("POST /oauth/token")
     assert call.parent.span_id == exchange.context.span_id
-    [theirs] = watch.spans("theirs")
-    [after] = watch.spans("GET /rate-limits")
+    [theirs] = recorder.spans("theirs")
+    [after] = recorder.spans("GET /rate-limits")
     assert after.parent.span_id == theirs.context.span_id
 
 
 @pytest.mark.asyncio
-async def test_failed_exchange_span_has_its_error(stage, watch, watched):
-    async with watched(codes=None) as each:
+async def test_failed_exchange_span_has_its_error(harness, recorder, instrumented):
+    async with instrumented(codes=None) as each:
         with pytest.raises(TokenError):
             await each.manager.token("inquiry.read:inq_1")
-    [exchange] = watch.spans("persona exchange")
+    [exchange] = recorder.spans("persona exchange")
     assert exchange.status.status_code is StatusCode.ERROR
     assert exchange.attributes["error.type"] == "AuthorizationCodeRequiredError"
 
 
-def test_event_outside_a_task_is_a_span(watch):
-    watch.telemetry(
+def test_event_outside_a_task_is_a_span(recorder):
+    recorder.telemetry(
         events.CallEnded(at=9.0, operation=READ, seconds=2.0, attempts=1, status=200)
     )
-    [span] = watch.spans(READ)
+    [span] = recorder.spans(READ)
     assert span.end_time - span.start_time == 2_000_000_000
