@@ -111,9 +111,9 @@ class RetryPolicy:
     #: A token bucket that limits retries during an outage: empty after 35 retries, refilled
     #: by successes (the constants of the AWS SDKs' standard mode, 2026 revision).
     budget: int = attrs.field(default=500, validator=_not_negative)
-    #: What a retry after an error of the network or a 5xx takes from the budget.
+    #: The cost of a retry after a network error or a 5xx response.
     transient_cost: int = attrs.field(default=14, validator=_not_negative)
-    #: What a retry after a 429 takes from the budget.
+    #: The cost of a retry after a 429.
     throttle_cost: int = attrs.field(default=5, validator=_not_negative)
 
 
