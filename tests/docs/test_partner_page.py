@@ -7,12 +7,18 @@ from datetime import date
 import httpx
 import pytest
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
 from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share._tokens.backoff import full_jitter
+from persona_share._tokens.record import _COUNT_WINDOW, MAX_BACKOFF
+from persona_share._tokens.source import _SHARED_PAUSE
+from persona_share.cli.partner import partner
 from persona_share.errors import CodeRefusedError
 from persona_share.partner import SigningKey, load_agreements
 from persona_share.partner.applications import free_port
 from persona_share.partner.issuer import Reason
+from persona_share.stores import MemoryStore
 from tests.docs.blocks import ROOT, blocks_of
 
 
@@ -56,8 +62,9 @@ async def test_destination_of_the_page_reads_the_shared_object(reader, tmp_path)
     reader.monkeypatch.setenv("PERSONA_PARTNER_KEY_FILE", "partner.key")
     reader.use_key_of("source")
     names = page_names(**{"https://share.example/codes": url})
-    await names["agreed"](sandbox.destination.id, inquiry.id, "form-1")
-    async with TestServer(names["issuer"].aiohttp(), port=port):
+    issuer = names["issuer"]
+    async with TestServer(issuer.aiohttp(), port=port):
+        await names["agreed"](issuer, sandbox.destination.id, inquiry.id, "form-1")
         reader.use_key_of("destination")
         assert await names["status"](inquiry.id) == "approved"
         with pytest.raises(CodeRefusedError):
@@ -74,16 +81,14 @@ async def test_pushed_code_of_the_page_becomes_a_token(reader, tmp_path):
     reader.use_key_of("source")
     names = page_names(**{"https://destination.example/inbox": url})
     inquiry, key = sandbox.add_inquiry(), SigningKey.generate()
-    await names["agreed"](sandbox.destination.id, inquiry.id, "form-1")
     table = (tmp_path / "agreements.toml").read_text("utf-8")
     (tmp_path / "agreements.toml").write_text(f'{table}\ninbox = "{url}"\n', "utf-8")
     options = {"base_url": sandbox.url, "insecure_local": True}
     issuer = names["CodeIssuer"](
         PersonaClient(sandbox.source.api_key, **options),
         agreements="agreements.toml",
-        consents=names["Consents"](names["store"]),
-        audit=names["AuditLog"]("audit.jsonl"),
-        store=names["store"],
+        audit="audit.jsonl",
+        store=MemoryStore(),
         organization=sandbox.source.id,
         key=key,
     )
@@ -93,6 +98,7 @@ async def test_pushed_code_of_the_page_becomes_a_token(reader, tmp_path):
     ):
         inbox = names["inbox"](manager, sandbox.source.id, key.public_jwk)
         async with TestServer(inbox.aiohttp(), port=port), issuer:
+            await names["agreed"](issuer, sandbox.destination.id, inquiry.id, "form-1")
             await names["push"](issuer, sandbox.destination.id, inquiry.id)
             assert await manager.token(Scope.read(inquiry.id))
 
@@ -115,6 +121,17 @@ def test_agreement_of_the_page_can_be_read(tmp_path):
     assert agreement.valid_from.date() == date(2026, 1, 1)
 
 
+def test_addresses_without_a_port_option_are_the_default():
+    command = CliRunner().invoke(partner, ["serve", "--help"]).output
+    [default] = re.findall(r"default: (8\d+)", command)
+    example = (ROOT / "examples/partner.py").read_text("utf-8")
+    readme = (ROOT / "examples/README.md").read_text("utf-8")
+    for text in (TEXT, example, readme):
+        ports = re.findall(r"(?:127\.0\.0\.1:|--port )(\d+)", text)
+        assert set(ports) == {default}
+        assert "--port" in text
+
+
 def test_each_side_takes_fifteen_lines_at_most():
     for mark in ("CodeIssuer(\n", "PartnerCodeSource.from_env"):
         [block] = [each for each in blocks_of(PAGE) if mark in each]
@@ -129,3 +146,16 @@ def test_page_has_every_reason_of_the_audit_log():
         source = (ROOT / f"persona_share/partner/{module}.py").read_text("utf-8")
         for reason in set(re.findall(rf'"((?:{words})_[a-z_]+)"', source)):
             assert reason.startswith("client_assertion") or f"`{reason}`" in TEXT
+
+
+def test_the_page_has_the_pauses_of_the_code():
+    assert (_SHARED_PAUSE, MAX_BACKOFF["refused"], _COUNT_WINDOW) == (5, 300, 300)
+    assert (full_jitter(1, 1.0), full_jitter(99, 1.0)) == (1, 60)
+    text = " ".join(TEXT.split())
+    for words in (
+        "for the same scope again for 5 seconds",
+        "up to 5 minutes",
+        "up to 1 second at first",
+        "up to 60 seconds",
+    ):
+        assert words in text
