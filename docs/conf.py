@@ -1,5 +1,6 @@
 """Sphinx configuration; `make docs` builds the documentation."""
 
+import os
 import re
 import sys
 from importlib.metadata import version as version_of
@@ -13,6 +14,7 @@ from sphinx.util import inspect
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import page_checks
 import reference_pages
 
 from persona_share import PersonaClient
@@ -47,13 +49,20 @@ llms_txt_summary = (
     "Async Python client for sharing identity data between two Persona organizations."
 )
 
+# Where the documentation is published, with a trailing slash. If it is unknown, the links
+# of llms.txt are relative to it, so that they work under any URL and on a disk.
+html_baseurl = os.environ.get("DOCS_BASE_URL", "")
+llms_txt_uri_template = (
+    "{base_url}" if html_baseurl else ""
+) + "_sources/{docname}{suffix}{sourcelink_suffix}"
+
 html_theme = "furo"
 html_use_index = False
 html_title = f"persona_share {release}"
 
 
 def method_table() -> str:
-    """Return the table of what can be called, from the resource classes."""
+    """Return the table of methods, from the resource classes."""
     properties = {
         name: get_type_hints(value.fget, vars(api))["return"]
         for owner in (PersonaClient, api.ResourceAccessors)
@@ -72,7 +81,7 @@ def method_table() -> str:
 
 
 def write_pages(app: Sphinx) -> None:
-    """Write the parts of pages that are made from the code."""
+    """Write the parts of pages that are generated from the code."""
     folder = Path(app.srcdir, "_generated")
     folder.mkdir(exist_ok=True)
     (folder / "methods.md").write_text(method_table(), "utf-8")
@@ -86,6 +95,14 @@ def write_pages(app: Sphinx) -> None:
     for name, text in parts.items():
         (folder / f"{name}.md").write_text(text, "utf-8")
     reference_pages.write_pages(Path(app.srcdir))
+
+
+def check_output(app: Sphinx, error: Exception | None) -> None:
+    """Fail the build if a page is too large, or if a link of llms.txt is wrong."""
+    if error is not None or not Path(app.outdir, "llms.txt").exists():
+        return
+    if found := list(page_checks.problems(Path(app.outdir), html_baseurl)):
+        raise ExtensionError("\n".join(found))
 
 
 def public_signature(
@@ -132,3 +149,4 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-signature", public_signature)
     app.connect("build-finished", include_files, priority=900)  # after sphinx_llms_txt
+    app.connect("build-finished", check_output, priority=901)
