@@ -95,7 +95,7 @@ class BatchComposer:
         *,
         permission: str | None,
         objects_per_token: int,
-        free: bool,
+        has_source: bool,
     ) -> Batch[Any]:
         """Return a batch that uses one token for each group of objects.
 
@@ -126,7 +126,7 @@ class BatchComposer:
             retrieve_under=retrieve_under,
             outages=partner,
             clock=self.context.runtime.clock,
-            free=free,
+            has_source=has_source,
             linger=self.options.linger,
         )
         return self._batch(planner, per_token=objects_per_token, partner=partner)
@@ -216,8 +216,9 @@ class CopyArguments(TypedDict, total=False):
 
     ``into`` is the folder for the folders of all people. ``follow`` names the
     relationships whose objects are copied; ``files`` and ``pdf`` add their files and
-    PDFs. ``refresh`` copies people again whose inquiry has changed. ``checkpoint``
-    replaces the checkpoint in the folder if several copies share one.
+    PDFs. ``refresh`` copies people again whose inquiry has changed, or whose refused
+    objects are shared now; it does not concern tokens, which are refreshed either way.
+    ``checkpoint`` replaces the checkpoint in the folder if several copies share one.
     ``file_concurrency`` is the number of concurrent downloads. The other options are
     those of ``fetch``.
     """
@@ -275,7 +276,6 @@ def compose_copy(
         **grouping,
     }
     named = {} if permission is None else {"permission": permission}
-    downloads = Downloads(accessors)
     clock = context.runtime.clock
     checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
     outage_seconds = checked.outage_seconds
@@ -286,8 +286,7 @@ def compose_copy(
                 ids, checkpoint=checkpoint, **options, **named
             ),
             related=lambda related: fetch(related, linger=_LINGER, **options),
-            download=downloads.download,
-            print_pdf=downloads.print_pdf,
+            downloads=Downloads(accessors),
             persistent=Persistent(
                 clock=clock,
                 outages=_monitor(clock, file_concurrency, outage_seconds, "service"),

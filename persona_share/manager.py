@@ -177,7 +177,7 @@ class ScopedTokenManager:
             else lambda scope: self._provider.cache.covering(scope) is not None,
             permission=permission,
             objects_per_token=objects_per_token,
-            free=not self._provider.has_source,
+            has_source=pulled,
         )
 
     def copy(self, ids: "Ids", **options: "Unpack[ManagerCopyArguments]") -> "Copy":
@@ -187,8 +187,9 @@ class ScopedTokenManager:
         acknowledged when all of it is on the disk, and the next run continues.
         ``follow`` names the relationships whose objects are copied. ``files`` and
         ``pdf`` say whether files and PDFs are saved, which needs a folder. ``refresh``
-        copies again what has changed. The other options are those of `fetch`. Raises
-        `InvalidArgumentError`.
+        retrieves the people of an earlier copy as well, and copies those again that
+        have changed; tokens are refreshed either way. The other options are those of
+        `fetch`. Raises `InvalidArgumentError`.
         """
         from persona_share._compose_batch import compose_copy  # noqa: PLC0415  # few need it
 

@@ -1,7 +1,8 @@
 """The long tests: ``python -m tests.soak PART`` runs one part, bounded in time.
 
 ``SOAK_MINUTES`` limits the time of a part. A part that does not stop soon after it is
-killed and fails.
+killed and fails. Further arguments go to the part:
+``python -m tests.soak saving --runs 50``.
 """
 
 import os
@@ -29,7 +30,7 @@ PARTS = {
         "tests/cli/test_killed.py",
         "tests/batch/test_dask.py",
     ),
-    "saving": ("pytest", "-q", "tests/batch/test_saving.py"),
+    "saving": ("tests.batch.soak", "--runs=500"),
     "fuzz": ("tests.fuzz", "--n=50000"),
     "sandbox": ("tests.sandbox.soak",),
     "simulation": ("tests.simulation", "--seeds=2000"),
@@ -38,14 +39,14 @@ PARTS = {
 }
 
 
-def main(part):
+def main(part, *arguments):
     """Run one part and return its exit code."""
     minutes = float(os.environ.setdefault("SOAK_MINUTES", "20"))
-    command = [sys.executable, "-m", *PARTS[part]]
+    command = [sys.executable, "-m", *PARTS[part], *arguments]
     return subprocess.call(  # noqa: S603  # it is our own command
         command, timeout=60 * (minutes + GRACE)
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -194,7 +194,7 @@ class Batch(Generic[R]):
         if self._closed:
             return End()
         if (done := self._unacknowledged) is not None:
-            await self._note((done,))
+            await self._record((done,))
             self._unacknowledged = None
         await self._start()
         return await self._pool.outcomes.get()
@@ -231,7 +231,7 @@ class Batch(Generic[R]):
         was_open = self._task is not None and not self._closed
         await checkpoint.open()
         try:
-            await checkpoint.note(object_ids, output)
+            await checkpoint.record(object_ids, output)
             self._pool.acknowledged(object_ids)
         finally:
             if not was_open and not self._entered:
@@ -261,9 +261,9 @@ class Batch(Generic[R]):
         await checkpoint.open()
         return await checkpoint.output()
 
-    async def _note(self, object_ids: Sequence[str]) -> None:
+    async def _record(self, object_ids: Sequence[str]) -> None:
         if self._pool.checkpoint is not None:
-            await self._pool.checkpoint.note(object_ids)
+            await self._pool.checkpoint.record(object_ids)
             self._pool.acknowledged(object_ids)
 
     def plan(self) -> Plan:

@@ -65,6 +65,29 @@ class OutputPosition:
     form: str
 
 
+def sync_folder(path: Path) -> None:
+    """Return when the names in a folder are on the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # this system does not open folders
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder for this user alone, and those above it; their names are synced."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
+
+
 class Checkpoint(Protocol):
     """Remembers which objects were acknowledged, across restarts.
 
@@ -79,7 +102,7 @@ class Checkpoint(Protocol):
         """Return those ids that were acknowledged."""
         ...
 
-    async def note(
+    async def record(
         self, object_ids: Sequence[str], output: OutputPosition | None = None
     ) -> None:
         """Record these as acknowledged, all or none, with the output's position."""
@@ -123,11 +146,11 @@ class SQLiteCheckpoint:
         """Return those ids that were acknowledged."""
         return await self._run(lambda: self._known(object_ids))
 
-    async def note(
+    async def record(
         self, object_ids: Sequence[str], output: OutputPosition | None = None
     ) -> None:
         """Record these as acknowledged, all or none, with the output's position."""
-        await self._run(lambda: self._note(object_ids, output))
+        await self._run(lambda: self._record(object_ids, output))
 
     async def output(self) -> OutputPosition | None:
         """Return the position of the output that was recorded last."""
@@ -176,7 +199,7 @@ class SQLiteCheckpoint:
             found.update(row[0] for row in self._opened().execute(query, part))
         return frozenset(found)
 
-    def _note(self, object_ids: Sequence[str], output: OutputPosition | None) -> None:
+    def _record(self, object_ids: Sequence[str], output: OutputPosition | None) -> None:
         connection = self._opened()
         rows = [(each,) for each in object_ids]
         if len(rows) == 1 and output is None:
@@ -194,6 +217,9 @@ class SQLiteCheckpoint:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+        if output is not None and not rows:
+            # The output grows from here on: it must not outlive its checkpoint.
+            connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
 
     def _output(self) -> OutputPosition | None:
         query = "SELECT position, tail, form FROM output"
@@ -225,7 +251,7 @@ class _PidLock:
         """Lock, or raise `CheckpointInUseError` with the process that has the lock."""
         path = checkpoint.with_name(checkpoint.name + ".lock")
         try:
-            checkpoint.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(checkpoint.parent)
             while True:
                 descriptor = os.open(path, _FLAGS, 0o600)
                 try:

@@ -21,18 +21,18 @@ import anyio
 import attrs
 import orjson
 from anyio import to_thread
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
+from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, make_folder
 from persona_share.batch.saving import (
     Disk,
-    Download,
+    DownloadSource,
+    FilePool,
     Persistent,
-    save_download,
     stops,
-    suffix_of,
     without_urls,
 )
 from persona_share.batch.workers import End, first_error
@@ -46,7 +46,6 @@ from persona_share.errors import (
     ScopeNotGrantedError,
 )
 from persona_share.model.batch import Failed, Fetched, Progress
-from persona_share.model.file import attached_files
 from persona_share.model.ids import is_id, resource_of
 from persona_share.model.resource import Reference, Resource
 
@@ -59,6 +58,8 @@ MANIFEST: Final = "manifest.json"
 _VERSION: Final = 1
 #: People whose related objects are on their way, at most.
 _MAX_OPEN: Final = 256
+#: The reason of a related object that the partner does not share.
+_REFUSED: Final = "not covered"
 _NOT_COVERED = (
     CodeRefusedError,
     PermissionDeniedError,
@@ -131,7 +132,11 @@ class FolderCheckpoint(SQLiteCheckpoint):
 
 @attrs.define(eq=False)
 class _Open:
-    """A person whose related objects are on their way."""
+    """A person whose related objects are being fetched.
+
+    ``rest`` takes the ids of the others, if only the objects that were refused before
+    are asked for first: its copy is still right unless one of them is shared now.
+    """
 
     root: Fetched[Any]
     wanted: dict[str, tuple[Reference, ...]]
@@ -140,8 +145,21 @@ class _Open:
     missing: dict[str, str] = attrs.field(factory=dict)
     waiting: set[str] = attrs.field(factory=set)
     failure: PersonaError | None = None
+    rest: MemoryObjectSendStream[str] | None = None
 
-    def take(self, outcome: Fetched[Any] | Failed) -> None:
+    @property
+    def related_ids(self) -> set[str]:
+        """The ids of all related objects."""
+        found = {x.id for references in self.wanted.values() for x in references}
+        return found - {self.root.id}
+
+    @property
+    def is_still_refused(self) -> bool:
+        """Whether none of the objects that were asked for is shared."""
+        refused = all(x == _REFUSED for x in self.missing.values())
+        return refused and not self.found and self.failure is None
+
+    def add_outcome(self, outcome: Fetched[Any] | Failed) -> None:
         """Record what became of a related object."""
         self.waiting.discard(outcome.id)
         if isinstance(outcome, Fetched):
@@ -164,8 +182,8 @@ class _Open:
             status: Any = "copied" if objects else "none"
             if missing:
                 status = next(iter(missing.values()))
-                if "not covered" in missing.values():
-                    status = "not covered"
+                if _REFUSED in missing.values():
+                    status = _REFUSED
             result[name] = Relationship(
                 status=status, objects=tuple(objects), missing=missing
             )
@@ -176,14 +194,12 @@ class _Open:
 class CopyContext:
     """The functions that a copy needs of its manager.
 
-    ``roots`` and ``related`` make the batches of the two stages, ``download`` and
-    ``print_pdf`` the downloads of a file and of a PDF.
+    ``roots`` and ``related`` make the batches of the two stages.
     """
 
     roots: Callable[[Any], Batch[Any]]
     related: Callable[[AsyncIterator[str]], Batch[Any]]
-    download: Callable[[str, str, Any, Batch[Any]], Download]
-    print_pdf: Callable[[str, Batch[Any]], Download | None]
+    downloads: DownloadSource
     persistent: Persistent
     wall: Callable[[], datetime]
 
@@ -211,7 +227,7 @@ class Copy:
     _task: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
     _roots: Batch[Any] = attrs.field(init=False)
     _related: Batch[Any] | None = attrs.field(default=None, init=False)
-    _limiter: anyio.Semaphore = attrs.field(init=False)
+    _pool: FilePool = attrs.field(init=False)
     _room: anyio.Semaphore = attrs.field(init=False)
     _lock: Checkpoint | None = attrs.field(default=None, init=False)
     _counts: dict[str, int] = attrs.field(init=False)
@@ -222,7 +238,6 @@ class Copy:
     def __attrs_post_init__(self) -> None:
         """Create the batch of the first stage; nothing is sent."""
         self._outcomes = asyncio.Queue(16)
-        self._limiter = anyio.Semaphore(self.file_concurrency)
         self._room = anyio.Semaphore(_MAX_OPEN)
         self._counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
         self._counts |= {"objects": 0, "files": 0}
@@ -349,8 +364,14 @@ class Copy:
         await self._outcomes.put(End(error))
 
     async def _copy(self) -> None:
-        if self.into is not None and self.checkpoint is None:
-            await to_thread.run_sync(_clean, self.into)
+        context = self.context
+        self._pool = FilePool(
+            context.downloads, context.persistent, self.disk, self.file_concurrency
+        )
+        if self.into is not None:
+            await to_thread.run_sync(make_folder, self.into)
+            if self.checkpoint is None:
+                await to_thread.run_sync(_clean, self.into)
         sender, receiver = anyio.create_memory_object_stream[str](_MAX_OPEN * 8)
         async with self._roots, receiver, anyio.create_task_group() as tasks:
             self._related = self.context.related(receiver)
@@ -367,32 +388,42 @@ class Copy:
         self,
         root: Fetched[Any],
         sender: MemoryObjectSendStream[str],
-        tasks: Any,
+        tasks: TaskGroup,
     ) -> None:
         """Ask for the related objects of a person, unless its copy is still right."""
-        if self.refresh and await self._is_unchanged(root):
-            self._counts["unchanged"] += 1
-            await self._roots.release(root.id)
-            self._room.release()
-            assert self.into is not None  # noqa: S101  # refresh needs a folder
-            folder = self.into / root.id
-            await self._outcomes.put(
-                Person(
-                    id=root.id, resource=root.resource, folder=folder, unchanged=True
-                )
-            )
-            return
-        person = self._opened(root)
+        person = self._new_person(root)
+        if self.refresh and (refused := await self._refused_before(root)) is not None:
+            person.waiting &= refused
+            if not person.waiting:
+                await self._put_unchanged(root)
+                return
+            person.rest = sender.clone()
+        if not person.waiting:
+            tasks.start_soon(self._finish, person)
+        await self._request(person, sender)
+
+    async def _request(
+        self, person: _Open, sender: MemoryObjectSendStream[str]
+    ) -> None:
+        """Ask for the objects that a person waits for, unless another one did."""
         fresh = []
         for each in sorted(person.waiting):
             fresh += [] if each in self._waiting else [each]
             self._waiting.setdefault(each, []).append(person)
-        if not person.waiting:
-            tasks.start_soon(self._finish, person)
         for each in fresh:
             await sender.send(each)
 
-    def _opened(self, root: Fetched[Any]) -> _Open:
+    async def _put_unchanged(self, root: Fetched[Any]) -> None:
+        assert self.into is not None  # noqa: S101  # refresh needs a folder
+        self._counts["unchanged"] += 1
+        await self._roots.release(root.id)
+        self._room.release()
+        folder = self.into / root.id
+        await self._outcomes.put(
+            Person(id=root.id, resource=root.resource, folder=folder, unchanged=True)
+        )
+
+    def _new_person(self, root: Fetched[Any]) -> _Open:
         relationships = root.resource.relationships
         names = {name.replace("-", "_"): name for name in relationships}
         snake = {_snake(name): name for name in names}
@@ -406,23 +437,41 @@ class Copy:
                 x for x in root.resource.references(name) if resource_of(x.id)
             )
         person = _Open(root, wanted, tuple(absent))
-        person.waiting = {x.id for found in wanted.values() for x in found}
-        person.waiting.discard(root.id)
+        person.waiting = person.related_ids
         return person
 
-    async def _take_related(self, related: Batch[Any], tasks: Any) -> None:
+    async def _take_related(self, related: Batch[Any], tasks: TaskGroup) -> None:
         async with related:
             async for each in related:
                 people = self._waiting.pop(each.id, [])
                 if not people:
                     await related.release(each.id)
                 for person in people:
-                    person.take(each)
+                    person.add_outcome(each)
                     if not person.waiting:
                         tasks.start_soon(self._finish, person)
 
+    async def _recheck(self, person: _Open) -> bool:
+        """Return whether a copied person has to be copied again, from here on."""
+        if (sender := person.rest) is None:
+            return True
+        person.rest = None
+        async with sender:
+            if person.is_still_refused:
+                await self._put_unchanged(person.root)
+                return False
+            if person.failure is not None:
+                return True
+            person.waiting = person.related_ids - {*person.found, *person.missing}
+            is_complete = not person.waiting
+            await self._request(person, sender)
+            return is_complete
+
     async def _finish(self, person: _Open) -> None:
+        """Write a person whose related objects have arrived, and acknowledge it."""
         root = person.root
+        if not await self._recheck(person):
+            return
         try:
             if person.failure is not None:
                 await self._fail(Failed(root.id, person.failure.fresh()))
@@ -448,7 +497,7 @@ class Copy:
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
             if self._lock is not None:
-                await self._lock.note((object_id,))
+                await self._lock.record((object_id,))
             else:
                 await self._roots.acknowledge(object_id)
 
@@ -466,16 +515,12 @@ class Copy:
         if not is_id(root.id):
             message = "the id cannot be the name of a folder"
             raise InvalidArgumentError(message)
-        part = self.into / f".{root.id}.part"
-        objects = [(f"{_name_of(root)}.json", root)]
+        objects = {f"{_name_of(root)}.json": root}
         for name, found in relationships.items():
-            objects += [(f"{name}/{each.id}.json", each) for each in found.objects]
-        entries = await to_thread.run_sync(self._write_objects, part, objects)
-        saved: list[dict[str, Any]] = []
-        if self.files or self.pdf:
-            async with anyio.create_task_group() as tasks:
-                for _, resource in objects:
-                    tasks.start_soon(self._save_files, part, resource, saved)
+            objects |= {f"{name}/{each.id}.json": each for each in found.objects}
+        part, folder = self.into / f".{root.id}.part", self.into / root.id
+        await to_thread.run_sync(_make_empty, part)
+        saved = await self._save_files(part / "files", [*objects.values()])
         manifest = {
             "version": _VERSION,
             "id": root.id,
@@ -490,24 +535,48 @@ class Copy:
                 }
                 for name, each in relationships.items()
             },
-            "files": [*entries, *sorted(saved, key=lambda x: str(x["path"]))],
+            "files": saved,
         }
-        await to_thread.run_sync(self._complete, part, self.into / root.id, manifest)
-        folder = self.into / root.id
-        paths = tuple(folder / each["path"] for each in saved)
+        await to_thread.run_sync(self._complete, part, folder, objects, manifest)
         return Person(
             id=root.id,
             resource=root,
             relationships=relationships,
             folder=folder,
-            files=paths,
+            files=tuple(folder / each["path"] for each in saved),
         )
 
-    def _write_objects(
-        self, part: Path, objects: Sequence[tuple[str, Resource]]
+    async def _save_files(
+        self, folder: Path, objects: Sequence[Resource]
     ) -> list[dict[str, Any]]:
-        _make_empty(part)
-        return [self._write_object(part, path, each) for path, each in objects]
+        """Save the files and PDFs of these objects, and return their entries."""
+        entries: list[dict[str, Any]] = []
+        files, pdf = folder if self.files else None, folder if self.pdf else None
+
+        async def save(resource: Resource) -> None:
+            batch = self._batch_of(resource.id)
+            saved = await self._pool.save_all(resource, batch, files=files, pdf=pdf)
+            for attribute, each in saved.items():
+                entries.append(
+                    {
+                        "object": resource.id,
+                        "attribute": attribute,
+                        "path": f"{folder.name}/{each.path.name}",
+                        "size": each.size,
+                        "sha256": each.sha256,
+                        "content_type": each.content_type,
+                        "saved_at": self.context.wall().isoformat(),
+                        "request_id": each.request_id,
+                    }
+                )
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for each in objects:
+                    tasks.start_soon(save, each)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+        return sorted(entries, key=lambda each: str(each["path"]))
 
     def _write_object(
         self, part: Path, path: str, resource: Resource
@@ -525,70 +594,22 @@ class Copy:
             "request_id": resource.response_info.request_id,
         }
 
-    async def _save_files(
-        self, part: Path, resource: Resource, saved: list[dict[str, Any]]
-    ) -> None:
-        batch = self._batch_of(resource.id)
-        if self.files:
-            for each in attached_files(resource.attributes):
-                url = each.file.url
-                assert url is not None  # noqa: S101  # `files()` has only those
-                download = self.context.download(
-                    resource.id, each.attribute, url, batch
-                )
-                name, suffix = (
-                    f"{resource.id}-{each.attribute}",
-                    suffix_of(url.reveal()),
-                )
-                saved.append(
-                    await self._save(
-                        download, part, resource.id, each.attribute, name, suffix
-                    )
-                )
-        if self.pdf:
-            printed = self.context.print_pdf(resource.id, batch)
-            if printed is not None:
-                saved.append(
-                    await self._save(
-                        printed, part, resource.id, "print", resource.id, ".pdf"
-                    )
-                )
-
-    async def _save(  # noqa: PLR0917  # one file and its place
-        self,
-        download: Download,
-        part: Path,
-        object_id: str,
-        attribute: str,
-        name: str,
-        suffix: str,
-    ) -> dict[str, Any]:
-        async def work() -> Any:
-            return await save_download(
-                download, part / "files", name, suffix, self.disk
-            )
-
-        async with self._limiter:
-            found = await self.context.persistent.run(work)
-        return {
-            "object": object_id,
-            "attribute": attribute,
-            "path": f"files/{found.path.name}",
-            "size": found.size,
-            "sha256": found.sha256,
-            "content_type": found.content_type,
-            "saved_at": self.context.wall().isoformat(),
-            "request_id": found.request_id,
-        }
-
     def _batch_of(self, object_id: str) -> Batch[Any]:
         related = self._related
         if related is not None and self._roots.scope_of(object_id) is None:
             return related
         return self._roots
 
-    def _complete(self, part: Path, folder: Path, manifest: dict[str, Any]) -> None:
-        """Write the manifest, sync the folder, and give it its final name."""
+    def _complete(
+        self,
+        part: Path,
+        folder: Path,
+        objects: Mapping[str, Resource],
+        manifest: dict[str, Any],
+    ) -> None:
+        """Write objects and manifest, sync the folder, and give it its final name."""
+        entries = [self._write_object(part, path, x) for path, x in objects.items()]
+        manifest["files"] = [*entries, *manifest["files"]]
         content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n"
         _write_synced(part / MANIFEST, content, self.disk)
         for each in (*(x for x in part.iterdir() if x.is_dir()), part):
@@ -601,17 +622,21 @@ class Copy:
         self.disk.sync_folder(folder.parent)
         _remove(old)
 
-    async def _is_unchanged(self, root: Fetched[Any]) -> bool:
+    async def _refused_before(self, root: Fetched[Any]) -> set[str] | None:
+        """Return the ids that an earlier copy lacks; None if the person has changed."""
         assert self.into is not None  # noqa: S101  # refresh needs a folder
         found = await to_thread.run_sync(read_manifest, self.into / root.id)
         updated = root.resource.get("updated_at")
-        return found is not None and updated and found.get("updated_at") == updated
+        if found is None or not updated or found.get("updated_at") != updated:
+            return None
+        missing = [each["missing"] for each in found["relationships"].values()]
+        return {x for each in missing for x, why in each.items() if why == _REFUSED}
 
 
 def _reason(error: PersonaError) -> str | None:
     """Return why a related object is missing, or None if the person failed."""
     if isinstance(error, _NOT_COVERED):
-        return "not covered"
+        return _REFUSED
     return "not found" if isinstance(error, NotFoundError) else None
 
 
@@ -647,7 +672,6 @@ def _remove(folder: Path) -> None:
 
 def _clean(into: Path) -> None:
     """Remove what a killed run left half written, or restore what it moved aside."""
-    into.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in into.iterdir():
         if each.name.startswith(".") and each.name.endswith(".part"):
             _remove(each)

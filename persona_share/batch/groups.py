@@ -48,7 +48,7 @@ CHUNK: Final = 256
 #: At most this many groups are prepared ahead of the one that is fetched.
 MAX_AHEAD: Final = 8
 #: A code source that passes on an error of the service for this many scopes in a row,
-#: whole and in parts, fails for all. Finding one bad object among 256 takes nine. A
+#: whole and in parts, fails for all. Finding one bad object among 256 needs nine. A
 #: response that something was not found does not count: it is about objects.
 SOURCE_FAILURES: Final = 16
 #: Scopes in a row for which a code source has a failure that no repetition cures.
@@ -71,28 +71,28 @@ _ABOUT_OBJECTS = (
 class Group:
     """A token's scope, and how many of its objects still need it.
 
-    ``ours`` is set if the token was acquired for this group alone.
+    ``owns_token`` is set if the token was acquired for this group alone.
     """
 
     scope: Scope
     open: int
-    ours: bool
+    owns_token: bool
 
 
 @attrs.define
-class Job:
-    """An object, and how to retrieve it.
+class WorkItem:
+    """An object of a batch, and how to retrieve it.
 
-    ``regrouped`` is set when it is planned a second time; ``leaves_group`` while it
-    waits for that; ``tries`` counts failures that
-    were not part of an outage.
+    ``token_failed`` is set when its token failed; it is then planned once more, in
+    another group. ``regrouped`` is set in that second plan. ``tries`` counts failures
+    that were not part of an outage.
     """
 
     id: str
     retrieve: Retrieve
     regrouped: bool = False
     group: Group | None = None
-    leaves_group: bool = False
+    token_failed: bool = False
     tries: int = 0
 
 
@@ -103,11 +103,11 @@ class Postponed:
     ids: list[str]
 
 
-Jobs = AsyncIterator[Job | Failed | Postponed]
+WorkItems = AsyncIterator[WorkItem | Failed | Postponed]
 
 
 class Planner(Protocol):
-    """Turns chunks of ids into jobs."""
+    """Turns chunks of ids into items."""
 
     @property
     def size(self) -> int:
@@ -124,15 +124,15 @@ class Planner(Protocol):
         """The number of chunks that are prepared ahead at most."""
         ...
 
-    def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
-        """Iterate over jobs, failures that happened before a job, and postponed ids.
+    def items(self, object_ids: Sequence[str], *, regrouped: bool) -> WorkItems:
+        """Iterate over items, failures that happened before an item, and postponed ids.
 
         Nothing that is ``regrouped`` is postponed.
         """
         ...
 
-    async def done(self, job: Job) -> None:
-        """Record that a job needs its credential no more."""
+    async def done(self, item: WorkItem) -> None:
+        """Record that an item needs its credential no more."""
         ...
 
 
@@ -188,12 +188,12 @@ class DirectPlanner:
     max_ahead: int = 1
     linger: float = 0.0
 
-    async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
+    async def items(self, object_ids: Sequence[str], *, regrouped: bool) -> WorkItems:
         """Iterate over the objects as they are."""
         for each in object_ids:
-            yield Job(each, self.retrieve, regrouped)
+            yield WorkItem(each, self.retrieve, regrouped)
 
-    async def done(self, job: Job) -> None:
+    async def done(self, item: WorkItem) -> None:
         """Do nothing: the credential stays."""
 
 
@@ -203,8 +203,8 @@ class GroupPlanner:
 
     If the partner names the objects that it refuses, or grants less than was asked,
     those objects fail and the rest of the group is asked for again. If it refuses
-    without naming any, the group is divided until they are found. With ``free``, when
-    only delivered codes are used, looking for them costs nothing.
+    without naming any, the group is divided until they are found. Without a code source
+    (``has_source``) only held tokens are used, and dividing a group costs no codes.
 
     Any other exception of a code source says nothing about objects. The source is
     asked again, for other groups first; if it fails for all of them, it is an outage.
@@ -219,7 +219,7 @@ class GroupPlanner:
     retrieve_under: Callable[[Scope], Retrieve]
     outages: OutageMonitor
     clock: Clock
-    free: bool = False
+    has_source: bool = True
     max_ahead: int = MAX_AHEAD
     linger: float = 1.0
     _source_failures: int = attrs.field(default=0, init=False)
@@ -229,7 +229,7 @@ class GroupPlanner:
         """Create the count of mistakes."""
         self._stop = StopAfter(_MAX_SOURCE_MISTAKES, _is_mistake)
 
-    async def jobs(self, object_ids: Sequence[str], *, regrouped: bool) -> Jobs:
+    async def items(self, object_ids: Sequence[str], *, regrouped: bool) -> WorkItems:
         """Acquire a token for each group, and iterate over its objects."""
         named, failed = self._named(object_ids)
         for failure in failed:
@@ -237,13 +237,13 @@ class GroupPlanner:
         groups = self._with_scopes(named)
         while groups:
             scope, group = groups.pop()
-            ours = not self.is_held(scope)
+            owns_token = not self.is_held(scope)
             refusal = await self._acquire(scope)
             if refusal is None:
                 retrieve = self.retrieve_under(scope)
-                state = Group(scope, len(group), ours)
+                state = Group(scope, len(group), owns_token)
                 for each, _ in group:
-                    yield Job(each, retrieve, regrouped, state)
+                    yield WorkItem(each, retrieve, regrouped, state)
             elif refusal.retryable and not regrouped and not self._divides(refusal):
                 yield Postponed([each for each, _ in group])
             else:
@@ -254,13 +254,13 @@ class GroupPlanner:
                 for part in parts:
                     groups += self._with_scopes(part)
 
-    async def done(self, job: Job) -> None:
+    async def done(self, item: WorkItem) -> None:
         """Drop the token of a group with its last object, so that it is not renewed."""
-        group = job.group
+        group = item.group
         if group is None:
             return
         group.open -= 1
-        if not group.open and group.ours:
+        if not group.open and group.owns_token:
             with suppress(StoreError):
                 await self.forget(group.scope)
 
@@ -340,13 +340,13 @@ class GroupPlanner:
                 return isinstance(cause, _ABOUT_OBJECTS)
             return error.status in _STATUSES_ABOUT_OBJECTS
         if isinstance(error, AuthorizationCodeRequiredError):
-            return self.free
+            return not self.has_source
         return isinstance(error, ScopeNotGrantedError | CodeRefusedError)
 
     def _is_plausible(self, error: PersonaError) -> bool:
         """Return False if the source fails for so many scopes that it is the source."""
         if not isinstance(error, CodeSourceError):
-            self.outages.succeeded()  # the partner answered
+            self.outages.succeeded()  # the partner responded
             self._source_failures = 0
             return True
         if not isinstance(error.__cause__, NotFoundError):
@@ -386,6 +386,6 @@ def _require_family(permission: str, object_id: str) -> None:
 
 
 def _halves(group: _NamedIds) -> list[_NamedIds]:
-    """Return both halves, the first one last: groups are taken from the end."""
+    """Return both halves, the first one last: groups are planned from the end."""
     middle = len(group) // 2
     return [group[middle:], group[:middle]]

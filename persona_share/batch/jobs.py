@@ -119,7 +119,7 @@ class StoreCheckpoint:
         """Return those ids that were acknowledged."""
         return frozenset(each for each in object_ids if self._has(each))
 
-    async def note(
+    async def record(
         self,
         object_ids: Sequence[str],
         output: OutputPosition | None = None,  # noqa: ARG002  # a shard has no output file

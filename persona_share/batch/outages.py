@@ -79,7 +79,7 @@ class OutageMonitor:
         return False
 
     def succeeded(self) -> None:
-        """Record that a request was answered, whatever the answer."""
+        """Record that a request had a response, whatever its status."""
         self._has_worked = True
         if self._failures or self._pauses:
             self._failures = self._pauses = 0

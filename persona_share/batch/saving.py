@@ -21,7 +21,7 @@ from anyio import to_thread
 from persona_share._protocol.http import Sink
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.checkpoint import OutputPosition, sync_folder
 from persona_share.batch.outages import OutageMonitor, may_be_its_own
 from persona_share.batch.workers import first_error, is_fatal
 from persona_share.errors import (
@@ -214,17 +214,7 @@ class Disk:
 
     def sync_folder(self, path: Path) -> None:
         """Return when the names in a folder are on the disk."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError:
-            return  # this system does not open folders
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        finally:
-            os.close(descriptor)
+        sync_folder(path)
 
     def replace(self, source: Path, target: Path) -> None:
         """Give a file its final name."""
@@ -432,7 +422,7 @@ class Downloads:
     def download(
         self, object_id: str, attribute: str, url: Secret, batch: Batch[Any]
     ) -> Any:
-        """Return the download of a file, whose expired address is renewed."""
+        """Return the download of a file; an expired address is requested again."""
         accessors = self.accessors(batch.scope_of(object_id))
 
         async def renew() -> Secret | None:
@@ -456,19 +446,20 @@ class Downloads:
 
 
 class _FileSink:
-    """Writes a body to a file, and knows its size, digest and content type.
+    """Collects a body, and knows its size, digest and content type.
 
-    Pieces are collected, as every trip to a worker thread costs time.
+    A body of up to 1 MiB stays in memory until it is complete: every trip to a worker
+    thread costs time.
     """
 
     cap = MAX_FILE
 
-    def __init__(self, descriptor: int, disk: Disk) -> None:
-        self._descriptor = descriptor
+    def __init__(self, part: Path, disk: Disk) -> None:
+        self._part = part
         self._disk = disk
+        self._descriptor: int | None = None
         self._pieces: list[bytes] = []
         self._collected = 0
-        self._written = False
         self.size = 0
         self.headers: Mapping[str, str] = {}
         self.digest = hashlib.sha256()
@@ -479,11 +470,10 @@ class _FileSink:
         self.headers = dict(headers)
         self.size, self.digest = 0, hashlib.sha256()
         self._pieces, self._collected = [], 0
-        if self._written:
-            await to_thread.run_sync(self._restart)
+        self.discard()
 
     async def write(self, piece: bytes) -> None:
-        """Take the next piece."""
+        """Add the next piece."""
         self._pieces.append(piece)
         self._collected += len(piece)
         self.size += len(piece)
@@ -494,68 +484,53 @@ class _FileSink:
             raise self.failure
         if self._collected >= _BUFFER:
             try:
-                await to_thread.run_sync(self.flush)
+                await to_thread.run_sync(self._flush)
             except OSError as error:
                 self.failure = error
                 raise
 
-    def flush(self) -> None:
-        """Write what was collected."""
+    def _flush(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = _create(self._part)
         content, self._pieces = b"".join(self._pieces), []
-        self._collected, self._written = 0, True
+        self._collected = 0
         self._disk.write(self._descriptor, content)
+        return self._descriptor
 
-    def _restart(self) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-
-    def finish(self, part: Path, folder: Path, name: str, suffix: str) -> Path:
+    def finish(self, name: str, suffix: str) -> SavedFile:
         """Write the rest, sync the file, and give it its final name."""
-        self.flush()
-        self._disk.sync(self._descriptor)
-        path = folder / (name + _EXTENSIONS.get(self.content_type.lower(), suffix))
-        self._disk.replace(part, path)
-        return path
+        extension = _EXTENSIONS.get(self.content_type.lower(), suffix)
+        path = self._part.with_name(name + extension)
+        try:
+            self._disk.sync(self._flush())
+            self._disk.replace(self._part, path)
+        except BaseException:
+            self.discard()
+            raise
+        self._close()
+        return SavedFile(
+            path=path,
+            size=self.size,
+            sha256=self.digest.hexdigest(),
+            content_type=self.content_type,
+            request_id=self.headers.get("request-id"),
+        )
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if self._descriptor is not None:
+            self._close()
+            self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     @property
     def content_type(self) -> str:
         """The content type without its parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip()
-
-
-async def save_download(
-    download: Download, folder: Path, name: str, suffix: str, disk: Disk
-) -> SavedFile:
-    """Save a body in a folder, synced; its extension follows from its content type.
-
-    ``name`` is made of ids and attribute names, never of a name that the service
-    sent. ``suffix`` is used if the content type says nothing. A file of that name is
-    replaced: only whole files have it.
-    """
-    name = _UNSAFE.sub("_", name)[:200]
-    part = folder / f".{name}.part"
-    descriptor = await to_thread.run_sync(_create, part)
-    try:
-        sink = _FileSink(descriptor, disk)
-        try:
-            await download.into(sink)
-        except PersonaError:
-            if sink.failure is not None:
-                raise sink.failure from None
-            raise
-        path = await to_thread.run_sync(sink.finish, part, folder, name, suffix)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
-    return SavedFile(
-        path=path,
-        size=sink.size,
-        sha256=sink.digest.hexdigest(),
-        content_type=sink.content_type,
-        request_id=sink.headers.get("request-id"),
-    )
 
 
 def _create(path: Path) -> int:
@@ -564,6 +539,16 @@ def _create(path: Path) -> int:
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, _NEW, 0o600)
+
+
+def _distinct(name: str, used: set[str]) -> str:
+    """Return a safe file name that is not in use yet, and add it to those in use."""
+    safe = _UNSAFE.sub("_", name)[:200]
+    number = 1
+    while (found := safe if number == 1 else f"{safe}-{number}").lower() in used:
+        number += 1
+    used.add(found.lower())
+    return found
 
 
 def suffix_of(url: str) -> str:
@@ -602,6 +587,114 @@ class Persistent:
             else:
                 self.outages.succeeded()
                 return result
+
+
+class DownloadSource(Protocol):
+    """Returns the downloads of an object."""
+
+    def download(
+        self, object_id: str, attribute: str, url: Secret, batch: Batch[Any]
+    ) -> Download:
+        """Return the download of a file."""
+        ...
+
+    def print_pdf(self, object_id: str, batch: Batch[Any]) -> Download | None:
+        """Return the download of an object's PDF, or None if it has none."""
+        ...
+
+
+class FilePool:
+    """Saves files: ``concurrency`` downloads at once, and as many that are synced.
+
+    A download makes room for the next one before its file is synced.
+    """
+
+    def __init__(
+        self,
+        source: DownloadSource,
+        persistent: Persistent,
+        disk: Disk,
+        concurrency: int,
+    ) -> None:
+        self._source = source
+        self._persistent = persistent
+        self._disk = disk
+        self._downloads = anyio.Semaphore(concurrency)
+        self._syncs = anyio.Semaphore(concurrency)
+
+    async def save_all(
+        self,
+        resource: Resource,
+        batch: Batch[Any],
+        *,
+        files: Path | None = None,
+        pdf: Path | None = None,
+    ) -> dict[str, SavedFile]:
+        """Save the files and the PDF of an object in these folders, by attribute.
+
+        The attribute of the PDF is "print". The files are synced, and the folders are
+        not. Their names are made of ids and attribute names, never of a name that the
+        service sent.
+        """
+        saved: dict[str, SavedFile] = {}
+        wanted: list[tuple[str, Download, Path, str, str]] = []
+        for each in attached_files(resource.attributes) if files else ():
+            url, name = each.file.url, f"{resource.id}-{each.attribute}"
+            assert files is not None is not url  # noqa: S101  # each has a URL
+            download = self._source.download(resource.id, each.attribute, url, batch)
+            suffix = suffix_of(url.reveal())
+            wanted.append((each.attribute, download, files, name, suffix))
+        if pdf and (printed := self._source.print_pdf(resource.id, batch)):
+            wanted.append(("print", printed, pdf, resource.id, ".pdf"))
+
+        async def save(attribute: str, *arguments: Any) -> None:
+            saved[attribute] = await self._save(*arguments)
+
+        used: set[str] = set()
+        try:
+            async with anyio.create_task_group() as tasks:
+                for attribute, download, folder, name, suffix in wanted:
+                    safe = _distinct(name, used)
+                    tasks.start_soon(save, attribute, download, folder, safe, suffix)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+        return saved
+
+    async def _save(
+        self, download: Download, folder: Path, name: str, suffix: str
+    ) -> SavedFile:
+        """Save a body in a folder, synced; its extension follows from its content type.
+
+        ``suffix`` is used if the content type says nothing. A file of that name is
+        replaced: only whole files have it.
+        """
+        part = folder / f".{name}.part"
+
+        async def fetch() -> _FileSink:
+            sink = _FileSink(part, self._disk)
+            try:
+                await download.into(sink)
+            except PersonaError:
+                sink.discard()
+                if sink.failure is not None:
+                    raise sink.failure from None
+                raise
+            except BaseException:
+                sink.discard()
+                raise
+            return sink
+
+        async with self._downloads:
+            sink: _FileSink = await self._persistent.run(fetch)
+            try:
+                await self._syncs.acquire()
+            except BaseException:
+                sink.discard()
+                raise
+        try:
+            return await to_thread.run_sync(sink.finish, name, suffix)
+        finally:
+            self._syncs.release()
 
 
 Attach = Callable[[Resource], Awaitable[list[Path]]]

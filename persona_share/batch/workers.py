@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from persona_share._protocol.http import Request, Response
 from persona_share.batch.checkpoint import Checkpoint
-from persona_share.batch.groups import Job, Lookahead, Planner, Postponed
+from persona_share.batch.groups import Lookahead, Planner, Postponed, WorkItem
 from persona_share.batch.outages import OutageMonitor, StopAfter, may_be_its_own
 from persona_share.errors import (
     AuthenticationError,
@@ -93,14 +93,14 @@ class BatchStats:
             self.fetched += 1
 
     def sent(self, held_back: float, took: float) -> None:
-        """Count a call that was answered: its wait before sending, and its duration."""
+        """Count a call that has a response: its wait before sending, and its duration."""
         if held_back >= _MIN_WAIT:
             self.waits += 1
             self.waited += held_back
         self._buckets[int(math.log(max(took, 1e-6)) / _BUCKET)] += 1
 
     def quantile(self, share: float) -> float | None:
-        """Return the seconds within which this share of the calls was answered."""
+        """Return the seconds within which this share of the calls had its response."""
         wanted = share * self._buckets.total()
         reached = 0
         for number in sorted(self._buckets):
@@ -154,7 +154,7 @@ class WorkerPool:
     #: Whether objects keep their token until they are acknowledged or released.
     keep_tokens: bool = False
     outcomes: asyncio.Queue[AnyOutcome | End] = attrs.field(init=False)
-    _retries: list[Job] = attrs.field(factory=list, init=False)
+    _retries: list[WorkItem] = attrs.field(factory=list, init=False)
     _regroup: list[str] = attrs.field(factory=list, init=False)
     _postponed: list[list[str]] = attrs.field(factory=list, init=False)
     _open: int = attrs.field(default=0, init=False)
@@ -163,7 +163,7 @@ class WorkerPool:
     #: With a checkpoint: ids that were read and are neither acknowledged nor failed.
     _pending: set[str] = attrs.field(factory=set, init=False)
     _stop: StopAfter = attrs.field(init=False)
-    _held: dict[str, Job] = attrs.field(factory=dict, init=False)
+    _held: dict[str, WorkItem] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the queue of outcomes."""
@@ -193,28 +193,28 @@ class WorkerPool:
 
     async def _run(self) -> BaseException | None:
         chunks, planned = anyio.create_memory_object_stream[tuple[list[str], bool]](0)
-        jobs, waiting = anyio.create_memory_object_stream[Job](self.concurrency)
+        items, waiting = anyio.create_memory_object_stream[WorkItem](self.concurrency)
         order = anyio.Lock()
         error: BaseException | None = None
         async with (
             chunks,
             planned,
-            jobs,
+            items,
             waiting,
             anyio.create_task_group() as tasks,
         ):
             lookahead = Lookahead(self.planner.max_ahead)
             for _ in range(self.planner.max_ahead + 1):
-                tasks.start_soon(self._plan, planned, jobs, order, lookahead)
+                tasks.start_soon(self._plan, planned, items, order, lookahead)
             for _ in range(self.concurrency):
                 tasks.start_soon(self._work, waiting)
             try:
-                await self._read(chunks, jobs)
+                await self._read(chunks, items)
             except Exception as failure:  # noqa: BLE001  # raised to the consumer
                 error = failure
             await self._until_idle()
             while self._retries or self._regroup or self._postponed:
-                await self._retry(chunks, jobs)
+                await self._retry(chunks, items)
                 await self._until_idle()
             tasks.cancel_scope.cancel()
         return error
@@ -224,7 +224,7 @@ class WorkerPool:
     async def _read(
         self,
         chunks: MemoryObjectSendStream[tuple[list[str], bool]],
-        jobs: MemoryObjectSendStream[Job],
+        items: MemoryObjectSendStream[WorkItem],
     ) -> None:
         async for chunk in self._chunks():
             self._open += len(chunk)
@@ -232,12 +232,12 @@ class WorkerPool:
             later = len(self._retries) + len(self._regroup)
             later += sum(map(len, self._postponed))
             if later >= max(self.planner.size, self.concurrency):
-                await self._retry(chunks, jobs)
+                await self._retry(chunks, items)
 
     async def _retry(
         self,
         chunks: MemoryObjectSendStream[tuple[list[str], bool]],
-        jobs: MemoryObjectSendStream[Job],
+        items: MemoryObjectSendStream[WorkItem],
     ) -> None:
         """Feed the objects again whose retrieval failed for now."""
         retries, self._retries = self._retries, []
@@ -246,8 +246,8 @@ class WorkerPool:
         if retries:
             await self.clock.sleep(max(each.tries for each in retries) * 0.5 or 0.5)
         self._open += len(retries) + len(regroup) + sum(map(len, postponed))
-        for job in retries:
-            await jobs.send(job)
+        for item in retries:
+            await items.send(item)
         for first in range(0, len(regroup), self.planner.size):
             await chunks.send((regroup[first : first + self.planner.size], True))
         for chunk in postponed:
@@ -258,18 +258,18 @@ class WorkerPool:
         ids = self.ids
         if isinstance(ids, AsyncIterable):
             async for chunk in self._streamed(ids):
-                if unknown := await self._unknown(chunk):
-                    yield unknown
+                if new := await self._not_yet_fetched(chunk):
+                    yield new
             return
         chunk = []
         for each in ids:
             chunk.append(each)
             if len(chunk) >= self.planner.size:
-                if unknown := await self._unknown(chunk):
-                    yield unknown
+                if new := await self._not_yet_fetched(chunk):
+                    yield new
                 chunk = []
-        if chunk and (unknown := await self._unknown(chunk)):
-            yield unknown
+        if chunk and (new := await self._not_yet_fetched(chunk)):
+            yield new
 
     async def _streamed(self, ids: AsyncIterable[str]) -> AsyncIterator[list[str]]:
         """Collect chunks from an async source; none waits long for a slow one."""
@@ -321,21 +321,21 @@ class WorkerPool:
                 timer.cancel()
         return chunk
 
-    async def _unknown(self, chunk: list[str]) -> list[str]:
+    async def _not_yet_fetched(self, chunk: list[str]) -> list[str]:
         """Return those ids that are neither acknowledged nor on their way."""
         if self.checkpoint is None:
             return chunk
-        # An id that is not text is not looked up; it fails when it becomes a job.
+        # An id that is not text is not looked up; it fails when it becomes an item.
         known = await self.checkpoint.known([each for each in chunk if _is_id(each)])
-        unknown: list[str] = []
+        new: list[str] = []
         for each in chunk:
             if _is_id(each):
                 if each in known or each in self._pending:
                     continue
                 self._pending.add(each)
-            unknown.append(each)
-        self.stats.skipped += len(chunk) - len(unknown)
-        return unknown
+            new.append(each)
+        self.stats.skipped += len(chunk) - len(new)
+        return new
 
     def acknowledged(self, object_ids: Iterable[str]) -> None:
         """Forget ids that the checkpoint knows from now on."""
@@ -344,18 +344,18 @@ class WorkerPool:
     async def release(self, object_ids: Iterable[str]) -> None:
         """Record that these objects need their tokens no more."""
         for each in object_ids:
-            if (job := self._held.pop(each, None)) is not None:
-                await self.planner.done(job)
+            if (item := self._held.pop(each, None)) is not None:
+                await self.planner.done(item)
 
     def scope_of(self, object_id: str) -> Scope | None:
         """Return the scope that an object was fetched under, until it is released."""
-        job = self._held.get(object_id)
-        return None if job is None or job.group is None else job.group.scope
+        item = self._held.get(object_id)
+        return None if item is None or item.group is None else item.group.scope
 
     async def _plan(
         self,
         chunks: MemoryObjectReceiveStream[tuple[list[str], bool]],
-        jobs: MemoryObjectSendStream[Job],
+        items: MemoryObjectSendStream[WorkItem],
         order: anyio.Lock,
         lookahead: Lookahead,
     ) -> None:
@@ -365,7 +365,7 @@ class WorkerPool:
             await lookahead.enter()
             chunk, regrouped = await chunks.receive()
             started, feeding = now(), False
-            async for each in self.planner.jobs(chunk, regrouped=regrouped):
+            async for each in self.planner.items(chunk, regrouped=regrouped):
                 if isinstance(each, Failed):
                     await self._finish(each)
                     continue
@@ -379,9 +379,9 @@ class WorkerPool:
                     lookahead.leave()
                     started, feeding = now(), True
                 try:
-                    jobs.send_nowait(each)
+                    items.send_nowait(each)
                 except anyio.WouldBlock:
-                    await jobs.send(each)
+                    await items.send(each)
             if feeding:
                 order.release()
                 lookahead.fetched(now() - started)
@@ -390,29 +390,29 @@ class WorkerPool:
 
     # ── Retrieving ──────────────────────────────────────────────────────────────
 
-    async def _work(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
+    async def _work(self, items: MemoryObjectReceiveStream[WorkItem]) -> None:
         while True:
             try:
-                job = jobs.receive_nowait()  # costs no turn of the event loop
+                item = items.receive_nowait()  # costs no turn of the event loop
             except anyio.WouldBlock:
-                job = await jobs.receive()
-            outcome = await self._retrieve(job)
+                item = await items.receive()
+            outcome = await self._retrieve(item)
             if self.keep_tokens and isinstance(outcome, Fetched):
-                self._held[job.id] = job
-            elif outcome is not None or job.leaves_group:
-                await self.planner.done(job)
+                self._held[item.id] = item
+            elif outcome is not None or item.token_failed:
+                await self.planner.done(item)
             if outcome is not None:
                 await self._finish(outcome)
             else:
                 self._done()
 
-    async def _retrieve(self, job: Job) -> AnyOutcome | None:
+    async def _retrieve(self, item: WorkItem) -> AnyOutcome | None:
         """Retrieve an object; None if it is to be tried again later."""
         outages = self.outages
         while True:
             probe = await outages.ready() if outages.paused else False
             try:
-                resource = await job.retrieve(job.id)
+                resource = await item.retrieve(item.id)
             except PersonaError as error:
                 if isinstance(error, _FINAL):
                     raise
@@ -421,10 +421,10 @@ class WorkerPool:
                     await self._wait_for_limit(error)
                     continue
                 self._stop.failed(error)
-                return self._failed(job, error, probe=probe)
+                return self._failed(item, error, probe=probe)
             outages.succeeded()
             self._stop.succeeded()
-            return Fetched(job.id, resource)
+            return Fetched(item.id, resource)
 
     async def _wait_for_limit(self, error: RateLimitedError) -> None:
         self._limited += 1
@@ -434,24 +434,24 @@ class WorkerPool:
             self._limited -= 1
 
     def _failed(
-        self, job: Job, error: PersonaError, *, probe: bool
+        self, item: WorkItem, error: PersonaError, *, probe: bool
     ) -> AnyOutcome | None:
         if not error.retryable:
-            self.outages.succeeded()  # it answered
-            return Failed(job.id, error)
+            self.outages.succeeded()  # there was a response
+            return Failed(item.id, error)
         if isinstance(error, TokenError):
             if probe:
                 self.outages.succeeded()
-            if job.regrouped:
-                return Failed(job.id, error)
-            job.leaves_group = True
-            self._regroup.append(job.id)
+            if item.regrouped:
+                return Failed(item.id, error)
+            item.token_failed = True
+            self._regroup.append(item.id)
             return None
         if not self.outages.failed(error, probe=probe):
-            job.tries += may_be_its_own(error)
-            if job.tries >= _MAX_TRIES:
-                return Failed(job.id, error)
-        self._retries.append(job)
+            item.tries += may_be_its_own(error)
+            if item.tries >= _MAX_TRIES:
+                return Failed(item.id, error)
+        self._retries.append(item)
         return None
 
     # ── Counting what is open ───────────────────────────────────────────────────

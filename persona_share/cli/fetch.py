@@ -9,22 +9,23 @@ from typing import Any, BinaryIO, Final
 
 import attrs
 import rich_click as click
+from anyio import to_thread
 from rich.console import Console
 
 from persona_share import Failed
 from persona_share.batch import Batch
+from persona_share.batch.checkpoint import make_folder
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import (
     Attach,
     Disk,
     Downloads,
+    FilePool,
     OutputFile,
     OutputStream,
     Persistent,
     Saver,
     row_format,
-    save_download,
-    suffix_of,
     without_urls,
 )
 from persona_share.cli.exit_codes import (
@@ -58,6 +59,9 @@ from persona_share.model.resource import Resource
 _MAX_SHOWN: Final = 100
 #: Someone waits for ``get``: it stops when nothing works for so many seconds.
 _GET_MAX_OUTAGE: Final = 20.0
+#: Objects that are saved at once, for each file that is downloaded: while the files of
+#: some are synced, those of others are downloaded.
+_OBJECTS_PER_FILE: Final = 2
 
 
 @attrs.define
@@ -265,6 +269,12 @@ class FetchCommand:
             return f"{self.output}.checkpoint"
         return self.checkpoint
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders of files and PDFs, if they are requested."""
+        named = {"files": self.files, "pdf": self.pdf}
+        return {name: Path(folder) for name, folder in named.items() if folder}
+
     def batch_options(self, tokens: TokenOptions) -> dict[str, Any]:
         """Return the arguments of the library's ``fetch``."""
         options: dict[str, Any] = {
@@ -304,12 +314,14 @@ async def _fetch(
             batch=batch,
             output=writer,
             attach=_attachments(reader, batch, wanted),
-            concurrency=wanted.file_concurrency,
+            concurrency=_OBJECTS_PER_FILE * wanted.file_concurrency,
             on_failed=failures.add,
         )
         async with batch:  # locks the checkpoint, before anything else is touched
             if isinstance(writer, OutputFile):
                 await _open_output(batch, writer)
+            for folder in wanted.folders.values():
+                make_folder(folder)
             failures.open()
             try:
                 async with progress_shown(batch.progress, quiet=wanted.quiet):
@@ -342,39 +354,27 @@ def _attachments(
     File names are made of ids and attribute names, never of names that the service
     sent.
     """
-    if wanted.pdf is None and wanted.files is None:
+    if not wanted.folders:
         return None
     clock, disk = reader.client.context.runtime.clock, Disk()
-    downloads = Downloads(reader.accessors_under)
     outages = OutageMonitor(
         clock,
         threshold=min(wanted.file_concurrency, 4),
         max_outage=wanted.max_outage,
     )
-    persistent = Persistent(clock=clock, outages=outages)
-
-    async def save(download: Any, folder: str, name: str, suffix: str) -> Path:
-        saved = await persistent.run(
-            lambda: save_download(download, Path(folder), name, suffix, disk)
-        )
-        path: Path = saved.path
-        return path
+    pool = FilePool(
+        Downloads(reader.accessors_under),
+        Persistent(clock=clock, outages=outages),
+        disk,
+        wanted.file_concurrency,
+    )
 
     async def attach(found: Resource) -> list[Path]:
-        saved: list[Path] = []
-        if wanted.pdf is not None:
-            printed = downloads.print_pdf(found.id, batch)
-            if printed is not None:
-                saved.append(await save(printed, wanted.pdf, found.id, ".pdf"))
-        for each in found.files() if wanted.files is not None else ():
-            url, name = each.file.url, f"{found.id}-{each.attribute}"
-            assert url is not None  # noqa: S101  # `files()` has only those
-            download = downloads.download(found.id, each.attribute, url, batch)
-            suffix = suffix_of(url.reveal())
-            saved.append(await save(download, wanted.files or "", name, suffix))
-        for folder in {each.parent for each in saved}:
-            disk.sync_folder(folder)
-        return saved
+        saved = await pool.save_all(found, batch, **wanted.folders)
+        paths = [each.path for each in saved.values()]
+        for folder in {each.parent for each in paths}:
+            await to_thread.run_sync(disk.sync_folder, folder)
+        return sorted(paths)
 
     return attach
 

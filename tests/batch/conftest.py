@@ -114,6 +114,18 @@ class Kit:
         return await task
 
 
+@attrs.define
+class Object:
+    """An object as far as a row needs it."""
+
+    id: str
+    type: str = "inquiry"
+
+    @property
+    def raw(self):
+        return {"type": self.type, "id": self.id, "attributes": {"text": "x" * 300}}
+
+
 async def collected(batch):
     """Return everything that a batch yields."""
     return [each async for each in batch]

@@ -29,8 +29,8 @@ async def opened(path):
 @pytest.mark.asyncio
 async def test_acknowledged_ids_are_known_after_a_restart(path):
     first = await opened(path)
-    await first.note(["inq_1"])
-    await first.note(["inq_2", "inq_3"])
+    await first.record(["inq_1"])
+    await first.record(["inq_2", "inq_3"])
     first.close()
     second = await opened(path)
     known = await second.known(["inq_1", "inq_3", "inq_4"])
@@ -42,8 +42,8 @@ async def test_acknowledged_ids_are_known_after_a_restart(path):
 @pytest.mark.asyncio
 async def test_acknowledging_twice_is_allowed(path):
     checkpoint = await opened(path)
-    await checkpoint.note(["inq_1"])
-    await checkpoint.note(["inq_1", "inq_2"])
+    await checkpoint.record(["inq_1"])
+    await checkpoint.record(["inq_1", "inq_2"])
     assert await checkpoint.known(["inq_1", "inq_2"]) == {"inq_1", "inq_2"}
     checkpoint.close()
 
@@ -52,7 +52,7 @@ async def test_acknowledging_twice_is_allowed(path):
 async def test_any_number_of_ids_may_be_asked_about(path):
     checkpoint = await opened(path)
     many = [f"inq_{number}" for number in range(2_000)]
-    await checkpoint.note(many[:1_500])
+    await checkpoint.record(many[:1_500])
     assert len(await checkpoint.known(many)) == 1_500
     assert await checkpoint.known([]) == frozenset()
     checkpoint.close()
@@ -63,7 +63,7 @@ async def test_t12_file_and_its_log_are_private(path):
     before = os.umask(0)
     try:
         checkpoint = await opened(path)
-        await checkpoint.note(["inq_1"])
+        await checkpoint.record(["inq_1"])
     finally:
         os.umask(before)
     modes = {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
@@ -77,7 +77,7 @@ async def test_t12_file_and_its_log_are_private(path):
 async def test_the_mode_is_tightened_when_a_volume_widened_it(tmp_path, folder_mode):
     path = tmp_path / "volume" / "batch.checkpoint"
     checkpoint = await opened(path)
-    await checkpoint.note(["inq_1"])
+    await checkpoint.record(["inq_1"])
     checkpoint.close()
     path.chmod(0o660)
     path.parent.chmod(folder_mode)
@@ -143,8 +143,8 @@ async def test_the_position_of_the_output_is_recorded_with_the_ids(path):
     position = OutputPosition(1_234, "digest", "ndjson")
     checkpoint = await opened(path)
     assert await checkpoint.output() is None
-    await checkpoint.note(["inq_1"], OutputPosition(7, "first", "ndjson"))
-    await checkpoint.note(["inq_2"], position)
+    await checkpoint.record(["inq_1"], OutputPosition(7, "first", "ndjson"))
+    await checkpoint.record(["inq_2"], position)
     checkpoint.close()
     checkpoint = await opened(path)
 
@@ -166,7 +166,7 @@ async def test_a_checkpoint_of_release_0_1_is_named(path):
 async def test_id_that_is_not_text_raises_a_persona_error(path):
     checkpoint = await opened(path)
     with pytest.raises(StoreUnavailableError, match="not text"):
-        await checkpoint.note(["inq_\udc80"])
+        await checkpoint.record(["inq_\udc80"])
     checkpoint.close()
 
 
@@ -184,4 +184,4 @@ async def test_open_and_close_can_be_called_twice(path):
     checkpoint.close()
     checkpoint.close()
     with pytest.raises(StoreUnavailableError, match="not open"):
-        await checkpoint.note(["inq_1"])
+        await checkpoint.record(["inq_1"])

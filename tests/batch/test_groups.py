@@ -86,7 +86,9 @@ def partner():
 
 @pytest.fixture
 def scoped(kit, partner):
-    def make(ids, size=10, *, permission=None, free=False, max_outage=900.0, **options):
+    def make(
+        ids, size=10, *, permission=None, has_source=True, max_outage=900.0, **options
+    ):
         outages = kit.monitor(waiting_for="partner", max_outage=max_outage)
         planner = GroupPlanner(
             size=size,
@@ -97,7 +99,7 @@ def scoped(kit, partner):
             retrieve_under=lambda scope: kit.objects.retrieve,
             outages=outages,
             clock=kit.clock,
-            free=free,
+            has_source=has_source,
         )
         return kit.batch(ids, planner=planner, partner=outages, **options)
 
@@ -407,7 +409,7 @@ async def test_codes_are_requested_ahead_and_in_parallel(scoped, partner, kit):
 async def test_delivered_tokens_of_other_groupings_are_found(scoped, partner):
     delivered = [several(13), several(40)[13:33]]
     partner.covered = [Scope.read(*each) for each in delivered]
-    outcomes = await collected(scoped(several(40), 10, free=True))
+    outcomes = await collected(scoped(several(40), 10, has_source=False))
 
     assert sorted(ids_of(failures(outcomes))) == several(40)[33:]
 

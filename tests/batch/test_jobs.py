@@ -46,8 +46,8 @@ async def test_record_contains_acknowledged_ids():
     store = MemoryStore()
     first = StoreCheckpoint(store, "one", IDS)
     await first.open()
-    await first.note(IDS[:40])
-    await first.note([*IDS[30:50], "inq_elsewhere"])
+    await first.record(IDS[:40])
+    await first.record([*IDS[30:50], "inq_elsewhere"])
     second = StoreCheckpoint(store, "one", IDS)
     await second.open()
 
@@ -61,11 +61,11 @@ async def test_a_worker_that_was_replaced_acknowledges_nothing_more():
     first = StoreCheckpoint(store, "one", IDS)
     second = StoreCheckpoint(store, "one", IDS)
     await first.open()
-    await first.note(IDS[:1])
+    await first.record(IDS[:1])
     await second.open()
     with pytest.raises(CheckpointInUseError, match="took this shard over"):
-        await first.note(IDS[1:2])
-    await second.note(IDS[2:3])
+        await first.record(IDS[1:2])
+    await second.record(IDS[2:3])
 
     assert second.acknowledged == 2
     assert not await first.known(IDS[1:2])
@@ -91,7 +91,7 @@ async def test_nothing_is_lost_when_the_store_does_not_answer_for_a_minute(kit):
     first = StoreCheckpoint(store, "one", IDS, clock=kit.clock)
     await kit.until(first.open())
     store.failures = 6
-    await kit.until(first.note(IDS[:40]))
+    await kit.until(first.record(IDS[:40]))
     second = StoreCheckpoint(store, "one", IDS)
     await second.open()
 
@@ -119,7 +119,7 @@ async def test_a_hundred_thousand_objects_fit_in_a_record():
     ids = [f"inq_{number}" for number in range(100_000)]
     checkpoint = StoreCheckpoint(MemoryStore(), "one", ids)
     await checkpoint.open()
-    await checkpoint.note(ids)
+    await checkpoint.record(ids)
 
     assert checkpoint.acknowledged == 100_000
 

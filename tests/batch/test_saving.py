@@ -1,165 +1,45 @@
 """Fetches and copies survive power cuts, kills, full disks, outages and other runs.
 
 Nothing is lost, nothing is there twice, and what is acknowledged is on the disk.
-`make soak-saving` runs 500 of each, `make test` 20.
+`make soak-saving` runs 500 of each, these tests 20.
 """
-
-import asyncio
-import errno
-import os
-import random  # noqa: TID251  # seeded
-import shutil
-import time
 
 import pytest
 
 from persona_share.batch.groups import DirectPlanner
-from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
-from persona_share.errors import (
-    CheckpointInUseError,
-    ConnectError,
-    OutageError,
-    ServerError,
-)
+from persona_share.batch.saving import Ndjson, OutputFile, Saver
 from tests.batch import saved
-from tests.batch.saved import RUNS, FailingDisk, Object, PowerCutError
-from tests.processes import FORKSERVER
+from tests.batch.conftest import Object
 
 
-LONG = float(os.environ.get("SOAK_MINUTES", "0")) >= 5
-SEEDS = [
-    pytest.param(seed, marks=[pytest.mark.slow] if seed >= 4 else [])
-    for seed in range(500 if LONG else 20)
-]
-kinds = pytest.mark.parametrize("kind", list(RUNS))
+RUNS = 20
 
 
-def seeded(seed):
-    return random.Random(seed)  # noqa: S311  # a seeded test
-
-
-def full():
-    return OSError(errno.ENOSPC, "No space left on device")
-
-
-async def until_complete(kind, kit, folder, error, rng, *, cut):
-    """Run again and again on a disk that fails, until everything is saved."""
-    run, require_acknowledged, require_complete = RUNS[kind]
-    synced = {}
-    for _ in range(8):
-        disk = FailingDisk(rng.randint(0, 250), error, synced)
-        try:
-            await run(folder, disk, kit)
-        except (PowerCutError, OSError):
-            if cut:
-                disk.cut(folder, rng)
-            require_acknowledged(folder)
-        else:
-            break
-    await run(folder, Disk(), kit)
-    require_complete(folder)
-
-
-@kinds
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", saved.KINDS)
+@pytest.mark.parametrize("failure", saved.FAILURES)
 @pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_power_cuts(kind, kit, tmp_path, seed):
-    await until_complete(kind, kit, tmp_path, PowerCutError, seeded(seed), cut=True)
+async def test_nothing_is_lost_or_saved_twice_when_runs_fail(kind, failure, tmp_path):
+    seed, runs = 0, 0
+    while runs < RUNS:
+        job = saved.Job(kind, tmp_path / str(seed))
+        job.folder.mkdir()
+        runs += await saved.FAILURES[failure](job, seed)
+        seed += 1
+
+        assert job.problems == []
 
 
 @pytest.mark.parametrize("left", [b"\0" * 5_000, b"\0\0{"])
 @pytest.mark.asyncio
-async def test_fetch_continues_when_zeros_are_left_of_its_first_rows(
-    kit, tmp_path, left
-):
-    disk = FailingDisk(0, PowerCutError, {})
-    with pytest.raises(PowerCutError):
-        await saved.fetch_into(tmp_path, disk, kit)
+async def test_fetch_continues_when_zeros_are_left_of_its_first_rows(left, tmp_path):
+    job = saved.Job("fetch", tmp_path)
+    disk = saved.FailingDisk(tmp_path, 1, saved.PowerCutError, {})
+    with pytest.raises(saved.PowerCutError):
+        await job.run(disk)
     (tmp_path / "out").write_bytes(left)
-    await saved.fetch_into(tmp_path, Disk(), kit)
-    saved.require_fetched(tmp_path)
+    await job.finish()
 
-
-@kinds
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_full_disks(kind, kit, tmp_path, seed):
-    await until_complete(kind, kit, tmp_path, full, seeded(seed), cut=False)
-
-
-@kinds
-@pytest.mark.parametrize("seed", SEEDS[:: 1 if LONG else 4])
-@pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_overlapping_runs(
-    kind, kit, tmp_path, seed
-):
-    run, _, require_complete = RUNS[kind]
-    rng, runs = seeded(seed), []
-    for _ in range(4):
-        runs.append(asyncio.create_task(run(tmp_path, Disk(), kit)))
-        await asyncio.wait(runs, timeout=rng.random() / 50)
-    results = await asyncio.gather(*runs, return_exceptions=True)
-    require_complete(tmp_path)
-
-    assert {type(each) for each in results} <= {int, CheckpointInUseError}
-    done = sum(each for each in results if isinstance(each, int))
-    assert done == len(saved.IDS if kind == "fetch" else saved.PEOPLE)
-
-
-@kinds
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.asyncio
-async def test_nothing_is_lost_or_doubled_by_outages(kind, kit, tmp_path, seed):
-    run, require_acknowledged, require_complete = RUNS[kind]
-    rng = seeded(seed)
-    begins, lasts = rng.randint(0, 50), rng.choice([30, 600, 2_000])
-    down = rng.choice([ConnectError("refused"), ServerError("down", status=503)])
-    began = None
-
-    async def fail_for_a_while():
-        nonlocal began
-        if len(kit.objects.asked) >= begins:
-            began = kit.clock.now() if began is None else began
-            if kit.clock.now() < began + lasts:
-                raise down.fresh()
-
-    kit.objects.before = fail_for_a_while
-    for _ in range(4):
-        try:
-            await kit.until(run(tmp_path, Disk(), kit), step=5.0)
-        except OutageError:
-            assert lasts == 2_000
-            require_acknowledged(tmp_path)
-        else:
-            break
-    require_complete(tmp_path)
-
-
-@kinds
-def test_nothing_is_lost_or_doubled_by_kills(kind, kit, tmp_path):
-    run, require_acknowledged, require_complete = RUNS[kind]
-    rng, kills, longest = seeded(0), 0, 1.0
-    for number in range(2 * len(SEEDS)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        for _ in range(4):
-            process = FORKSERVER.Process(target=saved.run, args=(kind, folder))
-            began = time.monotonic()  # noqa: TID251  # a real process
-            process.start()
-            process.join(rng.random() * longest)
-            process.kill()
-            process.join()
-            require_acknowledged(folder)
-            if process.exitcode == 0:
-                longest = time.monotonic() - began  # noqa: TID251  # as above
-                break
-            kills += 1
-        asyncio.run(run(folder, Disk(), kit))
-        require_complete(folder)
-        shutil.rmtree(folder)
-        if kills >= len(SEEDS):
-            return
-    raise AssertionError(kills)
+    assert job.problems == []
 
 
 @pytest.mark.asyncio

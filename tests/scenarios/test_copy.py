@@ -11,6 +11,7 @@ from persona_share.errors import (
     CodeRefusedError,
     CodeSourceError,
     InvalidArgumentError,
+    NotFoundError,
     NotOpenError,
     PermissionDeniedError,
 )
@@ -206,6 +207,55 @@ async def test_refresh_copies_people_again_whose_inquiry_has_changed(
 
     assert (report.copied, report.unchanged) == (1, 2)
     assert [each.id for each in outcomes if not each.unchanged] == [ids[1]]
+
+
+async def test_refresh_copies_a_person_again_when_a_refused_object_is_shared(
+    scenario, tmp_path
+):
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    options = {"files": False, "follow": ("verifications", "account")}
+    scenario.sandbox.switches.grants = lambda scope: " ".join(
+        each for each in scope.split() if not each.startswith("account")
+    )
+    async with scenario.manager() as manager:
+        first, _ = await copied(manager, ids, tmp_path / "copy", **options)
+        scenario.sandbox.log.clear()
+        _, still_refused = await scenario.until(
+            copied(manager, ids, tmp_path / "copy", refresh=True, **options)
+        )
+        requests = [each.operation for each in scenario.sandbox.log]
+        scenario.sandbox.switches.grants = lambda scope: " ".join(
+            each
+            for each in scope.split()
+            if not each.startswith("account") or each.endswith(accounts[0])
+        )
+        accounts = [
+            next(iter(each.relationships["account"].missing)).id for each in first
+        ]
+        outcomes, report = await scenario.until(
+            copied(manager, ids, tmp_path / "copy", refresh=True, **options)
+        )
+
+    assert (still_refused.copied, still_refused.unchanged) == (0, 3)
+    assert not any("verifications" in each for each in requests)
+    assert (report.copied, report.unchanged, report.failed) == (1, 2, 0)
+    again = next(each for each in outcomes if not each.unchanged)
+    assert again.related("account")[0].id == accounts[0]
+    assert len(again.related("verifications")) == 2
+    assert verify_copy(tmp_path / "copy").problems == ()
+
+
+async def test_people_fail_one_by_one_when_their_files_are_gone(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    async with scenario.manager() as manager:
+        scenario.sandbox.faults.answer("GET (file)", 404, times=None)
+        outcomes, report = await copied(manager, ids, tmp_path / "copy")
+        scenario.sandbox.faults.clear()
+        _, second = await copied(manager, ids, tmp_path / "copy")
+
+    assert all(isinstance(each.error, NotFoundError) for each in outcomes)
+    assert (report.failed, second.copied, second.skipped) == (3, 3, 0)
+    assert verify_copy(tmp_path / "copy").problems == ()
 
 
 async def test_verify_finds_every_kind_of_damage(scenario, tmp_path):
