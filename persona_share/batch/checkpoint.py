@@ -219,7 +219,7 @@ class SQLiteCheckpoint:
         connection.execute("COMMIT")
         if output is not None and not rows:
             # The output grows from here on: it must not outlive its checkpoint.
-            connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _output(self) -> OutputPosition | None:
         query = "SELECT position, tail, form FROM output"

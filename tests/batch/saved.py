@@ -111,7 +111,7 @@ class FailingDisk(Disk):
 
     def _checkpoint_files(self):
         """Return the content of the checkpoint at this moment."""
-        paths = self.folder.glob("*checkpoint*")
+        paths = sorted(self.folder.glob("*checkpoint*"))  # its log comes last
         return {x: x.read_bytes() for x in paths if not x.name.endswith(".lock")}
 
     def write(self, descriptor, content):
@@ -163,7 +163,11 @@ class FailingDisk(Disk):
                     file.write(b"\0" * (end - kept))
 
     def _cut_checkpoint(self, rng):
-        """Restore the checkpoint as it was; nothing of its log was synced for sure."""
+        """Restore the checkpoint as it was, with a part of its log.
+
+        SQLite has not moved any of these logs into the database: only a closing
+        connection does, or the first position of an output, which empties the log.
+        """
         for path in self.folder.glob("*checkpoint*"):
             path.unlink()
         for path, content in (self.checkpoint or {}).items():
