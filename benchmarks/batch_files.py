@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from anyio import to_thread
 
 from benchmarks.figure import Figure, Figures, show
 from persona_share._protocol import jsonapi
@@ -192,8 +191,7 @@ async def run(saver: Saver) -> float:
 
 async def with_rows() -> float:
     """Return the seconds of a fetch that saves one file with each row."""
-    disk = Disk()
-    pool = FilePool(SlowFiles(), persistent(), disk, AT_ONCE)
+    pool = FilePool(SlowFiles(), persistent(), Disk(), AT_ONCE)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = folder / "files"
@@ -202,8 +200,7 @@ async def with_rows() -> float:
         batch = batch_of(ids, retrieve_photo, checkpoint)
 
         async def attach(found: Any) -> list[Path]:
-            saved = await pool.save_all(found, batch, files=files)
-            await to_thread.run_sync(disk.sync_folder, files)
+            saved = await pool.save_all(found, batch, files=files, sync_folders=True)
             return [each.path for each in saved.values()]
 
         async with batch:

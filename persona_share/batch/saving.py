@@ -606,7 +606,7 @@ class DownloadSource(Protocol):
 class FilePool:
     """Saves files: ``concurrency`` downloads at once, and as many that are synced.
 
-    A download makes room for the next one before its file is synced.
+    The next download starts before the file of the last one is synced.
     """
 
     def __init__(
@@ -629,12 +629,13 @@ class FilePool:
         *,
         files: Path | None = None,
         pdf: Path | None = None,
+        sync_folders: bool = False,
     ) -> dict[str, SavedFile]:
         """Save the files and the PDF of an object in these folders, by attribute.
 
-        The attribute of the PDF is "print". The files are synced, and the folders are
-        not. Their names are made of ids and attribute names, never of a name that the
-        service sent.
+        The attribute of the PDF is "print". The files are synced, and with
+        ``sync_folders`` their names as well. The names are made of ids and attribute
+        names, never of a name that the service sent.
         """
         saved: dict[str, SavedFile] = {}
         wanted: list[tuple[str, Download, Path, str, str]] = []
@@ -658,6 +659,8 @@ class FilePool:
                     tasks.start_soon(save, attribute, download, folder, safe, suffix)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
+        for folder in {each.path.parent for each in saved.values() if sync_folders}:
+            await to_thread.run_sync(self._disk.sync_folder, folder)
         return saved
 
     async def _save(

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO, Final
 
 import attrs
 import rich_click as click
-from anyio import to_thread
 from rich.console import Console
 
 from persona_share import Failed
@@ -356,7 +355,7 @@ def _attachments(
     """
     if not wanted.folders:
         return None
-    clock, disk = reader.client.context.runtime.clock, Disk()
+    clock = reader.client.context.runtime.clock
     outages = OutageMonitor(
         clock,
         threshold=min(wanted.file_concurrency, 4),
@@ -365,16 +364,13 @@ def _attachments(
     pool = FilePool(
         Downloads(reader.accessors_under),
         Persistent(clock=clock, outages=outages),
-        disk,
+        Disk(),
         wanted.file_concurrency,
     )
 
     async def attach(found: Resource) -> list[Path]:
-        saved = await pool.save_all(found, batch, **wanted.folders)
-        paths = [each.path for each in saved.values()]
-        for folder in {each.parent for each in paths}:
-            await to_thread.run_sync(disk.sync_folder, folder)
-        return sorted(paths)
+        saved = await pool.save_all(found, batch, **wanted.folders, sync_folders=True)
+        return sorted(each.path for each in saved.values())
 
     return attach
 

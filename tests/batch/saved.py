@@ -205,8 +205,9 @@ async def fetch_into(folder, disk, kit):
         return _resource(object_id)
 
     async def attach(found):
-        saved = await pool.save_all(found, batch, files=folder / "files")
-        disk.sync_folder(folder / "files")
+        saved = await pool.save_all(
+            found, batch, files=folder / "files", sync_folders=True
+        )
         return [each.path for each in saved.values()]
 
     pool = _pool(kit, disk)
