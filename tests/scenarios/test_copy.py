@@ -220,7 +220,7 @@ async def test_refresh_copies_a_person_again_when_a_refused_object_is_shared(
     async with scenario.manager() as manager:
         first, _ = await copied(manager, ids, tmp_path / "copy", **options)
         scenario.sandbox.log.clear()
-        _, still_refused = await scenario.until(
+        _, still_refused = await scenario.advance_until_done(
             copied(manager, ids, tmp_path / "copy", refresh=True, **options)
         )
         requests = [each.operation for each in scenario.sandbox.log]
@@ -232,7 +232,7 @@ async def test_refresh_copies_a_person_again_when_a_refused_object_is_shared(
         accounts = [
             next(iter(each.relationships["account"].missing)).id for each in first
         ]
-        outcomes, report = await scenario.until(
+        outcomes, report = await scenario.advance_until_done(
             copied(manager, ids, tmp_path / "copy", refresh=True, **options)
         )
 
