@@ -66,9 +66,9 @@ _MAX_SPELLINGS: Final = 10_000
 
 
 class ScopedTokenManager:
-    """Exchanges codes, caches tokens, renews them, and creates sessions.
+    """Exchanges codes, caches tokens, refreshes them, and creates sessions.
 
-    ``codes`` is asked for a code whenever a token has to be acquired or renewed; without
+    ``codes`` is asked for a code whenever a token has to be acquired or refreshed; without
     it only delivered codes are used (`exchange`, `offer`). Managers that share a
     ``store`` share tokens and codes: one of them exchanges, the others adopt its token.
     While the store is down each goes on alone, or, with ``on_store_failure="fail"``,
@@ -218,7 +218,7 @@ class ScopedTokenManager:
 
         ``timeout`` is in seconds. Raises a `TokenError`, or `DeadlineExceededError`
         (a `TimeoutError`) if none came in time; a token that is held is never withheld
-        because its renewal failed.
+        because its refresh failed.
         """
         text = scope.text if type(scope) is Scope else scope
         loop = self._loop

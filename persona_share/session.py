@@ -1,4 +1,4 @@
-"""A session: the calls that one scope allows, under tokens that renew themselves."""
+"""A session: the calls that one scope allows, under tokens that are refreshed in time."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload

@@ -161,7 +161,7 @@ class LocalBackoff:
 
     def succeeded(self, scope: str) -> None:
         """Forget the failures that a success disproves."""
-        self.clear(scope)
+        self._scopes.pop(scope, None)
         self._credential = None
         self._forbidden.clear()
 

@@ -55,7 +55,6 @@ class CachedToken:
         "accepted",
         "due_at",
         "last_used",
-        "pinned",
         "refresh_at",
         "rejected_once_at",
         "scope",
@@ -69,7 +68,6 @@ class CachedToken:
         self.last_used: float = _NEVER
         # When the refresher looks at it next: it keeps a heap of these.
         self.due_at: float = refresh_at
-        self.pinned: bool = False
         # Whether the service accepted it, and when it was refused since, if it was.
         self.accepted: bool = False
         self.rejected_once_at: float | None = None
@@ -157,6 +155,8 @@ class TokenCache:
         #: Tokens that came since the refresher looked last.
         self.new: list[CachedToken] = []
         self.has_new: asyncio.Event = asyncio.Event()
+        #: The scopes whose tokens are kept ready until they are forgotten.
+        self.pinned: set[str] = set()
         self._clock = runtime.clock
         self._random = runtime.random
         self._policy = policy
@@ -168,7 +168,6 @@ class TokenCache:
         # What was rejected, by fingerprint, and the scope that it was held for.
         self._rejected: dict[str, tuple[RejectedToken, str]] = {}
         self._stages = _Stages()
-        self._pinned: dict[str, Scope] = {}
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
 
@@ -205,7 +204,8 @@ class TokenCache:
     def is_in_use(self, entry: CachedToken, now: float) -> bool:
         """Return whether the token was used lately, or is to be kept ready."""
         idle = now - entry.last_used
-        return entry.pinned or idle <= advisory_window(entry.token.lifetime)
+        pinned = entry.scope.text in self.pinned
+        return pinned or idle <= advisory_window(entry.token.lifetime)
 
     def put(self, scope: Scope, stored: StoredToken) -> CachedToken | None:
         """File a token, its times local, and return what the cache holds then.
@@ -272,23 +272,7 @@ class TokenCache:
         now = self._clock.now()
         return [each for each in self._rejected.values() if each[0].until > now]
 
-    def pin(self, scope: Scope) -> None:
-        """Keep the token of exactly this scope ready until it is forgotten."""
-        self._pinned[scope.text] = scope
-        if (entry := self._tokens.get(scope.text)) is not None:
-            entry.pinned = True
-
-    def unpin(self, text: str) -> None:
-        """Keep the token no longer ready."""
-        self._pinned.pop(text, None)
-        if (entry := self._tokens.get(text)) is not None:
-            entry.pinned = False
-
-    def is_pinned(self, text: str) -> bool:
-        """Return whether the scope is kept ready."""
-        return text in self._pinned
-
-    def evict(self, is_busy: Callable[[CachedToken], bool]) -> int:
+    def evict(self, is_busy: Callable[[str], bool]) -> int:
         """Drop what exceeds the bound, expired tokens first, then the longest idle."""
         maximum = self._policy.max_tokens
         if len(self._tokens) <= maximum:
@@ -297,7 +281,11 @@ class TokenCache:
         number = max(len(self._tokens) - maximum, maximum // 100)
         candidates = heapq.nsmallest(
             number,
-            (entry for entry in self._tokens.values() if not is_busy(entry)),
+            (
+                entry
+                for text, entry in self._tokens.items()
+                if not (text in self.pinned or is_busy(text))
+            ),
             key=lambda entry: (
                 entry.state(now, self._policy) is not TokenState.EXPIRED,
                 entry.last_used,
@@ -353,7 +341,6 @@ class TokenCache:
         latest = stored.expires - mandatory_window(stored.lifetime, self._policy)
         jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
         entry = CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
-        entry.pinned = scope.text in self._pinned
         if held is not None and same:
             entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at

@@ -318,7 +318,7 @@ class Coordinator:
             )
             shared, known = redeemed.shared, redeemed.new.token
             if known is not None and known.fingerprint == token.fingerprint:
-                token = min(token, known, key=lambda each: each.expires)
+                token = known if known.expires < token.expires else token
             self.first_sent.pop(token.code_id, None)
         changed = await self.change(
             ScopeRecord, scope.text, records.publish, owner, token

@@ -123,7 +123,8 @@ class TokenProvider:
         """
         started = self.clock.now()
         while True:
-            self._require_not_closed()
+            if self.closed:
+                raise ManagerClosedError(_CLOSED)
             now, entry = self.clock.now(), self.cache.usable(scope.text)
             if entry is not None and self.refresh_if_due(entry, now):
                 return entry
@@ -235,7 +236,8 @@ class TokenProvider:
         """
         key, started = ("code", code.id), self.clock.now()
         while True:
-            self._require_not_closed()
+            if self.closed:
+                raise ManagerClosedError(_CLOSED)
             operation = self._inflight.join(key, self._redeem, code, expected)
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
@@ -314,7 +316,7 @@ class TokenProvider:
         )
         self._rejecting[text] = task
         task.add_done_callback(lambda _: self._rejecting.pop(text, None))
-        if self.cache.is_pinned(text):
+        if text in self.cache.pinned:
             self._refresher.watch_pinned(entry.scope)
 
     def invalidate(self, token: AccessToken) -> None:
@@ -329,13 +331,13 @@ class TokenProvider:
 
     def pin(self, scope: Scope) -> None:
         """Keep the token of a scope ready until it is forgotten."""
-        self.cache.pin(scope)
+        self.cache.pinned.add(scope.text)
         if self.cache.usable(scope.text) is None:
             self._refresher.watch_pinned(scope)
 
     async def forget(self, scope: Scope) -> None:
         """Drop the token and the waiting codes of exactly this scope."""
-        self.cache.unpin(scope.text)
+        self.cache.pinned.discard(scope.text)
         self.cache.remove(scope.text)
         self.backoff.clear(scope.text)
         forgotten = await self.coordinator.change(
@@ -358,15 +360,9 @@ class TokenProvider:
         )
 
     def _evict(self) -> None:
-        evicted = self.cache.evict(
-            lambda each: each.pinned or each.scope.text in self._inflight
-        )
+        evicted = self.cache.evict(self._inflight.__contains__)
         if evicted:
             self.emit(events.TokensEvicted, count=evicted)
-
-    def _require_not_closed(self) -> None:
-        if self.closed:
-            raise ManagerClosedError(_CLOSED)
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what the parent still has: operations and codes."""

@@ -514,8 +514,6 @@ def _knows(record: ScopeRecord, code_id: str) -> bool:
 
 
 def _without(record: ScopeRecord, code_id: str) -> ScopeRecord:
-    if not _knows(record, code_id):
-        return record
     pending = record.pending
     return attrs.evolve(
         record,

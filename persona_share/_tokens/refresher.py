@@ -148,7 +148,9 @@ class Refresher:
     def _look_at_token(self, entry: CachedToken) -> None:
         now = self._clock.now()
         expired = entry.state(now, self._provider.policy) is TokenState.EXPIRED
-        if self._is_gone(entry) or (expired and not entry.pinned):
+        if self._is_gone(entry) or (
+            expired and entry.scope.text not in self._cache.pinned
+        ):
             return
         if not self._cache.is_in_use(entry, now):
             return  # idle: the next caller refreshes it, if there is one
@@ -166,7 +168,7 @@ class Refresher:
 
     def _look_at_pin(self, scope: Scope) -> None:
         text = scope.text
-        if not self._cache.is_pinned(text) or self._cache.usable(text) is not None:
+        if text not in self._cache.pinned or self._cache.usable(text) is not None:
             self._pins.discard(text)
             return
         self._provider.refresh(scope)
