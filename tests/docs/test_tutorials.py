@@ -1,79 +1,77 @@
-"""Both tutorials, followed to their end."""
+"""Run both tutorials from top to bottom, and compare their output with the pages."""
 
-import json
+import asyncio
+import contextlib
+import io
+import re
+import runpy
+import shlex
+import sys
 
 import pytest
 
-from persona_share import PersonaClient, Scope, ScopedTokenManager
-from persona_share.errors import ServerError
-from tests.docs.blocks import page_names
+from persona_share.sandbox import Sandbox
+from tests.docs.blocks import ROOT
 
 
-SOURCE = page_names("docs/tutorial/source.md")
-DESTINATION = page_names("docs/tutorial/destination.md")
+PAGES = ("docs/tutorial/source.md", "docs/tutorial/destination.md")
+FENCE = re.compile(r"^```(python|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+EXPORT = re.compile(r"(\w+)=(\S+)")
 
 
-@pytest.mark.asyncio
-async def test_source_finds_shares_and_delivers(reader):
-    reader.use_key_of("source")
-    sandbox = reader.sandbox
-    wanted = sandbox.add_inquiry(status="completed").id
-    sandbox.add_inquiry(status="pending")
-    ids = await SOURCE["completed"]()
-    assert ids == [wanted]
-    code = await SOURCE["share"](sandbox.destination.id, *ids)
-    message = json.loads(SOURCE["message"](code))
-    assert message["scope"] == f"inquiry.read:{wanted}"
-    assert message["code"] == code.reveal()
+def run_program(words):
+    """Run a program of the page, and return what it prints."""
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.setattr(sys, "argv", words)
+        runpy.run_path(words[0], run_name="__main__")
+    return output.getvalue()
 
 
-@pytest.mark.asyncio
-async def test_destination_reads_with_the_code_in_the_message(reader):
-    inquiry = reader.sandbox.add_inquiry(status="approved")
-    code = await reader.ask_partner(Scope.read(inquiry.id))
-    reader.use_key_of("destination")
-    found = await DESTINATION["read_once"](code.reveal())
-    assert found == {inquiry.id: "approved"}
-
-
-@pytest.mark.asyncio
-async def test_destination_requests_codes_while_it_watches(reader):
-    inquiry = reader.sandbox.add_inquiry()
-    reader.use_key_of("destination")
-    watching = DESTINATION["watch"](reader.ask_partner, inquiry.id)
-    seen = [(await anext(watching)).id for _ in range(3)]
-    await watching.aclose()
-    assert seen == [inquiry.id] * 3
-    assert reader.sandbox.log.tokens_issued == 1
+def steps_of(page):
+    """Yield each program, and each command with its output, in the order of the page."""
+    text = (ROOT / page).read_text("utf-8")
+    for language, block in FENCE.findall(text):
+        if language == "python":
+            yield ("write", re.match(r"# (\w+\.py)\n", block)[1], block)
+            continue
+        for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = command.replace("\\\n", "").partition("\n")
+            yield (*line.split(maxsplit=1), output)
 
 
 @pytest.mark.asyncio
-async def test_errors_are_handled_as_in_the_tutorial(reader):
-    inquiry, other = reader.sandbox.add_inquiry(), reader.sandbox.add_inquiry()
-    reader.use_key_of("destination")
-    careful, beyond = DESTINATION["careful"], DESTINATION["beyond"]
-    async with PersonaClient.from_env(insecure_local=True) as client:
-        async with ScopedTokenManager(client) as manager:
-            session = manager.session(Scope.read(inquiry.id))
-            assert "there is no code" in await careful(session, inquiry.id)
-            assert await beyond(session, other.id) == f"inquiry.read:{other.id}"
+async def test_tutorials_print_what_the_pages_show(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    keys = {"source_key": "localbox_source", "destination_key": "localbox_destination"}
+    async with Sandbox(rate_limit=None, **keys) as sandbox:
+        sandbox.populate(3)
+        for step, what, content in [each for page in PAGES for each in steps_of(page)]:
+            match step:
+                case "write":
+                    (tmp_path / what).write_text(content, "utf-8")
+                case "export":
+                    for name, value in EXPORT.findall(what):
+                        monkeypatch.setenv(name, value)
+                    monkeypatch.setenv("PERSONA_BASE_URL", sandbox.url)
+                case "python":
+                    words = shlex.split(what)
+                    # As the page says, a second exchange returns the same token.
+                    for _ in range(2 if words == ["read_once.py"] else 1):
+                        printed = await asyncio.to_thread(run_program, words)
+                        assert printed == content, what
+                    ran.append(words[0])
+    written = {each.name for each in tmp_path.glob("*.py")}
+    assert set(ran) == written
+    assert len(ran) == 5
+    assert sandbox.log.tokens_issued == 2
 
-        async def refuse(_scope):
-            return None
 
-        async with ScopedTokenManager(client, codes=refuse) as manager:
-            session = manager.session(Scope.read(inquiry.id))
-            assert "does not share" in await careful(session, inquiry.id)
-        async with ScopedTokenManager(client, codes=reader.ask_partner) as manager:
-            session = manager.session(Scope.read(inquiry.id))
-            assert await careful(session, inquiry.id) == "completed"
-            assert await beyond(session, inquiry.id) == "covered"
-
-    class Failing:
-        """A session whose service is down."""
-
-        @property
-        def inquiries(self):
-            raise ServerError("the service failed", status=503)
-
-    assert (await careful(Failing(), inquiry.id)).startswith("answered: ")
+def test_tutorial_starts_the_sandbox_that_the_test_uses():
+    text = (ROOT / PAGES[0]).read_text("utf-8")
+    for words in (
+        "--inquiries 3",
+        "--source-key localbox_source --destination-key localbox_destination",
+    ):
+        assert words in text
