@@ -81,6 +81,17 @@ DOCSTRINGS_ONLY = {
     )
 }
 STRICT = [name for name in PACKAGES if name not in DOCSTRINGS_ONLY]
+#: Pages that are written by hand; the others are generated from docstrings.
+GENERATED = {"_build", "_generated", "resources", "models"}
+PAGES = [
+    *("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"),
+    *sorted(
+        path.relative_to(CHECKOUT).as_posix()
+        for folder in ("docs", "examples", "tests")
+        for path in (CHECKOUT / folder).rglob("*.md")
+        if not GENERATED & set(path.relative_to(CHECKOUT / folder).parts)
+    ),
+]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 #: A string literal with at least this many words is a message.
 MESSAGE_WORDS = 3
@@ -153,6 +164,15 @@ def names(file):
                 yield node.lineno, name
 
 
+def paragraphs(page):
+    """Return the prose of a Markdown page, without code and without link targets."""
+    text = re.sub(
+        r"^(`{3,}).*?^\1", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)", " code ", text)
+    return re.split(r"\n\s*\n|\n(?=[-|#])", text)
+
+
 def words_in(text, *patterns):
     """Return the forbidden words in a text, each once."""
     plain = " ".join(text.split())
@@ -192,6 +212,17 @@ def test_names_are_standard_terms(name):
         for file in files_of(name)
         for line, defined in names(file)
         if NAME.search(defined) and defined not in ALLOWED_NAMES
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_use_standard_terms(name):
+    found = [
+        f"{' '.join(text.split())[:80]}: {word}"
+        for text in paragraphs(CHECKOUT / name)
+        for word in words_in(text, DROPPED, COLLOQUIAL, IDIOM)
     ]
 
     assert found == []
