@@ -160,7 +160,8 @@ class CopyRun:
                     await self._passed(self._copy(manager))
         self.verified = verify_copy(self.folder)
         self._print(
-            f"verify: {self.verified.people} people, {self.verified.files} files, "
+            f"verify: {self.verified.people} people, {self.verified.objects} objects, "
+            f"{self.verified.files} files, "
             f"{len(self.verified.problems)} problems"
         )
 
@@ -189,11 +190,11 @@ class CopyRun:
         for report in self.reports[1:]:
             if report.copied + report.failed + report.skipped != self.people + 1:
                 wrong.append(f"the report does not account for every id: {report}")
-        objects = self.expected.objects.total() + self.expected.files.total()
+        expected = (self.expected.objects.total(), self.expected.files.total())
         if (
             self.verified is None
             or self.verified.problems
-            or self.verified.files != objects
+            or (self.verified.objects, self.verified.files) != expected
         ):
             wrong.append(f"verify: {self.verified}")
         return wrong

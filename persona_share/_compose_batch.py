@@ -216,8 +216,10 @@ class CopyArguments(TypedDict, total=False):
 
     ``into`` is the folder for the folders of all people. ``follow`` names the
     relationships whose objects are copied; ``files`` and ``pdf`` add their files and
-    PDFs. ``refresh`` copies people again whose inquiry has changed, or whose refused
-    objects are shared now; it does not concern tokens, which are refreshed either way.
+    PDFs. ``refresh`` copies people again whose inquiry has changed, whose files are
+    missing or have other sizes, or whose refused objects are shared now; it does not
+    concern tokens, which are refreshed either way. With ``verify`` it also compares the
+    hashes of all files.
     ``checkpoint`` replaces the checkpoint in the folder if several copies share one.
     ``file_concurrency`` is the number of concurrent downloads. The other options are
     those of ``fetch``.
@@ -228,6 +230,7 @@ class CopyArguments(TypedDict, total=False):
     files: bool
     pdf: bool
     refresh: bool
+    verify: bool
     checkpoint: Checkpoint | str | None
     concurrency: int
     file_concurrency: int
@@ -252,6 +255,7 @@ def compose_copy(
     files: bool = True,
     pdf: bool = False,
     refresh: bool = False,
+    verify: bool = False,
     concurrency: int = CONCURRENCY,
     file_concurrency: int = 16,
     max_outage: float | timedelta = MAX_OUTAGE,
@@ -269,6 +273,11 @@ def compose_copy(
     if refresh and into is None:
         message = "refresh=True needs into=, the folder of the copy"
         raise InvalidArgumentError(message)
+    if verify and not refresh:
+        message = "verify=True needs refresh=True"
+        raise InvalidArgumentError(
+            message, advice="Without a copy, call persona_share.batch.verify_copy()."
+        )
     options: dict[str, Any] = {
         "concurrency": concurrency,
         "max_outage": max_outage,
@@ -298,6 +307,7 @@ def compose_copy(
         files=files,
         pdf=pdf,
         refresh=refresh,
+        verify=verify,
         file_concurrency=file_concurrency,
         checkpoint=checkpoint,
     )

@@ -264,6 +264,9 @@ class InsecureOriginError(ConfigurationError):
         " PERSONA_INSECURE_LOCAL=1 for from_env()."
     )
 
+    def _sent(self) -> str:
+        return _SENT[self.phase]
+
 
 class InvalidArgumentError(UsageError):
     """An argument that cannot be sent."""

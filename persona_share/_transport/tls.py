@@ -101,7 +101,10 @@ def proxy_for(
         return Proxy()
     if not base_url.secure:
         message = "a proxy could read the credential of a request that is not https"
-        raise InsecureOriginError(message)
+        advice = (
+            "Leave out proxy= for a local sandbox; use https for any other address."
+        )
+        raise InsecureOriginError(message, advice=advice)
     try:
         url = URL(proxy.reveal() if isinstance(proxy, Secret) else proxy)
     except (TypeError, ValueError):

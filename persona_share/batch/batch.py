@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 import weakref
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Sequence, Sized
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
@@ -14,7 +14,7 @@ import attrs
 from persona_share._policy.rate_limit import shortest
 from persona_share.batch.checkpoint import Checkpoint, OutputPosition
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool
+from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool, lines_of
 from persona_share.errors import InvalidArgumentError, UsageError
 from persona_share.model.batch import (
     Failed,
@@ -78,7 +78,7 @@ class FetchOptions:
         InvalidArgumentError: an option cannot be used.
     """
 
-    ids: Ids = attrs.field(repr=False)
+    ids: Ids = attrs.field(repr=False, converter=lines_of)
     kind: type[Resource] = Resource
     concurrency: int = CONCURRENCY
     checkpoint: PathLike | Checkpoint | None = None
@@ -90,12 +90,6 @@ class FetchOptions:
 
     def __attrs_post_init__(self) -> None:
         """Check what a caller can get wrong."""
-        ids: object = self.ids
-        if isinstance(ids, str | bytes) or not isinstance(
-            ids, Iterable | AsyncIterable
-        ):
-            message = "ids must be an iterable or an async iterable of ids"
-            raise InvalidArgumentError(message)
         kind: object = self.kind
         if not isinstance(kind, type) or not issubclass(kind, Resource):
             message = "kind must be a class of objects, such as Inquiry"

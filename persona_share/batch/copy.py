@@ -10,7 +10,14 @@ import hashlib
 import os
 import shutil
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,7 +42,7 @@ from persona_share.batch.saving import (
     stops,
     without_urls,
 )
-from persona_share.batch.workers import End, first_error
+from persona_share.batch.workers import End, first_error, lines_of
 from persona_share.errors import (
     CodeRefusedError,
     InvalidArgumentError,
@@ -106,7 +113,11 @@ class Person:
 
 @attrs.frozen(kw_only=True)
 class CopyReport:
-    """What a copy has done so far."""
+    """What a copy has done so far.
+
+    ``objects`` counts the JSON files of the people copied in this run, ``files`` their
+    photos, PDFs and other attachments.
+    """
 
     copied: int
     unchanged: int
@@ -219,6 +230,7 @@ class Copy:
     pdf: bool
     refresh: bool
     file_concurrency: int
+    verify: bool = False
     checkpoint: Checkpoint | str | None = None
     disk: Disk = attrs.field(factory=Disk)
     _outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
@@ -625,12 +637,21 @@ class Copy:
     async def _refused_before(self, root: Fetched[Any]) -> set[str] | None:
         """Return the ids that an earlier copy lacks; None if the person has changed."""
         assert self.into is not None  # noqa: S101  # refresh needs a folder
-        found = await to_thread.run_sync(read_manifest, self.into / root.id)
         updated = root.resource.get("updated_at")
-        if found is None or not updated or found.get("updated_at") != updated:
+        folder = self.into / root.id
+        found = await to_thread.run_sync(self._intact_manifest, folder, updated)
+        if found is None:
             return None
         missing = [each["missing"] for each in found["relationships"].values()]
         return {x for each in missing for x, why in each.items() if why == _REFUSED}
+
+    def _intact_manifest(self, folder: Path, updated: object) -> dict[str, Any] | None:
+        """Return the manifest of this version of a person, if its files are there."""
+        found = read_manifest(folder)
+        if found is None or not updated or found.get("updated_at") != updated:
+            return None
+        damaged = any(_damage(folder, found, hashes=self.verify))
+        return None if damaged else found
 
 
 def _reason(error: PersonaError) -> str | None:
@@ -689,49 +710,86 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         found = orjson.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
-    return (
-        found if isinstance(found, dict) and found.get("version") == _VERSION else None
-    )
+    if not isinstance(found, dict) or found.get("version") != _VERSION:
+        return None
+    return found if isinstance(found.get("files"), list) else None
 
 
 @attrs.frozen(kw_only=True)
 class VerifyReport:
-    """The result of comparing a copy with its manifests."""
+    """The result of comparing a copy with its manifests.
+
+    ``objects`` and ``files`` count what the manifests list, as `CopyReport` counts them:
+    a file is a photo, a PDF or any other attachment. ``problems`` are texts that begin
+    with the person's id, and the path of the object or file.
+    """
 
     people: int
+    objects: int
     files: int
     problems: tuple[str, ...]
 
 
-def verify_copy(into: str | os.PathLike[str]) -> VerifyReport:
-    """Compare every file of a copy with the manifests; nothing is sent or changed."""
-    people, files = 0, 0
+def verify_copy(
+    into: str | os.PathLike[str], ids: Iterable[str] | None = None
+) -> VerifyReport:
+    """Compare a copy with its manifests; nothing is sent or changed.
+
+    Each object and file must be there, with its size and SHA-256 hash. With ``ids``,
+    each of these people must be there as well. The function blocks while it reads all
+    files: call it in a thread if an event loop runs.
+
+    Raises:
+        InvalidArgumentError: ``into`` is not a folder that can be read.
+    """
+    wanted = () if ids is None else dict.fromkeys(lines_of(ids))
+    objects, files = 0, 0
+    found: set[str] = set()
     problems: list[str] = []
-    for folder in sorted(Path(into).iterdir()):
-        if folder.name.startswith("."):
-            continue
+    for folder in _folders(Path(into).expanduser()):
         if not folder.is_dir():
             problems.append(f"{folder.name}: not a folder of this copy")
             continue
-        people += 1
+        found.add(folder.name)
         manifest = read_manifest(folder)
         if manifest is None:
             problems.append(f"{folder.name}: the manifest is missing or damaged")
             continue
-        files += len(manifest["files"])
-        problems += [f"{folder.name}/{x}" for x in _problems(folder, manifest)]
-    return VerifyReport(people=people, files=files, problems=tuple(problems))
+        attached = sum(each["attribute"] is not None for each in manifest["files"])
+        files += attached
+        objects += len(manifest["files"]) - attached
+        problems += [
+            f"{folder.name}/{each}"
+            for each in (*_damage(folder, manifest), *_extras(folder, manifest))
+        ]
+    problems += [f"{each}: missing" for each in wanted if each not in found]
+    return VerifyReport(
+        people=len(found), objects=objects, files=files, problems=tuple(problems)
+    )
 
 
-def _problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
-    expected = {MANIFEST}
+def _folders(into: Path) -> list[Path]:
+    """Return what is in the folder of a copy, without its own hidden files."""
+    try:
+        return sorted(each for each in into.iterdir() if each.name[:1] != ".")
+    except OSError as error:
+        message = f"{into} cannot be read as a folder: {error.strerror}"
+        advice = "Pass the folder of a copy."
+        raise InvalidArgumentError(message, advice=advice) from None
+
+
+def _damage(
+    folder: Path, manifest: Mapping[str, Any], *, hashes: bool = True
+) -> Iterator[str]:
+    """Yield what differs from the manifest; without ``hashes`` only sizes are read."""
     for each in manifest["files"]:
-        expected.add(each["path"])
         path = folder / each["path"]
+        digest = each["sha256"]
         try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
+            size = path.stat().st_size
+            if hashes and size == each["size"]:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             yield f"{each['path']}: missing"
             continue
@@ -739,6 +797,12 @@ def _problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"{each['path']}: {size} bytes instead of {each['size']}"
         elif digest != each["sha256"]:
             yield f"{each['path']}: the content has changed"
+
+
+def _extras(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files that the manifest does not list."""
+    expected = {MANIFEST, *(each["path"] for each in manifest["files"])}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.relative_to(folder).as_posix() not in expected:
-            yield f"{path.relative_to(folder).as_posix()}: not in the manifest"
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in expected:
+            yield f"{name}: not in the manifest"

@@ -24,6 +24,7 @@ from persona_share._transport.runtime import default_clock
 from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.checkpoint import OutputPosition
 from persona_share.batch.copy import FOLLOW
+from persona_share.batch.workers import lines_of
 from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
@@ -58,10 +59,7 @@ def shard(ids: Iterable[str], n: int) -> list[tuple[str, ...]]:
     if type(n) is not int or n < 1:
         message = "n must be a whole number above 0"
         raise InvalidArgumentError(message)
-    if isinstance(ids, str):
-        message = "ids must be an iterable of ids"
-        raise InvalidArgumentError(message)
-    distinct = tuple(dict.fromkeys(ids))
+    distinct = tuple(dict.fromkeys(lines_of(ids)))
     size, rest = divmod(len(distinct), n)
     parts, first = [], 0
     for number in range(n):
@@ -247,7 +245,7 @@ def _ids(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         message = "ids must be a sequence of ids, such as one part of shard()"
         raise InvalidArgumentError(message)
-    return tuple(value)
+    return tuple(lines_of(value))
 
 
 @attrs.frozen(kw_only=True)

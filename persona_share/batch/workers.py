@@ -5,6 +5,7 @@ slow consumer slows the others down, and memory does not grow with the number of
 """
 
 import asyncio
+import io
 import math
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
@@ -22,6 +23,7 @@ from persona_share.batch.outages import OutageMonitor, StopAfter, may_be_its_own
 from persona_share.errors import (
     AuthenticationError,
     ClientClosedError,
+    InvalidArgumentError,
     ManagerClosedError,
     NotOpenError,
     PersonaError,
@@ -475,6 +477,23 @@ class WorkerPool:
 
 def _is_id(given: object) -> bool:
     return isinstance(given, str) and given.isascii()
+
+
+def lines_of(ids: Any) -> Any:
+    """Return ids as they are, or the lines of a text file without their ends.
+
+    Raises `InvalidArgumentError` for a binary file, and for anything that is not
+    iterable.
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable | AsyncIterable):
+        message = "ids must be an iterable or an async iterable of ids"
+        raise InvalidArgumentError(message)
+    if isinstance(ids, io.TextIOBase):
+        return (text for line in ids if (text := line.strip()))
+    if isinstance(ids, io.IOBase):
+        message = "ids must be text, and this file is open in binary mode"
+        raise InvalidArgumentError(message, advice="Open the file without 'b'.")
+    return ids
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

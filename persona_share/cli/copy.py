@@ -1,6 +1,7 @@
 """``copy``: copy whole people into a folder, and verify a copy."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from persona_share.cli.exit_codes import (
     OK,
     OTHER,
     counted,
-    fail,
     print_json,
     printable,
     run,
 )
 from persona_share.cli.fetch import Failures, ids_of, show_failures
+from persona_share.cli.id_input import IdStream, ids_from
 from persona_share.cli.options import (
     ClientOptions,
     with_batch_options,
@@ -44,13 +45,17 @@ from persona_share.cli.token_options import TokenOptions, opened, with_token_opt
     "--follow",
     default=",".join(FOLLOW),
     show_default=True,
-    help="Relationships whose objects are copied.",
+    metavar="NAMES",
+    help="Relationships whose objects are copied: a,b,c.",
 )
 @click.option("--no-files", is_flag=True, help="Copy no files, such as photos.")
 @click.option("--pdf", is_flag=True, help="Save a PDF of each object that has one.")
-@click.option("--refresh", is_flag=True, help="Copy changed people again.")
+@click.option("--refresh", is_flag=True, help="Copy changed and damaged people again.")
 @click.option(
-    "--verify", is_flag=True, help="Compare a copy with its manifests; send nothing."
+    "--verify",
+    is_flag=True,
+    help="Compare a copy with its manifests, and with the ids if there are any; send "
+    "nothing. With --refresh: read every file to find damaged people.",
 )
 @with_token_options
 @with_client_options
@@ -60,15 +65,24 @@ def copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> None:
     A person is done when everything is on the disk. Run the same command again to
     continue. Relationships that the partner does not share are reported as such.
     """
-    if given["verify"]:
-        raise SystemExit(_verify(options, given["into"]))
+    if given["verify"] and not given["refresh"]:
+        run(
+            _verify(options, given["into"], given["ids"], given["ids_file"]),
+            as_json=options.as_json,
+        )
     run(_copy(options, tokens, **given), as_json=options.as_json)
 
 
-def _verify(options: ClientOptions, into: str) -> int:
-    if not Path(into).is_dir():
-        fail(f"{into} is not a folder.")
-    report = verify_copy(into)
+async def _verify(
+    options: ClientOptions, into: str, ids: tuple[str, ...], file: str | None
+) -> int:
+    wanted: Iterable[str] | None = ids or None
+    if file is not None:
+        found = ids_from(file)
+        wanted = (
+            [each async for each in found] if isinstance(found, IdStream) else found
+        )
+    report = verify_copy(into, wanted)
     if options.as_json:
         print_json(attrs.asdict(report))
     else:
@@ -76,7 +90,7 @@ def _verify(options: ClientOptions, into: str) -> int:
             click.echo(printable(each))
         click.echo(
             f"{counted(report.people, 'person', 'people')}, "
-            f"{counted(report.files, 'file')}, "
+            f"{counted(report.objects, 'object')}, {counted(report.files, 'file')}, "
             f"{counted(len(report.problems), 'problem')}"
         )
     return OTHER if report.problems else OK
@@ -84,13 +98,15 @@ def _verify(options: ClientOptions, into: str) -> int:
 
 async def _copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> int:
     named = given["failures_file"]
-    failures = Failures(None if named is None else Path(named))
+    path = None if named is None else Path(named)
+    failures = Failures(path, own_key=tokens.uses_own_key)
     arguments: dict[str, Any] = {
         "into": given["into"],
         "follow": [each for x in given["follow"].split(",") if (each := x.strip())],
         "files": not given["no_files"],
         "pdf": given["pdf"],
         "refresh": given["refresh"],
+        "verify": given["verify"],
         "concurrency": given["concurrency"],
         "file_concurrency": given["file_concurrency"],
         "max_outage": given["max_outage"],
@@ -118,8 +134,7 @@ async def _copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> i
                 failures.close()
                 if not isinstance(sys.exc_info()[1], BrokenPipeError):
                     _show_report(people, failures, not_covered, options)
-        report = people.report()
-    return failures.code(report.copied + report.unchanged)
+    return failures.code()
 
 
 def _show_report(

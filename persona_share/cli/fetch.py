@@ -51,6 +51,7 @@ from persona_share.cli.token_options import (
     opened,
     with_token_options,
 )
+from persona_share.errors import NotFoundError
 from persona_share.model.resource import Resource
 
 
@@ -61,13 +62,22 @@ _GET_MAX_OUTAGE: Final = 20.0
 #: Objects that are saved at once, for each file that is downloaded: while the files of
 #: some are synced, those of others are downloaded.
 _OBJECTS_PER_FILE: Final = 2
+_ANOTHER_ORGANIZATION: Final = (
+    "Your own API key was used. If another organization owns the objects, pass "
+    "--client-id, --partner, --code-command or --code-file."
+)
 
 
 @attrs.define
 class Failures:
-    """The objects that failed, for the report, the exit code and ``--failures``."""
+    """The objects that failed, for the report, the exit code and ``--failures``.
+
+    With ``own_key``, an object that is not found may belong to another organization.
+    """
 
     path: Path | None = None
+    own_key: bool = False
+    not_found: int = 0
     shown: list[dict[str, Any]] = attrs.field(factory=list)
     codes: set[int] = attrs.field(factory=set)
     count: int = 0
@@ -84,7 +94,11 @@ class Failures:
         """Record what went wrong with an object."""
         self.count += 1
         self.codes.add(exit_code_of(error))
-        entry = {"id": object_id, "error": facts_of(error)}
+        facts = facts_of(error)
+        if self.own_key and isinstance(error, NotFoundError):
+            self.not_found += 1
+            facts["advice"] = f"{facts['advice']} {_ANOTHER_ORGANIZATION}"
+        entry = {"id": object_id, "error": facts}
         if len(self.shown) < _MAX_SHOWN:
             self.shown.append(entry)
         if self._file is not None:
@@ -96,11 +110,15 @@ class Failures:
         if self._file is not None:
             self._file.close()
 
-    def code(self, fetched: int) -> int:
-        """Return the exit code: that of the failures if nothing else was fetched."""
+    def code(self) -> int:
+        """Return the exit code of a run that came to its end."""
+        return PARTLY if self.count else OK
+
+    def code_of_get(self, shown: int) -> int:
+        """Return the exit code of ``get``: that of the failures if nothing was shown."""
         if not self.count:
             return OK
-        return PARTLY if fetched or len(self.codes) > 1 else next(iter(self.codes))
+        return PARTLY if shown or len(self.codes) > 1 else next(iter(self.codes))
 
 
 def _json_line(value: object) -> bytes:
@@ -121,7 +139,7 @@ def get(options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]) -> N
 async def _get(
     options: ClientOptions, tokens: TokenOptions, ids: tuple[str, ...]
 ) -> int:
-    failures, found = Failures(), []
+    failures, found = Failures(own_key=tokens.uses_own_key), []
     async with opened(options, tokens) as reader:
         wanted = ids or reader.ids
         if not wanted:
@@ -141,7 +159,7 @@ async def _get(
         for each in found:
             console.print_json(data=_escaped(each), default=str, ensure_ascii=narrow)
         show_failures(failures)
-    return failures.code(len(found))
+    return failures.code_of_get(len(found))
 
 
 def _escaped(value: Any) -> Any:
@@ -298,9 +316,8 @@ class FetchCommand:
 async def _fetch(
     options: ClientOptions, tokens: TokenOptions, wanted: FetchCommand
 ) -> int:
-    failures = Failures(
-        None if wanted.failures_file is None else Path(wanted.failures_file)
-    )
+    path = None if wanted.failures_file is None else Path(wanted.failures_file)
+    failures = Failures(path, own_key=tokens.uses_own_key)
     async with opened(options, tokens) as reader:
         ids = ids_of(wanted.ids, wanted.ids_file, reader)
         batch = reader.fetch(ids, **wanted.batch_options(tokens))
@@ -329,7 +346,7 @@ async def _fetch(
                 failures.close()
                 if not isinstance(sys.exc_info()[1], BrokenPipeError):
                     _show_report(batch, saver, failures, options)
-    return failures.code(saver.saved)
+    return failures.code()
 
 
 async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
@@ -437,3 +454,5 @@ def show_failures(failures: Failures) -> None:
     if failures.count > 10:  # noqa: PLR2004  # as many as fit on a screen
         where = f"; all are in {failures.path}" if failures.path else ""
         click.echo(f"… and {failures.count - 10} more{where}", err=True)
+    if failures.not_found:
+        click.echo(_ANOTHER_ORGANIZATION, err=True)

@@ -138,6 +138,11 @@ class TokenOptions:
         """Whether there are codes, and so tokens of our own."""
         return any(getattr(self, name) for name in _WAYS if name != "token_file")
 
+    @property
+    def uses_own_key(self) -> bool:
+        """Whether the organization's own API key reads the objects."""
+        return not self.scoped and self.token_file is None
+
     def key(self) -> Secret | None:
         """Return the access token that is used instead of the API key."""
         if self.token_file is None:

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from persona_share import PersonaClient, RateLimitPolicy, RetryPolicy, Timeouts
+from persona_share.errors import InsecureOriginError
 from tests.docs.blocks import page_names
 
 
@@ -47,3 +48,16 @@ def test_page_describes_the_default_policies():
     fields = attrs.fields_dict(RateLimitPolicy)
     named = re.findall(r"^\| `(mode|max_wait)` \|", TEXT, re.MULTILINE)
     assert set(named) <= set(fields)
+
+
+def test_proxy_with_a_sandbox_is_refused_with_advice_to_leave_it_out():
+    with pytest.raises(InsecureOriginError) as caught:
+        PersonaClient(
+            "localbox_x",
+            base_url="http://127.0.0.1:1/api/v1",
+            insecure_local=True,
+            proxy="http://127.0.0.1:2",
+        )
+
+    assert "Nothing was sent. Leave out proxy= for a local sandbox" in str(caught.value)
+    assert "insecure_local" not in str(caught.value)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from persona_share import Failed, Scope
-from persona_share.batch import verify_copy
+from persona_share.batch import shard, verify_copy
 from persona_share.errors import (
     CheckpointInUseError,
     CodeRefusedError,
@@ -269,11 +269,47 @@ async def test_verify_finds_every_kind_of_damage(scenario, tmp_path):
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     (folder / ids[1] / "added").touch()
     (folder / ids[2] / "manifest.json").unlink()
-    problems = verify_copy(folder).problems
+    report = verify_copy(folder, ["inq_absent", *ids])
+    problems = report.problems
 
-    assert len(problems) == 4
+    assert (report.people, report.objects, report.files) == (3, 2 * 6, 2 * 4)
+    assert len(problems) == 5
+    assert "inq_absent: missing" in problems
     for word in ("bytes instead of", "content has changed", "not in the", "missing"):
         assert any(word in each for each in problems)
+
+
+async def test_report_and_verification_count_the_same(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    async with scenario.manager() as manager:
+        _, report = await copied(manager, ids, tmp_path / "copy", pdf=True)
+    verified = verify_copy(tmp_path / "copy")
+
+    assert (verified.objects, verified.files) == (report.objects, report.files)
+
+
+async def test_verify_raises_an_error_of_the_library_without_a_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        with pytest.raises(InvalidArgumentError, match="cannot be read as a folder"):
+            verify_copy(tmp_path / name)
+
+
+async def test_ids_are_read_from_an_open_text_file(scenario, tmp_path):
+    ids = [person(scenario.sandbox) for _ in range(3)]
+    (tmp_path / "ids").write_text("\n".join(["", *ids, ""]), "utf-8")
+    async with scenario.manager() as manager:
+        with (tmp_path / "ids").open(encoding="utf-8") as lines:
+            _, report = await copied(manager, lines, tmp_path / "copy", files=False)
+        with (tmp_path / "ids").open("rb") as binary:
+            with pytest.raises(InvalidArgumentError, match="binary mode"):
+                manager.copy(binary, into=tmp_path / "copy")
+            with pytest.raises(InvalidArgumentError, match="binary mode"):
+                shard(binary, 2)
+    with (tmp_path / "ids").open(encoding="utf-8") as lines:
+        assert verify_copy(tmp_path / "copy", lines).problems == ()
+
+    assert (report.copied, report.failed) == (3, 0)
 
 
 async def test_person_fails_when_the_inquiry_is_refused(scenario, tmp_path):
