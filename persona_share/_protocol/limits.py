@@ -63,16 +63,8 @@ def limit_state_of(response: Response) -> LimitState | None:
     return LimitState(remaining, reset or 1.0)
 
 
-class LimitHeaders(NamedTuple):
-    """The ``RateLimit-*`` headers of a response; the reset is in seconds."""
-
-    limit: int
-    remaining: int
-    reset: int
-
-
-def limit_headers_of(headers: Mapping[str, str]) -> LimitHeaders | None:
-    """Return the rate-limit headers, or None if one is missing or implausible."""
+def limit_headers_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """Return limit, remaining and reset, or None if one is missing or implausible."""
     try:
         limit = _largest(headers["ratelimit-limit"])
         remaining = _largest(headers["ratelimit-remaining"])
@@ -81,7 +73,7 @@ def limit_headers_of(headers: Mapping[str, str]) -> LimitHeaders | None:
         return None
     if limit is None or remaining is None or reset is None or reset > LONGEST_WAIT:
         return None
-    return LimitHeaders(limit, remaining, reset)
+    return limit, remaining, reset
 
 
 def count_of(headers: Mapping[str, str], name: str) -> int | None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import aiohttp
+import anyio
 import attrs
 from multidict import CIMultiDict
 from yarl import URL
@@ -109,7 +110,7 @@ class AiohttpSender:
         self._now = now
         self._pool = pool or Pool()
         self._timeouts = timeouts or Timeouts()
-        self._slots = asyncio.Semaphore(self._pool.size)
+        self._slots: anyio.Semaphore
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
         self._borrowed = session
@@ -195,6 +196,7 @@ class AiohttpSender:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._borrowed is None:
+            self._limit_connections(self._pool.size)
             return aiohttp.TCPConnector(
                 limit=self._pool.size,
                 limit_per_host=0,  # there is only one host
@@ -207,12 +209,17 @@ class AiohttpSender:
             raise ClientClosedError(message)
         # Calls wait for a connection in this class, whose errors can name the reason.
         limits = {connector.limit, connector.limit_per_host, self._pool.size} - {0}
-        self._slots = asyncio.Semaphore(min(limits))
+        self._limit_connections(min(limits))
         return connector
+
+    def _limit_connections(self, limit: int) -> None:
+        self._slots = anyio.Semaphore(limit, fast_acquire=True)
 
     async def _send_pooled(self, request: Request) -> Response | AttemptFailure:
         """Send over a connection of the pool; wait for one if all are in use."""
-        if self._slots.locked():
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
             patience = self._pool.patience
             left = request.deadline - self._now()
             try:
@@ -221,8 +228,6 @@ class AiohttpSender:
             except TimeoutError:
                 kind = POOL_BUSY if left > patience else NO_TIME_LEFT
                 return kind.at(self._base_url.peer)
-        else:
-            await self._slots.acquire()
         try:
             started = self._now()
             left = request.deadline - started
