@@ -281,6 +281,13 @@ def figures() -> Figures:
                 compared_with=f"semaphore and gather, each file {yardstick}",
                 at_least=0.9,
             )
+        yield Figure(
+            name=f"{FILES} files {name}, {SECONDS} s each, {AT_ONCE} at once",
+            unit="s",
+            ours=round(FILES / per_second[name], 2),
+            at_most=3.0,
+            absolute=True,
+        )
     before, after = asyncio.run(memory())
     yield Figure(
         name=f"resident memory after {OBJECTS} objects",

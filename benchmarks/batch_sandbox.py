@@ -1,13 +1,14 @@
 """Fifty thousand objects from a sandbox: memory stays flat, and every id is accounted for.
 
 The sandbox is a process of its own, and some of the ids are unknown to it. The resident
-memory of the client is measured halfway and at the end.
+memory of the client is measured halfway and at the end. The partner names the ids that it
+refuses; the codes that they cost are counted for fewer ids.
 """
 
 import asyncio
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +21,13 @@ from persona_share.sandbox import Limits, Sandbox
 
 OBJECTS = 50_000
 UNKNOWN = 50
+#: So many ids are unknown, of so many, where the codes are counted.
+BAD, BAD_OF = 200, 1_500
+
+
+def unknown(count: int) -> list[str]:
+    """Return ids that the sandbox does not know."""
+    return [f"inq_unknown{number}" for number in range(count)]
 
 
 def serve(pipe: Any) -> None:
@@ -50,12 +58,14 @@ def sandbox() -> Iterator[Any]:
         process.join()
 
 
-async def fetched(box: Any) -> tuple[int, int, Counter[str]]:
+async def fetched(
+    box: Any, ids: Sequence[str], size: int = 250
+) -> tuple[int, int, Counter[str]]:
     """Return the memory halfway and at the end, and what became of the ids."""
     url, (source_key, key), organization, known = box
-    unknown = [f"inq_unknown{number}" for number in range(UNKNOWN)]
-    ids = [*known, *unknown]
-    unknown_set, seen, halfway = {*unknown}, Counter[str](), 0
+    unknown_set, seen, halfway = {*ids} - {*known}, Counter[str](), 0
+    codes = 0
+    expected = Counter(fetched=len(ids) - len(unknown_set), failed=len(unknown_set))
     given: dict[str, Any] = {"base_url": url, "insecure_local": True}
     async with (
         PersonaClient(source_key, **given) as source,
@@ -63,6 +73,8 @@ async def fetched(box: Any) -> tuple[int, int, Counter[str]]:
     ):
 
         async def ask_partner(scope: Scope) -> Any:
+            nonlocal codes
+            codes += 1
             refused = unknown_set.intersection(scope.object_ids())
             if refused:
                 raise CodeRefusedError(refused=Scope.read(*refused))
@@ -70,22 +82,32 @@ async def fetched(box: Any) -> tuple[int, int, Counter[str]]:
 
         async with (
             ScopedTokenManager(client, codes=ask_partner) as manager,
-            manager.fetch(iter(ids), objects_per_token=250) as batch,
+            manager.fetch(iter(ids), objects_per_token=size) as batch,
         ):
             async for each in batch:
                 seen["failed" if isinstance(each, Failed) else "fetched"] += 1
-                halfway = resident() if seen["fetched"] == OBJECTS // 2 else halfway
+                halfway = resident() if seen["fetched"] == len(ids) // 2 else halfway
             end, report = resident(), batch.report()
-    assert seen == {"fetched": len(known), "failed": UNKNOWN}
-    assert (report.fetched, report.failed) == (len(known), UNKNOWN)
+    assert seen == +expected
+    assert (report.fetched, report.failed) == (seen["fetched"], seen["failed"])
+    seen["codes"] = codes
     seen["tokens"], seen["seconds"] = report.tokens, round(report.seconds)
     return halfway, end, seen
 
 
 def figures() -> Figures:
-    """Return the ids that the report accounts for, and the resident memory."""
+    """Return the ids in the report, the resident memory, and the tokens of bad ids."""
     with sandbox() as box:
-        halfway, end, seen = asyncio.run(fetched(box))
+        known = box[-1]
+        ids = [*known, *unknown(UNKNOWN)]
+        halfway, end, seen = asyncio.run(fetched(box, ids))
+        mixed = known[:BAD_OF]
+        for number, each in enumerate(unknown(BAD)):
+            mixed[number * (BAD_OF // BAD)] = each
+        codes = [
+            asyncio.run(fetched(box, each, 100))[-1]["codes"]
+            for each in (mixed, known[:BAD_OF])
+        ]
     yield Figure(
         name=f"ids in the report of {OBJECTS} objects of a sandbox, {seen['tokens']} tokens,"
         f" {seen['seconds']} s",
@@ -103,6 +125,14 @@ def figures() -> Figures:
         yardstick=round(halfway / 1e6, 1),
         compared_with=f"itself after {OBJECTS // 2}",
         at_most=1.1,
+    )
+    yield Figure(
+        name=f"codes for {BAD_OF} ids of which {BAD} are unknown, 100 a token",
+        unit="codes",
+        ours=codes[0],
+        yardstick=codes[1],
+        compared_with=f"{BAD_OF} known ids",
+        at_most=2.0,
     )
 
 

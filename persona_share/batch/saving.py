@@ -477,7 +477,6 @@ class _FileSink:
         self._pieces.append(piece)
         self._collected += len(piece)
         self.size += len(piece)
-        self.digest.update(piece)
         if self.size > MAX_FILE:
             message = f"the file is larger than {MAX_FILE} bytes"
             self.failure = ResponseTooLargeError(message)
@@ -494,6 +493,7 @@ class _FileSink:
             self._descriptor = _create(self._part)
         content, self._pieces = b"".join(self._pieces), []
         self._collected = 0
+        self.digest.update(content)
         self._disk.write(self._descriptor, content)
         return self._descriptor
 
