@@ -18,9 +18,9 @@ from persona_share.sandbox.hosts import (
 )
 from persona_share.sandbox.http.server import (
     FILE_HOST,
+    ROUTER,
     ROUTES,
     FileServer,
-    Router,
     Server,
 )
 from persona_share.sandbox.inspector.control import (
@@ -142,7 +142,7 @@ class Sandbox:
             ConfigurationError: if the address or the port is not available.
         """
         control = Control(self._state, self)
-        server = Server(self._state, Router(ROUTES), control, self._access)
+        server = Server(self._state, ROUTER, control, self._access)
         bound = await server.start(self._host, self._port)
         self._server = server
         self._state.url = self._access.origin(*bound) + PREFIX

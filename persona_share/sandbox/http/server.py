@@ -127,6 +127,9 @@ class Router:
         return None
 
 
+ROUTER: Final = Router(ROUTES)
+
+
 #: The largest size of a body in bytes.
 MAX_BODY: Final = 1024 * 1024
 
