@@ -114,6 +114,7 @@ _IN_OPTIONS: Final = (
     ("proxy=", "--proxy"),
     ("Scope.of('….read', id)", "--scope '….read:id'"),
     ("the URL that you passed", "--url"),
+    (", or pass the value to PartnerCodeSource", ""),
     ("with a checkpoint it continues", "it continues where it stopped"),
 )
 _ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (

@@ -238,7 +238,7 @@ def read_secret(what: str, file: str | None, variable: str) -> Secret:
     if value := os.environ.get(variable):
         return Secret(value.strip())
     if not sys.stdin.isatty():
-        fail(f"There is no {what}: set {variable} or pass a file (- for stdin).")
+        fail(f"There is no {what}: export {variable}=…, or pass a file (- for stdin).")
     return Secret(click.prompt(what, hide_input=True, err=True))
 
 

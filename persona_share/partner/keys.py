@@ -112,9 +112,17 @@ class SigningKey:
     """
 
     def __init__(self, key: "str | Secret | Path | SigningKey") -> None:
+        what, advice = "the key", ""
+        if isinstance(key, Path):
+            what = f"the content of {key}"
+        elif isinstance(key, str):
+            advice = "To read a file, pass pathlib.Path('partner.key')."
         # Rebound: frames in an error report must not contain the plain key.
         key = key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)
         self._key: Any = _imported_private(key)
+        if self._key is None:
+            message = f"{what} is not a private key (JWK or PEM)"
+            raise ConfigurationError(message, advice=advice)
         self.algorithm: str = _algorithm_of(self._key)
         self.id: str = _key_id(self._key)
 
@@ -358,12 +366,9 @@ def _read(path: Path) -> str:
 
 
 def _imported_private(secret: Secret) -> Any:
+    """Return the private key in a text, or None."""
     key = _parsed(_jwk_of(secret)) or _parsed(secret)
-    if key is None or not key.is_private:
-        message = "the key is not a private key (JWK or PEM)"
-        advice = "To read a file, pass pathlib.Path('partner.key')."
-        raise ConfigurationError(message, advice=advice)
-    return key
+    return key if key is not None and key.is_private else None
 
 
 def _jwk_of(secret: Secret) -> Mapping[str, Any] | None:

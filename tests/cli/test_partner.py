@@ -157,6 +157,7 @@ def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
     found = ended.value["findings"][-1]
     assert (found["name"], found["state"]) == ("partner", "bad")
     assert "127.0.0.1:1" in found["what"]
+    assert "PERSONA_PARTNER_URL" in found["advice"]
     assert ended.code == 8  # of the network
 
 

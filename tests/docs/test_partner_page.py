@@ -1,5 +1,6 @@
 """The page on partners does what it says, and takes few lines of each side."""
 
+import inspect
 import json
 import re
 from datetime import date
@@ -9,7 +10,12 @@ import pytest
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
-from persona_share import PersonaClient, Scope, ScopedTokenManager
+from persona_share import (
+    PersonaClient,
+    Scope,
+    ScopedTokenManager,
+    partner as partner_package,
+)
 from persona_share._tokens.backoff import full_jitter
 from persona_share._tokens.record import _COUNT_WINDOW, MAX_BACKOFF
 from persona_share._tokens.source import _SHARED_PAUSE
@@ -159,3 +165,25 @@ def test_the_page_has_the_pauses_of_the_code():
         "up to 60 seconds",
     ):
         assert words in text
+
+
+def test_every_public_member_of_the_package_is_in_the_reference():
+    pages = (ROOT / "docs/reference").glob("partner*.md")
+    listed = re.findall(
+        r"autoclass:: persona_share\.partner\.(\w+)(?:\n   :members: (.*))?",
+        "\n".join(each.read_text("utf-8") for each in pages),
+    )
+    members = {name: set(filter(None, names.split(", "))) for name, names in listed}
+    classes = {
+        name: kind
+        for name in partner_package.__all__
+        if isinstance(kind := getattr(partner_package, name), type)
+    }
+    assert set(members) == set(classes)
+    for name, kind in classes.items():
+        public = {
+            each
+            for each, value in vars(kind).items()
+            if not each.startswith("_") and not inspect.ismemberdescriptor(value)
+        }
+        assert public == members[name], name

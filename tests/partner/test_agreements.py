@@ -140,6 +140,15 @@ def test_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
         assert isinstance(found, Assertion)
 
 
+def test_key_file_without_a_key_is_named(tmp_path):
+    path = write(tmp_path / "partner.key", "nonsense")
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError) as caught:
+        SigningKey(path)
+    assert str(caught.value).startswith(f"the content of {path} is not a private key")
+    assert "pathlib" not in str(caught.value)
+
+
 def test_key_file_that_others_can_read_is_refused(tmp_path):
     path = tmp_path / "partner.key"
     path.write_text(signing_key().private_jwk().reveal(), "utf-8")
