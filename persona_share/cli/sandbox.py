@@ -52,6 +52,11 @@ class _Lines(StringParamType):
 )
 @click.option("--inquiries", default=10, show_default=True, help="Inquiries to create.")
 @click.option(
+    "--documents",
+    is_flag=True,
+    help="Give each of these inquiries a document with a file, and a report.",
+)
+@click.option(
     "--people",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file of people: an array, or one object per line, of inquiry fields.",
@@ -158,7 +163,7 @@ async def _serve(
 
 def _prepare(box: Sandbox, options: dict[str, Any]) -> None:
     """Fill a sandbox as the options say."""
-    box.populate(options["inquiries"])
+    box.populate(options["inquiries"], documents=options["documents"])
     if options["people"] is not None:
         for person in _people(options["people"]):
             box.add_person(**person)

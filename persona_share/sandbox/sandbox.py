@@ -129,7 +129,7 @@ class Sandbox:
         )
         self._host, self._port, self._anywhere = host, port, listen_anywhere
         self._access = Access(listen_anywhere, public_host)
-        self._inquiries = 0
+        self._inquiries = {False: 0, True: 0}  # without and with documents
         self._connected = False
         self._server: Server | None = None
         self._file_server: FileServer | None = None
@@ -224,8 +224,9 @@ class Sandbox:
         the clock do not change.
         """
         self._state.reset()
-        inquiries, self._inquiries = self._inquiries, 0
-        self.populate(inquiries)
+        inquiries, self._inquiries = self._inquiries, {False: 0, True: 0}
+        for documents, number in inquiries.items():
+            self.populate(number, documents=documents)
         if self._connected:
             self.connect()
 
@@ -475,10 +476,18 @@ class Sandbox:
         record = add_template(self._state, owner, family, fields, attributes)
         return ObjectRef(record.id, record.type)
 
-    def populate(self, inquiries: int = 10) -> list[str]:
-        """Add inquiries, each with an account and two verifications; return their ids."""
-        self._inquiries += inquiries
-        return [self.add_person() for _ in range(inquiries)]
+    def populate(self, inquiries: int = 10, *, documents: bool = False) -> list[str]:
+        """Add inquiries, each with an account and two verifications; return their ids.
+
+        With ``documents`` each inquiry also has a document with a file, and a report.
+        """
+        self._inquiries[documents] += inquiries
+        ids = [self.add_person() for _ in range(inquiries)]
+        if documents:
+            for each in ids:
+                self.add_document(inquiry=each)
+                self.add_report(inquiry=each)
+        return ids
 
     def add_person(self, **fields: object) -> str:
         """Add a person: an inquiry, an account and two verifications.

@@ -109,3 +109,11 @@ def test_the_page_about_the_sandbox_names_every_switch():
 
     names = [each.name for each in Switches.__attrs_attrs__]
     assert [name for name in names if f"| `{name}` |" not in page] == []
+
+
+def test_documents_give_each_inquiry_a_document_and_a_report():
+    with running("--documents") as facts:
+        (inquiry,) = facts["inquiries"]
+        found = get(facts, f"/inquiries/{inquiry}")["data"]["relationships"]
+
+    assert len(found["documents"]["data"]) == len(found["reports"]["data"]) == 1

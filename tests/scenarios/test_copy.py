@@ -352,3 +352,15 @@ async def test_invalid_argument_is_refused(scenario):
         for options in ({"follow": "verifications"}, {"refresh": True}):
             with pytest.raises(InvalidArgumentError):
                 manager.copy(["inq_1"], **options)
+
+
+async def test_generated_people_with_documents_are_copied_with_them(scenario, tmp_path):
+    scenario.sandbox.populate(1, documents=True)
+    scenario.sandbox.reset()
+    ids = scenario.sandbox.describe()["inquiries"]
+    async with scenario.manager() as manager:
+        (found,), report = await copied(manager, ids, tmp_path / "copy")
+
+    statuses = {name: each.status for name, each in found.relationships.items()}
+    assert statuses["documents"] == statuses["reports"] == "copied"
+    assert (report.objects, report.files) == (6, 4)
