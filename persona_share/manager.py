@@ -71,7 +71,7 @@ class ScopedTokenManager:
     ``codes`` is asked for a code whenever a token has to be acquired or refreshed; without
     it only delivered codes are used (`exchange`, `offer`). Managers that share a
     ``store`` share tokens and codes: one of them exchanges, the others adopt its token.
-    While the store is down each goes on alone, or, with ``on_store_failure="fail"``,
+    While the store is down, each manager continues alone, or, with ``on_store_failure="fail"``,
     raises `StoreUnavailableError` where a token has to be acquired. A manager belongs to
     the event loop that entered it; nothing in it outlives `aclose()`.
 

@@ -54,7 +54,7 @@ class ScopedSession(ResourceAccessors):
         """Return a session of the same token that is restricted to a part of its scope.
 
         It refuses calls that name no object (list, search, create) and ``include=``:
-        the service would answer them for the whole token. Raises
+        the service would allow them for the whole token. Raises
         `ScopeNotCoveredError` for a scope that this session does not cover.
         """
         part = Scope.parse(scope)

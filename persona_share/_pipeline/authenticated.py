@@ -83,7 +83,7 @@ class Authenticated:
     async def _wait(
         self, limiter: RateLimiter, request: Request, authorization: Authorization
     ) -> tuple[Authorization, Slot]:
-        """Wait for a slot, and acquire another token if this one expires meanwhile."""
+        """Wait for a slot, and acquire another token if this one expires while waiting."""
         priority = self._priority
         while True:
             acquired = limiter.now()

@@ -165,7 +165,7 @@ class SharedLimitTracker(LimitTracker):
             self._taking = asyncio.ensure_future(self._run_take(calls))
 
     async def _run_take(self, calls: int) -> None:
-        """Acquire slots, then write the reports that became urgent meanwhile."""
+        """Acquire slots, then write the reports that became urgent in the meantime."""
         await self._take_once(calls)
         while self._urgent:
             await self._take_once(0)

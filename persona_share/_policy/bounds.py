@@ -26,7 +26,7 @@ RETRY_AFTER: Final = Bound("Retry-After", 3600.0)
 RATE_LIMIT_RESET: Final = Bound("RateLimit-Reset", 3600.0)
 #: The longest lifetime of a token that is accepted.
 TOKEN_LIFETIME: Final = Bound("expires-in of a token", 86_400.0)
-#: Codes live about ten minutes; a day leaves room for other services.
+#: Codes live about ten minutes; a day allows for other services.
 CODE_LIFETIME: Final = Bound("lifetime of a code", 86_400.0, fallback=599.0)
 #: A pause that another process wrote into a store.
 STORED_PAUSE: Final = Bound("stored pause", 3600.0)

@@ -56,7 +56,7 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _CONFLICT: Final = 409
 _LIMITED: Final = 429
-# Responses that the service sends before it looks at the code.
+# Responses that the service sends before it checks the code.
 _HARMLESS: Final = frozenset({401, 403, 429})
 _LONGEST_WORD: Final = 16
 _MISMATCH: Final = "idempotency error"

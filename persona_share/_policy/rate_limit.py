@@ -58,7 +58,7 @@ class _Window:
     answered: int = 0
     ours: int = 0
     others: int = 0
-    # The most calls of others while one of ours was in flight: in the previous round
+    # The maximum of other clients' calls while a call of this client was in flight: in the previous round
     # trip, and in this one, which started with the call ``round_from``.
     reserve: int = 0
     reserve_now: int = 0
@@ -82,7 +82,7 @@ class _Window:
         """How many of the remaining calls may be in flight.
 
         One is reserved, because the first call after the reset may be too early, and
-        as many as other clients may spend meanwhile. One call is always allowed.
+        as many as other clients may spend until then. One call is always allowed.
         """
         left = self.remaining - 1
         if left < 1 or not self.others:

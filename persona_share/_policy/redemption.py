@@ -11,7 +11,7 @@ from persona_share.model.share_token import (
 )
 
 
-#: Between two requests for a state, in seconds: at first, and at the most.
+#: The first and the longest pause between two requests for a state, in seconds.
 SHORTEST: Final = 1.0
 LONGEST: Final = 30.0
 _DOUBLINGS: Final = 5

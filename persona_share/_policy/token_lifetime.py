@@ -26,7 +26,7 @@ REJECTION_GAP: Final = 0.1
 REJECTION_DELAY: Final = (0.2, 0.5)
 #: A code is not sent shortly before it expires: the response would be too late.
 _CODE_MARGIN: Final = 5.0
-#: A pushed code that nobody needs is exchanged this long before it expires, at most.
+#: An unused pushed code is exchanged at most this long before it expires, in seconds.
 _LAST_MOMENT: Final = 60.0
 _LAST_MOMENT_JITTER: Final = 30.0
 #: ... if that makes the scope's cover longer by at least this much.
@@ -34,7 +34,7 @@ _MIN_EXTRA_LIFETIME: Final = 300.0
 
 
 class TokenState(enum.Enum):
-    """Where a token stands in its life."""
+    """The phase of a token's lifetime."""
 
     FRESH = "fresh"
     ADVISORY = "advisory"
@@ -86,7 +86,7 @@ def token_state(
     lifetime: float,
     policy: RenewalPolicy,
 ) -> TokenState:
-    """Return where a token stands at this instant."""
+    """Return the phase of a token's lifetime at this instant."""
     if now >= expires - guard_window(lifetime, policy):
         return TokenState.EXPIRED
     if now >= expires - mandatory_window(lifetime, policy):

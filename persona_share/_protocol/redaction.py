@@ -1,4 +1,4 @@
-"""What may be shown: text of the service, ids, and names that reveal nothing."""
+"""Text that may be shown: text of the service, ids, and names that reveal nothing."""
 
 import hashlib
 import hmac

@@ -1,7 +1,7 @@
 """Acquires a token: for a scope under its lease, or for one delivered code.
 
 For a scope: lease, code, exchange, publication. The waiters have the token as soon as
-it is cached; publishing is a task of its own.
+it is cached; publishing is a separate task.
 """
 
 import asyncio
@@ -189,7 +189,7 @@ class Acquisition:
             offered.cancel()
             queue.requests -= 1
             operation.committed = False
-        if not request.done():  # a pushed code came first; the request goes on
+        if not request.done():  # a pushed code came first; the request continues
             self.lost = True
             return None
         supply = request.result()
@@ -217,7 +217,7 @@ class Acquisition:
         raise self._failed(error)
 
     async def _exchange(self, code: StoredCode) -> CachedToken | None:
-        """Exchange the pending code, and act on the result; None: go on."""
+        """Exchange the pending code, and act on the result; None means to continue."""
         provider = self._provider
         result = await self._result_of(code, pushed=code.id != self._pulled)
         match result:
@@ -397,7 +397,7 @@ class Acquisition:
     ) -> float:
         """End the lease and return for how long the scope backs off.
 
-        A ``reason`` begins a back-off for everybody.
+        With a ``reason``, the scope backs off for all managers.
         """
         self.lost, self._may_be_ours = True, False
         changed = await self._coordinator.change(
@@ -413,7 +413,7 @@ class Acquisition:
         return 0.0 if backoff is None else max(0.0, backoff.until - changed.started)
 
     async def _back_off(self, error: TokenError, pause: float) -> NoReturn:
-        """End the lease, back the scope off for everybody, and raise the error."""
+        """End the lease, back the scope off for all managers, and raise the error."""
         reason, detail = shared_reason(error)
         seconds = self._bounded_pause(pause)
         error.retry_after = await self._release(reason, seconds, detail)

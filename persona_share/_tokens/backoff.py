@@ -25,7 +25,7 @@ _CAP: Final = 60.0
 _DOUBLINGS: Final = 16
 #: Old failures are dropped above this number.
 _MAX_SCOPES: Final = 10_000
-#: A success or this many seconds without a failure starts the count anew.
+#: A success or this many seconds without a failure resets the count.
 _FORGET_AFTER: Final = 300.0
 
 #: The reasons in a scope's record: the error that begins such a back-off, and the
@@ -103,7 +103,7 @@ class _Failure:
 class LocalBackoff:
     """Remembers, in bounded memory, why this manager does not try a scope now.
 
-    What a partner refuses is in the scope's record, for everybody. Kept here are
+    Refusals of a partner are in the scope's record, for all managers. Kept here are
     exceptions of the code source, per scope, and refusals of this manager's own
     credential, until an exchange succeeds.
     """

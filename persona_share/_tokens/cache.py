@@ -66,7 +66,7 @@ class CachedToken:
         self.token: AccessToken = token
         self.refresh_at: float = refresh_at
         self.last_used: float = _NEVER
-        # When the refresher looks at it next: it keeps a heap of these.
+        # When the refresher checks it next; the refresher keeps a heap of these times.
         self.due_at: float = refresh_at
         # Whether the service accepted it, and when it was refused since, if it was.
         self.accepted: bool = False
@@ -88,7 +88,7 @@ class CachedToken:
         )
 
     def state(self, now: float, policy: RenewalPolicy) -> TokenState:
-        """Return where the token stands; a removed token is expired."""
+        """Return the state of the token; a removed token is expired."""
         if self.refresh_at == _NEVER:
             return TokenState.EXPIRED
         token = self.token
@@ -162,10 +162,10 @@ class TokenCache:
         self._policy = policy
         self._tokens: dict[str, CachedToken] = {}
         # The last generation of scopes whose token is gone, the oldest entry first.
-        # What was dropped to bound it counts as `_dropped_generation`.
+        # Entries that were dropped to bound it count as `_dropped_generation`.
         self._generations: dict[str, int] = {}
         self._dropped_generation = 0
-        # What was rejected, by fingerprint, and the scope that it was held for.
+        # Rejected tokens by fingerprint, with the scope of each.
         self._rejected: dict[str, tuple[RejectedToken, str]] = {}
         self._stages = _Stages()
         # The lifetime of the latest token: nearly all share it, as one object.
@@ -202,7 +202,7 @@ class TokenCache:
         return None
 
     def is_in_use(self, entry: CachedToken, now: float) -> bool:
-        """Return whether the token was used lately, or is to be kept ready."""
+        """Return whether the token was used recently, or must be kept ready."""
         idle = now - entry.last_used
         pinned = entry.scope.text in self.pinned
         return pinned or idle <= advisory_window(entry.token.lifetime)
@@ -242,7 +242,7 @@ class TokenCache:
         if entry is None:
             return
         self._stages.add(entry, self._policy, -1)
-        entry.refresh_at = _NEVER  # everybody who still holds it sees that
+        entry.refresh_at = _NEVER  # visible to every caller that still has it
         self._generations.pop(text, None)
         self._generations[text] = entry.token.generation
         if len(self._generations) > 2 * self._policy.max_tokens:

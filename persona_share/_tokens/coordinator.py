@@ -55,14 +55,14 @@ _QUEUE_TIMEOUT: Final = 20.0
 #: While a store is down it is tried again after pauses in this range, in seconds.
 _RETRY_FIRST: Final = 2.0
 _RETRY_MAX: Final = 30.0
-#: Waiting is polling: pauses in this range, and at most so many reads a second in all.
+#: Waiting polls: pauses in this range, and a maximum of reads per second in all.
 _POLL_FIRST: Final = 0.1
 _POLL_MAX: Final = 1.0
 _MAX_READS: Final = 50.0
 _POLITE_LOSSES: Final = 3
-#: At most so many leases, first sends and unpublished tokens are remembered.
+#: The maximum of leases, first sends and unpublished tokens that are remembered.
 _MAX_REMEMBERED: Final = 10_000
-#: At most so many redeemed codes, which may be delivered again.
+#: The maximum of redeemed codes that are remembered, as they may be delivered again.
 _MAX_REDEEMED: Final = 100_000
 OnStoreFailure = Literal["local", "fail"]
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Coordinator:
         #: Whether there is a store to share with other managers.
         self.shares: bool = store is not None
         self.down: bool = False
-        #: Whether this manager ever had to go on without its store.
+        #: Whether this manager ever had to continue without its store.
         self.ever_down: bool = False
         #: First sends of codes by this manager, by the local clock.
         self.first_sent: BoundedDict[str, CodeRecord] = BoundedDict(_MAX_REMEMBERED)
@@ -121,7 +121,7 @@ class Coordinator:
         self._observed = BoundedDict(_MAX_REMEMBERED)
         self._unpublished: dict[str, tuple[Scope, StoredToken]]
         self._unpublished = BoundedDict(_MAX_REMEMBERED)
-        # What the private store would keep of redeemed codes, in a tenth of the memory.
+        # Redeemed codes, in a tenth of the memory that the private store would need.
         self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
         self._pollers = 0
         self._opened = False
@@ -146,7 +146,7 @@ class Coordinator:
             await within(self.clock, STORE_TIMEOUT, self._store.aclose())
 
     def require_store(self) -> None:
-        """Raise `StoreUnavailableError` if the store is down and that is to be an error."""
+        """Raise `StoreUnavailableError` if the store is down and the policy is "fail"."""
         if self.down and self._on_store_failure == "fail":
             message = "the token store is down"
             raise StoreUnavailableError(message)
@@ -197,7 +197,7 @@ class Coordinator:
                         old.moved(here), new.moved(here), started, not private
                     )
             except UnreadableRecordError as error:
-                # What cannot be read is not overwritten.
+                # A record that cannot be read is not overwritten.
                 self._unreadable[key] = None
                 _log.warning(
                     "A record of the token store cannot be read (%s); this manager"

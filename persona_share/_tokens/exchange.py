@@ -66,7 +66,7 @@ _RESERVE: Final = 0.3
 _MAX_BACKLOG: Final = 60.0
 _LOOK: Final = 1.0
 _OTHER_SENDER: Final = "another process's exchange"
-#: What an outage's assumption about a code's age rests on: its lifetime less a margin.
+#: The assumed lifetime of a code during an outage: the lifetime less a margin.
 _ASSUMED_CODE_LIFE: Final = 594.0
 
 
@@ -171,7 +171,7 @@ class ExchangeQueue:
         limit = count_of(response.headers, "ratelimit-limit")
         if limit is None:
             return
-        # What was gained so far was gained at the old rate.
+        # The level until now was gained at the old rate.
         level, self._capacity = self.level, max(1.0, limit * self._share)
         self._level = self._capacity - 1.0 if level is None else level
         self._filled_at = self._clock.now()
@@ -269,7 +269,7 @@ class Exchange:
         finally:
             extending.cancel()
             self._operation.committed = False
-            if self._sending:  # cancelled, or a mistake of ours
+            if self._sending:  # canceled, or a bug
                 _ = tasks.start(self._end_send(in_doubt=True))
 
     async def _begin(self, tries: Tries | None) -> Tries | Limited | CodeRecord:

@@ -1,7 +1,7 @@
 """One operation per key, however many callers wait for it.
 
 An operation is a task that the manager owns, outside every caller's cancel scope. A
-caller only waits on a future of its own, so cancelling any caller, or all of them,
+caller only waits on its own future, so cancelling any caller, or all of them,
 touches nothing else. Operations are registered before they start: no task factory can
 run one that cannot be found.
 """
@@ -86,7 +86,7 @@ async def within(
 
 def _retrieve(done: asyncio.Future[Any]) -> None:
     if not done.cancelled():
-        done.exception()  # nobody may be waiting for it
+        done.exception()  # there may be no waiter
 
 
 class Tasks:
@@ -250,7 +250,7 @@ class Operation:
             if self._ending is None:
                 outcome = await work(self, *args)
         except asyncio.CancelledError:
-            # Without an ending of ours the loop shuts down.
+            # Without our cancellation, the loop is shutting down.
             outcome = self._ending or outcome
         except PersonaError as error:
             outcome = error.with_traceback(None)
@@ -345,7 +345,7 @@ class Inflight:
         return operation
 
     def remove(self, key: Hashable, operation: Operation) -> None:
-        """Let the next caller start anew; the operation may still be ending."""
+        """Let the next caller start a new operation; the operation may still be ending."""
         if self._operations.get(key) is operation:
             del self._operations[key]
         self.ending.add(operation)
@@ -362,7 +362,7 @@ def where(error: BaseException) -> str:
     That is the first frame after ours: a deeper one belongs to some other library.
     """
     found = users_frames(error)
-    if found is None:  # a mistake of ours: its own line
+    if found is None:  # a bug of this library: its own line
         found = error.__traceback__
         while found is not None and found.tb_next is not None:
             found = found.tb_next

@@ -153,7 +153,7 @@ class TokenProvider:
                 raise self._too_late(operation, started)
 
     def refresh_if_due(self, entry: CachedToken, now: float) -> bool:
-        """Start a refresh that is due; return whether the token can be used meanwhile."""
+        """Start a refresh that is due; return whether the token can be used until then."""
         state = entry.state(now, self.policy)
         if state is TokenState.EXPIRED:
             return False

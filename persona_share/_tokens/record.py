@@ -35,7 +35,7 @@ MAX_REJECTED: Final = 64
 #: After this many rejections within the window, the next one backs the scope off.
 MAX_REJECTIONS: Final = 2
 REJECTION_WINDOW: Final = 600.0
-#: A code that was never sent must have this much life left, or a tenth of its own.
+#: A code that was never sent must have this much lifetime left, or a tenth of its lifetime.
 MIN_CODE_LIFE: Final = 40.0
 #: A back-off of one reason never exceeds this many seconds.
 MAX_BACKOFF: Final = {
@@ -187,7 +187,7 @@ class ScopeRecord(Timed):
 
 
 class CodeState(enum.Enum):
-    """What is known about a code; it is being sent while its record has a lease."""
+    """The state of a code; it is being sent while its record has a lease."""
 
     NEW = "new"
     REDEEMED = "redeemed"
@@ -231,7 +231,7 @@ Record = TypeVar("Record", ScopeRecord, CodeRecord)
 
 @attrs.frozen
 class Wish(Timed):
-    """What a caller needs: a token better than the one it holds.
+    """The need of a caller: a token better than the one it has.
 
     ``expires`` and ``fingerprint`` are those of its token; both are None without one.
     """
@@ -375,7 +375,7 @@ def release(
     seconds: float = 0.0,
     detail: str = "",
 ) -> ScopeRecord:
-    """End our lease; with a reason the scope backs off for everybody.
+    """End our lease; with a reason the scope backs off for all managers.
 
     ``seconds`` doubles with each failure of the same reason within five minutes.
     """
@@ -416,7 +416,7 @@ def reject(record: ScopeRecord, now: float, rejected: RejectedToken) -> ScopeRec
 
 
 def unchanged(record: Record, _now: float) -> Record:
-    """Return the record as it is: a transition for those who only read."""
+    """Return the record unchanged: a transition for those who only read."""
     return record
 
 

@@ -1,7 +1,7 @@
 """Decides when tokens in use are refreshed, and when pushed codes are exchanged.
 
 One task for all of them, no timer for each: what a suspended
-machine missed is due at the first look after it.
+machine missed is due at the first check afterwards.
 """
 
 import heapq
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("persona_share")
 
-#: It looks at least this often, so that a suspension is noticed.
+#: It checks at least this often, so that a suspension is noticed.
 _POLL_INTERVAL: Final = 15.0
 #: A pinned scope without a token is tried again after this many seconds.
 _RETRY_PINNED: Final = 5.0
@@ -82,7 +82,7 @@ class PushedCodes:
 
 
 class Refresher:
-    """Looks at tokens, pushed codes and pinned scopes when they are due."""
+    """Checks tokens, pushed codes and pinned scopes when they are due."""
 
     def __init__(self, provider: "TokenProvider", random: Callable[[], float]) -> None:
         self._provider = provider

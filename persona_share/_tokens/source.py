@@ -83,13 +83,13 @@ _REFUSED: Final = "Check the scope and the code source."
 
 @attrs.frozen
 class SourceFailure:
-    """No code came. With a ``pause`` the scope backs off for everybody."""
+    """No code came. With a ``pause`` the scope backs off for all managers."""
 
     error: TokenError | UsageError
     pause: float | None = None
 
 
-#: What a request comes to: the record of the scope, with the code, or a failure.
+#: The result of a request: the record of the scope with the code, or a failure.
 Supply = Changed[ScopeRecord] | SourceFailure
 
 
@@ -111,7 +111,7 @@ class CodeSupplier:
         self._tasks = coordinator.tasks
         self._emit = coordinator.emit
         self._requests: dict[str, asyncio.Task[Supply]] = {}
-        #: Whether anybody can be asked for codes.
+        #: Whether there is a code source.
         self.has_source: bool = source is not None
 
     def received(self, code: object, expires_at: datetime | None = None) -> StoredCode:
@@ -183,7 +183,7 @@ class CodeSupplier:
                 return
             code = self._code_of(late.result(), scope)
             if isinstance(code, StoredCode):
-                # It came when nobody waited any more: the next caller may use it.
+                # It came after the last waiter left: the next caller may use it.
                 holding = self._coordinator.change(
                     ScopeRecord, text, records.hold, "", code
                 )
@@ -260,7 +260,7 @@ def _source_error(error: Exception, scope: Scope) -> CodeSourceError | UsageErro
 
 
 class RedactedError(Exception):
-    """Stands for an error of an HTTP client, whose text and attributes may hold secrets."""
+    """Replaces an error of an HTTP client, whose text and attributes may hold secrets."""
 
 
 def _redacted(error: BaseException) -> BaseException:
@@ -295,7 +295,7 @@ def _has_request(error: BaseException) -> bool:
         return any(map(_has_request, error.exceptions))
     try:
         found = [getattr(error, name, None) for name in _OF_REQUESTS]
-    except Exception:  # noqa: BLE001  # a property of theirs that raises
+    except Exception:  # noqa: BLE001  # a property that raises
         return True
     return any(value is not None for value in found)
 

@@ -59,7 +59,7 @@ class AttemptTimer:
         self._longest = math.ceil(timeouts.attempt / tick)
         # An attempt with less time than this uses the timeouts of aiohttp.
         self._enough = timeouts.attempt + 3 * tick
-        # The timer cannot tell when the connection is made. So the connect timeout must
+        # The timer does not know when the connection is made. So the connect timeout must
         # be the shorter one: otherwise it would be unknown whether anything was sent.
         self._usable = timeouts.connect < nearest
         self._attempts: set[TimedAttempt] = set()

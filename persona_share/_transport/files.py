@@ -44,7 +44,7 @@ class NewFile:
         await to_thread.run_sync(_write_all, self._descriptor, piece)
 
     def close(self, *, keep: bool) -> None:
-        """Close the file, and delete it unless it is to be kept."""
+        """Close the file, and delete it unless ``keep``."""
         os.close(self._descriptor)
         if not keep:
             self.path.unlink(missing_ok=True)

@@ -61,7 +61,7 @@ class TooManyInformationalError(Exception):
 class _ClientResponse(aiohttp.ClientResponse):
     """A response that gives up after 100 informational (1xx) ones.
 
-    aiohttp skips them without a limit, and looks at ``_continue`` for each of them.
+    aiohttp skips them without a limit, and checks ``_continue`` for each of them.
     """
 
     _informational = 0

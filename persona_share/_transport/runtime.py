@@ -48,7 +48,7 @@ def boot_time() -> Callable[[], float]:
         return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     if sys.platform == "darwin":  # time.monotonic() stops in sleep there, this does not
         return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
-    if sys.platform == "win32":  # its performance counter goes on in standby
+    if sys.platform == "win32":  # its performance counter includes standby
         return time.monotonic
     return Progress(time.monotonic, time.time)
 
@@ -113,7 +113,7 @@ _OVERRIDES: Final[list[Runtime]] = []
 
 @contextmanager
 def override_runtime(runtime: Runtime) -> Iterator[None]:
-    """Use this runtime for every client, manager and verifier that is created meanwhile."""
+    """Use this runtime for every client, manager and verifier created in the block."""
     _OVERRIDES.append(runtime)
     try:
         yield

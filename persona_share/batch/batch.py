@@ -121,7 +121,7 @@ class FetchOptions:
 
 @attrs.frozen(kw_only=True)
 class BatchContext:
-    """What a batch needs to know about its client and its manager.
+    """Facts about the client and the manager of a batch.
 
     ``per_token`` is the number of objects that share a token. ``tokens`` returns the
     number of exchanges so far.
@@ -261,7 +261,7 @@ class Batch(Generic[R]):
             self._pool.acknowledged(object_ids)
 
     def plan(self) -> Plan:
-        """Return the least that this batch needs, at the rate limit as it stands."""
+        """Return the minimum that this batch needs, at the current rate limit."""
         context, allowance = self._context, self._context.allowance()
         total = context.total
         tokens = None

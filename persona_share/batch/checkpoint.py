@@ -268,7 +268,7 @@ class _PidLock:
                 except BaseException:
                     os.close(descriptor)
                     raise
-                os.close(descriptor)  # its owner removed it meanwhile: try again
+                os.close(descriptor)  # its owner has removed it: try again
         except OSError as error:
             raise _unavailable(error, path) from None
 

@@ -79,7 +79,7 @@ Status = Literal["copied", "none", "not covered", "not found", "not in the respo
 
 @attrs.frozen(kw_only=True)
 class Relationship:
-    """What became of one relationship of a person.
+    """The result for one relationship of a person.
 
     ``missing`` are the references that were not copied, with the reason: "not covered"
     by what the partner shares, or "not found".
@@ -113,7 +113,7 @@ class Person:
 
 @attrs.frozen(kw_only=True)
 class CopyReport:
-    """What a copy has done so far.
+    """The results of a copy so far.
 
     ``objects`` counts the JSON files of the people copied in this run, ``files`` their
     photos, PDFs and other attachments.

@@ -189,7 +189,7 @@ class DirectPlanner:
     linger: float = 0.0
 
     async def items(self, object_ids: Sequence[str], *, regrouped: bool) -> WorkItems:
-        """Iterate over the objects as they are."""
+        """Iterate over the objects unchanged."""
         for each in object_ids:
             yield WorkItem(each, self.retrieve, regrouped)
 

@@ -266,7 +266,7 @@ class _Job:
         return shard_name(self.ids)
 
     def run(self) -> JobReport:
-        """Run the job in an event loop of its own, and return when it is done.
+        """Run the job in a new event loop, and return when it is done.
 
         Raises what stops a batch; run the same job again to continue.
         """

@@ -54,7 +54,7 @@ class OutageMonitor:
 
     @property
     def waiting_for(self) -> WaitingFor | None:
-        """What the batch waits for, or None if there is no outage."""
+        """The reason for waiting, or None if there is no outage."""
         return self._waiting_for if self.paused else None
 
     async def ready(self) -> bool:

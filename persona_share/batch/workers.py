@@ -174,7 +174,7 @@ class WorkerPool:
 
     @property
     def waiting_for(self) -> WaitingFor | None:
-        """What all of the pool waits for, or None."""
+        """The reason for which the whole pool waits, or None."""
         partner = self.partner_outages
         if partner is not None and partner.paused:
             return "partner"
@@ -409,7 +409,7 @@ class WorkerPool:
                 self._done()
 
     async def _retrieve(self, item: WorkItem) -> AnyOutcome | None:
-        """Retrieve an object; None if it is to be tried again later."""
+        """Retrieve an object; None if it must be tried again later."""
         outages = self.outages
         while True:
             probe = await outages.ready() if outages.paused else False
@@ -480,7 +480,7 @@ def _is_id(given: object) -> bool:
 
 
 def lines_of(ids: Any) -> Any:
-    """Return ids as they are, or the lines of a text file without their ends.
+    """Return ids unchanged, or the lines of a text file without their ends.
 
     Raises `InvalidArgumentError` for a binary file, and for anything that is not
     iterable.

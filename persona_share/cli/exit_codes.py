@@ -102,7 +102,7 @@ def exit_code_of(error: BaseException) -> int:
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), OTHER)
 
 
-#: What the library advises in terms of Python, in terms of options.
+#: The library's advice about arguments, in terms of options.
 _IN_OPTIONS: Final = (
     ("pass another checkpoint", "pass another --checkpoint"),
     ("use another checkpoint", "pass another --checkpoint"),
@@ -209,7 +209,7 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
         click.echo("Terminated.", err=True)
         code = TERMINATED
     except BrokenPipeError:
-        # Nobody reads any more; what is left in the buffer must not raise again.
+        # The reader is gone; the rest of the buffer must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     except (PersonaError, OSError) as error:

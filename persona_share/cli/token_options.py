@@ -135,7 +135,7 @@ class TokenOptions:
 
     @property
     def scoped(self) -> bool:
-        """Whether there are codes, and so tokens of our own."""
+        """Whether there are codes, and so new tokens."""
         return any(getattr(self, name) for name in _WAYS if name != "token_file")
 
     @property

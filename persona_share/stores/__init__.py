@@ -1,8 +1,8 @@
 """Stores: where managers, processes and guards share small records.
 
 Every store implements `ports.Store`: five operations on small records, with
-compare-and-swap as the only way to change one. What a record means is decided by the
-package that writes it. The built-in stores are subclasses of `stores.base.BaseStore`.
+compare-and-swap as the only way to change one. The package that writes a record decides what
+it means. The built-in stores are subclasses of `stores.base.BaseStore`.
 """
 
 from typing import TYPE_CHECKING

@@ -24,7 +24,7 @@ _LONGEST_PAUSE: Final = 0.16
 
 
 class GuardedStore(BaseStore):
-    """Another's store, with the checks, the time limit and the errors of ours."""
+    """A store of an application, with the checks, time limit and errors of `BaseStore`."""
 
     #: Few, as the time limit includes what the store itself makes an operation wait.
     _concurrency = 8
@@ -94,7 +94,7 @@ def require_store(store: object, *, secrets: bool) -> Store:
 
 @attrs.frozen
 class Change:
-    """What is to be written: a value, or None to delete the record."""
+    """A write: a value, or None to delete the record."""
 
     value: bytes | None
     ttl: float = 1.0

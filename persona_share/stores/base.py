@@ -49,7 +49,7 @@ _PREFIX: Final = re.compile(r"[A-Za-z0-9_./-]{0,161}")
 
 
 class BaseStore(abc.ABC):
-    """What every store of this package has in common.
+    """The base class of the stores in this package.
 
     ``accepts_secrets`` is False for a store in which others could read tokens.
     """
@@ -279,7 +279,7 @@ class PerLoop(Generic[T]):
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled():
-        task.exception()  # nobody may be waiting for it any more
+        task.exception()  # there may be no waiter any more
 
 
 def require_key(key: str) -> None:
@@ -313,7 +313,7 @@ def is_loopback(host: str) -> bool:
 def pack(value: bytes, *place: str) -> bytes:
     """Return the bytes to store for a value: ``format ‖ checksum ‖ value``.
 
-    The checksum also covers where the value stands, so one that was moved to another
+    The checksum also covers the key, so a value that was moved to another
     key is not believed. It detects accidents; against an attacker who computes checksums,
     use `Encrypted`.
     """

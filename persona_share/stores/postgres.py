@@ -64,7 +64,7 @@ _PAGE: Final[LiteralString] = (
     " AND expires > {now} ORDER BY key LIMIT 1000"
 )
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
-#: A refused connection has no code of its own, only these words.
+#: A refused connection has no error code, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
 #: With these the server is authenticated and the connection encrypted.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
@@ -121,7 +121,7 @@ class PostgresStore(BaseStore):
         self._pools = PerLoop(self._new_pool)
 
     async def _open(self) -> None:
-        # A connection of its own: the pool would wait, and not say what is wrong.
+        # A separate connection: the pool would wait, and not report the problem.
         refusal = advice = ""
         try:
             async with await psycopg.AsyncConnection.connect(

@@ -25,8 +25,8 @@ _COME_AGAIN: Final = 0.1
 class SharedRateLimit:
     """Lets all processes of one environment spend one rate-limit window together.
 
-    Pass it to every client as ``rate_limit=SharedRateLimit(store)``. What any process
-    learns from the ``RateLimit-*`` headers counts for all; the store holds counts and
+    Pass it to every client as ``rate_limit=SharedRateLimit(store)``. The ``RateLimit-*``
+    headers that any process receives count for all; the store holds counts and
     nothing secret. While the store is down each process limits itself, by what it sees.
 
     Raises:

@@ -42,9 +42,9 @@ _ETAG: Final = 32
 #: connection is tried, as a firewall may have dropped the old one silently.
 _SOCKET_TIMEOUT: Final = 0.9
 _PAGE: Final = 1_000
-#: A longer lifetime than this is for ever, in seconds.
+#: A lifetime longer than this, in seconds, means that the record never expires.
 _FOREVER: Final = 100 * 365 * 86_400
-#: What may follow the question mark of the URL. Time limits, retries and the checks of
+#: The allowed query parameters of the URL. Time limits, retries and the checks of
 #: certificates are set here.
 _URL_OPTIONS: Final = frozenset(
     {"db", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
@@ -246,7 +246,7 @@ class RedisStore(BaseStore):
 
 
 class _Address:
-    """Where a Redis is, and how to connect to it."""
+    """The address of a Redis, and how to connect to it."""
 
     def __init__(
         self,

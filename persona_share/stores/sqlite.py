@@ -39,7 +39,7 @@ PATIENCE: Final = 1.0
 #: The mean pause between two attempts to lock the file, in seconds. SQLite's own pauses
 #: grow, so the process that has waited longest would try least often.
 _PAUSE: Final = 0.002
-#: "PSTS" marks a file of ours; version 1 of the schema was that of 0.1.
+#: "PSTS" marks a file of this store; version 1 of the schema was that of 0.1.
 _APPLICATION: Final = 0x50535453
 _VERSION: Final = 2
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -96,7 +96,7 @@ class SQLiteStore(BaseStore):
 
     The file is made with mode 0600 and holds tokens in clear text unless `Encrypted`
     wraps the store. Its clock is the machine's boot clock, which a change of the wall
-    clock does not move; after a reboot it goes on from the wall time, never backwards.
+    clock does not move; after a reboot it continues from the wall time, never backwards.
 
     Raises:
         ConfigurationError: this is not a path.
@@ -150,7 +150,7 @@ class SQLiteStore(BaseStore):
             finally:
                 database.lock.release()
 
-        # A limiter of its own: threads that the application keeps busy delay nothing.
+        # A separate limiter: threads that the application keeps busy delay nothing.
         return await to_thread.run_sync(
             locked, abandon_on_cancel=True, limiter=CapacityLimiter(1)
         )
@@ -308,7 +308,7 @@ class _Database:
             pause = _PAUSE * (0.5 + self._random())
             threading.Event().wait(pause)
             # The pauses alone would be too little on a machine that is busy, and the
-            # clock of a test may stand still.
+            # clock of a test may not advance.
             waited += max(pause, self._clock.now() - started)
 
 
@@ -418,8 +418,8 @@ def _unavailable(error: OSError, path: Path) -> StoreUnavailableError:
 def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
     """Return the kind of network file system that holds this path, or None.
 
-    Locks of such file systems are unreliable. Where the system does not list its
-    mounts, return None.
+    Locks of such file systems are unreliable. Return None if the system does
+    not list its mounts.
     """
     with suppress(OSError, ValueError, IndexError, StopIteration):
         kinds = {
@@ -465,8 +465,8 @@ def _private_directory(directory: Path) -> None:
             directory,
         )
     else:
-        # An emptyDir of Kubernetes belongs to root. A file that somebody puts there is
-        # still refused, because that file belongs to somebody else.
+        # An emptyDir of Kubernetes belongs to root. A file of another user in it is
+        # still refused, because of its owner.
         _LOG.warning("the directory %s is writable by all users", directory)
 
 
