@@ -1,8 +1,8 @@
-"""A batch of many objects, against a loop that somebody would write by hand.
+"""A batch of many objects, compared with a handwritten loop.
 
-By hand that is a semaphore and `asyncio.gather` on raw aiohttp and orjson, which knows
-no limit, no token's end, no retry and no type. Client and server are processes of their
-own; the ways take turns in one process, and the medians of their runs are compared.
+The loop is a semaphore and `asyncio.gather` on plain aiohttp and orjson, without rate
+limits, token expiry, retries or types. Client and server are separate processes; runs of
+both alternate in one process, and their medians are compared.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ async def ways(url: str) -> AsyncIterator[tuple[Way, Way]]:
 
 
 async def seconds(way: Way) -> float:
-    """Answer how long this way takes."""
+    """Return the duration of one run in seconds."""
     gc.collect()
     started = time.perf_counter()
     await way()
@@ -87,7 +87,7 @@ async def seconds(way: Way) -> float:
 
 
 async def measured() -> tuple[float, float]:
-    """Answer the objects a second of both ways."""
+    """Return the objects per second of the batch and of the loop."""
     taken: tuple[list[float], list[float]] = [], []
     async with server() as url, ways(url) as both:
         for number in range(ROUNDS + 1):
@@ -100,7 +100,7 @@ async def measured() -> tuple[float, float]:
 
 
 def figures() -> Figures:
-    """Answer the objects a second of `session.fetch`."""
+    """Yield the objects per second of `session.fetch`."""
     ours, theirs = asyncio.run(measured())
     yield Figure(
         name=f"a batch of {OBJECTS} objects, {CONCURRENCY} at once",

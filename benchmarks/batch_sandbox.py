@@ -35,10 +35,10 @@ def serve(pipe: Any) -> None:
 
     async def run() -> None:
         limits = Limits(objects=2 * OBJECTS, events=100, log_entries=100)
-        async with Sandbox(rate_limit=None, limits=limits) as box:
-            ids = [box.add_inquiry().id for _ in range(OBJECTS - UNKNOWN)]
-            keys = (box.source.api_key, box.destination.api_key)
-            pipe.send((box.url, keys, box.destination.id, ids))
+        async with Sandbox(rate_limit=None, limits=limits) as running:
+            ids = [running.add_inquiry().id for _ in range(OBJECTS - UNKNOWN)]
+            keys = (running.source.api_key, running.destination.api_key)
+            pipe.send((running.url, keys, running.destination.id, ids))
             await asyncio.to_thread(pipe.poll, None)
 
     asyncio.run(run())

@@ -27,8 +27,8 @@ from persona_share._transport.runtime import system_runtime
 from persona_share.ports import Sender
 
 
-# What is measured, and how often: the load of the machine changes from second to
-# second, so that many short runs compare better than a few long ones.
+# Calls and rounds for each concurrency: the load of the machine varies, so many short
+# runs compare better than a few long ones.
 CALLS_AND_ROUNDS = {1: (200, 31), 50: (200, 31), 200: (800, 15)}
 # The same without a network.
 CALLS, ROUNDS, NOWHERE = 500, 31, "http://127.0.0.1:1/api/v1"

@@ -113,7 +113,7 @@ async def down_with_token(case: Case, left: float) -> EventCost:
     failed = 0
     for _ in range(WAVES):
         failed += await case.ended(case.callers(WAVE))
-    # What began in the background comes to its end, too.
+    # Wait for the exchange in the background as well.
     while case.harness.manager.metrics().failures == {}:
         case.clock.advance(0.05)
         await settle()

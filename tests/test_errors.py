@@ -29,7 +29,7 @@ FACTS = {
     "retry_after": 7.0,
     "advice": "Do this.",
 }
-# What some have beside those; a new parameter has to be entered here.
+# Parameters that only some errors have; add new ones here.
 FURTHER = {
     "details": "d",
     "environment_id": "env_1",

@@ -21,7 +21,7 @@ from tests.servers import RawServer, http_response
 WORKERS = 32
 # The most that may be left behind: bytes a request, descriptors and tasks in all.
 MOST_BYTES, MOST_FILES, MOST_TASKS = 4.0, 8, 4
-# What the allocator may keep, however many requests there were.
+# Memory that the allocator may keep, for any number of requests.
 SLACK = 512 * 1024
 # Fewer requests than this say nothing about what one leaves behind; a short soak on a
 # busy machine has to make as many a minute, at the least.

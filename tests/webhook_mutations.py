@@ -27,7 +27,7 @@ NOW = 1_767_225_600
 TOLERANCE = 300
 SECRETS = (b"wbhsec_one", b"wbhsec_two")
 BODY = b'{"data":{"type":"event","id":"evt_1","attributes":{}}}'
-#: What one header may cost (reliability G10).
+#: The longest time for one header.
 MOST_SECONDS = 0.05
 MOST_BYTES = 32 * 1024 * 1024
 SPICE = ",= \t\r\n\0+-.;tv01aFZ\uff11\u0660\u00e9\u2028\U0001f511"

@@ -411,7 +411,7 @@ async def test_f65_failure_is_given_to_all_that_wait_and_costs_one_exchange(harn
 
 
 @pytest.mark.asyncio
-async def test_f74_caller_that_is_cancelled_again_and_again_harms_nobody(harness):
+async def test_f74_repeated_cancellation_does_not_affect_other_callers(harness):
     harness.service.delay = 5
     manager = await harness.manager()
     for _ in range(20):
@@ -582,7 +582,7 @@ class LostResponseStore:
 
 
 @pytest.mark.asyncio
-async def test_offered_code_is_noted_when_the_answer_of_its_write_is_lost(harness):
+async def test_offered_code_is_recorded_when_the_response_to_its_write_is_lost(harness):
     manager = await harness.manager(
         store=LostResponseStore(shared(harness)), codes=None
     )

@@ -220,7 +220,7 @@ def test_code_that_was_set_aside_comes_after_all_others():
     assert acquire(record).pending.id == "first"
 
 
-def test_nine_pushed_codes_are_one_too_many_and_expired_ones_make_room():
+def test_ninth_pushed_code_is_refused_unless_one_has_expired():
     record = ScopeRecord()
     for number in range(8):
         each = code(f"code{number}", life=100.0)

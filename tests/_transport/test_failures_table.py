@@ -42,7 +42,7 @@ CERTIFICATE = ssl.SSLCertVerificationError(1, "certificate verify failed")
 DNS = aiohttp.ClientConnectorDNSError
 
 CASES = [
-    # What must not be repeated comes first, though it is a subclass of what may be.
+    # Exceptions that forbid a retry come first: they are subclasses of retryable ones.
     (
         connector(aiohttp.ClientConnectorCertificateError, CERTIFICATE),
         (TLSVerificationError, Phase.NOT_SENT, False),

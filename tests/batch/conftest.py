@@ -55,7 +55,7 @@ async def _at_once():
 class Kit:
     objects: Objects = attrs.field(factory=Objects)
     clock: FakeClock = attrs.field(factory=FakeClock)
-    told: list = attrs.field(factory=list)
+    progress_events: list = attrs.field(factory=list)
     allowance: object = None
 
     def monitor(self, *, threshold=4, max_outage=900.0, waiting_for="service"):
@@ -93,7 +93,7 @@ class Kit:
             per_token=None,
             allowance=lambda: self.allowance,
             tokens=lambda: 0,
-            emit=self.told.append,
+            emit=self.progress_events.append,
             acknowledge=acknowledge,
         )
         return Batch(pool, context)

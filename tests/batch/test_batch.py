@@ -56,7 +56,7 @@ async def test_at_most_concurrency_calls_are_in_flight(kit, concurrency):
 
 
 @pytest.mark.asyncio
-async def test_a_slow_consumer_slows_the_fetch(kit):
+async def test_slow_consumer_slows_the_fetch(kit):
     batch = kit.batch(several(1_000), concurrency=4)
     await anext(batch)
     await kit.settle()
@@ -85,9 +85,9 @@ async def test_ids_are_read_only_as_far_as_they_are_needed(kit):
 
 
 @pytest.mark.asyncio
-async def test_memory_stays_flat_however_many_ids_there_are(kit):
-    kit.objects.asked = _Nothing()
-    kit.told = _Nothing()
+async def test_memory_does_not_grow_with_the_number_of_ids(kit):
+    kit.objects.asked = _DiscardingList()
+    kit.progress_events = _DiscardingList()
     many = (f"inq_{number}" for number in range(10_000))
     batch = kit.batch(many, concurrency=32, size=256)
     tracemalloc.start()
@@ -108,7 +108,7 @@ async def taken(batch, count):
         await anext(batch)
 
 
-class _Nothing(list):
+class _DiscardingList(list):
     def append(self, item):
         """Do nothing."""
 
@@ -247,7 +247,7 @@ async def test_no_object_fails_when_the_service_is_down_for_minutes(kit, minutes
 
 
 @pytest.mark.asyncio
-async def test_a_batch_stops_when_the_service_is_down_for_longer_than_max_outage(kit):
+async def test_batch_stops_when_the_service_is_down_for_longer_than_max_outage(kit):
     planner = failing_until(kit, float("inf"))
     batch = kit.batch(several(5_000), planner=planner, max_outage=300)
     began = kit.clock.now()
@@ -262,7 +262,7 @@ async def test_a_batch_stops_when_the_service_is_down_for_longer_than_max_outage
 
 
 @pytest.mark.asyncio
-async def test_progress_says_that_the_service_is_down(kit):
+async def test_progress_reports_that_the_service_is_down(kit):
     planner = failing_until(kit, kit.clock.now() + 60)
     batch = kit.batch(several(20), planner=planner)
     first = asyncio.ensure_future(anext(batch))
@@ -289,7 +289,7 @@ async def test_failing_object_fails_alone(kit, concurrency):
 
 
 @pytest.mark.asyncio
-async def test_a_rejected_key_stops_the_batch_after_a_few_calls(kit):
+async def test_rejected_key_stops_the_batch_after_a_few_calls(kit):
     for each in several(2_000)[10:]:
         kit.objects.errors[each] = AuthenticationError("rejected", status=401)
     batch = kit.batch(several(2_000))
@@ -302,7 +302,7 @@ async def test_a_rejected_key_stops_the_batch_after_a_few_calls(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_single_401_fails_one_object(kit):
+async def test_single_401_fails_one_object(kit):
     for each in several(20)[::3]:
         kit.objects.errors[each] = AuthenticationError("rejected", status=401)
     outcomes = await collected(kit.batch(several(20), concurrency=1))
@@ -311,7 +311,7 @@ async def test_a_single_401_fails_one_object(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_spent_rate_limit_is_waited_for_without_failures(kit):
+async def test_spent_rate_limit_is_waited_for_without_failures(kit):
     limited = RateLimitedError("no slot in time", retry_after=30.0)
     for each in several(8):
         kit.objects.errors[each] = [limited]
@@ -376,7 +376,7 @@ async def test_second_task_that_iterates_a_batch_is_refused(kit):
 
 
 @pytest.mark.asyncio
-async def test_the_plan_counts_objects_and_the_time_that_the_limit_costs(kit):
+async def test_plan_counts_objects_and_the_time_that_the_limit_costs(kit):
     kit.allowance = RateLimitStatus(limit=300, remaining=100, resets_in=20.0)
     plan = kit.batch(several(1_000)).plan()
 
@@ -397,9 +397,9 @@ async def test_progress_is_reported_after_each_object(kit):
     kit.objects.errors["inq_3"] = NotFoundError("no such object", status=404)
     await collected(kit.batch(several(10)))
 
-    assert [each.done for each in kit.told] == list(range(1, 11))
-    assert {each.total for each in kit.told} == {10}
-    assert (kit.told[-1].fetched, kit.told[-1].failed) == (9, 1)
+    assert [each.done for each in kit.progress_events] == list(range(1, 11))
+    assert {each.total for each in kit.progress_events} == {10}
+    assert (kit.progress_events[-1].fetched, kit.progress_events[-1].failed) == (9, 1)
 
 
 @pytest.mark.asyncio
@@ -416,7 +416,7 @@ async def test_progress_has_rate_and_remaining_count(kit):
 
 
 @pytest.mark.asyncio
-async def test_the_report_counts_what_was_done(kit):
+async def test_report_counts_outcomes(kit):
     kit.objects.errors["inq_3"] = NotFoundError("no such object", status=404)
     batch = kit.batch(several(10))
     assert batch.report().seconds == 0.0

@@ -59,7 +59,7 @@ async def test_any_number_of_ids_may_be_asked_about(path):
 
 
 @pytest.mark.asyncio
-async def test_t12_file_and_its_log_are_private(path):
+async def test_file_and_its_log_are_private(path):
     before = os.umask(0)
     try:
         checkpoint = await opened(path)
@@ -74,7 +74,7 @@ async def test_t12_file_and_its_log_are_private(path):
 
 @pytest.mark.parametrize("folder_mode", [0o700, 0o2770, 0o777])
 @pytest.mark.asyncio
-async def test_the_mode_is_tightened_when_a_volume_widened_it(tmp_path, folder_mode):
+async def test_mode_is_tightened_when_a_volume_widened_it(tmp_path, folder_mode):
     path = tmp_path / "volume" / "batch.checkpoint"
     checkpoint = await opened(path)
     await checkpoint.record(["inq_1"])
@@ -90,7 +90,7 @@ async def test_the_mode_is_tightened_when_a_volume_widened_it(tmp_path, folder_m
 
 
 @pytest.mark.asyncio
-async def test_t12_a_symbolic_link_is_refused(path, tmp_path):
+async def test_symbolic_link_is_refused(path, tmp_path):
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreRefusedError, match="symbolic link"):
         await opened(path)
@@ -99,7 +99,7 @@ async def test_t12_a_symbolic_link_is_refused(path, tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_the_database_of_another_program_is_left_alone(path):
+async def test_database_of_another_program_is_left_alone(path):
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE theirs (x)")
     other.close()
@@ -139,7 +139,7 @@ async def test_second_user_of_a_file_gets_the_process_id_of_the_first(path):
 
 
 @pytest.mark.asyncio
-async def test_the_position_of_the_output_is_recorded_with_the_ids(path):
+async def test_position_of_the_output_is_recorded_with_the_ids(path):
     position = OutputPosition(1_234, "digest", "ndjson")
     checkpoint = await opened(path)
     assert await checkpoint.output() is None
@@ -153,7 +153,7 @@ async def test_the_position_of_the_output_is_recorded_with_the_ids(path):
 
 
 @pytest.mark.asyncio
-async def test_a_checkpoint_of_release_0_1_is_named(path):
+async def test_checkpoint_of_release_0_1_is_named(path):
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE done (id TEXT PRIMARY KEY) WITHOUT ROWID")
         other.execute(f"PRAGMA application_id = {0x50534350}")

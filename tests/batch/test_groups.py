@@ -125,7 +125,7 @@ async def test_every_group_has_a_scope_of_its_own(scoped, partner):
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_dropped_with_its_last_object_unless_it_was_held_before(
+async def test_token_is_dropped_with_its_last_object_unless_it_was_held_before(
     scoped, partner
 ):
     ids = several(30)
@@ -148,7 +148,7 @@ async def test_token_is_requested_when_it_is_first_needed(scoped, partner, kit):
 
 
 @pytest.mark.asyncio
-async def test_the_permission_follows_from_the_prefix_or_is_named(scoped, partner):
+async def test_permission_follows_from_the_prefix_or_is_named(scoped, partner):
     await collected(scoped(["inq_1", "ver_1"]))
     await collected(scoped(["new_1", "new_2"], permission="inquiry.read"))
 
@@ -169,7 +169,7 @@ async def test_malformed_id_fails_alone_without_a_request(scoped, partner):
 
 
 @pytest.mark.asyncio
-async def test_a_scope_that_would_be_too_long_is_divided(scoped, partner):
+async def test_scope_that_would_be_too_long_is_divided(scoped, partner):
     ids = [f"inq_{number:0124}" for number in range(256)]
     outcomes = await collected(scoped(ids, 256))
 
@@ -209,7 +209,7 @@ async def test_objects_that_are_not_granted_fail_and_the_others_continue(
 
 
 @pytest.mark.asyncio
-async def test_an_exception_of_the_code_source_costs_one_more_request(
+async def test_exception_of_the_code_source_costs_one_more_request(
     scoped, partner, kit
 ):
     partner.script = [failure()]
@@ -221,7 +221,7 @@ async def test_an_exception_of_the_code_source_costs_one_more_request(
 
 @pytest.mark.parametrize("broken", ["inq_000", "inq_550", "inq_999"])
 @pytest.mark.asyncio
-async def test_a_group_fails_alone_when_the_code_source_keeps_failing_for_it(
+async def test_group_fails_alone_when_the_code_source_keeps_failing_for_it(
     scoped, partner, kit, broken
 ):
     partner.broken = {broken}
@@ -236,9 +236,7 @@ async def test_a_group_fails_alone_when_the_code_source_keeps_failing_for_it(
 
 
 @pytest.mark.asyncio
-async def test_a_batch_stops_when_the_partner_is_down_for_too_long(
-    scoped, partner, kit
-):
+async def test_batch_stops_when_the_partner_is_down_for_too_long(scoped, partner, kit):
     partner.down = lambda: True
     batch = scoped(several(1_000), 100, max_outage=600)
     with pytest.raises(
@@ -277,7 +275,7 @@ async def test_other_groups_are_tried_when_an_outage_is_over_for_all_but_one(
 
 
 @pytest.mark.asyncio
-async def test_an_outage_ends_when_the_service_responds_for_a_bad_object(
+async def test_outage_ends_when_the_service_responds_for_a_bad_object(
     scoped, partner, kit
 ):
     end = kit.clock.now() + 60
@@ -290,7 +288,7 @@ async def test_an_outage_ends_when_the_service_responds_for_a_bad_object(
 
 
 @pytest.mark.asyncio
-async def test_a_rejected_code_ends_an_outage(scoped, partner, kit):
+async def test_rejected_code_ends_an_outage(scoped, partner, kit):
     partner.script = [*[failure() for _ in range(4)], CodeRejectedError("stale")]
     outcomes = await kit.until(collected(scoped(several(1_000), 100)))
 
@@ -298,7 +296,7 @@ async def test_a_rejected_code_ends_an_outage(scoped, partner, kit):
 
 
 @pytest.mark.asyncio
-async def test_a_store_that_cannot_be_reached_for_a_moment_fails_nothing(
+async def test_store_that_cannot_be_reached_for_a_moment_fails_nothing(
     scoped, partner, kit
 ):
     partner.script = [StoreUnavailableError("no connection") for _ in range(6)]
@@ -308,7 +306,7 @@ async def test_a_store_that_cannot_be_reached_for_a_moment_fails_nothing(
 
 
 @pytest.mark.asyncio
-async def test_objects_that_nobody_knows_fail_however_many_come_first(scoped, partner):
+async def test_unknown_objects_fail_when_many_precede_the_known_ones(scoped, partner):
     partner.bad = {*several(100)}
     outcomes = await collected(scoped(several(300), 100))
 
@@ -318,7 +316,7 @@ async def test_objects_that_nobody_knows_fail_however_many_come_first(scoped, pa
 
 
 @pytest.mark.asyncio
-async def test_a_source_that_gets_errors_for_every_scope_is_not_divided_forever(
+async def test_source_that_gets_errors_for_every_scope_is_not_divided_forever(
     scoped, partner, kit
 ):
     partner.bad, partner.error_type = {*several(1_000)}, PermissionDeniedError
@@ -349,7 +347,7 @@ async def test_codes_that_the_service_rejects_are_replaced(scoped, partner, kit)
 
 
 @pytest.mark.asyncio
-async def test_a_group_fails_when_three_of_its_codes_are_rejected(scoped, partner, kit):
+async def test_group_fails_when_three_of_its_codes_are_rejected(scoped, partner, kit):
     partner.script = [CodeRejectedError("stale") for _ in range(3)]
     outcomes = await kit.until(collected(scoped(several(10))))
 
@@ -358,7 +356,7 @@ async def test_a_group_fails_when_three_of_its_codes_are_rejected(scoped, partne
 
 
 @pytest.mark.asyncio
-async def test_a_rejected_key_stops_the_batch_at_once(scoped, partner):
+async def test_rejected_key_stops_the_batch_at_once(scoped, partner):
     partner.script = [ExchangeAuthenticationError("rejected", status=401)] * 9
     with pytest.raises(ExchangeAuthenticationError):
         await collected(scoped(several(1_000)))
@@ -387,7 +385,7 @@ async def test_unnamed_refusals_cost_at_most_two_codes_a_division(scoped, partne
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_of_something_else_divides_the_group(scoped, partner):
+async def test_refusal_of_something_else_divides_the_group(scoped, partner):
     partner.script = [CodeRefusedError("no", refused=Scope.read("inq_elsewhere"))]
     outcomes = await collected(scoped(several(10)))
 

@@ -35,7 +35,7 @@ def test_every_id_is_in_one_shard(count):
     assert shard(iter([*IDS, *IDS]), count) == parts
 
 
-def test_a_number_of_shards_that_makes_no_sense_is_refused():
+def test_number_of_shards_that_makes_no_sense_is_refused():
     for count in (0, -1, 2.5, True):
         with pytest.raises(InvalidArgumentError):
             shard(IDS, count)
@@ -56,7 +56,7 @@ async def test_record_contains_acknowledged_ids():
 
 
 @pytest.mark.asyncio
-async def test_a_worker_that_was_replaced_acknowledges_nothing_more():
+async def test_worker_that_was_replaced_acknowledges_nothing_more():
     store = MemoryStore()
     first = StoreCheckpoint(store, "one", IDS)
     second = StoreCheckpoint(store, "one", IDS)
@@ -85,7 +85,7 @@ class SlowStore(MemoryStore):
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_lost_when_the_store_does_not_answer_for_a_minute(kit):
+async def test_nothing_is_lost_when_the_store_is_down_for_a_minute(kit):
     store = SlowStore()
     store.failures = 3
     first = StoreCheckpoint(store, "one", IDS, clock=kit.clock)
@@ -99,7 +99,7 @@ async def test_nothing_is_lost_when_the_store_does_not_answer_for_a_minute(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_store_that_never_answers_is_an_error(kit):
+async def test_unresponsive_store_raises(kit):
     store = SlowStore()
     store.failures = 1_000
     with pytest.raises(StoreUnavailableError):
@@ -107,7 +107,7 @@ async def test_a_store_that_never_answers_is_an_error(kit):
 
 
 @pytest.mark.asyncio
-async def test_a_record_of_other_ids_is_refused():
+async def test_record_of_other_ids_is_refused():
     store = MemoryStore()
     await StoreCheckpoint(store, "one", IDS).open()
     with pytest.raises(CheckpointMismatchError, match="other ids"):
@@ -115,7 +115,7 @@ async def test_a_record_of_other_ids_is_refused():
 
 
 @pytest.mark.asyncio
-async def test_a_hundred_thousand_objects_fit_in_a_record():
+async def test_hundred_thousand_objects_fit_in_a_record():
     ids = [f"inq_{number}" for number in range(100_000)]
     checkpoint = StoreCheckpoint(MemoryStore(), "one", ids)
     await checkpoint.open()
@@ -124,7 +124,7 @@ async def test_a_hundred_thousand_objects_fit_in_a_record():
     assert checkpoint.acknowledged == 100_000
 
 
-def test_a_job_can_be_pickled_and_holds_no_function_that_cannot():
+def test_job_can_be_pickled_and_holds_no_function_that_cannot():
     job = FetchJob(ids=IDS, open_manager=open_manager, handle=handle)
     copy = CopyJob(ids=IDS, open_manager=open_manager, into="people")
 

@@ -38,7 +38,7 @@ async def taken(batch, count):
 
 
 @pytest.mark.asyncio
-async def test_a_rerun_fetches_what_was_not_acknowledged(kit, resumed):
+async def test_rerun_fetches_unacknowledged_objects(kit, resumed):
     first = await taken(resumed(), 8)
     again = ids_of(await collected(resumed()))
 
@@ -77,7 +77,7 @@ async def test_acknowledging_outside_a_run_releases_the_file(resumed):
 
 
 @pytest.mark.asyncio
-async def test_a_finished_batch_has_nothing_left(kit, resumed):
+async def test_finished_batch_has_nothing_left(kit, resumed):
     await collected(resumed())
     asked = len(kit.objects.asked)
     batch = resumed()
@@ -103,7 +103,7 @@ async def test_repeated_id_is_skipped_after_it_was_acknowledged(kit, resumed):
 
 
 @pytest.mark.asyncio
-async def test_a_checkpoint_that_is_refused_stops_before_anything_is_sent(
+async def test_checkpoint_that_is_refused_stops_before_anything_is_sent(
     kit, resumed, path, tmp_path
 ):
     path.symlink_to(tmp_path / "elsewhere")
@@ -124,7 +124,7 @@ async def test_second_run_gets_the_process_id_of_the_first(resumed):
 
 
 @pytest.mark.asyncio
-async def test_a_time_out_while_acknowledging_loses_nothing(kit, resumed):
+async def test_time_out_while_acknowledging_loses_nothing(kit, resumed):
     found = []
     async with resumed() as batch:
         while len(found) < len(IDS):

@@ -57,7 +57,7 @@ async def test_attempts_beyond_the_first_are_retries(clock):
 
 
 @pytest.mark.asyncio
-async def test_the_attempts_of_a_call_that_failed_count_as_well(clock):
+async def test_attempts_of_a_call_that_failed_count_as_well(clock):
     error = ConnectionLostError("the connection broke", attempts=(TRIED, TRIED, TRIED))
     stats = BatchStats()
     with pytest.raises(ConnectionLostError):
@@ -68,7 +68,7 @@ async def test_the_attempts_of_a_call_that_failed_count_as_well(clock):
 
 
 @pytest.mark.asyncio
-async def test_quantiles_are_right_to_a_twentieth(clock):
+async def test_quantiles_are_accurate_to_five_percent(clock):
     takes = [measured_call(clock, takes=number / 100) for number in range(1, 101)]
     stats = await measured(clock, *takes)
 

@@ -100,7 +100,7 @@ def test_no_address_of_a_file_is_printed(cli, as_source, sandbox):
     assert MASK in ended.out
 
 
-def test_a_fetch_puts_pdfs_and_files_beside_its_lines(cli, sharing, sandbox, tmp_path):
+def test_fetch_writes_pdfs_and_files_beside_its_lines(cli, sharing, sandbox, tmp_path):
     (inquiry,) = cli.inquiries(1)
     document = sandbox.add_document(kind="government-id").id
     ended = cli(
@@ -168,7 +168,7 @@ def test_doctor_reports_no_problem_when_everything_works(cli, tmp_path):
     )
 
 
-def test_doctor_says_what_is_wrong_and_what_to_do(cli, sandbox, tmp_path):
+def test_doctor_reports_the_problem_and_the_fix(cli, sandbox, tmp_path):
     broken = tmp_path / "tokens"
     broken.write_bytes(b"this is no store")
     sandbox.switches.oauth_enabled = False
@@ -244,14 +244,14 @@ def test_webhook_verify_accepts_only_valid_signatures(cli, tmp_path):
     assert json.loads(refused.err)["error"]["type"] == "SignatureError"
 
 
-def test_a_shell_learns_to_complete(cli):
+def test_shell_completion_script_is_printed(cli):
     ended = cli("completion", "bash")
 
     assert ended.code == 0
     assert "_PERSONA_SHARE_COMPLETE" in ended.out
 
 
-def test_completion_knows_the_commands(cli):
+def test_completion_lists_the_commands(cli):
     ended = cli(
         env={
             "_PERSONA_SHARE_COMPLETE": "bash_complete",

@@ -67,7 +67,7 @@ def test_damaged_people_are_copied_again(cli, as_source, tmp_path):
     assert verified.code == 0, verified.out
 
 
-def test_a_folder_that_does_not_exist_is_not_a_verified_copy(cli, tmp_path):
+def test_folder_that_does_not_exist_is_not_a_verified_copy(cli, tmp_path):
     ended = cli("copy", "--into", str(tmp_path / "people"), "--verify")
 
     assert ended.code == 2

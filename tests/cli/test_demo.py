@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_demo_shares_refuses_and_revokes_without_a_failure(cli):
+def test_demo_shares_refuses_and_revokes_without_a_failure(cli):
     ended = cli("demo", "--objects", "4", "--token-lifetime", "2", "--json")
     assert ended.code == 0, ended.err
     report = ended.value

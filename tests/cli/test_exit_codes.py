@@ -72,7 +72,7 @@ def test_partly_failed_is_10_and_wholly_failed_is_the_reason(cli, as_source):
     assert [each["id"] for each in partly.value["failed"]] == ["inq_unknown"]
 
 
-def test_a_slip_is_2(cli):
+def test_slip_is_2(cli):
     both = cli.installed("get", "inq_1", "--token-file", "a", "--code-file", "b")
     assert both.code == 2
     assert cli("nonsense").code == 2
@@ -89,7 +89,7 @@ def test_f145_command_does_not_prompt_without_a_terminal(cli):
     assert "PERSONA_API_KEY" in ended.err
 
 
-def test_f145_a_file_that_others_may_read_is_refused(cli, tmp_path):
+def test_f145_file_that_others_may_read_is_refused(cli, tmp_path):
     token = tmp_path / "token"
     token.write_text("localbox_canary")
     token.chmod(0o644)
@@ -134,7 +134,7 @@ def test_f145_interrupted_fetch_can_be_continued(cli, sharing, sandbox, tmp_path
     assert sorted(lines) == sorted(ids)
 
 
-def test_f145_an_interrupt_waits_for_an_exchange_that_was_sent(
+def test_f145_interrupt_waits_for_an_exchange_that_was_sent(
     cli, as_source, sandbox, tmp_path
 ):
     code, token = tmp_path / "code", tmp_path / "token"
@@ -158,7 +158,7 @@ def test_f145_an_interrupt_waits_for_an_exchange_that_was_sent(
 # ── A terminal ──────────────────────────────────────────────────────────────────
 
 
-def test_a_terminal_shows_a_bar_with_rate_rest_and_window(cli, sharing, tmp_path):
+def test_terminal_shows_a_bar_with_rate_rest_and_window(cli, sharing, tmp_path):
     ids = tmp_path / "ids"
     ids.write_text("\n".join(cli.inquiries(50)))
     shown = on_a_terminal(
@@ -206,9 +206,7 @@ def processes_below(process):
 
 
 @pytest.mark.needs("linux")
-def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
-    cli, sandbox, sharing, tmp_path
-):
+def test_no_process_shows_a_secret_and_no_output_does(cli, sandbox, sharing, tmp_path):
     ids = cli.inquiries(20)
     sandbox.latency = 0.05
     lines, stop = set(), threading.Event()
@@ -245,7 +243,7 @@ def test_t11_g13_no_process_shows_a_secret_and_no_output_does(
     assert [each for each in canaries if each in seen + printed] == []
 
 
-def test_t11_a_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, sandbox):
+def test_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, sandbox):
     (inquiry,) = cli.inquiries(1)
     command = ("authorize", "--client-id", sandbox.destination.id, inquiry)
 
@@ -256,7 +254,7 @@ def test_t11_a_secret_is_printed_on_demand_to_a_terminal_alone(cli, as_source, s
     assert forced.value["code"] in sandbox._state.grants._codes
 
 
-def test_t11_no_option_takes_a_secret():
+def test_no_option_takes_a_secret():
     for command in ("limits", "exchange", "get", "fetch", "authorize"):
         given = CliRunner().invoke(app, [command, "--api-key", "localbox_canary"])
 

@@ -17,7 +17,7 @@ def lines_in(path):
 
 
 @pytest.mark.slow
-def test_an_object_whose_file_fails_is_fetched_again(cli, sandbox, as_source, tmp_path):
+def test_object_whose_file_fails_is_fetched_again(cli, sandbox, as_source, tmp_path):
     ids = [
         sandbox.add_verification(inquiry=each, kind="government-id").id
         for each in cli.inquiries(6)
@@ -70,7 +70,7 @@ def test_rows_of_csv_have_the_documented_columns(cli, as_source, tmp_path):
     assert all(each["name_first"] and each["status"] for each in rows)
 
 
-def test_a_rerun_in_another_format_is_refused(cli, as_source, tmp_path):
+def test_rerun_in_another_format_is_refused(cli, as_source, tmp_path):
     ids, out = cli.inquiries(2), tmp_path / "out"
     cli("fetch", *ids, "--output", str(out), env=as_source)
     before = out.read_bytes()
@@ -82,7 +82,7 @@ def test_a_rerun_in_another_format_is_refused(cli, as_source, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["shorter", "another", "missing"])
-def test_an_output_that_does_not_fit_is_refused(cli, as_source, tmp_path, damage):
+def test_output_that_does_not_fit_is_refused(cli, as_source, tmp_path, damage):
     ids, out = cli.inquiries(3), tmp_path / "out"
     cli("fetch", *ids, "--output", str(out), env=as_source)
     content = out.read_bytes()
@@ -110,7 +110,7 @@ def test_file_of_another_program_is_unchanged(cli, as_source, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_run_is_refused_and_the_first_is_not_disturbed(
+def test_second_run_is_refused_and_the_first_is_not_disturbed(
     cli, sandbox, as_source, tmp_path
 ):
     ids, out = cli.inquiries(40), tmp_path / "out"
@@ -128,7 +128,7 @@ def test_a_second_run_is_refused_and_the_first_is_not_disturbed(
     assert sorted(each["id"] for each in lines_in(out)) == sorted(ids)
 
 
-def test_a_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
+def test_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
     out = tmp_path / "out"
     (tmp_path / "out.checkpoint").symlink_to(tmp_path / "elsewhere")
     command = ("fetch", *cli.inquiries(1), "--output", str(out))
@@ -144,7 +144,7 @@ def test_a_refused_checkpoint_leaves_nothing_behind(cli, as_source, tmp_path):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
-def test_an_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, code):
+def test_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, code):
     out, sandbox = tmp_path / "out", cli.sandbox
     sandbox.latency = 0.2
     process = cli.start(
@@ -161,7 +161,7 @@ def test_an_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, 
     assert b"Traceback" not in err
 
 
-def test_a_full_disk_stops_the_run_with_8_and_its_counts(cli, as_source, tmp_path):
+def test_full_disk_stops_the_run_with_8_and_its_counts(cli, as_source, tmp_path):
     ids = cli.inquiries(5)
     with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
         process = cli.start(
@@ -193,7 +193,7 @@ def test_ids_are_read_as_windows_programs_write_them(cli, as_source, tmp_path, c
 
 
 @pytest.mark.slow
-def test_ids_come_through_pipes_once(cli, as_source, tmp_path):
+def test_ids_from_a_pipe_are_read_once(cli, as_source, tmp_path):
     ids, pipe = cli.inquiries(4), tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("\n".join(ids),))
@@ -209,7 +209,7 @@ def test_ids_come_through_pipes_once(cli, as_source, tmp_path):
 
 
 @pytest.mark.parametrize("coding", ["cp1252", "ascii"])
-def test_a_narrow_terminal_shows_escapes(cli, as_source, coding):
+def test_narrow_terminal_shows_escapes(cli, as_source, coding):
     (inquiry,) = cli.inquiries(1)
     ended = cli("get", inquiry, env={**as_source, "PYTHONIOENCODING": coding})
 
@@ -249,7 +249,7 @@ def test_authorize_is_a_code_command(cli, sandbox, tmp_path):
     ("script", "message"),
     [("exit 3", "exit code 3"), ("echo two words", "printed 2 words")],
 )
-def test_a_broken_code_command_says_why(cli, tmp_path, script, message):
+def test_failing_code_command_is_explained(cli, tmp_path, script, message):
     command = tmp_path / "ask"
     command.write_text(f"#!/bin/sh\n{script}\n")
     command.chmod(0o700)
@@ -266,7 +266,7 @@ def test_a_broken_code_command_says_why(cli, tmp_path, script, message):
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o444])
-def test_a_mounted_secret_is_read(cli, sandbox, tmp_path, mode):
+def test_mounted_secret_is_read(cli, sandbox, tmp_path, mode):
     folder = tmp_path / "..2026"
     folder.mkdir()
     (tmp_path / "..data").symlink_to("..2026")
@@ -278,7 +278,7 @@ def test_a_mounted_secret_is_read(cli, sandbox, tmp_path, mode):
     assert ended.code == 0, ended.err
 
 
-def test_a_pipe_as_key_file_is_refused(cli, tmp_path):
+def test_pipe_as_key_file_is_refused(cli, tmp_path):
     os.mkfifo(tmp_path / "key")
     ended = cli("limits", "--api-key-file", str(tmp_path / "key"))
 

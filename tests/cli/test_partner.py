@@ -19,7 +19,7 @@ def store(tmp_path):
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
-def test_a_key_is_kept_in_a_private_file_and_its_public_half_is_printed(
+def test_key_is_kept_in_a_private_file_and_its_public_half_is_printed(
     cli, tmp_path, algorithm
 ):
     path = tmp_path / "partner.key"
@@ -78,7 +78,7 @@ def test_unclear_commands_are_refused(cli, store, arguments):
     assert "secret" not in ended.err.replace("secret@", "")
 
 
-def test_the_settings_of_a_service_are_checked(cli, store, tmp_path):
+def test_settings_of_a_service_are_checked(cli, store, tmp_path):
     path = tmp_path / "agreements.toml"
     path.write_text("[[agreement]]\n", "utf-8")
     wrong = cli("partner", "check", "--agreements", str(path), env=store)
@@ -96,7 +96,7 @@ def test_the_settings_of_a_service_are_checked(cli, store, tmp_path):
     assert set(right.value) == {"agreements", "audit", "store"}
 
 
-def test_a_partner_that_cannot_be_reached_is_named(cli, tmp_path):
+def test_partner_that_cannot_be_reached_is_named(cli, tmp_path):
     key = str(tmp_path / "partner.key")
     cli("partner", "keygen", "--key-file", key)
     ended = cli(
@@ -110,9 +110,9 @@ def test_a_partner_that_cannot_be_reached_is_named(cli, tmp_path):
     assert "--code-command" not in ended.err
 
 
-def test_a_loopback_url_with_another_port_is_warned_about(cli, store, tmp_path):
+def test_loopback_url_with_another_port_is_warned_about(cli, store, tmp_path):
     (tmp_path / "agreements.toml").write_text("", "utf-8")
-    told = {}
+    output = {}
     for url in ("http://127.0.0.1:1/codes", "https://share.example/codes"):
         service = cli.start(
             *("partner", "serve", "--agreements", str(tmp_path / "agreements.toml")),
@@ -121,12 +121,12 @@ def test_a_loopback_url_with_another_port_is_warned_about(cli, store, tmp_path):
         )  # fmt: skip
         service.stdout.readline()
         service.terminate()
-        told[url] = service.communicate()[1].decode()
-    assert "Pass --port 1, or another --url" in told["http://127.0.0.1:1/codes"]
-    assert told["https://share.example/codes"] == ""
+        output[url] = service.communicate()[1].decode()
+    assert "Pass --port 1, or another --url" in output["http://127.0.0.1:1/codes"]
+    assert output["https://share.example/codes"] == ""
 
 
-def test_an_id_without_a_known_permission_names_the_option(cli, store):
+def test_id_without_a_known_permission_names_the_option(cli, store):
     consent = ("partner", "consent", "grant", "--partner", PARTNER, "--by", "x")
     for command in (
         (*consent, "--days", "1", "foo_1"),
@@ -138,7 +138,7 @@ def test_an_id_without_a_known_permission_names_the_option(cli, store):
         assert "Scope.of" not in ended.err
 
 
-def test_the_protocol_is_printed(cli):
+def test_protocol_is_printed(cli):
     assert cli("partner", "openapi").value == openapi()
 
 
@@ -202,5 +202,5 @@ def test_codes_are_requested_from_the_partner_in_the_environment(
     assert "Choose one of" in both.err
 
 
-def test_a_check_of_nothing_is_refused(cli):
+def test_check_of_nothing_is_refused(cli):
     assert cli("partner", "check").code == 2

@@ -93,7 +93,7 @@ def test_its_options_prepare_the_whole_job(tmp_path):
         (("--source-key", "persona_sandbox_1"), "begins with localbox_"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_named(options, words):
+def test_option_that_cannot_be_used_is_named(options, words):
     assert words in failed(*options)
 
 
@@ -104,7 +104,7 @@ def test_people_that_are_no_json_are_named_by_their_line(tmp_path):
     assert "line 2: this is not JSON" in failed("--people", people)
 
 
-def test_the_page_about_the_sandbox_names_every_switch():
+def test_page_about_the_sandbox_names_every_switch():
     page = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 
     names = [each.name for each in Switches.__attrs_attrs__]

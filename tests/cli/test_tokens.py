@@ -70,7 +70,7 @@ def test_tokens_list_shows_records_without_secrets(place):
     assert CANARY not in done.out + done.err
 
 
-def test_the_table_is_for_people(place):
+def test_table_is_for_people(place):
     done = said("list", PERSONA_STORE=place, COLUMNS="120")
 
     assert done.code == 0
@@ -78,7 +78,7 @@ def test_the_table_is_for_people(place):
     assert CANARY not in done.out
 
 
-def test_a_token_is_revealed_on_a_terminal_only(place):
+def test_token_is_revealed_on_a_terminal_only(place):
     there, here = pty.openpty()
     command = [sys.executable, "-m", "persona_share", "tokens", "show", "abab"]
     command += ["--store", place, "--reveal", "--json"]
@@ -108,7 +108,7 @@ def test_forgotten_token_is_no_longer_stored(place):
     assert after.value["tokens"] == []
 
 
-def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
+def test_sealed_store_is_opened_by_its_keys(tmp_path):
     place = filled(tmp_path / "sealed.db", sealed=True)
     keys = tmp_path / "keys"
     keys.write_text(KEY.hex())
@@ -133,7 +133,7 @@ def test_a_sealed_store_is_opened_by_its_keys(tmp_path):
         (("show", "ffff"), 5, "No record has"),
     ],
 )
-def test_bad_input_says_what_to_do(place, arguments, code, word):
+def test_error_for_bad_input_names_the_fix(place, arguments, code, word):
     environment = {"PERSONA_STORE": place} if arguments[0] == "show" else {}
     done = said(*arguments, **environment)
 
@@ -141,7 +141,7 @@ def test_bad_input_says_what_to_do(place, arguments, code, word):
     assert word in " ".join(done.err.replace("│", " ").split())
 
 
-def test_an_unknown_id_fails_with_advice_about_the_id(cli, sharing, tmp_path):
+def test_unknown_id_fails_with_advice_about_the_id(cli, sharing, tmp_path):
     into = ("--into", str(tmp_path / "people"))
     ended = cli("copy", "inq_unknown", *into, *sharing, "--json")
     (failed,) = ended.value["failures"]

@@ -87,7 +87,7 @@ def test_fetch_runs_with_variables_alone(cli, as_source, tmp_path):
         assert sorted(row["id"] for row in csv.DictReader(file)) == sorted(ids)
 
 
-def test_an_argument_takes_precedence_over_the_variable_of_another_way(cli, sharing):
+def test_argument_takes_precedence_over_a_conflicting_variable(cli, sharing):
     (inquiry,) = cli.inquiries(1)
     variables = {
         "PERSONA_TOKEN_FILE": os.devnull,
@@ -100,7 +100,7 @@ def test_an_argument_takes_precedence_over_the_variable_of_another_way(cli, shar
     assert inquiry in ended.out
 
 
-def test_a_variable_of_a_repeated_option_has_one_value_per_line():
+def test_variable_of_a_repeated_option_has_one_value_per_line():
     variables = {"PERSONA_SANDBOX_FAULT": "POST /oauth/token=503*2\nno such=nonsense"}
     done = CliRunner().invoke(app, ["sandbox"], env=variables)
 

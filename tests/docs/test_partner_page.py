@@ -154,7 +154,7 @@ def test_page_has_every_reason_of_the_audit_log():
             assert reason.startswith("client_assertion") or f"`{reason}`" in TEXT
 
 
-def test_the_page_has_the_pauses_of_the_code():
+def test_page_has_the_pauses_of_the_code():
     assert (_SHARED_PAUSE, MAX_BACKOFF["refused"], _COUNT_WINDOW) == (5, 300, 300)
     assert (full_jitter(1, 1.0), full_jitter(99, 1.0)) == (1, 60)
     text = " ".join(TEXT.split())

@@ -1,6 +1,6 @@
 """Every fault that the library promises to survive, by id and by when it is due.
 
-The ids are stable, and a test carries those that it is about in its name
+The ids are stable, and the name of a test contains the ids of its faults
 (``test_f62_f63_…``). A step is one of the seven in which the library is built; when a
 step is done its number goes into `BUILT`, and from then on a run without a test for one
 of its faults fails.

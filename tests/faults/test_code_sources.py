@@ -200,7 +200,7 @@ async def test_error_has_the_http_status_of_a_failed_source(harness):
 async def test_usage_error_of_a_source_is_raised_as_it_is(harness, kind):
     harness.partner.script = [kind("the mistake")]
     manager = await harness.manager()
-    for _ in range(2):  # the second call is answered by the back-off
+    for _ in range(2):  # the second call fails because of the backoff
         with pytest.raises(kind, match="the code source failed: the mistake") as caught:
             await manager.token(SCOPE)
         assert caught.value.retry_after is None

@@ -16,7 +16,7 @@ KINDS = [
     for each in vars(errors).values()
     if inspect.isclass(each) and issubclass(each, PersonaError)
 ]
-#: What an error of this kind is made with beside its text.
+#: Keyword arguments for the errors of each class.
 FACTS = {
     "waiting_for": "the service",
     "seconds": 60.0,

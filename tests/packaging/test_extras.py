@@ -22,7 +22,7 @@ async def register():
 
 asyncio.run(register())
 """
-#: What needs each extra.
+#: A statement that needs each extra.
 NEEDS = {
     "crypto": ["from persona_share.stores import Encrypted"],
     "httpx": ["import persona_share.integrations.httpx"],

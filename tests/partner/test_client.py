@@ -170,7 +170,7 @@ async def test_every_attempt_has_a_new_assertion():
     [
         ({"error": "access_denied"}, None),
         ({"error": "access_denied", "refused": "inquiry.read:inq_2"}, {"inq_2"}),
-        # What we did not ask for cannot have been refused.
+        # A scope that was not requested cannot have been refused.
         ({"error": "access_denied", "refused": "inquiry.read:inq_9"}, None),
         ({"error": "access_denied", "refused": 7}, None),
         ({"error": "access_denied", "refused": "\x1b[31m"}, None),

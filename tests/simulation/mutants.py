@@ -52,7 +52,7 @@ def _unextended(record, _now, _owner):
     return record
 
 
-#: What is planted: the object, the name of its function, and the faulty one.
+#: Each mutant: the object, the name of its function, and the faulty function.
 MUTANTS = {
     "a new idempotency key for each send": (exchange, "exchange_key", _new_key),
     "leases are ignored": (records, "acquire", _ignores_leases),

@@ -56,7 +56,7 @@ async def test_same_value_is_sealed_differently_each_time():
 
 @pytest.mark.parametrize("order", [[OLD, NEW], [NEW, OLD]], ids=["add", "move"])
 @pytest.mark.asyncio
-async def test_a16_processes_of_a_rolling_restart_read_one_another(order):
+async def test_processes_of_a_rolling_restart_read_one_another(order):
     inner = MemoryStore()
     before, after = Encrypted(inner, [OLD, NEW]), Encrypted(inner, order)
     await create(before, b"one")
@@ -66,7 +66,7 @@ async def test_a16_processes_of_a_rolling_restart_read_one_another(order):
 
 
 @pytest.mark.asyncio
-async def test_a16_record_of_an_unknown_key_is_not_absent_and_never_overwritten():
+async def test_record_of_an_unknown_key_is_not_absent_and_never_overwritten():
     inner = MemoryStore()
     old, new = Encrypted(inner, [OLD]), Encrypted(inner, [NEW])
     await create(new, b"new")

@@ -32,7 +32,7 @@ def path(tmp_path):
     return tmp_path / "store.db"
 
 
-def test_t12_new_file_and_folders_are_private(tmp_path):
+def test_new_file_and_folders_are_private(tmp_path):
     path = tmp_path / "new" / "folder" / "store.db"
     before = os.umask(0)
     try:

@@ -270,7 +270,7 @@ def test_invalid_table_name_is_refused_at_once(table):
         "host=db.internal dbname=app",
     ],
 )
-def test_t23_connection_that_others_could_read_is_refused_at_once(dsn):
+def test_connection_that_others_could_read_is_refused_at_once(dsn):
     with pytest.raises(StoreRefusedError, match="verify-full"):
         PostgresStore(dsn)
     PostgresStore(dsn, allow_insecure=True)

@@ -52,6 +52,6 @@ async def test_f123_what_was_acknowledged_survives_a_kill(tmp_path):
     assert integrity == [("ok",)]
 
 
-def test_t28_f70_eight_children_of_a_fork_and_their_parent_use_the_store(place):
+def test_f70_eight_children_of_a_fork_and_their_parent_use_the_store(place):
     with worker(fork, place) as forking:
         assert forking.receive() == (0, True)

@@ -311,7 +311,7 @@ async def test_f116_value_of_another_type_counts_as_unavailable(redis_server):
 
 
 @pytest.mark.asyncio
-async def test_t14_f116_record_under_another_key_is_corrupt(redis_server):
+async def test_f116_record_under_another_key_is_corrupt(redis_server):
     store = RedisStore(redis_server.url)
     await create(store)
     redis_server.client.copy(STORED, "persona_share:scope/other")
@@ -478,7 +478,7 @@ def certificate(tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_t23_only_a_certificate_that_is_trusted_will_do(own_redis, certificate):
+async def test_only_a_certificate_that_is_trusted_will_do(own_redis, certificate):
     port = free_port()
     own_redis(
         *("--tls-port", str(port), "--tls-auth-clients", "no"),
@@ -612,7 +612,7 @@ def test_url_that_cannot_be_used_is_refused_at_once(url, options):
 
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "redis.internal", "[2001:db8::1]"])
-def test_t23_connection_that_others_could_read_is_refused_at_once(host, caplog):
+def test_connection_that_others_could_read_is_refused_at_once(host, caplog):
     with pytest.raises(StoreRefusedError, match="rediss://"):
         RedisStore(f"redis://{host}:6379")
     RedisStore(f"rediss://{host}:6379")

@@ -409,7 +409,7 @@ def test_real_runtime_says_which_boot_it_is():
 
 
 @pytest.mark.asyncio
-async def test_t12_created_files_are_private(path, runtime):
+async def test_created_files_are_private(path, runtime):
     before = os.umask(0)
     try:
         store = SQLiteStore(path, runtime=runtime)
