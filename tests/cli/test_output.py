@@ -51,7 +51,7 @@ def test_every_failed_id_is_in_the_failures_file(cli, as_source, tmp_path):
     failures = tmp_path / "failures"
     ended = cli("fetch", *ids, "--failures", str(failures), env=as_source)
 
-    assert ended.code == 5
+    assert ended.code == 10
     found = lines_in(failures)
     assert sorted(each["id"] for each in found) == sorted(ids)
     assert all(each["error"]["advice"] for each in found)
