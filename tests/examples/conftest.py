@@ -142,7 +142,7 @@ async def programs(tmp_path, monkeypatch):
         # Only the address that partners sign differs in a test.
         source = (EXAMPLES / "partner.py").read_text("utf-8")
         names = {}
-        code = source.replace("http://127.0.0.1:8081/codes", programs.partner_url)
+        code = source.replace("http://127.0.0.1:8480/codes", programs.partner_url)
         exec(compile(code, "partner.py", "exec"), names)  # noqa: S102 — our own
         async with TestServer(names["issuer"].aiohttp(), port=port):
             yield programs
