@@ -1,5 +1,5 @@
-"""How Persona writes things: headers, paths, JSON, OAuth and errors. All of it is pure.
+"""Persona's formats: headers, paths, JSON, OAuth and errors. All functions are pure.
 
-Nothing here awaits, and the time and random numbers are arguments. The sandbox does not
-import it, so that it can be an independent check.
+They never await, and take the time and random numbers as arguments. The sandbox does
+not import them, so that it is an independent check.
 """
