@@ -201,7 +201,7 @@ async def with_rows() -> float:
 
         async def attach(found: Any) -> list[Path]:
             saved = await pool.save_all(found, batch, files=files, sync_folders=True)
-            return [each.path for each in saved.values()]
+            return [each.path for _, each in saved]
 
         async with batch:
             seconds = await run(saver_of(batch, folder, attach))

@@ -568,7 +568,7 @@ class Copy:
         async def save(resource: Resource) -> None:
             batch = self._batch_of(resource.id)
             saved = await self._pool.save_all(resource, batch, files=files, pdf=pdf)
-            for attribute, each in saved.items():
+            for attribute, each in saved:
                 entries.append(
                     {
                         "object": resource.id,

@@ -630,14 +630,14 @@ class FilePool:
         files: Path | None = None,
         pdf: Path | None = None,
         sync_folders: bool = False,
-    ) -> dict[str, SavedFile]:
-        """Save the files and the PDF of an object in these folders, by attribute.
+    ) -> list[tuple[str, SavedFile]]:
+        """Save the files and the PDF of an object in these folders.
 
-        The attribute of the PDF is "print". The files are synced, and with
-        ``sync_folders`` their names as well. The names are made of ids and attribute
-        names, never of a name that the service sent.
+        Return each with its attribute, "print" for the PDF. The files are synced, and
+        with ``sync_folders`` their names as well. The names are made of ids and
+        attribute names, never of a name that the service sent.
         """
-        saved: dict[str, SavedFile] = {}
+        saved: list[tuple[str, SavedFile]] = []
         wanted: list[tuple[str, Download, Path, str, str]] = []
         for each in attached_files(resource.attributes) if files else ():
             url, name = each.file.url, f"{resource.id}-{each.attribute}"
@@ -649,7 +649,7 @@ class FilePool:
             wanted.append(("print", printed, pdf, resource.id, ".pdf"))
 
         async def save(attribute: str, *arguments: Any) -> None:
-            saved[attribute] = await self._save(*arguments)
+            saved.append((attribute, await self._save(*arguments)))
 
         used: set[str] = set()
         try:
@@ -659,7 +659,7 @@ class FilePool:
                     tasks.start_soon(save, attribute, download, folder, safe, suffix)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
-        for folder in {each.path.parent for each in saved.values() if sync_folders}:
+        for folder in {each.path.parent for _, each in saved if sync_folders}:
             await to_thread.run_sync(self._disk.sync_folder, folder)
         return saved
 

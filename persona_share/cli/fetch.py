@@ -387,7 +387,7 @@ def _attachments(
 
     async def attach(found: Resource) -> list[Path]:
         saved = await pool.save_all(found, batch, **wanted.folders, sync_folders=True)
-        return sorted(each.path for each in saved.values())
+        return sorted(each.path for _, each in saved)
 
     return attach
 

@@ -192,7 +192,7 @@ def _remove(path):
 # ── Fetches ─────────────────────────────────────────────────────────────────────
 
 
-def _pool(kit, disk):
+def new_pool(kit, disk):
     persistent = Persistent(clock=kit.clock, outages=kit.monitor())
     return FilePool(FakeDownloads(), persistent, disk, 3)
 
@@ -208,9 +208,9 @@ async def fetch_into(folder, disk, kit):
         saved = await pool.save_all(
             found, batch, files=folder / "files", sync_folders=True
         )
-        return [each.path for each in saved.values()]
+        return [each.path for _, each in saved]
 
-    pool = _pool(kit, disk)
+    pool = new_pool(kit, disk)
     batch = kit.batch(
         IDS,
         planner=DirectPlanner(retrieve, 8),

@@ -6,8 +6,10 @@ Nothing is lost, nothing is there twice, and what is acknowledged is on the disk
 
 import pytest
 
+from persona_share._protocol import jsonapi
 from persona_share.batch.groups import DirectPlanner
-from persona_share.batch.saving import Ndjson, OutputFile, Saver
+from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
+from persona_share.model.resource import ResponseInfo
 from tests.batch import saved
 from tests.batch.conftest import Object
 
@@ -40,6 +42,23 @@ async def test_fetch_continues_when_zeros_are_left_of_its_first_rows(left, tmp_p
     await job.finish()
 
     assert job.problems == []
+
+
+@pytest.mark.asyncio
+async def test_each_file_has_its_own_name_when_attributes_have_the_same(kit, tmp_path):
+    host = "https://files.test"
+    attributes = {
+        "front": {"photo-url": f"{host}/1.png?access_token=x"},
+        "front-photo-url": f"{host}/2.png?access_token=x",
+    }
+    raw = {"type": "inquiry", "id": "inq_1", "attributes": attributes}
+    pool = saved.new_pool(kit, Disk())
+    found = await pool.save_all(
+        jsonapi.resource(raw, ResponseInfo()), kit.batch([]), files=tmp_path
+    )
+
+    assert len(found) == len({each.path for _, each in found}) == 2
+    assert {*tmp_path.iterdir()} == {each.path for _, each in found}
 
 
 @pytest.mark.asyncio
