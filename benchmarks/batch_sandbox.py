@@ -59,10 +59,10 @@ def sandbox() -> Iterator[Any]:
 
 
 async def fetched(
-    box: Any, ids: Sequence[str], size: int = 250
+    address: Any, ids: Sequence[str], size: int = 250
 ) -> tuple[int, int, Counter[str]]:
     """Return the memory halfway and at the end, and what became of the ids."""
-    url, (source_key, key), organization, known = box
+    url, (source_key, key), organization, known = address
     unknown_set, seen, halfway = {*ids} - {*known}, Counter[str](), 0
     codes = 0
     expected = Counter(fetched=len(ids) - len(unknown_set), failed=len(unknown_set))
@@ -97,15 +97,15 @@ async def fetched(
 
 def figures() -> Figures:
     """Return the ids in the report, the resident memory, and the tokens of bad ids."""
-    with sandbox() as box:
-        known = box[-1]
+    with sandbox() as address:
+        known = address[-1]
         ids = [*known, *unknown(UNKNOWN)]
-        halfway, end, seen = asyncio.run(fetched(box, ids))
+        halfway, end, seen = asyncio.run(fetched(address, ids))
         mixed = known[:BAD_OF]
         for number, each in enumerate(unknown(BAD)):
             mixed[number * (BAD_OF // BAD)] = each
         codes = [
-            asyncio.run(fetched(box, each, 100))[-1]["codes"]
+            asyncio.run(fetched(address, each, 100))[-1]["codes"]
             for each in (mixed, known[:BAD_OF])
         ]
     yield Figure(
