@@ -108,7 +108,7 @@ async def partners(
 ) -> None:
     """Both sides of the partner protocol."""
     CodeIssuer("key", agreements="a.toml", consents=rule, audit=log, store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    CodeIssuer(client, agreements="a.toml", consents=rule, audit="log", store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CodeIssuer(client, agreements="a.toml", consents=rule, audit=print, store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     CodeIssuer(client, agreements="a.toml", consents=sync_rule, audit=log, store=store)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     CodeIssuer(client, agreements="a.toml", consents=rule, audit=log)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     PartnerCodeSource("https://partner.example/codes", key=Path("partner.key"))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
