@@ -250,14 +250,14 @@ def stamped(harness):
 @pytest.mark.asyncio
 async def test_f59_response_is_as_old_as_the_first_attempt_it_may_belong_to():
     harness = Harness(method="POST")
-    harness.inner._answers = iter([lost(), stamped(harness)])
+    harness.inner._steps = iter([lost(), stamped(harness)])
     assert (await harness.run()).first_sent_at == FakeClock().now()
 
 
 @pytest.mark.asyncio
 async def test_response_is_not_older_than_its_key():
     harness = Harness(method="POST", repeatable=True)
-    harness.inner._answers = iter([refused(500), refused(500), stamped(harness)])
+    harness.inner._steps = iter([refused(500), refused(500), stamped(harness)])
     assert (await harness.run()).first_sent_at == harness.clock.now()
 
 
@@ -265,7 +265,7 @@ async def test_response_is_not_older_than_its_key():
 async def test_unsent_attempts_do_not_age_a_response():
     harness = Harness(method="POST")
     responses = [unsent(), refused(429, ratelimit_reset="9"), stamped(harness)]
-    harness.inner._answers = iter(responses)
+    harness.inner._steps = iter(responses)
     assert (await harness.run()).first_sent_at == harness.clock.now()
 
 
