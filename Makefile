@@ -33,6 +33,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check && $(BIN)/ruff format --check
 	$(BIN)/codespell
 	$(BIN)/zizmor --offline --quiet .github
+	$(PYTEST) -q tests/packaging/test_language.py tests/packaging/test_language_of_tests.py
 
 types: .venv/.dev
 	$(BIN)/mypy

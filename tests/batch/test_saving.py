@@ -1,7 +1,7 @@
 """Fetches and copies survive power cuts, kills, full disks, outages and other runs.
 
 Nothing is lost, nothing is there twice, and what is acknowledged is on the disk.
-`make soak-saving` runs 500 of each, these tests 20.
+`make soak-saving` runs 500 of each, `make test-slow` 20 and `make test` 5.
 """
 
 import pytest
@@ -14,15 +14,15 @@ from tests.batch import saved
 from tests.batch.conftest import Object
 
 
-RUNS = 20
-
-
+@pytest.mark.parametrize("wanted", [5, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", saved.KINDS)
 @pytest.mark.parametrize("failure", saved.FAILURES)
 @pytest.mark.asyncio
-async def test_nothing_is_lost_or_saved_twice_when_runs_fail(kind, failure, tmp_path):
+async def test_nothing_is_lost_or_saved_twice_when_runs_fail(
+    kind, failure, wanted, tmp_path
+):
     seed, runs = 0, 0
-    while runs < RUNS:
+    while runs < wanted:
         job = saved.Job(kind, tmp_path / str(seed))
         job.folder.mkdir()
         runs += await saved.FAILURES[failure](job, seed)

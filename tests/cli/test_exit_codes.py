@@ -205,6 +205,7 @@ def processes_below(process):
                 yield from processes_below(child)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("linux")
 def test_no_process_shows_a_secret_and_no_output_does(cli, sandbox, sharing, tmp_path):
     ids = cli.inquiries(20)

@@ -110,6 +110,7 @@ def facts(fuzzing):
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_responses_to_random_requests_are_as_described(fuzzing, facts, key):
     for version in VERSIONS:

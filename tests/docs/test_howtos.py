@@ -80,6 +80,7 @@ async def test_workers_of_the_page_share_one_file(reader, tmp_path):
 # ── Testing ─────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_tests_on_the_page_pass_in_a_separate_project(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile("\n\n".join(blocks_of(TESTING)))

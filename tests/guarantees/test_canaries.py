@@ -158,6 +158,7 @@ class Recorder:
         await self.scenario.advance_until_done(manager.aclose(), step=5)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_eight_secrets_appear_in_none_of_twenty_outputs(
     scenario, tmp_path, caplog, capfd

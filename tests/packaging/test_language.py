@@ -9,6 +9,9 @@ import pytest
 from tests.packaging.conftest import CHECKOUT
 
 
+pytestmark = pytest.mark.slow  # `make lint` runs it
+
+
 #: Words that once stood for something else. "Socket" and "street" are not among them, as
 #: both are also the standard terms for what they name here.
 DROPPED = re.compile(

@@ -11,6 +11,9 @@ from tests.packaging.conftest import CHECKOUT
 from tests.packaging.test_language import ANSWER, COLLOQUIAL, DROPPED, START
 
 
+pytestmark = pytest.mark.slow  # `make lint` runs it
+
+
 #: Private words for standard terms: sandbox, harness, scenario, worker, response and so on.
 NAME = re.compile(
     r"(?:\A|_)(answers?|answered|answering|box|boxes|crews?|desks?|dice|ears?|goals"

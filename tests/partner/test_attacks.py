@@ -376,6 +376,7 @@ async def test_other_content_types_are_refused(harness):
             assert error_of(response) == (415, "invalid_request")
 
 
+@pytest.mark.slow
 async def test_ten_thousand_random_bodies_get_documented_refusals(harness, caplog):
     rng = random.Random(16)  # noqa: S311
     async with harness.issuing() as issuer:

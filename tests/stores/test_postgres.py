@@ -39,6 +39,7 @@ async def refused(store):
 # ── A server that is away ───────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_server_that_is_down_is_reported_and_found_again(own_postgres):
     server = own_postgres("synchronous_commit=on")
@@ -53,6 +54,7 @@ async def test_server_that_is_down_is_reported_and_found_again(own_postgres):
     await store.aclose()
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_frozen_server_costs_two_seconds_once_for_all(own_postgres):
     server = own_postgres()

@@ -183,7 +183,7 @@ async def test_write_with_a_lost_reply_counts_as_written(redis_server):
         b"-MOVED 1 127.0.0.1:1\r\n",
         b"-BUSY CANARY\r\n",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\x00\xff\x00",
+        pytest.param(b"\x00\xff\x00", marks=pytest.mark.slow),  # waits for time-outs
     ],
     ids=repr,
 )

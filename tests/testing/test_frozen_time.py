@@ -48,6 +48,7 @@ def freeze(): return time_machine.travel("2024-01-01T00:00:10Z", tick=False)
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", FREEZING)
 def test_objects_are_read_while_time_is_frozen_and_afterwards(library):
     program = PROGRAM.format(freezing=FREEZING[library])

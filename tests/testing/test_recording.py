@@ -24,6 +24,7 @@ async def share(sandbox, inquiry_id):
             return await manager.session(scope).inquiries.retrieve(inquiry_id)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_recorded_exchange_is_replayed_and_holds_no_credential(tmp_path):
     cassette = tmp_path / "shared.yaml"
