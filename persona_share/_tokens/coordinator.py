@@ -63,7 +63,9 @@ _POLITE_LOSSES: Final = 3
 #: The maximum of leases, first sends and unpublished tokens that are remembered.
 _MAX_REMEMBERED: Final = 10_000
 #: The maximum of redeemed codes that are remembered, as they may be delivered again.
-_MAX_REDEEMED: Final = 100_000
+#: Persona's limit allows fewer in an hour; a forgotten code is sent with the same key, and
+#: the service repeats its response.
+_MAX_REDEEMED: Final = 20_000
 OnStoreFailure = Literal["local", "fail"]
 T = TypeVar("T")
 P = ParamSpec("P")

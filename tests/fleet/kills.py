@@ -117,6 +117,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", help="sqlite, redis or postgres; without it, all")
     given = parser.parse_args(arguments)
     server = RedisServer() if BINARY else None
     postgres = PostgresServer() if BINARIES else None
@@ -130,6 +131,8 @@ def main(arguments=None):
                 urls["redis"] = server.url
             if postgres is not None:
                 urls["postgres"] = postgres.url
+            if given.store is not None:
+                urls = {given.store: urls[given.store]}
             minutes = float(os.environ.get("SOAK_MINUTES", "inf"))
             seconds = 60 * minutes / len(urls)
             for kind, store in urls.items():
