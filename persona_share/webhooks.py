@@ -235,8 +235,8 @@ class ReplayGuard:
         on_store_failure: Literal["refuse", "handle"] = "refuse",
         runtime: Runtime | None = None,
     ) -> None:
-        if isinstance(lease, bool) or not 0 < lease <= replay.LONGEST_LEASE:
-            message = f"lease must be above 0 and up to {replay.LONGEST_LEASE:.0f} s"
+        if isinstance(lease, bool) or not 0 < lease <= replay.MAX_LEASE:
+            message = f"lease must be above 0 and up to {replay.MAX_LEASE:.0f} s"
             raise ConfigurationError(message)
         if on_store_failure not in {"refuse", "handle"}:
             message = "on_store_failure must be 'refuse' or 'handle'"
@@ -321,7 +321,7 @@ class ReplayGuard:
         self, owner: str
     ) -> Callable[[Versioned], tuple[Change | None, None]]:
         def decide(found: Versioned) -> tuple[Change | None, None]:
-            if not replay.is_ours(replay.from_bytes(found.value), owner):
+            if not replay.is_owned_by(replay.from_bytes(found.value), owner):
                 return None, None
             record = replay.Claim(owner, found.now + self._lease)
             return Change(replay.to_bytes(record), self._lease), None
@@ -336,7 +336,7 @@ class ReplayGuard:
 
     async def _release(self, key: str, owner: str) -> None:
         def decide(found: Versioned) -> tuple[Change | None, None]:
-            owned = replay.is_ours(replay.from_bytes(found.value), owner)
+            owned = replay.is_owned_by(replay.from_bytes(found.value), owner)
             return (Change(None) if owned else None), None
 
         await change(self._store, self._runtime, key, decide)

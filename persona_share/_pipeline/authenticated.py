@@ -77,7 +77,7 @@ class Authenticated:
         except BaseException as error:
             limiter.release(slot, sent=not was_unsent(error))
             raise
-        limiter.answered(slot, response)
+        limiter.responded(slot, response)
         return authorization, response
 
     async def _wait(

@@ -28,7 +28,7 @@ from persona_share.ports import Clock
 
 _LOG: Final = logging.getLogger("persona_share")
 # The timer fires at least this often while calls wait, as the clock may jump.
-_LONGEST_SLEEP: Final = 1.0
+_MAX_SLEEP: Final = 1.0
 # The most calls to admit, or to fail, in one iteration of the event loop.
 _AT_ONCE: Final = 64
 # An expected wait shorter than this is neither logged nor emitted.
@@ -71,9 +71,7 @@ class RateLimiter:
         self._clock = clock
         self._policy = policy
         #: The longest that a call waits, in seconds.
-        self.longest_wait: float = (
-            math.inf if policy.max_wait is None else policy.max_wait
-        )
+        self.max_wait: float = math.inf if policy.max_wait is None else policy.max_wait
         self._emit = emit
         self.now = clock.now
         self.tracker: LimitTracker = tracker or LimitTracker(policy)
@@ -102,7 +100,7 @@ class RateLimiter:
         Exchanges of tokens are not limited by it: other calls depend on them.
         """
         if self._policy.max_wait is None:
-            self.longest_wait = seconds
+            self.max_wait = seconds
 
     def try_acquire(self, *, priority: bool = False) -> Slot | None:
         """Return a slot at once, or None if the call has to wait.
@@ -112,7 +110,7 @@ class RateLimiter:
         tracker = self.tracker
         if self._first or (self._others and not priority):
             return None
-        if not tracker.has_room(priority=priority):
+        if not tracker.has_capacity(priority=priority):
             return None
         if tracker.probing:
             tracker.probes(self.now())
@@ -143,9 +141,9 @@ class RateLimiter:
                 event = CallDelayed(at=now, operation=request.operation, seconds=waited)
                 self._emit(event)
 
-    def answered(self, slot: Slot, response: Response) -> None:
+    def responded(self, slot: Slot, response: Response) -> None:
         """Record a response, and admit the calls that fit now."""
-        self.tracker.answered(slot, response, self.now())
+        self.tracker.responded(slot, response, self.now())
         if self._others or self._first:
             self._advance()
 
@@ -178,7 +176,7 @@ class RateLimiter:
         now = self.now()
         until = request.deadline
         if not priority:
-            until = min(until, now + self.longest_wait)
+            until = min(until, now + self.max_wait)
         future = asyncio.get_running_loop().create_future()
         waiter = _Waiter(
             request.operation, until, request.deadline, now, priority, future
@@ -238,10 +236,10 @@ class RateLimiter:
             queue = self._first or self._others
             if not queue:
                 return
-            room = tracker.has_room(priority=queue is self._first)
-            if not room and not tracker.may_probe(now):
+            capacity = tracker.has_capacity(priority=queue is self._first)
+            if not capacity and not tracker.may_probe(now):
                 return
-            if not room or tracker.probing:
+            if not capacity or tracker.probing:
                 tracker.probes(now)
             _, waiter = queue.popitem(last=False)
             if not waiter.future.done():  # else it was cancelled just before
@@ -320,7 +318,7 @@ class RateLimiter:
     def _set_timer(self, now: float) -> None:
         """Make the timer fire when a call can next be admitted or time out."""
         nearest = self._by_time[0][0] if self._by_time else math.inf
-        fires_at = min(max(self.tracker.opens_at, now), nearest, now + _LONGEST_SLEEP)
+        fires_at = min(max(self.tracker.opens_at, now), nearest, now + _MAX_SLEEP)
         if self._timer is not None and self._fires_at <= fires_at:
             return
         self._stop_timer()

@@ -112,8 +112,8 @@ class Retrying:
 
     def _next_step(self, call: "_Call", outcome: Outcome) -> Decision:
         policy, limiter = self._policy, self._limiter
-        if limiter is not None and limiter.longest_wait < policy.max_wait:
-            policy = attrs.evolve(policy, max_wait=limiter.longest_wait)
+        if limiter is not None and limiter.max_wait < policy.max_wait:
+            policy = attrs.evolve(policy, max_wait=limiter.max_wait)
         decision = decide(
             call.request,
             outcome,

@@ -82,10 +82,10 @@ class SharedLimitTracker(LimitTracker):
         """Whether this process has to probe the window on its own."""
         return self._alone and super().probing
 
-    def has_room(self, *, priority: bool = False) -> bool:
+    def has_capacity(self, *, priority: bool = False) -> bool:
         """Return whether a call may start now."""
         if self._alone:
-            return super().has_room(priority=priority)
+            return super().has_capacity(priority=priority)
         # Without a slot no call starts, not even one with priority.
         return self._slots > 0 and self._clock.now() < self._ends
 
@@ -97,7 +97,7 @@ class SharedLimitTracker(LimitTracker):
             self._slots = max(self._slots - 1, 0)
         return slot
 
-    def answered(self, slot: Slot, response: Response, now: float) -> None:
+    def responded(self, slot: Slot, response: Response, now: float) -> None:
         """Count a response, and keep its headers for the other processes."""
         seen = limit_state_of(response)
         if seen is not None:
@@ -105,7 +105,7 @@ class SharedLimitTracker(LimitTracker):
             if self._probes or not seen.remaining:
                 self._probes, self._urgent = False, True
                 self._take(0)
-        super().answered(slot, response, now)
+        super().responded(slot, response, now)
 
     def wanted(self, calls: int, on_change: Callable[[], None]) -> None:
         """Acquire slots for waiting calls; ``on_change`` is called when there are some."""

@@ -58,7 +58,7 @@ _CONFLICT: Final = 409
 _LIMITED: Final = 429
 # Responses that the service sends before it checks the code.
 _HARMLESS: Final = frozenset({401, 403, 429})
-_LONGEST_WORD: Final = 16
+_MAX_WORD: Final = 16
 _MISMATCH: Final = "idempotency error"
 
 
@@ -67,13 +67,13 @@ class Tries:
     """The attempts to exchange one code: the key, their number and the deadline.
 
     ``deadline`` ends the exchange; waits that the service asks for move it, but never
-    past ``last_moment``. A signed assertion is sent under one key only
+    past ``latest_send``. A signed assertion is sent under one key only
     (``single_key``): a new key needs a new one. ``in_doubt``: an earlier exchange of
     this code may have consumed it.
     """
 
     deadline: float
-    last_moment: float
+    latest_send: float
     epoch: int = 0
     attempts: tuple[Attempt, ...] = ()
     failures: int = 0
@@ -84,7 +84,7 @@ class Tries:
 
     def postponed(self, seconds: float) -> "Tries":
         """Return the same with a later deadline, within the lifetime of the code."""
-        later = max(self.deadline, min(self.last_moment, self.deadline + seconds))
+        later = max(self.deadline, min(self.latest_send, self.deadline + seconds))
         return attrs.evolve(self, deadline=later)
 
     @property
@@ -240,7 +240,7 @@ def title_of(response: Response) -> str:
     """Return the title of the first error, as far as it is a short plain text."""
     title = problem_of(response).title
     # A longer word may be a secret of the request.
-    words = (word for word in title.split() if len(word) <= _LONGEST_WORD)
+    words = (word for word in title.split() if len(word) <= _MAX_WORD)
     return "".join(c for c in " ".join(words)[:80] if c.isascii() and c.isprintable())
 
 
@@ -276,7 +276,7 @@ def _after_limit(
 ) -> Again | Limited:
     reset = RESET_UNKNOWN if wish is None else bounded(wish, RETRY_AFTER).value
     reset = max(reset, RESET_MINIMUM)
-    if now + reset >= tries.last_moment:
+    if now + reset >= tries.latest_send:
         what = (
             "too many requests; the rate limit resets later than this exchange may wait"
         )

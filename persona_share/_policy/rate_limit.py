@@ -55,8 +55,8 @@ class _Window:
     # The first response of this window: its remaining calls, and the call's number.
     first_remaining: int
     first_number: int
-    answered: int = 0
-    ours: int = 0
+    responded: int = 0
+    own: int = 0
     others: int = 0
     # The maximum of other clients' calls while a call of this client was in flight: in the previous round
     # trip, and in this one, which started with the call ``round_from``.
@@ -66,10 +66,10 @@ class _Window:
 
     def update(self, remaining: int, slot: Slot, entered: int) -> None:
         """Record the remaining calls in a later response of the same window."""
-        self.answered += 1
+        self.responded += 1
         self.remaining = min(self.remaining, remaining)
-        self.ours = max(slot.number - self.first_number, self.answered)
-        others = self.first_remaining - remaining - self.ours
+        self.own = max(slot.number - self.first_number, self.responded)
+        others = self.first_remaining - remaining - self.own
         self.others = max(self.others, others)
         if slot.number > self.round_from:
             self.reserve = max(self.reserve_now, self.reserve // 2)
@@ -88,7 +88,7 @@ class _Window:
         if left < 1 or not self.others:
             return left
         free = left - max(self.reserve, self.reserve_now)
-        return max(1, free * self.ours // (self.ours + self.others))
+        return max(1, free * self.own // (self.own + self.others))
 
 
 class LimitTracker:
@@ -129,7 +129,7 @@ class LimitTracker:
         """Whether the limit is unknown, so that one call is sent to find out."""
         return self._unknown
 
-    def has_room(self, *, priority: bool = False) -> bool:
+    def has_capacity(self, *, priority: bool = False) -> bool:
         """Return whether a call may start; priority may use the reserved slot."""
         if self._unknown:
             return not self.in_flight
@@ -156,7 +156,7 @@ class LimitTracker:
                 window.remaining -= 1
         self._weigh()
 
-    def answered(self, slot: Slot, response: Response, now: float) -> None:
+    def responded(self, slot: Slot, response: Response, now: float) -> None:
         """Count a response, and record its headers."""
         self._unknown = False
         if slot.number > self._counts_from:
@@ -283,7 +283,7 @@ def _is_newer(window: _Window, sent: float, earliest: float, latest: float) -> b
     return latest < window.earliest_end - _ROUNDING and sent > window.since
 
 
-def shortest(calls: int, allowance: RateLimitStatus) -> timedelta:
+def minimum_duration(calls: int, allowance: RateLimitStatus) -> timedelta:
     """Return the time before the last of so many calls can be sent."""
     beyond = calls - allowance.remaining
     if beyond <= 0:

@@ -12,8 +12,8 @@ from persona_share.model.share_token import (
 
 
 #: The first and the longest pause between two requests for a state, in seconds.
-SHORTEST: Final = 1.0
-LONGEST: Final = 30.0
+MIN_DELAY: Final = 1.0
+MAX_DELAY: Final = 30.0
 _DOUBLINGS: Final = 5
 _JITTER: Final = 0.25
 _UNDER_WAY: Final = frozenset(
@@ -24,7 +24,7 @@ _UNDER_WAY: Final = frozenset(
 class Trace(enum.Enum):
     """The effect of a redeem call whose response was lost, by the state."""
 
-    OURS = "it took effect as requested"
+    AS_REQUESTED = "it took effect as requested"
     NONE = "it took no effect so far"
     ANOTHER = "another redemption took effect"
 
@@ -45,7 +45,7 @@ def trace_of(token: ShareToken, destination_id: str | None) -> Trace:
         destination_id,
     ):
         return Trace.ANOTHER
-    return Trace.OURS
+    return Trace.AS_REQUESTED
 
 
 def is_final(token: ShareToken) -> bool:
@@ -59,5 +59,5 @@ def pause(asked: int, random: float, left: float) -> float:
     One to thirty seconds with jitter, and at most ``left``, the rest of the caller's
     time, so that the last request is sent at its end.
     """
-    full = min(LONGEST, SHORTEST * 2.0 ** min(max(0, asked - 1), _DOUBLINGS))
+    full = min(MAX_DELAY, MIN_DELAY * 2.0 ** min(max(0, asked - 1), _DOUBLINGS))
     return max(0.0, min(full * (1 + _JITTER * random), left))

@@ -11,7 +11,7 @@ import orjson
 
 
 #: A claim with a longer lease is implausible, in seconds from now.
-LONGEST_LEASE: Final = 600.0
+MAX_LEASE: Final = 600.0
 
 
 @attrs.frozen
@@ -45,14 +45,14 @@ def claim(
         case Handled():
             return record
         case Claim(owner=other, until=until) if (
-            other != owner and now < until <= now + LONGEST_LEASE
+            other != owner and now < until <= now + MAX_LEASE
         ):
             return InProgress(until - now)
         case _:
             return Claim(owner, now + lease)
 
 
-def is_ours(record: EventRecord, owner: str) -> bool:
+def is_owned_by(record: EventRecord, owner: str) -> bool:
     """Return whether this owner still has the claim."""
     return isinstance(record, Claim) and record.owner == owner
 

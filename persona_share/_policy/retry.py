@@ -187,7 +187,7 @@ def is_unknown(request: Request, outcome: Outcome, past: Past) -> bool:
 
 
 # The step after a response, by kind of request; no other status is retried.
-_AFTER_ANSWER: Final = {
+_AFTER_RESPONSE: Final = {
     Kind.READ: {
         _TIMEOUT: _Step.SOON,
         _LIMITED: _Step.THROTTLED,
@@ -210,7 +210,7 @@ _AFTER_ANSWER: Final = {
 def _step(kind: Kind, request: Request, outcome: Outcome, past: Past) -> _Step:
     if isinstance(outcome, Failed):
         return _step_after_failure(kind, outcome, past)
-    step = _AFTER_ANSWER[kind].get(outcome.status, _Step.STOP)
+    step = _AFTER_RESPONSE[kind].get(outcome.status, _Step.STOP)
     return _step_after_stored(request, past) if step is _Step.PROBE else step
 
 
@@ -276,10 +276,10 @@ class Budget:
     One bucket belongs to one client and one credential. First attempts cost nothing.
     """
 
-    __slots__ = ("_most", "level")
+    __slots__ = ("_maximum", "level")
 
     def __init__(self, policy: RetryPolicy) -> None:
-        self.level = self._most = policy.budget
+        self.level = self._maximum = policy.budget
 
     def spend(self, cost: int) -> bool:
         """Spend the cost of one retry, or return False if too little is left."""
@@ -290,4 +290,4 @@ class Budget:
 
     def succeeded(self, last_cost: int = 1) -> None:
         """Return the cost of the last retry, or 1 for a success without one."""
-        self.level = min(self._most, self.level + last_cost)
+        self.level = min(self._maximum, self.level + last_cost)

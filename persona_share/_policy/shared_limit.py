@@ -17,7 +17,7 @@ from persona_share._protocol.limits import LimitState
 
 
 #: A window with a later end is implausible, in seconds from now.
-LONGEST_WINDOW: Final = 900.0
+MAX_WINDOW: Final = 900.0
 #: While one process probes the window, the others wait this long, in seconds.
 PROBE: Final = 1.0
 #: How often a process polls for the result of the probe, in seconds.
@@ -26,7 +26,7 @@ _PROBE_POLL: Final = 0.05
 _SPACING: Final = 0.01
 #: How many processes are assumed while their number is unknown.
 _EXPECTED: Final = 8
-_LONGEST_SPREAD: Final = 1.0
+_MAX_SPREAD: Final = 1.0
 #: A reset of less than this was rounded down to nothing, in seconds.
 _ROUNDING: Final = 1.0
 #: Ends of windows that differ by less than this are of the same window, in seconds:
@@ -35,9 +35,9 @@ _SAME_WINDOW: Final = 3.0
 _PART: Final = 8
 #: A smaller block is not worth a write.
 _LEAST_BLOCK: Final = 4
-_MOST_SLOTS: Final = 1_000_000
+_MAX_SLOTS: Final = 1_000_000
 #: How many reservations to keep, to recognize a write whose response was lost.
-_MOST_RESERVATIONS: Final = 16
+_MAX_RESERVATIONS: Final = 16
 
 _Reservation = tuple[str, int]
 
@@ -94,7 +94,7 @@ def take(
     if seen is not None:
         limit = _updated(limit, now, seen)
     takers = max(limit.takers_before, limit.takers, _EXPECTED)
-    spread = min(_SPACING * takers, _LONGEST_SPREAD)
+    spread = min(_SPACING * takers, _MAX_SPREAD)
     if now >= limit.ends:
         return _probe(limit, now, wanted, reservation, spread * random)
     if wanted <= 0:
@@ -102,7 +102,7 @@ def take(
     slots = min(wanted, limit.left, _block(limit, first=first))
     if slots <= 0:
         # Spread, because most processes would lose a race for the new window.
-        return limit, Share(0, min(limit.ends - now + spread * random, LONGEST_WINDOW))
+        return limit, Share(0, min(limit.ends - now + spread * random, MAX_WINDOW))
     limit = attrs.evolve(
         limit,
         left=limit.left - slots,
@@ -145,26 +145,26 @@ def from_bytes(data: bytes | None) -> SharedLimit:
 
 def ttl(limit: SharedLimit, now: float) -> float:
     """Return how long a record is worth keeping, in seconds."""
-    return min(max(limit.ends - now, 0.0), LONGEST_WINDOW) + 60.0
+    return min(max(limit.ends - now, 0.0), MAX_WINDOW) + 60.0
 
 
 def _plausible(limit: SharedLimit, now: float) -> SharedLimit:
     """Return the record, or an empty one if it is implausible."""
     sound = (
-        limit.ends <= now + LONGEST_WINDOW
-        and 0 <= limit.left <= limit.size <= _MOST_SLOTS
-        and 0 <= limit.takers <= _MOST_SLOTS
-        and 0 <= limit.takers_before <= _MOST_SLOTS
+        limit.ends <= now + MAX_WINDOW
+        and 0 <= limit.left <= limit.size <= _MAX_SLOTS
+        and 0 <= limit.takers <= _MAX_SLOTS
+        and 0 <= limit.takers_before <= _MAX_SLOTS
         and limit.probe_until <= now + PROBE
-        and len(limit.reservations) <= _MOST_RESERVATIONS
+        and len(limit.reservations) <= _MAX_RESERVATIONS
     )
     return limit if sound else SharedLimit()
 
 
 def _updated(limit: SharedLimit, now: float, seen: LimitState) -> SharedLimit:
     # The current window has more than 0 s: that reset was rounded down.
-    ends = now + min(max(seen.reset, 0.0) or _ROUNDING, LONGEST_WINDOW)
-    left = min(max(seen.remaining - 1, 0), _MOST_SLOTS)
+    ends = now + min(max(seen.reset, 0.0) or _ROUNDING, MAX_WINDOW)
+    left = min(max(seen.remaining - 1, 0), _MAX_SLOTS)
     if now >= limit.ends or ends > limit.ends + _SAME_WINDOW:
         return SharedLimit(ends=ends, left=left, size=left, takers_before=limit.takers)
     if ends < limit.ends - _SAME_WINDOW:
@@ -194,7 +194,7 @@ def _probe(
 def _with_reservation(
     limit: SharedLimit, reservation: str, slots: int
 ) -> tuple[_Reservation, ...]:
-    return (*limit.reservations, (reservation, slots))[-_MOST_RESERVATIONS:]
+    return (*limit.reservations, (reservation, slots))[-_MAX_RESERVATIONS:]
 
 
 def _finite(value: Any) -> float:

@@ -27,8 +27,8 @@ REJECTION_DELAY: Final = (0.2, 0.5)
 #: A code is not sent shortly before it expires: the response would be too late.
 _CODE_MARGIN: Final = 5.0
 #: An unused pushed code is exchanged at most this long before it expires, in seconds.
-_LAST_MOMENT: Final = 60.0
-_LAST_MOMENT_JITTER: Final = 30.0
+_SAFETY_MARGIN: Final = 60.0
+_SAFETY_JITTER: Final = 30.0
 #: ... if that makes the scope's cover longer by at least this much.
 _MIN_EXTRA_LIFETIME: Final = 300.0
 
@@ -54,8 +54,8 @@ def advisory_window(lifetime: float) -> float:
 def mandatory_window(lifetime: float, policy: RenewalPolicy) -> float:
     """Return how long before its end callers begin to wait for the refresh."""
     short = lifetime < _SHORT_LIFETIME
-    longest = min(policy.mandatory, _SHORT_MANDATORY) if short else policy.mandatory
-    return min(longest, lifetime / 4)
+    latest = min(policy.mandatory, _SHORT_MANDATORY) if short else policy.mandatory
+    return min(latest, lifetime / 4)
 
 
 def guard_window(lifetime: float, policy: RenewalPolicy) -> float:
@@ -104,14 +104,14 @@ def code_deadline(received: float, lifetime: float) -> float:
     return received + lifetime - min(_CODE_MARGIN, lifetime / 20)
 
 
-def last_safe_moment(deadline: float, received: float, random: float) -> float:
+def latest_safe_time(deadline: float, received: float, random: float) -> float:
     """Return when a waiting code is best exchanged: late, but not too late.
 
     A token's life counts from its exchange, so a code that waits adds cover.
     """
     life = deadline - received
-    margin = min(_LAST_MOMENT, life / 4)
-    return deadline - margin - min(_LAST_MOMENT_JITTER, life / 8) * random
+    margin = min(_SAFETY_MARGIN, life / 4)
+    return deadline - margin - min(_SAFETY_JITTER, life / 8) * random
 
 
 def adds_lifetime(now: float, expires: float, lifetime: float) -> bool:

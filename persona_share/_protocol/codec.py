@@ -39,11 +39,11 @@ _object: Final = _strict(dict)
 def _datetime(value: Any, _: Any) -> datetime | None:
     if value == "":  # the service sends "" for some unknown dates
         return None
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is None:
         message = "expected a time with a time zone"
         raise ValueError(message)
-    return moment
+    return parsed
 
 
 def _date(value: Any, _: Any) -> date | None:

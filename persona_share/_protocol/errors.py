@@ -52,7 +52,7 @@ _QUOTAS: Final = frozenset({403, 429})
 _SERVER_ERRORS: Final = range(500, 600)
 _REDIRECTS: Final = range(300, 400)
 _EXCERPT: Final = 200
-_LONGEST_SECRET: Final = 8 * 1024
+_MAX_SECRET: Final = 8 * 1024
 _PLAIN_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
 # Form fields that are not secret.
 _PUBLIC_FIELDS: Final = frozenset(
@@ -69,7 +69,7 @@ def error_in(request: Request, response: Response) -> ApiError | None:
     excerpt = None
     if request.expects is not Expects.OAUTH:  # such a body may contain a token
         # Long enough to mask a secret that the excerpt would cut in two.
-        text = response.body[: _EXCERPT + _LONGEST_SECRET].decode(errors="replace")
+        text = response.body[: _EXCERPT + _MAX_SECRET].decode(errors="replace")
         excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
     kind = response.headers.get("content-type", "") or "nothing named"
     return _build(
@@ -96,12 +96,14 @@ def error_of(request: Request, response: Response) -> ApiError:
     return error
 
 
-def malformed(request: Request, response: Response, why: str) -> MalformedResponseError:
+def malformed(
+    request: Request, response: Response, reason: str
+) -> MalformedResponseError:
     """Return the error of a successful response with an unusable body.
 
-    ``why`` must not contain any part of the body.
+    ``reason`` must not contain any part of the body.
     """
-    return _build(MalformedResponseError, why, request, response, Problem())
+    return _build(MalformedResponseError, reason, request, response, Problem())
 
 
 def secrets_of(request: Request, response: Response) -> tuple[str, ...]:

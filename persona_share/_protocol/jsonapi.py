@@ -223,11 +223,11 @@ def _one(
     except _UNREADABLE:
         return _no_type_or_id(request, response)
     if not isinstance(found, kind):
-        why = f"the response is not one {kind.__name__}"
-        return errors.malformed(request, response, why)
+        reason = f"the response is not one {kind.__name__}"
+        return errors.malformed(request, response, reason)
     if object_id is not None and found.id != object_id:
-        why = "the response contains a different object than requested"
-        return errors.malformed(request, response, why)
+        reason = "the response contains a different object than requested"
+        return errors.malformed(request, response, reason)
     return found
 
 
@@ -259,8 +259,8 @@ def _page(
         return _no_type_or_id(request, response)
     found = tuple(each for each in items if isinstance(each, kind))
     if len(found) != len(items):
-        why = f"the response contains objects other than {kind.__name__}"
-        return errors.malformed(request, response, why)
+        reason = f"the response contains objects other than {kind.__name__}"
+        return errors.malformed(request, response, reason)
     links = mapping(raw.get("links"))
 
     def cursor(name: str, wanted: str) -> Cursor:

@@ -15,7 +15,7 @@ from persona_share._protocol.http import Response, problem_of
 
 #: The longest wait that is accepted, in seconds: windows are minutes, and a wrong header
 #: must not stop a client for longer.
-LONGEST_WAIT: Final = 3600.0
+MAX_WAIT: Final = 3600.0
 
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
@@ -31,7 +31,7 @@ def retry_after_of(response: Response) -> float | None:
         return None
     headers = response.headers
     if (seconds := _retry_after(headers)) is not None:
-        return min(seconds, LONGEST_WAIT)
+        return min(seconds, MAX_WAIT)
     if response.status == _UNAVAILABLE:
         return None
     if problem_of(response).quota:
@@ -71,7 +71,7 @@ def limit_headers_of(headers: Mapping[str, str]) -> tuple[int, int, int] | None:
         reset = _largest(headers["ratelimit-reset"])
     except KeyError:
         return None
-    if limit is None or remaining is None or reset is None or reset > LONGEST_WAIT:
+    if limit is None or remaining is None or reset is None or reset > MAX_WAIT:
         return None
     return limit, remaining, reset
 
@@ -101,7 +101,7 @@ def reset_of(headers: Mapping[str, str], name: str) -> float | None:
     A larger number is a timestamp, not a duration, so it is ignored.
     """
     seconds = count_of(headers, name)
-    if seconds is None or seconds > LONGEST_WAIT:
+    if seconds is None or seconds > MAX_WAIT:
         return None
     return float(seconds)
 

@@ -170,8 +170,8 @@ class _StrictObject:
             self.refuse("the body is not one JSON object")
         self._values: dict[str, Any] = values
 
-    def refuse(self, why: str) -> NoReturn:
-        raise self._error(why) from None
+    def refuse(self, reason: str) -> NoReturn:
+        raise self._error(reason) from None
 
     def __contains__(self, name: str) -> bool:
         return any(spelling in self._values for spelling in _spellings(name))

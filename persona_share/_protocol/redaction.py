@@ -14,7 +14,7 @@ LIMIT: Final = 500
 MASK: Final = "<masked>"
 
 # Shorter texts are not masked: they occur within ordinary words.
-_SHORTEST_SECRET: Final = 4
+_MIN_SECRET: Final = 4
 
 
 def escaped(text: str, limit: int = LIMIT) -> str:
@@ -30,7 +30,7 @@ def scrubbed(text: str, secrets: Iterable[str]) -> str:
     spellings = {
         spelling
         for secret in secrets
-        if len(secret) >= _SHORTEST_SECRET
+        if len(secret) >= _MIN_SECRET
         for spelling in (secret, quote(secret, safe=""), quote_plus(secret))
     }
     for spelling in sorted(spellings, key=len, reverse=True):

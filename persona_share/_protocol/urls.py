@@ -28,7 +28,7 @@ SANDBOX_MARK: Final = "localbox_"
 
 _API_PATH: Final = "/api/v1"
 _PRINTABLE: Final = re.compile(r"[!-~]+")
-_LONGEST_FILE_URL: Final = 8192
+_MAX_FILE_URL: Final = 8192
 # A host name, an IPv4 address or an IPv6 address in brackets, and an optional port.
 _NETLOC: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]*)?")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
@@ -284,7 +284,7 @@ def _file_url(
 
 def _file_parts(url: object) -> SplitResult | None:
     """Return the parts of a plain URL, or None."""
-    if not isinstance(url, str) or len(url) > _LONGEST_FILE_URL:
+    if not isinstance(url, str) or len(url) > _MAX_FILE_URL:
         return None
     if not _PRINTABLE.fullmatch(url) or "#" in url:
         return None

@@ -85,7 +85,7 @@ class Acquisition:
         self._operation = operation
         self._scope = scope
         self._wish = Wish()
-        self._may_be_ours = False
+        self._may_own_lease = False
         self._retries_set_aside = True
         self._pulled = ""
         self._refused_codes = 0
@@ -116,7 +116,7 @@ class Acquisition:
             return result
         finally:
             extending.cancel()
-            if self._may_be_ours:  # whatever became of the last write
+            if self._may_own_lease:  # whatever became of the last write
                 _ = tasks.start(self._release())
 
     async def _acquire_lease(self) -> None:
@@ -134,7 +134,7 @@ class Acquisition:
         )
 
         async def attempt() -> bool | None:
-            self._may_be_ours = True
+            self._may_own_lease = True
             await self._change(
                 records.acquire, self.owner, self._wish, retry=self._retries_set_aside
             )
@@ -254,7 +254,7 @@ class Acquisition:
             error = not_granted(self._scope, self._scope - new.granted)
             await self._back_off(error, _SHORT_PAUSE)
         entry = await self._file(self._scope, new, self.owner)
-        self.lost, self._may_be_ours = True, False  # the publication ends the lease
+        self.lost, self._may_own_lease = True, False  # the publication ends the lease
         if entry is None:
             self._refused_codes += 1
             if self._refused_codes >= _MAX_REFUSED:
@@ -270,8 +270,8 @@ class Acquisition:
                     ScopeRecord, record.scope, records.publish, "", token
                 )
             if self._scope <= Scope.parse(token.scope):
-                ours = attrs.evolve(token, code_id=code.id)
-                await self._change(records.publish, "", ours)
+                own_token = attrs.evolve(token, code_id=code.id)
+                await self._change(records.publish, "", own_token)
                 if self.token is not None:
                     return
         self._refused_codes += 1
@@ -371,8 +371,8 @@ class Acquisition:
 
     def _see(self, changed: Changed[ScopeRecord]) -> None:
         record, now, before = changed.new, changed.started, changed.old.pending
-        self._may_be_ours = records.owns(record, self.owner)
-        self.lost = not self._may_be_ours
+        self._may_own_lease = records.owns(record, self.owner)
+        self.lost = not self._may_own_lease
         self.pending = record.pending
         self.inherited = before is not None and before == record.pending
         self.set_aside = len(
@@ -399,7 +399,7 @@ class Acquisition:
 
         With a ``reason``, the scope backs off for all managers.
         """
-        self.lost, self._may_be_ours = True, False
+        self.lost, self._may_own_lease = True, False
         changed = await self._coordinator.change(
             ScopeRecord,
             self._scope.text,

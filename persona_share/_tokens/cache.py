@@ -127,11 +127,11 @@ class _Stages:
         token = entry.token
         mandatory = token.ends - mandatory_window(token.lifetime, policy)
         stages = entry.refresh_at, mandatory, entry.guard_at(policy), token.ends
-        for stage, at in enumerate(stages):
+        for index, at in enumerate(stages):
             counts = self._passed
             if int(at) >= self._cursor:
                 counts = self._buckets.setdefault(int(at), [0, 0, 0, 0])
-            counts[stage] += number
+            counts[index] += number
 
     def passed(self, now: float) -> list[int]:
         """Return how many tokens have passed each stage."""

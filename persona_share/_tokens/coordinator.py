@@ -273,7 +273,7 @@ class Coordinator:
             elif known is None or known[0] != limit:
                 self._observed[key, name] = limit, self.clock.now()
             elif limit.until > now and (
-                self.clock.now() - known[1] >= records.longest(limit)
+                self.clock.now() - known[1] >= records.max_duration(limit)
             ):
                 record = records.with_end(record, name, now)
         return record

@@ -177,8 +177,8 @@ class ScopedCredential:
                     entry.token.scope,
                     generation=entry.token.generation,
                 )
-            shortest, longest = REJECTION_DELAY
-            delay = shortest + (longest - shortest) * provider.random()
+            lowest, highest = REJECTION_DELAY
+            delay = lowest + (highest - lowest) * provider.random()
             return await self._later(scaled(delay, lifetime), deadline)
         if entry.accepted and not known.ever_accepted(route):
             # The token works: it is this operation that refuses it.

@@ -64,7 +64,7 @@ _WINDOW: Final = 60.0
 _RESERVE: Final = 0.3
 #: A source is asked for a code only while the queue of exchanges is shorter than this.
 _MAX_BACKLOG: Final = 60.0
-_LOOK: Final = 1.0
+_RECHECK_INTERVAL: Final = 1.0
 _OTHER_SENDER: Final = "another process's exchange"
 #: The assumed lifetime of a code during an outage: the lifetime less a margin.
 _ASSUMED_CODE_LIFE: Final = 594.0
@@ -137,7 +137,7 @@ class ExchangeQueue:
             return
         with operation.waiting("the rate limit of exchanges"):
             while self._backlog() >= _MAX_BACKLOG:
-                await self._clock.sleep(_LOOK * (0.5 + self._random() / 2))
+                await self._clock.sleep(_RECHECK_INTERVAL * (0.5 + self._random() / 2))
 
     def _backlog(self) -> float:
         """Return how long the exchanges that wait now need, in seconds."""
@@ -206,7 +206,7 @@ class ExchangeQueue:
                 self._end(min(ready), served=True)
                 self._level -= 1.0
             elif self._waiters:
-                pause = min(wait, _LOOK) if wait > 0 else _LOOK
+                pause = min(wait, _RECHECK_INTERVAL) if wait > 0 else _RECHECK_INTERVAL
                 await self._clock.sleep(max(0.001, pause))
 
     def _end(self, waiter: _Waiter, *, served: bool) -> None:
@@ -280,11 +280,11 @@ class Exchange:
         )
         # A code in doubt is sent for as long as its token may live.
         budget = self._provider.policy.exchange_budget
-        last_moment = asked_at + budget
+        latest_send = asked_at + budget
         if sent is not None:
-            last_moment = sent.first_sent[0] + TOKEN_LIFE
-        last_moment = max(self._code.deadline, last_moment)
-        if not await self._provider.queue.slot(last_moment, self._operation):
+            latest_send = sent.first_sent[0] + TOKEN_LIFE
+        latest_send = max(self._code.deadline, latest_send)
+        if not await self._provider.queue.slot(latest_send, self._operation):
             what = "too many exchanges: the code would expire before its turn"
             return Limited(ExchangeRateLimitedError(what), 0.0)
         self._sending = True  # from here on a cancellation ends the send
@@ -309,7 +309,7 @@ class Exchange:
             return attrs.evolve(tries.postponed(now - asked_at), epoch=record.epoch)
         return Tries(
             deadline=now + budget,
-            last_moment=last_moment,
+            latest_send=latest_send,
             epoch=record.epoch,
             single_key=self._code.machine,
             in_doubt=self._resent,
@@ -343,7 +343,7 @@ class Exchange:
     async def _send(self, tries: Tries) -> Verdict:
         """Send the code once, and judge the response."""
         now, secret = self._clock.now(), self._code.secret
-        context, longest = (
+        context, attempt_timeout = (
             self._provider.context,
             self._provider.policy.attempt_timeout,
         )
@@ -351,7 +351,7 @@ class Exchange:
             method=OAuthRoutes.TOKEN.method,
             route=OAuthRoutes.TOKEN.template,
             target=OAuthRoutes.TOKEN.template,
-            deadline=min(now + longest, max(tries.deadline, now)),
+            deadline=min(now + attempt_timeout, max(tries.deadline, now)),
             headers=context.headers,
             body=assertion_form(secret, self._expected or Scope())
             if self._code.machine

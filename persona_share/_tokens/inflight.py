@@ -36,7 +36,7 @@ from persona_share.ports import Clock
 
 _log: Final = logging.getLogger("persona_share")
 
-_OURS: Final = ("persona_share.", "asyncio")
+_LIBRARY_MODULES: Final = ("persona_share.", "asyncio")
 MAX_WAITERS: Final = 10_000
 #: A wait of this many seconds is logged, once.
 _NOTICEABLE: Final = 1.0
@@ -377,7 +377,7 @@ def users_frames(error: BaseException) -> TracebackType | None:
     """Return the traceback of an error from the first frame of the user's code on."""
     traceback = error.__traceback__
     while traceback is not None and (
-        traceback.tb_frame.f_globals.get("__name__", "").startswith(_OURS)
+        traceback.tb_frame.f_globals.get("__name__", "").startswith(_LIBRARY_MODULES)
     ):
         traceback = traceback.tb_next
     return traceback

@@ -549,8 +549,8 @@ def bounded(record: Record, now: float) -> Record:
     """
     for name in ("lease", "backoff"):
         limit: Lease | Backoff | None = getattr(record, name, None)
-        if limit is not None and limit.until > now + longest(limit):
-            record = with_end(record, name, now + longest(limit))
+        if limit is not None and limit.until > now + max_duration(limit):
+            record = with_end(record, name, now + max_duration(limit))
     token = record.token
     if token is not None and token.expires > now + token.lifetime:
         excess = token.expires - now - token.lifetime
@@ -558,7 +558,7 @@ def bounded(record: Record, now: float) -> Record:
     return record
 
 
-def longest(limit: Lease | Backoff) -> float:
+def max_duration(limit: Lease | Backoff) -> float:
     """Return for how many seconds a lease or a back-off may last."""
     if isinstance(limit, Lease):
         return LEASE

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from persona_share._policy.token_lifetime import (
     TokenState,
     adds_lifetime,
-    last_safe_moment,
+    latest_safe_time,
 )
 from persona_share._tokens.cache import CachedToken
 from persona_share._tokens.inflight import TimeIsUpError, within
@@ -97,15 +97,15 @@ class Refresher:
 
     def watch_code(self, code: StoredCode, scope: Scope) -> None:
         """Use a pushed code at its last safe moment, if that adds cover."""
-        at = last_safe_moment(code.deadline, code.received, self._random())
-        self._watch(at, self._look_at_code, scope)
+        at = latest_safe_time(code.deadline, code.received, self._random())
+        self._watch(at, self._check_code, scope)
         self._cache.has_new.set()
 
     def watch_pinned(self, scope: Scope) -> None:
         """Acquire a token for a scope that is kept ready and has none."""
         if scope.text not in self._pins:
             self._pins.add(scope.text)
-            self._watch(self._clock.now(), self._look_at_pin, scope)
+            self._watch(self._clock.now(), self._check_pinned, scope)
             self._cache.has_new.set()
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ class Refresher:
         while True:
             self._cache.has_new.clear()
             try:
-                self._look()
+                self._check()
             except Exception:  # noqa: BLE001  # refreshing never stops
                 _log.exception("Checking which tokens are due for refresh failed.")
             now = self._clock.now()
@@ -123,10 +123,10 @@ class Refresher:
             with suppress(TimeIsUpError):
                 await within(self._clock, pause, self._cache.has_new.wait())
 
-    def _watch(self, at: float, look: Callable[[Scope], None], scope: Scope) -> None:
-        heapq.heappush(self._scopes, (at, next(self._order), look, scope))
+    def _watch(self, at: float, check: Callable[[Scope], None], scope: Scope) -> None:
+        heapq.heappush(self._scopes, (at, next(self._order), check, scope))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         new, self._cache.new = self._cache.new, []
         for entry in new:
             heapq.heappush(self._tokens, entry)
@@ -137,15 +137,15 @@ class Refresher:
         self._provider.pushed.expire()
         now = self._clock.now()
         while self._tokens and self._tokens[0].due_at <= now:
-            self._look_at_token(heapq.heappop(self._tokens))
+            self._check_token(heapq.heappop(self._tokens))
         while self._scopes and self._scopes[0][0] <= now:
-            _, _, look, scope = heapq.heappop(self._scopes)
-            look(scope)
+            _, _, check, scope = heapq.heappop(self._scopes)
+            check(scope)
 
     def _is_gone(self, entry: CachedToken) -> bool:
         return self._cache.get(entry.scope.text) is not entry
 
-    def _look_at_token(self, entry: CachedToken) -> None:
+    def _check_token(self, entry: CachedToken) -> None:
         now = self._clock.now()
         expired = entry.state(now, self._provider.policy) is TokenState.EXPIRED
         if self._is_gone(entry) or (
@@ -159,17 +159,17 @@ class Refresher:
         entry.due_at = now + max(entry.token.lifetime / 100, 0.05)
         heapq.heappush(self._tokens, entry)
 
-    def _look_at_code(self, scope: Scope) -> None:
+    def _check_code(self, scope: Scope) -> None:
         now, entry = self._clock.now(), self._cache.get(scope.text)
         if entry is not None and self._cache.is_in_use(entry, now):
             token = entry.token
             if adds_lifetime(now, token.ends, token.lifetime):
                 self._provider.use_pushed(scope)
 
-    def _look_at_pin(self, scope: Scope) -> None:
+    def _check_pinned(self, scope: Scope) -> None:
         text = scope.text
         if text not in self._cache.pinned or self._cache.usable(text) is not None:
             self._pins.discard(text)
             return
         self._provider.refresh(scope)
-        self._watch(self._clock.now() + _RETRY_PINNED, self._look_at_pin, scope)
+        self._watch(self._clock.now() + _RETRY_PINNED, self._check_pinned, scope)

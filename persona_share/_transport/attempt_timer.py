@@ -12,11 +12,11 @@ import math
 from typing import Final
 
 from persona_share._protocol.http import Request
-from persona_share._transport.failures import SILENT, SLOW_ANSWER, FailureKind
+from persona_share._transport.failures import SILENT, SLOW_RESPONSE, FailureKind
 from persona_share.model.policy import Timeouts
 
 
-_LONGEST_TICK: Final = 1.0
+_MAX_TICK: Final = 1.0
 _TICKS: Final = 20
 
 
@@ -54,9 +54,9 @@ class AttemptTimer:
 
     def __init__(self, timeouts: Timeouts) -> None:
         nearest = min(timeouts.read, timeouts.attempt)
-        self._tick = tick = min(nearest / _TICKS, _LONGEST_TICK)
+        self._tick = tick = min(nearest / _TICKS, _MAX_TICK)
         self._silence = math.ceil(timeouts.read / tick)
-        self._longest = math.ceil(timeouts.attempt / tick)
+        self._max_tick = math.ceil(timeouts.attempt / tick)
         # An attempt with less time than this uses the timeouts of aiohttp.
         self._enough = timeouts.attempt + 3 * tick
         # The timer does not know when the connection is made. So the connect timeout must
@@ -108,8 +108,8 @@ class AttemptTimer:
                 continue
             if self.ticks - attempt.seen > self._silence:
                 attempt.failure = SILENT
-            elif self.ticks - attempt.began > self._longest:
-                attempt.failure = SLOW_ANSWER
+            elif self.ticks - attempt.began > self._max_tick:
+                attempt.failure = SLOW_RESPONSE
             else:
                 continue
             attempt.task.cancel()

@@ -103,7 +103,7 @@ NO_TIME_TO_CONNECT: Final = _unsent(
     "deadline",
     retryable=False,
 )
-NO_TIME_TO_ANSWER: Final = _lost(
+DEADLINE_TOO_SHORT: Final = _lost(
     DeadlineExceededError,
     "the deadline passed before {peer} responded",
     "deadline",
@@ -112,7 +112,7 @@ NO_TIME_TO_ANSWER: Final = _lost(
 SLOW_CONNECT: Final = _unsent(
     ConnectError, "connecting to {peer} timed out", "connect timeout"
 )
-SLOW_ANSWER: Final = _lost(
+SLOW_RESPONSE: Final = _lost(
     ConnectionLostError,
     "the response of {peer} took longer than one attempt may take",
     "timeout",
@@ -194,7 +194,7 @@ _BY_NAME: Final = {
     "ServerDisconnectedError": DISCONNECTED,
     "ServerFingerprintMismatch": BAD_CERTIFICATE,
     "SocketTimeoutError": SILENT,
-    "TimeoutError": SLOW_ANSWER,
+    "TimeoutError": SLOW_RESPONSE,
     "TooManyInformationalError": _lost(
         ProtocolError,
         "{peer} sent more than 100 informational responses",
@@ -223,7 +223,7 @@ _TOO_MANY_FILES: Final = attrs.evolve(
     reason="too many open files",
 )
 _PROXY_LOGIN_NEEDED: Final = 407
-_LONGEST_REASON: Final = 100
+_MAX_REASON: Final = 100
 
 
 def kind_of(failure: Exception) -> FailureKind:
@@ -262,7 +262,7 @@ def _refined(kind: FailureKind, cause: OSError) -> FailureKind:
     if number in (errno.EMFILE, errno.ENFILE):
         return _TOO_MANY_FILES
     if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = escaped(getattr(cause, "verify_message", "") or "", _LONGEST_REASON)
+        reason = escaped(getattr(cause, "verify_message", "") or "", _MAX_REASON)
         reason = reason.replace("{", "(").replace("}", ")")
         what = f"{BAD_CERTIFICATE.what}{reason and f' ({reason})'}"
         return attrs.evolve(BAD_CERTIFICATE, what=what)
@@ -295,8 +295,8 @@ def by_deadline(
 
     ``connecting``: the deadline left less time than the connect timeout.
     """
-    if failure.reason == SLOW_ANSWER.reason:
-        return NO_TIME_TO_ANSWER.at(peer)
+    if failure.reason == SLOW_RESPONSE.reason:
+        return DEADLINE_TOO_SHORT.at(peer)
     if failure.reason == SLOW_CONNECT.reason and connecting:
         return NO_TIME_TO_CONNECT.at(peer)
     return failure

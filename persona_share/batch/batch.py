@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 
-from persona_share._policy.rate_limit import shortest
+from persona_share._policy.rate_limit import minimum_duration
 from persona_share.batch.checkpoint import Checkpoint, OutputPosition
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool, lines_of
@@ -269,7 +269,7 @@ class Batch(Generic[R]):
             tokens = math.ceil(total / context.per_token) if context.per_token else 0
         least = None
         if total is not None and tokens is not None and allowance is not None:
-            least = shortest(total + tokens, allowance)
+            least = minimum_duration(total + tokens, allowance)
         limit = allowance.limit if allowance else None
         return Plan(objects=total, tokens=tokens, limit=limit, shortest_for=least)
 
@@ -284,7 +284,7 @@ class Batch(Generic[R]):
         if context.total is not None:
             left = max(context.total - stats.done, 0)
             spent = timedelta(seconds=left / rate) if rate else None
-            bound = shortest(left, window) if window else None
+            bound = minimum_duration(left, window) if window else None
             left_for = bound or spent
         waiting_for = self._pool.waiting_for
         if waiting_for is None and window is not None and window.remaining <= 1:

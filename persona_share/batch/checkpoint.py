@@ -49,7 +49,7 @@ _FLAGS: Final = (
     | getattr(os, "O_NONBLOCK", 0)
 )
 _ADVICE: Final = "Check the file and its folder; nothing was changed."
-_BEGIN_ANEW: Final = "Remove the checkpoint and its output to start over."
+_START_OVER: Final = "Remove the checkpoint and its output to start over."
 
 
 @attrs.frozen
@@ -352,7 +352,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     if application != _APPLICATION:
         if application == _APPLICATION_OF_0_1:
             message = "the checkpoint was written by release 0.1"
-            raise StoreRefusedError(message, advice=_BEGIN_ANEW)
+            raise StoreRefusedError(message, advice=_START_OVER)
         if application or tables:
             message = "the checkpoint is the database of another program"
             raise StoreRefusedError(message, advice="Use another file.")
@@ -375,7 +375,7 @@ def _translated(work: Callable[[], T]) -> T:
         reason, code = "an id is not text", 0
     if code in _CORRUPT:
         what = f"the checkpoint cannot be read (SQLite: {reason})"
-        raise StoreCorruptError(what, advice=_BEGIN_ANEW)
+        raise StoreCorruptError(what, advice=_START_OVER)
     if code == sqlite3.SQLITE_BUSY:
         raise _in_use()
     what = f"the checkpoint cannot be written (SQLite: {reason})"

@@ -240,7 +240,7 @@ class Copy:
     _roots: Batch[Any] = attrs.field(init=False)
     _related: Batch[Any] | None = attrs.field(default=None, init=False)
     _pool: FilePool = attrs.field(init=False)
-    _room: anyio.Semaphore = attrs.field(init=False)
+    _open_people: anyio.Semaphore = attrs.field(init=False)
     _lock: Checkpoint | None = attrs.field(default=None, init=False)
     _counts: dict[str, int] = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -250,7 +250,7 @@ class Copy:
     def __attrs_post_init__(self) -> None:
         """Create the batch of the first stage; nothing is sent."""
         self._outcomes = asyncio.Queue(16)
-        self._room = anyio.Semaphore(_MAX_OPEN)
+        self._open_people = anyio.Semaphore(_MAX_OPEN)
         self._counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
         self._counts |= {"objects": 0, "files": 0}
         checkpoint: Checkpoint | None = None
@@ -393,7 +393,7 @@ class Copy:
                     if isinstance(each, Failed):
                         await self._fail(each)
                         continue
-                    await self._room.acquire()
+                    await self._open_people.acquire()
                     await self._add(each, sender, tasks)
 
     async def _add(
@@ -429,7 +429,7 @@ class Copy:
         assert self.into is not None  # noqa: S101  # refresh needs a folder
         self._counts["unchanged"] += 1
         await self._roots.release(root.id)
-        self._room.release()
+        self._open_people.release()
         folder = self.into / root.id
         await self._outcomes.put(
             Person(id=root.id, resource=root.resource, folder=folder, unchanged=True)
@@ -504,7 +504,7 @@ class Copy:
             await self._roots.release(root.id)
             if self._related is not None:
                 await self._related.release(*person.found)
-            self._room.release()
+            self._open_people.release()
 
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
@@ -643,7 +643,9 @@ class Copy:
         if found is None:
             return None
         missing = [each["missing"] for each in found["relationships"].values()]
-        return {x for each in missing for x, why in each.items() if why == _REFUSED}
+        return {
+            x for each in missing for x, reason in each.items() if reason == _REFUSED
+        }
 
     def _intact_manifest(self, folder: Path, updated: object) -> dict[str, Any] | None:
         """Return the manifest of this version of a person, if its files are there."""

@@ -171,8 +171,8 @@ class StoreCheckpoint:
     async def _replace(self, owner: str) -> None:
         # The record is read each time: a write may have succeeded without a response.
         found = await self._store.read(self._key)
-        ours = self._parsed(found).get("owner") == owner
-        if not ours or not await self._write(owner, found.etag):
+        is_owner = self._parsed(found).get("owner") == owner
+        if not is_owner or not await self._write(owner, found.etag):
             raise _replaced()
 
     async def _write(self, owner: str, etag: str) -> bool:

@@ -721,7 +721,7 @@ class Saver:
     saved: int = attrs.field(default=0, init=False)
     _rows: list[tuple[str, bytes]] = attrs.field(factory=list, init=False)
     _wake: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    _room: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _has_capacity: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _ended: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
@@ -766,8 +766,8 @@ class Saver:
 
     async def _put(self, each: Fetched[Any], files: list[str]) -> None:
         while len(self._rows) >= _MAX_ROWS:
-            self._room = anyio.Event()
-            await self._room.wait()
+            self._has_capacity = anyio.Event()
+            await self._has_capacity.wait()
         self._rows.append((each.id, self.output.form.row(each.resource, files)))
         self._wake.set()
 
@@ -778,7 +778,7 @@ class Saver:
             self._wake = anyio.Event()
             while self._rows:
                 rows, self._rows = self._rows, []
-                self._room.set()
+                self._has_capacity.set()
                 with anyio.CancelScope(shield=True):
                     position = await self.output.append([row for _, row in rows])
                     await self.batch.acknowledge(

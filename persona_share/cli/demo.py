@@ -103,7 +103,7 @@ class _Tally:
 class _Organizations:
     """Both organizations, connected over real sockets."""
 
-    box: Sandbox
+    sandbox: Sandbox
     consents: Consents
     audit: Path
     manager: ScopedTokenManager
@@ -159,17 +159,17 @@ async def _run(
     *,
     opened: bool,
 ) -> tuple[Report, Sequence[str]]:
-    box = Sandbox(token_lifetime=token_lifetime, rate_limit=1_000_000, seed=seed)
+    sandbox = Sandbox(token_lifetime=token_lifetime, rate_limit=1_000_000, seed=seed)
     # Slow enough that the fetch outlives several tokens, however few objects there are.
     pause = _LIFETIMES * token_lifetime * _WORKERS / (objects * _OBJECTS_PER_PERSON)
     clock, tally = asyncio.get_running_loop().time, _Tally()
     with tempfile.TemporaryDirectory() as folder:
-        async with _connected(box, Path(folder), tally) as organizations:
+        async with _connected(sandbox, Path(folder), tally) as organizations:
             if opened:
-                webbrowser.open(box.inspector_url)
-            scopes = _grouped(_add_people(box, objects))
+                webbrowser.open(sandbox.inspector_url)
+            scopes = _grouped(_add_people(sandbox, objects))
             started = clock()
-            doubtful = Scope.read(box.add_inquiry().id)
+            doubtful = Scope.read(sandbox.add_inquiry().id)
             for scope in (*scopes, doubtful):
                 await _consent(organizations, scope)
             count = sum(map(len, scopes)) + 1
@@ -196,27 +196,27 @@ async def _run(
 
 @asynccontextmanager
 async def _connected(
-    box: Sandbox, folder: Path, tally: _Tally
+    sandbox: Sandbox, folder: Path, tally: _Tally
 ) -> AsyncIterator[_Organizations]:
     """Start the sandbox, the source's service, and the destination."""
     key, store = SigningKey.generate(), stores.SQLiteStore(folder / "partner.db")
     port = free_port()
     url = f"http://127.0.0.1:{port}/codes"
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(box)
+        await stack.enter_async_context(sandbox)
         now = datetime.now(UTC)  # noqa: TID251  # the demo uses the machine's clock
         agreement = Agreement(
-            partner=box.destination.id,
+            partner=sandbox.destination.id,
             keys=[key.public_jwk],
             permissions=["inquiry.read", "verification.read"],
             valid_from=now - _DAY,
             valid_until=now + _DAY,
             codes_per_minute=_CODES_PER_MINUTE,
         )
-        local: dict[str, Any] = {"base_url": box.url, "insecure_local": True}
+        local: dict[str, Any] = {"base_url": sandbox.url, "insecure_local": True}
         consents, audit = Consents(store), folder / "audit.jsonl"
         issuer = CodeIssuer(
-            PersonaClient(box.source.api_key, **local),
+            PersonaClient(sandbox.source.api_key, **local),
             agreements=[agreement],
             consents=consents,
             audit=AuditLog(audit),
@@ -225,21 +225,21 @@ async def _connected(
         )
         await stack.enter_async_context(listening(issuer.aiohttp(), "127.0.0.1", port))
         codes = await stack.enter_async_context(
-            PartnerCodeSource(url, client_id=box.destination.id, key=key)
+            PartnerCodeSource(url, client_id=sandbox.destination.id, key=key)
         )
         client = await stack.enter_async_context(
-            PersonaClient(box.destination.api_key, **local)
+            PersonaClient(sandbox.destination.api_key, **local)
         )
         manager = await stack.enter_async_context(
             ScopedTokenManager(client, codes=codes, hooks=[tally.on_event])
         )
-        yield _Organizations(box, consents, audit, manager)
+        yield _Organizations(sandbox, consents, audit, manager)
 
 
 async def _consent(organizations: _Organizations, scope: Scope) -> None:
     until = datetime.now(UTC) + _DAY  # noqa: TID251  # as above
     await organizations.consents.grant(
-        organizations.box.destination.id, scope, until=until, by="demo"
+        organizations.sandbox.destination.id, scope, until=until, by="demo"
     )
 
 
@@ -268,7 +268,7 @@ async def _fetch(
             done += 1
             if done == -(-len(work) // 2):
                 await organizations.consents.revoke(
-                    organizations.box.destination.id, doubtful
+                    organizations.sandbox.destination.id, doubtful
                 )
                 console.print("source: revokes the consent for one object")
 
@@ -280,7 +280,7 @@ async def _ask_for_more(
     organizations: _Organizations, scope: Scope, console: Console, tally: _Tally
 ) -> None:
     """Request an object without a consent together with one that has a consent."""
-    other = Scope.read(organizations.box.add_inquiry().id)
+    other = Scope.read(organizations.sandbox.add_inquiry().id)
     try:
         await organizations.manager.token(Scope(tuple(scope)[:1]) | other)
         tally.failed("a code was issued without a consent")
@@ -318,14 +318,14 @@ async def _retrieve(session: ScopedSession, object_id: str) -> None:
         await session.verifications.retrieve(object_id)
 
 
-def _add_people(box: Sandbox, count: int) -> list[str]:
+def _add_people(sandbox: Sandbox, count: int) -> list[str]:
     """Add inquiries with two verifications each, and return all ids."""
     ids = []
     for _ in range(count):
-        inquiry = box.add_inquiry().id
+        inquiry = sandbox.add_inquiry().id
         ids.append(inquiry)
         ids += [
-            box.add_verification(inquiry=inquiry, kind=kind).id
+            sandbox.add_verification(inquiry=inquiry, kind=kind).id
             for kind in ("government-id", "selfie")
         ]
     return ids
@@ -380,7 +380,7 @@ def _report(
     lines: int,
     seconds: float,
 ) -> Report:
-    issued = organizations.box.log.tokens_issued
+    issued = organizations.sandbox.log.tokens_issued
     return Report(
         objects=tally.fetched,
         exchanges=issued,
@@ -390,7 +390,7 @@ def _report(
         revocations=tally.revocations,
         local_refusals=tally.local_refusals,
         audit_lines=lines,
-        rate_limited=organizations.box.log.count(status=429),
+        rate_limited=organizations.sandbox.log.count(status=429),
         failures=tally.failures,
         seconds=round(seconds, 2),
     )

@@ -113,8 +113,8 @@ def sandbox(*, opened: bool, as_json: bool, **options: Any) -> None:
     keys are new each time unless given. The inspector at /_sandbox/ shows what happens.
     """
     try:
-        box = _sandbox(options)
-        asyncio.run(_serve(box, options, opened=opened, as_json=as_json))
+        local_sandbox = _sandbox(options)
+        asyncio.run(_serve(local_sandbox, options, opened=opened, as_json=as_json))
     except (PersonaError, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -142,39 +142,39 @@ def _sandbox(options: dict[str, Any]) -> Sandbox:
 
 
 async def _serve(
-    box: Sandbox, options: dict[str, Any], *, opened: bool, as_json: bool
+    local_sandbox: Sandbox, options: dict[str, Any], *, opened: bool, as_json: bool
 ) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(number, stopped.set)
-    async with box:
-        _prepare(box, options)
-        facts = box.describe()
+    async with local_sandbox:
+        _prepare(local_sandbox, options)
+        facts = local_sandbox.describe()
         if as_json:
             click.echo(json.dumps(facts))
         else:
             _print_facts(facts)
         if opened:
-            webbrowser.open(box.inspector_url)
+            webbrowser.open(local_sandbox.inspector_url)
         await stopped.wait()
 
 
-def _prepare(box: Sandbox, options: dict[str, Any]) -> None:
+def _prepare(local_sandbox: Sandbox, options: dict[str, Any]) -> None:
     """Fill a sandbox as the options say."""
-    box.populate(options["inquiries"], documents=options["documents"])
+    local_sandbox.populate(options["inquiries"], documents=options["documents"])
     if options["people"] is not None:
         for person in _people(options["people"]):
-            box.add_person(**person)
+            local_sandbox.add_person(**person)
     if options["accept_connections_after"] is not None:
-        box.switches.accepts_after = options["accept_connections_after"]
+        local_sandbox.switches.accepts_after = options["accept_connections_after"]
     if options["connected"]:
-        box.connect()
+        local_sandbox.connect()
     for name, value in _pairs("--switch", options["switches"]):
-        box.set_switch(name, value)
+        local_sandbox.set_switch(name, value)
     for operation, kind in _pairs("--fault", options["faults"]):
-        box.plan_fault(operation, kind)
+        local_sandbox.plan_fault(operation, kind)
 
 
 def _pairs(option: str, texts: Iterable[str]) -> list[tuple[str, str]]:

@@ -38,7 +38,13 @@ SOURCE_KEY: Final = "PERSONA_SOURCE_API_KEY"
 #: source organization does not permit the scope, or has no such object.
 REFUSED_EXITS: Final = (4, 5)
 OTHER_EXIT: Final = 127
-_WAYS: Final = ("token_file", "code_file", "code_command", "partner", "client_id")
+_SOURCE_OPTIONS: Final = (
+    "token_file",
+    "code_file",
+    "code_command",
+    "partner",
+    "client_id",
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,9 +66,9 @@ def with_token_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*arguments: Any, **given: Any) -> Any:
         values = {name: given.pop(name) for name in names}
-        if any(values[name] and is_argument(name) for name in _WAYS):
+        if any(values[name] and is_argument(name) for name in _SOURCE_OPTIONS):
             # An argument takes precedence over the variables of the other ways.
-            values |= {name: None for name in _WAYS if not is_argument(name)}
+            values |= {name: None for name in _SOURCE_OPTIONS if not is_argument(name)}
             values["partner"] = bool(values["partner"])
         tokens = TokenOptions(**values)
         return command(*arguments, tokens, **given)
@@ -127,7 +133,7 @@ class TokenOptions:
 
     def __attrs_post_init__(self) -> None:
         """Refuse two ways at once."""
-        if sum(bool(getattr(self, name)) for name in _WAYS) > 1:
+        if sum(bool(getattr(self, name)) for name in _SOURCE_OPTIONS) > 1:
             fail(
                 "Choose one of --token-file, --code-file, --code-command, --partner, "
                 "--client-id."
@@ -136,7 +142,9 @@ class TokenOptions:
     @property
     def scoped(self) -> bool:
         """Whether there are codes, and so new tokens."""
-        return any(getattr(self, name) for name in _WAYS if name != "token_file")
+        return any(
+            getattr(self, name) for name in _SOURCE_OPTIONS if name != "token_file"
+        )
 
     @property
     def uses_own_key(self) -> bool:
@@ -230,8 +238,15 @@ class CodeCommand:
         if not self._words:
             fail("--code-command is empty.")
         # The command speaks for the partner; our own keys are not its business.
-        ours = {"PERSONA_API_KEY", SOURCE_KEY, "PERSONA_CODE", "PERSONA_WEBHOOK_SECRET"}
-        self._environment = {k: v for k, v in os.environ.items() if k not in ours}
+        secret_names = {
+            "PERSONA_API_KEY",
+            SOURCE_KEY,
+            "PERSONA_CODE",
+            "PERSONA_WEBHOOK_SECRET",
+        }
+        self._environment = {
+            k: v for k, v in os.environ.items() if k not in secret_names
+        }
         self._shown: set[str] = set()
 
     async def __call__(self, scope: Scope) -> str:

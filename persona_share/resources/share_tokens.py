@@ -237,7 +237,7 @@ async def _settle(
     if token is not None:
         trace = trace_of(token, destination_id)
         match trace:
-            case Trace.OURS:
+            case Trace.AS_REQUESTED:
                 return token
             case Trace.NONE:
                 lost.advice = (

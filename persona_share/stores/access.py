@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 #: The longest pause after the first lost race, in seconds; it doubles up to the other.
 _FIRST_PAUSE: Final = 0.01
-_LONGEST_PAUSE: Final = 0.16
+_MAX_PAUSE: Final = 0.16
 
 
 class GuardedStore(BaseStore):
@@ -131,6 +131,6 @@ async def change(
         ):
             return result
         await runtime.clock.sleep(runtime.random() * pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        pause = min(pause * 2, _MAX_PAUSE)
     message = "a record is changed by too many processes at once"
     raise ContentionError(message)

@@ -54,7 +54,7 @@ class MemoryStore:
         """Replace a record if its etag is still this one; False if it is not."""
         require_key(key)
         require_writable(value, ttl, LARGEST_STORED)
-        self._start_anew_after_fork()
+        self._reset_after_fork()
         now = self._runtime.clock.now()
         with self._lock:
             if self._found(key, now)[1] != if_etag:
@@ -83,7 +83,7 @@ class MemoryStore:
         """Keep everything: other managers may share it."""
 
     def _found(self, key: str, now: float) -> tuple[bytes | None, str]:
-        self._start_anew_after_fork()
+        self._reset_after_fork()
         value, etag, expires = self._records.get(key, (None, "", math.inf))
         return (value, etag) if expires > now else (None, "")
 
@@ -95,7 +95,7 @@ class MemoryStore:
             if key in self._records and self._records[key][2] <= now:
                 del self._records[key]
 
-    def _start_anew_after_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         if self._process != os.getpid():
             self._begin()
 

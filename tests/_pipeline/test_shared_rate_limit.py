@@ -72,7 +72,7 @@ async def test_tracker_uses_its_own_responses_without_the_shared_limit():
     limiter, _ = limiter_on(FakeClock(), StoreUnavailableError("away"))
     slot = await limiter.acquire(CALL)
     assert limiter.try_acquire() is None  # there is no response yet
-    limiter.answered(slot, Response(status=200))
+    limiter.responded(slot, Response(status=200))
     slots = [limiter.try_acquire() for _ in range(10)]
     await limiter.close()
 
@@ -85,7 +85,7 @@ async def test_response_after_close_reads_nothing_from_the_store():
     slot = await limiter.acquire(CALL)
     await limiter.close()
     headers = {"ratelimit-remaining": "0", "ratelimit-reset": "60"}
-    limiter.answered(slot, Response(status=200, headers=headers, body=b""))
+    limiter.responded(slot, Response(status=200, headers=headers, body=b""))
     await run_iterations()
 
     assert len(shared.asked) == 1
@@ -101,7 +101,7 @@ def saying(remaining, reset):
 async def test_response_of_a_past_window_does_not_open_the_next():
     clock = FakeClock()
     limiter, shared = limiter_on(clock, Share(1, 60.0), Share(1, 60.0))
-    limiter.answered(await limiter.acquire(CALL), saying(7, 61))
+    limiter.responded(await limiter.acquire(CALL), saying(7, 61))
     clock.advance(60.5)
     await limiter.acquire(CALL)
     await limiter.close()
@@ -112,7 +112,7 @@ async def test_response_of_a_past_window_does_not_open_the_next():
 @pytest.mark.asyncio
 async def test_probe_result_is_reported_before_the_limiter_closes():
     limiter, shared = limiter_on(FakeClock(), Share(1, 1.0, probing=True))
-    limiter.answered(await limiter.acquire(CALL), saying(299, 60))
+    limiter.responded(await limiter.acquire(CALL), saying(299, 60))
     await limiter.close()
 
     assert shared.asked[1:] == [(0, LimitState(299, 60.0))]
@@ -127,7 +127,7 @@ async def test_probe_result_is_reported_while_another_reservation_is_in_progress
     for _ in range(2):
         await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
     assert len(shared.asked) == 2
-    limiter.answered(slot, saying(299, 60))
+    limiter.responded(slot, saying(299, 60))
     await run_iterations()
     waiting.cancel()
     await limiter.close()

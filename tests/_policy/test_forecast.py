@@ -2,7 +2,7 @@
 
 import pytest
 
-from persona_share._policy.rate_limit import shortest
+from persona_share._policy.rate_limit import minimum_duration
 from persona_share.model.batch import RateLimitStatus
 
 
@@ -20,10 +20,10 @@ from persona_share.model.batch import RateLimitStatus
 def test_last_call_waits_for_its_window(calls, remaining, resets_in, seconds):
     allowance = RateLimitStatus(limit=300, remaining=remaining, resets_in=resets_in)
 
-    assert shortest(calls, allowance).total_seconds() == seconds
+    assert minimum_duration(calls, allowance).total_seconds() == seconds
 
 
 def test_limit_of_zero_does_not_divide_by_zero():
     allowance = RateLimitStatus(limit=0, remaining=0, resets_in=60)
 
-    assert shortest(1, allowance).total_seconds() == 60
+    assert minimum_duration(1, allowance).total_seconds() == 60

@@ -32,7 +32,7 @@ class Harness:
         response = Response(
             status=status, headers=headers, first_sent_at=sent_at, **more
         )
-        self.tracker.answered(slot, response, self.now)
+        self.tracker.responded(slot, response, self.now)
 
     def enter(self, calls):
         return [self.tracker.entered() for _ in range(calls)]
@@ -48,10 +48,10 @@ def harness():
 
 
 def test_one_call_is_admitted_at_a_time_until_the_limit_is_known(harness):
-    assert harness.tracker.has_room()
+    assert harness.tracker.has_capacity()
     harness.enter(1)
-    assert not harness.tracker.has_room()
-    assert not harness.tracker.has_room(priority=True)
+    assert not harness.tracker.has_capacity()
+    assert not harness.tracker.has_capacity(priority=True)
 
 
 def test_limit_is_infinite_when_responses_name_none(harness):
@@ -209,7 +209,7 @@ def test_429_closes_it_until_the_reset(harness):
 def test_retry_after_counts_before_the_reset(harness):
     headers = {"retry-after": "90", "ratelimit-reset": "37"}
     response = Response(status=429, headers=headers)
-    harness.tracker.answered(harness.tracker.entered(), response, harness.now)
+    harness.tracker.responded(harness.tracker.entered(), response, harness.now)
     assert harness.tracker.opens_at == harness.now + 90
 
 
@@ -220,14 +220,14 @@ def test_429_without_headers_closes_the_window_for_the_advised_time(harness):
 
 def test_endless_retry_after_is_limited_to_an_hour(harness):
     response = Response(status=429, headers={"retry-after": "999999"})
-    harness.tracker.answered(harness.tracker.entered(), response, harness.now)
+    harness.tracker.responded(harness.tracker.entered(), response, harness.now)
     assert harness.tracker.opens_at == harness.now + 3_600
 
 
 def test_429_for_a_quota_closes_nothing(harness):
     harness.call(200)
     slot = harness.tracker.entered()
-    harness.tracker.answered(slot, Response(status=429, **QUOTA), harness.now)
+    harness.tracker.responded(slot, Response(status=429, **QUOTA), harness.now)
     assert harness.free == 199
 
 

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._policy.replay import (
-    LONGEST_LEASE,
+    MAX_LEASE,
     Claim,
     Handled,
     InProgress,
     claim,
     from_bytes,
-    is_ours,
+    is_owned_by,
     to_bytes,
 )
 
@@ -30,7 +30,7 @@ def test_event_that_another_handles_is_in_progress():
     assert claimed(Claim("theirs", NOW + 12)) == InProgress(12)
 
 
-@pytest.mark.parametrize("until", [NOW, NOW - 1, NOW + LONGEST_LEASE + 1])
+@pytest.mark.parametrize("until", [NOW, NOW - 1, NOW + MAX_LEASE + 1])
 def test_claim_that_expired_or_makes_no_sense_is_taken_over(until):
     assert claimed(Claim("theirs", until)) == Claim("ours", NOW + 30)
 
@@ -74,5 +74,5 @@ def test_claimed_or_finished_event_cannot_be_claimed(steps):
                 record, holder = result, (owner, result.until)
             else:
                 assert record == Handled() or holder[1] > now
-        elif holder is not None and holder[0] == owner and is_ours(record, owner):
+        elif holder is not None and holder[0] == owner and is_owned_by(record, owner):
             record, holder = (Handled() if step == "confirm" else None), None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from persona_share._policy.shared_limit import (
-    LONGEST_WINDOW,
+    MAX_WINDOW,
     PROBE,
     Share,
     SharedLimit,
@@ -157,8 +157,8 @@ def test_spent_window_is_probed_when_it_is_over():
 def test_invalid_reset_closes_the_window_for_a_bounded_time():
     limit, share = taken(SharedLimit(), seen=LimitState(0, 999_999_999.0))
 
-    assert share.seconds <= LONGEST_WINDOW
-    assert ttl(limit, NOW) <= LONGEST_WINDOW + 60
+    assert share.seconds <= MAX_WINDOW
+    assert ttl(limit, NOW) <= MAX_WINDOW + 60
 
 
 @pytest.mark.parametrize(
@@ -245,6 +245,6 @@ def test_no_number_from_outside_closes_a_window_for_long(fields, wanted, seen):
     limit, share = taken(from_bytes(data), wanted, seen=seen)
 
     assert share.calls >= 0
-    assert 0 <= share.seconds <= LONGEST_WINDOW
-    assert 0 < ttl(limit, NOW) <= LONGEST_WINDOW + 60
+    assert 0 <= share.seconds <= MAX_WINDOW
+    assert 0 < ttl(limit, NOW) <= MAX_WINDOW + 60
     assert from_bytes(to_bytes(limit)) == limit
