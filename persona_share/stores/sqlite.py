@@ -26,7 +26,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
+from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
 
 
 T = TypeVar("T")
@@ -89,6 +89,8 @@ _NETWORK: Final = (
 # Closing a file drops every lock that this process holds on it, so no thread may make
 # and close a file while another one opens it in SQLite.
 _MAKING: Final = threading.Lock()
+#: Closing a connection in a forked child would drop locks of its parent.
+_INHERITED: Final["list[_Database]"] = []
 
 
 class SQLiteStore(BaseStore):
@@ -109,8 +111,11 @@ class SQLiteStore(BaseStore):
     ) -> None:
         super().__init__(runtime)
         self._path = path_of(path)
-        # Closing a connection in a forked child would drop locks of its parent.
-        self._databases = PerLoop(lambda: _Database(self._path, self._runtime))
+        self._connect_lazily()
+
+    def _connect_lazily(self) -> None:
+        self._process = os.getpid()
+        self._database = _Database(self._path, self._runtime)
 
     async def _open(self) -> None:
         await self._run(lambda database: database.connect())
@@ -139,7 +144,10 @@ class SQLiteStore(BaseStore):
         await self._run(lambda database: database.close())
 
     async def _run(self, work: Callable[["_Database"], T]) -> T:
-        database = self._databases.get()
+        if self._process != os.getpid():
+            _INHERITED.append(self._database)
+            self._connect_lazily()
+        database = self._database
 
         def locked() -> T:
             if not database.lock.acquire(timeout=TIMEOUT):

@@ -9,6 +9,7 @@ import stat
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 import pytest
@@ -524,3 +525,19 @@ def test_clock_starts_at_wall_time(path):
         return found.now
 
     assert asyncio.run(now()) == datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.needs("linux")
+def test_no_file_stays_open_when_two_loops_used_the_store(path):
+    store = SQLiteStore(path)
+
+    async def use_and_close():
+        await create(store)
+        await store.aclose()
+
+    asyncio.run(create(store))  # as in a script that calls asyncio.run() twice
+    asyncio.run(use_and_close())
+
+    files = [each for each in Path("/proc/self/fd").iterdir() if each.is_file()]
+    opened = [str(each.readlink()) for each in files]
+    assert [each for each in opened if each.startswith(str(path))] == []
