@@ -31,25 +31,51 @@ _SECRET_NAMES: Final = frozenset(
         "session_token",
     }
 )
+# Objects whose keys the organization chose; such keys are never names of secrets.
+_NAMED_BY_ORGANIZATION: Final = frozenset({"fields", "values"})
 
 
-def to_plain(value: Any, depth: int = _MAX_DEPTH) -> Any:
-    """Return a value as JSON types, with secrets masked.
+def to_plain(name: str, value: Any) -> Any:
+    """Return the value of a typed attribute as JSON types, with secrets masked.
 
     Raises `MalformedResponseError` for a value that is nested too deeply.
     """
+    return _plain(value, _MAX_DEPTH, named=name not in _NAMED_BY_ORGANIZATION)
+
+
+def to_plain_as_sent(name: str, value: Any, names: Collection[str]) -> Any:
+    """Return the JSON value of an attribute with secrets masked.
+
+    ``names`` are the snake_case names of further secret attributes.
+    """
+    secret = value is not None and _is_secret(name, names)
+    return MASK if secret else to_plain(name, value)
+
+
+def _plain(value: Any, depth: int, *, named: bool) -> Any:
+    """Return a value as JSON types; ``named`` says that the API chose its keys."""
     _check_depth(depth)
+    if isinstance(value, Mapping):
+        return {
+            str(key): MASK
+            if named and each is not None and _is_secret(str(key), ())
+            else _plain(
+                each, depth - 1, named=named and key not in _NAMED_BY_ORGANIZATION
+            )
+            for key, each in value.items()
+        }
     if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
-        return [to_plain(each, depth - 1) for each in value]
+        return [_plain(each, depth - 1, named=named) for each in value]
     if (entries := _entries(value)) is not None:
-        return {str(k): to_plain(v, depth - 1) for k, v in entries.items()}
+        return {
+            key: _plain(each, depth - 1, named=key not in _NAMED_BY_ORGANIZATION)
+            for key, each in entries.items()
+        }
     return _scalar(value)
 
 
-def _entries(value: Any) -> Mapping[Any, Any] | None:
-    """Return the entries of a value that becomes a JSON object."""
-    if isinstance(value, Mapping):
-        return value
+def _entries(value: Any) -> Mapping[str, Any] | None:
+    """Return the attributes of a typed value that becomes a JSON object."""
     if isinstance(value, tuple):
         return value._asdict()  # type: ignore[attr-defined, no-any-return]  # a NamedTuple
     if attrs.has(type(value)):
@@ -112,10 +138,16 @@ def _fields(value: Any, depth: int) -> Any:
 
 
 def _is_secret(key: str, names: Collection[str]) -> bool:
-    snake = key.replace("-", "_")
-    if not snake.islower():  # camelCase
-        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in snake)
+    snake = snake_case(key)
     return snake in _SECRET_NAMES or snake in names
+
+
+def snake_case(name: str) -> str:
+    """Return a name in any of the casings of the API in snake_case."""
+    snake = name.replace("-", "_")
+    if snake.islower():
+        return snake
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in snake)
 
 
 def _check_depth(depth: int) -> None:

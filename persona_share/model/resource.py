@@ -25,7 +25,9 @@ from persona_share.model.file import AttachedFile, attached_files
 from persona_share.model.plain import (
     ConvertibleToDict,
     json_schema_of,
+    snake_case,
     to_plain,
+    to_plain_as_sent,
     without_secrets,
 )
 from persona_share.model.secret import Secret
@@ -161,9 +163,11 @@ class Resource(ConvertibleToDict, HasResponseInfo):
     _flat: ClassVar[bool] = False
     # The properties that `to_dict` contains as well.
     _computed: ClassVar[tuple[str, ...]] = ()
-    # The attributes and links by name, and the names of those that hold secrets.
+    # The attributes and links by name, the names of those that hold secrets, and all
+    # spellings of the keys of `to_dict`.
     _members: ClassVar[Mapping[str, Any]] = _NOTHING
     _secret_names: ClassVar[frozenset[str]] = frozenset()
+    _spellings: ClassVar[frozenset[str]] = frozenset({"type", "id"})
 
     type: str
     id: str
@@ -184,6 +188,11 @@ class Resource(ConvertibleToDict, HasResponseInfo):
             name
             for name, member in cls._members.items()
             if isinstance(member, Attribute) and member.kind is Secret
+        )
+        cls._spellings = frozenset(
+            spelled
+            for name in ("type", "id", *cls._members, *cls._computed)
+            for spelled in Spelling.of(name).spellings
         )
 
     @property
@@ -259,18 +268,19 @@ class Resource(ConvertibleToDict, HasResponseInfo):
     def keys(self) -> list[str]:
         """Return the keys of `to_dict`: known attributes first, then unknown ones."""
         known = ["type", "id", *self._members, *self._computed]
-        others = [] if self._flat else map(_snake, self.attributes)
-        return list(dict.fromkeys([*known, *others]))
+        others = [] if self._flat else self.attributes
+        unknown = [_snake(key) for key in others if key not in self._spellings]
+        return list(dict.fromkeys([*known, *unknown]))
 
     def __getitem__(self, name: str) -> Any:
         """Return one entry of `to_dict`."""
         if name in self._members or name in ("type", "id", *self._computed):
             with suppress(MalformedResponseError):
-                return to_plain(getattr(self, name))
+                return to_plain(name, getattr(self, name))
         found = Spelling.of(name).value_in(self.attributes)
         if found is ABSENT:
             raise KeyError(name)
-        return to_plain(found)
+        return to_plain_as_sent(name, found, self._secret_names)
 
     def _structure_hook(self, kind: Any) -> Callable[[Any, Any], Any]:
         return self._context.codec.hook_for(kind)
@@ -323,8 +333,10 @@ class Resource(ConvertibleToDict, HasResponseInfo):
         }
 
 
-def _snake(name: str) -> str:
-    return Spelling.of(name).snake
+def _snake(key: str) -> str:
+    """Return the key of an attribute in snake_case, by which it can be found again."""
+    snake = snake_case(key)
+    return snake if key in Spelling.of(snake).spellings else Spelling.of(key).snake
 
 
 # ── Objects with custom fields ─────────────────────────────────────────

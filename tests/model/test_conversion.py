@@ -102,6 +102,61 @@ def test_to_dict_masks_secrets(inquiry):
     assert "CANARY" not in json.dumps([inquiry.to_dict(), verification.to_dict()])
 
 
+def read(type_name, attributes):
+    raw = {"type": type_name, "id": "x_1", "attributes": attributes}
+    return jsonapi.one(REQUEST, response({"data": raw}), Resource, "x_1")
+
+
+@pytest.mark.parametrize(
+    ("type_name", "attributes", "key"),
+    [
+        ("webhook", {"secret": "CANARY"}, "secret"),
+        ("webhook", {"custom-http-headers": {"X": "CANARY"}}, "custom_http_headers"),
+        ("brand-new", {"access-token": "CANARY"}, "access_token"),
+        ("brand-new", {"sessionToken": "CANARY"}, "session_token"),
+        ("api-key", {"value": ["CANARY"]}, "value"),
+        (
+            "verification/email-address",
+            {"confirmationCode": "CANARY"},
+            "confirmation_code",
+        ),
+        (
+            "verification/email-address",
+            {"confirmation-code": {"code": "CANARY"}},
+            "confirmation_code",
+        ),
+    ],
+)
+def test_to_dict_masks_a_secret_that_is_not_read_as_one(type_name, attributes, key):
+    found = read(type_name, attributes).to_dict()
+
+    assert found[key] == "<masked>"
+    assert "CANARY" not in json.dumps(found)
+
+
+def test_to_dict_masks_secrets_within_the_payload_of_an_event():
+    inner = {"session-token": "CANARY", "fields": {"secret": "of the person"}}
+    payload = {"data": {"type": "inquiry-session", "id": "x_1", "attributes": inner}}
+
+    found = read("event", {"payload": payload}).to_dict()["payload"]
+
+    assert found["data"]["attributes"] == {
+        "session-token": "<masked>",
+        "fields": {"secret": "of the person"},
+    }
+
+
+def test_to_dict_has_each_attribute_once_when_names_are_in_camel_case():
+    sent = {"referenceId": "r", "brandNew": 1, "oddName_2B": 2}
+
+    found = read("inquiry", sent).to_dict()
+
+    assert found["reference_id"] == "r"
+    assert found["brand_new"] == 1
+    assert found["oddName_2B"] == 2
+    assert not {"referenceId", "brandNew"} & set(found)
+
+
 def test_to_dict_contains_values_of_unexpected_types():
     body = {"data": {**INQUIRY, "attributes": {"created-at": 7}}}
     inquiry = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
