@@ -192,9 +192,15 @@ class _StrictObject:
         value = self._value(name)
         if isinstance(value, str) and _SECONDS.fullmatch(value):
             value = int(value)
+        value = whole(value)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             self.refuse(f"{name!r} is not a whole number of seconds above 0")
         return value
+
+
+def whole(value: object) -> object:
+    """Return a whole number as an int, in any spelling of JSON such as ``3599.0``."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _spellings(name: str) -> Iterable[str]:

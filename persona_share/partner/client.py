@@ -14,7 +14,7 @@ import orjson
 
 from persona_share._compose import partner_sender
 from persona_share._protocol.http import Expects, Request, Response
-from persona_share._protocol.oauth import MAX_LIFETIME, checked_code
+from persona_share._protocol.oauth import MAX_LIFETIME, checked_code, whole
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     CodeDeliveryError,
@@ -297,7 +297,7 @@ class PartnerCodeSource:
             return None
         requested = retry_after(outcome)
         if outcome.status == 429:  # noqa: PLR2004 — retried until the deadline
-            return self._jittered(attempt) if requested is None else requested
+            return requested or self._jittered(attempt)
         if attempt >= _ATTEMPTS:
             return None
         return max(requested or 0.0, self._jittered(attempt))
@@ -317,7 +317,7 @@ class PartnerCodeSource:
                 f"the partner's response does not contain a valid code: {error.what}"
             )
             raise self._failure(message, scope, reason="unusable response") from None
-        seconds = body.get("expires_in")
+        seconds = whole(body.get("expires_in"))
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
             message = "the partner's response does not contain a valid expires_in"
             raise self._failure(message, scope, reason="unusable response")

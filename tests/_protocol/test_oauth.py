@@ -106,6 +106,13 @@ def test_f46_lifetime_may_be_a_string_of_digits():
     assert parse_token(body(expires_in="3599")).lifetime == 3599
 
 
+@pytest.mark.parametrize("raw", ["3599.0", "3.599e3", "35990e-1"])
+def test_f46_lifetime_may_be_a_whole_number_in_any_spelling(raw):
+    content = body(expires_in="@").replace(b'"@"', raw.encode())
+
+    assert parse_token(content).lifetime == 3599
+
+
 @pytest.mark.parametrize(
     "raw",
     [

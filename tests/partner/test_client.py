@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -194,6 +195,22 @@ async def test_code_source_waits_for_a_rate_limit_within_its_timeout():
         began = partner.clock.now()
         assert (await partner.advance_until_done(source(SCOPE))).reveal() == "the-code"
     assert 21 <= partner.clock.now() - began < 24
+
+
+async def test_code_source_backs_off_when_a_partner_says_retry_after_0():
+    limited = (429, {"error": "temporarily_unavailable"}, ("Retry-After", "0"))
+    partner = ScriptedPartner(limited)
+    async with partner.code_source(timeout=30) as source:
+        with pytest.raises(CodeSourceError):
+            await partner.advance_until_done(source(SCOPE))
+    assert len(partner.forms) < 12
+
+
+async def test_lifetime_of_a_code_may_be_a_whole_number_in_any_spelling():
+    partner = ScriptedPartner((200, GOOD | {"expires_in": 599.0}))
+    async with partner.code_source() as source:
+        code = await source(SCOPE)
+    assert timedelta(seconds=590) < code.expires_at - START <= timedelta(seconds=599)
 
 
 async def test_rate_limit_beyond_the_timeout_raises_at_once():
