@@ -15,7 +15,12 @@ from persona_share._protocol.urls import BaseURL, parse_base_url
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.ids import checked_id, kind_of_id, require_prefix
 from persona_share.model.scope import MAX_ATOMS, Scope, warning_about
-from persona_share.partner.keys import PublicKey, load_public_keys, public_keys
+from persona_share.partner.keys import (
+    PublicKey,
+    load_public_keys,
+    public_keys,
+    read_file,
+)
 
 
 #: The upper bound of ``codes_per_minute``. Persona allows 300 requests per minute by
@@ -176,13 +181,15 @@ class Agreements:
             return
         # Cleared first: while a file cannot be read, there are no agreements.
         self._files, self._found = {}, {}
+        # Before it is read: a change in the meantime is then noticed the next time.
+        files = _fingerprints([self._path])
         tables = _tables(self._path)
         keys = [
             self._path.parent / each["keys_file"]
             for each in tables
             if _has_keys_file(each)
         ]
-        files = _fingerprints([self._path, *keys])
+        files = {**files, **_fingerprints(keys)}
         self._found = _by_partner(_agreements(tables, self._path))
         self._files = files
 
@@ -201,8 +208,7 @@ def load_agreements(path: str | Path) -> list[Agreement]:
 
 def _tables(path: Path) -> Sequence[dict[str, Any]]:
     try:
-        with path.open("rb") as file:
-            whole = tomllib.loads(file.read(_MAX_FILE).decode())
+        whole = tomllib.loads(read_file(path, _MAX_FILE)[0])
     except OSError as error:
         message = f"the agreements in {path} cannot be read: {error.strerror}"
         raise ConfigurationError(message) from None

@@ -74,9 +74,8 @@ class AuditLog:
         try:
             with _opened(self.path):
                 pass
-        except OSError as error:
-            message = f"the audit log {self.path} cannot be written: {error.strerror}"
-            raise ConfigurationError(message) from None
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(_problem(self.path, error)) from None
 
     async def append(self, decision: Decision, *, sync: bool = True) -> None:
         """Write a line; with ``sync``, return after it is on the disk.
@@ -98,11 +97,11 @@ class AuditLog:
             batch, self._waiting = self._waiting, []
             data = b"".join(line for line, _, _ in batch)
             sync = any(each for _, each, _ in batch)
-            failure: OSError | None = None
+            failure: Exception | None = None
             try:
                 work = partial(_append, self.path, data, sync=sync)
                 await anyio.to_thread.run_sync(work)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 — no caller may wait in vain
                 failure = error
             for _, _, written in batch:
                 if written.done():  # the caller was canceled
@@ -186,9 +185,13 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _unwritable(path: Path, error: OSError) -> StoreUnavailableError:
-    message = f"the audit log {path} cannot be written: {error.strerror}"
+def _problem(path: Path, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or error
+    return f"the audit log {path} cannot be written: {reason}"
+
+
+def _unwritable(path: Path, error: Exception) -> StoreUnavailableError:
     advice = (
         "No code was issued. Free disk space, or correct the permissions of the file."
     )
-    return StoreUnavailableError(message, advice=advice)
+    return StoreUnavailableError(_problem(path, error), advice=advice)

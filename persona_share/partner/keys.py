@@ -7,6 +7,7 @@ other side as a JWK (RFC 7517). Only ES256 and RS256 are accepted.
 import base64
 import binascii
 import contextlib
+import errno
 import json
 import os
 import re
@@ -245,9 +246,10 @@ def claimed_issuer(token: str) -> str | None:
 def load_public_keys(path: Path) -> list[Jwk]:
     """Read a file with one public JWK or a set of them (``{"keys": […]}``)."""
     try:
-        found = json.loads(_read(path))
-    except (OSError, ValueError):
-        message = f"{path} cannot be read as a JWK or a JWK set"
+        found = json.loads(read_file(path, _MAX_KEY_FILE)[0])
+    except (OSError, ValueError) as error:
+        reason = f": {error.strerror}" if isinstance(error, OSError) else ""
+        message = f"{path} cannot be read as a JWK or a JWK set{reason}"
         raise ConfigurationError(message) from None
     keys = found.get("keys", [found]) if isinstance(found, dict) else None
     if not isinstance(keys, list):
@@ -348,8 +350,7 @@ def _secret_of(key: object) -> Secret:
 
 def _private_file(path: Path) -> Secret:
     try:
-        found = path.stat()
-        text = _read(path)
+        text, found = read_file(path, _MAX_KEY_FILE)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         message = f"the private key {path} cannot be read: {reason}"
@@ -360,9 +361,28 @@ def _private_file(path: Path) -> Secret:
     return Secret(text)
 
 
-def _read(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        return file.read(_MAX_KEY_FILE)
+def read_file(path: Path, largest: int) -> tuple[str, os.stat_result]:
+    """Return the text of a file, and its status when it was opened.
+
+    A file is never read in part, and a named pipe is refused, as it may have no writer.
+
+    Raises:
+        OSError: it cannot be opened, is not a file, or has more than ``largest`` bytes.
+        ValueError: it is not UTF-8.
+    """
+    flags = os.O_RDONLY
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # not on every platform
+        flags |= getattr(os, name, 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        found = os.fstat(file.fileno())
+        if stat.S_ISFIFO(found.st_mode) and str(path).startswith("/dev/"):
+            os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
+        elif not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(errno.EFBIG, f"it has more than {largest} bytes")
+    return content.decode(), found
 
 
 def _imported_private(secret: Secret) -> Any:
@@ -394,11 +414,11 @@ def _parsed(data: "Secret | Mapping[str, Any] | None") -> Any:
 
 
 def _algorithm_of(key: Any) -> str:
-    public = key.as_dict(private=False)
-    match public:
+    # The length of a modulus in a JWK proves nothing: it may begin with zeros.
+    match key.as_dict(private=False):
         case {"kty": "EC", "crv": "P-256"}:
             return "ES256"
-        case {"kty": "RSA", "n": str(modulus)} if len(modulus) * 6 >= _RSA_BITS:
+        case {"kty": "RSA"} if key.raw_value.key_size >= _RSA_BITS:
             return "RS256"
     message = "the key must be EC P-256 (ES256) or RSA of 2048 bits or more (RS256)"
     raise ConfigurationError(message)

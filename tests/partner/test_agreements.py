@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import os
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from joserfc import jwk
@@ -13,6 +15,7 @@ from persona_share.partner import Agreement, SigningKey, load_agreements
 from persona_share.partner.keys import (
     Assertion,
     PublicKey,
+    load_public_keys,
     signed_assertion,
     verify,
 )
@@ -105,12 +108,14 @@ def test_signature_of_an_agreement_names_its_types():
         jwk.ECKey.generate_key("P-384", private=False).as_dict(),
         jwk.OKPKey.generate_key("Ed25519", private=False).as_dict(),
         {"kty": "RSA", "e": "AQAB", "n": "w" * 171},
+        {"kty": "RSA", "e": "AQAB", "n": "A" * 171 + "w" * 171},
         signing_key().public_jwk | {"use": "enc"},
         signing_key().public_jwk | {"alg": "RS256"},
         signing_key().public_jwk | {"kid": "x" * 200},
         signing_key().public_jwk | {"x": "AAAA"},
     ],
 )
+@pytest.mark.filterwarnings("ignore:Key size")
 def test_weak_private_and_foreign_keys_are_refused(key):
     with pytest.raises(ConfigurationError) as caught:
         PublicKey.from_jwk(key)
@@ -156,6 +161,32 @@ def test_key_file_that_others_can_read_is_refused(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         SigningKey(path)
     assert "chmod 600" in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [SigningKey, load_public_keys, load_agreements])
+def test_named_pipe_is_refused_instead_of_waiting_for_a_writer(read, tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigurationError, match="it is not a file"):
+        read(path)
+
+
+def test_key_is_read_from_the_pipe_of_a_shell():
+    reader, writer = os.pipe()
+    os.write(writer, signing_key().private_jwk().reveal().encode())
+    os.close(writer)
+    try:
+        assert SigningKey(Path(f"/dev/fd/{reader}")).id == signing_key().id
+    finally:
+        os.close(reader)
+
+
+def test_agreements_that_are_too_long_are_refused_instead_of_read_in_part(tmp_path):
+    write(tmp_path / "keys.json", json.dumps(signing_key().public_jwk))
+    rest = "#" * 1024 * 1024 + TABLE.replace("org_1", "org_2")
+    path = write(tmp_path / "agreements.toml", TABLE + rest)
+    with pytest.raises(ConfigurationError, match="more than 1048576 bytes"):
+        load_agreements(path)
 
 
 def test_both_keys_are_accepted_while_they_are_rotated():

@@ -59,6 +59,14 @@ async def test_audit_file_can_be_renamed_at_any_time(tmp_path):
     assert len(list(read_audit(log.path))) == 1
 
 
+async def test_path_that_no_file_can_have_is_an_error_instead_of_a_wait():
+    log = AuditLog("audit\0.jsonl")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        log.check()
+    with pytest.raises(StoreUnavailableError, match="cannot be written"):
+        await asyncio.wait_for(log.append(decision()), 10)
+
+
 @pytest.mark.parametrize("torn", [b"{", b'{"time": "2026', b"x" * 5_000])
 async def test_incomplete_line_is_terminated_by_the_next_one(tmp_path, torn):
     log = AuditLog(tmp_path / "audit.jsonl")
