@@ -53,6 +53,7 @@ _SERVER_ERRORS: Final = range(500, 600)
 _REDIRECTS: Final = range(300, 400)
 _EXCERPT: Final = 200
 _MAX_SECRET: Final = 8 * 1024
+_BEFORE_JSON: Final = b"\xef\xbb\xbf \t\r\n"
 _PLAIN_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
 # Form fields that are not secret.
 _PUBLIC_FIELDS: Final = frozenset(
@@ -67,7 +68,7 @@ def error_in(request: Request, response: Response) -> ApiError | None:
     if not response.body or _as_expected(request.expects, response):
         return None
     excerpt = None
-    if request.expects is not Expects.OAUTH:  # such a body may contain a token
+    if request.expects is not Expects.OAUTH and _is_page(response):
         # Long enough to mask a secret that the excerpt would cut in two.
         text = response.body[: _EXCERPT + _MAX_SECRET].decode(errors="replace")
         excerpt = escaped(scrubbed(text, secrets_of(request, response)), _EXCERPT)
@@ -180,6 +181,17 @@ def _as_expected(expects: Expects, response: Response) -> bool:
     if expects is Expects.PDF:
         return kind.partition(";")[0].strip().lower() == "application/pdf"
     return is_json(kind)
+
+
+def _is_page(response: Response) -> bool:
+    """Return whether a body is the page of a gateway rather than an API object.
+
+    An object has data of a person, and a response to an exchange has a token.
+    """
+    kind = response.headers.get("content-type", "").strip().lower()
+    return kind.startswith("text/") and not response.body.lstrip(
+        _BEFORE_JSON
+    ).startswith((b"{", b"[", b'"'))
 
 
 def _expected_type(expects: Expects) -> str:

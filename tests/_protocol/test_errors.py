@@ -248,6 +248,23 @@ def test_unexpected_page_is_quoted_except_for_oauth():
     assert oauth.details is None
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b'{"data": {"attributes": {"name-first": "CANARY"}}}'),
+        ("text/html; charset=utf-8", b'\xef\xbb\xbf \n["CANARY"]'),
+        ("", b"CANARY"),
+        ("application/octet-stream", b"CANARY"),
+        ("image/png", b"CANARY"),
+    ],
+)
+@pytest.mark.parametrize("expects", [Expects.JSON, Expects.PDF])
+def test_body_that_may_be_an_object_is_not_quoted(expects, content_type, body):
+    error = error_in(request(expects), success(content_type, body))
+    assert isinstance(error, errors.UnexpectedContentTypeError)
+    assert "CANARY" not in f"{error} {vars(error)}"
+
+
 def test_no_body_needs_no_type():
     assert error_in(request(), success("", b"", 204)) is None
 
