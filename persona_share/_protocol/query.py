@@ -10,6 +10,7 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from math import isfinite
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
@@ -20,6 +21,10 @@ from persona_share.errors import InvalidArgumentError
 
 Scalar = str | int | float | bool | date | None
 QueryValue = Scalar | Iterable[Scalar]
+
+
+# Iterables that are not lists of values; only text can be sent.
+_NOT_LISTS: Final = (str, bytes, bytearray, Mapping)
 
 
 def _text(name: str, value: object) -> str:
@@ -33,7 +38,9 @@ def _text(name: str, value: object) -> str:
             raise InvalidArgumentError(message)
         case date():
             return value.isoformat()
-        case int() | float():
+        case int():
+            return str(value)
+        case float() if isfinite(value):
             return str(value)
         case _:
             message = f"{name} cannot be a {type(value).__name__} in a query"
@@ -49,7 +56,7 @@ def encoded_query(values: Mapping[str, QueryValue]) -> str:
     for name, value in values.items():
         if value is None:
             continue
-        if isinstance(value, Iterable) and not isinstance(value, str):
+        if isinstance(value, Iterable) and not isinstance(value, _NOT_LISTS):
             text = ",".join(_text(name, each) for each in value)
         else:
             text = _text(name, value)

@@ -16,6 +16,7 @@ from persona_share.resources.collection import (
     Retrievable,
     Searchable,
     Taggable,
+    checked_ids,
 )
 from persona_share.resources.params import (
     AccountAttributes,
@@ -78,7 +79,7 @@ class Accounts(
         **options: Unpack[RetrieveOptions],
     ) -> Account:
         """Merge other accounts into this one, permanently and in the background."""
-        ids = [checked_id(each, "source_account_ids") for each in source_account_ids]
+        ids = checked_ids(source_account_ids, "source_account_ids")
         body = meta_body(source_account_ids=ids)
         return await self._one(
             AccountRoutes.CONSOLIDATE, account_id, body=body, options=options

@@ -194,7 +194,7 @@ class ResourceAccessors:
         if (found := find_route(verb, target)) is not None:
             route, ids = found
         else:
-            route = Route(verb, path)
+            route = Route(verb, _template_of(path))
             ids = self._ids_of(route, target, params, object_id)
         self._caller.require_covered(route, ids)
         request, response = await self._caller.send(
@@ -229,6 +229,12 @@ class ResourceAccessors:
                 advice="Pass object_id=… with an object of the scope, or use the client.",
             )
         return tuple(sorted(ids))
+
+
+def _template_of(path: str) -> str:
+    """Return a path as logs, errors and telemetry show it, without the ids in it."""
+    segments = path.split("/")
+    return "/".join("{id}" if _ID_SEGMENT.fullmatch(x) else x for x in segments)
 
 
 def _body(json: object | None, form: Mapping[str, str] | None) -> Body:

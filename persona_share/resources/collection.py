@@ -378,7 +378,7 @@ class ObjectContainer(Collection[R]):
         **options: Unpack[RetrieveOptions],
     ) -> R:
         """Attach up to 100 objects, such as inquiries and reports."""
-        body = meta_body(object_ids=_ids(object_ids))
+        body = meta_body(object_ids=checked_ids(object_ids, "object_ids"))
         return await self._one(
             self._routes.ADD_OBJECTS, object_id, body=body, options=options
         )
@@ -390,7 +390,7 @@ class ObjectContainer(Collection[R]):
         **options: Unpack[RetrieveOptions],
     ) -> R:
         """Detach up to 100 objects."""
-        body = meta_body(object_ids=_ids(object_ids))
+        body = meta_body(object_ids=checked_ids(object_ids, "object_ids"))
         return await self._one(
             self._routes.REMOVE_OBJECTS, object_id, body=body, options=options
         )
@@ -470,11 +470,12 @@ def _several(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(values)
 
 
-def _ids(object_ids: Sequence[str]) -> list[str]:
+def checked_ids(object_ids: Sequence[str], what: str) -> list[str]:
+    """Return the ids as a list; raises `InvalidArgumentError` for one text."""
     if isinstance(object_ids, str):
-        message = "object_ids must be a sequence of ids, not one str"
+        message = f"{what} must be a sequence of ids, not one str"
         raise InvalidArgumentError(message)
-    return [checked_id(each, "object_ids") for each in object_ids]
+    return [checked_id(each, what) for each in object_ids]
 
 
 def _relation(target_object_id: str, key: str) -> Body:

@@ -19,6 +19,7 @@ from persona_share.resources.collection import (
     Retrievable,
     Searchable,
     Taggable,
+    checked_ids,
 )
 from persona_share.resources.params import (
     ChangedInquiry,
@@ -211,7 +212,7 @@ class InquirySessions(
         self, inquiry_ids: Sequence[str], **options: Unpack[RetrieveOptions]
     ) -> Page[InquirySession]:
         """Expire all sessions of these inquiries, and return them."""
-        ids = [checked_id(each, "inquiry_ids") for each in inquiry_ids]
+        ids = checked_ids(inquiry_ids, "inquiry_ids")
         return await self._list_of(
             InquirySession,
             InquirySessionRoutes.EXPIRE_ALL,

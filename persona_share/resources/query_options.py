@@ -6,7 +6,7 @@ and the options of `CallOptions`.
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any, Final, Literal, TypedDict, cast
 
 from persona_share._protocol.http import (
@@ -140,6 +140,10 @@ def filter_query(given: Filter | None, named: Mapping[str, Any]) -> dict[str, An
         key = f"filter[{name.replace('_', '-')}]"
         if isinstance(value, Mapping):
             query |= {f"{key}[{part}]": each for part, each in value.items()}
+        elif not isinstance(value, str) and isinstance(value, Sized) and not value:
+            message = f"{name} is an empty list"
+            advice = "Leave the condition out, or do not call if nothing can match."
+            raise InvalidArgumentError(message, advice=advice)
         else:
             query[key] = value
     return query

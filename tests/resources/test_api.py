@@ -6,6 +6,7 @@ from persona_share import Scope
 from persona_share.errors import (
     InvalidArgumentError,
     InvalidIdError,
+    NotFoundError,
     ScopeNotCoveredError,
 )
 from persona_share.resources.api import (
@@ -66,3 +67,12 @@ async def test_session_refuses_objects_outside_its_scope(scenario):
         session = manager.session("inquiry.read:inq_1")
         with pytest.raises(ScopeNotCoveredError):
             await retriever(session._caller)("inq_2")
+
+
+@pytest.mark.asyncio
+async def test_errors_show_no_id_in_the_path_of_an_unknown_endpoint(scenario):
+    with pytest.raises(NotFoundError) as caught:
+        await scenario.source.request("GET", "/brand-new/act_CANARY/parts")
+
+    assert caught.value.operation == "GET /brand-new/{id}/parts"
+    assert "CANARY" not in f"{caught.value} {vars(caught.value)}"

@@ -184,6 +184,42 @@ async def test_str_is_refused_as_a_sequence_of_tags(harness):
         await harness().client.cases.set_tags("case_1", "vip")
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.inquiry_sessions.expire_all("inq_1"),
+        lambda client: client.accounts.consolidate("act_1", "act_2"),
+        lambda client: client.accounts.add_objects("act_1", "inq_1"),
+    ],
+    ids=["expire_all", "consolidate", "add_objects"],
+)
+@pytest.mark.asyncio
+async def test_str_is_refused_as_a_sequence_of_ids(harness, call):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="must be a sequence of ids"):
+        await call(there.client)
+    assert there.requests == []
+
+
+@pytest.mark.parametrize("condition", ["status", "inquiry_id"])
+def test_condition_without_values_is_refused_at_the_call(harness, condition):
+    with pytest.raises(InvalidArgumentError, match=f"{condition} is an empty list"):
+        harness().client.inquiries.list(**{condition: []})
+
+
+@pytest.mark.parametrize(
+    "value", [b"ab", bytearray(b"ab"), {"a": 1}, float("nan"), float("inf")], ids=repr
+)
+@pytest.mark.asyncio
+async def test_value_that_a_query_cannot_express_is_refused(harness, value):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="in a query"):
+        await there.client.request("GET", "/inquiries", query={"x": value})
+    assert there.requests == []
+
+
 @pytest.mark.asyncio
 async def test_f57_other_object_than_the_requested_one_is_refused(harness):
     with pytest.raises(MalformedResponseError, match="a different object"):
