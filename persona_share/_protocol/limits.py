@@ -111,14 +111,15 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = count_of(headers, "retry-after")
     if seconds is not None:
         return float(seconds)
-    until, now = _date(headers, "retry-after"), _date(headers, "date")
+    until = parsed_date(headers.get("retry-after", ""))
+    now = parsed_date(headers.get("date", ""))
     if until is None or now is None or until < now:
         return None
     return (until - now).total_seconds()
 
 
-def _date(headers: Mapping[str, str], name: str) -> datetime | None:
-    text = headers.get(name, "")
+def parsed_date(text: str) -> datetime | None:
+    """Return the date in a header, or None if it cannot be read."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):

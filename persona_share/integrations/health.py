@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, Protocol
 
 import attrs
 
+from persona_share._protocol.limits import parsed_date
 from persona_share.client import PersonaClient
 from persona_share.errors import ExchangeForbiddenError, PersonaError, TokenError
 from persona_share.manager import ScopedTokenManager
@@ -155,9 +155,8 @@ async def _check_service(client: PersonaClient) -> list[Finding]:
 
 
 def _check_clock(date: str | None, now: datetime) -> Finding:
-    try:
-        service_time = parsedate_to_datetime(date or "")
-    except ValueError:
+    service_time = parsed_date(date or "")
+    if service_time is None:
         return Finding("clock", "warning", "the service does not send its time")
     skew = abs((now - service_time).total_seconds())
     if skew > _MAX_CLOCK_SKEW:

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import FastAPI
 
+from persona_share import PersonaClient
 from persona_share.cli import doctor
 from persona_share.errors import (
     CodeRefusedError,
@@ -200,6 +201,24 @@ async def test_diagnosis_finds_each_problem(harness):
     assert found["clock"].what in {"off by 99 s", "off by 100 s"}
     assert "NTP" in found["clock"].advice
     assert isinstance(found["partner"].error, CodeSourceError)
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 2024 00:00:00 -0000", "Mon, 01 Jan 2024 00:00:00 +9999999999"]
+)
+async def test_diagnosis_ignores_a_date_without_a_usable_time_zone(date):
+    async def handle(_):
+        return web.json_response({"data": []}, headers={"Date": date})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/api/v1"))
+        async with PersonaClient(
+            "localbox_key", base_url=url, insecure_local=True
+        ) as client:
+            _, clock, *_ = await diagnose(client)
+    assert (clock.name, clock.state) == ("clock", "warning")
 
 
 async def test_diagnosis_stops_when_the_api_key_is_refused(harness):
