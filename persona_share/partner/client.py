@@ -446,48 +446,74 @@ async def deliver(
         await post.close()
 
 
+@attrs.frozen
+class _Failure:
+    """Why one attempt to deliver a code failed; ``final`` says that no other follows."""
+
+    reason: str
+    phase: Phase
+    final: bool
+    status: int | None = None
+    retry_after: float | None = None
+
+
 async def _deliver(
     code: AuthorizationCode, post: SignedPost, deadline: float, runtime: Runtime
 ) -> None:
     clock, attempt, pause = runtime.clock, 0, _DELIVERY_BACKOFF
-    reason, status = "there was no time left", None
-    while (left := deadline - clock.now()) >= 1:
+    failure = _Failure("there was no time left", Phase.NOT_SENT, final=False)
+    arrived = False  # an attempt may have arrived, although none was acknowledged
+    while not failure.final and (left := deadline - clock.now()) >= 1:
         attempt += 1
-        form = {
-            "code": code.reveal(),
-            "scope": str(code.scope or ""),
-            "expires_in": str(int(left)),
-        }
-        try:
-            response = await post.send(form, clock.now() + min(left, _ATTEMPT_TIMEOUT))
-        except UsageError:
-            raise
-        except PersonaError as error:
-            if not _is_retryable(error):
-                raise _delivery_error(error.what, None, attempt) from None
-            reason, status, requested = error.what, None, None
-        else:
-            if response.status in _ACKNOWLEDGED:
-                return
-            status, requested = response.status, retry_after(response)
-            reason = read_problem(response, code.scope or _NOTHING).text
-            if response.status not in _REDELIVERED:
-                message = f"the inbox refused the code ({reason})"
-                raise _delivery_error(message, status, attempt)
-        finally:
-            del form
-        wait = max(requested or 0.0, pause * (0.5 + runtime.random() / 2))
-        await clock.sleep(min(wait, max(0.0, deadline - clock.now())))
-        pause = min(pause * 2, _MAX_DELIVERY_BACKOFF)
-    message = f"the code expired before the inbox accepted it ({reason})"
-    raise _delivery_error(message, status, attempt)
+        found = await _try_to_deliver(code, post, left, clock.now())
+        if found is None:
+            return
+        failure = found
+        arrived = arrived or failure.phase is Phase.AMBIGUOUS
+        if not failure.final:
+            wait = max(failure.retry_after or 0.0, pause * (0.5 + runtime.random() / 2))
+            await clock.sleep(min(wait, max(0.0, deadline - clock.now())))
+            pause = min(pause * 2, _MAX_DELIVERY_BACKOFF)
+    message, phase = failure.reason, failure.phase
+    if not failure.final:
+        message = f"the code expired before the inbox accepted it ({message})"
+    if arrived and not (failure.final and failure.status):
+        phase = Phase.AMBIGUOUS
+    if attempt > 1:
+        message = f"{message}, after {attempt} attempts"
+    raise CodeDeliveryError(message, status=failure.status, phase=phase)
+
+
+async def _try_to_deliver(
+    code: AuthorizationCode, post: SignedPost, left: float, now: float
+) -> _Failure | None:
+    """Send a code to the inbox once; return None if the inbox acknowledges it."""
+    form = {
+        "code": code.reveal(),
+        "scope": str(code.scope or ""),
+        "expires_in": str(int(left)),
+    }
+    try:
+        response = await post.send(form, now + min(left, _ATTEMPT_TIMEOUT))
+    except UsageError:
+        raise
+    except PersonaError as error:
+        return _Failure(error.what, error.phase, final=not _is_retryable(error))
+    finally:
+        del form  # frames in an error report must not contain the code
+    if response.status in _ACKNOWLEDGED:
+        return None
+    final = response.status not in _REDELIVERED
+    text = read_problem(response, code.scope or _NOTHING).text
+    return _Failure(
+        f"the inbox refused the code ({text})" if final else text,
+        Phase.ANSWERED,
+        final,
+        response.status,
+        retry_after(response),
+    )
 
 
 def _is_retryable(error: PersonaError) -> bool:
     # After a timeout of one attempt, the next attempt may still succeed.
     return error.retryable or isinstance(error, TimeoutError)
-
-
-def _delivery_error(what: str, status: int | None, attempts: int) -> CodeDeliveryError:
-    text = f"{what}, after {attempts} attempts" if attempts > 1 else what
-    return CodeDeliveryError(text, status=status)

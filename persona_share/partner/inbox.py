@@ -1,6 +1,7 @@
 """`CodeInbox`: receives the codes that partners push to the destination organization."""
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -29,7 +30,13 @@ from persona_share.partner.endpoint import (
     refusal,
     unavailable,
 )
-from persona_share.partner.keys import InvalidAssertion, Jwk, PublicKey, public_keys
+from persona_share.partner.keys import (
+    InvalidAssertion,
+    Jwk,
+    PublicKey,
+    claimed_issuer,
+    public_keys,
+)
 from persona_share.partner.records import TRIES, digest
 from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores import MemoryStore
@@ -51,6 +58,7 @@ Managed = (
 _CLAIM: Final = 15.0
 #: Deliveries are recorded until this many seconds after the code expires.
 _GRACE: Final = 60.0
+_LOG: Final = logging.getLogger("persona_share")
 _OFFERED: Final = b"offered"
 _CLAIMED: Final = b"claimed"
 
@@ -201,29 +209,28 @@ class InboxEndpoint:
     async def post(self, content_type: str | None, body: bytes) -> Reply:
         """Respond to one request; nothing is raised."""
         try:
-            return await self._post(content_type, body)
+            reply, reason = await self._post(content_type, body)
         except Exception as error:  # noqa: BLE001 — its text must not reach a partner
             return unavailable("a pushed code was not accepted", error)
+        if reason is not None:
+            _LOG.warning("a pushed code was refused: %s", reason)
+        return reply
 
-    async def _post(self, content_type: str | None, body: bytes) -> Reply:
+    async def _post(
+        self, content_type: str | None, body: bytes
+    ) -> tuple[Reply, str | None]:
+        """Return the response, and the reason for the log if the code is refused."""
         form = read_form(content_type, body)
         if isinstance(form, Reply):
-            return form
+            return form, _reason(form)
         source = await self._authenticator.check(form)
         if isinstance(source, InvalidAssertion):
-            return CLIENT_REFUSED
-        scope = read_scope(form.get("scope"))
-        if isinstance(scope, Reply):
-            return scope
-        seconds = _seconds(form.get("expires_in"))
-        if seconds is None:
-            description = "expires_in must be a whole number of seconds above 0"
-            return refusal("invalid_request", description)
-        try:
-            code = checked_code(form.get("code"))
-        except InvalidArgumentError:
-            return refusal("invalid_request", "code is missing or cannot be a code")
-        return await self._accept(code, scope, seconds)
+            claimed = claimed_issuer(form.get("client_assertion", ""))
+            return CLIENT_REFUSED, f"{source.reason}, of {claimed or 'no organization'}"
+        found = _read_delivery(form)
+        if isinstance(found, Reply):
+            return found, f"{_reason(found)}, from {source.issuer}"
+        return await self._accept(*found), None
 
     async def _accept(self, code: Secret, scope: Scope, seconds: float) -> Reply:
         # If the manager cannot accept the code now, the source delivers it again.
@@ -240,6 +247,26 @@ def _claim(found: Versioned) -> tuple[Change | None, bytes]:
     if found.value is not None:
         return None, b"busy"
     return Change(_CLAIMED, _CLAIM), _CLAIMED
+
+
+def _read_delivery(form: Mapping[str, str]) -> tuple[Secret, Scope, float] | Reply:
+    """Return the code of a delivery, its scope and its lifetime, or a refusal."""
+    scope = read_scope(form.get("scope"))
+    if isinstance(scope, Reply):
+        return scope
+    seconds = _seconds(form.get("expires_in"))
+    if seconds is None:
+        description = "expires_in must be a whole number of seconds above 0"
+        return refusal("invalid_request", description)
+    try:
+        code = checked_code(form.get("code"))
+    except InvalidArgumentError:
+        return refusal("invalid_request", "code is missing or cannot be a code")
+    return code, scope, seconds
+
+
+def _reason(reply: Reply) -> str:
+    return str((reply.body or {})["error_description"])
 
 
 def _seconds(text: str | None) -> float | None:

@@ -13,6 +13,7 @@ from persona_share.errors import (
     CodeDeliveryError,
     CodeRefusedError,
     ConfigurationError,
+    Phase,
 )
 from persona_share.partner import CodeInbox
 from persona_share.partner.audit import fingerprint
@@ -170,6 +171,7 @@ async def test_push_raises_when_the_code_is_never_accepted(harness):
         with pytest.raises(CodeDeliveryError) as caught:
             await advance_until_done(harness, issuer.push(harness.partner, scope))
     assert "expired" in str(caught.value)
+    assert caught.value.phase is Phase.NOT_SENT  # there was never a connection
 
 
 async def test_delivery_that_is_refused_is_not_repeated(harness):
@@ -181,7 +183,25 @@ async def test_delivery_that_is_refused_is_not_repeated(harness):
     ):
         with pytest.raises(CodeDeliveryError) as caught:
             await issuer.push(harness.partner, scope)
-    assert caught.value.status == 401
+    assert (caught.value.status, caught.value.phase) == (401, Phase.ANSWERED)
+
+
+async def test_push_that_was_never_acknowledged_may_have_arrived(harness):
+    async def handle(request):
+        await request.text()
+        request.transport.abort()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/inbox", handle)
+    scope = await harness.shared()
+    async with (
+        TestServer(app) as server,
+        issuing(harness, str(server.make_url("/inbox"))) as issuer,
+    ):
+        with pytest.raises(CodeDeliveryError) as caught:
+            await advance_until_done(harness, issuer.push(harness.partner, scope))
+    assert caught.value.phase is Phase.AMBIGUOUS
 
 
 async def test_object_without_a_consent_is_not_pushed(harness):
@@ -207,29 +227,36 @@ async def test_pushing_needs_an_inbox_and_a_key(harness):
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
+    ("changes", "status", "logged"),
     [
-        ({}, 204),
-        ({"code": None}, 400),
-        ({"code": "a b"}, 400),
-        ({"code": ""}, 400),
-        ({"scope": None}, 400),
-        ({"scope": "nonsense"}, 400),
-        ({"expires_in": None}, 400),
-        ({"expires_in": "0"}, 400),
-        ({"expires_in": "-5"}, 400),
-        ({"expires_in": "1e9"}, 400),
-        ({"expires_in": "99999999999999999999"}, 400),
-        ({"client_assertion": "x.y.z"}, 401),
+        ({}, 204, None),
+        ({"code": None}, 400, "code is missing"),
+        ({"code": "a b"}, 400, "cannot be a code"),
+        ({"code": ""}, 400, "code is missing"),
+        ({"scope": None}, 400, "scope is missing"),
+        ({"scope": "nonsense"}, 400, "atom 1"),
+        ({"expires_in": None}, 400, "expires_in must be"),
+        ({"expires_in": "0"}, 400, "expires_in must be"),
+        ({"expires_in": "-5"}, 400, "expires_in must be"),
+        ({"expires_in": "1e9"}, 400, "expires_in must be"),
+        ({"expires_in": "99999999999999999999"}, 400, "expires_in must be"),
+        ({"client_assertion": "x.y.z"}, 401, "assertion_malformed"),
+        ({"client_assertion_type": "x"}, 401, "assertion_missing"),
     ],
 )
-async def test_inbox_refuses_invalid_deliveries(harness, changes, status):
+async def test_inbox_refuses_invalid_deliveries_and_logs_why(
+    harness, caplog, changes, status, logged
+):
     scope = await harness.shared()
     async with receiving(harness) as (_, url), PostTo(url) as post:
         source = harness.sandbox.source.id
         assertion = harness.assertion(key=source_key(), iss=source, sub=source, aud=url)
         form = {"assertion": assertion, "code": "c-1", "expires_in": "500"}
         assert await post(harness.form(**({"scope": scope} | form | changes))) == status
+    found = [each for each in caplog.messages if each.startswith("a pushed code")]
+    assert len(found) == (logged is not None)
+    assert (logged or "") in "".join(found)
+    assert "c-1" not in caplog.text
 
 
 async def test_assertion_for_the_codes_endpoint_is_refused_by_the_inbox(harness):
