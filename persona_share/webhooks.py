@@ -36,6 +36,7 @@ from persona_share.errors import (
     SignatureError,
     StoreError,
 )
+from persona_share.model.policy import is_number
 from persona_share.model.resource import ResponseInfo
 from persona_share.model.secret import Secret, as_secret
 from persona_share.model.webhook import Event, EventName
@@ -118,9 +119,13 @@ class Verifier:
         clock: Clock | None = None,
     ) -> None:
         # Wrapped first: frames in an error report must not contain plain secrets.
-        secrets = [secrets] if isinstance(secrets, str | Secret) else secrets
-        self._secrets = tuple(map(as_secret, secrets))
+        found = _secrets_of(secrets)
         del secrets
+        self._secrets: tuple[Secret, ...] = found or ()
+        if found is None:
+            message = "secrets must be a str or a list of str"
+            advice = "Decode bytes, and check that the environment variable is set."
+            raise ConfigurationError(message, advice=advice)
         if not self._secrets or not all(self._secrets):
             message = "a Verifier needs at least one secret, and no secret may be empty"
             raise ConfigurationError(message)
@@ -135,7 +140,7 @@ class Verifier:
                 f"there are {len(self._secrets)} secrets; the maximum is {_MAX_SECRETS}"
             )
             raise ConfigurationError(message)
-        if isinstance(tolerance, bool) or not 0 < tolerance < float("inf"):
+        if not is_number(tolerance) or not 0 < tolerance < float("inf"):
             message = "tolerance must be a number of seconds above 0"
             raise ConfigurationError(message)
         unchecked: object = guard
@@ -235,9 +240,13 @@ class ReplayGuard:
         on_store_failure: Literal["refuse", "handle"] = "refuse",
         runtime: Runtime | None = None,
     ) -> None:
-        if isinstance(lease, bool) or not 0 < lease <= replay.MAX_LEASE:
+        if not is_number(lease) or not 0 < lease <= replay.MAX_LEASE:
             message = f"lease must be above 0 and up to {replay.MAX_LEASE:.0f} s"
             raise ConfigurationError(message)
+        given: object = remember
+        if not isinstance(given, timedelta):
+            message = f"remember must be a timedelta, not {type(given).__name__}"
+            raise ConfigurationError(message, advice="Write timedelta(days=3).")
         if on_store_failure not in {"refuse", "handle"}:
             message = "on_store_failure must be 'refuse' or 'handle'"
             raise ConfigurationError(message)
@@ -260,7 +269,8 @@ class ReplayGuard:
             DeliveryInProgressError: another request has claimed the event.
             StoreUnavailableError: the store is down.
         """
-        key = f"event/{hashlib.sha256(event_id.encode()).hexdigest()}"
+        encoded = event_id.encode(errors="surrogatepass")
+        key = f"event/{hashlib.sha256(encoded).hexdigest()}"
         owner = self._runtime.new_bytes(12).hex()
         try:
             is_new = await self._claim(key, owner)
@@ -362,6 +372,18 @@ class ReplayGuard:
         return f"<ReplayGuard on {self._store!r}>"
 
 
+def _secrets_of(given: object) -> tuple[Secret, ...] | None:
+    """Return the secrets, or None for another type.
+
+    Nothing is raised, so that no frame of a traceback has a plain secret.
+    """
+    several = [given] if isinstance(given, str | Secret) else given
+    if isinstance(several, bytes) or not isinstance(several, Iterable):
+        return None
+    found = [Secret(x) if isinstance(x, str) else x for x in several]
+    return tuple(found) if all(isinstance(x, Secret) for x in found) else None
+
+
 def _is_clean(text: str) -> bool:
     return text == text.strip() and not set(text) & set("\r\n\0")
 
@@ -408,17 +430,20 @@ async def recover(
     if start.tzinfo is None:
         message = "since must be a datetime with a time zone, or a timedelta"
         raise InvalidArgumentError(message)
+    if isinstance(statuses, str):
+        message = "statuses must be a sequence of str, not one str"
+        raise InvalidArgumentError(message)
     conditions = {"webhook_id": webhook_id} if webhook_id is not None else {}
-    event_ids: dict[str, None] = {}
+    created: dict[str, datetime] = {}
     for status in statuses:
         query = _missed(start, {**conditions, "status": status})
         sort = {"attribute": "updated_at", "direction": "asc"}
         async for each in client.webhook_events.search(query, sort=sort, page_size=100):
             if each.event_id is not None:
-                event_ids[each.event_id] = None
+                created.setdefault(each.event_id, each.created_at or start)
     outcomes: dict[str, str] = {}
     failed: dict[str, Exception] = {}
-    for event_id in event_ids:
+    for event_id in sorted(created, key=created.__getitem__):
         try:
             outcomes[event_id] = await _recovered(client, handler, guard, event_id)
         except _HandlerError as error:
@@ -486,7 +511,7 @@ def _event(body: bytes) -> Event:
     found = None
     with suppress(ValueError, TypeError, LookupError, AttributeError):
         found = CODEC.nested(parse_json(body), ResponseInfo())
-    if not isinstance(found, Event):
+    if not isinstance(found, Event) or not found.id:  # the id detects repetitions
         raise _refused(InvalidDelivery.NOT_AN_EVENT)
     return found
 

@@ -1,6 +1,7 @@
 """A delivery is handled once: claimed before, confirmed after, released on failure."""
 
 import asyncio
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from persona_share.errors import (
     ConfigurationError,
     DeliveryInProgressError,
+    InvalidArgumentError,
     SignatureError,
     StoreUnavailableError,
 )
@@ -15,11 +17,12 @@ from persona_share.stores.memory import MemoryStore
 from persona_share.stores.redis import RedisStore
 from persona_share.stores.sqlite import SQLiteStore
 from persona_share.testing.clock import FakeClock, fake_runtime
-from persona_share.webhooks import ReplayGuard, Verifier, sign
+from persona_share.webhooks import ReplayGuard, Verifier, recover, sign
 from tests.redis_server import one_redis, own_redis, redis_server
+from tests.resources.conftest import harness, item, make_response, one
 
 
-__all__ = ["one_redis", "own_redis", "redis_server"]
+__all__ = ["harness", "one_redis", "own_redis", "redis_server"]
 
 SECRET = "wbhsec_one"
 
@@ -316,7 +319,14 @@ async def test_guard_works_with_a_user_without_channels(own_redis, deliver):
 
 @pytest.mark.parametrize(
     "options",
-    [{"lease": 0}, {"lease": 601}, {"lease": True}, {"on_store_failure": "ignore"}],
+    [
+        {"lease": 0},
+        {"lease": 601},
+        {"lease": True},
+        {"lease": "30"},
+        {"remember": 3600},
+        {"on_store_failure": "ignore"},
+    ],
     ids=repr,
 )
 def test_invalid_guard_is_refused(options):
@@ -347,3 +357,53 @@ def test_no_frame_of_a_refusal_shows_a_secret():
 def test_secret_with_a_line_break_or_a_space_is_refused_at_once(secret):
     with pytest.raises(ConfigurationError, match="strip\\(\\)"):
         Verifier(secret)
+
+
+# ── Recovery ─────────────────────────────────────────────────────────────────
+
+
+def missed(number, created):
+    attributes = {"event_id": f"evt_{number}", "created_at": created}
+    found = item("webhook-event", f"whe_{number}", **attributes)
+    return make_response({"data": [found]})
+
+
+@pytest.mark.asyncio
+async def test_recover_handles_the_oldest_event_first_whatever_its_status(
+    harness, guard
+):
+    there = harness(
+        missed(2, "2026-01-02T00:00:00Z"),
+        missed(1, "2026-01-01T00:00:00Z"),
+        one("event", "evt_1"),
+        one("event", "evt_2"),
+    )
+    seen = []
+
+    async def handle(event):
+        seen.append(event.id)
+
+    await recover(
+        there.client,
+        handle,
+        since=timedelta(days=1),
+        guard=guard,
+        statuses=("failed", "pending"),
+    )
+
+    assert seen == ["evt_1", "evt_2"]
+
+
+@pytest.mark.asyncio
+async def test_recover_refuses_a_text_instead_of_statuses(harness, guard):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="not one str"):
+        await recover(
+            there.client,
+            print,
+            since=timedelta(days=1),
+            guard=guard,
+            statuses="failed",
+        )
+    assert there.requests == []

@@ -111,6 +111,7 @@ def test_f140_refusal_has_only_its_reason(verifier, body, header, reason):
         b'{"data":null}',
         b"nonsense",
         b'{"data":{"type":"inquiry","id":"inq_1"}}',
+        b'{"data":{"type":"event","id":""}}',
     ],
 )
 def test_signed_body_that_is_not_an_event_is_refused(verifier, clock, body):
@@ -152,7 +153,17 @@ def test_verifier_without_a_secret_is_refused(secrets):
         Verifier(secrets)
 
 
-@pytest.mark.parametrize("tolerance", [0, -1, float("inf"), float("nan"), True])
+@pytest.mark.parametrize("secrets", [None, b"CANARY", ["a", b"CANARY"], 5], ids=repr)
+def test_secrets_of_another_type_are_refused_and_not_shown(secrets):
+    with pytest.raises(ConfigurationError, match="environment variable") as caught:
+        Verifier(secrets)
+    frames = [repr(each.frame.f_locals) for each in caught.traceback[1:]]
+    assert "CANARY" not in f"{caught.value}{frames}"
+
+
+@pytest.mark.parametrize(
+    "tolerance", [0, -1, float("inf"), float("nan"), True, None, "300"], ids=repr
+)
 def test_verifier_with_infinite_tolerance_is_refused(tolerance):
     with pytest.raises(ConfigurationError):
         Verifier(SECRET, tolerance)
