@@ -10,6 +10,9 @@ import pytest
 from tests import processes
 
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
+
 USES = '''
 import asyncio
 import pytest

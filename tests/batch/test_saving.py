@@ -14,7 +14,7 @@ from tests.batch import saved
 from tests.batch.conftest import Object
 
 
-@pytest.mark.parametrize("wanted", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wanted", [2, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", saved.KINDS)
 @pytest.mark.parametrize("failure", saved.FAILURES)
 @pytest.mark.asyncio

@@ -116,6 +116,7 @@ def test_f145_command_ends_when_its_output_is_closed(cli, as_source):
     assert err == b""
 
 
+@pytest.mark.slow
 def test_f145_interrupted_fetch_can_be_continued(cli, sharing, sandbox, tmp_path):
     output, ids = tmp_path / "people.jsonl", cli.inquiries(60)
     sandbox.latency = 0.2
@@ -134,6 +135,7 @@ def test_f145_interrupted_fetch_can_be_continued(cli, sharing, sandbox, tmp_path
     assert sorted(lines) == sorted(ids)
 
 
+@pytest.mark.slow
 def test_f145_interrupt_waits_for_an_exchange_that_was_sent(
     cli, as_source, sandbox, tmp_path
 ):
@@ -158,6 +160,7 @@ def test_f145_interrupt_waits_for_an_exchange_that_was_sent(
 # ── A terminal ──────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_terminal_shows_a_bar_with_rate_rest_and_window(cli, sharing, tmp_path):
     ids = tmp_path / "ids"
     ids.write_text("\n".join(cli.inquiries(50)))

@@ -161,6 +161,7 @@ def test_interrupted_run_prints_its_counts(cli, as_source, tmp_path, number, cod
     assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 def test_full_disk_stops_the_run_with_8_and_its_counts(cli, as_source, tmp_path):
     ids = cli.inquiries(5)
     with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
@@ -245,6 +246,7 @@ def test_authorize_is_a_code_command(cli, sandbox, tmp_path):
     assert len(ended.out.splitlines()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "message"),
     [("exit 3", "exit code 3"), ("echo two words", "printed 2 words")],

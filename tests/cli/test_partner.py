@@ -96,6 +96,7 @@ def test_settings_of_a_service_are_checked(cli, store, tmp_path):
     assert set(right.value) == {"agreements", "audit", "store"}
 
 
+@pytest.mark.slow
 def test_partner_that_cannot_be_reached_is_named(cli, tmp_path):
     key = str(tmp_path / "partner.key")
     cli("partner", "keygen", "--key-file", key)
@@ -110,6 +111,7 @@ def test_partner_that_cannot_be_reached_is_named(cli, tmp_path):
     assert "--code-command" not in ended.err
 
 
+@pytest.mark.slow
 def test_loopback_url_with_another_port_is_warned_about(cli, store, tmp_path):
     (tmp_path / "agreements.toml").write_text("", "utf-8")
     output = {}
@@ -142,6 +144,7 @@ def test_protocol_is_printed(cli):
     assert cli("partner", "openapi").value == openapi()
 
 
+@pytest.mark.slow
 def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
     made = cli("partner", "keygen", "--key-file", str(tmp_path / "partner.key"))
     assert made.code == 0, made.err
@@ -161,6 +164,7 @@ def test_doctor_asks_the_partner_that_the_environment_names(cli, tmp_path):
     assert ended.code == 8  # of the network
 
 
+@pytest.mark.slow
 def test_codes_are_requested_from_the_partner_in_the_environment(
     cli, sandbox, store, tmp_path
 ):

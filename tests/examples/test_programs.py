@@ -77,6 +77,7 @@ async def test_authorize_example_prints_a_code(programs):
     assert sandbox.log.codes_issued == 1
 
 
+@pytest.mark.slow
 async def test_share_token_is_redeemed_and_the_copy_is_named(programs):
     sandbox = programs.sandbox
     sandbox.connect()
@@ -110,6 +111,7 @@ async def test_files_are_saved(programs):
     assert all(path.stat().st_size for path in paths)
 
 
+@pytest.mark.slow
 async def test_events_are_received_once(programs):
     port = free_port()
     command = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", str(port))

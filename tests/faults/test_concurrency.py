@@ -199,7 +199,9 @@ async def test_f70_manager_is_refused_after_a_fork(scenario):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("spawn", marks=pytest.mark.slow), "forkserver"]
+)
 async def test_f71_workers_with_one_code_share_one_token(scenario, method):
     sandbox = scenario.sandbox
     scope = Scope.read(sandbox.add_inquiry().id)

@@ -12,6 +12,9 @@ from persona_share.errors import ConfigurationError, MissingExtraError
 from tests.packaging.conftest import PROJECT
 
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
+
 REGISTRATION = """
 import asyncio
 from persona_share.sandbox import Sandbox

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sandbox"
 PROGRAM = Path(sys.executable).with_name("persona-share")
 COMPOSE = (EXAMPLE / "compose.yaml").read_text("utf-8")

@@ -15,6 +15,7 @@ def without_numbers(text):
     return re.sub(r"\d[\d,]*", "N", text).split("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_night_of_copying_ends_with_every_person_complete(tmp_path, capsys):
     copy_run = CopyRun(24, tmp_path / "people", concurrency=2)

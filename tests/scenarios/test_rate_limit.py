@@ -34,7 +34,7 @@ async def test_sessions_and_exchanges_of_one_client_are_never_refused(limited):
             for session, each in zip(sessions, ids, strict=True)
             for _ in range(2)
         ]
-        found = await limited.advance_until_done(asyncio.gather(*work), step=0.25)
+        found = await limited.advance_until_done(asyncio.gather(*work), step=2)
     assert [each.id for each in found] == [each for each in ids for _ in range(2)]
     assert 429 not in _statuses(limited)
 
@@ -50,7 +50,7 @@ async def _burst(scenario, mode):
     ) as client:
         work = [client.inquiries.retrieve(inquiry.id) for _ in range(2 * LIMIT)]
         results = asyncio.gather(*work, return_exceptions=True)
-        return await scenario.advance_until_done(results, step=0.25)
+        return await scenario.advance_until_done(results, step=2)
 
 
 @pytest.mark.asyncio
