@@ -21,9 +21,8 @@ def test_four_processes_that_share_a_window_spend_it_and_are_not_refused(rounded
     assert store.attempts <= CALLS / 10
 
 
-@pytest.mark.parametrize(
-    "rounded", [math.ceil, pytest.param(math.floor, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rounded", [math.ceil, math.floor])
 def test_fifty_processes_write_at_most_twice_per_ten_calls(rounded):
     service, store = run(together(Service(rounded), 50, 1))
     assert service.refused <= 2

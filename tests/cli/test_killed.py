@@ -18,9 +18,8 @@ KILLS = 50 if "SOAK_MINUTES" in os.environ else 5
 PEOPLE = 40
 
 
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, KILLS))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
 def test_killed_fetch_continues_where_it_stopped(
     cli, sandbox, as_source, tmp_path, seed
 ):

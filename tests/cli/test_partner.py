@@ -18,7 +18,9 @@ def store(tmp_path):
     return {"PERSONA_STORE": str(tmp_path / "partner.db")}
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+@pytest.mark.parametrize(
+    "algorithm", ["ES256", pytest.param("RS256", marks=pytest.mark.slow)]
+)
 def test_key_is_kept_in_a_private_file_and_its_public_half_is_printed(
     cli, tmp_path, algorithm
 ):

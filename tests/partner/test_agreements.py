@@ -122,7 +122,9 @@ def test_weak_private_and_foreign_keys_are_refused(key):
     assert str(key.get("d", "nothing")) not in str(caught.value)
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+@pytest.mark.parametrize(
+    "algorithm", ["ES256", pytest.param("RS256", marks=pytest.mark.slow)]
+)
 def test_key_signs_as_jwk_as_pem_and_from_a_file(algorithm, tmp_path):
     key = signing_key(algorithm=algorithm)
     raw = jwk.import_key(json.loads(key.private_jwk().reveal()))
