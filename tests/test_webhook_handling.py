@@ -369,9 +369,7 @@ def missed(number, created):
 
 
 @pytest.mark.asyncio
-async def test_recover_handles_the_oldest_event_first_whatever_its_status(
-    harness, guard
-):
+async def test_recover_handles_the_oldest_event_first_of_all_statuses(harness, guard):
     there = harness(
         missed(2, "2026-01-02T00:00:00Z"),
         missed(1, "2026-01-01T00:00:00Z"),
