@@ -14,6 +14,7 @@ import attrs
 from persona_share._protocol.urls import BaseURL, parse_base_url
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.ids import checked_id, kind_of_id, require_prefix
+from persona_share.model.policy import is_number
 from persona_share.model.scope import MAX_ATOMS, Scope, warning_about
 from persona_share.partner.keys import (
     PublicKey,
@@ -56,6 +57,13 @@ def web_address(url: str, what: str) -> BaseURL:
         raise type(error)(message, advice="Use https://host/path.") from None
 
 
+def check_timeout(seconds: float) -> None:
+    """Raise `ConfigurationError` unless this is a number of seconds above 0."""
+    if not is_number(seconds) or not seconds > 0:
+        message = "timeout must be a number of seconds above 0"
+        raise ConfigurationError(message)
+
+
 def _partner(value: str) -> str:
     require_prefix(checked_id(value, "partner"), "organization-id")
     if kind_of_id(value) is None:
@@ -72,7 +80,11 @@ def _instant(value: date) -> datetime:
         if value.tzinfo is None:
             message = "a time of an agreement needs a time zone"
             raise ConfigurationError(message)
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:  # before the year 1 or after 9999 in UTC
+            message = "a time of an agreement is too far away"
+            raise ConfigurationError(message) from None
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     kind = type(value).__name__  # type: ignore[unreachable]  # callers may pass anything

@@ -32,7 +32,7 @@ from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
-from persona_share.partner.agreements import web_address
+from persona_share.partner.agreements import check_timeout, web_address
 from persona_share.partner.keys import ASSERTION_TYPE, SigningKey, signed_assertion
 from persona_share.ports import Runtime
 
@@ -191,6 +191,7 @@ class PartnerCodeSource:
         _runtime: Runtime | None = None,
     ) -> None:
         key = SigningKey(key)  # rebound: frames in an error report must not contain it
+        check_timeout(timeout)
         self._runtime = _runtime or default_runtime()
         self._timeout = timeout
         self._post = SignedPost(

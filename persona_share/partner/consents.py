@@ -98,7 +98,7 @@ class Consents:
         checked_id(partner, "partner")
         requested = _with_objects(scope)
         now = self._runtime.clock.wall()
-        _check_grant(until, by, now)
+        until = _checked_until(until, by, now)
         await self._refuse_eviction()
         new = [
             Consent(
@@ -108,7 +108,7 @@ class Consents:
                 object_id=str(object_id),
                 by=by,
                 granted_at=now,
-                until=until.astimezone(UTC),
+                until=until,
             )
             for permission, object_id in requested.pairs()
         ]
@@ -129,7 +129,6 @@ class Consents:
         Raises:
             StoreError: the store failed; repeat the call, as some consents may remain.
         """
-        checked_id(partner, "partner")
         if scope is None:
             atoms = {_atom(each) async for each in self.list(partner)}
         else:
@@ -244,7 +243,8 @@ def _with_objects(scope: Scope | str) -> Scope:
     return parsed
 
 
-def _check_grant(until: datetime, by: str, now: datetime) -> None:
+def _checked_until(until: datetime, by: str, now: datetime) -> datetime:
+    """Return the end of a new consent in UTC; raises `InvalidArgumentError`."""
     if until.tzinfo is None:
         message = "until needs a time zone"
         raise InvalidArgumentError(message)
@@ -256,10 +256,17 @@ def _check_grant(until: datetime, by: str, now: datetime) -> None:
             f"by must be a printable reference of 1 to {_MAX_REFERENCE} characters"
         )
         raise InvalidArgumentError(message)
+    try:
+        return until.astimezone(UTC)
+    except OverflowError:  # after the year 9999 in UTC
+        message = "until is too far in the future"
+        raise InvalidArgumentError(message) from None
 
 
 def _prefix(partner: str | None) -> str:
-    return "consent/" if partner is None else f"consent/{digest(partner)}."
+    if partner is None:
+        return "consent/"
+    return f"consent/{digest(checked_id(partner, 'partner'))}."
 
 
 def _key(partner: str, object_id: str) -> str:

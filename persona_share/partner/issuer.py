@@ -33,10 +33,16 @@ from persona_share.errors import (
     StoreUnavailableError,
     UnprocessableError,
 )
+from persona_share.model.ids import checked_id
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
-from persona_share.partner.agreements import Agreement, Agreements, web_address
+from persona_share.partner.agreements import (
+    Agreement,
+    Agreements,
+    check_timeout,
+    web_address,
+)
 from persona_share.partner.audit import AuditLog, Decision, fingerprint
 from persona_share.partner.consents import ConsentRule, Consents
 from persona_share.partner.endpoint import (
@@ -245,6 +251,7 @@ class CodeIssuer:
     ) -> None:
         audit = AuditLog(audit) if isinstance(audit, str | Path) else audit
         _check_parts(client, consents, audit, store)
+        check_timeout(timeout)
         self._client = client
         self._runtime = client.context.runtime
         self._agreements = Agreements(agreements)
@@ -280,12 +287,13 @@ class CodeIssuer:
 
         Raises:
             CodeRefusedError: the agreement or a consent does not allow it.
+            InvalidIdError: ``partner`` cannot be an id.
             InvalidScopeError: the scope cannot be read, or names too many objects.
             RateLimitedError: the limit of codes per minute is reached.
             StoreUnavailableError: a store or the audit log failed.
             PersonaError: Persona could not be reached, or refused this organization.
         """
-        requested = _for_objects(scope)
+        requested = _for_objects(partner, scope)
         outcome = await self._shielded(self._decide(partner, requested, "call"))
         if isinstance(outcome, Refused):
             raise outcome.as_error()
@@ -303,7 +311,7 @@ class CodeIssuer:
         """
         from persona_share.partner.client import deliver  # noqa: PLC0415 — few services push
 
-        requested = _for_objects(scope)
+        requested = _for_objects(partner, scope)
         agreement = self._agreements.find(partner)
         if agreement is not None and agreement.inbox is None:
             message = "the agreement with this partner has no inbox"
@@ -666,7 +674,9 @@ def _ids(consent: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if consent is None else tuple(consent)
 
 
-def _for_objects(scope: Scope | str) -> Scope:
+def _for_objects(partner: str, scope: Scope | str) -> Scope:
+    """Return the scope of a checked request."""
+    checked_id(partner, "partner")
     requested = Scope.parse(scope)
     if not requested or any(object_id is None for _, object_id in requested.pairs()):
         message = "a code is for permissions on objects, such as inquiry.read:inq_1"

@@ -60,6 +60,7 @@ def test_agreement_reads_its_values():
         {"valid_until": START},
         {"valid_until": datetime(2027, 1, 1)},  # noqa: DTZ001 — that is the point
         {"valid_until": "2027-01-01"},
+        {"valid_until": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))},
         {"codes_per_minute": 0},
         {"codes_per_minute": 10_000},
         {"codes_per_minute": 1.5},

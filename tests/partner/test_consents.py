@@ -1,6 +1,6 @@
 """Consents: granted, revoked and listed; whatever fails means no consent."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -117,6 +117,7 @@ async def test_consent_needs_objects(harness, scope):
     [
         (START, "form-1"),
         (datetime(2027, 1, 1), "form-1"),  # noqa: DTZ001 — that is the point
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), "form-1"),
         (START + timedelta(1), ""),
         (START + timedelta(1), "x" * 129),
         (START + timedelta(1), "a\nb"),

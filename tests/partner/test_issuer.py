@@ -9,12 +9,13 @@ import pytest
 from persona_share.errors import (
     CodeRefusedError,
     ConfigurationError,
+    InvalidIdError,
     InvalidScopeError,
     RateLimitedError,
     StoreUnavailableError,
 )
 from persona_share.model.scope import Scope
-from persona_share.partner import AuditLog, CodeIssuer
+from persona_share.partner import AuditLog, CodeIssuer, PartnerCodeSource
 from tests.partner.conftest import error_of, signing_key
 
 
@@ -110,6 +111,31 @@ async def test_issuer_needs_a_store_a_path_and_agreements_only(harness):
         await issuer.consents.grant(harness.partner, scope, until=until, by="form-1")
         assert (await issuer.issue(harness.partner, scope)).scope == Scope.parse(scope)
     assert [each["reason"] for each in harness.audit()] == ["agreed"]
+
+
+@pytest.mark.parametrize("partner", ["org_\ud800", "", "org 1", None], ids=ascii)
+async def test_partner_that_cannot_be_an_id_is_refused_and_not_logged(harness, partner):
+    async with harness.issuing() as issuer:
+        for call in (issuer.issue, issuer.push):
+            with pytest.raises(InvalidIdError):
+                await call(partner, "inquiry.read:inq_1")
+        for look in (issuer.consents.allowed, issuer.consents.revoked):
+            with pytest.raises(InvalidIdError):
+                await look(partner or "", "inquiry.read:inq_1")
+    assert harness.audit() == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "20", None, True], ids=repr)
+async def test_timeout_that_is_no_duration_is_refused_at_once(harness, seconds):
+    with pytest.raises(ConfigurationError, match="timeout must be"):
+        harness.new_issuer(timeout=seconds)
+    with pytest.raises(ConfigurationError, match="timeout must be"):
+        PartnerCodeSource(
+            "https://a.example/codes",
+            client_id="org_1",
+            key=signing_key(),
+            timeout=seconds,
+        )
 
 
 async def test_issuer_with_a_function_has_no_consents(harness):
