@@ -88,7 +88,7 @@ def _scalar(value: Any) -> Any:
         case Secret():
             return MASK
         case Enum():
-            return value.value
+            return _scalar(value.value)
         case str():
             return MASK if _ACCESS in value else str(value)
         case date():

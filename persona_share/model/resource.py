@@ -198,8 +198,7 @@ class Resource(ConvertibleToDict, HasResponseInfo):
     @property
     def relationships(self) -> Mapping[str, Any]:
         """The relationships as they were sent."""
-        found = self.raw.get("relationships")
-        return found if isinstance(found, dict) else _NOTHING
+        return _mapping(self.raw.get("relationships"))
 
     @property
     def included(self) -> "Mapping[Reference, Resource]":
@@ -243,10 +242,10 @@ class Resource(ConvertibleToDict, HasResponseInfo):
         relationship = value_of(self.relationships, name)
         data = relationship.get("data") if isinstance(relationship, dict) else None
         found = data if isinstance(data, list) else [data] if data else []
-        try:
-            return tuple(Reference(each["type"], each["id"]) for each in found)
-        except (TypeError, LookupError):
-            pass
+        with suppress(TypeError, LookupError):
+            references = tuple(Reference(each["type"], each["id"]) for each in found)
+            if all(type(part) is str for each in references for part in each):
+                return references
         raise self._malformed(name)
 
     def reference(self, name: str) -> Reference | None:
@@ -279,7 +278,9 @@ class Resource(ConvertibleToDict, HasResponseInfo):
                 return to_plain(name, getattr(self, name))
         found = Spelling.of(name).value_in(self.attributes)
         if found is ABSENT:
-            raise KeyError(name)
+            if name not in self._spellings:
+                raise KeyError(name)
+            found = value_of(self.relationships, name)  # a link that cannot be read
         return to_plain_as_sent(name, found, self._secret_names)
 
     def _structure_hook(self, kind: Any) -> Callable[[Any, Any], Any]:
@@ -309,7 +310,7 @@ class Resource(ConvertibleToDict, HasResponseInfo):
         return {
             "type": self.type,
             "id": self.id,
-            "attributes": raw if flat else raw.get("attributes") or {},
+            "attributes": raw if flat else _mapping(raw.get("attributes")),
             "raw": raw,
             "response_info": self.response_info,
             "_context": attrs.evolve(self._context, meta=meta),
@@ -331,6 +332,10 @@ class Resource(ConvertibleToDict, HasResponseInfo):
             "properties": {"type": text, "id": text, **properties},
             "required": ["type", "id"],
         }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def _snake(key: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from persona_share._protocol import jsonapi
 from persona_share._protocol.http import Request, Response
 from persona_share._protocol.query import ListLocation
+from persona_share.errors import MalformedResponseError
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.resource import Resource
 from persona_share.model.response import ApiResponse
@@ -306,3 +307,36 @@ def test_computed_names_of_a_share_token_are_in_its_dictionary():
 
     assert found.to_dict()["source_id"] == "inq_1"
     assert isinstance(found, Resource)
+
+
+BROKEN = [
+    {"relationships": {"account": {"data": {"type": "account", "id": ["x"]}}}},
+    {"relationships": {"account": {"data": {"type": {}, "id": "act_1"}}}},
+    {"relationships": {"account": {"data": "act_1"}}},
+    {"relationships": [1]},
+    {"attributes": {"fields": ["x"]}},
+    {"attributes": {"fields": 7}},
+    {"attributes": 7},
+    {"attributes": "text"},
+    {"attributes": [["x"]]},
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=repr)
+def test_object_with_a_broken_part_still_has_a_dictionary_and_a_pickle(broken):
+    body = {"data": {"type": "inquiry", "id": "inq_1", **broken}, "included": [1]}
+    inquiry = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    for found in (inquiry, pickle.loads(pickle.dumps(inquiry))):  # noqa: S301
+        assert json.loads(json.dumps(found.to_dict()))["id"] == "inq_1"
+
+
+@pytest.mark.parametrize("broken", BROKEN[:3], ids=repr)
+def test_broken_reference_is_named_when_it_is_asked_for(broken):
+    body = {"data": {"type": "inquiry", "id": "inq_1", **broken}}
+    inquiry = jsonapi.one(REQUEST, response(body), Inquiry, "inq_1")
+
+    with pytest.raises(MalformedResponseError, match="account"):
+        inquiry.related("account")
+    with pytest.raises(MalformedResponseError, match="account"):
+        _ = inquiry.account
