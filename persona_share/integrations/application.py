@@ -12,6 +12,7 @@ The application provides a *lifespan*: a function that opens its client and its 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import ceil
 from string import Formatter
 from typing import Final
 
@@ -213,7 +214,7 @@ def error_response_for(error: PersonaError) -> ErrorResponse:
         return _TOO_LARGE
     found = next(each for each, kinds in _ERROR_RESPONSES if isinstance(error, kinds))
     if found.status == _UNAVAILABLE and error.retry_after is not None:
-        return attrs.evolve(found, retry_after=max(1, round(error.retry_after)))
+        return attrs.evolve(found, retry_after=max(1, ceil(error.retry_after)))
     return found
 
 

@@ -104,10 +104,14 @@ class SourceData:
 def _peeked(values: object) -> Mapping[str, Peeked]:
     found = values if isinstance(values, dict) else {}
     return {
-        name: Peeked(Visibility(str(each.get("visibility"))), each.get("value"))
+        name: Peeked(_visibility(each.get("visibility")), each.get("value"))
         for name, each in found.items()
         if isinstance(each, dict)
     }
+
+
+def _visibility(value: object) -> Visibility | None:
+    return Visibility(value) if isinstance(value, str) else None
 
 
 class ShareToken(Resource):

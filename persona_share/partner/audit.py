@@ -116,10 +116,11 @@ class AuditLog:
 
 
 def read_audit(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Read the lines of an audit log."""
+    """Read the lines of an audit log, except for a line that is being written."""
     with Path(path).expanduser().open("rb") as file:
         for line in file:
-            yield orjson.loads(line)
+            if line.endswith(b"\n"):
+                yield orjson.loads(line)
 
 
 def _append(path: Path, data: bytes, *, sync: bool) -> None:

@@ -7,6 +7,7 @@ which is sent unchanged.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
+from math import isfinite
 from typing import Any, Final, Literal, Required, TypedDict
 from urllib.parse import urlencode
 
@@ -34,7 +35,8 @@ class Body:
         content = None
         with suppress(TypeError, ValueError):  # the error's text contains the value
             content = dump_json(value)
-        if content is None:
+        # orjson writes null for NaN and infinity, and null clears an attribute.
+        if content is None or (b"null" in content and not _is_finite(value)):
             message = "the body contains a value that JSON cannot express"
             raise InvalidArgumentError(message)
         return cls(content, JSON)
@@ -49,6 +51,15 @@ class Body:
 
 
 NO_BODY: Final = Body()
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether a value has no part that is NaN or infinity."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_finite, value))
 
 
 def attributes_body(

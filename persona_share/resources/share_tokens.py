@@ -21,6 +21,7 @@ from persona_share.errors import (
     UnprocessableError,
 )
 from persona_share.model.ids import checked_id
+from persona_share.model.policy import is_number
 from persona_share.model.share_token import (
     Direction,
     Redemption,
@@ -268,7 +269,7 @@ async def _wait(
 ) -> Redemption:
     """Poll a share token until its redemption is decided."""
     checked_id(share_token_id, "share_token_id")
-    if isinstance(seconds, bool) or not seconds > 0:
+    if not is_number(seconds) or not seconds > 0:
         message = "timeout must be more than 0 seconds"
         raise InvalidArgumentError(message)
     clock = runtime.clock

@@ -65,7 +65,7 @@ def test_status_depends_on_the_cause(kind, status):
     assert error_response_for(an_error(kind)).status == status
 
 
-@pytest.mark.parametrize(("delay", "header"), [(29.6, "30"), (0.01, "1")])
+@pytest.mark.parametrize(("delay", "header"), [(29.6, "30"), (2.2, "3"), (0.01, "1")])
 def test_response_has_retry_after(delay, header):
     error = errors.RateLimitedError("x", status=429, retry_after=delay)
     assert error_response_for(error).headers()["Retry-After"] == header

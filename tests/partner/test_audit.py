@@ -59,6 +59,14 @@ async def test_audit_file_can_be_renamed_at_any_time(tmp_path):
     assert len(list(read_audit(log.path))) == 1
 
 
+async def test_line_that_is_being_written_is_not_read(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision())
+    with log.path.open("ab") as file:
+        file.write(b'{"time": "2026')
+    assert [each["reason"] for each in read_audit(log.path)] == ["no_consent"]
+
+
 async def test_path_that_no_file_can_have_is_an_error_instead_of_a_wait():
     log = AuditLog("audit\0.jsonl")
     with pytest.raises(ConfigurationError, match="cannot be written"):

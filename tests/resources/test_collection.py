@@ -86,6 +86,18 @@ async def test_value_that_json_cannot_express_is_refused_without_repeating_it(
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "value", [float("nan"), [float("inf")], {"a": (1, float("-inf"))}], ids=repr
+)
+@pytest.mark.asyncio
+async def test_number_that_json_cannot_express_does_not_clear_a_field(harness, value):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="JSON cannot express"):
+        await there.client.accounts.update("act_1", fields={"score": value, "x": None})
+    assert there.requests == []
+
+
 @pytest.mark.asyncio
 async def test_included_objects_are_found_by_relationship(harness):
     inquiry = item("inquiry", "inq_1") | {

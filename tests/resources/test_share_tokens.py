@@ -117,6 +117,7 @@ async def test_peeking_shows_the_visible_attributes(harness):
             "fields": {
                 "name-first": {"visibility": "full", "value": "Jane"},
                 "birthdate": {"visibility": "presence", "value": True},
+                "odd": {"value": 1},
             },
         },
         "related-objects": [
@@ -138,6 +139,7 @@ async def test_peeking_shows_the_visible_attributes(harness):
     assert found.attributes["status"].value == "completed"
     assert found.fields["birthdate"].visibility is Visibility.PRESENCE
     assert found.fields["birthdate"].value is True
+    assert found.fields["odd"].visibility is None
     assert [each.id for each in found.related_objects] == ["ver_1"]
     assert "Jane" not in repr(found)
 
@@ -471,7 +473,7 @@ async def test_wait_raises_the_last_error_when_no_poll_succeeded(harness):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("seconds", [0, -1, True, timedelta(0)])
+@pytest.mark.parametrize("seconds", [0, -1, True, timedelta(0), "9", None])
 async def test_wait_refuses_a_timeout_of_zero(harness, seconds):
     with pytest.raises(InvalidArgumentError):
         await harness().client.share_tokens.wait("cnst_1", timeout=seconds)
