@@ -257,7 +257,7 @@ class FileHosts:
         self._stack = stack
         self._stacks: dict[str, tuple[AiohttpSender, Sender]] = {}
 
-    async def file_host(self, url: str) -> tuple[Sender, str]:
+    async def file_host(self, url: Secret) -> tuple[Sender, str]:
         """Return a sender for the host of a file, and the file's path and query."""
         file = parse_file_url(
             url,

@@ -214,7 +214,7 @@ class NewFile(Protocol):
 class FileAccess(Protocol):
     """Access to the hosts of files and to the local disk."""
 
-    async def file_host(self, url: str) -> tuple[Sender, str]:
+    async def file_host(self, url: Secret) -> tuple[Sender, str]:
         """Return a sender for the host of a file, and the path and query of the file.
 
         It sends no credential. Raises `InvalidArgumentError` for any other host.

@@ -15,6 +15,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     PersonaError,
 )
+from persona_share.model.secret import Secret
 
 
 #: The service's base URL.
@@ -232,7 +233,7 @@ class FileURL:
 
 
 def parse_file_url(
-    url: str,
+    url: str | Secret,
     *,
     hosts: Iterable[str] = (),
     insecure_local: InsecureLocal = False,
@@ -245,6 +246,8 @@ def parse_file_url(
         InvalidArgumentError: It is not allowed; the text never contains the URL.
     """
     allowed = frozenset({FILE_HOST, *(host.lower() for host in hosts)})
+    # Wrapped: frames in an error report must not contain the URL.
+    url = Secret(url) if isinstance(url, str) else url
     found = _file_url(url, allowed, insecure_local)
     if isinstance(found, str):
         message = f"the URL of the file {found}"
@@ -256,10 +259,10 @@ _NOT_PLAIN: Final = "is not a plain URL"
 
 
 def _file_url(
-    url: str, allowed: frozenset[str], insecure_local: InsecureLocal
+    url: object, allowed: frozenset[str], insecure_local: InsecureLocal
 ) -> FileURL | str:
     """Return the parsed URL, or the reason why it is refused."""
-    parts = _file_parts(url)
+    parts = _file_parts(url.reveal() if isinstance(url, Secret) else url)
     if parts is None:
         return _NOT_PLAIN
     host = parts.hostname or ""

@@ -190,7 +190,10 @@ class PartnerCodeSource:
         ssl_context: ssl.SSLContext | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
-        key = SigningKey(key)  # rebound: frames in an error report must not contain it
+        # Rebound: frames in an error report must not contain them.
+        key = Secret(key) if isinstance(key, str) else key
+        proxy = Secret(proxy) if isinstance(proxy, str) else proxy
+        key = SigningKey(key)
         check_timeout(timeout)
         self._runtime = _runtime or default_runtime()
         self._timeout = timeout
@@ -309,25 +312,11 @@ class PartnerCodeSource:
         )
 
     def _code(self, response: Response, scope: Scope) -> AuthorizationCode:
-        body = _json_of(response)
-        try:
-            code = checked_code(body.get("code"))
-            granted = Scope.from_text(str(body.get("scope", str(scope))))
-        except InvalidArgumentError as error:
-            message = (
-                f"the partner's response does not contain a valid code: {error.what}"
-            )
-            raise self._failure(message, scope, reason="unusable response") from None
-        seconds = whole(body.get("expires_in"))
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
-            message = "the partner's response does not contain a valid expires_in"
-            raise self._failure(message, scope, reason="unusable response")
-        clock = self._runtime.clock
-        age = max(0.0, clock.now() - response.first_sent_at)
-        left = timedelta(seconds=min(seconds, MAX_LIFETIME) - age)
-        return AuthorizationCode(
-            code.reveal(), scope=granted, expires_at=clock.wall() + left
-        )
+        found = _read_code(response, scope, self._runtime)
+        if isinstance(found, AuthorizationCode):
+            return found
+        message = f"the partner's response does not contain a valid {found}"
+        raise self._failure(message, scope, reason="unusable response")
 
     def _refusal(
         self, what: str, scope: Scope, problem: PartnerProblem
@@ -367,6 +356,29 @@ class PartnerCodeSource:
 
     def __repr__(self) -> str:
         return f"<PartnerCodeSource at {self._post.origin}>"
+
+
+def _read_code(
+    response: Response, scope: Scope, runtime: Runtime
+) -> AuthorizationCode | str:
+    """Return the code in a response, or what is wrong with it.
+
+    It is raised elsewhere, as frames in an error report must not contain the code.
+    """
+    body = _json_of(response)
+    try:
+        code = checked_code(body.get("code"))
+        granted = Scope.from_text(str(body.get("scope", str(scope))))
+    except InvalidArgumentError as error:
+        return f"code: {error.what}"
+    seconds = whole(body.get("expires_in"))
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
+        return "expires_in"
+    age = max(0.0, runtime.clock.now() - response.first_sent_at)
+    left = timedelta(seconds=min(seconds, MAX_LIFETIME) - age)
+    return AuthorizationCode(
+        code.reveal(), scope=granted, expires_at=runtime.clock.wall() + left
+    )
 
 
 def _variable(name: str, example: str) -> str:

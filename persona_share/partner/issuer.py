@@ -249,6 +249,8 @@ class CodeIssuer:
         key: str | Secret | Path | SigningKey | None = None,
         timeout: float = 20.0,
     ) -> None:
+        # Rebound: frames in an error report must not contain the key.
+        key = Secret(key) if isinstance(key, str) else key
         audit = AuditLog(audit) if isinstance(audit, str | Path) else audit
         _check_parts(client, consents, audit, store)
         check_timeout(timeout)

@@ -116,7 +116,7 @@ class SigningKey:
         what, advice = "the key", ""
         if isinstance(key, Path):
             what = f"the content of {key}"
-        elif isinstance(key, str):
+        else:
             advice = "To read a file, pass pathlib.Path('partner.key')."
         # Rebound: frames in an error report must not contain the plain key.
         key = key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)

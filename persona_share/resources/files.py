@@ -22,8 +22,8 @@ from persona_share.errors import (
 )
 from persona_share.model.file import File
 from persona_share.model.resource import Resource
-from persona_share.model.secret import Secret
-from persona_share.ports import FileAccess, NewFile
+from persona_share.model.secret import Secret, as_secret
+from persona_share.ports import FileAccess, NewFile, Sender
 from persona_share.resources.base import Caller
 from persona_share.resources.query_options import CallOptions, checked_options
 
@@ -275,6 +275,8 @@ class Files:
         another host than the service's. Source: page "Downloading files".
         """
         checked_options(options)
+        # Rebound: frames in an error report must not contain the URL.
+        file = Secret(file) if isinstance(file, str) else file
 
         async def fetch(sink: Sink) -> None:
             """Fetch the file, and once more under a renewed URL."""
@@ -324,9 +326,19 @@ class Files:
         return Download(fetch, self._caller.require_file_access(), max_bytes=max_bytes)
 
     async def _get(self, file: AnyFile, sink: Sink, options: CallOptions) -> None:
+        self._caller.require_open()
+        sender, request = await self._request(_url(file), sink, options)
+        response = await sender.send(request)
+        if not response.ok:
+            raise errors.error_of(request, attrs.evolve(response, body=b""))
+        await write_body(response, sink)
+
+    async def _request(
+        self, url: Secret, sink: Sink, options: CallOptions
+    ) -> tuple[Sender, Request]:
+        """Return the request for a file, and its sender."""
         caller = self._caller
-        caller.require_open()
-        sender, target = await caller.require_file_access().file_host(_url(file))
+        sender, target = await caller.require_file_access().file_host(url)
         request = Request(
             method="GET",
             route="/{file}",
@@ -337,18 +349,15 @@ class Files:
             retries=options.get("retries", caller.retries),
             sink=sink,
         )
-        response = await sender.send(request)
-        if not response.ok:
-            raise errors.error_of(request, attrs.evolve(response, body=b""))
-        await write_body(response, sink)
+        return sender, request
 
 
-def _url(file: AnyFile) -> str:
+def _url(file: AnyFile) -> Secret:
     url = file.url if isinstance(file, File) else file
     if url is None:
         message = "the file has no URL"
         raise InvalidArgumentError(message)
-    return url.reveal() if isinstance(url, Secret) else url
+    return as_secret(url)
 
 
 def _expired(error: ApiError) -> bool:

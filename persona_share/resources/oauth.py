@@ -48,15 +48,14 @@ class OAuth:
         request, response = await self._caller.call(
             OAuthRoutes.AUTHORIZE, body=Body(form, FORM), options=options
         )
-        try:
-            authorization = oauth.parse_authorization(response.body)
-        except MalformedResponseError as error:
+        authorization = _parsed(response.body)
+        if isinstance(authorization, str):
             raise MalformedResponseError(
-                error.what,
+                authorization,
                 operation=request.operation,
                 status=response.status,
                 attempts=response.attempts,
-            ) from None
+            )
         clock = self._caller.runtime.clock
         age = max(0.0, clock.now() - response.first_sent_at)
         left = timedelta(seconds=authorization.lifetime - age)
@@ -66,3 +65,14 @@ class OAuth:
             expires_at=clock.wall() + left,
             request_id=shown_id(response.headers.get("request-id")),
         )
+
+
+def _parsed(body: bytes) -> oauth.AuthorizationResponse | str:
+    """Return the code in a response, or why there is none.
+
+    It is raised elsewhere, as frames in an error report must not contain a code.
+    """
+    try:
+        return oauth.parse_authorization(body)
+    except MalformedResponseError as error:
+        return error.what

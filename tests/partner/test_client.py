@@ -23,6 +23,7 @@ from persona_share.partner import PartnerCodeSource
 from persona_share.partner.keys import PublicKey, verify
 from persona_share.testing import FakeClock, fake_runtime
 from tests.partner.conftest import START, signing_key
+from tests.resources.conftest import locals_of
 
 
 pytestmark = pytest.mark.asyncio
@@ -252,6 +253,33 @@ async def test_response_without_a_code_is_reported(response, reason):
     assert caught.value.phase is Phase.ANSWERED
     assert "secret" not in str(caught.value)
     assert caught.value.scope == str(SCOPE)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "CANARY", "expires_in": "soon"},
+        {"code": "CANARY", "expires_in": 599, "scope": "CANARY"},
+        {"code": "CANARY with spaces", "expires_in": 599},
+    ],
+    ids=repr,
+)
+async def test_no_frame_of_an_unusable_response_shows_the_code(body):
+    partner = ScriptedPartner((200, body))
+    async with partner.code_source() as source:
+        with pytest.raises(CodeSourceError) as caught:
+            await source(SCOPE)
+    assert "CANARY" not in f"{caught.value}{locals_of(caught.value)}"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"key": "CANARY"}, {"proxy": "socks5://me:CANARY@proxy.example"}]
+)
+async def test_no_frame_of_a_refused_setting_shows_a_secret(changes):
+    options = {"client_id": "org_1", "key": signing_key()} | changes
+    with pytest.raises(ConfigurationError) as caught:
+        PartnerCodeSource("https://a.example/codes", **options)
+    assert "CANARY" not in f"{caught.value}{locals_of(caught.value)}"
 
 
 async def test_wrong_path_is_named():

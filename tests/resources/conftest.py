@@ -1,5 +1,7 @@
 """Resources with a scripted sender and a fake clock."""
 
+import traceback
+
 import attrs
 import orjson
 import pytest
@@ -16,6 +18,26 @@ __all__ = ["scenario"]
 
 
 JSON = {"content-type": "application/json"}
+
+
+def locals_of(error):
+    """Return the locals of all frames of this library, as an error report shows them."""
+    shown, pending = [], [error]
+    while pending:
+        each = pending.pop()
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            if "/persona_share/" in frame.f_code.co_filename:
+                shown += [_shown(each) for each in frame.f_locals.values()]
+        pending += filter(None, (each.__cause__, each.__context__))
+    assert shown
+    return "".join(shown)
+
+
+def _shown(value):
+    try:
+        return repr(value)
+    except AttributeError:  # an object whose constructor failed
+        return ""
 
 
 def make_response(value=None, status=200, **headers):

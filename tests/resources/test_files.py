@@ -12,6 +12,7 @@ from persona_share.errors import (
     ConnectionLostError,
     InvalidArgumentError,
     NotFoundError,
+    PersonaError,
     ServerError,
     UnexpectedContentTypeError,
     UnexpectedRedirectError,
@@ -19,7 +20,7 @@ from persona_share.errors import (
 from persona_share.model.file import File
 from persona_share.model.secret import Secret
 from persona_share.testing.http import ScriptedSender
-from tests.resources.conftest import item, make_response, problem
+from tests.resources.conftest import item, locals_of, make_response, problem
 
 
 URL = "https://files.withpersona.com/a.png?access_token=s3cret"
@@ -317,3 +318,24 @@ async def test_sender_may_return_the_whole_body(harness):
 async def test_refused_print_raises_an_api_error(harness):
     with pytest.raises(NotFoundError):
         await harness(problem(404, "Record not found")).client.inquiries.print("inq_1")
+
+
+@pytest.mark.parametrize("wrap", [str, Secret])
+@pytest.mark.parametrize(
+    ("host", "responses"),
+    [
+        ("evil.example", []),
+        ("files.withpersona.com", [problem(403)]),
+        ("files.withpersona.com", [ConnectionLostError("lost")]),
+    ],
+    ids=["refused host", "refused", "lost"],
+)
+@pytest.mark.asyncio
+async def test_no_frame_of_a_failed_download_shows_the_url(
+    harness, wrap, host, responses
+):
+    there = harness(file_access=Host(*responses))
+
+    with pytest.raises(PersonaError) as caught:
+        await there.client.files.download(wrap(f"https://{host}/a?access_token=CANARY"))
+    assert "CANARY" not in f"{caught.value}{locals_of(caught.value)}"
