@@ -118,6 +118,9 @@ class Download:
             await self._run(sink)
         except Exception as failure:  # noqa: BLE001 — raised in the iteration
             end = failure
+        except asyncio.CancelledError:
+            sink.give_up()
+            raise
         await sink.queue.put(end)
 
     def __repr__(self) -> str:
@@ -226,6 +229,13 @@ class _Pieces(_Sink):
         super().__init__(limits)
         self.queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=1)
         self._delivered = False
+
+    def give_up(self) -> None:
+        """End the iteration with an error, without waiting for its consumer."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        message = "the download was canceled by something else than its consumer"
+        self.queue.put_nowait(ConnectionLostError(message))
 
     async def _restart(self) -> None:
         if self._delivered:  # delivered pieces cannot be taken back

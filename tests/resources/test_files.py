@@ -1,5 +1,6 @@
 """Files and PDFs: as bytes, in pieces, or as a new file."""
 
+import asyncio
 import stat
 
 import pytest
@@ -339,3 +340,12 @@ async def test_no_frame_of_a_failed_download_shows_the_url(
     with pytest.raises(PersonaError) as caught:
         await there.client.files.download(wrap(f"https://{host}/a?access_token=CANARY"))
     assert "CANARY" not in f"{caught.value}{locals_of(caught.value)}"
+
+
+@pytest.mark.asyncio
+async def test_iteration_ends_when_its_transfer_is_cancelled_by_something_else(harness):
+    host = Host(streaming(b"ab", fails=asyncio.CancelledError()))
+    there = harness(file_access=host)
+
+    with pytest.raises(ConnectionLostError, match="canceled"):
+        await asyncio.wait_for(pieces_of(there.client.files.download(URL)), 10)
