@@ -30,6 +30,7 @@ from persona_share.errors import (
     NotOpenError,
     PersonaError,
     RateLimitedError,
+    StoreError,
     StoreUnavailableError,
     UnprocessableError,
 )
@@ -517,10 +518,10 @@ class CodeIssuer:
                 return allowed, [each.id for each in found]
             allowed = await self._consents(partner, scope)
             return Scope.from_text(allowed) & scope, None
-        except PersonaError as error:
+        except StoreError as error:
             return Refused(Reason.STORE_UNAVAILABLE, error=error)
         except Exception as error:  # noqa: BLE001 — the application's rule may raise anything
-            _LOG.error("the consent function raised %s", type(error).__name__)
+            _LOG.error("the consent function failed: %s", type(error).__name__)
             return Refused(Reason.CONSENT_RULE_FAILED)
 
     async def _reason_without_consent(self, partner: str, scope: Scope) -> Reason:

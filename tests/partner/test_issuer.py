@@ -297,6 +297,19 @@ async def test_no_code_is_issued_when_the_consent_function_raises(harness):
     assert "private" not in harness.audit_path.read_text("utf-8")
 
 
+@pytest.mark.parametrize("found", [None, "nonsense", 7], ids=repr)
+async def test_result_that_is_no_scope_is_a_failure_of_the_consent_function(
+    harness, found
+):
+    async def rule(_partner, _scope):
+        return found
+
+    async with harness.issuing(consents=rule) as issuer:
+        with pytest.raises(StoreUnavailableError):
+            await issuer.issue(harness.partner, "inquiry.read:inq_1")
+    assert harness.audit()[0]["reason"] == "consent_rule_failed"
+
+
 async def test_consent_function_cannot_extend_the_request(harness):
     async def rule(_partner, _scope):
         return Scope(("inquiry.read:inq_1", "inquiry.read:inq_2"))
