@@ -1,22 +1,14 @@
 """Files are private; volumes of Kubernetes are tightened, not refused."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from persona_share.errors import (
-    ConfigurationError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
-from persona_share.stores.sqlite import (
-    identity,
-    network_file_system,
-    path_of,
-    private_file,
-)
+from persona_share.errors import ConfigurationError, StoreRefusedError
+from persona_share.stores.sqlite import SQLiteStore, network_file_system, path_of
 
 
 ROOT = pytest.mark.needs("root")
@@ -25,6 +17,15 @@ OTHER_UID = 65_534
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def open_store(path):
+    async def open_and_close():
+        store = SQLiteStore(path)
+        await store.open()
+        await store.aclose()
+
+    asyncio.run(open_and_close())
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_new_file_and_folders_are_private(tmp_path):
     path = tmp_path / "new" / "folder" / "store.db"
     before = os.umask(0)
     try:
-        private_file(path)
+        open_store(path)
     finally:
         os.umask(before)
 
@@ -46,12 +47,12 @@ def test_new_file_and_folders_are_private(tmp_path):
 
 @pytest.mark.parametrize("given", [0o660, 0o640, 0o664, 0o604], ids=oct)
 def test_file_that_a_volume_made_readable_is_tightened(path, caplog, given):
-    private_file(path)
+    open_store(path)
     path.chmod(given)
     journal = path.with_name("store.db-journal")
     journal.touch()
     journal.chmod(given)
-    private_file(path, [journal])
+    open_store(path)
 
     assert mode(path) == mode(journal) == 0o600
     assert "its mode is now 0600" in caplog.text
@@ -59,16 +60,16 @@ def test_file_that_a_volume_made_readable_is_tightened(path, caplog, given):
 
 @pytest.mark.parametrize("given", [0o606, 0o666], ids=oct)
 def test_file_writable_by_all_users_is_refused(path, given):
-    private_file(path)
+    open_store(path)
     path.chmod(given)
 
     with pytest.raises(StoreRefusedError, match="is writable by all users"):
-        private_file(path)
+        open_store(path)
 
 
 def test_own_writable_directory_is_tightened(path, caplog):
     path.parent.chmod(0o2777)
-    private_file(path)
+    open_store(path)
 
     assert not mode(path.parent) & 0o027
     assert "its mode was tightened" in caplog.text
@@ -76,7 +77,7 @@ def test_own_writable_directory_is_tightened(path, caplog):
 
 def test_directory_with_a_sticky_bit_is_accepted(path, caplog):
     path.parent.chmod(0o1777)
-    private_file(path)
+    open_store(path)
 
     assert mode(path.parent) == 0o1777
     assert caplog.text == ""
@@ -86,7 +87,7 @@ def test_directory_with_a_sticky_bit_is_accepted(path, caplog):
 def test_empty_dir_of_another_user_is_accepted_with_a_warning(path, caplog):
     path.parent.chmod(0o777)
     os.chown(path.parent, OTHER_UID, OTHER_UID)
-    private_file(path)
+    open_store(path)
 
     assert mode(path.parent) == 0o777
     assert "is writable by all users" in caplog.text
@@ -94,11 +95,11 @@ def test_empty_dir_of_another_user_is_accepted_with_a_warning(path, caplog):
 
 @ROOT
 def test_file_of_another_user_is_refused(path):
-    private_file(path)
+    open_store(path)
     os.chown(path, OTHER_UID, OTHER_UID)
 
     with pytest.raises(StoreRefusedError, match="another user"):
-        private_file(path)
+        open_store(path)
 
 
 def test_symbolic_link_and_folder_are_refused(path, tmp_path):
@@ -106,25 +107,11 @@ def test_symbolic_link_and_folder_are_refused(path, tmp_path):
     target.touch(0o600)
     path.symlink_to(target)
     with pytest.raises(StoreRefusedError, match="symbolic link"):
-        private_file(path)
+        open_store(path)
     path.unlink()
     path.mkdir()
     with pytest.raises(StoreRefusedError, match="not a file"):
-        private_file(path)
-
-
-def test_unsupported_system_is_named(tmp_path):
-    (tmp_path / "file").touch()
-
-    with pytest.raises(StoreUnavailableError, match="ENOTDIR"):
-        private_file(tmp_path / "file" / "store.db")
-
-
-def test_same_file_has_the_same_identity(path):
-    made = private_file(path)
-
-    assert private_file(path) == identity(path) == made
-    assert identity(path.with_name("other")) is None
+        open_store(path)
 
 
 def test_home_directory_is_expanded():
@@ -151,10 +138,9 @@ def test_value_that_is_not_a_path_is_refused(wrong, words):
 
 
 def test_f106_network_file_system_is_recognized(tmp_path):
-    mounts = tmp_path / "mountinfo"
+    mounts = tmp_path / "mounts"
     mounts.write_text(
-        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
-        f"30 22 0:40 / {tmp_path} rw shared:1 - nfs4 server:/ rw\n"
+        f"/dev/sda1 / ext4 rw,relatime 0 0\nserver:/ {tmp_path} nfs4 rw,vers=4.2 0 0\n"
     )
 
     assert network_file_system(tmp_path / "store.db", mounts) == "nfs4"
