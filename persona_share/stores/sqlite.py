@@ -404,7 +404,7 @@ def _tighten_directory(directory: Path) -> None:
 
 
 def _tighten(path: Path) -> None:
-    """Let nobody else read the file; refuse it if somebody else could have written it."""
+    """Make the file unreadable to others; refuse it if they could have written it."""
     found = os.lstat(path)
     refusal = ""
     if not stat.S_ISREG(found.st_mode):
