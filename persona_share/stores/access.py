@@ -48,8 +48,9 @@ class GuardedStore(BaseStore):
         raise StoreUnavailableError(message)
 
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
+        del etag  # the store makes its own
         written: object = await self._store.write(key, value, if_etag=if_etag, ttl=ttl)
         if isinstance(written, bool):
             return written

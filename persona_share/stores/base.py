@@ -8,10 +8,9 @@ errors only; an operation ends after two seconds at most, once it is its turn.
 import abc
 import asyncio
 import hashlib
-import ipaddress
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -61,6 +60,8 @@ class BaseStore(abc.ABC):
     #: The errors of broken connections, and those among them that are final.
     _broken: tuple[type[Exception], ...] = ()
     _final: tuple[type[Exception], ...] = ()
+    #: The message for each class of errors of a library; the first one that fits counts.
+    _messages: Mapping[type[Exception] | tuple[type[Exception], ...], str] = {}
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
@@ -74,7 +75,7 @@ class BaseStore(abc.ABC):
             StoreRefusedError: the store is unsafe, or refuses these credentials.
             StoreUnavailableError: the store does not respond now.
         """
-        await self._call(self._open, may_refuse=True)
+        await self._call(lambda: self._with_retry(self._open), may_refuse=True)
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now.
@@ -84,7 +85,7 @@ class BaseStore(abc.ABC):
             StoreUnavailableError: the store does not respond.
         """
         require_key(key)
-        return await self._call(lambda: self._read(key))
+        return await self._call(lambda: self._with_retry(lambda: self._read(key)))
 
     async def write(
         self, key: str, value: bytes | None, *, if_etag: str, ttl: float
@@ -98,7 +99,7 @@ class BaseStore(abc.ABC):
         """
         require_key(key)
         require_writable(value, ttl, self._largest)
-        written = await self._call(lambda: self._write(key, value, if_etag, ttl))
+        written = await self._call(lambda: self._written(key, value, if_etag, ttl))
         self._writes += 1
         if self._writes % _PURGE_EVERY == 0:
             with suppress(StoreError):  # the record is written all the same
@@ -140,8 +141,9 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
-    ) -> bool: ...
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
+    ) -> bool:
+        """Replace a record, or delete the one that has an etag; False: it has changed."""
 
     @abc.abstractmethod
     def _pages(self, prefix: str) -> AsyncIterator[list[str]]: ...
@@ -155,25 +157,45 @@ class BaseStore(abc.ABC):
     async def _drop_connections(self) -> None:  # noqa: B027  # not each store has any
         """Close all connections; new ones are made when they are needed."""
 
-    async def _with_retry(self, work: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """Do work, once more on fresh connections if these are broken.
+    async def _written(
+        self, key: str, value: bytes | None, if_etag: str, ttl: float
+    ) -> bool:
+        if value is None and not if_etag:  # nothing to delete
+            return (await self._with_retry(lambda: self._read(key))).value is None
+        etag = self._runtime.new_bytes(16).hex()
 
-        Return its result, and whether it was done twice.
-        """
+        async def first() -> bool:
+            return await self._write(key, value, etag, if_etag, ttl)
+
+        async def again() -> bool:
+            written = await first()
+            if not written and value is not None:
+                # The first try may have been the one that changed it.
+                written = (await self._read(key)).etag == etag
+            return written
+
+        return await self._with_retry(first, again)
+
+    async def _with_retry(
+        self,
+        work: Callable[[], Awaitable[T]],
+        again: Callable[[], Awaitable[T]] | None = None,
+    ) -> T:
+        """Do work, once more on fresh connections if these are broken."""
         try:
-            return await work(), False
+            return await work()
         except self._final:
             raise
         except self._broken:
             await self._drop_connections()
-        return await work(), True
+        return await (again or work)()
 
     def _error(self, error: Exception) -> StoreError:
-        """Return our error for another library's, without that one's text."""
+        """Return our error for another library's, whose text may hold what was sent."""
+        for kind, words in self._messages.items():
+            if isinstance(error, kind):
+                return StoreUnavailableError(words)
         return StoreUnavailableError(f"{self!r} failed ({type(error).__name__})")
-
-    def _new_etag(self) -> str:
-        return self._runtime.new_bytes(16).hex()
 
     async def _call(
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
@@ -298,16 +320,6 @@ def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
     if value is not None and len(value) > largest:
         message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
         raise InvalidArgumentError(message)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host of a URL is this machine; an empty one is."""
-    if host in {"localhost", ""}:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def pack(value: bytes, *place: str) -> bytes:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from base64 import b64decode
 from binascii import Error as EncodingError
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from persona_share.errors import ConfigurationError, StoreCorruptError
 from persona_share.model.secret import Secret
 from persona_share.ports import Runtime, Store, Versioned
-from persona_share.stores.access import guarded, require_store
-from persona_share.stores.base import LARGEST_VALUE, BaseStore
+from persona_share.stores.access import GuardedStore, guarded, require_store
+from persona_share.stores.base import LARGEST_VALUE
 
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ _HEAD: Final = len(_FORMAT) + _ID + _NONCE
 _KEY: Final = 32
 
 
-class Encrypted(BaseStore):
+class Encrypted(GuardedStore):
     """Seals every record before a store gets it, with AES-256-GCM.
 
     ``keys`` are 32 random bytes each, raw or as text in base64 or hexadecimal. The first
@@ -45,7 +45,6 @@ class Encrypted(BaseStore):
         ConfigurationError: there is no key, or one is not of 32 bytes.
     """
 
-    accepts_secrets = True
     _largest = LARGEST_VALUE
 
     def __init__(
@@ -57,8 +56,8 @@ class Encrypted(BaseStore):
     ) -> None:
         # Wrapped first, so that no frame of an error report shows a key.
         keys = _hidden(keys)
-        super().__init__(runtime)
-        self._store = guarded(require_store(store, secrets=False), runtime)
+        super().__init__(guarded(require_store(store, secrets=False), runtime), runtime)
+        self.accepts_secrets = True
         ring = {_derived(key, b"id")[:_ID]: key for key in map(_key, keys)}
         if not ring:
             message = "Encrypted needs at least one key"
@@ -80,9 +79,6 @@ class Encrypted(BaseStore):
         evicts = getattr(self._store, "evicts", None)
         return evicts is not None and bool(await evicts())
 
-    async def _open(self) -> None:
-        await self._store.open()
-
     async def _read(self, key: str) -> Versioned:
         found = await self._store.read(key)
         if found.value is None:
@@ -90,17 +86,10 @@ class Encrypted(BaseStore):
         return Versioned(self._opened(found.value, key), found.etag, found.now)
 
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
         sealed = None if value is None else self._sealed(value, key)
-        return await self._store.write(key, sealed, if_etag=if_etag, ttl=ttl)
-
-    async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
-        async for key in self._store.keys(prefix):
-            yield [key]
-
-    async def _aclose(self) -> None:
-        await self._store.aclose()
+        return await super()._write(key, sealed, etag, if_etag, ttl)
 
     def _sealed(self, value: bytes, key: str) -> bytes:
         nonce = self._runtime.new_bytes(_NONCE)

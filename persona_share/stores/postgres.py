@@ -4,28 +4,18 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import conninfo, errors, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from persona_share.errors import (
-    ConfigurationError,
-    StoreError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
+from persona_share._protocol.urls import is_loopback
+from persona_share.errors import ConfigurationError, StoreRefusedError
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import (
-    TIMEOUT,
-    BaseStore,
-    PerLoop,
-    is_loopback,
-    pack,
-    unpack,
-)
+from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -93,6 +83,10 @@ class PostgresStore(BaseStore):
         errors.DeadlockDetected,
         PoolTimeout,
     )
+    _messages: Mapping[Any, str] = {
+        PoolTimeout: "PostgreSQL cannot be reached",
+        errors.UndefinedTable: "this database has no table for records",
+    }
 
     def __init__(
         self,
@@ -147,30 +141,23 @@ class PostgresStore(BaseStore):
             raise StoreRefusedError(refusal, advice=advice)
 
     async def _read(self, key: str) -> Versioned:
-        [(value, etag, expires, now)], _, _ = await self._run(_READ, key=key)
-        if value is None:
-            return Versioned(None, "", now)
-        value = unpack(bytes(value), key, etag)
-        if expires <= now:
-            return Versioned(None, "", now)
-        return Versioned(value, etag, now)
+        [(value, etag, expires, now)], _ = await self._run(_READ, key=key)
+        if value is not None:
+            value = unpack(bytes(value), key, etag)
+            if expires > now:
+                return Versioned(value, etag, now)
+        return Versioned(None, "", now)
 
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
-        if value is None and not if_etag:
-            return (await self._read(key)).value is None
-        etag = self._new_etag()
         stored = None if value is None else pack(value, key, etag)
         statement = _DELETE if value is None else _UPDATE if if_etag else _INSERT
         values = {"value": stored, "etag": etag, "if_etag": if_etag, "ttl": ttl}
         try:
-            _, count, twice = await self._run(statement, key=key, **values)
+            _, count = await self._run(statement, key=key, **values)
         except (errors.SerializationFailure, errors.DeadlockDetected):
             return False
-        if not count and twice and value is not None:
-            # The first try may have been the one that changed it.
-            return (await self._read(key)).etag == etag
         return count == 1
 
     async def _purge(self) -> None:
@@ -178,7 +165,11 @@ class PostgresStore(BaseStore):
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         last = ""
-        while rows := (await self._run(_PAGE, prefix=prefix, last=last))[0]:
+        while True:
+            work = partial(self._run, _PAGE, prefix=prefix, last=last)
+            rows, _ = await self._with_retry(work)
+            if not rows:
+                return
             yield [str(key) for (key,) in rows]
             last = rows[-1][0]
 
@@ -189,19 +180,14 @@ class PostgresStore(BaseStore):
 
     async def _run(
         self, statement: LiteralString, **values: object
-    ) -> tuple[list[Any], int, bool]:
-        """Run a statement; return its rows, their number, and whether it ran twice."""
+    ) -> tuple[list[Any], int]:
+        """Run a statement; return its rows, and how many it found or changed."""
         pool = self._pools.get()
         await pool.open(wait=False)  # does nothing when it is open
-
-        async def work() -> tuple[list[Any], int]:
-            async with pool.connection() as connection:
-                cursor = await connection.execute(self._query(statement), values)
-                rows = [] if cursor.description is None else await cursor.fetchall()
-                return rows, cursor.rowcount
-
-        (rows, count), twice = await self._with_retry(work)
-        return rows, count, twice
+        async with pool.connection() as connection:
+            cursor = await connection.execute(self._query(statement), values)
+            rows = [] if cursor.description is None else await cursor.fetchall()
+            return rows, cursor.rowcount
 
     async def _drop_connections(self) -> None:
         await self._pools.get().check()  # drops only those that are broken
@@ -220,14 +206,6 @@ class PostgresStore(BaseStore):
             reconnect_timeout=TIMEOUT,
             name="persona_share",
         )
-
-    def _error(self, error: Exception) -> StoreError:
-        # The text of an error may hold what was sent.
-        if isinstance(error, PoolTimeout):
-            return StoreUnavailableError("PostgreSQL cannot be reached")
-        if isinstance(error, errors.UndefinedTable):
-            return StoreUnavailableError("this database has no table for records")
-        return StoreUnavailableError(f"PostgreSQL failed ({type(error).__name__})")
 
     def __repr__(self) -> str:
         return "<PostgresStore>"
@@ -254,6 +232,6 @@ def _is_private(options: Mapping[str, Any]) -> bool:
     mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
     hosts = options.get("hostaddr") or options.get("host") or os.environ.get("PGHOST")
     return mode in _SAFE_MODES or all(
-        host.startswith(("/", "@")) or is_loopback(host)
+        not host or host.startswith(("/", "@")) or is_loopback(host)
         for host in str(hosts or "").split(",")
     )

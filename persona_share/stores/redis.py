@@ -3,26 +3,23 @@
 import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from redis import asyncio as aioredis, exceptions
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
-from persona_share.errors import (
-    ConfigurationError,
-    StoreError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
+from persona_share._protocol.urls import is_loopback
+from persona_share.errors import ConfigurationError, StoreRefusedError
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import BaseStore, PerLoop, is_loopback, pack, unpack
+from persona_share.stores.base import BaseStore, PerLoop, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -38,9 +35,16 @@ else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
 return {ARGV[1], time[1], time[2], 'written'}
 """
 _ETAG: Final = 32
-#: Connecting and responding may each last this long, in seconds; after that a fresh
-#: connection is tried, as a firewall may have dropped the old one silently.
-_SOCKET_TIMEOUT: Final = 0.9
+#: Connecting and responding may each last 0.9 s; after that a fresh connection is
+#: tried, as a firewall may have dropped the old one silently.
+_CONNECTION: Final[dict[str, Any]] = {
+    "socket_timeout": 0.9,
+    "socket_connect_timeout": 0.9,
+    "socket_keepalive": True,
+    "retry": Retry(NoBackoff(), 0),
+    "protocol": 2,  # no greeting: one round trip less at each connection
+    "driver_info": None,  # nor an introduction
+}
 _PAGE: Final = 1_000
 #: A lifetime longer than this, in seconds, means that the record never expires.
 _FOREVER: Final = 100 * 365 * 86_400
@@ -83,6 +87,13 @@ class RedisStore(BaseStore):
         exceptions.InvalidResponse,
         OSError,
     )
+    _messages: Mapping[Any, str] = {
+        _REFUSALS: "Redis refused the user or the password",
+        exceptions.TimeoutError: "Redis did not respond in time",
+        _UnexpectedResponseError: "Redis sent an unexpected response",
+        exceptions.ReadOnlyError: "this Redis is a replica and read-only",
+        exceptions.MovedError: "this Redis is part of a cluster: say cluster=True",
+    }
 
     def __init__(
         self,
@@ -96,12 +107,19 @@ class RedisStore(BaseStore):
         allow_insecure: bool = False,
         runtime: Runtime | None = None,
     ) -> None:
-        url = as_secret(url)
-        if sentinel_password is not None:
-            sentinel_password = as_secret(sentinel_password)
+        self._url = as_secret(url)
+        self._cluster = cluster
+        self._sentinel = sentinel
+        self._sentinel_password = sentinel_password and as_secret(sentinel_password)
         super().__init__(runtime)
-        self._address = _Address(url, cluster, sentinel, sentinel_password)
-        if not self._address.is_private:
+        if cluster and sentinel:
+            message = "a Redis is either in a cluster or behind sentinels"
+            raise ConfigurationError(message)
+        scheme, self._hosts = _scheme_and_hosts(self._url)
+        if len(self._hosts) > 1 and not sentinel:
+            message = "several hosts in the URL of Redis need sentinel='service name'"
+            raise ConfigurationError(message)
+        if scheme == "redis" and not all(_is_local(host) for host, _ in self._hosts):
             if not allow_insecure:
                 message = "others could read the traffic to this Redis server"
                 advice = "Use a rediss:// URL, or pass allow_insecure=True."
@@ -126,22 +144,18 @@ class RedisStore(BaseStore):
         raise failure
 
     async def _read(self, key: str) -> Versioned:
-        now, held, _ = await self._evaluate(key, "read")
+        now, held = await self._evaluate(key, "read")
         if held is None:
             return Versioned(None, "", now)
         etag = held[:_ETAG].decode("ascii", "replace")
         return Versioned(unpack(held[_ETAG:], key, etag), etag, now)
 
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
-        etag = self._new_etag()
         new = b"" if value is None else etag.encode() + pack(value, key, etag)
         lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
-        _, result, twice = await self._evaluate(key, "write", if_etag, new, lifetime)
-        if result == b"changed" and twice and value is not None:
-            # The first try may have been the one that changed it.
-            return (await self._read(key)).etag == etag
+        _, result = await self._evaluate(key, "write", if_etag, new, lifetime)
         if result not in {b"written", b"changed"}:
             raise _UnexpectedResponseError
         return result == b"written"
@@ -171,27 +185,20 @@ class RedisStore(BaseStore):
             for sentinel in getattr(manager, "sentinels", ()):
                 await sentinel.aclose()
 
-    async def _evaluate(
-        self, key: str, *arguments: Any
-    ) -> tuple[float, bytes | None, bool]:
-        """Run the script; return the store's time, the result, and whether it ran twice."""
+    async def _evaluate(self, key: str, *arguments: Any) -> tuple[float, bytes | None]:
+        """Run the script; return the store's time and the result."""
         _, script = self._clients.get()
         proof = f"{next(self._count)}:{key}".encode()
-
-        async def work() -> tuple[float, bytes | None]:
-            response = await script(
-                keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
-            )
-            match response:
-                case [bytes(found), bytes(seconds), bytes(micros), result] if (
-                    found == proof and isinstance(result, bytes | None)
-                ):
-                    return int(seconds) + int(micros) / 1e6, result
-            # The response to another command: nothing on this connection is right.
-            raise _UnexpectedResponseError
-
-        (now, result), twice = await self._with_retry(work)
-        return now, result, twice
+        response = await script(
+            keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
+        )
+        match response:
+            case [bytes(found), bytes(seconds), bytes(micros), result] if (
+                found == proof and isinstance(result, bytes | None)
+            ):
+                return int(seconds) + int(micros) / 1e6, result
+        # The response to another command: nothing on this connection is right.
+        raise _UnexpectedResponseError
 
     async def _drop_connections(self) -> None:
         client, _ = self._clients.get()
@@ -203,8 +210,36 @@ class RedisStore(BaseStore):
 
     def _new_client(self) -> tuple[Any, Any]:
         """Return a client, and the script on it."""
-        client = self._address.client()
+        client: Any
+        if self._sentinel:
+            client = self._behind_sentinels()
+        elif self._cluster:
+            client = RedisCluster.from_url(self._url.reveal(), **_CONNECTION)
+        else:
+            client = aioredis.Redis.from_url(self._url.reveal(), **_CONNECTION)
         return client, client.register_script(self._script)
+
+    def _behind_sentinels(self) -> Any:
+        parts = urlsplit(self._url.reveal())
+        user, at, _ = parts.netloc.rpartition("@")
+        one_host = parts._replace(netloc=f"{user}{at}sentinel").geturl()
+        options: dict[str, Any] = {**parse_url(one_host)}
+        shared = _CONNECTION | {
+            name: value for name, value in options.items() if name.startswith("ssl_")
+        }
+        if parts.scheme == "rediss":
+            shared["ssl"] = True
+        password = self._sentinel_password and self._sentinel_password.reveal()
+        make: Any = Sentinel  # it has no types
+        sentinels = make(
+            self._hosts, sentinel_kwargs={**shared, "password": password}, **shared
+        )
+        return sentinels.master_for(
+            self._sentinel,
+            db=options.get("db", 0),
+            username=options.get("username"),
+            password=options.get("password"),
+        )
 
     async def evicts(self) -> bool:
         """Return whether this Redis drops records when its memory is full.
@@ -226,110 +261,31 @@ class RedisStore(BaseStore):
             if found:
                 _LOG.warning("this Redis has records of persona_share 0.1: ignored")
 
-    def _error(self, error: Exception) -> StoreError:
-        # The text of an error may hold what was sent.
-        if isinstance(error, _REFUSALS) or "unauthenticated" in str(error):
-            return StoreUnavailableError("Redis refused the user or the password")
-        if isinstance(error, exceptions.TimeoutError):
-            return StoreUnavailableError("Redis did not respond in time")
-        if isinstance(error, _UnexpectedResponseError):
-            return StoreUnavailableError("Redis sent an unexpected response")
-        if isinstance(error, exceptions.ReadOnlyError):
-            return StoreUnavailableError("this Redis is a replica and read-only")
-        if isinstance(error, exceptions.MovedError):
-            message = "this Redis is part of a cluster"
-            return StoreUnavailableError(message, advice="Say cluster=True.")
-        return StoreUnavailableError(f"Redis failed ({type(error).__name__})")
-
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix}>"
 
 
-class _Address:
-    """The address of a Redis, and how to connect to it."""
-
-    def __init__(
-        self,
-        url: Secret,
-        cluster: bool,  # noqa: FBT001 - internal
-        sentinel: str | None,
-        sentinel_password: Secret | None,
-    ) -> None:
-        self._url = url
-        self._cluster = cluster
-        self._sentinel = sentinel
-        self._sentinel_password = sentinel_password
-        if cluster and sentinel:
-            message = "a Redis is either in a cluster or behind sentinels"
-            raise ConfigurationError(message)
-        try:
-            parts = urlsplit(url.reveal())
-            options = {name for name, _ in parse_qsl(parts.query)}
-            self._hosts = _hosts(parts)
-        except ValueError:
-            options, parts = set(), None
-        if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
-            message = "the URL of Redis must begin with rediss://, redis:// or unix://"
-            raise ConfigurationError(message)
-        if options - _URL_OPTIONS:
-            message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
-            raise ConfigurationError(message)
-        if len(self._hosts) > 1 and not sentinel:
-            message = "several hosts in the URL of Redis need sentinel='service name'"
-            raise ConfigurationError(message)
-        self.is_private = parts.scheme != "redis" or all(
-            is_loopback(host) for host, _ in self._hosts
-        )
-
-    def client(self) -> Any:
-        """Return a new client."""
-        options: dict[str, Any] = {
-            "socket_timeout": _SOCKET_TIMEOUT,
-            "socket_connect_timeout": _SOCKET_TIMEOUT,
-            "socket_keepalive": True,
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,  # no greeting: one round trip less at each connection
-            "driver_info": None,  # nor an introduction
-        }
-        url: str = self._url.reveal()
-        if self._sentinel:
-            return self._behind_sentinels(url, options)
-        one: Any = aioredis.Redis
-        many: Any = RedisCluster
-        return (many if self._cluster else one).from_url(url, **options)
-
-    def _behind_sentinels(self, url: str, options: dict[str, Any]) -> Any:
-        parts = urlsplit(url)
-        user, _, _ = parts.netloc.rpartition("@")
-        name, _, password = user.partition(":")
-        query = dict(parse_qsl(parts.query))
-        tls = {key: value for key, value in query.items() if key.startswith("ssl_")}
-        if parts.scheme == "rediss":
-            tls["ssl"] = "yes"
-        make: Any = Sentinel  # it has no types
-        sentinels = make(
-            self._hosts,
-            sentinel_kwargs={
-                **options,
-                **tls,
-                "password": self._sentinel_password
-                and self._sentinel_password.reveal(),
-            },
-            **options,
-            **tls,
-        )
-        return sentinels.master_for(
-            self._sentinel,
-            db=int(query.get("db") or parts.path.strip("/") or 0),
-            username=unquote(name) or None,
-            password=unquote(password) or None,
-        )
+def _scheme_and_hosts(url: Secret) -> tuple[str, list[tuple[str, int]]]:
+    try:
+        parts = urlsplit(url.reveal())
+        options = {name for name, _ in parse_qsl(parts.query)}
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        found = [urlsplit(f"//{host}") for host in hosts]
+        places = [(each.hostname or "", each.port or 26_379) for each in found]
+        scheme = parts.scheme
+    except ValueError:
+        scheme, options, places = "", set(), []
+    if scheme not in {"redis", "rediss", "unix"}:
+        message = "the URL of Redis must begin with rediss://, redis:// or unix://"
+        raise ConfigurationError(message)
+    if options - _URL_OPTIONS:
+        message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
+        raise ConfigurationError(message)
+    return scheme, places
 
 
-def _hosts(parts: SplitResult) -> Sequence[tuple[str, int]]:
-    _, _, hosts = parts.netloc.rpartition("@")
-    found = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    return [(each.hostname or "", each.port or 26_379) for each in found]
+def _is_local(host: str) -> bool:
+    return not host or is_loopback(host)
 
 
 def _escaped(text: str) -> str:

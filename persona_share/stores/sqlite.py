@@ -118,9 +118,8 @@ class SQLiteStore(BaseStore):
         return await self._run(_Database.read, key)
 
     async def _write(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
+        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
-        etag = self._new_etag()
         try:
             return await self._run(_Database.write, key, value, etag, if_etag, ttl)
         except sqlite3.OperationalError as error:
@@ -224,8 +223,6 @@ class _Database:
     ) -> bool:
         """Replace or delete a record; False if it has changed."""
         connection, now = self.connect(), self._now()
-        if value is None and not if_etag:
-            return self.read(key).value is None
         if value is None:
             return connection.execute(_DELETE, (key, if_etag, now)).rowcount == 1
         expires = now + ttl

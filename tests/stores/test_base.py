@@ -44,7 +44,7 @@ class ScriptedStore(BaseStore):
     async def _read(self, key):
         return await self._any()
 
-    async def _write(self, key, value, if_etag, ttl):
+    async def _write(self, key, value, etag, if_etag, ttl):
         return await self._any()
 
     async def _pages(self, prefix):
