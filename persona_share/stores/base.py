@@ -27,6 +27,7 @@ from persona_share.ports import Runtime, Versioned
 
 
 T = TypeVar("T")
+_Kinds = type[Exception] | tuple[type[Exception], ...]
 
 #: The longest value that callers may write, in bytes.
 LARGEST_VALUE: Final = 256 * 1024
@@ -60,8 +61,10 @@ class BaseStore(abc.ABC):
     #: The errors of broken connections, and those among them that are final.
     _broken: tuple[type[Exception], ...] = ()
     _final: tuple[type[Exception], ...] = ()
-    #: The message for each class of errors of a library; the first one that fits counts.
-    _messages: Mapping[type[Exception] | tuple[type[Exception], ...], str] = {}
+    #: Messages for errors of another library, by class; the first one that fits counts.
+    #: Refusals are also raised by ``open``, with an advice.
+    _messages: Mapping[_Kinds, str] = {}
+    _refusals: Mapping[_Kinds, tuple[str, str]] = {}
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
@@ -75,7 +78,7 @@ class BaseStore(abc.ABC):
             StoreRefusedError: the store is unsafe, or refuses these credentials.
             StoreUnavailableError: the store does not respond now.
         """
-        await self._call(lambda: self._with_retry(self._open), may_refuse=True)
+        await self._call(self._open, may_refuse=True)
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now.
@@ -192,10 +195,14 @@ class BaseStore(abc.ABC):
 
     def _error(self, error: Exception) -> StoreError:
         """Return our error for another library's, whose text may hold what was sent."""
-        for kind, words in self._messages.items():
-            if isinstance(error, kind):
+        name = type(error).__name__
+        for refused, (words, advice) in self._refusals.items():
+            if isinstance(error, refused):
+                return StoreRefusedError(f"{words} ({name})", advice=advice)
+        for failed, words in self._messages.items():
+            if isinstance(error, failed):
                 return StoreUnavailableError(words)
-        return StoreUnavailableError(f"{self!r} failed ({type(error).__name__})")
+        return StoreUnavailableError(f"{self!r} failed ({name})")
 
     async def _call(
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False

@@ -8,7 +8,6 @@ not open.
 import hashlib
 import hmac
 from base64 import b64decode
-from binascii import Error as EncodingError
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -54,18 +53,14 @@ class Encrypted(GuardedStore):
         *,
         runtime: Runtime | None = None,
     ) -> None:
-        # Wrapped first, so that no frame of an error report shows a key.
-        keys = _hidden(keys)
+        keys = _hidden(keys)  # first, so that no frame of an error report shows a key
         super().__init__(guarded(require_store(store, secrets=False), runtime), runtime)
         self.accepts_secrets = True
-        ring = {_derived(key, b"id")[:_ID]: key for key in map(_key, keys)}
-        if not ring:
+        self._ciphers = dict(map(_cipher, keys))
+        if not self._ciphers:
             message = "Encrypted needs at least one key"
             raise ConfigurationError(message)
-        self._ciphers = {
-            name: AESGCM(_derived(key, b"seal")) for name, key in ring.items()
-        }
-        self._first = next(iter(ring))
+        self._first = next(iter(self._ciphers))
 
     async def _call(
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
@@ -116,37 +111,30 @@ class Encrypted(GuardedStore):
         return f"<Encrypted {self._store!r}>"
 
 
-class _Key:
-    """A key, or its text, which no ``repr`` shows."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
+def _hidden(keys: Any) -> list[Secret]:
+    several = [keys] if isinstance(keys, bytes | str | Secret) else keys
+    return [
+        each if isinstance(each, Secret) else Secret(_text(each)) for each in several
+    ]
 
 
-def _hidden(keys: Any) -> list[Any]:
-    if isinstance(keys, bytes | str | Secret):
-        return [_Key(keys)]
-    return [_Key(each) for each in keys]
+def _text(key: object) -> str:
+    if isinstance(key, bytes):
+        return key.hex() if len(key) == _KEY else key.decode("ascii", "replace")
+    return str(key)
 
 
-def _key(key: _Key) -> _Key:
-    """Read a key: 32 raw bytes, or their text in base64 or hexadecimal."""
-    match key.value:
-        case bytes() if len(key.value) == _KEY:
-            return key
-        case bytes():
-            key = _Key(key.value.decode("ascii", "replace"))
-        case Secret():
-            key = _Key(key.value.reveal())
-        case _:
-            pass
-    if isinstance(key.value, str):
-        for read in (bytes.fromhex, _from_base64):
-            with suppress(ValueError, EncodingError):
-                if len(found := read(key.value.strip())) == _KEY:
-                    return _Key(found)
+def _cipher(key: Secret) -> tuple[bytes, AESGCM]:
+    """Return the id of a key, and the cipher with it."""
+    raw = _raw(key)
+    return _derived(raw, b"id")[:_ID], AESGCM(_derived(raw, b"seal"))
+
+
+def _raw(key: Secret) -> bytes:
+    for read in (bytes.fromhex, _from_base64):
+        with suppress(ValueError):
+            if len(found := read(key.reveal().strip())) == _KEY:
+                return found
     message = "a key of Encrypted must be 32 random bytes, or their base64 or hex"
     raise ConfigurationError(message)
 
@@ -156,8 +144,6 @@ def _from_base64(text: str) -> bytes:
     return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
-def _derived(key: _Key, use: bytes) -> bytes:
+def _derived(raw: bytes, use: bytes) -> bytes:
     """Derive a key for one use (HKDF's expansion, RFC 5869, of one block)."""
-    return hmac.digest(
-        key.value, b"persona-share/store/2/" + use + b"\x01", hashlib.sha256
-    )
+    return hmac.digest(raw, b"persona-share/store/2/" + use + b"\x01", hashlib.sha256)

@@ -12,7 +12,7 @@ from psycopg import conninfo, errors, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from persona_share._protocol.urls import is_loopback
-from persona_share.errors import ConfigurationError, StoreRefusedError
+from persona_share.errors import ConfigurationError, StoreError, StoreRefusedError
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
 from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
@@ -85,7 +85,16 @@ class PostgresStore(BaseStore):
     )
     _messages: Mapping[Any, str] = {
         PoolTimeout: "PostgreSQL cannot be reached",
-        errors.UndefinedTable: "this database has no table for records",
+    }
+    _refusals: Mapping[Any, tuple[str, str]] = {
+        errors.UndefinedTable: (
+            "this database has no table for records",
+            "Run 'persona-share store init', or pass create=True.",
+        ),
+        (errors.InsufficientPrivilege, errors.UndefinedColumn): (
+            "the table cannot be used",
+            "Check the name of the table and the privileges of the user.",
+        ),
     }
 
     def __init__(
@@ -116,29 +125,14 @@ class PostgresStore(BaseStore):
 
     async def _open(self) -> None:
         # A separate connection: the pool would wait, and not report the problem.
-        refusal = advice = ""
-        try:
-            async with await psycopg.AsyncConnection.connect(
-                self._dsn.reveal(), **_CONNECTION
-            ) as connection:
-                if self._create:
-                    async with connection.transaction():
-                        for statement in _CREATE:
-                            await connection.execute(self._query(statement))
-                await connection.execute(self._query(_READ), {"key": "open/check"})
-        except errors.UndefinedTable:
-            refusal = "this database has no table for records"
-            advice = "Run 'persona-share store init', or pass create=True."
-        except (errors.InsufficientPrivilege, errors.UndefinedColumn) as error:
-            refusal = f"the table cannot be used ({type(error).__name__})"
-            advice = "Check the name of the table and the privileges of the user."
-        except psycopg.OperationalError as error:
-            if not any(words in str(error) for words in _REFUSALS):
-                raise
-            refusal = "PostgreSQL refused the user, the password or the database"
-            advice = "Check the connection string."
-        if refusal:
-            raise StoreRefusedError(refusal, advice=advice)
+        async with await psycopg.AsyncConnection.connect(
+            self._dsn.reveal(), **_CONNECTION
+        ) as connection:
+            if self._create:
+                async with connection.transaction():
+                    for statement in _CREATE:
+                        await connection.execute(self._query(statement))
+            await connection.execute(self._query(_READ), {"key": "open/check"})
 
     async def _read(self, key: str) -> Versioned:
         [(value, etag, expires, now)], _ = await self._run(_READ, key=key)
@@ -206,6 +200,15 @@ class PostgresStore(BaseStore):
             reconnect_timeout=TIMEOUT,
             name="persona_share",
         )
+
+    def _error(self, error: Exception) -> StoreError:
+        text = str(error)
+        if isinstance(error, psycopg.OperationalError) and any(
+            words in text for words in _REFUSALS
+        ):
+            message = "PostgreSQL refused the user, the password or the database"
+            return StoreRefusedError(message, advice="Check the connection string.")
+        return super()._error(error)
 
     def __repr__(self) -> str:
         return "<PostgresStore>"

@@ -53,11 +53,6 @@ _FOREVER: Final = 100 * 365 * 86_400
 _URL_OPTIONS: Final = frozenset(
     {"db", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"}
 )
-_REFUSALS: Final = (
-    exceptions.AuthenticationError,
-    exceptions.AuthorizationError,
-    exceptions.NoPermissionError,
-)
 
 
 class _UnexpectedResponseError(exceptions.InvalidResponse):
@@ -79,7 +74,17 @@ class RedisStore(BaseStore):
     """
 
     _script = _SCRIPT
-    _final: tuple[type[Exception], ...] = _REFUSALS
+    _final: tuple[type[Exception], ...] = (
+        exceptions.AuthenticationError,
+        exceptions.AuthorizationError,
+        exceptions.NoPermissionError,
+    )
+    _refusals: Mapping[Any, tuple[str, str]] = {
+        _final: (
+            "Redis refused the user or the password",
+            "Check the URL and the permissions of the user.",
+        )
+    }
     _broken: tuple[type[Exception], ...] = (
         exceptions.ConnectionError,
         exceptions.TimeoutError,
@@ -88,7 +93,6 @@ class RedisStore(BaseStore):
         OSError,
     )
     _messages: Mapping[Any, str] = {
-        _REFUSALS: "Redis refused the user or the password",
         exceptions.TimeoutError: "Redis did not respond in time",
         _UnexpectedResponseError: "Redis sent an unexpected response",
         exceptions.ReadOnlyError: "this Redis is a replica and read-only",
@@ -131,17 +135,14 @@ class RedisStore(BaseStore):
         self._clients = PerLoop(self._new_client)
 
     async def _open(self) -> None:
-        try:
-            await self._evaluate("open/check", "read")
-        except _REFUSALS as error:
-            failure = StoreRefusedError(
-                f"Redis refused the user or the password ({type(error).__name__})",
-                advice="Check the URL and the permissions of the user.",
-            )
-        else:
-            await self._warn_about_server()
-            return
-        raise failure
+        await self._with_retry(lambda: self._evaluate("open/check", "read"))
+        if await self.evicts():
+            _LOG.warning("this Redis evicts records when it is full")
+        client, _ = self._clients.get()
+        with suppress(exceptions.RedisError, OSError, AttributeError):
+            _, found = await client.scan(0, match="ptm1:*", count=_PAGE)
+            if found:
+                _LOG.warning("this Redis has records of persona_share 0.1: ignored")
 
     async def _read(self, key: str) -> Versioned:
         now, held = await self._evaluate(key, "read")
@@ -251,15 +252,6 @@ class RedisStore(BaseStore):
             policy = (await client.info("memory")).get("maxmemory_policy")
             return policy not in {None, "noeviction"}
         return False
-
-    async def _warn_about_server(self) -> None:
-        client, _ = self._clients.get()
-        if await self.evicts():
-            _LOG.warning("this Redis evicts records when it is full")
-        with suppress(exceptions.RedisError, OSError, AttributeError):
-            _, found = await client.scan(0, match="ptm1:*", count=_PAGE)
-            if found:
-                _LOG.warning("this Redis has records of persona_share 0.1: ignored")
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix}>"
