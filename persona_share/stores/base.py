@@ -97,8 +97,7 @@ class BaseStore(abc.ABC):
 
         Raises:
             InvalidArgumentError: the value is longer than 256 KiB; nothing was sent.
-            StoreUnavailableError: the store does not respond; the record may have
-                been written.
+            StoreUnavailableError: no response; the record may have been written.
         """
         require_key(key)
         require_writable(value, ttl, self._largest)
@@ -271,39 +270,44 @@ class _Queue:
         self.running: set[asyncio.Future[Any]] = set()
 
 
-class PerLoop(Generic[T]):
-    """One object for each event loop, such as a pool of connections.
+class PerProcess(Generic[T]):
+    """One object for each process.
 
-    A forked child makes its own; it neither uses nor closes those of its parent.
+    A forked child makes its own; it neither uses nor closes the one of its parent.
     """
 
     _inherited: ClassVar[list[object]] = []
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._begin()
+        self._process, self._object = os.getpid(), make()
 
-    def _begin(self) -> None:
-        self._process = os.getpid()
-        self._objects: WeakKeyDictionary[asyncio.AbstractEventLoop, T]
-        self._objects = WeakKeyDictionary()
+    def get(self) -> T:
+        """Return the object of this process."""
+        if self._process != os.getpid():
+            self._inherited.append(self._object)
+            self._process, self._object = os.getpid(), self._make()
+        return self._object
+
+
+class PerLoop(Generic[T]):
+    """One object for each event loop of a process, such as a pool of connections."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._objects: PerProcess[WeakKeyDictionary[asyncio.AbstractEventLoop, T]]
+        self._objects = PerProcess(WeakKeyDictionary)
 
     def get(self) -> T:
         """Return the object of the running event loop; make it if there is none."""
-        objects, loop = self._own(), asyncio.get_running_loop()
+        objects, loop = self._objects.get(), asyncio.get_running_loop()
         if loop not in objects:
             objects[loop] = self._make()
         return objects[loop]
 
     def pop(self) -> T | None:
         """Remove and return the object of the running event loop, if there is one."""
-        return self._own().pop(asyncio.get_running_loop(), None)
-
-    def _own(self) -> "WeakKeyDictionary[asyncio.AbstractEventLoop, T]":
-        if self._process != os.getpid():
-            self._inherited.append(self._objects)
-            self._begin()
-        return self._objects
+        return self._objects.get().pop(asyncio.get_running_loop(), None)
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:

@@ -25,7 +25,7 @@ from persona_share.errors import (
     StoreUnavailableError,
 )
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, pack, unpack
+from persona_share.stores.base import TIMEOUT, BaseStore, PerProcess, pack, unpack
 
 
 T = TypeVar("T")
@@ -83,8 +83,6 @@ _HAS_OWNERS: Final = hasattr(os, "geteuid")
 #: Closing a file drops every lock that this process holds on it, so no thread may make
 #: and close a file while another one opens it in SQLite.
 _MAKING: Final = threading.Lock()
-#: Closing a connection in a forked child would drop locks of its parent.
-_INHERITED: Final["list[_Database]"] = []
 
 
 class SQLiteStore(BaseStore):
@@ -105,11 +103,8 @@ class SQLiteStore(BaseStore):
     ) -> None:
         super().__init__(runtime)
         self._path = path_of(path)
-        self._connect_lazily()
-
-    def _connect_lazily(self) -> None:
-        self._process = os.getpid()
-        self._database = _Database(self._path, self._runtime)
+        # Closing a connection in a forked child would drop locks of its parent.
+        self._databases = PerProcess(lambda: _Database(self._path, self._runtime))
 
     async def _open(self) -> None:
         await self._run(_Database.connect)
@@ -145,10 +140,7 @@ class SQLiteStore(BaseStore):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        if self._process != os.getpid():
-            _INHERITED.append(self._database)
-            self._connect_lazily()
-        database = self._database
+        database = self._databases.get()
 
         def locked() -> T:
             if not database.lock.acquire(timeout=TIMEOUT):
