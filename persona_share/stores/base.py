@@ -170,11 +170,10 @@ class BaseStore(abc.ABC):
             return await self._write(key, value, etag, if_etag, ttl)
 
         async def again() -> bool:
-            written = await first()
-            if not written and value is not None:
-                # The first try may have been the one that changed it.
-                written = (await self._read(key)).etag == etag
-            return written
+            if await first():
+                return True
+            # The first try may have been the one that changed it.
+            return value is not None and (await self._read(key)).etag == etag
 
         return await self._with_retry(first, again)
 
@@ -216,16 +215,10 @@ class BaseStore(abc.ABC):
                 message = f"{self!r} did not respond a moment ago"
                 raise StoreUnavailableError(message)
             started = self._runtime.clock.now()
-            failure: StoreError
             try:
                 return await self._limited(queue, work())
-            except StoreError as error:
-                failure = error
-            except TimeoutError:
-                message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
-                failure = StoreUnavailableError(message)
             except Exception as error:  # noqa: BLE001 - any error means "unavailable"
-                failure = self._error(error)
+                failure = error if isinstance(error, StoreError) else self._error(error)
             if self._runtime.clock.now() - started >= _SLOW:
                 queue.failed = queue.joined
         if isinstance(failure, StoreRefusedError) and not may_refuse:
@@ -243,7 +236,8 @@ class BaseStore(abc.ABC):
             message = f"{self!r} abandoned the operation"
             raise StoreUnavailableError(message)
         if not task.done():
-            raise TimeoutError
+            message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
+            raise StoreUnavailableError(message)
         return task.result()
 
     async def _wait(self, tasks: set[asyncio.Future[Any]], seconds: float) -> None:

@@ -83,9 +83,7 @@ class PostgresStore(BaseStore):
         errors.DeadlockDetected,
         PoolTimeout,
     )
-    _messages: Mapping[Any, str] = {
-        PoolTimeout: "PostgreSQL cannot be reached",
-    }
+    _messages: Mapping[Any, str] = {PoolTimeout: "PostgreSQL cannot be reached"}
     _refusals: Mapping[Any, tuple[str, str]] = {
         errors.UndefinedTable: (
             "this database has no table for records",
@@ -202,10 +200,8 @@ class PostgresStore(BaseStore):
         )
 
     def _error(self, error: Exception) -> StoreError:
-        text = str(error)
-        if isinstance(error, psycopg.OperationalError) and any(
-            words in text for words in _REFUSALS
-        ):
+        refused = any(words in str(error) for words in _REFUSALS)
+        if refused and isinstance(error, psycopg.OperationalError):
             message = "PostgreSQL refused the user, the password or the database"
             return StoreRefusedError(message, advice="Check the connection string.")
         return super()._error(error)

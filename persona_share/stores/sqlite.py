@@ -57,13 +57,15 @@ _SETTINGS: Final = (
     "PRAGMA cell_size_check = ON",
 )
 _READ: Final = "SELECT value, etag, expires FROM records WHERE key = ?"
-_WRITE: Final = (
-    "INSERT INTO records SELECT :key, :value, :etag, :expires, :now"
-    " WHERE :if_etag = '' OR EXISTS"
-    " (SELECT 1 FROM records WHERE key = :key AND etag = :if_etag AND expires > :now)"
+_INSERT: Final = (
+    "INSERT INTO records VALUES (:key, :value, :etag, :expires, :now)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
     " expires = excluded.expires, written = excluded.written"
-    " WHERE records.etag = :if_etag OR records.expires <= :now"
+    " WHERE records.expires <= :now"
+)
+_UPDATE: Final = (
+    "UPDATE records SET value = :value, etag = :etag, expires = :expires,"
+    " written = :now WHERE key = :key AND etag = :if_etag AND expires > :now"
 )
 _DELETE: Final = "DELETE FROM records WHERE key = ? AND etag = ? AND expires > ?"
 _PURGE: Final = (
@@ -221,7 +223,8 @@ class _Database:
         stored = pack(value, key, etag, repr(expires))
         row = {"key": key, "value": stored, "etag": etag, "expires": expires}
         row |= {"now": now, "if_etag": if_etag}
-        return connection.execute(_WRITE, row).rowcount == 1
+        statement = _UPDATE if if_etag else _INSERT
+        return connection.execute(statement, row).rowcount == 1
 
     def purge(self) -> None:
         """Delete some of the expired records."""
