@@ -227,8 +227,15 @@ class _Database:
         return connection.execute(statement, row).rowcount == 1
 
     def purge(self) -> None:
-        """Delete some of the expired records."""
-        self.connect().execute(_PURGE, (self._now(),))
+        """Delete some of the expired records; not now if the file is locked.
+
+        A wait for the lock would delay the operations behind it, and they would fail.
+        """
+        try:
+            self.connect().execute(_PURGE, (self._now(),))
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
 
     def page(self, prefix: str, last: str) -> list[str]:
         """Return the next keys with this prefix."""
