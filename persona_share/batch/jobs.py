@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,7 @@ from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
     InvalidArgumentError,
+    StoreError,
     StoreUnavailableError,
 )
 from persona_share.model.batch import Failed, Fetched
@@ -94,6 +95,7 @@ class StoreCheckpoint:
         self._store = store
         self._key = f"shard/{name}"
         self._positions = {each: number for number, each in enumerate(ids)}
+        self._ids = shard_name(ids)
         self._owner: str | None = None
         self._done = bytearray(-(-len(self._positions) // 8))
         self._clock = clock or default_clock()
@@ -179,7 +181,7 @@ class StoreCheckpoint:
         record = {
             "version": _VERSION,
             "owner": owner,
-            "total": len(self._positions),
+            "ids": self._ids,
             "done": base64.b64encode(self._done).decode(),
         }
         value = orjson.dumps(record)
@@ -187,12 +189,20 @@ class StoreCheckpoint:
 
     def _read(self, found: Versioned) -> bytearray:
         record = self._parsed(found)
+        size = -(-len(self._positions) // 8)
         if not record:
-            return bytearray(-(-len(self._positions) // 8))
-        if record.get("total") != len(self._positions):
+            return bytearray(size)
+        # The record counts positions: for other ids it would say that they are done.
+        if record.get("ids") != self._ids:
             message = "the record of this shard describes other ids"
             raise CheckpointMismatchError(message, advice="Use another name.")
-        return bytearray(base64.b64decode(str(record["done"])))
+        try:
+            done = bytearray(base64.b64decode(str(record["done"]), validate=True))
+        except (KeyError, ValueError):
+            done = bytearray()
+        if len(done) != size:
+            raise _unreadable()
+        return done
 
     def _parsed(self, found: Versioned) -> dict[str, object]:
         if found.value is None:
@@ -202,9 +212,13 @@ class StoreCheckpoint:
         except ValueError:
             record = None
         if not isinstance(record, dict) or record.get("version") != _VERSION:
-            message = "the record of this shard was written by something else"
-            raise CheckpointMismatchError(message, advice="Use another name.")
+            raise _unreadable()
         return record
+
+
+def _unreadable() -> CheckpointMismatchError:
+    message = "the record of this shard was written by something else"
+    return CheckpointMismatchError(message, advice="Use another name.")
 
 
 def _replaced() -> CheckpointInUseError:
@@ -322,8 +336,9 @@ class FetchJob(_Job):
     ``open_manager`` returns an async context manager of a `ScopedTokenManager`;
     ``open_store`` returns the store of the checkpoint. ``handle`` may be async. An
     object is acknowledged after ``handle`` has returned; ``acknowledge_every`` objects
-    share one write. After a kill the objects of the last write that was missed are
-    handled again, so ``handle`` should be idempotent.
+    share one write, and an error that stops the job is preceded by one. After a kill the
+    objects of the last write that was missed are handled again, so ``handle`` should be
+    idempotent.
     """
 
     handle: Handle = attrs.field(validator=_importable)
@@ -343,18 +358,23 @@ class FetchJob(_Job):
         handled: list[str] = []
         failures: list[tuple[str, str]] = []
         async with manager.fetch(self.ids, **options) as batch:
-            async for each in batch:
-                if isinstance(each, Failed):
-                    if len(failures) < _MAX_FAILURES:
-                        failures.append((each.id, str(each.error)))
-                    continue
-                result = self.handle(each)
-                if inspect.isawaitable(result):
-                    await result
-                handled.append(each.id)
-                if len(handled) >= self.acknowledge_every:
+            try:
+                async for each in batch:
+                    if isinstance(each, Failed):
+                        if len(failures) < _MAX_FAILURES:
+                            failures.append((each.id, str(each.error)))
+                        continue
+                    result = self.handle(each)
+                    if inspect.isawaitable(result):
+                        await result
+                    handled.append(each.id)
+                    if len(handled) >= self.acknowledge_every:
+                        await batch.acknowledge(*handled)
+                        handled.clear()
+            except Exception:
+                with suppress(StoreError):  # the error that stops the job matters more
                     await batch.acknowledge(*handled)
-                    handled.clear()
+                raise
             await batch.acknowledge(*handled)
             report = batch.report()
         return self._report(

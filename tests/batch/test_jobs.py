@@ -1,9 +1,12 @@
 """Shards: the same parts for the same ids, and one record for each of them."""
 
 import pickle
+from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 
+from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.batch import CopyJob, FetchJob, StoreCheckpoint, shard
 from persona_share.errors import (
     CheckpointInUseError,
@@ -11,6 +14,7 @@ from persona_share.errors import (
     InvalidArgumentError,
     StoreUnavailableError,
 )
+from persona_share.sandbox import Sandbox
 from persona_share.stores import MemoryStore
 
 
@@ -23,6 +27,38 @@ def open_manager():
 
 def handle(fetched):
     raise NotImplementedError
+
+
+#: The sandbox, the store and the handled ids of the test that runs a job.
+RUNNING = {}
+
+
+@asynccontextmanager
+async def open_running_manager():
+    sandbox = RUNNING["sandbox"]
+    local = {"base_url": sandbox.url, "insecure_local": True}
+    async with (
+        PersonaClient(sandbox.source.api_key, **local) as source,
+        PersonaClient(sandbox.destination.api_key, **local) as client,
+    ):
+
+        async def ask_partner(scope):
+            return await source.oauth.authorize(
+                client_id=sandbox.destination.id, scope=scope
+            )
+
+        async with ScopedTokenManager(client, codes=ask_partner) as manager:
+            yield manager
+
+
+def open_running_store():
+    return RUNNING["store"]
+
+
+def handle_until_broken(fetched):
+    if len(RUNNING["handled"]) == RUNNING["broken_after"]:
+        raise ZeroDivisionError
+    RUNNING["handled"].append(fetched.id)
 
 
 @pytest.mark.parametrize("count", [1, 4, 7, 103, 500])
@@ -109,9 +145,26 @@ async def test_unresponsive_store_raises(kit):
 @pytest.mark.asyncio
 async def test_record_of_other_ids_is_refused():
     store = MemoryStore()
+    first = StoreCheckpoint(store, "one", IDS)
+    await first.open()
+    await first.record(IDS)
+    for other in (IDS[1:], [f"ver_{number}" for number in range(103)], IDS[::-1]):
+        with pytest.raises(CheckpointMismatchError, match="other ids"):
+            await StoreCheckpoint(store, "one", other).open()
+
+
+@pytest.mark.parametrize("damage", [b"!", b"AA==", None])
+@pytest.mark.asyncio
+async def test_damaged_record_is_refused(damage):
+    store = MemoryStore()
     await StoreCheckpoint(store, "one", IDS).open()
-    with pytest.raises(CheckpointMismatchError, match="other ids"):
-        await StoreCheckpoint(store, "one", IDS[1:]).open()
+    found = await store.read("shard/one")
+    record = orjson.loads(found.value)
+    record["done"] = None if damage is None else damage.decode()
+    value = orjson.dumps(record)
+    await store.write("shard/one", value, if_etag=found.etag, ttl=60.0)
+    with pytest.raises(CheckpointMismatchError, match="something else"):
+        await StoreCheckpoint(store, "one", IDS).open()
 
 
 @pytest.mark.asyncio
@@ -136,3 +189,23 @@ def test_job_can_be_pickled_and_holds_no_function_that_cannot():
         FetchJob(ids=IDS, open_manager=open_manager, handle=lambda _: None)
     with pytest.raises(InvalidArgumentError, match="sequence"):
         FetchJob(ids="inq_1", open_manager=open_manager, handle=handle)
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_handled_twice_when_handle_raises():
+    async with Sandbox(rate_limit=None) as sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(12)]
+        RUNNING.update(sandbox=sandbox, store=MemoryStore(), handled=[], broken_after=7)
+        job = FetchJob(
+            ids=ids,
+            open_manager=open_running_manager,
+            open_store=open_running_store,
+            handle=handle_until_broken,
+        )
+        with pytest.raises(ZeroDivisionError):
+            await job.run_async()
+        RUNNING["broken_after"] = None
+        report = await job.run_async()
+
+    assert sorted(RUNNING["handled"]) == sorted(ids)
+    assert (report.acknowledged, report.fetched, report.skipped) == (12, 5, 7)
