@@ -185,11 +185,11 @@ class Batch(Generic[R]):
         return outcome
 
     async def _next(self) -> AnyOutcome | End:
-        if self._closed:
-            return End()
-        if (done := self._unacknowledged) is not None:
+        if not self._closed and (done := self._unacknowledged) is not None:
             await self._record((done,))
             self._unacknowledged = None
+        if self._closed:  # perhaps in the meantime, by another task
+            return End()
         await self._start()
         return await self._pool.outcomes.get()
 
@@ -334,6 +334,8 @@ class Batch(Generic[R]):
                 self._task.cancel()
                 await asyncio.wait([self._task])
         finally:
+            if not self._pool.outcomes.full():
+                self._pool.outcomes.put_nowait(End())  # another task may wait for it
             if self._pool.checkpoint is not None and not self._entered:
                 self._pool.checkpoint.close()
 

@@ -51,6 +51,7 @@ from persona_share.errors import (
     PersonaError,
     ScopeNotCoveredError,
     ScopeNotGrantedError,
+    UsageError,
 )
 from persona_share.model.batch import Failed, Fetched, Progress
 from persona_share.model.ids import is_id, resource_of
@@ -244,6 +245,7 @@ class Copy:
     _lock: Checkpoint | None = attrs.field(default=None, init=False)
     _counts: dict[str, int] = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _iterating: bool = attrs.field(default=False, init=False)
     _started: float | None = attrs.field(default=None, init=False)
     _ended: float | None = attrs.field(default=None, init=False)
 
@@ -270,10 +272,17 @@ class Copy:
         return self
 
     async def __anext__(self) -> Person | Failed:
+        if self._iterating:
+            message = "another task waits for the next outcome of this copy"
+            raise UsageError(message)
         if self._closed:
             raise StopAsyncIteration
-        await self._start()
-        outcome = await self._outcomes.get()
+        self._iterating = True
+        try:
+            await self._start()
+            outcome = await self._outcomes.get()
+        finally:
+            self._iterating = False
         # From here on nothing is awaited but the end, so that no outcome is lost.
         if isinstance(outcome, End):
             await self.aclose()
@@ -338,6 +347,8 @@ class Copy:
                 self._task.cancel()
                 await asyncio.wait([self._task])
         finally:
+            if not self._outcomes.full():
+                self._outcomes.put_nowait(End())  # another task may wait for it
             await self._roots.aclose()
             if self._lock is not None:
                 self._lock.close()

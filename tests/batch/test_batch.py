@@ -217,6 +217,18 @@ async def test_close_can_be_called_twice(kit):
     assert await collected(batch) == []
 
 
+@pytest.mark.asyncio
+async def test_task_that_waits_for_an_outcome_ends_when_the_batch_is_closed(kit):
+    kit.objects.hold("inq_1")
+    batch = kit.batch(["inq_0", "inq_1"])
+    await anext(batch)
+    waiting = asyncio.ensure_future(collected(batch))
+    await kit.settle()
+    await batch.aclose()
+
+    assert await asyncio.wait_for(waiting, 5) == []
+
+
 # ── When nothing works ──────────────────────────────────────────────────────────
 
 

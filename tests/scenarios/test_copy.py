@@ -1,5 +1,6 @@
 """Copies of whole people: complete on the disk or not done, against the sandbox."""
 
+import asyncio
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from persona_share.errors import (
     NotFoundError,
     NotOpenError,
     PermissionDeniedError,
+    UsageError,
 )
 from persona_share.partner import PartnerCodeSource
 from persona_share.partner.keys import SigningKey
@@ -364,3 +366,24 @@ async def test_generated_people_with_documents_are_copied_with_them(scenario, tm
     statuses = {name: each.status for name, each in found.relationships.items()}
     assert statuses["documents"] == statuses["reports"] == "copied"
     assert (report.objects, report.files) == (6, 4)
+
+
+async def test_task_that_waits_for_a_person_ends_when_the_copy_is_closed(scenario):
+    async def endless():
+        yield person(scenario.sandbox)
+        await asyncio.Event().wait()
+
+    async with scenario.manager() as manager:
+        copy = manager.copy(endless())
+        await scenario.advance_until_done(anext(copy))
+        waiting = asyncio.ensure_future(outcomes_of(copy))
+        await asyncio.wait({waiting}, timeout=0.02)
+        with pytest.raises(UsageError, match="another task"):
+            await asyncio.wait_for(anext(copy), 5)
+        await copy.aclose()
+
+        assert await asyncio.wait_for(waiting, 5) == []
+
+
+async def outcomes_of(copy):
+    return [each async for each in copy]
