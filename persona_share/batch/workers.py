@@ -165,7 +165,8 @@ class WorkerPool:
     #: With a checkpoint: ids that were read and are neither acknowledged nor failed.
     _pending: set[str] = attrs.field(factory=set, init=False)
     _stop: StopAfter = attrs.field(init=False)
-    _held: dict[str, WorkItem] = attrs.field(factory=dict, init=False)
+    #: The fetches of each object that need their tokens; an id may be given twice.
+    _held: dict[str, list[WorkItem]] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the queue of outcomes."""
@@ -346,13 +347,16 @@ class WorkerPool:
     async def release(self, object_ids: Iterable[str]) -> None:
         """Record that these objects need their tokens no more."""
         for each in object_ids:
-            if (item := self._held.pop(each, None)) is not None:
+            if items := self._held.get(each):
+                item = items.pop(0)
+                if not items:
+                    del self._held[each]
                 await self.planner.done(item)
 
     def scope_of(self, object_id: str) -> Scope | None:
         """Return the scope that an object was fetched under, until it is released."""
-        item = self._held.get(object_id)
-        return None if item is None or item.group is None else item.group.scope
+        group = self._held[object_id][0].group if object_id in self._held else None
+        return None if group is None else group.scope
 
     async def _plan(
         self,
@@ -400,7 +404,7 @@ class WorkerPool:
                 item = await items.receive()
             outcome = await self._retrieve(item)
             if self.keep_tokens and isinstance(outcome, Fetched):
-                self._held[item.id] = item
+                self._held.setdefault(item.id, []).append(item)
             elif outcome is not None or item.token_failed:
                 await self.planner.done(item)
             if outcome is not None:

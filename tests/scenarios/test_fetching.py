@@ -227,3 +227,18 @@ async def test_failing_hook_has_no_effect_on_calls(scenario):
         outcomes = await collected(manager.fetch(ids, on_progress=broken))
 
     assert len(outcomes) == 3
+
+
+@pytest.mark.asyncio
+async def test_no_token_is_left_when_an_id_is_given_twice(scenario):
+    ids = people(scenario, 3)
+    async with (
+        scenario.manager() as manager,
+        manager.fetch([*ids, ids[0]], acknowledge="explicit") as batch,
+    ):
+        outcomes = await collected(batch)
+        for each in outcomes:
+            await batch.acknowledge(each.id)
+
+        assert len(outcomes) == 4
+        assert manager.tokens() == ()
