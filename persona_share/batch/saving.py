@@ -766,7 +766,8 @@ class Saver:
 
     async def _put(self, each: Fetched[Any], files: list[str]) -> None:
         while len(self._rows) >= _MAX_ROWS:
-            self._has_capacity = anyio.Event()
+            if self._has_capacity.is_set():  # else others wait for it already
+                self._has_capacity = anyio.Event()
             await self._has_capacity.wait()
         self._rows.append((each.id, self.output.form.row(each.resource, files)))
         self._wake.set()

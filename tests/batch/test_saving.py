@@ -4,6 +4,9 @@ Nothing is lost, nothing is there twice, and what is acknowledged is on the disk
 `make soak-saving` runs 500 of each, `make test-slow` 20 and `make test` 5.
 """
 
+import asyncio
+import threading
+
 import pytest
 
 from persona_share._protocol import jsonapi
@@ -90,3 +93,38 @@ async def test_files_are_saved_side_by_side(kit, tmp_path):
 
     assert most == 16
     assert saver.saved == 300
+
+
+@pytest.mark.asyncio
+async def test_all_objects_are_saved_when_the_disk_hangs_for_a_while(kit, tmp_path):
+    freed = threading.Event()
+
+    class SlowDisk(Disk):
+        def sync(self, descriptor):
+            freed.wait(30)
+
+    async def attach(found):
+        return []
+
+    async def retrieve(object_id):
+        return Object(object_id)
+
+    batch = kit.batch(
+        [f"inq_{number}" for number in range(1_500)],
+        planner=DirectPlanner(retrieve, 8),
+        acknowledge="explicit",
+    )
+    output = OutputFile(tmp_path / "out", Ndjson(), SlowDisk())
+    await output.open(output.start())
+    saver = Saver(batch=batch, output=output, attach=attach, on_failed=print)
+    running = asyncio.ensure_future(saver.run())
+    fetched = -1
+    while batch.report().fetched > fetched:  # until nothing more is taken
+        fetched = batch.report().fetched
+        for _ in range(20):
+            await kit.settle()
+    freed.set()
+    await asyncio.wait_for(running, 30)
+
+    assert 1_000 < fetched < 1_500
+    assert saver.saved == 1_500
