@@ -47,7 +47,9 @@ def authorize(options: ClientOptions, **given: Any) -> None:
             fail("--print code is for a program; on a terminal use --reveal.")
     else:
         _require_destination(given["code_file"], "--code-file", given)
-    if given["scope_file"] is not None and not given["text"]:
+    if given["scope_file"] is not None:
+        if given["text"]:
+            fail("Pass --scope or --scope-file, not both.")
         given["text"] = _scope_text(given["scope_file"])
     if bool(given["ids"]) == bool(given["text"]):
         fail("Pass the ids to read, --scope, or --scope-file.")

@@ -95,6 +95,7 @@ def with_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         proxy = given["proxy"]
         if proxy and "@" in proxy and is_argument("proxy"):
             fail("Pass a proxy URL with a password in PERSONA_PROXY, not as an option.")
+        _require_one_reader()
         options = ClientOptions(**{name: given.pop(name) for name in names})
         return command(options, *arguments, **given)
 
@@ -156,6 +157,7 @@ def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             if is_argument("ids_file"):
                 fail("Pass ids or --ids, not both.")
             given["ids_file"] = None
+        _require_own_files(given)
         return command(*arguments, **given)
 
     return decorated(
@@ -204,6 +206,29 @@ def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--quiet", is_flag=True, help="Show no progress."),
     )
+
+
+def _require_own_files(given: dict[str, Any]) -> None:
+    """Refuse a file with two purposes: each would overwrite what the other needs."""
+    seen: dict[str, str] = {}
+    for name in ("ids_file", "output", "checkpoint", "failures_file"):
+        path = given.get(name)
+        if path and path != "-":
+            option = "--" + name.removesuffix("_file")
+            other = seen.setdefault(os.path.realpath(Path(path).expanduser()), option)
+            if other != option:
+                fail(f"{other} and {option} name the same file.")
+            if name == "output" and not given.get("checkpoint"):
+                seen[os.path.realpath(f"{path}.checkpoint")] = "the checkpoint"
+
+
+def _require_one_reader() -> None:
+    """Refuse to read two things from standard input: the first takes everything."""
+    params = get_current_context().params
+    named = [name for name, value in params.items() if value == "-" and "_file" in name]
+    if len(named) > 1:
+        options = ", ".join("--" + each.removesuffix("_file") for each in sorted(named))
+        fail(f"Standard input can be read once, not for several options ({options}).")
 
 
 # ── Secrets ─────────────────────────────────────────────────────────────────────

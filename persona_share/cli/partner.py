@@ -294,7 +294,7 @@ def revoke(*, as_json: bool, **given: Any) -> None:
 
     A token that the partner has already works for up to an hour.
     """
-    if given["everything"] == bool(given["ids"] or given["text"]):
+    if sum(bool(given[name]) for name in ("everything", "ids", "text")) != 1:
         fail("Pass the ids, --scope, or --all.")
     run(_revoke(as_json=as_json, **given), as_json=as_json)
 

@@ -264,6 +264,33 @@ def test_failing_code_command_is_explained(cli, tmp_path, script, message):
     assert message in ended.err
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--failures", "ids.txt"),
+        ("--output", "rows", "--failures", "rows"),
+        ("--output", "rows", "--failures", "rows.checkpoint"),
+        ("--output", "rows", "--checkpoint", "ids.txt"),
+    ],
+)
+def test_file_with_two_purposes_is_refused(cli, as_source, tmp_path, options):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(cli.inquiries(1)))
+    paths = [x if x.startswith("--") else str(tmp_path / x) for x in options]
+    ended = cli("fetch", "--ids", str(ids), *paths, env=as_source)
+
+    assert ended.code == 2
+    assert "name" in ended.err
+    assert ids.read_text().startswith("inq_")
+
+
+def test_standard_input_is_not_read_for_two_options(cli):
+    ended = cli("fetch", "--ids", "-", "--api-key-file", "-", stdin="inq_1\n")
+
+    assert ended.code == 2
+    assert "Standard input can be read once" in ended.err
+
+
 # ── Files of keys ───────────────────────────────────────────────────────────────
 
 
