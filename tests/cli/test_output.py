@@ -284,6 +284,16 @@ def test_file_with_two_purposes_is_refused(cli, as_source, tmp_path, options):
     assert ids.read_text().startswith("inq_")
 
 
+def test_two_scopes_are_refused(cli, as_source, sharing, tmp_path):
+    file = tmp_path / "scope"
+    file.write_text("inquiry.read:inq_1")
+    scopes = ("--scope", "inquiry.read:inq_2", "--scope-file", str(file))
+    ended = cli("authorize", *sharing, *scopes, "--print", "code", env=as_source)
+
+    assert ended.code == 2
+    assert "--scope or --scope-file" in ended.err
+
+
 def test_standard_input_is_not_read_for_two_options(cli):
     ended = cli("fetch", "--ids", "-", "--api-key-file", "-", stdin="inq_1\n")
 

@@ -69,6 +69,7 @@ def test_consents_are_granted_listed_and_revoked(cli, store):
         ("consent", "grant", "--partner", PARTNER, "--by", "x", "--days", "1"),
         ("consent", "revoke", "--partner", PARTNER),
         ("consent", "revoke", "--partner", PARTNER, "--all", "inq_1"),
+        (*("consent", "revoke", "--partner", PARTNER), "--scope", "inquiry.read:inq_1", "inq_2"),
         ("check", "--url", "https://a.example/codes"),
         ("consent", "list", "--store", "redis://user:secret@host/0"),
     ],
