@@ -18,6 +18,7 @@ import anyio
 import attrs
 from anyio import to_thread
 
+from persona_share.batch.private_files import make_folder, problem_of
 from persona_share.errors import (
     CheckpointInUseError,
     StoreCorruptError,
@@ -63,29 +64,6 @@ class OutputPosition:
     offset: int
     tail: str
     form: str
-
-
-def sync_folder(path: Path) -> None:
-    """Return when the names in a folder are on the disk."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return  # this system does not open folders
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder for this user alone, and those above it; their names are synced."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        path.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(path.parent)
 
 
 class Checkpoint(Protocol):
@@ -313,16 +291,12 @@ def _create(path: Path) -> None:
         raise _unavailable(error, path) from None
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            message = f"the checkpoint {path} is not a file"
+        if (problem := problem_of(found)) is not None:
+            message = f"the checkpoint {path} {problem}"
             raise StoreRefusedError(message, advice=_ADVICE)
-        if hasattr(os, "geteuid"):
-            if found.st_uid != os.geteuid():
-                message = f"the checkpoint {path} belongs to another user"
-                raise StoreRefusedError(message, advice=_ADVICE)
-            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                # Volumes may widen the mode at each start. It holds ids only.
-                os.fchmod(descriptor, 0o600)
+        if hasattr(os, "geteuid") and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            # Volumes may widen the mode at each start. It holds ids only.
+            os.fchmod(descriptor, 0o600)
     finally:
         # No connection is open yet, so closing releases no locks.
         os.close(descriptor)

@@ -33,7 +33,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, make_folder
+from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
+from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Disk,
     DownloadSource,
@@ -685,8 +686,7 @@ def _name_of(resource: Resource) -> str:
 
 def _write_synced(path: Path, content: bytes, disk: Disk) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = open_private(path, os.O_WRONLY | os.O_TRUNC)
     try:
         disk.write(descriptor, content)
         disk.sync(descriptor)

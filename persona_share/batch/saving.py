@@ -21,8 +21,13 @@ from anyio import to_thread
 from persona_share._protocol.http import Sink
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import OutputPosition, sync_folder
+from persona_share.batch.checkpoint import OutputPosition
 from persona_share.batch.outages import OutageMonitor, may_be_its_own
+from persona_share.batch.private_files import (
+    open_private,
+    require_private,
+    sync_folder,
+)
 from persona_share.batch.workers import first_error, is_fatal
 from persona_share.errors import (
     CheckpointMismatchError,
@@ -66,13 +71,6 @@ COLUMNS: Final = (
 )
 _MAX_DEPTH: Final = 64
 _TAIL: Final = 4096
-_FLAGS: Final = (
-    os.O_RDWR
-    | os.O_APPEND
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 def without_urls(value: Any, depth: int = _MAX_DEPTH) -> Any:
@@ -241,18 +239,20 @@ class OutputFile:
     def check(self, position: OutputPosition | None) -> None:
         """Raise unless the file is the one that the checkpoint describes.
 
-        Nothing is changed. Raises `CheckpointMismatchError`, or `FileExistsError` for
-        a file that the checkpoint knows nothing about.
+        Nothing is changed. Raises `CheckpointMismatchError`, `FileExistsError` for a
+        file that the checkpoint knows nothing about, or `InvalidArgumentError` for
+        anything but a regular file of this user.
         """
+        require_private(self.path)
         if position is None:
-            if os.path.lexists(self.path) and self.path.stat().st_size:
+            if self.path.exists() and self.path.stat().st_size:
                 message = f"{self.path} exists already, without a checkpoint"
                 raise FileExistsError(errno.EEXIST, message)
             return
         if position.form != self.form.name:
             message = f"{self.path} was written in another format or with other fields"
             raise CheckpointMismatchError(message)
-        if not os.path.lexists(self.path):
+        if not self.path.exists():
             if position.offset:
                 message = f"{self.path} is missing, but its checkpoint exists"
                 raise CheckpointMismatchError(message)
@@ -283,7 +283,7 @@ class OutputFile:
         await _in_thread(lambda: self._open(position))
 
     def _open(self, position: OutputPosition) -> None:
-        descriptor = os.open(self.path, _FLAGS | os.O_CREAT, 0o600)
+        descriptor = open_private(self.path, os.O_RDWR | os.O_APPEND)
         try:
             os.ftruncate(descriptor, position.offset)
             self._offset = position.offset
@@ -384,14 +384,6 @@ _ACCESSORS: Final[Mapping[str, str]] = {
     "txn": "transactions",
     "verification": "verifications",
 }
-_NEW: Final = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_TRUNC
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -534,11 +526,12 @@ class _FileSink:
 
 
 def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_TRUNC
     try:
-        return os.open(path, _NEW, 0o600)
+        return open_private(path, flags)
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, _NEW, 0o600)
+        return open_private(path, flags)
 
 
 def _distinct(name: str, used: set[str]) -> str:

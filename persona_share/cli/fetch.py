@@ -13,8 +13,9 @@ from rich.console import Console
 
 from persona_share import Failed
 from persona_share.batch import Batch
-from persona_share.batch.checkpoint import make_folder
+from persona_share.batch.checkpoint import OutputPosition
 from persona_share.batch.outages import OutageMonitor
+from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Attach,
     Disk,
@@ -86,8 +87,7 @@ class Failures:
     def open(self) -> None:
         """Create the file, or empty the one of an earlier run."""
         if self.path is not None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-            descriptor = os.open(self.path, flags, 0o600)
+            descriptor = open_private(self.path, os.O_WRONLY | os.O_TRUNC)
             self._file = os.fdopen(descriptor, "wb")
 
     def add(self, object_id: str, error: BaseException) -> None:
@@ -333,6 +333,8 @@ async def _fetch(
             concurrency=_OBJECTS_PER_FILE * wanted.file_concurrency,
             on_failed=failures.add,
         )
+        if isinstance(writer, OutputFile) and not _exists(wanted.checkpoint_path):
+            _check_output(writer, None)  # a refusal leaves no checkpoint behind
         async with batch:  # locks the checkpoint, before anything else is touched
             if isinstance(writer, OutputFile):
                 await _open_output(batch, writer)
@@ -352,14 +354,22 @@ async def _fetch(
 async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
     """Check the output against the checkpoint, and only then open it."""
     position = await batch.output_position()
-    try:
-        writer.check(position)
-    except FileExistsError as error:
-        fail(f"{error.strerror}: it is not overwritten.")
+    _check_output(writer, position)
     if position is None:
         position = writer.start()
         await batch.acknowledge(output=position)
     await writer.open(position)
+
+
+def _check_output(writer: OutputFile, position: OutputPosition | None) -> None:
+    try:
+        writer.check(position)
+    except FileExistsError as error:
+        fail(f"{error.strerror}: it is not overwritten.")
+
+
+def _exists(path: str | None) -> bool:
+    return path is not None and os.path.lexists(Path(path).expanduser())
 
 
 def _attachments(

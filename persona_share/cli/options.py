@@ -18,7 +18,9 @@ from click.core import ParameterSource
 
 from persona_share import PersonaClient, Secret
 from persona_share.batch.batch import MAX_OUTAGE
+from persona_share.batch.private_files import require_private
 from persona_share.cli.exit_codes import AUTHENTICATION, fail
+from persona_share.errors import InvalidArgumentError
 from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
 
 
@@ -157,7 +159,12 @@ def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             if is_argument("ids_file"):
                 fail("Pass ids or --ids, not both.")
             given["ids_file"] = None
+        if given.get("output") == "-":
+            given["output"] = None
         _require_own_files(given)
+        advice = " Leave it out to write to standard output."
+        _require_regular("--output", given.get("output"), advice)
+        _require_regular("--failures", given["failures_file"])
         return command(*arguments, **given)
 
     return decorated(
@@ -220,6 +227,17 @@ def _require_own_files(given: dict[str, Any]) -> None:
                 fail(f"{other} and {option} name the same file.")
             if name == "output" and not given.get("checkpoint"):
                 seen[os.path.realpath(f"{path}.checkpoint")] = "the checkpoint"
+
+
+def _require_regular(option: str, path: str | None, advice: str = "") -> None:
+    """Refuse to write to a device or a pipe: the next run could not continue it."""
+    if path is None:
+        return
+    try:
+        if require_private(Path(path).expanduser()):
+            click.echo(f"Other users can read {path}: its mode becomes 0600.", err=True)
+    except InvalidArgumentError as error:
+        fail(f"{option}: {error.what}.{advice}")
 
 
 def _require_one_reader() -> None:

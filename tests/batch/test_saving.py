@@ -11,6 +11,7 @@ import pytest
 
 from persona_share._protocol import jsonapi
 from persona_share.batch.groups import DirectPlanner
+from persona_share.batch.private_files import problem_of
 from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
 from persona_share.model.resource import ResponseInfo
 from tests.batch import saved
@@ -128,3 +129,34 @@ async def test_all_objects_are_saved_when_the_disk_hangs_for_a_while(kit, tmp_pa
 
     assert 1_000 < fetched < 1_500
     assert saver.saved == 1_500
+
+
+@pytest.mark.parametrize("name", ["out", "files/.ver_1-photo-url.part"])
+@pytest.mark.asyncio
+async def test_file_that_others_can_read_gets_mode_0600(kit, tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    path.chmod(0o644)
+    if name == "out":
+        output = OutputFile(path, Ndjson())
+        await output.open(output.start())
+        output.close()
+    else:
+        raw = {"photo-url": "https://files.test/1?access_token=x"}
+        raw = {"type": "verification", "id": "ver_1", "attributes": raw}
+        resource = jsonapi.resource(raw, ResponseInfo())
+        pool, folder = saved.new_pool(kit, Disk()), path.parent
+        ((_, found),) = await pool.save_all(resource, kit.batch([]), files=folder)
+        path = found.path
+
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_file_of_another_user_is_refused(tmp_path):
+    path = tmp_path / "out"
+    path.touch()
+    found = path.stat()
+
+    assert problem_of(found, found.st_uid) is None
+    assert problem_of(found, found.st_uid + 1) == "belongs to another user"

@@ -107,6 +107,7 @@ def test_file_of_another_program_is_unchanged(cli, as_source, tmp_path):
     assert ended.code == 2
     assert "not overwritten" in ended.err
     assert out.read_bytes() == b"my only copy\n"
+    assert [*tmp_path.iterdir()] == [out]  # no checkpoint
 
 
 @pytest.mark.slow
@@ -323,3 +324,51 @@ def test_pipe_as_key_file_is_refused(cli, tmp_path):
 
     assert ended.code == 3
     assert "is a pipe" in ended.err
+
+
+@pytest.mark.parametrize("option", ["--output", "--failures"])
+def test_file_that_others_can_read_gets_mode_0600(cli, as_source, tmp_path, option):
+    path = tmp_path / "people"
+    path.touch(0o644)
+    path.chmod(0o644)
+    ended = cli("fetch", *cli.inquiries(1), option, str(path), env=as_source)
+
+    assert ended.code == 0, ended.err
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert f"Other users can read {path}: its mode becomes 0600." in ended.err
+
+
+@pytest.fixture(params=["a device", "a pipe", "a symbolic link", "a folder"])
+def irregular(request, tmp_path):
+    """Return a path that is no regular file, and the kind of its file."""
+    path = tmp_path / "out"
+    if request.param == "a device":
+        path = "/dev/null"
+    elif request.param == "a pipe":
+        os.mkfifo(path)
+    elif request.param == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+    return str(path), request.param
+
+
+@pytest.mark.parametrize("option", ["--output", "--failures"])
+def test_path_that_is_not_a_regular_file_is_refused(
+    cli, sandbox, as_source, option, irregular
+):
+    path, kind = irregular
+    ended = cli("fetch", *cli.inquiries(1), option, path, env=as_source)
+
+    assert ended.code == 2
+    assert f"{option}: {path} is {kind}, not a file" in ended.err
+    assert not os.path.lexists(f"{path}.checkpoint")
+    assert sandbox.log.count() == 0
+
+
+def test_output_dash_is_standard_output(cli, as_source):
+    (object_id,) = cli.inquiries(1)
+    ended = cli("fetch", object_id, "--output", "-", env=as_source)
+
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["id"] == object_id

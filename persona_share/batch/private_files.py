@@ -1,0 +1,113 @@
+"""Files with personal data: regular files that only this user can read, and folders."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from persona_share.errors import InvalidArgumentError
+
+
+_HAS_OWNERS: Final = hasattr(os, "geteuid")
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_FLAGS: Final = (
+    os.O_CREAT
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_KINDS: Final = (
+    (stat.S_ISREG, None),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+)
+
+
+def problem_of(found: os.stat_result, user: int | None = None) -> str | None:
+    """Return why this user's data is not written to an existing file, or None."""
+    kind = next((kind for test, kind in _KINDS if test(found.st_mode)), "a device")
+    if kind is not None:
+        return f"is {kind}, not a file"
+    if _HAS_OWNERS and found.st_uid != (os.geteuid() if user is None else user):
+        return "belongs to another user"
+    return None
+
+
+def require_private(path: Path) -> bool:
+    """Return whether others can read a file; it may be missing.
+
+    Raises:
+        InvalidArgumentError: `open_private` refuses it. Nothing was changed.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    _require(path, found)
+    return _HAS_OWNERS and bool(found.st_mode & _OTHERS)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file for this user alone; it is created with mode 0600.
+
+    A file that others can read gets that mode. Links are not followed.
+
+    Raises:
+        InvalidArgumentError: it is not a regular file, belongs to another user, or its
+            mode cannot be changed. Nothing was written.
+        OSError: it cannot be opened.
+    """
+    require_private(path)
+    descriptor = os.open(path, (flags | _FLAGS) & ~os.O_TRUNC, 0o600)
+    try:
+        found = os.fstat(descriptor)
+        _require(path, found)
+        if _HAS_OWNERS and found.st_mode & _OTHERS:
+            _tighten(path, descriptor)
+        if flags & os.O_TRUNC and found.st_size:
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require(path: Path, found: os.stat_result) -> None:
+    if (problem := problem_of(found)) is not None:
+        message = f"{path} {problem}"
+        raise InvalidArgumentError(message, advice="Name another file.")
+
+
+def _tighten(path: Path, descriptor: int) -> None:
+    try:
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        message = f"other users can read {path}, and its mode cannot be changed"
+        advice = "Name another file."
+        raise InvalidArgumentError(message, advice=advice) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Return when the names in a folder are on the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return  # this system does not open folders
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder for this user alone, and those above it; their names are synced."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
