@@ -28,6 +28,7 @@ from persona_share.errors import (
     ClientClosedError,
     ConfigurationError,
     NotOpenError,
+    UsageError,
     WrongEventLoopError,
 )
 from persona_share.model.batch import RateLimitStatus
@@ -197,10 +198,15 @@ class ClientCore:
         if self._closed:
             message = "the client was closed"
             raise ClientClosedError(message)
+        require_not_entered(self._loop, "the client")
         self._loop = asyncio.get_running_loop()
-        if self._shared is not None:
-            await self._shared.open(self.runtime)
-        await self._http.open()
+        try:
+            if self._shared is not None:
+                await self._shared.open(self.runtime)
+            await self._http.open()
+        except BaseException:
+            self._loop = None  # it may be entered again
+            raise
 
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
@@ -290,6 +296,18 @@ def require_loop(loop: asyncio.AbstractEventLoop, what: str) -> None:
     if running is not loop:
         message = f"{what} was entered in another event loop"
         raise WrongEventLoopError(message)
+
+
+def require_not_entered(loop: asyncio.AbstractEventLoop | None, what: str) -> None:
+    """Raise `UsageError` if something was entered, in this or in another event loop.
+
+    Otherwise the first ``async with`` to end would close it for both.
+    """
+    if loop is None:
+        return
+    require_loop(loop, what)
+    message = f"{what} was entered already"
+    raise UsageError(message, advice="Enter it once, and pass it on.")
 
 
 def partner_sender(

@@ -45,6 +45,7 @@ class ManagerHolder:
     def __init__(self, lifespan: Lifespan) -> None:
         self._lifespan = lifespan
         self._manager: ScopedTokenManager | None = None
+        self._started = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ScopedTokenManager]:
@@ -52,16 +53,20 @@ class ManagerHolder:
 
         Raises `UsageError` if it is open already.
         """
-        if self._manager is not None:
+        if self._started:
             message = "the application was started already"
             raise UsageError(message)
-        async with self._lifespan() as manager:
-            self._manager = manager
-            manager.context.wait_at_most(RATE_LIMIT_WAIT)
-            try:
-                yield manager
-            finally:
-                self._manager = None
+        self._started = True
+        try:
+            async with self._lifespan() as manager:
+                self._manager = manager
+                manager.context.wait_at_most(RATE_LIMIT_WAIT)
+                try:
+                    yield manager
+                finally:
+                    self._manager = None
+        finally:
+            self._started = False
 
     def manager(self) -> ScopedTokenManager:
         """Return the manager; raises `NotOpenError` unless the application is running."""

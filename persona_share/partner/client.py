@@ -1,5 +1,6 @@
 """Signed requests to a partner: PartnerCodeSource asks for codes, `deliver` pushes them."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Mapping
@@ -12,11 +13,16 @@ from urllib.parse import urlencode
 import attrs
 import orjson
 
-from persona_share._compose import partner_sender
+from persona_share._compose import (
+    partner_sender,
+    require_loop,
+    require_not_entered,
+)
 from persona_share._protocol.http import Expects, Request, Response
 from persona_share._protocol.oauth import MAX_LIFETIME, checked_code, whole
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
+    ClientClosedError,
     CodeDeliveryError,
     CodeRefusedError,
     CodeSourceError,
@@ -46,6 +52,8 @@ _BACKOFF: Final = 0.5
 _MAX_RETRY_AFTER: Final = 3600.0
 _MAX_DIGITS: Final = 9
 _ENTER: Final = "Enter it first: 'async with PartnerCodeSource.from_env() as codes:'."
+_KEEP_OPEN: Final = "Keep it open while the manager is used, or create a new one."
+_NAME: Final = "the PartnerCodeSource"
 _REFUSED: Final = frozenset({"access_denied", "invalid_scope"})
 _ERROR_WORDS: Final = frozenset(
     {
@@ -197,6 +205,8 @@ class PartnerCodeSource:
         check_timeout(timeout)
         self._runtime = _runtime or default_runtime()
         self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self._post = SignedPost(
             url,
             client_id=client_id,
@@ -259,6 +269,11 @@ class PartnerCodeSource:
 
     async def _send(self, scope: Scope, deadline: float) -> Response:
         """Send until a response needs no retry, or until the deadline."""
+        self._require_not_closed()
+        if self._loop is None:
+            message = f"{_NAME} was not entered"
+            raise NotOpenError(message, advice=_ENTER)
+        require_loop(self._loop, _NAME)
         attempt = 0
         while True:
             attempt += 1
@@ -283,9 +298,6 @@ class PartnerCodeSource:
     async def _attempt(self, scope: Scope, deadline: float) -> Response | PersonaError:
         try:
             return await self._post.send({"scope": str(scope)}, deadline)
-        except NotOpenError:
-            message = "the PartnerCodeSource was not entered"
-            raise NotOpenError(message, advice=_ENTER) from None
         except UsageError:
             raise
         except PersonaError as error:
@@ -342,8 +354,16 @@ class PartnerCodeSource:
             error.retryable = False
         return error
 
+    def _require_not_closed(self) -> None:
+        if self._closed:
+            message = f"{_NAME} was closed"
+            raise ClientClosedError(message, advice=_KEEP_OPEN)
+
     async def __aenter__(self) -> Self:
+        self._require_not_closed()
+        require_not_entered(self._loop, _NAME)
         await self._post.open()
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -352,6 +372,7 @@ class PartnerCodeSource:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._closed = True
         await self._post.close()
 
     def __repr__(self) -> str:

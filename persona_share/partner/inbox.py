@@ -1,5 +1,6 @@
 """`CodeInbox`: receives the codes that partners push to the destination organization."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -8,6 +9,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from persona_share._compose import require_loop, require_not_entered
 from persona_share._protocol.oauth import MAX_LIFETIME, checked_code
 from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
@@ -97,7 +99,7 @@ class CodeInbox:
         self._url = web_address(url, "url").url
         self._runtime = _runtime or default_runtime()
         self._store: Store = store or MemoryStore(runtime=self._runtime)
-        self._is_open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def asgi(self) -> "Application":
         """Return the endpoint as an ASGI application; it serves ``…/inbox``."""
@@ -115,7 +117,8 @@ class CodeInbox:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the inbox open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._is_open:  # it is closed where it was opened
+        if self._loop is not None:  # it is closed where it was opened
+            require_loop(self._loop, "the CodeInbox")
             yield
             return
         async with self:
@@ -169,13 +172,18 @@ class CodeInbox:
 
     async def aclose(self) -> None:
         """Close the store, if this inbox opened it."""
-        if self._is_open:
-            self._is_open = False
+        if self._loop is not None:
+            self._loop = None
             await self._store.aclose()
 
     async def __aenter__(self) -> Self:
-        await self._store.open()
-        self._is_open = True
+        require_not_entered(self._loop, "the CodeInbox")
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._store.open()
+        except BaseException:
+            self._loop = None
+            raise
         return self
 
     async def __aexit__(

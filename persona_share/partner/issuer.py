@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
+from persona_share._compose import require_loop, require_not_entered
 from persona_share.client import PersonaClient
 from persona_share.errors import (
     BadRequestError,
@@ -269,6 +270,7 @@ class CodeIssuer:
         self.organization = organization
         self._key = None if key is None else SigningKey(key)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._resources: AsyncExitStack | None = None
 
     @property
@@ -352,7 +354,8 @@ class CodeIssuer:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Keep the issuer open: the lifespan of an application that mounts `asgi`."""
         del app
-        if self._resources is not None:  # it is closed where it was opened
+        if self._loop is not None:  # it is closed where it was opened
+            require_loop(self._loop, "the CodeIssuer")
             yield
             return
         async with self:
@@ -366,22 +369,35 @@ class CodeIssuer:
             task.cancel()
         if self._resources is not None:
             resources, self._resources = self._resources, None
-            await resources.aclose()
+            try:
+                await resources.aclose()
+            finally:
+                self._loop = None
 
     async def __aenter__(self) -> Self:
+        require_not_entered(self._loop, "the CodeIssuer")
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._resources = await self._opened()
+        except BaseException:
+            self._loop = None
+            raise
+        return self
+
+    async def _opened(self) -> AsyncExitStack:
+        """Open everything, and return what closes it."""
         async with AsyncExitStack() as stack:
-            try:
-                self._client.context.require_open()
-            except NotOpenError:
-                await stack.enter_async_context(self._client)
             await self._store.open()
             stack.push_async_callback(self._store.aclose)
             consents = self._consents
             if isinstance(consents, Consents) and consents.store is not self._store:
                 await stack.enter_async_context(consents)
             self._audit.check()
-            self._resources = stack.pop_all()
-        return self
+            try:
+                self._client.context.require_open()
+            except NotOpenError:  # last, as a client that was closed cannot be reopened
+                await stack.enter_async_context(self._client)
+            return stack.pop_all()
 
     async def __aexit__(
         self,
