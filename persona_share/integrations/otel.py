@@ -339,8 +339,8 @@ class _ObservedManager:
         self._manager = ref(manager)
         self._loop = asyncio.get_running_loop()
         self._now = now
-        self._read_at = 0.0
-        self._metrics = _NOTHING
+        #: The metrics and when they were read, replaced as one for other threads.
+        self._found: tuple[TokenMetrics, float] = _NOTHING, 0.0
         self._reading = False
         self.read()
 
@@ -353,7 +353,7 @@ class _ObservedManager:
         """Read the metrics; call it only in the manager's event loop."""
         self._reading = False
         if (manager := self._manager()) is not None:
-            self._metrics, self._read_at = manager.metrics(), self._now()
+            self._found = manager.metrics(), self._now()
 
     def schedule_read(self) -> None:
         """Read the metrics in the next iteration of the event loop; thread-safe."""
@@ -365,12 +365,14 @@ class _ObservedManager:
     def metrics(self) -> TokenMetrics:
         """Return the last metrics, and refresh them soon."""
         self.schedule_read()
-        return self._metrics
+        return self._found[0]
 
     def nearest_end(self) -> float | None:
         """Return the seconds until the next token expires."""
-        end = self.metrics().nearest_end
-        return None if end is None else max(0.0, end - (self._now() - self._read_at))
+        self.schedule_read()
+        metrics, read_at = self._found
+        end = metrics.nearest_end
+        return None if end is None else max(0.0, end - (self._now() - read_at))
 
 
 class _Gauges:
@@ -421,8 +423,16 @@ class _Gauges:
             each.schedule_read()
 
     def _live_managers(self) -> list[_ObservedManager]:
-        self._managers = [each for each in self._managers if not each.is_gone]
-        return self._managers
+        # Event loops and the exporter change the list in their threads, so it is never
+        # replaced; a lock could be held by a thread that a fork does not copy.
+        live: list[_ObservedManager] = []
+        for each in tuple(self._managers):
+            if not each.is_gone:
+                live.append(each)
+                continue
+            with suppress(ValueError):  # another thread removed it
+                self._managers.remove(each)
+        return live
 
     def _summed(
         self, read_one: ReadObservations

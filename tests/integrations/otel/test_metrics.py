@@ -97,6 +97,30 @@ def test_collected_manager_is_no_longer_observed(recorder):
     assert recorder.points("persona.codes.waiting") == {}
 
 
+class InterruptedManager(ScopedTokenManager):
+    """A manager that calls a function before its metrics are read the first time."""
+
+    interruption = None
+
+    def metrics(self):
+        if (interruption := self.interruption) is not None:
+            self.interruption = None
+            interruption()
+        return super().metrics()
+
+
+@pytest.mark.asyncio
+async def test_manager_that_is_observed_during_an_export_is_not_lost(recorder):
+    async with (
+        PersonaClient("key", _runtime=fake_runtime()) as client,
+        InterruptedManager(client) as manager,
+    ):
+        manager.interruption = lambda: recorder.points("persona.codes.waiting")
+        await manager.offer("localbox_one", Scope.read("inq_1"))
+        recorder.telemetry.observe(manager)
+        assert recorder.points("persona.codes.waiting") == {frozenset(): 1}
+
+
 @pytest.mark.asyncio
 async def test_waits_for_the_rate_limit_are_measured(recorder):
     event = events.CallDelayed(at=5.0, operation=READ, seconds=1.5)
