@@ -4,12 +4,15 @@ Every option has a variable, which ``--help`` names: PERSONA_COMMAND_OPTION, or 
 shorter name where the option means the same on several commands.
 """
 
+import os
+import re
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import rich_click as click
-from click import Command, Context, Group, Option
+from click import Command, Context, Group, Option, Parameter
 from click.shell_completion import get_completion_class
+from click.types import StringParamType
 
 
 #: The module of each command; it is imported when the command is asked for.
@@ -36,6 +39,9 @@ _COMMANDS: Final = {
 _ATTRIBUTES: Final = {"list": "list_"}
 
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
 class Program(click.RichGroup):
     """The program; a command costs nothing while another one runs."""
 
@@ -54,9 +60,39 @@ class Program(click.RichGroup):
         return _with_variables(command, cmd_name)
 
 
+class _Text(click.ParamType[Any]):
+    """A text or path, which must be UTF-8; ``~`` in a path is the home folder."""
+
+    def __init__(self, inner: click.ParamType[Any]) -> None:
+        self._inner = inner
+        self.name: str = inner.name
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> Any:
+        """Return the text, or the path without ``~``."""
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if isinstance(text, str):
+            if _SURROGATE.search(text):
+                self.fail("it is not UTF-8.", param, ctx)
+            if text.startswith("~") and self._is_path(param):
+                text = os.path.expanduser(text)  # noqa: PTH111  # "-" must stay "-"
+                if text.startswith("~"):
+                    self.fail(f"{text} names an unknown user.", param, ctx)
+        return self._inner.convert(text, param, ctx)
+
+    def _is_path(self, param: Parameter | None) -> bool:
+        metavar = (param.metavar if param else None) or ""
+        return (
+            isinstance(self._inner, click.Path)
+            or "FILE" in metavar
+            or "FOLDER" in metavar
+        )
+
+
 def _with_variables(command: Command, *path: str) -> Command:
-    """Give every option the variable of its name, and show it in the help."""
+    """Give every option the variable of its name, and check its text."""
     for each in command.params:
+        if isinstance(each.type, StringParamType | click.Path):
+            each.type = _Text(each.type)
         if isinstance(each, Option) and each.allow_from_autoenv:
             name = max(each.opts, key=len).lstrip("-")
             variable = "_".join(("persona", *path, name)).replace("-", "_").upper()

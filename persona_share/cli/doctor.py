@@ -1,7 +1,6 @@
 """``doctor``, ``limits`` and ``webhook``: check settings, limits and deliveries."""
 
 import os
-import sys
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +19,7 @@ from persona_share.cli.exit_codes import (
     print_json,
     run,
     show_table,
+    standard_input,
 )
 from persona_share.cli.options import (
     ClientOptions,
@@ -152,7 +152,7 @@ def webhook() -> None:
 @webhook.command(
     epilog="Example: persona-share webhook verify --signature 't=…,v1=…' body.json"
 )
-@click.argument("body", type=click.Path(), default="-")
+@click.argument("body", metavar="[FILE]", default="-")
 @click.option(
     "--signature", required=True, help="The header Persona-Signature, unchanged."
 )
@@ -176,7 +176,7 @@ def verify(
     *,
     as_json: bool,
 ) -> None:
-    """Check the signature of a BODY, byte for byte; - reads standard input."""
+    """Check the signature of a body in FILE, byte for byte; - reads standard input."""
     named = secret_file or os.environ.get(_WEBHOOK_SECRET)
     if body == "-" and (secret_file == "-" or not named):  # noqa: S105  # a name, no secret
         fail("The body comes from stdin, so the secret needs a file or a variable.")
@@ -195,4 +195,4 @@ def verify(
 
 
 def _content(body: str) -> bytes:
-    return sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
+    return standard_input().buffer.read() if body == "-" else Path(body).read_bytes()

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TextIO
 
 import rich_click as click
 
@@ -209,8 +209,6 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
         click.echo("Terminated.", err=True)
         code = TERMINATED
     except BrokenPipeError:
-        # The reader is gone; the rest of the buffer must not raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
     except (PersonaError, OSError) as error:
         code = exit_code_of(error)
@@ -245,8 +243,45 @@ def printable(value: object) -> str:
     return "".join(each if each.isprintable() else "?" for each in str(value))
 
 
+def standard_input() -> TextIO:
+    """Return standard input, or stop the command if it is closed."""
+    stream: TextIO | None = sys.stdin
+    return stream or fail("Standard input is closed.")
+
+
 def run_app(app: click.RichCommand) -> int:
     """Run the program and return its exit code, whatever ends it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # no other file may get the number of a closed stream
+            os.open(os.devnull, os.O_RDWR)
+    stdout: TextIO | None = sys.stdout
+    if stdout is None:
+        text = "Error: Standard output is closed, and nothing was done: add >/dev/null."
+        click.echo(text, err=True)
+        return BROKEN_PIPE
+    code = _run_app(app)
+    if sys.stdout is not stdout:  # click replaces it when its reader has gone
+        code = BROKEN_PIPE
+    try:
+        stdout.flush()
+    except OSError as error:
+        # The rest of the buffer must not raise again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE
+        if code == OK:
+            return _shown(error)
+    return code
+
+
+def _shown(error: Exception) -> int:
+    click.echo(f"Error: {message_of(error)}", err=True)
+    return exit_code_of(error)
+
+
+def _run_app(app: click.RichCommand) -> int:
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe with a narrow encoding shows escapes, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
@@ -258,9 +293,8 @@ def run_app(app: click.RichCommand) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except PersonaError as error:  # of a command that does not call `run`
-        click.echo(f"Error: {message_of(error)}", err=True)
-        return exit_code_of(error)
+    except (PersonaError, OSError) as error:  # of a command that does not call `run`
+        return _shown(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED

@@ -369,7 +369,7 @@ def _check_output(writer: OutputFile, position: OutputPosition | None) -> None:
 
 
 def _exists(path: str | None) -> bool:
-    return path is not None and os.path.lexists(Path(path).expanduser())
+    return path is not None and os.path.lexists(path)
 
 
 def _attachments(

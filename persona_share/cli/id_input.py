@@ -6,7 +6,6 @@ UTF-8 with or without a byte order mark, and UTF-16, are read; anything else is 
 import codecs
 import os
 import stat
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,7 +13,7 @@ from typing import BinaryIO, Final
 import attrs
 from anyio import to_thread
 
-from persona_share.cli.exit_codes import fail
+from persona_share.cli.exit_codes import fail, standard_input
 
 
 _PIECE: Final = 64 * 1024
@@ -98,14 +97,15 @@ class IdStream:
             yield each
 
     def _open(self) -> BinaryIO:
-        return sys.stdin.buffer if self.path is None else self.path.open("rb")
+        return standard_input().buffer if self.path is None else self.path.open("rb")
 
 
 def ids_from(file: str) -> Iterable[str] | IdStream:
     """Return the ids in a file; ``-`` is standard input."""
     if file == "-":
+        standard_input()  # closed: nothing is sent
         return IdStream("standard input", None)
-    path = Path(file).expanduser()
+    path = Path(file)
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):

@@ -8,14 +8,20 @@ from typing import Any
 import rich_click as click
 
 from persona_share import AccessToken, Scope, ScopedTokenManager, Secret
-from persona_share.cli.exit_codes import INTERRUPTED, fail, print_json, run
+from persona_share.cli.exit_codes import (
+    INTERRUPTED,
+    fail,
+    print_json,
+    run,
+    standard_input,
+)
 from persona_share.cli.options import (
     ClientOptions,
+    new_secret_file,
     read_secret,
     require_terminal,
     with_client_options,
     with_reveal,
-    write_secret,
 )
 
 
@@ -59,7 +65,7 @@ def authorize(options: ClientOptions, **given: Any) -> None:
 def _scope_text(file: str) -> str:
     try:
         if file == "-":
-            return sys.stdin.read()
+            return standard_input().read()
         return Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.")
@@ -69,11 +75,13 @@ def _scope_text(file: str) -> str:
 
 async def _authorize(options: ClientOptions, **given: Any) -> None:
     scope = Scope.parse(given["text"]) if given["text"] else Scope.read(*given["ids"])
-    async with options.client() as source:
-        code = await source.oauth.authorize(client_id=given["client_id"], scope=scope)
+    with new_secret_file(given["code_file"]) as write:
+        async with options.client() as source:
+            code = await source.oauth.authorize(
+                client_id=given["client_id"], scope=scope
+            )
+        write(Secret(code.reveal()))
     if given["bare"]:
-        if given["code_file"] is not None:
-            write_secret(given["code_file"], Secret(code.reveal()))
         click.echo(code.reveal())
         return
     facts = {
@@ -108,15 +116,17 @@ def exchange(options: ClientOptions, **given: Any) -> None:
 
 
 async def _exchange(options: ClientOptions, code: Secret, **given: Any) -> int | None:
-    exchange = asyncio.create_task(_token(options, code))
     interrupted = None
-    try:
-        token = await asyncio.shield(exchange)
-    except asyncio.CancelledError:
-        if exchange.cancelled():
-            raise
-        token = await exchange
-        interrupted = INTERRUPTED
+    with new_secret_file(given["token_file"]) as write:
+        exchange = asyncio.create_task(_token(options, code))
+        try:
+            token = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            if exchange.cancelled():
+                raise
+            token = await exchange
+            interrupted = INTERRUPTED
+        write(Secret(token.reveal()))
     facts = {
         "scope": str(token.scope),
         "expires_at": token.expires_at.isoformat(),
@@ -146,8 +156,6 @@ def _print_result(
     given: dict[str, Any],
 ) -> None:
     path = given[f"{name}_file"]
-    if path is not None:
-        write_secret(path, Secret(secret.reveal()))
     shown = secret.reveal() if given["reveal"] else _MASK
     if options.as_json:
         print_json({name: shown, f"{name}_file": path, **facts})

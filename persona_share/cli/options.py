@@ -7,9 +7,10 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import attrs
 import rich_click as click
@@ -17,9 +18,10 @@ from click import get_current_context
 from click.core import ParameterSource
 
 from persona_share import PersonaClient, Secret
+from persona_share._transport.input_files import read_file, text_of
 from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.private_files import require_private
-from persona_share.cli.exit_codes import AUTHENTICATION, fail
+from persona_share.cli.exit_codes import AUTHENTICATION, fail, standard_input
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
 
@@ -222,7 +224,7 @@ def _require_own_files(given: dict[str, Any]) -> None:
         path = given.get(name)
         if path and path != "-":
             option = "--" + name.removesuffix("_file")
-            other = seen.setdefault(os.path.realpath(Path(path).expanduser()), option)
+            other = seen.setdefault(os.path.realpath(path), option)
             if other != option:
                 fail(f"{other} and {option} name the same file.")
             if name == "output" and not given.get("checkpoint"):
@@ -234,7 +236,7 @@ def _require_regular(option: str, path: str | None, advice: str = "") -> None:
     if path is None:
         return
     try:
-        if require_private(Path(path).expanduser()):
+        if require_private(Path(path)):
             click.echo(f"Other users can read {path}: its mode becomes 0600.", err=True)
     except InvalidArgumentError as error:
         fail(f"{option}: {error.what}.{advice}")
@@ -280,14 +282,15 @@ def read_secret(what: str, file: str | None, variable: str) -> Secret:
         return Secret(read_secret_lines(what, file)[0])
     if value := os.environ.get(variable):
         return Secret(value.strip())
-    if not sys.stdin.isatty():
+    stdin: TextIO | None = sys.stdin
+    if stdin is None or not stdin.isatty():
         fail(f"There is no {what}: export {variable}=…, or pass a file (- for stdin).")
     return Secret(click.prompt(what, hide_input=True, err=True))
 
 
 def read_secret_lines(what: str, file: str) -> list[str]:
     """Return the lines of a secret file, at least one."""
-    text = sys.stdin.read(_MAX_BYTES) if file == "-" else _read(what, Path(file))
+    text = _read(what, None if file == "-" else Path(file))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         fail(f"The {what} is empty.")
@@ -296,14 +299,32 @@ def read_secret_lines(what: str, file: str) -> list[str]:
 
 def write_secret(path: str, secret: Secret) -> None:
     """Write a secret to a new file that only this user can read."""
+    with new_secret_file(path) as write:
+        write(secret)
+
+
+@contextmanager
+def new_secret_file(path: str | None) -> Iterator[Callable[[Secret], None]]:
+    """Create the file of a secret before the secret exists, which works only once.
+
+    The block gets a function that writes it, which does nothing without a path. The
+    file is removed if the block fails.
+    """
+    if path is None:
+        yield lambda _: None
+        return
     try:
         descriptor = os.open(path, _NEW, 0o600)
     except FileExistsError:
         fail(f"{path} already exists and is not overwritten.")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secret.reveal() + "\n")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield lambda secret: print(secret.reveal(), file=file, flush=True)
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise
 
 
 def require_terminal(*, reveal: bool, force: bool) -> None:
@@ -313,29 +334,20 @@ def require_terminal(*, reveal: bool, force: bool) -> None:
         fail(message + "add --force to do so.")
 
 
-def _read(what: str, path: Path) -> str:
-    """Read a file that only its owner and root can write.
-
-    Links are followed, as Kubernetes mounts secrets as links. A pipe is refused: it
-    would wait for its writer.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+def _read(what: str, path: Path | None) -> str:
+    """Read a file that only its owner and root can write, or standard input."""
+    where = "standard input" if path is None else path
     try:
-        descriptor = os.open(path.expanduser(), flags)
-    except OSError as error:
-        message = f"The {what} in {path} cannot be read: {error.strerror}."
+        if path is None:
+            return text_of(standard_input().buffer.read(_MAX_BYTES + 1), _MAX_BYTES)
+        text, found = read_file(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        message = f"The {what} in {where} cannot be read: {reason}."
         fail(message, AUTHENTICATION)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISFIFO(found.st_mode) and not str(path).startswith("/dev/fd/"):
-            fail(f"{path} is a pipe; use - for standard input.", AUTHENTICATION)
-        if stat.S_ISFIFO(found.st_mode):
-            os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
-        elif not stat.S_ISREG(found.st_mode):
-            fail(f"{path} is not a file.", AUTHENTICATION)
-        elif hasattr(os, "geteuid"):
-            _require_protected(path, found)
-        return file.read(_MAX_BYTES).decode(errors="replace").removeprefix("\ufeff")
+    if stat.S_ISREG(found.st_mode) and hasattr(os, "geteuid"):
+        _require_protected(path, found)
+    return text
 
 
 def _require_protected(path: Path, found: os.stat_result) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from persona_share._protocol.urls import BaseURL, parse_base_url
+from persona_share._transport.input_files import read_file
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.ids import checked_id, kind_of_id, require_prefix
 from persona_share.model.policy import is_number
@@ -20,7 +21,6 @@ from persona_share.partner.keys import (
     PublicKey,
     load_public_keys,
     public_keys,
-    read_file,
 )
 
 

@@ -7,7 +7,6 @@ other side as a JWK (RFC 7517). Only ES256 and RS256 are accepted.
 import base64
 import binascii
 import contextlib
-import errno
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import attrs
 
+from persona_share._transport.input_files import read_file
 from persona_share.errors import ConfigurationError, MissingExtraError
 from persona_share.model.ids import is_id
 from persona_share.model.secret import Secret
@@ -359,30 +359,6 @@ def _private_file(path: Path) -> Secret:
         message = f"other users can read or replace the private key {path}"
         raise ConfigurationError(message, advice=f"Run: chmod 600 {path}")
     return Secret(text)
-
-
-def read_file(path: Path, largest: int) -> tuple[str, os.stat_result]:
-    """Return the text of a file, and its status when it was opened.
-
-    A file is never read in part, and a named pipe is refused, as it may have no writer.
-
-    Raises:
-        OSError: it cannot be opened, is not a file, or has more than ``largest`` bytes.
-        ValueError: it is not UTF-8.
-    """
-    flags = os.O_RDONLY
-    for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # not on every platform
-        flags |= getattr(os, name, 0)
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISFIFO(found.st_mode) and str(path).startswith("/dev/"):
-            os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
-        elif not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise OSError(errno.EFBIG, f"it has more than {largest} bytes")
-    return content.decode(), found
 
 
 def _imported_private(secret: Secret) -> Any:
