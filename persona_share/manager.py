@@ -49,7 +49,6 @@ from persona_share.ports import ClientContext, CodeSource, HasClientContext, Hoo
 from persona_share.resources.base import Caller
 from persona_share.session import ScopedSession
 from persona_share.stores.access import guarded, require_store
-from persona_share.stores.memory import MemoryStore
 
 
 if TYPE_CHECKING:
@@ -98,7 +97,6 @@ class ScopedTokenManager:
             self._policy,
             EventEmitter(checked_hooks(hooks)),
             store=None if store is None else guarded(store, runtime),
-            new_private=lambda: MemoryStore(runtime=runtime),
             on_store_failure=on_store_failure,
         )
         self._loop: asyncio.AbstractEventLoop | None = None

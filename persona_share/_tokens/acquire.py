@@ -71,6 +71,9 @@ class Acquisition:
     def __init__(
         self, provider: "TokenProvider", operation: Operation, scope: Scope
     ) -> None:
+        self.provider: TokenProvider = provider
+        self.operation: Operation = operation
+        self.scope: Scope = scope
         self.owner: str = provider.new_bytes(8).hex()
         self.lost: bool = True
         self.pending: StoredCode | None = None
@@ -78,13 +81,11 @@ class Acquisition:
         self.set_aside: int = 0
         self.token: StoredToken | None = None
         self.backoff: Backoff | None = None
-        self._provider = provider
         self._coordinator = provider.coordinator
         self._cache = provider.cache
         self._emit = provider.emit
-        self._operation = operation
-        self._scope = scope
         self._wish = Wish()
+        self._sending: Exchange | None = None
         self._may_own_lease = False
         self._retries_set_aside = True
         self._pulled = ""
@@ -98,7 +99,7 @@ class Acquisition:
 
         With ``pushed_only`` the code source is not asked.
         """
-        tasks = self._provider.tasks
+        tasks = self.provider.tasks
         extending = tasks.start(self._extend(), endless=True)
         try:
             result: CachedToken | WaitResult | None = None
@@ -125,12 +126,12 @@ class Acquisition:
         Codes that were set aside wait for the next acquisition.
         """
         self._coordinator.require_store()
-        text = self._scope.text
+        text = self.scope.text
         held, usable = self._cache.get(text), self._cache.usable(text)
         self._wish = Wish(
             None if usable is None else usable.token.ends,
             None if held is None else held.fingerprint,
-            self._provider.policy.guard,
+            self.provider.policy.guard,
         )
 
         async def attempt() -> bool | None:
@@ -141,44 +142,42 @@ class Acquisition:
             done = not self.lost or self.token is not None or self.backoff is not None
             return done or None
 
-        await self._coordinator.poll(
-            self._operation, "another process's lease", attempt
-        )
+        await self._coordinator.poll(self.operation, "another process's lease", attempt)
         self._retries_set_aside = False
         if self.backoff is not None and self.token is None:
-            left = max(0.0, self.backoff.until - self._provider.clock.now())
-            raise shared_error(self.backoff, left, self._scope)
+            left = max(0.0, self.backoff.until - self.provider.clock.now())
+            raise shared_error(self.backoff, left, self.scope)
 
     async def _adopt(self, token: StoredToken) -> CachedToken | None:
         """Cache a token of the record; one that was rejected here is rejected there."""
-        entry = self._cache.put(self._scope, token)
+        entry = self._cache.put(self.scope, token)
         if entry is not None:
-            self._provider.backoff.succeeded(self._scope.text)
+            self.provider.backoff.succeeded(self.scope.text)
             self._emit(
                 events.TokenAdopted,
                 entry.token.scope,
                 generation=entry.token.generation,
-                remaining=entry.token.ends - self._provider.clock.now(),
+                remaining=entry.token.ends - self.provider.clock.now(),
             )
             return entry
         self.token, self.lost = None, True
         if self._cache.is_rejected(token.fingerprint):
             rejected = RejectedToken(token.fingerprint, token.expires)
             await self._coordinator.change(
-                ScopeRecord, self._scope.text, records.reject, rejected
+                ScopeRecord, self.scope.text, records.reject, rejected
             )
         return None
 
     async def _request_code(self) -> WaitResult | None:
         """Have a code of the source in the record, or raise why there is none."""
-        operation, queue = self._operation, self._provider.queue
+        operation, queue = self.operation, self.provider.queue
         await queue.wait_until_short(operation)
         if self.lost:
             return None
         operation.committed = True
         operation.code_offered.clear()
         queue.requests += 1
-        request = self._provider.supplier.request(self._scope, self.owner)
+        request = self.provider.supplier.request(self.scope, self.owner)
         offered = asyncio.ensure_future(operation.code_offered.wait())
         try:
             with operation.waiting("the code source"):
@@ -205,20 +204,20 @@ class Acquisition:
         return WaitResult.WITHDRAWN if unwanted else None
 
     async def _source_failed(self, failure: SourceFailure) -> NoReturn:
-        error, provider = failure.error.fresh(), self._provider
+        error, provider = failure.error.fresh(), self.provider
         if isinstance(error, UsageError):  # a mistake in the program
-            provider.backoff.add(self._scope.text, error)
+            provider.backoff.add(self.scope.text, error)
             raise self._failed(error)
         if failure.pause is not None:
             await self._back_off(error, failure.pause)
         if provider.has_source:
-            pause = provider.backoff.add(self._scope.text, error)
+            pause = provider.backoff.add(self.scope.text, error)
             error.retry_after = self._bounded_pause(pause)
         raise self._failed(error)
 
     async def _exchange(self, code: StoredCode) -> CachedToken | None:
         """Exchange the pending code, and act on the result; None means to continue."""
-        provider = self._provider
+        provider = self.provider
         result = await self._result_of(code, pushed=code.id != self._pulled)
         match result:
             case NewToken():
@@ -233,9 +232,7 @@ class Acquisition:
             case SetAside(error, pause):
                 await self._set_aside(code, error, pause)
             case Limited(error, pause):
-                provider.backoff.add(
-                    self._scope.text, error, self._bounded_pause(pause)
-                )
+                provider.backoff.add(self.scope.text, error, self._bounded_pause(pause))
                 await self._release()
                 raise self._failed(error)
             case InDoubt(unsent=unsent):
@@ -247,13 +244,13 @@ class Acquisition:
         return None
 
     async def _exchanged(self, code: StoredCode, new: NewToken) -> CachedToken | None:
-        if not self._scope <= new.granted:
+        if not self.scope <= new.granted:
             if new.granted.text:  # keep it under what it was granted
                 await self._file(new.granted, new)
             await self._change(records.drop_code, code.id)
-            error = not_granted(self._scope, self._scope - new.granted)
+            error = not_granted(self.scope, self.scope - new.granted)
             await self._back_off(error, _SHORT_PAUSE)
-        entry = await self._file(self._scope, new, self.owner)
+        entry = await self._file(self.scope, new, self.owner)
         self.lost, self._may_own_lease = True, False  # the publication ends the lease
         if entry is None:
             self._refused_codes += 1
@@ -264,12 +261,12 @@ class Acquisition:
     async def _redeemed_before(self, code: StoredCode, record: CodeRecord) -> None:
         """Use the token that another exchange of this code returned, if it fits."""
         token = self._coordinator.token_of(record)
-        if token is not None and token.expires > self._provider.clock.now():
-            if record.scope != self._scope.text:
+        if token is not None and token.expires > self.provider.clock.now():
+            if record.scope != self.scope.text:
                 await self._coordinator.change(
                     ScopeRecord, record.scope, records.publish, "", token
                 )
-            if self._scope <= Scope.parse(token.scope):
+            if self.scope <= Scope.parse(token.scope):
                 own_token = attrs.evolve(token, code_id=code.id)
                 await self._change(records.publish, "", own_token)
                 if self.token is not None:
@@ -286,7 +283,7 @@ class Acquisition:
         if self._refused_codes >= _MAX_REFUSED:
             await self._back_off(error, _CODES_PAUSE)
         if self.pending is None and (
-            not self._provider.has_source or self._operation.unwanted
+            not self.provider.has_source or self.operation.unwanted
         ):
             await self._release()
             raise self._failed(error)
@@ -295,11 +292,11 @@ class Acquisition:
         self, code: StoredCode, error: TokenError, pause: float
     ) -> None:
         """Let other codes come first; ``pause`` is for this manager's credential."""
-        provider = self._provider
+        provider = self.provider
         self._codes_set_aside += 1
         await self._change(records.set_aside, code.id)
         if pause > 0:
-            provider.backoff.credential_refused(self._scope.text, error, pause)
+            provider.backoff.credential_refused(self.scope.text, error, pause)
             error.retry_after = pause
             await self._release()
             raise self._failed(error)
@@ -313,7 +310,12 @@ class Acquisition:
     async def redeem(self, code: StoredCode) -> Scope:
         """Exchange one delivered code and return what it granted, however often."""
         self._coordinator.require_store()
-        result, scope = await self._result_of(code, pushed=True), self._scope
+        scope = self.scope
+        extending = self.provider.tasks.start(self._extend(), endless=True)
+        try:
+            result = await self._result_of(code, pushed=True)
+        finally:
+            extending.cancel()
         if isinstance(result, NewToken):
             return await self._delivered(code, result)
         if isinstance(result, CodeRecord) and result.state is CodeState.REDEEMED:
@@ -321,7 +323,7 @@ class Acquisition:
         error = self._error_of(result, code)
         if isinstance(result, SetAside) and result.credential_pause > 0:
             pause = error.retry_after = result.credential_pause
-            self._provider.backoff.credential_refused(scope.text, error, pause)
+            self.provider.backoff.credential_refused(scope.text, error, pause)
         unused = isinstance(result, SetAside | Limited | InDoubt)
         if unused and scope and not code.machine:
             # The next caller of its scope may use it, or learn what became of it.
@@ -331,7 +333,7 @@ class Acquisition:
         raise self._failed(error)
 
     async def _delivered(self, code: StoredCode, new: NewToken) -> Scope:
-        scope, granted = self._scope, new.granted
+        scope, granted = self.scope, new.granted
         fits = scope <= granted
         entry = await self._file(scope if scope and fits else granted, new)
         if entry is None:
@@ -365,7 +367,7 @@ class Acquisition:
         """Change the record of the scope, and show what it says then."""
         self._see(
             await self._coordinator.change(
-                ScopeRecord, self._scope.text, transition, *args, **options
+                ScopeRecord, self.scope.text, transition, *args, **options
             )
         )
 
@@ -385,10 +387,12 @@ class Acquisition:
 
     async def _extend(self) -> None:
         while True:
-            await self._provider.clock.sleep(EXTEND_EVERY)
+            await self.provider.clock.sleep(EXTEND_EVERY)
+            if self._sending is not None:
+                await self._sending.extend()
             if not self.lost:
                 changed = await self._coordinator.change(
-                    ScopeRecord, self._scope.text, records.extend, self.owner
+                    ScopeRecord, self.scope.text, records.extend, self.owner
                 )
                 self.lost |= not records.owns(changed.new, self.owner)
 
@@ -402,7 +406,7 @@ class Acquisition:
         self.lost, self._may_own_lease = True, False
         changed = await self._coordinator.change(
             ScopeRecord,
-            self._scope.text,
+            self.scope.text,
             records.release,
             self.owner,
             reason=reason,
@@ -423,17 +427,14 @@ class Acquisition:
 
     async def _result_of(self, code: StoredCode, *, pushed: bool) -> ExchangeResult:
         """Exchange a code."""
-        self._provider.pushed.remove(code.id)
+        self.provider.pushed.remove(code.id)
         if code.id not in self._coordinator.first_sent:
-            self._emit(events.CodeClaimed, self._scope, pushed=pushed)
-        return await Exchange(
-            self._provider,
-            self._operation,
-            self.owner,
-            code,
-            self._scope or None,
-            inherited=self.inherited,
-        ).run()
+            self._emit(events.CodeClaimed, self.scope, pushed=pushed)
+        self._sending = Exchange(self, code)
+        try:
+            return await self._sending.run()
+        finally:
+            self._sending = None
 
     async def _file(
         self, scope: Scope, new: NewToken, owner: str = ""
@@ -448,13 +449,11 @@ class Acquisition:
             if known.new.is_rejected(token.fingerprint):
                 self._cache.reject(scope.text, token.fingerprint, token.expires)
         entry = self._cache.put(scope, token)
-        publishing = self._provider.tasks.start(
-            coordinator.publish(scope, owner, token)
-        )
+        publishing = self.provider.tasks.start(coordinator.publish(scope, owner, token))
         if entry is None:
             await asyncio.wait({publishing})
             return None
-        self._provider.backoff.succeeded(scope.text)
+        self.provider.backoff.succeeded(scope.text)
         self._emit(
             events.TokenIssued,
             entry.token.scope,
@@ -463,7 +462,7 @@ class Acquisition:
             renewal=entry.token.generation > 1,
             attempts=new.issued.attempts,
             replayed=new.replayed,
-            followers=self._operation.followers if self._scope <= new.granted else 0,
+            followers=self.operation.followers if self.scope <= new.granted else 0,
             clamped=new.issued.grant.clamped,
             broader=entry.broader,
         )
@@ -471,10 +470,10 @@ class Acquisition:
 
     def _bounded_pause(self, seconds: float) -> float:
         """Return a pause of at most a quarter of what a held token has left."""
-        held = self._cache.usable(self._scope.text)
+        held = self._cache.usable(self.scope.text)
         if held is None:
             return seconds
-        left = held.guard_at(self._provider.policy) - self._provider.clock.now()
+        left = held.guard_at(self.provider.policy) - self.provider.clock.now()
         return max(min(seconds, left / 4), 0.01)
 
     def _error_of(self, result: ExchangeResult, code: StoredCode) -> TokenError:
@@ -487,7 +486,7 @@ class Acquisition:
                 what = "this code was refused before, and a code works once"
                 return CodeAlreadyUsedError(what)
             case Refused(error):
-                self._emit(events.CodeRejected, self._scope, status=error.status)
+                self._emit(events.CodeRejected, self.scope, status=error.status)
                 if code.odd_expiry:
                     error.advice = (
                         "The code's expires_at contradicts this machine's clock; "
@@ -496,7 +495,7 @@ class Acquisition:
                 return error
             case InDoubt(error, unsent):
                 if not unsent:
-                    self._emit(events.CodeInDoubt, self._scope)
+                    self._emit(events.CodeInDoubt, self.scope)
                 return error
             case SetAside(error) | Limited(error):
                 return error
@@ -506,12 +505,12 @@ class Acquisition:
     def _failed(self, error: TokenError | UsageError) -> TokenError | UsageError:
         """Emit that no token came, and return the reason to raise."""
         if isinstance(error, TokenError):
-            error.scope = error.scope or self._scope.text or None
+            error.scope = error.scope or self.scope.text or None
         self._emit(
             events.ExchangeFailed,
-            self._scope,
+            self.scope,
             error=type(error).__name__,
             cooldown=error.retry_after or 0.0,
-            served_stale=self._cache.usable(self._scope.text) is not None,
+            served_stale=self._cache.usable(self.scope.text) is not None,
         )
         return error

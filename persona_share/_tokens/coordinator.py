@@ -9,7 +9,6 @@ so that nothing looks younger than it is on the way.
 """
 
 import logging
-import math
 from collections.abc import Awaitable, Callable
 from typing import (
     Any,
@@ -26,7 +25,7 @@ import attrs
 from persona_share._protocol.redaction import name_of
 from persona_share._tokens import record as records
 from persona_share._tokens.cache import BoundedDict, TokenCache
-from persona_share._tokens.inflight import Operation, Tasks, TimeIsUpError, within
+from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import (
     Backoff,
@@ -35,6 +34,7 @@ from persona_share._tokens.record import (
     Lease,
     Record,
     ScopeRecord,
+    StoredCode,
     StoredToken,
     Timed,
     UnreadableRecordError,
@@ -47,11 +47,6 @@ from persona_share.ports import Clock, Runtime, Store
 
 _log: Final = logging.getLogger("persona_share")
 
-#: One store operation may take this long; the store's own limit is a little shorter.
-STORE_TIMEOUT: Final = 2.5
-#: The same with the time that an operation waits for its turn: a store that writes one
-#: record at a time is not down because many scopes need it at once.
-_QUEUE_TIMEOUT: Final = 20.0
 #: While a store is down it is tried again after pauses in this range, in seconds.
 _RETRY_FIRST: Final = 2.0
 _RETRY_MAX: Final = 30.0
@@ -66,6 +61,8 @@ _MAX_REMEMBERED: Final = 10_000
 #: Persona's limit allows fewer in an hour; a forgotten code is sent with the same key, and
 #: the service repeats its response.
 _MAX_REDEEMED: Final = 20_000
+#: Expired private records are dropped when there are twice as many as then, and so many.
+_MIN_PURGED: Final = 256
 OnStoreFailure = Literal["local", "fail"]
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -84,6 +81,71 @@ class Changed(Generic[Record]):
     shared: bool
 
 
+class PrivateRecords:
+    """The records of this process: of a manager without a store, or whose store is down.
+
+    Their tokens are left to the cache. Of redeemed codes, which may be delivered again,
+    only the scope is kept.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._records: dict[tuple[str, str], tuple[ScopeRecord | CodeRecord, float]]
+        self._records = {}
+        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
+        self._purge_above = _MIN_PURGED
+
+    def change(
+        self,
+        kind: type[Record],
+        name: str,
+        transition: Callable[Concatenate[Record, float, P], Record],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> Changed[Record]:
+        """Change a record."""
+        now, key = self._now(), (kind.kind, name)
+        found, end = self._records.get(key, (None, 0.0))
+        old = found if isinstance(found, kind) and end > now else kind()
+        if kind is CodeRecord and _short(name) in self._redeemed:
+            facts: dict[str, Any] = {"scope": self._redeemed[_short(name)]}
+            old = kind(state=CodeState.REDEEMED, **facts)
+        new = transition(old, now, *args, **options)
+        if new != old:
+            self._keep(key, attrs.evolve(new, token=None), now)
+        return Changed(old, new, now, shared=False)
+
+    def _keep(
+        self, key: tuple[str, str], record: ScopeRecord | CodeRecord, now: float
+    ) -> None:
+        ttl = record.ttl(now)
+        if isinstance(record, CodeRecord) and record.state is CodeState.REDEEMED:
+            self._redeemed[_short(key[1])] = record.scope
+            ttl = 0.0
+        self._records.pop(key, None)
+        if ttl > 0:
+            self._records[key] = record, now + ttl
+        if len(self._records) > self._purge_above:
+            live = [each for each in self._records.items() if each[1][1] > now]
+            self._records = dict(live)
+            self._purge_above = 2 * len(live) + _MIN_PURGED
+
+    def drain(self) -> list[tuple[str, StoredCode]]:
+        """Remove all records, and return the codes in them, each with its scope."""
+        now, found, self._records = self._now(), self._records, {}
+        return [
+            (name, code)
+            for (_, name), (record, end) in found.items()
+            if isinstance(record, ScopeRecord) and end > now
+            for code in record.codes
+        ]
+
+    def clear(self) -> None:
+        """Forget everything, in a forked child."""
+        self._records.clear()
+        self._redeemed.clear()
+
+
 class Coordinator:
     """Reads and changes the records of scopes and codes."""
 
@@ -91,7 +153,6 @@ class Coordinator:
         self,
         store: Store | None,
         *,
-        new_private: Callable[[], Store],
         runtime: Runtime,
         naming: tuple[bytes, str, str],
         cache: TokenCache,
@@ -108,23 +169,21 @@ class Coordinator:
         self.first_sent: BoundedDict[str, CodeRecord] = BoundedDict(_MAX_REMEMBERED)
         self.tasks: Tasks = tasks
         self._store = store
-        self._new_private = new_private
-        self._private = new_private()
         self.clock: Clock = runtime.clock
+        self._private = PrivateRecords(runtime.clock.now)
         self._random = runtime.random
         self.new_bytes: Callable[[int], bytes] = runtime.new_bytes
         self._naming = naming
         self._cache = cache
         self.emit: Emitter = emit
         self._on_store_failure = on_store_failure
-        self._unreadable: dict[str, None] = BoundedDict(_MAX_REMEMBERED)
+        self._unreadable: dict[tuple[type[Any], str], None]
+        self._unreadable = BoundedDict(_MAX_REMEMBERED)
         # Leases and back-offs as they were first seen, by the local clock.
         self._observed: dict[tuple[str, str], tuple[object, float]]
         self._observed = BoundedDict(_MAX_REMEMBERED)
         self._unpublished: dict[str, tuple[Scope, StoredToken]]
         self._unpublished = BoundedDict(_MAX_REMEMBERED)
-        # Redeemed codes, in a tenth of the memory that the private store would need.
-        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
         self._pollers = 0
         self._opened = False
 
@@ -136,16 +195,16 @@ class Coordinator:
         if self._store is None:
             return
         try:
-            await within(self.clock, 2 * STORE_TIMEOUT, self._store.open())
+            await self._store.open()
             self._opened = True
-        except (StoreUnavailableError, TimeIsUpError) as error:
+        except StoreUnavailableError as error:
             self._go_down(error)
             self.require_store()
 
     async def aclose(self) -> None:
         """Close the store."""
         if self._store is not None:
-            await within(self.clock, STORE_TIMEOUT, self._store.aclose())
+            await self._store.aclose()
 
     def require_store(self) -> None:
         """Raise `StoreUnavailableError` if the store is down and the policy is "fail"."""
@@ -170,98 +229,51 @@ class Coordinator:
     ) -> Changed[Record]:
         """Change the record of a scope or of a code; ``args`` have local times.
 
-        ``name`` is the scope's text or the code's id, or the key of the record.
+        ``name`` is the scope's text or the code's id. Without a store, or while it is
+        down, the record is one of this process.
         """
-        key = name if "/" in name else self.key(kind, name)
         losses = 0
         while True:
-            private = self._store is None or self.down or key in self._unreadable
-            store = self._private if self._store is None or private else self._store
+            private = self.down or (kind, name) in self._unreadable
+            if self._store is None or private:
+                return self._private.change(kind, name, transition, *args, **options)
+            key = self.key(kind, name)
             try:
                 started = self.clock.now()
-                found = await self._io(store.read(key), private=private)
-                now = float(found.now)
-                if not math.isfinite(now):
-                    message = "the clock of the store did not return a number"
-                    raise _StoreDownError(StoreUnavailableError(message))  # noqa: TRY301
-                there = 0.0 if private else now - self.clock.now()
-                here = 0.0 if private else started - now
-                old = self._decoded(key, found.value, kind, now, private=private)
+                found = await self._store.read(key)
+                now = found.now
+                there, here = now - self.clock.now(), started - now
+                old = records.decode(key, found.value, kind)
+                old = records.bounded(self._without_stale(key, old, now), now)
                 moved: Any = [
                     each.moved(there) if isinstance(each, Timed) else each
                     for each in args
                 ]
                 new = transition(old, now, *moved, **options)
-                if new == old or await self._write(
-                    store, key, new, etag=found.etag, now=now, private=private
+                changed = Changed(old.moved(here), new.moved(here), started, True)
+                if new == old:
+                    return changed
+                ttl = new.ttl(now)
+                value = records.encode(key, new) if ttl > 0 else None
+                if await self._store.write(
+                    key, value, if_etag=found.etag, ttl=max(ttl, 1.0)
                 ):
-                    return Changed(
-                        old.moved(here), new.moved(here), started, not private
-                    )
-            except UnreadableRecordError as error:
+                    return changed
+            except (UnreadableRecordError, StoreCorruptError) as error:
                 # A record that cannot be read is not overwritten.
-                self._unreadable[key] = None
+                self._unreadable[kind, name] = None
                 _log.warning(
                     "A record of the token store cannot be read (%s); this manager"
                     " continues without it.",
                     error,
                 )
                 continue
-            except _StoreDownError as error:
-                self._go_down(error.reason)
+            except StoreError as error:
+                self._go_down(error)
                 continue
             losses += 1
             if losses > _POLITE_LOSSES:
                 await self.clock.sleep(0.01 * min(losses, 10) * self._random())
-
-    def _decoded(
-        self,
-        key: str,
-        value: bytes | None,
-        kind: type[Record],
-        now: float,
-        *,
-        private: bool,
-    ) -> Record:
-        record = records.decode(key, value, kind)
-        if not private:
-            return records.bounded(self._without_stale(key, record, now), now)
-        scope = self._redeemed.get(_short(key))
-        if scope is None:
-            return record
-        facts: dict[str, Any] = {"state": CodeState.REDEEMED, "scope": scope}
-        return kind(**facts)
-
-    async def _write(
-        self,
-        store: Store,
-        key: str,
-        new: ScopeRecord | CodeRecord,
-        *,
-        etag: str,
-        now: float,
-        private: bool,
-    ) -> bool:
-        if private:  # the cache holds the token
-            new = attrs.evolve(new, token=None)
-        ttl = new.ttl(now)
-        if private and isinstance(new, CodeRecord) and new.state is CodeState.REDEEMED:
-            self._redeemed[_short(key)] = new.scope
-            ttl = 0.0
-        value = records.encode(key, new) if ttl > 0 else None
-        work = store.write(key, value, if_etag=etag, ttl=max(ttl, 1.0))
-        return await self._io(work, private=private)
-
-    async def _io(self, work: Awaitable[T], *, private: bool) -> T:
-        """Await one operation of a store; whatever goes wrong, the store is down."""
-        if private:
-            return await work
-        try:
-            return await within(self.clock, _QUEUE_TIMEOUT, work)
-        except StoreCorruptError as error:
-            raise UnreadableRecordError(error.what) from None
-        except Exception as error:  # noqa: BLE001  # whatever it is, the store is down
-            raise _StoreDownError(error) from None
 
     def _without_stale(self, key: str, record: Record, now: float) -> Record:
         """End what this reader has seen unchanged for longer than it may last."""
@@ -341,13 +353,13 @@ class Coordinator:
 
     # ── Outages ─────────────────────────────────────────────────────────────────
 
-    def _go_down(self, reason: BaseException) -> None:
+    def _go_down(self, reason: StoreError) -> None:
         if self.down:
             return
         self.down = self.ever_down = True
         _log.warning(
             "The token store is down (%s); %s.",
-            reason.what if isinstance(reason, StoreError) else type(reason).__name__,
+            reason.what,
             "this manager continues without it"
             if self._on_store_failure == "local"
             else "only cached tokens can be used",
@@ -363,19 +375,19 @@ class Coordinator:
             pause = min(_RETRY_MAX, pause * 2)
             try:
                 if not self._opened:
-                    await self._io(store.open(), private=False)
+                    await store.open()
                     self._opened = True
-                await self._io(store.read(self.key(CodeRecord, "probe")), private=False)
-            except _StoreDownError:
+                await store.read(self.key(CodeRecord, "probe"))
+            except StoreError:
                 continue
             break
-        private, self._private = self._private, self._new_private()
+        codes = self._private.drain()
         self.down = False
         self.emit(events.StoreUp)
         _log.info("The token store responds again.")
-        await self._rewrite(private)
+        await self._rewrite(codes)
 
-    async def _rewrite(self, private: Store) -> None:  # noqa: C901  # five loops
+    async def _rewrite(self, codes: list[tuple[str, StoredCode]]) -> None:
         """Update the store: rejections, tokens, first sends, then codes."""
         for rejected, scope in self._cache.rejections():
             await self.change(ScopeRecord, scope, records.reject, rejected)
@@ -383,12 +395,10 @@ class Coordinator:
             await self.publish(unpublished, "", token)
         for code_id, sent in tuple(self.first_sent.items()):
             await self.change(CodeRecord, code_id, records.merge_first_sent, sent)
-        async for key in private.keys("scope/"):
-            value = (await private.read(key)).value
-            for code in records.decode(key, value, ScopeRecord).codes:
-                known = await self.change(CodeRecord, code.id, records.unchanged)
-                if known.new.state is CodeState.NEW:
-                    await self.change(ScopeRecord, key, records.hold, "", code)
+        for scope, code in codes:
+            known = await self.change(CodeRecord, code.id, records.unchanged)
+            if known.new.state is CodeState.NEW:
+                await self.change(ScopeRecord, scope, records.hold, "", code)
         for entry in self._cache:
             if self._cache.usable(entry.scope.text) is entry:
                 await self.change(
@@ -397,20 +407,11 @@ class Coordinator:
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what its parent still has."""
-        self._private = self._new_private()
+        self._private.clear()
         self._unpublished.clear()
-        self._redeemed.clear()
         self.first_sent.clear()
 
 
-class _StoreDownError(Exception):
-    """An operation of the store failed; ``reason`` says how."""
-
-    def __init__(self, reason: BaseException) -> None:
-        super().__init__(type(reason).__name__)
-        self.reason = reason
-
-
-def _short(key: str) -> int:
-    """Return 60 bits of a key's hash: unlikely to collide, and half as large."""
-    return int(key[-15:], 16)
+def _short(code_id: str) -> int:
+    """Return 60 bits of a code's id: unlikely to collide, and half as large."""
+    return int(code_id[:15], 16)

@@ -32,7 +32,6 @@ from persona_share._tokens import record as records
 from persona_share._tokens.coordinator import Changed
 from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.record import (
-    EXTEND_EVERY,
     LEASE,
     TOKEN_LIFE,
     CodeRecord,
@@ -56,7 +55,7 @@ from persona_share.ports import Runtime
 
 
 if TYPE_CHECKING:
-    from persona_share._tokens.provider import TokenProvider
+    from persona_share._tokens.acquire import Acquisition
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _WINDOW: Final = 60.0
@@ -218,25 +217,16 @@ class ExchangeQueue:
 class Exchange:
     """One exchange of one code, by the owner of one acquisition."""
 
-    def __init__(
-        self,
-        provider: "TokenProvider",
-        operation: Operation,
-        owner: str,
-        code: StoredCode,
-        expected: Scope | None,
-        *,
-        inherited: bool,
-    ) -> None:
-        self._provider = provider
+    def __init__(self, acquisition: "Acquisition", code: StoredCode) -> None:
+        self._provider = provider = acquisition.provider
         self._coordinator = provider.coordinator
         self._clock = provider.clock
-        self._operation = operation
-        self._owner = owner
+        self._operation = acquisition.operation
+        self._owner = acquisition.owner
         self._code = code
-        self._expected = expected
+        self._expected = acquisition.scope or None
         # Whether an earlier owner of the lease may have sent the code.
-        self._inherited = inherited
+        self._inherited = acquisition.inherited
         self._sending = False
         self._extended_at = 0.0
         # The first send under the current key, and whether it was an earlier one.
@@ -247,8 +237,6 @@ class Exchange:
         """Return what became of the code; from the first send on only the end stops it."""
         tries: Tries | None = None
         may_send = False
-        tasks = self._provider.tasks
-        extending = tasks.start(self._extend(), endless=True)
         try:
             while True:
                 if tries is None or not may_send:
@@ -267,10 +255,9 @@ class Exchange:
                 may_send = recent and same_key and not verdict.closed_for
                 tries = verdict.tries
         finally:
-            extending.cancel()
             self._operation.committed = False
             if self._sending:  # canceled, or a bug
-                _ = tasks.start(self._end_send(in_doubt=True))
+                _ = self._provider.tasks.start(self._end_send(in_doubt=True))
 
     async def _begin(self, tries: Tries | None) -> Tries | Limited | CodeRecord:
         """Wait for a slot and for the right to send, or return why there is none."""
@@ -435,15 +422,14 @@ class Exchange:
         busy = records.is_busy(changed.new, changed.started, self._owner)
         return None if busy else changed
 
-    async def _extend(self) -> None:
-        while True:
-            await self._clock.sleep(EXTEND_EVERY)
-            if self._sending:
-                changed = await self._coordinator.change(
-                    CodeRecord, self._code.id, records.extend, self._owner
-                )
-                if records.owns(changed.new, self._owner):
-                    self._extended_at = changed.started
+    async def extend(self) -> None:
+        """Extend the right to send, if it is in use."""
+        if self._sending:
+            changed = await self._coordinator.change(
+                CodeRecord, self._code.id, records.extend, self._owner
+            )
+            if records.owns(changed.new, self._owner):
+                self._extended_at = changed.started
 
     async def _end_send(self, *, in_doubt: bool) -> None:
         await self._coordinator.change(

@@ -67,7 +67,6 @@ class TokenProvider:
         hooks: Callable[[events.HookEvent], None],
         *,
         store: Store | None,
-        new_private: Callable[[], Store],
         on_store_failure: OnStoreFailure = "local",
     ) -> None:
         runtime = context.runtime
@@ -90,7 +89,6 @@ class TokenProvider:
         machine = "machine" if isinstance(source, ClientCredentials) else "code"
         self.coordinator: Coordinator = Coordinator(
             store,
-            new_private=new_private,
             runtime=runtime,
             naming=(context.naming_secret, context.origin, machine),
             cache=self.cache,
