@@ -143,6 +143,10 @@ class ErrorResponse:
 
 
 _TOO_LARGE: Final = ErrorResponse(413, "too_large", "The body is too large.")
+#: Logged as well: the application, not its caller, may have made the mistake.
+_REFUSED: Final = ErrorResponse(
+    422, "refused", "Persona refused the request as invalid."
+)
 # The first match wins, so subclasses come before their bases.
 _ERROR_RESPONSES: Final[
     tuple[tuple[ErrorResponse, tuple[type[PersonaError], ...]], ...]
@@ -176,7 +180,16 @@ _ERROR_RESPONSES: Final[
     ),
     (
         ErrorResponse(409, "conflict", "The state of the object does not allow this."),
-        (errors.ConflictError,),
+        (
+            errors.ConflictError,
+            errors.RedemptionFailedError,
+            errors.ShareTokenExpiredError,
+        ),
+    ),
+    (_REFUSED, (errors.BadRequestError, errors.UnprocessableError)),
+    (
+        ErrorResponse(503, "quota_exceeded", "A quota at Persona is used up."),
+        (errors.QuotaExceededError,),
     ),
     (
         ErrorResponse(504, "timeout", "Persona did not respond in time."),
@@ -200,14 +213,14 @@ _ERROR_RESPONSES: Final[
         ErrorResponse(
             503, "not_available", "The shared data is not available at the moment."
         ),
-        (errors.TokenError, errors.StoreError),
+        (errors.TokenError, errors.StoreError, errors.OutageError),
     ),
     (
         ErrorResponse(500, "internal", "The application has an internal error."),
         (errors.UsageError,),
     ),
     (
-        ErrorResponse(502, "upstream", "Persona failed or could not be reached."),
+        ErrorResponse(502, "upstream", "The request to Persona failed."),
         (PersonaError,),
     ),
 )
@@ -224,12 +237,12 @@ def error_response_for(error: PersonaError) -> ErrorResponse:
 
 
 def log_error(error: PersonaError, operation: str) -> ErrorResponse:
-    """Return the response for an error, and log the error if the status is 5xx.
+    """Return the response for an error, and log the error if the caller cannot fix it.
 
     ``operation`` is the method and the path of the route, without its ids.
     """
     error_response = error_response_for(error)
-    if error_response.status >= _SERVER_ERROR:
+    if error_response.status >= _SERVER_ERROR or error_response is _REFUSED:
         _LOG.warning("%s: responded %d: %s", operation, error_response.status, error)
     return error_response
 

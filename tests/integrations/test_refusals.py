@@ -1,4 +1,4 @@
-"""A partner's refusal and a failing partner, as callers of a web application see them."""
+"""Refusals of a partner and of Persona, as callers of a web application see them."""
 
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -19,11 +19,11 @@ SCOPE = "inquiry.read:{inquiry_id}"
 
 
 @asynccontextmanager
-async def application(harness, framework, codes):
+async def application(harness, framework, **options):
     """Yield what gets an inquiry of an application: its status and its JSON."""
 
     def sharing():
-        return harness.opening(codes=codes)
+        return harness.opening(**options)
 
     if framework == "fastapi":
         persona, app = Persona(sharing), FastAPI()
@@ -88,10 +88,38 @@ async def test_refusal_is_403_and_failure_is_503_without_details(
     harness, framework, codes, status, code
 ):
     inquiry = harness.sandbox.add_inquiry()
-    async with application(harness, framework, codes) as get:
+    async with application(harness, framework, codes=codes) as get:
         found, body = await get(inquiry.id)
     assert found == status
     assert list(body) == ["error"]
     assert body["error"]["code"] == code
     private = ("withdrew", "partner.internal", inquiry.id)
     assert [each for each in private if each in str(body)] == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("framework", ["fastapi", "aiohttp"])
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        ((400, "Bad request"), (422, "refused")),
+        ((422, "Unprocessable entity"), (422, "refused")),
+        ((403, "Quota exceeded"), (503, "quota_exceeded")),
+        ((429, "Quota exceeded"), (503, "quota_exceeded")),
+    ],
+)
+async def test_refusal_of_persona_is_no_outage(
+    harness, framework, refusal, expected, caplog
+):
+    inquiry = harness.sandbox.add_inquiry()
+    harness.sandbox.faults.answer(
+        "GET /inquiries/{inquiry-id}",
+        refusal[0],
+        title=refusal[1],
+        details="the-details",
+    )
+    async with application(harness, framework) as get:
+        status, body = await get(inquiry.id)
+    assert (status, body["error"]["code"]) == expected
+    assert [each for each in ("the-details", inquiry.id) if each in str(body)] == []
+    assert f"responded {status}: " in caplog.text
