@@ -23,7 +23,7 @@ def read_file(path: Path, largest: int) -> tuple[str, os.stat_result]:
         found = os.fstat(file.fileno())
         if stat.S_ISFIFO(found.st_mode):
             if not str(path).startswith("/dev/"):
-                raise OSError(errno.EINVAL, "it is a pipe")
+                raise OSError(errno.EINVAL, "it is not a file but a pipe")
             os.set_blocking(file.fileno(), True)  # a shell's <(…), which has a writer
         elif not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is not a file")

@@ -91,7 +91,7 @@ class _Text(click.ParamType[Any]):
 def _with_variables(command: Command, *path: str) -> Command:
     """Give every option the variable of its name, and check its text."""
     for each in command.params:
-        if isinstance(each.type, StringParamType | click.Path):
+        if type(each.type) in {StringParamType, click.Path}:
             each.type = _Text(each.type)
         if isinstance(each, Option) and each.allow_from_autoenv:
             name = max(each.opts, key=len).lstrip("-")

@@ -323,7 +323,7 @@ def test_pipe_as_key_file_is_refused(cli, tmp_path):
     ended = cli("limits", "--api-key-file", str(tmp_path / "key"))
 
     assert ended.code == 3
-    assert "is a pipe" in ended.err
+    assert "not a file but a pipe" in ended.err
 
 
 @pytest.mark.parametrize("option", ["--output", "--failures"])
