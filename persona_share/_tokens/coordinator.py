@@ -1,7 +1,7 @@
 """Coordinates managers through a store: every change is a compare-and-swap of one record.
 
-Without a store, or while it is down, the very same code runs on a private store in
-memory. A store is an optimization and an escrow, not the source of safety: that comes
+Without a store, or while it is down, the same transitions change private records of this
+process. A store is an optimization and an escrow, not the source of safety: that comes
 from the idempotency key, which follows from the code.
 
 Callers see local times only: the times of records are converted here, and rounded down,

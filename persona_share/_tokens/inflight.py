@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from persona_share._tokens.metrics import Emitter
+from persona_share._waiting import retrieve
 from persona_share.errors import (
     ExchangeUnavailableError,
     PersonaError,
@@ -49,46 +50,6 @@ _SERVING: Final[ContextVar[frozenset["Operation"]]] = ContextVar(
 )
 
 
-class TimeIsUpError(Exception):
-    """The work took longer than it was given."""
-
-
-class CancelledItselfError(Exception):
-    """The work was cancelled, and not by its caller."""
-
-
-async def within(
-    clock: Clock,
-    seconds: float,
-    work: Awaitable[T],
-    late: Callable[[asyncio.Future[T]], object] | None = None,
-) -> T:
-    """Await for so many seconds of this clock, or raise `TimeIsUpError`.
-
-    Work that is left behind is cancelled; ``late`` gets what becomes of it. Raises
-    `CancelledItselfError` if it was cancelled from within.
-    """
-    working = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-        if is_late := not working.done():
-            working.add_done_callback(late or _retrieve)
-            working.cancel()
-    if is_late:
-        raise TimeIsUpError
-    if working.cancelled():
-        raise CancelledItselfError
-    return working.result()
-
-
-def _retrieve(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()  # there may be no waiter
-
-
 class Tasks:
     """The background tasks of one manager."""
 
@@ -103,7 +64,7 @@ class Tasks:
         if not task.done():  # an eager task factory may have run it to its end
             self._running[task] = endless
             task.add_done_callback(self._running.pop)
-        task.add_done_callback(_retrieve)
+        task.add_done_callback(retrieve)
         return task
 
     def ending(self) -> list[asyncio.Task[Any]]:

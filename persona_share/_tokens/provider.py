@@ -17,14 +17,7 @@ from persona_share._tokens.cache import CachedToken, TokenCache
 from persona_share._tokens.coordinator import Coordinator, OnStoreFailure
 from persona_share._tokens.credential import UnauthorizedOperations
 from persona_share._tokens.exchange import ExchangeQueue
-from persona_share._tokens.inflight import (
-    Inflight,
-    Operation,
-    Tasks,
-    TimeIsUpError,
-    WaitResult,
-    within,
-)
+from persona_share._tokens.inflight import Inflight, Operation, Tasks, WaitResult
 from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import (
     CodeRecord,
@@ -35,6 +28,7 @@ from persona_share._tokens.record import (
 )
 from persona_share._tokens.refresher import PushedCodes, Refresher
 from persona_share._tokens.source import ClientCredentials, CodeSupplier
+from persona_share._waiting import TimeIsUpError, within
 from persona_share.errors import (
     DeadlineExceededError,
     InvalidArgumentError,

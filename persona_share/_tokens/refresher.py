@@ -17,9 +17,9 @@ from persona_share._policy.token_lifetime import (
     latest_safe_time,
 )
 from persona_share._tokens.cache import CachedToken
-from persona_share._tokens.inflight import TimeIsUpError, within
 from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import StoredCode
+from persona_share._waiting import TimeIsUpError, within
 from persona_share.model import events
 from persona_share.model.scope import Scope
 from persona_share.ports import Clock

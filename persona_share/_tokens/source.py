@@ -18,14 +18,9 @@ from persona_share._protocol.oauth import checked_code
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
 from persona_share._tokens.coordinator import Changed, Coordinator
-from persona_share._tokens.inflight import (
-    CancelledItselfError,
-    TimeIsUpError,
-    users_frames,
-    where,
-    within,
-)
+from persona_share._tokens.inflight import users_frames, where
 from persona_share._tokens.record import ScopeRecord, StoredCode, code_id
+from persona_share._waiting import CancelledItselfError, TimeIsUpError, within
 from persona_share.errors import (
     AuthenticationError,
     AuthorizationCodeRequiredError,

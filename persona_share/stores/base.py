@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from persona_share._transport.runtime import default_runtime
+from persona_share._waiting import CancelledItselfError, TimeIsUpError, within
 from persona_share.errors import (
     InvalidArgumentError,
     StoreCorruptError,
@@ -129,9 +130,11 @@ class BaseStore(abc.ABC):
         several managers may share a store and each close it.
         """
         queue = self._queues.pop()
-        if queue is not None and queue.running:
-            await self._wait(queue.running, TIMEOUT)
-            await self._wait(queue.running, TIMEOUT / 2)  # the cancelled ones end
+        for seconds in (TIMEOUT, TIMEOUT / 2):  # those that are cancelled then end
+            if queue is not None and queue.running:
+                ending = asyncio.gather(*queue.running, return_exceptions=True)
+                with suppress(TimeIsUpError):
+                    await within(self._runtime.clock, seconds, ending)
         with suppress(StoreError):  # what cannot be closed is abandoned
             await self._call(self._aclose)
 
@@ -230,29 +233,13 @@ class BaseStore(abc.ABC):
         task = asyncio.ensure_future(work)
         queue.running.add(task)
         task.add_done_callback(queue.running.discard)
-        task.add_done_callback(_retrieve)
-        await self._wait({task}, TIMEOUT)
-        if task.cancelled():
-            message = f"{self!r} abandoned the operation"
-            raise StoreUnavailableError(message)
-        if not task.done():
-            message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
-            raise StoreUnavailableError(message)
-        return task.result()
-
-    async def _wait(self, tasks: set[asyncio.Future[Any]], seconds: float) -> None:
-        """Wait until all tasks have ended; after so many seconds cancel them."""
-        limit = asyncio.ensure_future(self._runtime.clock.sleep(seconds))
         try:
-            while not limit.done() and (
-                running := {task for task in tasks if not task.done()}
-            ):
-                await asyncio.wait(
-                    {*running, limit}, return_when=asyncio.FIRST_COMPLETED
-                )
-        finally:
-            for task in (limit, *tasks):
-                task.cancel()
+            return await within(self._runtime.clock, TIMEOUT, task)
+        except CancelledItselfError:
+            message = f"{self!r} abandoned the operation"
+        except TimeIsUpError:
+            message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
+        raise StoreUnavailableError(message)
 
 
 class _Queue:
@@ -302,11 +289,6 @@ class PerLoop(Generic[T]):
     def pop(self) -> T | None:
         """Remove and return the object of the running event loop, if there is one."""
         return self._objects.get().pop(asyncio.get_running_loop(), None)
-
-
-def _retrieve(task: "asyncio.Future[Any]") -> None:
-    if not task.cancelled():
-        task.exception()  # there may be no waiter any more
 
 
 def require_key(key: str) -> None:
