@@ -140,10 +140,11 @@ class Allowed:
 
 @attrs.frozen
 class Issued:
-    """A code, and the ids of the consents that allow it, if they are known."""
+    """A code, the ids of the consents that allow it, if known, and the partner's inbox."""
 
     code: AuthorizationCode
     consent: Sequence[str] | None
+    inbox: str | None
 
 
 @attrs.frozen
@@ -317,26 +318,40 @@ class CodeIssuer:
         from persona_share.partner.client import deliver  # noqa: PLC0415 — few services push
 
         requested = _for_objects(partner, scope)
-        agreement = self._agreements.find(partner)
-        if agreement is not None and agreement.inbox is None:
-            message = "the agreement with this partner has no inbox"
-            raise ConfigurationError(message)
+        self._require_inbox(partner)
         if self.organization is None or self._key is None:
             message = "to push codes, a CodeIssuer needs organization= and key="
             raise ConfigurationError(message)
         outcome = await self._shielded(self._decide(partner, requested, "push"))
         if isinstance(outcome, Refused):
             raise outcome.as_error()
-        assert agreement is not None  # noqa: S101 — without one the code was refused
-        assert agreement.inbox is not None  # noqa: S101 — checked above
+        if outcome.inbox is None:
+            message = (
+                "the inbox was removed from the agreement while the code was issued; "
+                "the code was not sent, and expires unused"
+            )
+            raise ConfigurationError(message)
         await deliver(
             outcome.code,
-            agreement.inbox,
+            outcome.inbox,
             issuer=self.organization,
             key=self._key,
             runtime=self._runtime,
         )
         return outcome.code
+
+    def _require_inbox(self, partner: str) -> None:
+        """Raise `ConfigurationError` before a code is issued that has no inbox.
+
+        The decision refuses a partner without an agreement, and agreements that cannot
+        be read.
+        """
+        agreement = None
+        with contextlib.suppress(ConfigurationError):
+            agreement = self._agreements.find(partner)
+        if agreement is not None and agreement.inbox is None:
+            message = "the agreement with this partner has no inbox"
+            raise ConfigurationError(message)
 
     def asgi(self) -> "Application":
         """Return the endpoint as an ASGI application; it serves ``…/codes``."""
@@ -482,7 +497,7 @@ class CodeIssuer:
         # A code is not sent if its consent was revoked in the meantime.
         again = await self._allowed(partner, scope)
         if isinstance(again, Allowed):
-            return Issued(code, allowed.consent)
+            return Issued(code, allowed.consent, again.agreement.inbox)
         if again.reason is Reason.NO_CONSENT:
             return attrs.evolve(again, reason=Reason.CONSENT_REVOKED)
         return again

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from joserfc import jwk
 
 from persona_share import Secret
+from persona_share._transport.input_files import read_file
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.partner import Agreement, SigningKey, load_agreements
+from persona_share.partner.agreements import Agreements
 from persona_share.partner.keys import (
     Assertion,
     PublicKey,
@@ -170,7 +173,7 @@ def test_key_file_that_others_can_read_is_refused(tmp_path):
 def test_named_pipe_is_refused_instead_of_waiting_for_a_writer(read, tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
-    with pytest.raises(ConfigurationError, match="it is not a file"):
+    with pytest.raises(ConfigurationError, match="it is a pipe"):
         read(path)
 
 
@@ -269,3 +272,31 @@ def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         load_agreements(tmp_path / "agreements.toml")
     assert "No such file" in str(caught.value)
+
+
+@pytest.mark.parametrize("changed", ["agreements.toml", "keys.json"])
+def test_change_during_a_read_is_noticed_at_the_next_request(tmp_path, changed):
+    old, new = signing_key("old").public_jwk, signing_key("new").public_jwk
+    write(tmp_path / "keys.json", json.dumps(old))
+    path = write(tmp_path / "agreements.toml", TABLE)
+    changes = [TABLE.replace("= 7", "= 8"), json.dumps(new)]
+
+    def change_after_reading(frame, event, _):
+        ended = event == "return" and frame.f_code is read_file.__code__
+        if ended and changes and frame.f_locals["path"].name == changed:
+            toml, keys = changes
+            changes.clear()
+            text = toml if changed == "agreements.toml" else keys
+            write(tmp_path / changed, text)
+
+    sys.setprofile(change_after_reading)
+    try:
+        agreements = Agreements(path)
+    finally:
+        sys.setprofile(None)
+    assert changes == []  # the file was changed
+    found = agreements.find("org_1")
+    if changed == "agreements.toml":
+        assert found.codes_per_minute == 8
+    else:
+        assert [each.id for each in found.keys] == [new["kid"]]

@@ -1,6 +1,7 @@
 """Codes that the source pushes: delivered until acknowledged, offered once."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -103,6 +104,68 @@ async def test_code_that_is_delivered_twice_is_offered_once(harness):
     [(code, _, expires_at)] = offered
     assert code == "the-code"
     assert (expires_at - harness.clock.wall()).total_seconds() == pytest.approx(500)
+
+
+AGREEMENT = """
+[[agreement]]
+partner = "{}"
+permissions = ["inquiry.read"]
+valid_from = 2026-01-01
+valid_until = 2027-01-01
+keys_file = "partner.json"
+"""
+
+
+async def test_push_uses_the_agreement_that_allows_the_code(harness):
+    """The file is changed after the check for an inbox and before the decision."""
+    path = harness.folder / "agreements.toml"
+    path.write_text("", "utf-8")
+    jwk = json.dumps(signing_key().public_jwk)
+    (harness.folder / "partner.json").write_text(jwk, "utf-8")
+    scope = await harness.shared()
+
+    async def agree(url):
+        text = f'{AGREEMENT.format(harness.partner)}inbox = "{url}"'
+        path.write_text(text, "utf-8")
+
+    async with (
+        receiving(harness) as (manager, url),
+        issuing(harness, url, agreements=path) as issuer,
+    ):
+        await asyncio.gather(issuer.push(harness.partner, scope), agree(url))
+        assert (await manager.token(scope)).scope.text == scope
+
+
+async def test_inbox_that_is_removed_before_the_decision_ends_gets_no_code(harness):
+    path = harness.folder / "agreements.toml"
+    table = AGREEMENT.format(harness.partner)
+    jwk = json.dumps(signing_key().public_jwk)
+    (harness.folder / "partner.json").write_text(jwk, "utf-8")
+
+    scope = await harness.shared()
+
+    async def remove(_partner, requested):
+        path.write_text(table, "utf-8")
+        return requested
+
+    async with receiving(harness) as (manager, url):
+        path.write_text(f'{table}inbox = "{url}"', "utf-8")
+        changes = {"agreements": path, "consents": remove}
+        async with issuing(harness, url, **changes) as issuer:
+            with pytest.raises(ConfigurationError, match="the code was not sent"):
+                await issuer.push(harness.partner, scope)
+        assert manager.metrics().codes_waiting == 0
+
+
+async def test_push_with_unreadable_agreements_is_recorded(harness):
+    path = harness.folder / "agreements.toml"
+    path.write_text("", "utf-8")
+    async with issuing(harness, "https://d.example", agreements=path) as issuer:
+        path.write_text("not TOML", "utf-8")
+        with pytest.raises(ConfigurationError, match="is not TOML"):
+            await issuer.push(harness.partner, "inquiry.read:inq_1")
+    [line] = harness.audit()
+    assert (line["via"], line["reason"]) == ("push", "agreements_unreadable")
 
 
 async def test_failed_offer_is_accepted_the_next_time(harness):
