@@ -6,11 +6,12 @@ position of the output that belongs to them; no personal data, and no secrets.
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -21,6 +22,8 @@ from anyio import to_thread
 from persona_share.batch.private_files import make_folder, problem_of
 from persona_share.errors import (
     CheckpointInUseError,
+    CheckpointMismatchError,
+    InvalidArgumentError,
     StoreCorruptError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -49,6 +52,7 @@ _FLAGS: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _ADVICE: Final = "Check the file and its folder; nothing was changed."
 _START_OVER: Final = "Remove the checkpoint and its output to start over."
 
@@ -64,6 +68,14 @@ class OutputPosition:
     offset: int
     tail: str
     form: str
+
+
+def require_name(what: str, name: object) -> str:
+    """Return the name of a checkpoint; raises `InvalidArgumentError` for a path."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        message = f"{what} must be 1 to 100 letters, digits, '_', '-' and '.'"
+        raise InvalidArgumentError(message)
+    return name
 
 
 class Checkpoint(Protocol):
@@ -96,9 +108,17 @@ class Checkpoint(Protocol):
 
 
 class SQLiteCheckpoint:
-    """A `Checkpoint` in a file."""
+    """A `Checkpoint` in a file.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    ``requested`` names what is saved of each object beside its row, such as "files". It
+    is recorded, and another request is refused: it would skip the objects that were
+    acknowledged without it. With None nothing is recorded or compared.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, requested: Iterable[str] | None = None
+    ) -> None:
+        self._requested = None if requested is None else ",".join(sorted(requested))
         self._path = Path(path).expanduser().absolute()
         self._limiter: anyio.CapacityLimiter | None = None
         self._connection: sqlite3.Connection | None = None
@@ -114,6 +134,7 @@ class SQLiteCheckpoint:
             StoreRefusedError: it is not a checkpoint, or belongs to another user.
             StoreUnavailableError: it cannot be created.
             StoreCorruptError: it cannot be read.
+            CheckpointMismatchError: its objects were saved with another request.
         """
         if self._connection is not None:
             return
@@ -162,7 +183,7 @@ class SQLiteCheckpoint:
         lock = _PidLock.acquire(self._path)
         try:
             _create(self._path)
-            self._connection = _connected(self._path)
+            self._connection = _connected(self._path, self._requested)
         except BaseException:
             lock.release()
             raise
@@ -302,7 +323,7 @@ def _create(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, requested: str | None) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
     )
@@ -313,6 +334,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA trusted_schema = OFF")
         _create_tables(connection)
+        if requested is not None:
+            _require_request(connection, requested)
     except BaseException:
         connection.close()
         raise
@@ -337,6 +360,31 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         )
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute("COMMIT")
+
+
+def _require_request(connection: sqlite3.Connection, requested: str) -> None:
+    """Record what is requested; raise if objects were saved with another request.
+
+    Checkpoints of earlier versions have no such record, and are continued.
+    """
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS request "
+        "(one INTEGER PRIMARY KEY CHECK (one = 0), what TEXT)"
+    )
+    row = connection.execute("SELECT what FROM request").fetchone()
+    (done,) = connection.execute("SELECT EXISTS (SELECT 1 FROM done)").fetchone()
+    if row is not None and done and row[0] != requested:
+        message = (
+            f"the objects of this checkpoint were saved with {row[0] or 'no files'}, "
+            f"and now {requested or 'no files'} is requested"
+        )
+        advice = (
+            "Request the same as before, or use another checkpoint and another output "
+            "to save all objects this way."
+        )
+        raise CheckpointMismatchError(message, advice=advice)
+    if row is None or row[0] != requested:
+        connection.execute("INSERT OR REPLACE INTO request VALUES (0, ?)", (requested,))
 
 
 def _translated(work: Callable[[], T]) -> T:

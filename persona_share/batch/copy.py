@@ -33,7 +33,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
+from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, require_name
 from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Disk,
@@ -258,7 +258,8 @@ class Copy:
         self._counts |= {"objects": 0, "files": 0}
         checkpoint: Checkpoint | None = None
         if isinstance(self.checkpoint, str) and self.into is not None:
-            checkpoint = FolderCheckpoint(self.into, f"-{self.checkpoint}")
+            name = require_name("checkpoint", self.checkpoint)
+            checkpoint = FolderCheckpoint(self.into, f"-{name}")
         elif self.checkpoint is not None and not isinstance(self.checkpoint, str):
             checkpoint = self.checkpoint
         elif self.into is not None:

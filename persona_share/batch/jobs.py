@@ -22,7 +22,7 @@ import orjson
 
 from persona_share._transport.runtime import default_clock
 from persona_share.batch.batch import MAX_OUTAGE
-from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.checkpoint import OutputPosition, require_name
 from persona_share.batch.copy import FOLLOW
 from persona_share.batch.workers import lines_of
 from persona_share.errors import (
@@ -81,7 +81,13 @@ class StoreCheckpoint:
 
     Opening it takes it over. A worker that another one has replaced cannot
     acknowledge anything more: every change is a compare-and-swap. A store that cannot
-    be reached is tried again for three minutes.
+    be reached is tried again for three minutes. ``requested`` is what is done with each
+    object: a record of another request is refused, as its objects were done otherwise.
+    With None nothing is recorded or compared.
+
+    Raises:
+        InvalidArgumentError: the name has other characters than letters, digits, "_",
+            "-" and ".", or is longer than 100 characters.
     """
 
     def __init__(
@@ -91,9 +97,11 @@ class StoreCheckpoint:
         ids: Sequence[str],
         *,
         clock: Clock | None = None,
+        requested: str | None = None,
     ) -> None:
         self._store = store
-        self._key = f"shard/{name}"
+        self._requested = None if requested is None else shard_name([requested])
+        self._key = f"shard/{require_name('name', name)}"
         self._positions = {each: number for number, each in enumerate(ids)}
         self._ids = shard_name(ids)
         self._owner: str | None = None
@@ -184,6 +192,8 @@ class StoreCheckpoint:
             "ids": self._ids,
             "done": base64.b64encode(self._done).decode(),
         }
+        if self._requested is not None:
+            record["requested"] = self._requested
         value = orjson.dumps(record)
         return await self._store.write(self._key, value, if_etag=etag, ttl=LIFETIME)
 
@@ -202,6 +212,17 @@ class StoreCheckpoint:
             done = bytearray()
         if len(done) != size:
             raise _unreadable()
+        found_request = record.get("requested")
+        before = found_request if isinstance(found_request, str) else self._requested
+        if self._requested is None:
+            self._requested = before  # kept as it is
+        elif before != self._requested and any(done):
+            message = "the objects of this shard were saved or handled in another way"
+            advice = (
+                "Run the job as before, or use another name to do all its objects "
+                "this way."
+            )
+            raise CheckpointMismatchError(message, advice=advice)
         return done
 
     def _parsed(self, found: Versioned) -> dict[str, object]:
@@ -269,7 +290,9 @@ class _Job:
     ids: tuple[str, ...] = attrs.field(converter=_ids, repr=False)
     open_manager: OpenManager = attrs.field(validator=_importable)
     open_store: OpenStore | None = attrs.field(default=None, validator=_importable)
-    name: str = attrs.field()
+    name: str = attrs.field(
+        validator=lambda _, attribute, value: require_name(attribute.name, value)
+    )
     concurrency: int = CONCURRENCY
     objects_per_token: int = OBJECTS_PER_TOKEN
     permission: str | None = None
@@ -296,6 +319,10 @@ class _Job:
     ) -> JobReport:
         raise NotImplementedError
 
+    def _requested(self) -> str | None:
+        """Return what is done with each object, or None if it may be anything."""
+        raise NotImplementedError
+
     @asynccontextmanager
     async def _checkpoint(self) -> AsyncIterator[StoreCheckpoint | None]:
         if self.open_store is None:
@@ -304,7 +331,9 @@ class _Job:
         store = self.open_store()
         await store.open()
         try:
-            yield StoreCheckpoint(store, self.name, self.ids)
+            yield StoreCheckpoint(
+                store, self.name, self.ids, requested=self._requested()
+            )
         finally:
             await store.aclose()
 
@@ -343,6 +372,9 @@ class FetchJob(_Job):
 
     handle: Handle = attrs.field(validator=_importable)
     acknowledge_every: int = 50
+
+    def _requested(self) -> str:
+        return f"fetch {getattr(self.handle, '__qualname__', '')}"
 
     async def _run(
         self, manager: "ScopedTokenManager", checkpoint: StoreCheckpoint | None
@@ -395,6 +427,12 @@ class CopyJob(_Job):
     files: bool = True
     pdf: bool = False
     refresh: bool = False
+
+    def _requested(self) -> str | None:
+        if self.refresh:
+            return None  # every person is compared with what is requested
+        what = (self.into, sorted(self.follow), self.files, self.pdf)
+        return f"copy {what}"
 
     async def _run(
         self, manager: "ScopedTokenManager", checkpoint: StoreCheckpoint | None

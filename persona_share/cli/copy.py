@@ -11,6 +11,7 @@ import rich_click as click
 from persona_share import Failed
 from persona_share.batch import Copy, verify_copy
 from persona_share.batch.copy import FOLLOW
+from persona_share.batch.private_files import make_folder
 from persona_share.cli.exit_codes import (
     OK,
     OTHER,
@@ -111,8 +112,12 @@ async def _copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> i
         "file_concurrency": given["file_concurrency"],
         "max_outage": given["max_outage"],
     }
+    file = None if given["ids_file"] is None else ids_from(given["ids_file"])
+    make_folder(Path(given["into"]))  # before a code is exchanged
+    if path is not None:
+        make_folder(path.parent)
     async with opened(options, tokens) as reader:
-        ids = ids_of(given["ids"], given["ids_file"], reader)
+        ids = ids_of(given["ids"], reader) if file is None else file
         if reader.manager is not None:
             arguments["objects_per_token"] = given["objects_per_token"]
             arguments["permission"] = tokens.permission

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from persona_share import Failed
 from persona_share.batch import Batch
-from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.checkpoint import OutputPosition, SQLiteCheckpoint
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
@@ -39,7 +39,7 @@ from persona_share.cli.exit_codes import (
     printable,
     run,
 )
-from persona_share.cli.id_input import IdStream, ids_from
+from persona_share.cli.id_input import ids_from
 from persona_share.cli.options import (
     ClientOptions,
     with_batch_options,
@@ -287,6 +287,12 @@ class FetchCommand:
         return self.checkpoint
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether an earlier run has created the checkpoint."""
+        path = self.checkpoint_path
+        return path is not None and os.path.lexists(path)
+
+    @property
     def folders(self) -> dict[str, Path]:
         """The folders of files and PDFs, if they are requested."""
         named = {"files": self.files, "pdf": self.pdf}
@@ -296,13 +302,18 @@ class FetchCommand:
         """Return the arguments of the library's ``fetch``."""
         options: dict[str, Any] = {
             "concurrency": self.concurrency,
-            "checkpoint": self.checkpoint_path,
             "acknowledge": "explicit",
             "max_outage": self.max_outage,
         }
         if tokens.scoped:
             options["objects_per_token"] = self.objects_per_token
         return options
+
+    def new_checkpoint(self) -> SQLiteCheckpoint | None:
+        """Return the checkpoint, which records whether files are saved."""
+        if self.checkpoint_path is None:
+            return None
+        return SQLiteCheckpoint(self.checkpoint_path, requested=self.folders)
 
     def writer(self) -> OutputFile | OutputStream:
         """Return where the rows go."""
@@ -318,14 +329,18 @@ async def _fetch(
 ) -> int:
     path = None if wanted.failures_file is None else Path(wanted.failures_file)
     failures = Failures(path, own_key=tokens.uses_own_key)
-    async with opened(options, tokens) as reader:
-        ids = ids_of(wanted.ids, wanted.ids_file, reader)
-        batch = reader.fetch(ids, **wanted.batch_options(tokens))
+    writer, checkpoint = wanted.writer(), wanted.new_checkpoint()
+    file = None if wanted.ids_file is None else ids_from(wanted.ids_file)
+    async with AsyncExitStack() as stack:
+        if not wanted.plan:  # lock and check the files before a code is exchanged
+            await _prepare(wanted, writer, checkpoint, stack)
+        reader = await stack.enter_async_context(opened(options, tokens))
+        ids = ids_of(wanted.ids, reader) if file is None else file
+        batch = reader.fetch(ids, checkpoint=checkpoint, **wanted.batch_options(tokens))
         if wanted.plan:
             await reader.client.rate_limits.list()  # the response shows the limit
             _show_plan(batch, options)
             return OK
-        writer = wanted.writer()
         saver = Saver(
             batch=batch,
             output=writer,
@@ -333,13 +348,9 @@ async def _fetch(
             concurrency=_OBJECTS_PER_FILE * wanted.file_concurrency,
             on_failed=failures.add,
         )
-        if isinstance(writer, OutputFile) and not _exists(wanted.checkpoint_path):
-            _check_output(writer, None)  # a refusal leaves no checkpoint behind
-        async with batch:  # locks the checkpoint, before anything else is touched
+        async with batch:
             if isinstance(writer, OutputFile):
                 await _open_output(batch, writer)
-            for folder in wanted.folders.values():
-                make_folder(folder)
             failures.open()
             try:
                 async with progress_shown(batch.progress, quiet=wanted.quiet):
@@ -351,10 +362,28 @@ async def _fetch(
     return failures.code()
 
 
+async def _prepare(
+    wanted: FetchCommand,
+    writer: OutputFile | OutputStream,
+    checkpoint: SQLiteCheckpoint | None,
+    stack: AsyncExitStack,
+) -> None:
+    """Lock the checkpoint, check the output, and create the folders."""
+    if isinstance(writer, OutputFile) and not wanted.has_checkpoint:
+        _check_output(writer, None)  # a refusal leaves no checkpoint behind
+    if checkpoint is not None:
+        await checkpoint.open()
+        stack.callback(checkpoint.close)
+        if isinstance(writer, OutputFile):
+            _check_output(writer, await checkpoint.output())
+    files = [each for each in (wanted.output, wanted.failures_file) if each]
+    for folder in (*wanted.folders.values(), *(Path(each).parent for each in files)):
+        make_folder(folder)
+
+
 async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
-    """Check the output against the checkpoint, and only then open it."""
+    """Open the output where the checkpoint ends, or record that it is new."""
     position = await batch.output_position()
-    _check_output(writer, position)
     if position is None:
         position = writer.start()
         await batch.acknowledge(output=position)
@@ -366,10 +395,6 @@ def _check_output(writer: OutputFile, position: OutputPosition | None) -> None:
         writer.check(position)
     except FileExistsError as error:
         fail(f"{error.strerror}: it is not overwritten.")
-
-
-def _exists(path: str | None) -> bool:
-    return path is not None and os.path.lexists(path)
 
 
 def _attachments(
@@ -402,16 +427,9 @@ def _attachments(
     return attach
 
 
-def ids_of(
-    ids: tuple[str, ...], file: str | None, reader: ObjectReader
-) -> Iterable[str] | IdStream:
-    """Return the ids that the arguments name, or a file of them."""
-    if file is None:
-        named = ids or reader.ids
-        if not named:
-            fail("Pass ids, or a file of ids with --ids.")
-        return named
-    return ids_from(file)
+def ids_of(ids: tuple[str, ...], reader: ObjectReader) -> tuple[str, ...]:
+    """Return the ids that the arguments name, or those of the codes."""
+    return ids or reader.ids or fail("Pass ids, or a file of ids with --ids.")
 
 
 def _show_plan(batch: Batch[Any], options: ClientOptions) -> None:

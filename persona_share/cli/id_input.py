@@ -109,8 +109,9 @@ def ids_from(file: str) -> Iterable[str] | IdStream:
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            with path.open("rb"):
-                return IdFile(path)
+            found = IdFile(path)
+            len(found)  # each line is read once before anything is sent
+            return found
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.")
     if stat.S_ISDIR(mode):

@@ -9,6 +9,7 @@ import pytest
 from persona_share.batch.checkpoint import OutputPosition, SQLiteCheckpoint
 from persona_share.errors import (
     CheckpointInUseError,
+    CheckpointMismatchError,
     StoreCorruptError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -185,3 +186,48 @@ async def test_open_and_close_can_be_called_twice(path):
     checkpoint.close()
     with pytest.raises(StoreUnavailableError, match="not open"):
         await checkpoint.record(["inq_1"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([], ["files"]), (["files"], []), (["files"], ["pdf"])]
+)
+@pytest.mark.asyncio
+async def test_another_request_is_refused_when_objects_are_acknowledged(
+    path, before, after
+):
+    first = SQLiteCheckpoint(path, requested=before)
+    await first.open()
+    await first.record(["inq_1"])
+    first.close()
+    with pytest.raises(CheckpointMismatchError, match="is requested"):
+        await SQLiteCheckpoint(path, requested=after).open()
+
+    again = SQLiteCheckpoint(path, requested=before)
+    await again.open()
+    assert await again.known(["inq_1"]) == {"inq_1"}
+    again.close()
+
+
+@pytest.mark.asyncio
+async def test_another_request_is_recorded_when_no_object_is_acknowledged(path):
+    for requested in ([], ["pdf", "files"], ["files", "pdf"]):
+        checkpoint = SQLiteCheckpoint(path, requested=requested)
+        await checkpoint.open()
+        if requested:
+            await checkpoint.record(["inq_1"])
+        checkpoint.close()
+    with pytest.raises(CheckpointMismatchError, match="with files,pdf, and now no"):
+        await SQLiteCheckpoint(path, requested=[]).open()
+
+
+@pytest.mark.asyncio
+async def test_checkpoint_without_a_request_is_continued(path):
+    earlier = SQLiteCheckpoint(path)
+    await earlier.open()
+    await earlier.record(["inq_1"])
+    earlier.close()
+    checkpoint = SQLiteCheckpoint(path, requested=["files"])
+    await checkpoint.open()
+
+    assert await checkpoint.known(["inq_1"]) == {"inq_1"}
+    checkpoint.close()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from attrs import evolve
 
 from persona_share import PersonaClient, ScopedTokenManager
 from persona_share.batch import CopyJob, FetchJob, StoreCheckpoint, shard
@@ -209,3 +210,69 @@ async def test_nothing_is_handled_twice_when_handle_raises():
 
     assert sorted(RUNNING["handled"]) == sorted(ids)
     assert (report.acknowledged, report.fetched, report.skipped) == (12, 5, 7)
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "a\nb", "n" * 101, 7])
+def test_name_that_is_a_path_is_refused(name, tmp_path):
+    common = {"ids": IDS, "open_manager": open_manager, "name": name}
+    with pytest.raises(InvalidArgumentError, match="name must be"):
+        FetchJob(**common, handle=handle)
+    with pytest.raises(InvalidArgumentError, match="name must be"):
+        CopyJob(**common, into=str(tmp_path))
+    with pytest.raises(InvalidArgumentError, match="name must be"):
+        StoreCheckpoint(MemoryStore(), name, IDS)
+
+
+@pytest.mark.asyncio
+async def test_copy_refuses_a_checkpoint_that_is_a_path(tmp_path):
+    async with PersonaClient("key") as client:
+        with pytest.raises(InvalidArgumentError, match="checkpoint must be"):
+            client.copy(["inq_1"], into=tmp_path / "people", checkpoint="../x")
+
+
+def keep(fetched):
+    RUNNING["handled"].append(fetched.id)
+
+
+@pytest.mark.asyncio
+async def test_job_that_does_something_else_is_refused_when_objects_are_done(tmp_path):
+    async with Sandbox(rate_limit=None) as sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(2)]
+        RUNNING.update(sandbox=sandbox, store=MemoryStore(), handled=[])
+        common = {
+            "ids": ids,
+            "open_manager": open_running_manager,
+            "open_store": open_running_store,
+        }
+        await FetchJob(**common, handle=keep).run_async()
+        again = await FetchJob(**common, handle=keep).run_async()
+        into = str(tmp_path)
+        others = [
+            FetchJob(**common, handle=handle),
+            CopyJob(**common, into=into),
+        ]
+        for other in others:
+            with pytest.raises(CheckpointMismatchError, match="in another way"):
+                await other.run_async()
+        first = CopyJob(**common, name="copy", into=into)
+        await first.run_async()
+        for change in ({"pdf": True}, {"follow": ("account", "case")}, {"into": "x"}):
+            with pytest.raises(CheckpointMismatchError, match="in another way"):
+                await evolve(first, **change).run_async()
+        refreshed = await evolve(first, refresh=True, pdf=True).run_async()
+
+    assert again.skipped == refreshed.acknowledged == 2
+
+
+@pytest.mark.asyncio
+async def test_record_without_a_request_is_continued():
+    store = MemoryStore()
+    earlier = StoreCheckpoint(store, "one", IDS)
+    await earlier.open()
+    await earlier.record(IDS[:3])
+    checkpoint = StoreCheckpoint(store, "one", IDS, requested="fetch handle")
+    await checkpoint.open()
+
+    assert await checkpoint.known(IDS) == {*IDS[:3]}
+    with pytest.raises(CheckpointMismatchError):
+        await StoreCheckpoint(store, "one", IDS, requested="fetch another").open()

@@ -372,3 +372,33 @@ def test_output_dash_is_standard_output(cli, as_source):
 
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["id"] == object_id
+
+
+@pytest.mark.parametrize("option", ["--files", "--pdf"])
+def test_rerun_that_adds_files_is_refused(cli, as_source, tmp_path, option):
+    ids, out = cli.inquiries(2), tmp_path / "out"
+    command = ("fetch", *ids, "--output", str(out))
+    cli(*command, env=as_source)
+    before = out.read_bytes()
+    refused = cli(*command, option, str(tmp_path / "saved"), env=as_source)
+
+    assert refused.code == 2
+    assert f"with no files, and now {option[2:]} is requested" in refused.err
+    assert "pass another --checkpoint" in refused.err
+    assert cli(*command, env=as_source).code == 0
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("refused", ["output", "checkpoint", "ids"])
+def test_no_code_is_exchanged_when_a_file_is_refused(cli, tmp_path, refused):
+    code, path = tmp_path / "code", tmp_path / "refused"
+    code.write_text("code")
+    code.chmod(0o600)
+    path.write_bytes(b"\xff of another program")
+    files = {f"--{refused}": path, "--output": path, "--code-file": code}
+    if refused != "output":
+        files["--output"] = tmp_path / "out"
+    ended = cli("fetch", *(x for pair in files.items() for x in pair))
+
+    assert ended.code in {2, 8}, ended.err
+    assert cli.sandbox.log.count() == 0
