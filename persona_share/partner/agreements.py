@@ -18,9 +18,11 @@ from persona_share.model.ids import checked_id, kind_of_id, require_prefix
 from persona_share.model.policy import is_number
 from persona_share.model.scope import MAX_ATOMS, Scope, warning_about
 from persona_share.partner.keys import (
+    Jwk,
     PublicKey,
     load_public_keys,
     public_keys,
+    result_of,
 )
 
 
@@ -119,7 +121,7 @@ def _count(what: str, maximum: int) -> Any:
     return check
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(init=False)
 class Agreement:
     """The limits of sharing with one partner.
 
@@ -135,20 +137,42 @@ class Agreement:
     """
 
     partner: str = attrs.field(converter=_partner)
-    keys: tuple[PublicKey, ...] = attrs.field(converter=public_keys)
+    keys: tuple[PublicKey, ...]
     permissions: frozenset[str] = attrs.field(converter=_permissions)
     valid_from: datetime = attrs.field(converter=_instant)
     valid_until: datetime = attrs.field(converter=_instant)
     codes_per_minute: int = attrs.field(
-        default=60, validator=_count("codes_per_minute", MAX_CODES_PER_MINUTE)
+        validator=_count("codes_per_minute", MAX_CODES_PER_MINUTE)
     )
-    max_objects: int = attrs.field(
-        default=MAX_ATOMS, validator=_count("max_objects", MAX_ATOMS)
-    )
-    inbox: str | None = None
+    max_objects: int = attrs.field(validator=_count("max_objects", MAX_ATOMS))
+    inbox: str | None
 
-    def __attrs_post_init__(self) -> None:
-        """Check conditions on more than one field."""
+    def __init__(
+        self,
+        *,
+        partner: str,
+        keys: Iterable[Jwk | PublicKey],
+        permissions: Iterable[str],
+        valid_from: date,
+        valid_until: date,
+        codes_per_minute: int = 60,
+        max_objects: int = MAX_ATOMS,
+        inbox: str | None = None,
+    ) -> None:
+        read = result_of(public_keys, keys)
+        del keys  # frames in an error report must not contain a private key
+        if isinstance(read, PersonaError):
+            raise read
+        self.__attrs_init__(
+            partner,
+            read,
+            permissions,
+            valid_from,
+            valid_until,
+            codes_per_minute,
+            max_objects,
+            inbox,
+        )
         if self.valid_from >= self.valid_until:
             message = "an agreement must start before it ends"
             raise ConfigurationError(message)
@@ -193,16 +217,11 @@ class Agreements:
             return
         # Cleared first: while a file cannot be read, there are no agreements.
         self._files, self._found = {}, {}
-        # Before it is read: a change in the meantime is then noticed the next time.
-        files = _fingerprints([self._path])
-        tables = _tables(self._path)
-        keys = [
-            self._path.parent / each["keys_file"]
-            for each in tables
-            if _has_keys_file(each)
-        ]
-        files = {**files, **_fingerprints(keys)}
-        self._found = _by_partner(_agreements(tables, self._path))
+        read = result_of(_read, self._path)
+        if isinstance(read, PersonaError):
+            raise read
+        files, agreements = read
+        self._found = _by_partner(agreements)
         self._files = files
 
 
@@ -214,8 +233,22 @@ def load_agreements(path: str | Path) -> list[Agreement]:
     Raises:
         ConfigurationError: the file cannot be read; the text says which table is wrong.
     """
-    path = Path(path).expanduser()
-    return _agreements(_tables(path), path)
+    read = result_of(_read, Path(path).expanduser())
+    if isinstance(read, PersonaError):
+        raise read
+    return read[1]
+
+
+def _read(path: Path) -> tuple[Mapping[Path, object], list[Agreement]]:
+    """Return the fingerprints of a file and of its key files, and the agreements."""
+    # Before it is read: a change in the meantime is then noticed the next time.
+    files = _fingerprints([path])
+    tables = _tables(path)
+    keys = [path.parent / each["keys_file"] for each in tables if _has_keys_file(each)]
+    files = {**files, **_fingerprints(keys)}
+    return files, [
+        _from_table(table, path, n) for n, table in enumerate(tables, start=1)
+    ]
 
 
 def _tables(path: Path) -> Sequence[dict[str, Any]]:
@@ -236,10 +269,6 @@ def _tables(path: Path) -> Sequence[dict[str, Any]]:
         message = f"{path} must contain only [[agreement]] tables"
         raise ConfigurationError(message)
     return tables
-
-
-def _agreements(tables: Sequence[dict[str, Any]], path: Path) -> list[Agreement]:
-    return [_from_table(table, path, n) for n, table in enumerate(tables, start=1)]
 
 
 def _has_keys_file(table: dict[str, Any]) -> bool:

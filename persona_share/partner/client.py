@@ -39,7 +39,12 @@ from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
 from persona_share.model.token import AuthorizationCode
 from persona_share.partner.agreements import check_timeout, web_address
-from persona_share.partner.keys import ASSERTION_TYPE, SigningKey, signed_assertion
+from persona_share.partner.keys import (
+    ASSERTION_TYPE,
+    SigningKey,
+    result_of,
+    signed_assertion,
+)
 from persona_share.ports import Runtime
 
 
@@ -100,7 +105,7 @@ class SignedPost:
         url: str,
         *,
         client_id: str,
-        key: str | Secret | Path | SigningKey,
+        key: SigningKey,
         runtime: Runtime,
         **transport: Any,
     ) -> None:
@@ -108,7 +113,7 @@ class SignedPost:
         self.client_id: str = checked_id(client_id, "client_id")
         self.audience: str = address.url
         self.origin: str = address.origin
-        self._key = SigningKey(key)
+        self._key = key
         self._runtime = runtime
         self._sender = partner_sender(address, runtime, **transport)
 
@@ -199,9 +204,11 @@ class PartnerCodeSource:
         _runtime: Runtime | None = None,
     ) -> None:
         # Rebound: frames in an error report must not contain them.
-        key = Secret(key) if isinstance(key, str) else key
         proxy = Secret(proxy) if isinstance(proxy, str) else proxy
-        key = SigningKey(key)
+        signing_key = result_of(SigningKey, key)
+        del key
+        if isinstance(signing_key, PersonaError):
+            raise signing_key
         check_timeout(timeout)
         self._runtime = _runtime or default_runtime()
         self._timeout = timeout
@@ -210,7 +217,7 @@ class PartnerCodeSource:
         self._post = SignedPost(
             url,
             client_id=client_id,
-            key=key,
+            key=signing_key,
             runtime=self._runtime,
             proxy=proxy,
             ssl_context=ssl_context,

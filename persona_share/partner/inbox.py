@@ -3,7 +3,14 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
@@ -15,6 +22,7 @@ from persona_share._transport.runtime import default_runtime
 from persona_share.errors import (
     ConfigurationError,
     InvalidArgumentError,
+    PersonaError,
 )
 from persona_share.manager import ScopedTokenManager
 from persona_share.model.ids import checked_id
@@ -38,6 +46,7 @@ from persona_share.partner.keys import (
     PublicKey,
     claimed_issuer,
     public_keys,
+    result_of,
 )
 from persona_share.partner.records import TRIES, digest
 from persona_share.ports import Runtime, Store, Versioned
@@ -87,15 +96,12 @@ class CodeInbox:
         store: Store | None = None,
         _runtime: Runtime | None = None,
     ) -> None:
-        given: object = sources
-        if not isinstance(given, Mapping) or not given:
-            message = "sources must map organization ids to their public keys"
-            raise ConfigurationError(message)
+        found = result_of(_read_sources, sources)
+        del sources  # frames in an error report must not contain a private key
+        if isinstance(found, PersonaError):
+            raise found
         self._manager = manager
-        self._sources = {
-            checked_id(source, "a source"): public_keys(keys)
-            for source, keys in sources.items()
-        }
+        self._sources = found
         self._url = web_address(url, "url").url
         self._runtime = _runtime or default_runtime()
         self._store: Store = store or MemoryStore(runtime=self._runtime)
@@ -197,6 +203,19 @@ class CodeInbox:
     def __repr__(self) -> str:
         count = len(self._sources)
         return f"<CodeInbox for {count} source{'' if count == 1 else 's'}>"
+
+
+def _read_sources(
+    sources: Mapping[str, Iterable[Jwk | PublicKey]],
+) -> Mapping[str, Sequence[PublicKey]]:
+    given: object = sources
+    if not isinstance(given, Mapping) or not given:
+        message = "sources must map organization ids to their public keys"
+        raise ConfigurationError(message)
+    return {
+        checked_id(source, "a source"): public_keys(keys)
+        for source, keys in sources.items()
+    }
 
 
 class InboxEndpoint:

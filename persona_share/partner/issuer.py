@@ -63,6 +63,7 @@ from persona_share.partner.keys import (
     PublicKey,
     SigningKey,
     claimed_issuer,
+    result_of,
 )
 from persona_share.partner.records import CodesPerMinute
 from persona_share.ports import Store, is_store
@@ -252,8 +253,11 @@ class CodeIssuer:
         key: str | Secret | Path | SigningKey | None = None,
         timeout: float = 20.0,
     ) -> None:
-        # Rebound: frames in an error report must not contain the key.
-        key = Secret(key) if isinstance(key, str) else key
+        # Frames in an error report must not contain the key.
+        signing_key = None if key is None else result_of(SigningKey, key)
+        del key
+        if isinstance(signing_key, PersonaError):
+            raise signing_key
         audit = AuditLog(audit) if isinstance(audit, str | Path) else audit
         _check_parts(client, consents, audit, store)
         check_timeout(timeout)
@@ -269,7 +273,7 @@ class CodeIssuer:
         self._limit = CodesPerMinute(store, self._runtime)
         self._url = None if url is None else web_address(url, "url").url
         self.organization = organization
-        self._key = None if key is None else SigningKey(key)
+        self._key = signing_key
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resources: AsyncExitStack | None = None

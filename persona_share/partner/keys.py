@@ -14,12 +14,16 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from persona_share._transport.input_files import read_file
-from persona_share.errors import ConfigurationError, MissingExtraError
+from persona_share.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    PersonaError,
+)
 from persona_share.model.ids import is_id
 from persona_share.model.secret import Secret
 from persona_share.ports import Runtime
@@ -42,6 +46,21 @@ _TYPES: Final = frozenset({"jwt", "client-authentication+jwt"})
 _TEXT: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 Jwk = Mapping[str, Any]
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+def result_of(work: Callable[[A], T], given: A) -> T | PersonaError:
+    """Return the result of a function, or its error without any frames.
+
+    Use it if ``given`` can contain a private key, also by mistake: delete ``given``, then
+    raise the error, so that no frame in an error report contains the key.
+    """
+    try:
+        return work(given)
+    except PersonaError as error:
+        error.__cause__ = error.__context__ = None  # they have frames as well
+        return error.with_traceback(None)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -59,6 +78,14 @@ class PublicKey:
         Raises:
             ConfigurationError: it is private, of another kind, or too weak.
         """
+        found = result_of(cls._from_jwk, jwk)
+        del jwk
+        if isinstance(found, PersonaError):
+            raise found
+        return found
+
+    @classmethod
+    def _from_jwk(cls, jwk: Jwk) -> "PublicKey":
         given: object = jwk
         if not isinstance(given, Mapping):
             message = (
@@ -113,18 +140,12 @@ class SigningKey:
     """
 
     def __init__(self, key: "str | Secret | Path | SigningKey") -> None:
-        what, advice = "the key", ""
-        if isinstance(key, Path):
-            what = f"the content of {key}"
-        else:
-            advice = "To read a file, pass pathlib.Path('partner.key')."
-        # Rebound: frames in an error report must not contain the plain key.
-        key = key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)
-        self._key: Any = _imported_private(key)
-        if self._key is None:
-            message = f"{what} is not a private key (JWK or PEM)"
-            raise ConfigurationError(message, advice=advice)
-        self.algorithm: str = _algorithm_of(self._key)
+        found = result_of(_private_key, key)
+        del key
+        if isinstance(found, PersonaError):
+            raise found
+        self._key: Any = found[0]
+        self.algorithm: str = found[1]
         self.id: str = _key_id(self._key)
 
     @classmethod
@@ -192,7 +213,10 @@ class InvalidAssertion:
 
 
 def public_keys(keys: Iterable[Jwk | PublicKey]) -> tuple[PublicKey, ...]:
-    """Read the public keys of one organization; at least one is needed."""
+    """Read the public keys of one organization; at least one is needed.
+
+    Callers use `result_of`, as the keys can be private by mistake.
+    """
     given: object = keys
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         message = f"keys must be a list of JWKs, not {type(given).__name__}"
@@ -244,7 +268,10 @@ def claimed_issuer(token: str) -> str | None:
 
 
 def load_public_keys(path: Path) -> list[Jwk]:
-    """Read a file with one public JWK or a set of them (``{"keys": […]}``)."""
+    """Read a file with one public JWK or a set of them (``{"keys": […]}``).
+
+    Callers use `result_of`, as the keys can be private by mistake.
+    """
     try:
         found = json.loads(read_file(path, _MAX_KEY_FILE)[0])
     except (OSError, ValueError) as error:
@@ -335,6 +362,22 @@ def _json_part(parts: Sequence[str], index: int) -> Mapping[str, Any] | None:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and _TEXT.fullmatch(value) is not None
+
+
+def _private_key(key: "str | Secret | Path | SigningKey") -> tuple[Any, str]:
+    """Return a private key and its algorithm."""
+    what, advice = "the key", ""
+    if isinstance(key, Path):
+        what = f"the content of {key}"
+    else:
+        advice = "To read a file, pass pathlib.Path('partner.key')."
+    found = _imported_private(
+        key.private_jwk() if isinstance(key, SigningKey) else _secret_of(key)
+    )
+    if found is None:
+        message = f"{what} is not a private key (JWK or PEM)"
+        raise ConfigurationError(message, advice=advice)
+    return found, _algorithm_of(found)
 
 
 def _secret_of(key: object) -> Secret:

@@ -173,7 +173,7 @@ def test_key_file_that_others_can_read_is_refused(tmp_path):
 def test_named_pipe_is_refused_instead_of_waiting_for_a_writer(read, tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path, 0o600)
-    with pytest.raises(ConfigurationError, match="it is a pipe"):
+    with pytest.raises(ConfigurationError, match="it is not a file"):
         read(path)
 
 
