@@ -25,8 +25,9 @@ from persona_share._protocol import jsonapi
 from persona_share._transport.runtime import default_runtime
 from persona_share.batch.batch import Batch, BatchContext
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
-from persona_share.batch.copy import Copy, CopyContext, Person, verify_copy
+from persona_share.batch.copy import Copy, CopyContext, CopyWorker, Person
 from persona_share.batch.groups import DirectPlanner
+from persona_share.batch.manifests import CopyRequest, verify_copy
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import (
     Disk,
@@ -154,7 +155,7 @@ async def with_copy() -> float:
     clock = default_runtime().clock
     ids = [f"inq_{number}" for number in range(FILES // FILES_OF_A_PERSON)]
     with tempfile.TemporaryDirectory() as name:
-        copy = Copy(
+        worker = CopyWorker(
             context=CopyContext(
                 roots=lambda checkpoint: batch_of(ids, retrieve_person, checkpoint),
                 related=lambda related: batch_of(related, retrieve_person),
@@ -162,14 +163,13 @@ async def with_copy() -> float:
                 persistent=persistent(),
                 wall=clock.wall,
             ),
-            follow=(),
+            request=CopyRequest(follow=(), files=True, pdf=False),
             into=Path(name) / "people",
-            files=True,
-            pdf=False,
             refresh=False,
             file_concurrency=AT_ONCE,
         )
         started = time.perf_counter()
+        copy = Copy(worker)
         async with copy:
             people = [each async for each in copy]
         seconds = time.perf_counter() - started

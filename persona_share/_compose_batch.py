@@ -17,7 +17,7 @@ from persona_share.batch.batch import (
     require_number,
 )
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint
-from persona_share.batch.copy import FOLLOW, Copy, CopyContext
+from persona_share.batch.copy import FOLLOW, Copy, CopyContext, CopyWorker
 from persona_share.batch.groups import (
     CHUNK,
     DirectPlanner,
@@ -25,6 +25,7 @@ from persona_share.batch.groups import (
     Planner,
     Retrieve,
 )
+from persona_share.batch.manifests import CopyRequest
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import Downloads, Persistent
 from persona_share.batch.workers import BatchStats, Measured, WorkerPool
@@ -289,7 +290,7 @@ def compose_copy(
     checked = FetchOptions(ids=ids, concurrency=concurrency, max_outage=max_outage)
     outage_seconds = checked.outage_seconds
     options["partner_outages"] = _monitor(clock, concurrency, outage_seconds, "partner")
-    return Copy(
+    worker = CopyWorker(
         context=CopyContext(
             roots=lambda checkpoint: fetch(
                 ids, checkpoint=checkpoint, **options, **named
@@ -302,12 +303,11 @@ def compose_copy(
             ),
             wall=clock.wall,
         ),
-        follow=tuple(follow),
+        request=CopyRequest(follow=tuple(follow), files=files, pdf=pdf),
         into=None if into is None else Path(into).expanduser(),
-        files=files,
-        pdf=pdf,
         refresh=refresh,
         verify=verify,
         file_concurrency=file_concurrency,
         checkpoint=checkpoint,
     )
+    return Copy(worker)

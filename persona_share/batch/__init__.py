@@ -10,8 +10,6 @@ from persona_share.batch.copy import (
     CopyReport,
     Person,
     Relationship,
-    VerifyReport,
-    verify_copy,
 )
 from persona_share.batch.jobs import (
     CopyJob,
@@ -20,6 +18,7 @@ from persona_share.batch.jobs import (
     StoreCheckpoint,
     shard,
 )
+from persona_share.batch.manifests import VerifyReport, verify_copy
 from persona_share.batch.workers import Ids
 from persona_share.model.batch import (
     Failed,

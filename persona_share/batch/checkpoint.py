@@ -139,7 +139,11 @@ class SQLiteCheckpoint:
         if self._connection is not None:
             return
         self._limiter = anyio.CapacityLimiter(1)
-        await self._run(self._connect)
+        try:
+            await self._run(self._connect)
+        except BaseException:
+            self.close()  # the caller may have been cancelled while it was locked
+            raise
 
     async def known(self, object_ids: Sequence[str]) -> frozenset[str]:
         """Return those ids that were acknowledged."""

@@ -10,11 +10,10 @@ import hashlib
 import os
 import shutil
 import weakref
+from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Callable,
-    Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -34,6 +33,14 @@ from anyio.streams.memory import MemoryObjectSendStream
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, require_name
+from persona_share.batch.manifests import (
+    MANIFEST,
+    VERSION,
+    CopyRequest,
+    damage,
+    extras,
+    read_manifest,
+)
 from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Disk,
@@ -43,7 +50,7 @@ from persona_share.batch.saving import (
     stops,
     without_urls,
 )
-from persona_share.batch.workers import End, first_error, lines_of
+from persona_share.batch.workers import End, first_error
 from persona_share.errors import (
     CodeRefusedError,
     InvalidArgumentError,
@@ -63,8 +70,6 @@ from persona_share.model.resource import Reference, Resource
 FOLLOW: Final = ("verifications", "documents", "account", "reports", "transaction")
 #: The checkpoint of a copy, inside its folder.
 CHECKPOINT: Final = ".checkpoint"
-MANIFEST: Final = "manifest.json"
-_VERSION: Final = 1
 #: People whose related objects are on their way, at most.
 _MAX_OPEN: Final = 256
 #: The reason of a related object that the partner does not share.
@@ -132,15 +137,22 @@ class CopyReport:
 
 
 class FolderCheckpoint(SQLiteCheckpoint):
-    """The checkpoint of a copy: a person whose folder is gone is not known."""
+    """The checkpoint of a copy: it knows people whose folder has what is requested."""
 
-    def __init__(self, into: Path, name: str = "") -> None:
+    def __init__(self, into: Path, request: CopyRequest, name: str = "") -> None:
         super().__init__(into / (CHECKPOINT + name))
         self._into = into
+        self._request = request
 
     def _known(self, object_ids: Sequence[str]) -> frozenset[str]:
         known = super()._known(object_ids)
-        return frozenset(x for x in known if (self._into / x / MANIFEST).is_file())
+        return frozenset(x for x in known if self._is_copied(x))
+
+    def _is_copied(self, object_id: str) -> bool:
+        found = read_manifest(self._into / object_id)
+        if found is None or found["id"] != object_id:
+            return False
+        return self._request.is_covered_by(found)
 
 
 @attrs.define(eq=False)
@@ -218,165 +230,50 @@ class CopyContext:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Copy:
-    """An async iterator of `Person` and `Failed`.
-
-    With ``into`` every person is written to a folder, and acknowledged when it is on
-    the disk. Use it as ``async with manager.copy(...) as copy``.
-    """
+class CopyWorker:
+    """Copies people in two stages, and puts the outcomes into a queue."""
 
     context: CopyContext
-    follow: tuple[str, ...]
+    request: CopyRequest
     into: Path | None
-    files: bool
-    pdf: bool
     refresh: bool
     file_concurrency: int
     verify: bool = False
     checkpoint: Checkpoint | str | None = None
     disk: Disk = attrs.field(factory=Disk)
-    _outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
-    _people: dict[str, _Open] = attrs.field(factory=dict, init=False)
+    outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
     _waiting: dict[str, list[_Open]] = attrs.field(factory=dict, init=False)
-    _task: "asyncio.Task[None] | None" = attrs.field(default=None, init=False)
-    _roots: Batch[Any] = attrs.field(init=False)
-    _related: Batch[Any] | None = attrs.field(default=None, init=False)
+    roots: Batch[Any] = attrs.field(init=False)
+    related: Batch[Any] | None = attrs.field(default=None, init=False)
+    _uses: Counter[str] = attrs.field(factory=Counter, init=False)
     _pool: FilePool = attrs.field(init=False)
     _open_people: anyio.Semaphore = attrs.field(init=False)
-    _lock: Checkpoint | None = attrs.field(default=None, init=False)
-    _counts: dict[str, int] = attrs.field(init=False)
-    _closed: bool = attrs.field(default=False, init=False)
-    _iterating: bool = attrs.field(default=False, init=False)
-    _started: float | None = attrs.field(default=None, init=False)
-    _ended: float | None = attrs.field(default=None, init=False)
+    lock: Checkpoint | None = attrs.field(default=None, init=False)
+    counts: dict[str, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the batch of the first stage; nothing is sent."""
-        self._outcomes = asyncio.Queue(16)
+        self.outcomes = asyncio.Queue(16)
         self._open_people = anyio.Semaphore(_MAX_OPEN)
-        self._counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
-        self._counts |= {"objects": 0, "files": 0}
-        checkpoint: Checkpoint | None = None
-        if isinstance(self.checkpoint, str) and self.into is not None:
-            name = require_name("checkpoint", self.checkpoint)
-            checkpoint = FolderCheckpoint(self.into, f"-{name}")
-        elif self.checkpoint is not None and not isinstance(self.checkpoint, str):
+        self.counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
+        self.counts |= {"objects": 0, "files": 0}
+        checkpoint = self._folder_checkpoint()
+        if self.checkpoint is not None and not isinstance(self.checkpoint, str):
             checkpoint = self.checkpoint
-        elif self.into is not None:
-            checkpoint = FolderCheckpoint(self.into)
         if self.refresh:
-            self._lock, checkpoint = checkpoint, None
-        self._roots = self.context.roots(checkpoint)
+            self.lock, checkpoint = checkpoint, None
+        self.roots = self.context.roots(checkpoint)
 
-    # ── For the consumer ────────────────────────────────────────────────────────
+    def _folder_checkpoint(self) -> Checkpoint | None:
+        name = ""
+        if isinstance(self.checkpoint, str):
+            name = "-" + require_name("checkpoint", self.checkpoint)
+        if self.into is None:
+            return None
+        return FolderCheckpoint(self.into, self.request, name)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Person | Failed:
-        if self._iterating:
-            message = "another task waits for the next outcome of this copy"
-            raise UsageError(message)
-        if self._closed:
-            raise StopAsyncIteration
-        self._iterating = True
-        try:
-            await self._start()
-            outcome = await self._outcomes.get()
-        finally:
-            self._iterating = False
-        # From here on nothing is awaited but the end, so that no outcome is lost.
-        if isinstance(outcome, End):
-            await self.aclose()
-            if outcome.error is not None:
-                raise outcome.error
-            raise StopAsyncIteration
-        return outcome
-
-    def report(self) -> CopyReport:
-        """Return what was done so far."""
-        roots = self._roots.report()
-        related = None if self._related is None else self._related.report()
-        return CopyReport(
-            copied=self._counts["copied"],
-            unchanged=self._counts["unchanged"],
-            failed=self._counts["failed"],
-            skipped=roots.skipped,
-            objects=self._counts["objects"],
-            files=self._counts["files"],
-            tokens=max(roots.tokens, 0 if related is None else related.tokens),
-            seconds=self._seconds(),
-        )
-
-    def _seconds(self) -> float:
-        if self._started is None:
-            return 0.0
-        now = self.context.persistent.clock.now()
-        return (now if self._ended is None else self._ended) - self._started
-
-    def progress(self) -> Progress:
-        """Return the progress: people that are complete, of those that were named."""
-        progress = self._roots.progress()
-        waiting_for = progress.waiting_for
-        if waiting_for is None and self._related is not None:
-            waiting_for = self._related.progress().waiting_for
-        done = self._counts["copied"] + self._counts["unchanged"]
-        progress = attrs.evolve(
-            progress,
-            fetched=done,
-            failed=self._counts["failed"],
-            waiting_for=waiting_for,
-        )
-        seconds, left_for = self._seconds(), None
-        rate = (done + progress.failed) / seconds if seconds else 0.0
-        if progress.total is not None and rate:
-            left_for = timedelta(seconds=(progress.total - progress.done) / rate)
-        return attrs.evolve(progress, rate=rate, left_for=left_for)
-
-    async def open(self) -> None:
-        """Lock the folder, before anything else is touched."""
-        if self._lock is not None:
-            await self._lock.open()
-        await self._roots.open()
-
-    async def aclose(self) -> None:
-        """End it: people that are complete stay so."""
-        self._closed = True
-        if self._started is not None and self._ended is None:
-            self._ended = self.context.persistent.clock.now()
-        try:
-            if self._task is not None and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
-        finally:
-            if not self._outcomes.full():
-                self._outcomes.put_nowait(End())  # another task may wait for it
-            await self._roots.aclose()
-            if self._lock is not None:
-                self._lock.close()
-
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    # ── Two stages ──────────────────────────────────────────────────────────────
-
-    async def _start(self) -> None:
-        if self._task is None:
-            await self.open()
-            self._started = self.context.persistent.clock.now()
-            self._task = asyncio.create_task(self._run())
-            weakref.finalize(self, self._task.cancel).atexit = False
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Copy everyone; the last outcome is an `End`."""
         error: BaseException | None = None
         try:
             await self._copy()
@@ -386,7 +283,7 @@ class Copy:
             error = failure
         if isinstance(error, asyncio.CancelledError):
             raise error
-        await self._outcomes.put(End(error))
+        await self.outcomes.put(End(error))
 
     async def _copy(self) -> None:
         context = self.context
@@ -398,11 +295,11 @@ class Copy:
             if self.checkpoint is None:
                 await to_thread.run_sync(_clean, self.into)
         sender, receiver = anyio.create_memory_object_stream[str](_MAX_OPEN * 8)
-        async with self._roots, receiver, anyio.create_task_group() as tasks:
-            self._related = self.context.related(receiver)
-            tasks.start_soon(self._take_related, self._related, tasks)
+        async with self.roots, receiver, anyio.create_task_group() as tasks:
+            self.related = self.context.related(receiver)
+            tasks.start_soon(self._take_related, self.related, tasks)
             async with sender:
-                async for each in self._roots:
+                async for each in self.roots:
                     if isinstance(each, Failed):
                         await self._fail(each)
                         continue
@@ -440,11 +337,11 @@ class Copy:
 
     async def _put_unchanged(self, root: Fetched[Any]) -> None:
         assert self.into is not None  # noqa: S101  # refresh needs a folder
-        self._counts["unchanged"] += 1
-        await self._roots.release(root.id)
+        self.counts["unchanged"] += 1
+        await self.roots.release(root.id)
         self._open_people.release()
         folder = self.into / root.id
-        await self._outcomes.put(
+        await self.outcomes.put(
             Person(id=root.id, resource=root.resource, folder=folder, unchanged=True)
         )
 
@@ -454,7 +351,7 @@ class Copy:
         snake = {_snake(name): name for name in names}
         wanted: dict[str, tuple[Reference, ...]] = {}
         absent = []
-        for name in self.follow:
+        for name in self.request.follow:
             if name not in snake:
                 absent.append(name)
                 continue
@@ -471,6 +368,10 @@ class Copy:
                 people = self._waiting.pop(each.id, [])
                 if not people:
                     await related.release(each.id)
+                elif isinstance(each, Fetched):
+                    if self._uses[each.id]:  # it was requested once more
+                        await related.release(each.id)
+                    self._uses[each.id] += len(people)
                 for person in people:
                     person.add_outcome(each)
                     if not person.waiting:
@@ -509,26 +410,33 @@ class Copy:
         else:
             if self.into is not None:
                 await self._acknowledge(root.id)
-            self._counts["copied"] += 1
-            self._counts["objects"] += 1 + len(person.found)
-            self._counts["files"] += len(copied.files)
-            await self._outcomes.put(copied)
+            self.counts["copied"] += 1
+            self.counts["objects"] += 1 + len(person.found)
+            self.counts["files"] += len(copied.files)
+            await self.outcomes.put(copied)
         finally:
-            await self._roots.release(root.id)
-            if self._related is not None:
-                await self._related.release(*person.found)
+            await self.roots.release(root.id)
+            await self._release_related(person)
             self._open_people.release()
+
+    async def _release_related(self, person: _Open) -> None:
+        """Release related objects that no other person needs for their files."""
+        for each in person.found:
+            self._uses[each] -= 1
+            if not self._uses[each] and self.related is not None:
+                del self._uses[each]
+                await self.related.release(each)
 
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
-            if self._lock is not None:
-                await self._lock.record((object_id,))
+            if self.lock is not None:
+                await self.lock.record((object_id,))
             else:
-                await self._roots.acknowledge(object_id)
+                await self.roots.acknowledge(object_id)
 
     async def _fail(self, failed: Failed) -> None:
-        self._counts["failed"] += 1
-        await self._outcomes.put(failed)
+        self.counts["failed"] += 1
+        await self.outcomes.put(failed)
 
     # ── On the disk ─────────────────────────────────────────────────────────────
 
@@ -547,11 +455,12 @@ class Copy:
         await to_thread.run_sync(_make_empty, part)
         saved = await self._save_files(part / "files", [*objects.values()])
         manifest = {
-            "version": _VERSION,
+            "version": VERSION,
             "id": root.id,
             "type": root.type,
             "updated_at": root.get("updated_at"),
             "copied_at": self.context.wall().isoformat(),
+            "requested": self.request.to_dict(),
             "relationships": {
                 name: {
                     "status": each.status,
@@ -576,7 +485,10 @@ class Copy:
     ) -> list[dict[str, Any]]:
         """Save the files and PDFs of these objects, and return their entries."""
         entries: list[dict[str, Any]] = []
-        files, pdf = folder if self.files else None, folder if self.pdf else None
+        files, pdf = (
+            folder if self.request.files else None,
+            folder if self.request.pdf else None,
+        )
 
         async def save(resource: Resource) -> None:
             batch = self._batch_of(resource.id)
@@ -620,10 +532,10 @@ class Copy:
         }
 
     def _batch_of(self, object_id: str) -> Batch[Any]:
-        related = self._related
-        if related is not None and self._roots.scope_of(object_id) is None:
+        related = self.related
+        if related is not None and self.roots.scope_of(object_id) is None:
             return related
-        return self._roots
+        return self.roots
 
     def _complete(
         self,
@@ -665,8 +577,147 @@ class Copy:
         found = read_manifest(folder)
         if found is None or not updated or found.get("updated_at") != updated:
             return None
-        damaged = any(_damage(folder, found, hashes=self.verify))
-        return None if damaged else found
+        if found["id"] != folder.name or not self.request.is_covered_by(found):
+            return None
+        if any(damage(folder, found, hashes=self.verify)):
+            return None
+        return None if self.verify and any(extras(folder, found)) else found
+
+
+class Copy:
+    """An async iterator of `Person` and `Failed`.
+
+    With ``into`` every person is written to a folder, and acknowledged when it is on
+    the disk. Use it as ``async with manager.copy(...) as copy``.
+    """
+
+    def __init__(self, worker: CopyWorker) -> None:
+        self._worker = worker
+        self._task: asyncio.Task[None] | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._closed = False
+        self._iterating = False
+        self._started: float | None = None
+        self._ended: float | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Person | Failed:
+        if self._iterating:
+            message = "another task waits for the next outcome of this copy"
+            raise UsageError(message)
+        if self._closed:
+            raise StopAsyncIteration
+        self._iterating = True
+        try:
+            await self._start()
+            outcome = await self._worker.outcomes.get()
+        finally:
+            self._iterating = False
+        # From here on nothing is awaited but the end, so that no outcome is lost.
+        if isinstance(outcome, End):
+            await self.aclose()
+            if outcome.error is not None:
+                raise outcome.error
+            raise StopAsyncIteration
+        return outcome
+
+    def report(self) -> CopyReport:
+        """Return what was done so far."""
+        roots = self._worker.roots.report()
+        related = (
+            None if self._worker.related is None else self._worker.related.report()
+        )
+        return CopyReport(
+            copied=self._worker.counts["copied"],
+            unchanged=self._worker.counts["unchanged"],
+            failed=self._worker.counts["failed"],
+            skipped=roots.skipped,
+            objects=self._worker.counts["objects"],
+            files=self._worker.counts["files"],
+            tokens=max(roots.tokens, 0 if related is None else related.tokens),
+            seconds=self._seconds(),
+        )
+
+    def _seconds(self) -> float:
+        if self._started is None:
+            return 0.0
+        now = self._worker.context.persistent.clock.now()
+        return (now if self._ended is None else self._ended) - self._started
+
+    def progress(self) -> Progress:
+        """Return the progress: people that are complete, of those that were named."""
+        progress = self._worker.roots.progress()
+        waiting_for = progress.waiting_for
+        if waiting_for is None and self._worker.related is not None:
+            waiting_for = self._worker.related.progress().waiting_for
+        done = self._worker.counts["copied"] + self._worker.counts["unchanged"]
+        progress = attrs.evolve(
+            progress,
+            fetched=done,
+            failed=self._worker.counts["failed"],
+            waiting_for=waiting_for,
+        )
+        seconds, left_for = self._seconds(), None
+        rate = (done + progress.failed) / seconds if seconds else 0.0
+        if progress.total is not None and rate:
+            left_for = timedelta(seconds=(progress.total - progress.done) / rate)
+        return attrs.evolve(progress, rate=rate, left_for=left_for)
+
+    async def open(self) -> None:
+        """Lock the folder, before anything else is touched."""
+        if self._worker.lock is not None:
+            await self._worker.lock.open()
+        await self._worker.roots.open()
+
+    async def aclose(self) -> None:
+        """End it: people that are complete stay so."""
+        self._closed = True
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        if self._started is not None and self._ended is None:
+            self._ended = self._worker.context.persistent.clock.now()
+        try:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
+        finally:
+            if not self._worker.outcomes.full():
+                self._worker.outcomes.put_nowait(End())  # another task may wait for it
+            await self._worker.roots.aclose()
+            if self._worker.lock is not None:
+                self._worker.lock.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _start(self) -> None:
+        if self._task is None:
+            await self.open()
+            self._started = self._worker.context.persistent.clock.now()
+            # The task holds the worker and not this object, so that dropping this
+            # object ends the task.
+            self._task = asyncio.create_task(self._worker.run())
+            self._finalizer = weakref.finalize(self, _abandon, self._task, self._worker)
+            self._finalizer.atexit = False
+
+
+def _abandon(task: "asyncio.Task[None]", worker: CopyWorker) -> None:
+    """End a copy that no caller references."""
+    if not task.done() and not task.get_loop().is_closed():
+        task.cancel()
+    if worker.lock is not None:
+        worker.lock.close()
 
 
 def _reason(error: PersonaError) -> str | None:
@@ -700,9 +751,13 @@ def _make_empty(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
-def _remove(folder: Path) -> None:
+def _remove(path: Path) -> None:
+    """Remove a folder, or a file that is in its place."""
     with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _clean(into: Path) -> None:
@@ -716,107 +771,3 @@ def _clean(into: Path) -> None:
                 _remove(each)
             else:
                 each.rename(folder)
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of a person's folder, or None if there is none."""
-    try:
-        found = orjson.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(found, dict) or found.get("version") != _VERSION:
-        return None
-    return found if isinstance(found.get("files"), list) else None
-
-
-@attrs.frozen(kw_only=True)
-class VerifyReport:
-    """The result of comparing a copy with its manifests.
-
-    ``objects`` and ``files`` count what the manifests list, as `CopyReport` counts them:
-    a file is a photo, a PDF or any other attachment. ``problems`` are texts that begin
-    with the person's id, and the path of the object or file.
-    """
-
-    people: int
-    objects: int
-    files: int
-    problems: tuple[str, ...]
-
-
-def verify_copy(
-    into: str | os.PathLike[str], ids: Iterable[str] | None = None
-) -> VerifyReport:
-    """Compare a copy with its manifests; nothing is sent or changed.
-
-    Each object and file must be there, with its size and SHA-256 hash. With ``ids``,
-    each of these people must be there as well. The function blocks while it reads all
-    files: call it in a thread if an event loop runs.
-
-    Raises:
-        InvalidArgumentError: ``into`` is not a folder that can be read.
-    """
-    wanted = () if ids is None else dict.fromkeys(lines_of(ids))
-    objects, files = 0, 0
-    found: set[str] = set()
-    problems: list[str] = []
-    for folder in _folders(Path(into).expanduser()):
-        if not folder.is_dir():
-            problems.append(f"{folder.name}: not a folder of this copy")
-            continue
-        found.add(folder.name)
-        manifest = read_manifest(folder)
-        if manifest is None:
-            problems.append(f"{folder.name}: the manifest is missing or damaged")
-            continue
-        attached = sum(each["attribute"] is not None for each in manifest["files"])
-        files += attached
-        objects += len(manifest["files"]) - attached
-        problems += [
-            f"{folder.name}/{each}"
-            for each in (*_damage(folder, manifest), *_extras(folder, manifest))
-        ]
-    problems += [f"{each}: missing" for each in wanted if each not in found]
-    return VerifyReport(
-        people=len(found), objects=objects, files=files, problems=tuple(problems)
-    )
-
-
-def _folders(into: Path) -> list[Path]:
-    """Return what is in the folder of a copy, without its own hidden files."""
-    try:
-        return sorted(each for each in into.iterdir() if each.name[:1] != ".")
-    except OSError as error:
-        message = f"{into} cannot be read as a folder: {error.strerror}"
-        advice = "Pass the folder of a copy."
-        raise InvalidArgumentError(message, advice=advice) from None
-
-
-def _damage(
-    folder: Path, manifest: Mapping[str, Any], *, hashes: bool = True
-) -> Iterator[str]:
-    """Yield what differs from the manifest; without ``hashes`` only sizes are read."""
-    for each in manifest["files"]:
-        path = folder / each["path"]
-        digest = each["sha256"]
-        try:
-            size = path.stat().st_size
-            if hashes and size == each["size"]:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            yield f"{each['path']}: missing"
-            continue
-        if size != each["size"]:
-            yield f"{each['path']}: {size} bytes instead of {each['size']}"
-        elif digest != each["sha256"]:
-            yield f"{each['path']}: the content has changed"
-
-
-def _extras(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files that the manifest does not list."""
-    expected = {MANIFEST, *(each["path"] for each in manifest["files"])}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in expected:
-            yield f"{name}: not in the manifest"

@@ -87,6 +87,7 @@ class Kit:
             stats=BatchStats(),
             concurrency=concurrency,
             checkpoint=checkpoint,
+            keep_tokens=acknowledge == "explicit",
         )
         context = BatchContext(
             total=len(ids) if hasattr(ids, "__len__") else None,

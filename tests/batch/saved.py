@@ -22,8 +22,9 @@ from persona_share import Failed
 from persona_share._protocol import jsonapi
 from persona_share.batch import verify_copy
 from persona_share.batch.checkpoint import SQLiteCheckpoint
-from persona_share.batch.copy import Copy, CopyContext, read_manifest
+from persona_share.batch.copy import Copy, CopyContext, CopyWorker
 from persona_share.batch.groups import DirectPlanner
+from persona_share.batch.manifests import CopyRequest, read_manifest
 from persona_share.batch.saving import (
     Disk,
     FilePool,
@@ -266,49 +267,65 @@ def _rows_of(content):
 
 async def copy_into(folder, disk, kit):
     """Copy people into a folder and return how many were copied."""
-
-    async def retrieve(object_id):
-        await kit.objects.retrieve(object_id)
-        return _resource(object_id)
-
-    def batch(ids, checkpoint=None):
-        planner = DirectPlanner(retrieve, 8)
-        return kit.batch(
-            ids, planner=planner, checkpoint=checkpoint, acknowledge="explicit"
-        )
-
-    copy = Copy(
-        context=CopyContext(
-            roots=lambda checkpoint: batch(PEOPLE, checkpoint),
-            related=batch,
-            downloads=FakeDownloads(),
-            persistent=Persistent(clock=kit.clock, outages=kit.monitor()),
-            wall=kit.clock.wall,
-        ),
-        follow=("verifications",),
-        into=folder,
-        files=True,
-        pdf=False,
-        refresh=False,
-        file_concurrency=3,
-        disk=disk,
-    )
-    async with copy:
+    async with new_copy(folder, disk, kit) as copy:
         async for each in copy:
             if isinstance(each, Failed):
                 _failed(each.id, each.error)
         return copy.report().copied
 
 
-def _resource(object_id):
+def new_copy(
+    folder,
+    disk,
+    kit,
+    ids=PEOPLE,
+    *,
+    planner=DirectPlanner,
+    downloads=None,
+    shared=(),
+    **options,
+):
+    """Return a copy of people with their verifications and files."""
+
+    async def retrieve(object_id):
+        await kit.objects.retrieve(object_id)
+        return _resource(object_id, shared)
+
+    def batch(ids, checkpoint=None):
+        return kit.batch(
+            ids,
+            planner=planner(retrieve, 8),
+            checkpoint=checkpoint,
+            acknowledge="explicit",
+        )
+
+    request = CopyRequest(follow=("verifications",), files=True, pdf=False)
+    worker = CopyWorker(
+        context=CopyContext(
+            roots=lambda checkpoint: batch(ids, checkpoint),
+            related=batch,
+            downloads=downloads or FakeDownloads(),
+            persistent=Persistent(clock=kit.clock, outages=kit.monitor()),
+            wall=kit.clock.wall,
+        ),
+        into=folder,
+        file_concurrency=3,
+        disk=disk,
+        **{"request": request, "refresh": False, **options},
+    )
+    return Copy(worker)
+
+
+def _resource(object_id, shared=()):
     related = []
     if object_id.startswith("inq_"):
-        related = [f"ver_{object_id[4:]}{letter}" for letter in "ab"]
+        related = [*(f"ver_{object_id[4:]}{letter}" for letter in "ab"), *shared]
     kind = "inquiry" if related else "verification/selfie"
     raw = {
         "type": kind,
         "id": object_id,
         "attributes": {
+            "updated-at": "2026-01-01T00:00:00.000Z",
             "photo-url": f"https://files.test/{object_id}?access_token=x",
             "text": "x" * 300,
         },

@@ -247,6 +247,22 @@ async def test_refresh_copies_a_person_again_when_a_refused_object_is_shared(
     assert verify_copy(tmp_path / "copy").problems == ()
 
 
+@pytest.mark.parametrize("refresh", [False, True])
+async def test_pdfs_are_added_when_they_are_requested_later(
+    scenario, tmp_path, refresh
+):
+    ids = [person(scenario.sandbox) for _ in range(2)]
+    async with scenario.manager() as manager:
+        await copied(manager, ids, tmp_path / "copy")
+        options = {"pdf": True, "refresh": refresh}
+        outcomes, added = await copied(manager, ids, tmp_path / "copy", **options)
+        _, again = await copied(manager, ids, tmp_path / "copy", **options)
+
+    assert (added.copied, again.copied) == (2, 0)
+    for each in outcomes:
+        assert (each.folder / "files" / f"{each.id}.pdf").is_file()
+
+
 async def test_people_fail_one_by_one_when_their_files_are_gone(scenario, tmp_path):
     ids = [person(scenario.sandbox) for _ in range(3)]
     async with scenario.manager() as manager:

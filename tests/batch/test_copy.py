@@ -1,0 +1,255 @@
+"""A copy trusts no manifest before it has checked it, and ends when it is dropped."""
+
+import asyncio
+import gc
+import json
+import random  # noqa: TID251  # seeded
+import shutil
+import weakref
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from persona_share import Failed, Scope
+from persona_share.batch import verify_copy
+from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.copy import CHECKPOINT
+from persona_share.batch.groups import DirectPlanner, Group
+from persona_share.batch.manifests import CopyRequest
+from persona_share.batch.saving import Disk
+from tests.batch import saved
+from tests.batch.conftest import no_tasks_left
+
+
+PERSON = "inq_1"
+#: Values of every kind in place of the right one.
+VALUES = (
+    *(None, True, -1, 2**70, 1.5, "", "x", [], [None], {}, {"x": [1]}, [[]]),
+    *("../../escape", "/etc/passwd", "files/..", "nul\0", "files/./x", "\ud83d\ude00"),
+)
+
+
+@pytest_asyncio.fixture
+async def copied(kit, tmp_path):
+    """Return the folder of a copy of one person."""
+    await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON]))
+    return tmp_path
+
+
+async def run(copy):
+    """Run a copy to its end, and return its report."""
+    async with copy:
+        async for each in copy:
+            assert not isinstance(each, Failed)
+    return copy.report()
+
+
+def places_in(value, path=()):
+    """Yield the path of every value in a JSON value."""
+    if path:
+        yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places_in(value[key], (*path, key))
+
+
+def changed(manifest, rng):
+    """Return the bytes of a manifest with one thing changed."""
+    content = orjson.dumps(manifest)
+    kind = rng.choice(["value", "value", "value", "missing", "cut", "bytes", "whole"])
+    if kind == "cut":
+        return content[: rng.randrange(len(content))]
+    if kind == "bytes":
+        place = rng.randrange(len(content))
+        return content[:place] + rng.randbytes(3) + content[place + 3 :]
+    if kind == "whole":
+        other = rng.choice(VALUES)
+        return rng.choice(
+            [b"NaN", b"[" * 5_000, b"\xff\xfe", json.dumps(other).encode()]
+        )
+    found = orjson.loads(content)
+    *outer, last = rng.choice([*places_in(found)])
+    inner = found
+    for key in outer:
+        inner = inner[key]
+    if kind == "missing":
+        del inner[last]
+    else:
+        inner[last] = rng.choice(VALUES)
+    return json.dumps(found).encode()
+
+
+@pytest.mark.asyncio
+async def test_damaged_manifest_is_reported_and_repaired(kit, copied):
+    path = copied / PERSON / "manifest.json"
+    valid, reported = orjson.loads(path.read_bytes()), 0
+    for seed in range(400):
+        path.write_bytes(changed(valid, random.Random(seed)))  # noqa: S311  # seeded
+        reported += bool(verify_copy(copied).problems)
+        if seed % 8 == 0:
+            options = {"refresh": True, "verify": True}
+            report = await run(saved.new_copy(copied, Disk(), kit, [PERSON], **options))
+
+            assert report.copied + report.unchanged == 1
+            assert verify_copy(copied).problems == ()
+
+    assert reported > 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("version", x) for x in (2, None, "1")],
+        *[(x, 7) for x in ("id", "type", "updated_at", "copied_at", "relationships")],
+        *[("files", x) for x in ({}, [1], [{}], None)],
+        *[("requested", x) for x in ([], {"follow": "x", "files": 1, "pdf": 1})],
+    ],
+)
+@pytest.mark.asyncio
+async def test_manifest_of_another_shape_is_damaged(copied, name, value):
+    path = copied / PERSON / "manifest.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), name: value}))
+
+    assert verify_copy(copied).problems == (
+        f"{PERSON}: the manifest is missing or damaged",
+    )
+
+
+@pytest.mark.parametrize("outside", ["../outside", "/etc/hostname", "files/../../x"])
+@pytest.mark.asyncio
+async def test_manifest_that_names_a_file_outside_is_damaged(copied, outside):
+    path = copied / PERSON / "manifest.json"
+    manifest = orjson.loads(path.read_bytes())
+    manifest["files"][0]["path"] = outside
+    path.write_bytes(orjson.dumps(manifest))
+
+    assert verify_copy(copied).problems == (
+        f"{PERSON}: the manifest is missing or damaged",
+    )
+
+
+@pytest.mark.parametrize("name", ["inquiry.json", "files"])
+@pytest.mark.asyncio
+async def test_link_in_place_of_a_file_is_reported(copied, name):
+    (copied / PERSON / name).rename(copied / ".elsewhere")
+    (copied / PERSON / name).symlink_to(copied / ".elsewhere")
+
+    assert any(name in each for each in verify_copy(copied).problems)
+
+
+@pytest.mark.asyncio
+async def test_renamed_folder_is_reported_and_copied_again(kit, copied):
+    (copied / PERSON).rename(copied / "inq_2")
+    problems = verify_copy(copied).problems
+    again = await run(saved.new_copy(copied, Disk(), kit, ["inq_2"], refresh=True))
+
+    assert problems == ("inq_2: the folder of another person",)
+    assert again.copied == 1
+    assert verify_copy(copied, ["inq_2"]).problems == ()
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.asyncio
+async def test_person_is_copied_again_when_a_file_is_in_place_of_the_folder(
+    kit, copied, refresh
+):
+    shutil.rmtree(copied / PERSON)
+    (copied / PERSON).write_text("in the way")
+    await run(saved.new_copy(copied, Disk(), kit, [PERSON], refresh=refresh))
+
+    assert verify_copy(copied, [PERSON]).problems == ()
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.asyncio
+async def test_person_is_copied_again_when_more_is_requested(
+    kit, tmp_path, refresh, recorded
+):
+    less = CopyRequest(follow=(), files=False, pdf=False)
+    requests = [
+        (less, 1),
+        (less, 0),
+        (CopyRequest(follow=("verifications",), files=False, pdf=False), 1),
+        (CopyRequest(follow=(), files=True, pdf=False), 1),
+        (CopyRequest(follow=("verifications",), files=True, pdf=False), 1),
+        (less, 0),
+    ]
+    for request, expected in requests:
+        options = {"request": request, "refresh": refresh}
+        copy = saved.new_copy(tmp_path, Disk(), kit, [PERSON], **options)
+        report = await run(copy)
+
+        assert (report.copied, report.unchanged + report.skipped) == (
+            expected,
+            1 - expected,
+        )
+        if not recorded:  # as copies of earlier versions
+            path = tmp_path / PERSON / "manifest.json"
+            manifest = orjson.loads(path.read_bytes())
+            path.write_bytes(orjson.dumps({**manifest, "requested": None, "pdf": None}))
+
+
+class GroupPlanner(DirectPlanner):
+    """Gives every object a token of its own."""
+
+    async def items(self, object_ids, *, regrouped):
+        async for each in super().items(object_ids, regrouped=regrouped):
+            each.group = Group(Scope.of("inquiry.read", "inq_1"), 1, owns_token=True)
+            yield each
+
+
+@pytest.mark.asyncio
+async def test_shared_object_keeps_its_scope_for_the_second_person(kit, tmp_path):
+    ids, scopes = ["inq_1", "inq_2"], []
+
+    class Downloads(saved.FakeDownloads):
+        def print_pdf(self, object_id, batch):
+            scopes.append((object_id, batch.scope_of(object_id)))
+
+    late = kit.objects.hold("ver_2b")
+    copy = saved.new_copy(
+        tmp_path,
+        Disk(),
+        kit,
+        ids,
+        planner=GroupPlanner,
+        downloads=Downloads(),
+        shared=["ver_shared"],
+        request=CopyRequest(follow=("verifications",), files=True, pdf=True),
+    )
+    async with copy:
+        first = await anext(copy)
+        late.set()
+        second = await anext(copy)
+
+    assert [first.id, second.id] == ids
+    assert [each for each, _ in scopes].count("ver_shared") == 2
+    assert [each for each, scope in scopes if scope is None] == []
+
+
+@pytest.mark.asyncio
+async def test_copy_that_is_dropped_ends_and_releases_its_folder(kit, tmp_path):
+    requested = asyncio.Event()
+
+    async def never():
+        requested.set()
+        await asyncio.Event().wait()
+
+    kit.objects.held["ver_1b"] = never
+    copy = saved.new_copy(tmp_path, Disk(), kit, [PERSON])
+    waiting = asyncio.ensure_future(anext(copy))
+    await requested.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    dropped = weakref.ref(copy)
+    del copy, waiting
+    gc.collect()
+    await kit.settle()
+    checkpoint = SQLiteCheckpoint(tmp_path / CHECKPOINT)
+    await checkpoint.open()  # raises if it is in use
+    checkpoint.close()
+
+    assert dropped() is None
+    assert no_tasks_left()
