@@ -18,12 +18,12 @@ from click import get_current_context
 from click.core import ParameterSource
 
 from persona_share import PersonaClient, Secret
-from persona_share._transport.input_files import read_file, text_of
 from persona_share.batch.batch import MAX_OUTAGE
 from persona_share.batch.private_files import require_private
 from persona_share.cli.exit_codes import AUTHENTICATION, fail, standard_input
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
+from persona_share.partner.input_files import read_file, text_of
 
 
 F = TypeVar("F", bound=Callable[..., Any])

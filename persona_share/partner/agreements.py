@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import attrs
 
 from persona_share._protocol.urls import BaseURL, parse_base_url
-from persona_share._transport.input_files import read_file
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.model.ids import checked_id, kind_of_id, require_prefix
 from persona_share.model.policy import is_number
 from persona_share.model.scope import MAX_ATOMS, Scope, warning_about
+from persona_share.partner.input_files import read_file
 from persona_share.partner.keys import (
     Jwk,
     PublicKey,

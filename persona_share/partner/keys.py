@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
-from persona_share._transport.input_files import read_file
 from persona_share.errors import (
     ConfigurationError,
     MissingExtraError,
@@ -26,6 +25,7 @@ from persona_share.errors import (
 )
 from persona_share.model.ids import is_id
 from persona_share.model.secret import Secret
+from persona_share.partner.input_files import read_file
 from persona_share.ports import Runtime
 
 

@@ -1,5 +1,6 @@
 """Arguments, secret files and standard streams that cannot be used are refused first."""
 
+import os
 import subprocess
 
 import pytest
@@ -24,9 +25,9 @@ def run_in_shell(cli, redirection, *arguments, env=None):
     "arguments",
     [
         ("fetch", "inq_1", "--output", "out"),
-        ("exchange", "--token-file", "token"),
-        ("completion", "bash"),
-        ("--help",),
+        pytest.param(("exchange", "--token-file", "token"), marks=pytest.mark.slow),
+        pytest.param(("completion", "bash"), marks=pytest.mark.slow),
+        pytest.param(("--help",), marks=pytest.mark.slow),
     ],
 )
 def test_command_does_nothing_when_standard_output_is_closed(cli, sandbox, arguments):
@@ -41,9 +42,14 @@ def test_command_does_nothing_when_standard_output_is_closed(cli, sandbox, argum
     "arguments",
     [
         ("fetch", "--ids", "-"),
-        ("limits", "--api-key-file", "-"),
-        ("authorize", "--client-id", "org_1", "--code-file", "c", "--scope-file", "-"),
-        ("webhook", "verify", "--signature", "t=1,v1=0"),
+        pytest.param(("limits", "--api-key-file", "-"), marks=pytest.mark.slow),
+        pytest.param(
+            ("authorize", "--client-id", "o", "--code-file", "c", "--scope-file", "-"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("webhook", "verify", "--signature", "t=1,v1=0"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_closed_standard_input_is_explained(cli, sandbox, arguments):
@@ -56,6 +62,7 @@ def test_closed_standard_input_is_explained(cli, sandbox, arguments):
     assert sandbox.log.count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("completion", "bash"), ("--help",)])
 def test_full_output_is_8(cli, arguments):
     ended = run_in_shell(cli, ">/dev/full", *arguments)
@@ -64,6 +71,7 @@ def test_full_output_is_8(cli, arguments):
     assert ended.stderr == "Error: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_closed_error_output_disturbs_nothing(cli, as_source, tmp_path):
     (object_id,), out = cli.inquiries(1), tmp_path / "out"
     ended = run_in_shell(
@@ -85,7 +93,7 @@ def test_closed_error_output_disturbs_nothing(cli, as_source, tmp_path):
     ],
 )
 def test_argument_that_is_not_utf_8_is_refused(cli, sandbox, arguments):
-    ended = cli.installed(*arguments)
+    ended = cli(*map(os.fsdecode, arguments))
 
     assert ended.code == 2
     assert ended.err.rstrip().endswith("it is not UTF-8.")
@@ -116,7 +124,9 @@ def test_home_of_an_unknown_user_is_refused(cli):
     assert "~nobody-known/x names an unknown user" in ended.err
 
 
-@pytest.mark.parametrize("from_stdin", [False, True])
+@pytest.mark.parametrize(
+    "from_stdin", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [("a" * 65_537, "it has more than 65536 bytes"), ("\udcff", "it is not UTF-8")],

@@ -11,10 +11,10 @@ import pytest
 from joserfc import jwk
 
 from persona_share import Secret
-from persona_share._transport.input_files import read_file
 from persona_share.errors import ConfigurationError, PersonaError
 from persona_share.partner import Agreement, SigningKey, load_agreements
 from persona_share.partner.agreements import Agreements
+from persona_share.partner.input_files import read_file
 from persona_share.partner.keys import (
     Assertion,
     PublicKey,
