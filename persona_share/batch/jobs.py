@@ -215,7 +215,7 @@ class StoreCheckpoint:
         found_request = record.get("requested")
         before = found_request if isinstance(found_request, str) else self._requested
         if self._requested is None:
-            self._requested = before  # kept as it is
+            self._requested = before  # kept unchanged
         elif before != self._requested and any(done):
             message = "the objects of this shard were saved or handled in another way"
             advice = (

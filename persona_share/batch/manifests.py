@@ -22,7 +22,7 @@ from persona_share.errors import InvalidArgumentError
 
 MANIFEST: Final = "manifest.json"
 VERSION: Final = 1
-#: A file of a person, or one in a folder of theirs.
+#: A file of a person, or one in a subfolder.
 _PATH: Final = re.compile(r"[^/\0]+(/[^/\0]+)?")
 #: The kinds of the values in a manifest and its parts.
 _MANIFEST: Final[Mapping[str, Any]] = {
@@ -54,7 +54,7 @@ _FILE: Final[Mapping[str, Any]] = {
 
 @attrs.frozen(kw_only=True)
 class CopyRequest:
-    """What a copy saves of each person."""
+    """The parts of each person that a copy saves."""
 
     follow: tuple[str, ...]
     files: bool
