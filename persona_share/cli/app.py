@@ -6,34 +6,58 @@ shorter name where the option means the same on several commands.
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
 import rich_click as click
 from click import Command, Context, Group, Option, Parameter
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 from click.types import StringParamType
 
 
-#: The module of each command; it is imported when the command is asked for.
+#: The module of each command, which is imported when the command is called, and the
+#: first paragraph of its help, so that listing the commands imports none.
 _COMMANDS: Final = {
-    "authorize": "oauth",
-    "completion": "app",
-    "connections": "connect",
-    "copy": "copy",
-    "demo": "demo",
-    "doctor": "doctor",
-    "exchange": "oauth",
-    "fetch": "fetch",
-    "get": "fetch",
-    "limits": "doctor",
-    "list": "fetch",
-    "partner": "partner",
-    "sandbox": "sandbox",
-    "share-tokens": "connect",
-    "store": "store",
-    "tokens": "store",
-    "webhook": "doctor",
+    "authorize": (
+        "oauth",
+        "Create an authorization code that lets a partner read these objects.",
+    ),
+    "completion": ("app", "Print the completion script of a shell."),
+    "connections": ("connect", "Manage the connections to other organizations."),
+    "copy": (
+        "copy",
+        "Copy inquiries with all that belongs to them, one folder per person.",
+    ),
+    "demo": (
+        "demo",
+        "Show how two organizations share data over at least four token lifetimes.",
+    ),
+    "doctor": (
+        "doctor",
+        "Check the key, the clock, OAuth, the rate limits, the store and the partner.",
+    ),
+    "exchange": ("oauth", "Exchange an authorization code for an access token."),
+    "fetch": ("fetch", "Fetch any number of objects as fast as the rate limit allows."),
+    "get": (
+        "fetch",
+        "Show objects as the API returns them; with --code-file, all that it grants.",
+    ),
+    "limits": ("doctor", "Show the rate limits of this API key."),
+    "list": ("fetch", "List ids of the organization's own objects, one per line."),
+    "partner": (
+        "partner",
+        "Give authorization codes to partner organizations, or request them.",
+    ),
+    "sandbox": (
+        "sandbox",
+        "Run a local Persona with two organizations until interrupted.",
+    ),
+    "share-tokens": ("connect", "Share single objects over a connection."),
+    "store": ("store", "Prepare a store: a file of SQLite, Redis, or PostgreSQL."),
+    "tokens": ("store", "List, show and forget the tokens of a store."),
+    "webhook": ("doctor", "Check deliveries of webhooks."),
 }
 #: Commands whose function cannot have their name.
 _ATTRIBUTES: Final = {"list": "list_"}
@@ -45,6 +69,8 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 class Program(click.RichGroup):
     """The program; a command costs nothing while another one runs."""
 
+    _listing = False
+
     def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002  # click's signature
         """List the commands by name."""
         return sorted(_COMMANDS)
@@ -53,11 +79,33 @@ class Program(click.RichGroup):
         """Return a command, imported now, or None."""
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"persona_share.cli.{_COMMANDS[cmd_name]}")
+        module_name, summary = _COMMANDS[cmd_name]
+        if self._listing:
+            return click.RichCommand(name=cmd_name, help=summary)
+        module = import_module(f"persona_share.cli.{module_name}")
         command: Command = getattr(
             module, _ATTRIBUTES.get(cmd_name, cmd_name.replace("-", "_"))
         )
         return _with_variables(command, cmd_name)
+
+    def get_help(self, ctx: Context) -> str:
+        """Return the help with a list of the commands."""
+        with self._only_summaries():
+            return super().get_help(ctx)
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that complete a word."""
+        with self._only_summaries():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _only_summaries(self) -> Iterator[None]:
+        """Return commands with a name and a summary only, until the block ends."""
+        self._listing = True
+        try:
+            yield
+        finally:
+            self._listing = False
 
 
 class _Text(click.ParamType[Any]):

@@ -1,8 +1,12 @@
 """Every command: what it does, its JSON keys, and its exit codes."""
 
+import inspect
 import json
+import os
 import re
 import stat
+import subprocess
+import sys
 
 import pytest
 from click import Context
@@ -10,7 +14,7 @@ from click.testing import CliRunner
 
 from persona_share import webhooks
 from persona_share._transport.runtime import SystemClock
-from persona_share.cli.app import app
+from persona_share.cli.app import _COMMANDS, app
 
 
 MASK = "**********"
@@ -261,6 +265,39 @@ def test_completion_lists_the_commands(cli):
     )
 
     assert "share-tokens" in ended.out
+
+
+@pytest.mark.parametrize("words", ["persona-share --help", "persona-share fe"])
+def test_listing_the_commands_imports_none_of_them(words):
+    argument = words.split()[1]
+    environment = {**os.environ, "COMP_WORDS": words, "COMP_CWORD": "1"}
+    if argument != "--help":
+        environment["_PERSONA_SHARE_COMPLETE"] = "bash_complete"
+    program = (
+        "import sys; from persona_share.cli.app import app\n"
+        f"try: app([{argument!r}], 'persona-share')\n"
+        "except SystemExit: pass\n"
+        "found = {'persona_share.cli.fetch', 'persona_share.client', 'aiohttp'}\n"
+        "print(sorted(found & set(sys.modules)))"
+    )
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert "fetch" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_list_of_the_commands_has_the_first_paragraph_of_their_help():
+    context = Context(app)
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        first = inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
+        assert (name, _COMMANDS[name][1]) == (name, first)
+        assert (command.hidden, command.deprecated) == (False, False)
 
 
 def test_every_command_has_help():
