@@ -78,12 +78,21 @@ class AttemptTimer:
             and request.sink is None
         )
 
-    def start(self, task: "asyncio.Task[object]") -> TimedAttempt:
-        """Start to time an attempt of this task."""
+    def start(self, *, watched: bool = True) -> TimedAttempt:
+        """Start an attempt of the current task; one that is not watched never times out.
+
+        Raises:
+            RuntimeError: it is called outside of a task.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            message = "a request can only be sent in a task"
+            raise RuntimeError(message)
         attempt = TimedAttempt(self, task)
-        self._attempts.add(attempt)
-        if self._handle is None:
-            self._schedule(task.get_loop())
+        if watched:
+            self._attempts.add(attempt)
+            if self._handle is None:
+                self._schedule(task.get_loop())
         return attempt
 
     def forget(self, attempt: TimedAttempt) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import aiohttp
 import anyio
-import attrs
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -107,6 +106,7 @@ class AiohttpSender:
         app_info: str | None = None,
     ) -> None:
         self._base_url = base_url
+        self._peer = base_url.peer
         self._now = now
         self._pool = pool or Pool()
         self._timeouts = timeouts or Timeouts()
@@ -168,8 +168,17 @@ class AiohttpSender:
         self._require_usable()
         if request.authorization is not None:
             check_credential(request.authorization, self._base_url)
+        outcome: Response | AttemptFailure | None = None
         try:
-            outcome = await self._send_pooled(request)
+            try:
+                self._slots.acquire_nowait()
+            except anyio.WouldBlock:
+                outcome = await self._wait_for_slot(request)
+            if outcome is None:
+                try:
+                    outcome = await self._attempt(request)
+                finally:
+                    self._slots.release()
         except BaseException as stop:
             # A cancellation passes, without the frames that hold the credential.
             stop.__traceback__ = stop.__context__ = stop.__cause__ = None
@@ -215,69 +224,38 @@ class AiohttpSender:
     def _limit_connections(self, limit: int) -> None:
         self._slots = anyio.Semaphore(limit, fast_acquire=True)
 
-    async def _send_pooled(self, request: Request) -> Response | AttemptFailure:
-        """Send over a connection of the pool; wait for one if all are in use."""
+    async def _wait_for_slot(self, request: Request) -> AttemptFailure | None:
+        """Wait for a connection of the pool; return why there is none."""
+        patience = self._pool.patience
+        left = request.deadline - self._now()
         try:
-            self._slots.acquire_nowait()
-        except anyio.WouldBlock:
-            patience = self._pool.patience
-            left = request.deadline - self._now()
-            try:
-                async with asyncio.timeout(min(left, patience)):
-                    await self._slots.acquire()
-            except TimeoutError:
-                kind = POOL_BUSY if left > patience else NO_TIME_LEFT
-                return kind.at(self._base_url.peer)
-        try:
-            started = self._now()
-            left = request.deadline - started
-            if left <= 0:
-                return NO_TIME_LEFT.at(self._base_url.peer)
-            if self._is_closed():  # closed while this call waited
-                raise ClientClosedError(_CLOSED, operation=request.operation)
-            return await self._attempt(request, started, left)
-        finally:
+            async with asyncio.timeout(min(left, patience)):
+                await self._slots.acquire()
+        except TimeoutError:
+            kind = POOL_BUSY if left > patience else NO_TIME_LEFT
+            return kind.at(self._peer)
+        if self._is_closed():  # closed while this call waited
             self._slots.release()
+            raise ClientClosedError(_CLOSED, operation=request.operation)
+        return None
 
-    async def _attempt(
-        self, request: Request, started: float, left: float
-    ) -> Response | AttemptFailure:
+    async def _attempt(self, request: Request) -> Response | AttemptFailure:
         """Send and read; this frame and those below it hold the credential."""
-        task = asyncio.current_task()
-        if task is not None and self._timer.suits(request, left):
-            timed = self._timer.start(task)
-            try:
-                outcome = await self._exchange(request, started, self._timed, timed)
-            except asyncio.CancelledError:
-                if (kind := timed.finish()) is None:
-                    raise
-                return kind.at(self._base_url.peer)
-            finally:
-                kind = timed.finish()
-            if kind is None or isinstance(outcome, Response):
-                return outcome
-            return kind.at(self._base_url.peer)
+        peer, session, body = self._peer, self._session, request.body
+        assert session is not None  # noqa: S101 - `_require_usable` checked it
+        started = self._now()
+        left = request.deadline - started
+        if left <= 0:
+            return NO_TIME_LEFT.at(peer)
+        timeout = self._timed
         # Only the caller's deadline limits a long download.
         hurried = left < self._timeouts.attempt or request.sink is not None
-        timeout = self._aiohttp_timeout(left) if hurried else self._timeout
-        outcome = await self._exchange(request, started, timeout)
-        if hurried and isinstance(outcome, AttemptFailure):
-            connecting = left <= self._timeouts.connect
-            return by_deadline(outcome, self._base_url.peer, connecting=connecting)
-        return outcome
-
-    async def _exchange(
-        self,
-        request: Request,
-        started: float,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own
-        timed: TimedAttempt | None = None,
-    ) -> Response | AttemptFailure:
-        session = self._session
-        assert session is not None  # noqa: S101 - `_require_usable` checked it
-        body = request.body
+        suits = self._timer.suits(request, left)
+        if not suits:
+            timeout = self._aiohttp_timeout(left) if hurried else self._timeout
+        timed = self._timer.start(watched=suits)
         try:
-            response = await session.request(
+            incoming = await session.request(
                 request.method,
                 URL(self._base_url.url + request.target, encoded=True),
                 headers=_headers(request),
@@ -287,58 +265,66 @@ class AiohttpSender:
                 timeout=timeout,
                 **self._fixed,
             )
-            unfinished = None if response.content.is_eof() else _Unfinished(response)
-            try:
-                return await self._read(request, response, started, timed)
-            finally:
-                if unfinished is not None:
-                    unfinished.finish()
-                if not response.closed:  # its connection must not be used again
-                    response.release()
+            outcome = await self._read(request, incoming, started, timed)
         except Exception as failure:  # noqa: BLE001 - each becomes a value
-            return failure_of(failure, self._base_url.peer, self._proxy_peer)
+            outcome = failure_of(failure, peer, self._proxy_peer)
+        except asyncio.CancelledError:
+            if (kind := timed.finish()) is None:
+                raise
+            return kind.at(peer)
+        finally:
+            kind = timed.finish()
+        if isinstance(outcome, Response):
+            return outcome
+        if kind is None and hurried:
+            connecting = left <= self._timeouts.connect
+            return by_deadline(outcome, peer, connecting=connecting)
+        return outcome if kind is None else kind.at(peer)
 
     async def _read(
         self,
         request: Request,
         incoming: aiohttp.ClientResponse,
         started: float,
-        timed: TimedAttempt | None,
+        timed: TimedAttempt,
     ) -> Response | AttemptFailure:
         """Return the complete response, reading no more than the size limit."""
         status, headers = incoming.status, _lowered(incoming)
         headers.pop("set-cookie", None)
-        if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
-            incoming.close()
-            return Response(status=status, headers=headers, first_sent_at=started)
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
-        if success and request.sink is not None:
-            return await _write_to_sink(request.sink, incoming, headers, started)
-        cap = request.expects.cap if success else MAX_ERROR_BODY
-        coding = headers.get("content-encoding", "")
-        content = incoming.content
-        if timed is not None:
-            timed.received()  # the head
-        body = await content.read(CHUNK)
-        if coding or not content.at_eof() or len(body) > cap:  # seldom
-            decoder = BodyDecoder(cap, coding)
-            try:
-                body = await _decoded(decoder, body, content, timed)
-            except BodyTooLargeError:
-                incoming.close()  # never drained
-                if success:
-                    return too_large(status, shown_id(headers.get("request-id")))
-                body = decoder.head  # an error is an error, however long its text is
-        response = Response(
+        content, body, fits = incoming.content, b"", True
+        unfinished = None if content.is_eof() else _Unfinished(incoming)
+        try:
+            if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
+                incoming.close()
+            elif success and request.sink is not None:
+                return await _write_to_sink(request.sink, incoming, headers, started)
+            else:
+                timed.received()  # the head
+                cap = request.expects.cap if success else MAX_ERROR_BODY
+                coding = headers.get("content-encoding", "")
+                body = await content.read(CHUNK)
+                if coding or not content.at_eof() or len(body) > cap:  # seldom
+                    decoder = BodyDecoder(cap, coding)
+                    body, fits = await _decoded(decoder, body, content, timed)
+                    if not fits:
+                        incoming.close()  # never drained
+        finally:
+            if unfinished is not None:
+                unfinished.finish()
+            if not incoming.closed:  # its connection must not be used again
+                incoming.release()
+        if success and not fits:  # an error is an error, however long its text is
+            return too_large(status, shown_id(headers.get("request-id")))
+        hint = self._base_url.not_found_hint if status == _NOT_FOUND else ""
+        return Response(
             status=status,
             headers=headers,
             body=body,
             first_sent_at=started,
             credential=request.authorization,
+            advice=hint,
         )
-        if status == _NOT_FOUND and self._base_url.not_found_hint:
-            return attrs.evolve(response, advice=self._base_url.not_found_hint)
-        return response
 
     def _aiohttp_timeout(self, left: float) -> aiohttp.ClientTimeout:
         """Return aiohttp's own timeouts; a timeout scope around it would cost more."""
@@ -401,15 +387,20 @@ async def _decoded(
     decoder: BodyDecoder,
     piece: bytes,
     content: aiohttp.StreamReader,
-    timed: TimedAttempt | None,
-) -> bytes:
-    """Return the whole decoded body, which begins with this piece."""
-    while piece:
-        decoder.feed(piece)
-        if timed is not None:
+    timed: TimedAttempt,
+) -> tuple[bytes, bool]:
+    """Return the decoded body that begins with this piece, and whether it is complete.
+
+    It is not if it is over the size limit.
+    """
+    try:
+        while piece:
+            decoder.feed(piece)
             timed.received()
-        piece = b"" if content.at_eof() else await content.read(CHUNK)
-    return decoder.end()
+            piece = b"" if content.at_eof() else await content.read(CHUNK)
+        return decoder.end(), True
+    except BodyTooLargeError:
+        return decoder.head, False
 
 
 async def _write_to_sink(
