@@ -374,7 +374,8 @@ class FetchJob(_Job):
     acknowledge_every: int = 50
 
     def _requested(self) -> str:
-        return f"fetch {getattr(self.handle, '__qualname__', '')}"
+        name = getattr(self.handle, "__qualname__", "")
+        return f"fetch {self.handle.__module__}.{name}"
 
     async def _run(
         self, manager: "ScopedTokenManager", checkpoint: StoreCheckpoint | None

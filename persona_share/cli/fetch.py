@@ -329,6 +329,8 @@ async def _fetch(
 ) -> int:
     path = None if wanted.failures_file is None else Path(wanted.failures_file)
     failures = Failures(path, own_key=tokens.uses_own_key)
+    if wanted.plan and tokens.code_file is not None:
+        fail("--plan would exchange the codes of --code-file, which work only once.")
     writer, checkpoint = wanted.writer(), wanted.new_checkpoint()
     file = None if wanted.ids_file is None else ids_from(wanted.ids_file)
     async with AsyncExitStack() as stack:

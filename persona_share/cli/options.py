@@ -30,6 +30,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 KEY: Final = "PERSONA_API_KEY"
 _MAX_BYTES: Final = 64 * 1024
+#: No code, token or key is longer.
+_MAX_SECRET: Final = 8 * 1024
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -321,7 +323,16 @@ def new_secret_file(path: str | None) -> Iterator[Callable[[Secret], None]]:
         fail(f"{path} cannot be written: {error.strerror}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield lambda secret: print(secret.reveal(), file=file, flush=True)
+            file.write("\n" * _MAX_SECRET)  # a full disk is noticed now
+            file.flush()
+            file.seek(0)
+
+            def write(secret: Secret) -> None:
+                """Write the secret in the space that is reserved."""
+                file.write(secret.reveal() + "\n")
+                file.truncate()
+
+            yield write
     except BaseException:
         Path(path).unlink(missing_ok=True)
         raise

@@ -8,9 +8,15 @@ import pytest
 from tests.processes import LONGEST
 
 
-def run_in_shell(cli, redirection, *arguments, env=None):
+def run_in_shell(cli, redirection, *arguments, env=None, before=":"):
     """Run the command to its end with a redirection of the shell."""
-    words = ["sh", "-c", f'exec "$0" "$@" {redirection}', cli.command, *arguments]
+    words = [
+        "sh",
+        "-c",
+        f'{before}; exec "$0" "$@" {redirection}',
+        cli.command,
+        *arguments,
+    ]
     return subprocess.run(  # noqa: S603  # it is our own command
         words,
         env=cli.environment(env),
@@ -179,6 +185,25 @@ def test_no_code_is_created_when_it_cannot_be_saved(cli, sharing, tmp_path, opti
 
     assert (refused.code, cli.sandbox.log.count()) == (2, 0)
     assert path.read_text() == "mine"
+
+
+def test_code_is_not_exchanged_when_the_disk_is_full(cli, code, tmp_path):
+    token = tmp_path / "token"
+    words = ("exchange", "--token-file", str(token))
+    refused = run_in_shell(
+        cli, "", *words, env={"PERSONA_CODE": code}, before="ulimit -f 0"
+    )
+
+    assert (refused.returncode, cli.sandbox.log.count()) == (8, 0)
+    assert not token.exists()
+
+
+def test_plan_spends_no_code(cli, tmp_path):
+    (tmp_path / "code").write_text("code")
+    refused = cli("fetch", "--plan", "--code-file", str(tmp_path / "code"))
+
+    assert (refused.code, cli.sandbox.log.count()) == (2, 0)
+    assert "which work only once" in refused.err
 
 
 def test_no_empty_file_is_left_when_the_exchange_fails(cli, tmp_path):
