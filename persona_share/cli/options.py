@@ -323,6 +323,8 @@ def new_secret_file(path: str | None) -> Iterator[Callable[[Secret], None]]:
         fail(f"{path} cannot be written: {error.strerror}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if hasattr(os, "fchmod"):  # the umask may have removed bits of the owner
+                os.fchmod(descriptor, 0o600)
             file.write("\n" * _MAX_SECRET)  # a full disk is noticed now
             file.flush()
             file.seek(0)

@@ -24,7 +24,8 @@ except ModuleNotFoundError:  # on Windows, only one process may write the log
     fcntl = None  # type: ignore[assignment]
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-_TAIL: Final = 64 * 1024
+#: The bytes that are read at once in search of a line break.
+_PART: Final = 64 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -145,6 +146,8 @@ def _opened(path: Path) -> Iterator[int]:
     new = not path.exists()
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
+        if new and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o600)  # the umask may have removed bits of the owner
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
@@ -161,14 +164,24 @@ def _replace_partial_line(descriptor: int) -> None:
     synced.
     """
     size = os.fstat(descriptor).st_size
-    tail = _read_at(descriptor, max(0, size - _TAIL), _TAIL)
-    if not tail or tail.endswith(b"\n"):
+    length = size - _end_of_last_line(descriptor, size)
+    if not length:
         return
-    partial_line = tail[tail.rfind(b"\n") + 1 :]
-    length = len(partial_line)
     os.ftruncate(descriptor, size - length)
     note = {"decision": "failed", "reason": "interrupted", "torn_bytes": length}
     os.write(descriptor, orjson.dumps(note) + b"\n")
+
+
+def _end_of_last_line(descriptor: int, size: int) -> int:
+    """Return the position after the last line break, or 0 if there is none."""
+    part = 1  # usually the last byte is a line break
+    while size:
+        start = max(0, size - part)
+        found = _read_at(descriptor, start, size - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        size, part = start, _PART
+    return 0
 
 
 def _read_at(descriptor: int, offset: int, size: int) -> bytes:

@@ -380,10 +380,13 @@ def _make_private(path: Path) -> None:
     """Make the file, or check the one that is there; SQLite's journals get its mode."""
     missing = [each for each in path.parents if not each.exists()]
     for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            each.mkdir(mode=0o700)
+            each.chmod(0o700)  # the umask may have removed bits of the owner
     _tighten_directory(path.parent)
     with _MAKING, suppress(FileExistsError):
         path.touch(0o600, exist_ok=False)
+        path.chmod(0o600)
     for ending in _FILES:
         with suppress(FileNotFoundError):
             _tighten(path.with_name(path.name + ending))

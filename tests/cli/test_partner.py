@@ -1,6 +1,7 @@
 """``persona-share partner``: keys, consents and checks, as a person types them."""
 
 import json
+import os
 import stat
 import subprocess
 
@@ -34,6 +35,17 @@ def test_key_is_kept_in_a_private_file_and_its_public_half_is_printed(
     assert json.loads(path.read_text("utf-8"))["kid"] == made.value["kid"]
     again = cli(*command)
     assert (again.code, again.out) == (2, "")
+
+
+def test_key_file_is_for_its_owner_with_any_umask(cli, tmp_path):
+    path = tmp_path / "partner.key"
+    before = os.umask(0o777)
+    try:
+        made = cli("partner", "keygen", "--key-file", str(path))
+    finally:
+        os.umask(before)
+    assert made.code == 0, made.err
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_consents_are_granted_listed_and_revoked(cli, store):

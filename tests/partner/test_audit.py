@@ -37,9 +37,14 @@ async def test_every_audit_line_has_every_field(tmp_path):
     assert first["time"] == START.isoformat()
 
 
-async def test_only_the_owner_can_read_a_new_file(tmp_path):
+@pytest.mark.parametrize("umask", [0, 0o277, 0o777])
+async def test_new_file_is_for_its_owner_with_any_umask(tmp_path, umask):
     log = AuditLog(tmp_path / "audit.jsonl")
-    await log.append(decision())
+    before = os.umask(umask)
+    try:
+        await log.append(decision())
+    finally:
+        os.umask(before)
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
 
 
@@ -75,7 +80,9 @@ async def test_path_that_no_file_can_have_is_an_error_instead_of_a_wait():
         await asyncio.wait_for(log.append(decision()), 10)
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"time": "2026', b"x" * 5_000])
+@pytest.mark.parametrize(
+    "torn", [b"{", b'{"time": "2026', b"x" * 5_000, b"x" * 64 * 1024, b"x" * 200_000]
+)
 async def test_incomplete_line_is_terminated_by_the_next_one(tmp_path, torn):
     log = AuditLog(tmp_path / "audit.jsonl")
     await log.append(decision(1))

@@ -421,8 +421,10 @@ def test_real_runtime_says_which_boot_it_is():
 
 
 @pytest.mark.asyncio
-async def test_created_files_are_private(path, runtime):
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o277, 0o777])
+async def test_created_files_are_for_their_owner_with_any_umask(path, runtime, umask):
+    path = path.parent / "new" / "folder" / "tokens.db"
+    before = os.umask(umask)
     try:
         store = SQLiteStore(path, runtime=runtime)
         await create(store)
@@ -432,6 +434,8 @@ async def test_created_files_are_private(path, runtime):
         os.umask(before)
 
     assert modes == {0o600}
+    for folder in (path.parent, path.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 @pytest.mark.asyncio
