@@ -8,11 +8,10 @@ from persona_share.partner import CodeIssuer
 from persona_share.stores import SQLiteStore
 
 
-issuer = CodeIssuer(
+app = CodeIssuer(
     PersonaClient.from_env(),
     agreements="agreements.toml",
     audit="audit.jsonl",
     store=SQLiteStore("partner.db"),
     url="http://127.0.0.1:8480/codes",
-)
-app = issuer.asgi()
+).asgi()

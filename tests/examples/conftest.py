@@ -139,10 +139,11 @@ async def programs(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for name, value in programs.environment(sandbox.source).items():
             monkeypatch.setenv(name, value)
-        # Only the address that partners sign differs in a test.
+        # Only the address that partners sign and the server differ in a test.
         source = (EXAMPLES / "partner.py").read_text("utf-8")
         names = {}
         code = source.replace("http://127.0.0.1:8480/codes", programs.partner_url)
+        code = code.replace(".asgi()", ".aiohttp()")
         exec(compile(code, "partner.py", "exec"), names)  # noqa: S102 — our own
-        async with TestServer(names["issuer"].aiohttp(), port=port):
+        async with TestServer(names["app"], port=port):
             yield programs

@@ -1,5 +1,6 @@
 """Each example does what its first line says."""
 
+import ast
 import json
 from datetime import UTC, datetime
 
@@ -31,6 +32,14 @@ async def test_ten_examples_have_fewer_than_forty_lines_each():
         assert len(lines) < 40
         assert f"({name})" in listed
         assert f"{{literalinclude}} ../examples/{name}" in page
+
+
+async def test_partner_service_has_ten_lines():
+    docstring, *statements = ast.parse(
+        (EXAMPLES / "partner.py").read_text("utf-8")
+    ).body
+    assert isinstance(docstring, ast.Expr)
+    assert sum(each.end_lineno - each.lineno + 1 for each in statements) == 10
 
 
 async def test_shared_inquiry_is_read_and_another_is_not(programs):
