@@ -178,15 +178,21 @@ async def test_one_assertion_works_once_at_two_processes(service):
     assert reasons == {"agreed": 1, "assertion_replayed": 19}
 
 
-async def test_every_code_that_left_has_its_line_though_processes_are_killed(service):
-    await service.prepare({"one": 3_000})
-    got = []
+async def test_every_response_has_its_line_and_limits_hold_when_processes_are_killed(
+    service,
+):
+    limits = {"one": 3_000, "two": 10}
+    await service.prepare(limits)
+    clock, responses, codes = asyncio.get_running_loop().time, Counter(), set()
+    began = clock()
 
-    async def ask(session, urls):
+    async def ask(session, urls, name):
         while not done:
-            status, body = await post(session, urls[len(got) % 2], service.form("one"))
-            if status == 200:
-                got.append(body["code"])
+            url = urls[responses.total() % 2]
+            status, body = await post(session, url, service.form(name))
+            if status is not None:  # else the process was killed before it responded
+                responses[name, status] += 1
+                codes.update({body["code"]} if status == 200 else ())
 
     async with aiohttp.ClientSession() as session:
         for killed in range(2):
@@ -196,11 +202,11 @@ async def test_every_code_that_left_has_its_line_though_processes_are_killed(ser
                 service.worker() as (second, two),
             ):
                 asking = [
-                    asyncio.ensure_future(ask(session, (first, second)))
-                    for _ in range(16)
+                    asyncio.ensure_future(ask(session, (first, second), name))
+                    for name in [*limits] * 8
                 ]
-                enough = len(got) + 15 + 10 * killed
-                while len(got) < enough:
+                enough = responses["one", 200] + 15
+                while responses["one", 200] < enough:
                     await asyncio.wait(asking, timeout=0.01)
                 (one, two)[killed % 2].kill()
                 await asyncio.wait(asking, timeout=0.3)
@@ -208,5 +214,13 @@ async def test_every_code_that_left_has_its_line_though_processes_are_killed(ser
                 await asyncio.gather(*asking)
     lines = service.audit  # each of them can be read
     issued = {each["code"] for each in lines if each.get("code")}
-    assert {fingerprint(Secret(code)) for code in got} <= issued
+    assert {fingerprint(Secret(code)) for code in codes} <= issued
+    decisions = Counter((each.get("partner"), each["decision"]) for each in lines)
+    for name in limits:
+        partner = service.partners[name]
+        assert decisions[partner, "issued"] >= responses[name, 200]
+        assert decisions[partner, "refused"] >= responses[name, 429]
+    minutes = 1 + (clock() - began) // 60
+    assert responses["two", 429] > 0
+    assert decisions[service.partners["two"], "issued"] <= limits["two"] * minutes
     assert len(issued) <= service.sandbox.log.codes_issued
