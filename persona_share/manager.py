@@ -101,6 +101,7 @@ class ScopedTokenManager:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+        self._entering = False
         self._closed = False
         self._now = runtime.clock.now
         self._cached = self._provider.cache.get
@@ -343,10 +344,15 @@ class ScopedTokenManager:
     async def __aenter__(self) -> Self:
         if self._loop is not None or self._closed or self._forked:
             self._require_open()
+        if self._loop is not None or self._entering:
             message = "the manager was entered already"
             raise UsageError(message)
         self._context.require_open()
-        await self._provider.open()
+        self._entering = True
+        try:
+            await self._provider.open()
+        finally:
+            self._entering = False
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
         return self

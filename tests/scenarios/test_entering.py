@@ -129,6 +129,20 @@ async def test_one_of_two_entries_at_once_is_refused(kind, tmp_path):
     assert store.opened == store.closed == (kind != "source")
 
 
+@pytest.mark.asyncio
+async def test_one_of_two_entries_of_a_manager_at_once_is_refused():
+    store = SlowStore()
+    async with a_client(SlowStore()) as client:
+        manager = ScopedTokenManager(client, store=store)
+        outcomes = await asyncio.gather(
+            manager.__aenter__(), manager.__aenter__(), return_exceptions=True
+        )
+        assert [each for each in outcomes if each is not manager] == [outcomes[1]]
+        assert "entered already" in str(outcomes[1])
+        await manager.aclose()
+    assert store.opened == store.closed == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_entry_in_a_second_event_loop_is_refused_and_the_first_stays_open(
     kind, tmp_path
