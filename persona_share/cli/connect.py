@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import rich_click as click
 
@@ -15,6 +15,8 @@ from persona_share.model.share_token import ShareToken
 
 
 Call = Callable[[PersonaClient], Awaitable[Resource]]
+#: A century; Python has no dates after the year 9999.
+_MAX_SECONDS: Final = 36_500 * 24 * 3600
 
 
 @click.group()
@@ -94,7 +96,11 @@ def list_share_tokens(options: ClientOptions, **conditions: Any) -> None:
     required=True,
     help="Connection to share over.",
 )
-@click.option("--expires-in", type=int, help="Lifetime in seconds; 14 days by default.")
+@click.option(
+    "--expires-in",
+    type=click.IntRange(max=_MAX_SECONDS),
+    help="Lifetime in seconds; 14 days by default.",
+)
 @with_client_options
 def create_share_token(
     options: ClientOptions, source_id: str, connection_id: str, expires_in: int | None

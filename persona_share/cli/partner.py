@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import rich_click as click
 
@@ -31,6 +31,10 @@ from persona_share.partner import (
 )
 from persona_share.partner.applications import listening, warning_about_port
 from persona_share.partner.keys import ALGORITHMS
+
+
+#: A century; later dates are mistakes, and after the year 9999 there are none.
+_MAX_DAYS: Final = 36_500
 
 
 @click.group()
@@ -115,6 +119,7 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--port",
+    type=click.IntRange(0, 65_535),
     default=8480,
     show_default=True,
     help="Port to listen on; 0 for a free one.",
@@ -259,7 +264,9 @@ def _consent_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--until", metavar="DATE", help="End of the consent, such as 2027-01-31.")
 @click.option(
-    "--days", type=click.IntRange(min=1), help="Days until its end, instead of --until."
+    "--days",
+    type=click.IntRange(min=1, max=_MAX_DAYS),
+    help="Days until its end, instead of --until.",
 )
 def grant(*, as_json: bool, **given: Any) -> None:
     """Record a consent: a partner may read these objects until a date."""

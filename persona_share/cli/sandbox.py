@@ -29,7 +29,13 @@ class _Lines(StringParamType):
     show_default=True,
     help="Address to listen on; 0.0.0.0 for containers and other machines.",
 )
-@click.option("--port", default=0, show_default="a free one", help="Port to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    show_default="a free one",
+    help="Port to listen on.",
+)
 @click.option(
     "--public-host",
     metavar="NAME",

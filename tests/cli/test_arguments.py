@@ -212,3 +212,35 @@ def test_no_empty_file_is_left_when_the_exchange_fails(cli, tmp_path):
 
     assert ended.code == 3
     assert not token.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sandbox", "--port", "65536"),
+        ("sandbox", "--port", "-1"),
+        pytest.param(
+            (
+                *("partner", "serve", "--agreements", "a", "--audit", "b"),
+                *("--url", "https://share.example/codes", "--port", "65536"),
+            ),
+            marks=pytest.mark.slow,
+        ),
+        (
+            *("partner", "consent", "grant", "--partner", "org_1", "--by", "form-1"),
+            *("--store", "partner.db", "inq_1", "--days", "999999999999"),
+        ),
+        ("share-tokens", "create", "inq_1", "--connection", "c", "--expires-in", "1e3"),
+        (
+            *("share-tokens", "create", "inq_1", "--connection", "cxn_1"),
+            *("--expires-in", "999999999999999"),
+        ),
+    ],
+)
+def test_number_outside_its_range_is_refused(cli, sandbox, arguments):
+    ended = cli(*arguments)
+
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    assert arguments[-2] in ended.err
+    assert sandbox.log.count() == 0
