@@ -99,7 +99,11 @@ def _permissions(value: Iterable[str]) -> frozenset[str]:
     if not isinstance(given, Iterable):
         message = f"permissions must be a list of str, not {type(given).__name__}"
         raise ConfigurationError(message)
-    scope = Scope(given)
+    texts = list(given)
+    if not all(isinstance(each, str) for each in texts):
+        message = "permissions must be a list of str"
+        raise ConfigurationError(message)
+    scope = Scope(texts)
     if not scope or any(object_id is not None for _, object_id in scope.pairs()):
         message = "an agreement lists permissions such as 'inquiry.read', without ids"
         raise ConfigurationError(message)
@@ -257,7 +261,7 @@ def _tables(path: Path) -> Sequence[dict[str, Any]]:
     except OSError as error:
         message = f"the agreements in {path} cannot be read: {error.strerror}"
         raise ConfigurationError(message) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path} is not TOML: {error}"
         raise ConfigurationError(message) from None
     tables = whole.get("agreement", [])
@@ -279,7 +283,7 @@ def _fingerprints(files: Iterable[Path]) -> Mapping[Path, object]:
     """Return the identity, size and time of each file, to detect changes."""
     found: dict[Path, object] = {}
     for path in files:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a path can contain a null character
             status = path.stat()
             found[path] = status.st_mtime_ns, status.st_size, status.st_ino
     return found
@@ -297,12 +301,20 @@ def _from_table(table: dict[str, Any], path: Path, number: int) -> Agreement:
         raise ConfigurationError(message)
     try:
         if "keys_file" in values:
-            more = load_public_keys(path.parent / str(values.pop("keys_file")))
-            values["keys"] = [*values.get("keys", ()), *more]
+            more = load_public_keys(path.parent / _file_name(values.pop("keys_file")))
+            keys = values.get("keys", [])
+            values["keys"] = [*keys, *more] if isinstance(keys, list) else keys
         return Agreement(**{"keys": (), **values})
     except PersonaError as error:
         message = f"{where}: {error.what}"
         raise ConfigurationError(message) from None
+
+
+def _file_name(value: object) -> str:
+    if not isinstance(value, str):
+        message = f"keys_file must be the name of a file, not {type(value).__name__}"
+        raise ConfigurationError(message)
+    return value
 
 
 def _by_partner(agreements: Iterable[Agreement]) -> Mapping[str, Agreement]:

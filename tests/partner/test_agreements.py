@@ -245,6 +245,42 @@ def test_file_holds_agreements_and_names_files_of_keys(tmp_path):
     assert agreement.valid_until == datetime(2026, 12, 31, 23, tzinfo=UTC)
 
 
+VALUES = (
+    *("7", "1.5", "nan", "true", '""', '"\\u0000"', "[]", "[7]", "[[]]", "[{}]", "{}"),
+    *("2026-01-01", "07:32:00", "0001-01-01T00:00:00+23:59", '"https://[::1"'),
+    *('[{kty="EC",crv="P-256",x=7,y=7}]', "1" * 30),
+)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_value_of_another_type_in_a_file_is_refused_with_words(tmp_path, value):
+    write(tmp_path / "keys.json", json.dumps(signing_key().public_jwk))
+    table = TABLE + 'max_objects = 7\ninbox = "https://d.example/inbox"'
+    lines = table.strip().splitlines()
+    names = [each.partition(" ")[0] for each in lines[1:]]
+    accepted, messages = set(), []
+    for number, name in enumerate(names, start=1):
+        changed = [*lines[:number], f"{name} = {value}", *lines[number + 1 :]]
+        path = write(tmp_path / "agreements.toml", "\n".join(changed))
+        try:
+            load_agreements(path)
+            accepted.add(name)
+        except PersonaError as error:
+            messages.append(str(error))
+    assert [each for each in messages if f"{path}, agreement 1: " not in each] == []
+    assert accepted <= {"codes_per_minute", "max_objects", "valid_from"}
+    path = write(tmp_path / "agreements.toml", f"{table}\nkeys = {value}")
+    if value != "[]":
+        with pytest.raises(PersonaError, match="agreement 1: "):
+            load_agreements(path)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 20_000, "a = " + "1" * 5_000])
+def test_file_that_no_parser_can_read_is_refused_with_words(tmp_path, text):
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        load_agreements(write(tmp_path / "agreements.toml", text))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
