@@ -422,14 +422,11 @@ async def recover(
     API key needs permissions for webhooks and events.
 
     Raises:
-        InvalidArgumentError: ``since`` has no time zone; nothing was sent.
+        InvalidArgumentError: ``since`` cannot be used; nothing was sent.
         ApiError: The search or the retrieval of an event was refused.
         StoreUnavailableError: The store of the guard is down.
     """
-    start = default_clock().wall() - since if isinstance(since, timedelta) else since
-    if start.tzinfo is None:
-        message = "since must be a datetime with a time zone, or a timedelta"
-        raise InvalidArgumentError(message)
+    start = _start(since)
     if isinstance(statuses, str):
         message = "statuses must be a sequence of str, not one str"
         raise InvalidArgumentError(message)
@@ -453,6 +450,17 @@ async def recover(
         for outcome in ("handled", "known", "missing")
     }
     return Recovery(**by_outcome, failed=failed)
+
+
+def _start(since: datetime | timedelta) -> datetime:
+    start: object = since
+    if isinstance(since, timedelta):
+        with suppress(OverflowError):  # before the year 1 or after 9999
+            start = default_clock().wall() - since
+    if not isinstance(start, datetime) or start.tzinfo is None:
+        message = "since must be a datetime with a time zone, or a timedelta until now"
+        raise InvalidArgumentError(message)
+    return start
 
 
 async def _recovered(

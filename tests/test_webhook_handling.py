@@ -1,7 +1,7 @@
 """A delivery is handled once: claimed before, confirmed after, released on failure."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
 import orjson
 import pytest
@@ -390,6 +390,18 @@ async def test_recover_handles_the_oldest_event_first_of_all_statuses(harness, g
     )
 
     assert seen == ["evt_1", "evt_2"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "since", [date(2026, 1, 1), "2026-01-01", 7, None, timedelta.max, timedelta.min]
+)
+async def test_recover_refuses_what_is_no_time(harness, guard, since):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="since must be a datetime"):
+        await recover(there.client, print, since=since, guard=guard)
+    assert there.requests == []
 
 
 @pytest.mark.asyncio

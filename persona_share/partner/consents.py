@@ -245,6 +245,10 @@ def _with_objects(scope: Scope | str) -> Scope:
 
 def _checked_until(until: datetime, by: str, now: datetime) -> datetime:
     """Return the end of a new consent in UTC; raises `InvalidArgumentError`."""
+    for name, given, kind in (("until", until, datetime), ("by", by, str)):
+        if not isinstance(given, kind):
+            message = f"{name} must be a {kind.__name__}, not {type(given).__name__}"
+            raise InvalidArgumentError(message)
     if until.tzinfo is None:
         message = "until needs a time zone"
         raise InvalidArgumentError(message)

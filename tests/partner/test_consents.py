@@ -1,6 +1,6 @@
 """Consents: granted, revoked and listed; whatever fails means no consent."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
@@ -121,6 +121,9 @@ async def test_consent_needs_objects(harness, scope):
         (START + timedelta(1), ""),
         (START + timedelta(1), "x" * 129),
         (START + timedelta(1), "a\nb"),
+        (START + timedelta(1), 7),
+        (date(2027, 1, 1), "form-1"),
+        ("2027-01-01", "form-1"),
     ],
 )
 async def test_consent_needs_a_date_and_a_reference(harness, until, by):
