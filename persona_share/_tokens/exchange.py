@@ -4,9 +4,9 @@ The code's record is the arbiter: only the owner that it names sends the code, a
 the record knows when the code was sent for the first time under each key.
 """
 
-import asyncio
+import bisect
 import itertools
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -30,7 +30,7 @@ from persona_share._protocol.oauth import assertion_form, code_form, exchange_ke
 from persona_share._protocol.routes import OAuthRoutes
 from persona_share._tokens import record as records
 from persona_share._tokens.coordinator import Changed
-from persona_share._tokens.inflight import Operation, Tasks
+from persona_share._tokens.inflight import Operation
 from persona_share._tokens.record import (
     LEASE,
     TOKEN_LIFE,
@@ -83,35 +83,25 @@ class NewToken:
 ExchangeResult = NewToken | CodeRecord | Refused | SetAside | Limited | InDoubt
 
 
-class _Waiter(NamedTuple):
-    """An exchange that waits for its slot; those whose code ends first come first."""
-
-    until: float
-    number: int
-    operation: Operation
-    turn: asyncio.Future[bool]
-
-
 class ExchangeQueue:
     """The share of the rate limit that exchanges may use, and who waits for it.
 
-    Without a limit until one is seen. Waiters are served by the end of their codes;
-    those that no caller waits for leave a reserve.
+    Without a limit until one is seen. Those with callers come first and then those whose
+    code ends first; those in the background also leave a reserve.
     """
 
-    def __init__(self, runtime: Runtime, share: float, tasks: Tasks) -> None:
+    def __init__(self, runtime: Runtime, share: float) -> None:
         self.requests: int = 0  # at code sources: they will need a slot
         self._clock = clock = runtime.clock
         self._random = runtime.random
         self._share = share
-        self._tasks = tasks
         self._capacity: float | None = None
         self._level = 0.0
         self._filled_at = clock.now()
         self._closed_until = 0.0
-        self._order = itertools.count()
-        self._waiters: list[_Waiter] = []
-        self._server: asyncio.Task[None] | None = None
+        self._number = itertools.count()
+        # Sorted: whether it is in the background, the end of the code, and a number.
+        self._waiting: list[tuple[bool, float, int]] = []
 
     @property
     def level(self) -> float | None:
@@ -132,38 +122,32 @@ class ExchangeQueue:
 
     async def wait_until_short(self, operation: Operation) -> None:
         """Wait until the queue is short enough for a new code not to age in it."""
-        if self._backlog() < _MAX_BACKLOG:
+        if self._wait_behind(len(self._waiting) + self.requests) < _MAX_BACKLOG:
             return
         with operation.waiting("the rate limit of exchanges"):
-            while self._backlog() >= _MAX_BACKLOG:
+            while self._wait_behind(len(self._waiting) + self.requests) >= _MAX_BACKLOG:
                 await self._clock.sleep(_RECHECK_INTERVAL * (0.5 + self._random() / 2))
-
-    def _backlog(self) -> float:
-        """Return how long the exchanges that wait now need, in seconds."""
-        closed = max(0.0, self._closed_until - self._clock.now())
-        if self._capacity is None:
-            return closed
-        behind = len(self._waiters) + self.requests + 1 - (self.level or 0.0)
-        return closed + max(0.0, behind) * _WINDOW / self._capacity
 
     async def slot(self, until: float, operation: Operation) -> bool:
         """Wait for a slot and use it; return False if it would come too late."""
-        wait = self._wait(background=not operation.hurried)
-        if not self._waiters and wait <= 0:
+        number, queue = next(self._number), self._waiting
+        place = (not operation.hurried, until, number)
+        bisect.insort(queue, place)
+        try:
+            while (wait := self._wait_at(place)) > 0:
+                if self._clock.now() + wait >= until:
+                    return False
+                # A caller may come, others may leave, and the limit may rise.
+                recheck = max(_RECHECK_INTERVAL, 0.0 if place[0] else wait / 4)
+                await self._clock.sleep(min(wait, recheck))
+                if place[0] and operation.hurried:
+                    queue.remove(place)
+                    place = (False, until, number)
+                    bisect.insort(queue, place)
             self._level -= 1.0
             return True
-        if self._clock.now() + wait >= until:
-            return False
-        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(until, next(self._order), operation, turn)
-        self._waiters.append(waiter)
-        if self._server is None or self._server.done():
-            self._server = self._tasks.start(self._serve(), endless=True)
-        try:
-            return await turn
         finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            queue.remove(place)
 
     def learn(self, response: Response) -> None:
         """Read the limit from a response; it may change from one to the next."""
@@ -179,39 +163,20 @@ class ExchangeQueue:
         """Start nothing for so long: the service said when its window resets."""
         self._closed_until = max(self._closed_until, self._clock.now() + seconds)
 
-    def _wait(self, *, background: bool) -> float:
+    def _wait_at(self, place: tuple[bool, float, int]) -> float:
+        reserve = _RESERVE * (self._capacity or 0.0) if place[0] else 0.0
+        reserve = min(reserve, (self._capacity or 1.0) - 1.0)
+        return self._wait_behind(bisect.bisect_left(self._waiting, place) + reserve)
+
+    def _wait_behind(self, others: float) -> float:
+        """Return when an exchange can start behind so many others, in seconds from now."""
         closed, level = self._closed_until - self._clock.now(), self.level
-        if closed > 0 or level is None or self._capacity is None:
-            return closed
-        needed = 1.0 + (_RESERVE * self._capacity if background else 0.0)
-        lacking = min(needed, self._capacity) - level
+        if level is None or self._capacity is None:
+            return max(0.0, closed)
+        lacking = others + 1.0 - level
         # A hair more than computed, or rounding asks for the same instant again.
-        return lacking * _WINDOW / self._capacity + 1e-6 if lacking > 0 else 0.0
-
-    async def _serve(self) -> None:
-        """Serve those that may start now, until none waits."""
-        while self._waiters:
-            wait = self._wait(background=False)
-            start = self._clock.now() + max(0.0, wait)
-            for late in [each for each in self._waiters if start >= each.until]:
-                self._end(late, served=False)
-            reserved = self._wait(background=True) > 0
-            ready = [
-                each
-                for each in self._waiters
-                if wait <= 0 and (each.operation.hurried or not reserved)
-            ]
-            if ready:
-                self._end(min(ready), served=True)
-                self._level -= 1.0
-            elif self._waiters:
-                pause = min(wait, _RECHECK_INTERVAL) if wait > 0 else _RECHECK_INTERVAL
-                await self._clock.sleep(max(0.001, pause))
-
-    def _end(self, waiter: _Waiter, *, served: bool) -> None:
-        self._waiters.remove(waiter)
-        if not waiter.turn.done():
-            waiter.turn.set_result(served)
+        refilled = lacking * _WINDOW / self._capacity + 1e-6 if lacking > 0 else 0.0
+        return max(0.0, closed, refilled)
 
 
 class Exchange:

@@ -77,9 +77,7 @@ class TokenProvider:
         self.cache: TokenCache = TokenCache(runtime, policy)
         self.pushed: PushedCodes = PushedCodes(runtime.clock, self.emit)
         self.backoff: LocalBackoff = LocalBackoff(runtime)
-        self.queue: ExchangeQueue = ExchangeQueue(
-            runtime, policy.exchange_share, self.tasks
-        )
+        self.queue: ExchangeQueue = ExchangeQueue(runtime, policy.exchange_share)
         machine = "machine" if isinstance(source, ClientCredentials) else "code"
         self.coordinator: Coordinator = Coordinator(
             store,
