@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 
@@ -42,6 +43,12 @@ def pytest_sessionfinish(session):
     """Let a soak that used up its minutes without a failure succeed."""
     if _NOW() > _END and not session.testsfailed:
         session.exitstatus = pytest.ExitCode.OK
+
+
+# Programs that tests start would inherit a SIGINT that is ignored, as it is when a shell
+# without job control starts the run in the background.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # A separate project; `tests/packaging` installs the package and runs its tests.
