@@ -169,6 +169,10 @@ def with_batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
         advice = " Leave it out to write to standard output."
         _require_regular("--output", given.get("output"), advice)
         _require_regular("--failures", given["failures_file"])
+        for name in ("into", "files", "pdf"):
+            folder = given.get(name)
+            if isinstance(folder, str) and not _may_be_folder(Path(folder)):
+                fail(f"--{name}: {folder} is not a folder.")
         return command(*arguments, **given)
 
     return decorated(
@@ -242,6 +246,12 @@ def _require_regular(option: str, path: str | None, advice: str = "") -> None:
             click.echo(f"Other users can read {path}: its mode becomes 0600.", err=True)
     except InvalidArgumentError as error:
         fail(f"{option}: {error.what}.{advice}")
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Return whether a path is a folder, or could become one."""
+    existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+    return existing.is_dir()
 
 
 def _require_one_reader() -> None:

@@ -106,6 +106,20 @@ def test_argument_that_is_not_utf_8_is_refused(cli, sandbox, arguments):
     assert sandbox.log.count() == 0
 
 
+@pytest.mark.parametrize("name", ["file", "file/within"])
+@pytest.mark.parametrize("option", ["--files", "--pdf", "--into"])
+def test_folder_option_that_names_a_file_is_refused(cli, tmp_path, option, name):
+    (tmp_path / "file").touch()
+    command = "copy" if option == "--into" else "fetch"
+    output = ("--output", str(tmp_path / "out")) if command == "fetch" else ()
+    ended = cli(command, "inq_1", option, str(tmp_path / name), *output)
+
+    assert ended.code == 2
+    assert f"{option}: {tmp_path / name} is not a folder." in ended.err
+    assert [*tmp_path.iterdir()] == [tmp_path / "file"]
+    assert cli.sandbox.log.count() == 0
+
+
 def test_tilde_is_the_home_folder_in_every_path(cli, sandbox, as_source, tmp_path):
     inquiry = sandbox.add_inquiry()
     ids = sandbox.add_verification(inquiry=inquiry.id, kind="government-id").id
