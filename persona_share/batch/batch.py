@@ -1,21 +1,19 @@
 """The batch: an async iterator over the outcomes of many objects."""
 
-import asyncio
 import math
 import os
-import weakref
 from collections.abc import Callable, Sequence, Sized
 from datetime import timedelta
-from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypedDict, TypeVar
+from typing import Final, Generic, Literal, TypedDict, TypeVar
 
 import attrs
 
 from persona_share._policy.rate_limit import minimum_duration
 from persona_share.batch.checkpoint import Checkpoint, OutputPosition
+from persona_share.batch.iteration import OutcomeIterator
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.workers import AnyOutcome, End, Ids, WorkerPool, lines_of
-from persona_share.errors import InvalidArgumentError, UsageError
+from persona_share.batch.workers import End, Ids, WorkerPool, lines_of
+from persona_share.errors import InvalidArgumentError
 from persona_share.model.batch import (
     Failed,
     Fetched,
@@ -135,7 +133,7 @@ class BatchContext:
     acknowledge: Acknowledge = "next"
 
 
-class Batch(Generic[R]):
+class Batch(OutcomeIterator[Fetched[R] | Failed], Generic[R]):
     """An async iterator of `Fetched` and `Failed`, in the order in which they arrive.
 
     Nothing is sent before the first outcome is asked for. Asking for the next one
@@ -145,37 +143,15 @@ class Batch(Generic[R]):
     """
 
     def __init__(self, pool: WorkerPool, context: BatchContext) -> None:
+        super().__init__(pool, pool.clock.now)
         self._pool = pool
         self._stats = pool.stats
         self._context = context
-        self._now = pool.clock.now
         self._tokens_before = context.tokens()
-        self._started: float | None = None
-        self._ended: float | None = None
-        self._closed = False
-        self._task: asyncio.Task[None] | None = None
         self._unacknowledged: str | None = None
-        self._iterating = False
-        self._entered = False
-        self._finalizer: weakref.finalize[..., Any] | None = None
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> Fetched[R] | Failed:
-        if self._iterating:
-            message = "another task waits for the next outcome of this batch"
-            raise UsageError(message)
-        self._iterating = True
-        try:
-            outcome = await self._next()
-        finally:
-            self._iterating = False
-        if isinstance(outcome, End):
-            await self._finish()
-            if outcome.error is not None:
-                raise outcome.error
-            raise StopAsyncIteration
+        outcome = await super().__anext__()
         # From here on nothing is awaited, so that no outcome is lost.
         self._stats.count(outcome)
         if isinstance(outcome, Fetched) and self._context.acknowledge == "next":
@@ -184,26 +160,11 @@ class Batch(Generic[R]):
             self._context.emit(self.progress())
         return outcome
 
-    async def _next(self) -> AnyOutcome | End:
+    async def _next(self) -> Fetched[R] | Failed | End:
         if not self._closed and (done := self._unacknowledged) is not None:
             await self._record((done,))
             self._unacknowledged = None
-        if self._closed:  # perhaps in the meantime, by another task
-            return End()
-        await self._start()
-        return await self._pool.outcomes.get()
-
-    async def _start(self) -> None:
-        if self._task is not None:
-            return
-        await self.open()
-        if self._started is None:
-            self._started = self._now()
-        # The task holds the pool and not this object, so that dropping this object
-        # ends the task.
-        self._task = asyncio.create_task(self._pool.run())
-        self._finalizer = weakref.finalize(self, _abandon, self._task, self._pool)
-        self._finalizer.atexit = False
+        return await super()._next()
 
     async def open(self) -> None:
         """Lock the checkpoint, if there is one, before anything else is done."""
@@ -317,49 +278,9 @@ class Batch(Generic[R]):
             p95=stats.quantile(0.95),
         )
 
-    async def aclose(self) -> None:
-        """End it: calls in flight are cancelled, acknowledged objects stay so."""
-        self._entered = False
-        await self._finish()
-
-    async def _finish(self) -> None:
-        """End the pool; inside ``async with`` the checkpoint stays open."""
-        self._closed = True
-        if self._ended is None:
-            self._ended = self._now()
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        try:
-            if self._task is not None and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
-        finally:
-            if not self._pool.outcomes.full():
-                self._pool.outcomes.put_nowait(End())  # another task may wait for it
-            if self._pool.checkpoint is not None and not self._entered:
-                self._pool.checkpoint.close()
-
-    async def __aenter__(self) -> Self:
-        self._entered = True
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         total = "?" if self._context.total is None else self._context.total
         return f"<Batch, {self._stats.done} of {total} objects>"
-
-    def _seconds(self) -> float:
-        if self._started is None:
-            return 0.0
-        return (self._now() if self._ended is None else self._ended) - self._started
 
 
 def require_number(name: str, value: object, at_most: int | None = None) -> None:
@@ -368,11 +289,3 @@ def require_number(name: str, value: object, at_most: int | None = None) -> None
         bound = f" and at most {at_most}" if at_most else ""
         message = f"{name} must be a whole number above 0{bound}"
         raise InvalidArgumentError(message)
-
-
-def _abandon(task: "asyncio.Task[None]", pool: WorkerPool) -> None:
-    """End a batch that no caller references."""
-    if not task.done() and not task.get_loop().is_closed():
-        task.cancel()
-    if pool.checkpoint is not None:
-        pool.checkpoint.close()

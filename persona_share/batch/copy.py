@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import weakref
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -20,8 +19,7 @@ from collections.abc import (
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import anyio
 import attrs
@@ -33,6 +31,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from persona_share._protocol.json import dump_json
 from persona_share.batch.batch import Batch
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, require_name
+from persona_share.batch.iteration import OutcomeIterator
 from persona_share.batch.manifests import (
     MANIFEST,
     VERSION,
@@ -59,7 +58,6 @@ from persona_share.errors import (
     PersonaError,
     ScopeNotCoveredError,
     ScopeNotGrantedError,
-    UsageError,
 )
 from persona_share.model.batch import Failed, Fetched, Progress
 from persona_share.model.ids import is_id, resource_of
@@ -260,9 +258,8 @@ class CopyWorker:
         checkpoint = self._folder_checkpoint()
         if self.checkpoint is not None and not isinstance(self.checkpoint, str):
             checkpoint = self.checkpoint
-        if self.refresh:
-            self.lock, checkpoint = checkpoint, None
-        self.roots = self.context.roots(checkpoint)
+        self.lock = checkpoint
+        self.roots = self.context.roots(None if self.refresh else checkpoint)
 
     def _folder_checkpoint(self) -> Checkpoint | None:
         name = ""
@@ -271,6 +268,11 @@ class CopyWorker:
         if self.into is None:
             return None
         return FolderCheckpoint(self.into, self.request, name)
+
+    def release_lock(self) -> None:
+        """Release the folder."""
+        if self.lock is not None:
+            self.lock.close()
 
     async def run(self) -> None:
         """Copy everyone; the last outcome is an `End`."""
@@ -429,7 +431,7 @@ class CopyWorker:
 
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
-            if self.lock is not None:
+            if self.refresh and self.lock is not None:
                 await self.lock.record((object_id,))
             else:
                 await self.roots.acknowledge(object_id)
@@ -584,7 +586,7 @@ class CopyWorker:
         return None if self.verify and any(extras(folder, found)) else found
 
 
-class Copy:
+class Copy(OutcomeIterator[Person | Failed]):
     """An async iterator of `Person` and `Failed`.
 
     With ``into`` every person is written to a folder, and acknowledged when it is on
@@ -592,71 +594,35 @@ class Copy:
     """
 
     def __init__(self, worker: CopyWorker) -> None:
-        self._worker = worker
-        self._task: asyncio.Task[None] | None = None
-        self._finalizer: weakref.finalize[..., Any] | None = None
-        self._closed = False
-        self._iterating = False
-        self._started: float | None = None
-        self._ended: float | None = None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Person | Failed:
-        if self._iterating:
-            message = "another task waits for the next outcome of this copy"
-            raise UsageError(message)
-        if self._closed:
-            raise StopAsyncIteration
-        self._iterating = True
-        try:
-            await self._start()
-            outcome = await self._worker.outcomes.get()
-        finally:
-            self._iterating = False
-        # From here on nothing is awaited but the end, so that no outcome is lost.
-        if isinstance(outcome, End):
-            await self.aclose()
-            if outcome.error is not None:
-                raise outcome.error
-            raise StopAsyncIteration
-        return outcome
+        super().__init__(worker, worker.context.persistent.clock.now)
+        self._copy = worker
 
     def report(self) -> CopyReport:
         """Return what was done so far."""
-        roots = self._worker.roots.report()
-        related = (
-            None if self._worker.related is None else self._worker.related.report()
-        )
+        roots = self._copy.roots.report()
+        related = None if self._copy.related is None else self._copy.related.report()
         return CopyReport(
-            copied=self._worker.counts["copied"],
-            unchanged=self._worker.counts["unchanged"],
-            failed=self._worker.counts["failed"],
+            copied=self._copy.counts["copied"],
+            unchanged=self._copy.counts["unchanged"],
+            failed=self._copy.counts["failed"],
             skipped=roots.skipped,
-            objects=self._worker.counts["objects"],
-            files=self._worker.counts["files"],
+            objects=self._copy.counts["objects"],
+            files=self._copy.counts["files"],
             tokens=max(roots.tokens, 0 if related is None else related.tokens),
             seconds=self._seconds(),
         )
 
-    def _seconds(self) -> float:
-        if self._started is None:
-            return 0.0
-        now = self._worker.context.persistent.clock.now()
-        return (now if self._ended is None else self._ended) - self._started
-
     def progress(self) -> Progress:
         """Return the progress: people that are complete, of those that were named."""
-        progress = self._worker.roots.progress()
+        progress = self._copy.roots.progress()
         waiting_for = progress.waiting_for
-        if waiting_for is None and self._worker.related is not None:
-            waiting_for = self._worker.related.progress().waiting_for
-        done = self._worker.counts["copied"] + self._worker.counts["unchanged"]
+        if waiting_for is None and self._copy.related is not None:
+            waiting_for = self._copy.related.progress().waiting_for
+        done = self._copy.counts["copied"] + self._copy.counts["unchanged"]
         progress = attrs.evolve(
             progress,
             fetched=done,
-            failed=self._worker.counts["failed"],
+            failed=self._copy.counts["failed"],
             waiting_for=waiting_for,
         )
         seconds, left_for = self._seconds(), None
@@ -667,57 +633,8 @@ class Copy:
 
     async def open(self) -> None:
         """Lock the folder, before anything else is touched."""
-        if self._worker.lock is not None:
-            await self._worker.lock.open()
-        await self._worker.roots.open()
-
-    async def aclose(self) -> None:
-        """End it: people that are complete stay so."""
-        self._closed = True
-        if self._finalizer is not None:
-            self._finalizer.detach()
-        if self._started is not None and self._ended is None:
-            self._ended = self._worker.context.persistent.clock.now()
-        try:
-            if self._task is not None and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
-        finally:
-            if not self._worker.outcomes.full():
-                self._worker.outcomes.put_nowait(End())  # another task may wait for it
-            await self._worker.roots.aclose()
-            if self._worker.lock is not None:
-                self._worker.lock.close()
-
-    async def __aenter__(self) -> Self:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def _start(self) -> None:
-        if self._task is None:
-            await self.open()
-            self._started = self._worker.context.persistent.clock.now()
-            # The task holds the worker and not this object, so that dropping this
-            # object ends the task.
-            self._task = asyncio.create_task(self._worker.run())
-            self._finalizer = weakref.finalize(self, _abandon, self._task, self._worker)
-            self._finalizer.atexit = False
-
-
-def _abandon(task: "asyncio.Task[None]", worker: CopyWorker) -> None:
-    """End a copy that no caller references."""
-    if not task.done() and not task.get_loop().is_closed():
-        task.cancel()
-    if worker.lock is not None:
-        worker.lock.close()
+        if self._copy.lock is not None:
+            await self._copy.lock.open()
 
 
 def _reason(error: PersonaError) -> str | None:

@@ -181,6 +181,11 @@ class WorkerPool:
             return "partner"
         return self.outages.waiting_for or ("rate limit" if self._limited else None)
 
+    def release_lock(self) -> None:
+        """Release the checkpoint, if there is one."""
+        if self.checkpoint is not None:
+            self.checkpoint.close()
+
     async def run(self) -> None:
         """Fetch everything; the last item of the queue is an `End`."""
         error: BaseException | None = None
