@@ -9,7 +9,7 @@ or the environment's, and may change from one response to the next (API page
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import attrs
 
@@ -33,15 +33,9 @@ _MAX_LIMITS: Final = 8
 _UNNAMED: Final = 0
 
 
-class Slot(NamedTuple):
-    """The right to have one call in flight.
-
-    ``number`` counts calls; ``others`` is how many calls of other clients were known
-    when the call started.
-    """
-
-    number: int
-    others: int
+#: The right to have one call in flight: the number of the call, and how many calls of
+#: other clients were known when it started. A plain tuple, made for each call.
+Slot = tuple[int, int]
 
 
 @attrs.define
@@ -66,16 +60,17 @@ class _Window:
 
     def update(self, remaining: int, slot: Slot, entered: int) -> None:
         """Record the remaining calls in a later response of the same window."""
+        number, known_others = slot
         self.responded += 1
         self.remaining = min(self.remaining, remaining)
-        self.own = max(slot.number - self.first_number, self.responded)
-        others = self.first_remaining - remaining - self.own
+        own = self.own = max(number - self.first_number, self.responded)
+        others = self.first_remaining - remaining - own
         self.others = max(self.others, others)
-        if slot.number > self.round_from:
+        if number > self.round_from:
             self.reserve = max(self.reserve_now, self.reserve // 2)
             self.reserve_now = 0
             self.round_from = entered
-        self.reserve_now = max(self.reserve_now, others - slot.others)
+        self.reserve_now = max(self.reserve_now, others - known_others)
 
     @property
     def allowed(self) -> int:
@@ -103,6 +98,7 @@ class LimitTracker:
         "_ahead_of_429",
         "_counts_from",
         "_entered",
+        "_next_end",
         "_others",
         "_policy",
         "_probed_at",
@@ -118,6 +114,7 @@ class LimitTracker:
         self._ahead_of_429 = policy.mode is RateLimitMode.WINDOW
         self._windows: dict[int, _Window] = {}
         self._probed_at = -math.inf
+        self._next_end = math.inf
         self._slack = 0.0
         self._entered = self._counts_from = self._others = 0
         self.in_flight = 0
@@ -139,13 +136,14 @@ class LimitTracker:
         """Count a call that starts, and return its slot."""
         self.in_flight += 1
         self._entered += 1
-        return Slot(self._entered, self._others)
+        return self._entered, self._others
 
     def left(self, slot: Slot, now: float, *, sent: bool = True) -> None:
         """Count a call that ended without a response."""
         if sent:
             self._unknown = False
-        counts = slot.number > self._counts_from
+        number, _ = slot
+        counts = number > self._counts_from
         if counts:
             self.in_flight -= 1
         for limit, window in list(self._windows.items()):
@@ -159,7 +157,8 @@ class LimitTracker:
     def responded(self, slot: Slot, response: Response, now: float) -> None:
         """Count a response, and record its headers."""
         self._unknown = False
-        if slot.number > self._counts_from:
+        number, _ = slot
+        if number > self._counts_from:
             self.in_flight -= 1
         if response.status == _TOO_MANY:
             self._refused(response, now)
@@ -227,10 +226,9 @@ class LimitTracker:
 
     def _admitted(self, slot: Slot, response: Response, now: float) -> None:
         sent = response.first_sent_at
-        self._forget_ended(sent)
-        if not self._ahead_of_429:
-            return
-        stated = limit_headers_of(response.headers)
+        if sent >= self._next_end:
+            self._forget_ended(sent)
+        stated = limit_headers_of(response.headers) if self._ahead_of_429 else None
         if stated is None:
             return
         limit, remaining, seconds = stated
@@ -240,7 +238,8 @@ class LimitTracker:
         earliest, latest = sent + reset, now + reset + self._slack
         window = self._windows.get(limit)
         if window is None or _is_newer(window, sent, earliest, latest):
-            window = _Window(remaining, earliest, latest, now, remaining, slot.number)
+            number, _ = slot
+            window = _Window(remaining, earliest, latest, now, remaining, number)
             self._put(limit, window)
             if len(self._windows) == 1:
                 # Calls in flight were counted before, or will be by their responses.
@@ -252,11 +251,6 @@ class LimitTracker:
 
     def _forget_ended(self, sent: float) -> None:
         """Remove windows that had ended before an admitted call was sent."""
-        for window in self._windows.values():
-            if sent >= window.latest_end:
-                break
-        else:  # as nearly always
-            return
         for limit, window in list(self._windows.items()):
             if sent >= window.latest_end:
                 del self._windows[limit]
@@ -267,9 +261,11 @@ class LimitTracker:
         self._windows[limit] = window
 
     def _weigh(self) -> None:
-        """Find the limit that allows the fewest calls."""
+        """Find the limit that allows the fewest calls, and the first end of a window."""
         self.allowed, self._others = 1 if self._unknown else math.inf, 0
+        self._next_end = math.inf
         for window in self._windows.values():
+            self._next_end = min(self._next_end, window.latest_end)
             allowed = window.allowed
             if allowed < self.allowed:
                 self.allowed, self._others = allowed, window.others
