@@ -73,6 +73,7 @@ class Connection:
         pool: Pool | None = None,
         timeouts: Timeouts | None = None,
         app_info: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AiohttpSender:
         """Return a sender for this base URL.
 
@@ -95,6 +96,7 @@ class Connection:
             pool=pool,
             timeouts=timeouts,
             app_info=app_info,
+            headers=headers,
         )
 
 
@@ -136,6 +138,7 @@ class ClientCore:
             pool=options.pool,
             timeouts=options.timeouts,
             app_info=options.app_info,
+            headers=self.headers,
         )
         self.file_access: FileHosts = FileHosts(connection, self._file_stack)
         # An exchange has priority over the calls that wait for its token.

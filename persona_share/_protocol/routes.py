@@ -14,7 +14,7 @@ import attrs
 
 from persona_share._protocol.http import Expects
 from persona_share.errors import InvalidArgumentError
-from persona_share.model.ids import checked_id, require_prefix
+from persona_share.model.ids import checked_id, prefix_for, require_prefix
 
 
 METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
@@ -39,9 +39,11 @@ class Route:
     expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
     repeatable: bool = attrs.field(default=False, kw_only=True)
     reconcile: str | None = attrs.field(default=None, kw_only=True)
-    # The texts between the placeholders, and the names of the placeholders.
+    # The texts between the placeholders, the names of the placeholders, and the prefixes
+    # of their ids.
     _literals: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
     _parameters: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+    _prefixes: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
     @_literals.default
     def _split_literals(self) -> tuple[str, ...]:
@@ -50,6 +52,10 @@ class Route:
     @_parameters.default
     def _split_parameters(self) -> tuple[str, ...]:
         return tuple(_PLACEHOLDER.findall(self.template))
+
+    @_prefixes.default
+    def _split_prefixes(self) -> tuple[str, ...]:
+        return tuple(map(prefix_for, self._parameters))
 
     @property
     def operation(self) -> str:
@@ -62,10 +68,11 @@ class Route:
         Raises `InvalidIdError` for an invalid id, or the id of another kind of object.
         """
         path, *literals = self._literals
-        parts = zip(self._parameters, object_ids, literals, strict=True)
-        for parameter, object_id, literal in parts:
+        parts = zip(self._parameters, self._prefixes, object_ids, literals, strict=True)
+        for parameter, prefix, object_id, literal in parts:
             path += checked_id(object_id, parameter) + literal
-            require_prefix(object_id, parameter)
+            if not object_id.startswith(prefix):
+                require_prefix(object_id, parameter)
         return path
 
 

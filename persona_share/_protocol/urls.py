@@ -163,7 +163,7 @@ def is_loopback(host: str) -> bool:
 
 def check_credential(authorization: str, base_url: BaseURL) -> None:
     """Raise `InsecureOriginError` if a credential of a sandbox would leave this network."""
-    if SANDBOX_MARK in authorization and not base_url.local:
+    if not base_url.local and SANDBOX_MARK in authorization:
         message = "a sandbox's credential is only sent to a local host"
         raise InsecureOriginError(
             message,

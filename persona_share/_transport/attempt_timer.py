@@ -42,11 +42,12 @@ class TimedAttempt:
         Call it when the attempt is over, however it ended. It undoes a cancellation by
         this timer, and keeps any other.
         """
-        self._timer.forget(self)
-        failure, self.failure = self.failure, None
-        if failure is None or self.task.uncancel() > self._cancelling:
+        self._timer.attempts.discard(self)
+        failure = self.failure
+        if failure is None:
             return None
-        return failure
+        self.failure = None
+        return None if self.task.uncancel() > self._cancelling else failure
 
 
 class AttemptTimer:
@@ -62,7 +63,7 @@ class AttemptTimer:
         # The timer does not know when the connection is made. So the connect timeout must
         # be the shorter one: otherwise it would be unknown whether anything was sent.
         self._usable = timeouts.connect < nearest
-        self._attempts: set[TimedAttempt] = set()
+        self.attempts: set[TimedAttempt] = set()
         self._handle: asyncio.TimerHandle | None = None
         self.ticks = 0
 
@@ -90,14 +91,10 @@ class AttemptTimer:
             raise RuntimeError(message)
         attempt = TimedAttempt(self, task)
         if watched:
-            self._attempts.add(attempt)
+            self.attempts.add(attempt)
             if self._handle is None:
                 self._schedule(task.get_loop())
         return attempt
-
-    def forget(self, attempt: TimedAttempt) -> None:
-        """Stop timing an attempt."""
-        self._attempts.discard(attempt)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -112,7 +109,7 @@ class AttemptTimer:
         """Cancel the attempts that timed out; continue while there are others."""
         self._handle = None
         self.ticks += 1
-        for attempt in self._attempts:
+        for attempt in self.attempts:
             if attempt.failure is not None:
                 continue
             if self.ticks - attempt.seen > self._silence:
@@ -122,5 +119,5 @@ class AttemptTimer:
             else:
                 continue
             attempt.task.cancel()
-        if self._attempts:
+        if self.attempts:
             self._schedule(loop)

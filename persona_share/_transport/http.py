@@ -3,7 +3,7 @@
 import asyncio
 import io
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -84,6 +84,8 @@ class AiohttpSender:
     Each attempt becomes a value (`Response` or `AttemptFailure`) before anything is
     raised, because exceptions of aiohttp print headers and URLs.
 
+    ``headers`` are sent with every request; a request's own values take precedence.
+
     Only the connections of a borrowed ``session`` are used: its headers, cookies,
     proxies and traces are ignored, and it is neither changed nor closed.
 
@@ -104,6 +106,7 @@ class AiohttpSender:
         pool: Pool | None = None,
         timeouts: Timeouts | None = None,
         app_info: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._base_url = base_url
         self._peer = base_url.peer
@@ -122,6 +125,7 @@ class AiohttpSender:
         self._proxy_peer = chosen.peer
         self._proxy_advice = unused_proxy(base_url, chosen)
         self._user_agent = user_agent() + (f" {app_info}" if app_info else "")
+        self._headers = headers or {}
         self._fixed: dict[str, Any] = {"allow_redirects": False, "ssl": True}
         if base_url.secure:
             self._fixed["ssl"] = checked_context(ssl_context, base_url)
@@ -146,7 +150,11 @@ class AiohttpSender:
             raise_for_status=False,
             response_class=_ClientResponse,
             auto_decompress=False,  # `BodyDecoder` does it, and stops a bomb in time
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
+            headers={
+                **self._headers,
+                "User-Agent": self._user_agent,
+                "Accept-Encoding": "gzip",
+            },
             timeout=self._timeout,
         )
         self._loop = loop
@@ -258,7 +266,7 @@ class AiohttpSender:
             incoming = await session.request(
                 request.method,
                 URL(self._base_url.url + request.target, encoded=True),
-                headers=_headers(request),
+                headers=self._headers_of(request),
                 data=body
                 if body is None or len(body) <= _LARGE_BODY
                 else io.BytesIO(body),
@@ -326,23 +334,24 @@ class AiohttpSender:
             advice=hint,
         )
 
+    def _headers_of(self, request: Request) -> CIMultiDict[str]:
+        """Return the headers that the session does not add; aiohttp merges them slowly."""
+        default = request.headers is self._headers
+        headers = CIMultiDict(() if default else request.headers)
+        if request.authorization is not None:
+            headers["Authorization"] = request.authorization
+        if request.idempotency_key is not None:
+            headers["Idempotency-Key"] = MaskedText(request.idempotency_key.reveal())
+        if request.content_type is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
+
     def _aiohttp_timeout(self, left: float) -> aiohttp.ClientTimeout:
         """Return aiohttp's own timeouts; a timeout scope around it would cost more."""
         connect = min(self._timeouts.connect, max(left - _CONNECT_MARGIN, left / 2))
         return aiohttp.ClientTimeout(
             total=left, connect=connect, sock_read=self._timeouts.read
         )
-
-
-def _headers(request: Request) -> CIMultiDict[str]:
-    headers = CIMultiDict(request.headers)
-    if request.authorization is not None:
-        headers["Authorization"] = request.authorization
-    if request.idempotency_key is not None:
-        headers["Idempotency-Key"] = MaskedText(request.idempotency_key.reveal())
-    if request.content_type is not None:
-        headers["Content-Type"] = request.content_type
-    return headers
 
 
 def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:

@@ -50,7 +50,7 @@ KIND_OF_PREFIX: Final = {
     "wfl": "workflow",
     "wfr": "workflow-run",
 }
-_KINDS: Final = frozenset(KIND_OF_PREFIX.values())
+_PREFIX_OF_KIND: Final = {kind: prefix for prefix, kind in KIND_OF_PREFIX.items()}
 
 
 def is_id(text: str) -> bool:
@@ -81,14 +81,24 @@ def kind_of_id(object_id: str) -> str | None:
     return KIND_OF_PREFIX.get(prefix) if rest else None
 
 
+def prefix_for(parameter: str) -> str:
+    """Return the documented prefix of a path parameter's ids, or an empty text."""
+    prefix = _PREFIX_OF_KIND.get(_kind_of_parameter(parameter))
+    return "" if prefix is None else f"{prefix}_"
+
+
+def _kind_of_parameter(parameter: str) -> str:
+    return parameter.replace("_", "-").removesuffix("-id")
+
+
 def require_prefix(object_id: str, parameter: str) -> None:
     """Raise `InvalidIdError` for the id of another kind of object.
 
     ``parameter`` is the name of a path parameter, such as ``inquiry-id``.
     """
-    wanted = parameter.replace("_", "-").removesuffix("-id")
+    wanted = _kind_of_parameter(parameter)
     found = kind_of_id(object_id)
-    if found is None or found == wanted or wanted not in _KINDS:
+    if found is None or found == wanted or wanted not in _PREFIX_OF_KIND:
         return
     prefix = object_id.partition("_")[0]
     message = f"{parameter} has the prefix '{prefix}_', which is the id of {with_article(found)}"

@@ -56,6 +56,22 @@ async def test_request_is_sent_with_unmasked_secrets(sender_to):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("own", [None, {"X-A": "own", "X-B": "b"}])
+async def test_default_headers_are_sent_once_when_a_request_has_them_or_others(
+    sender_to, own
+):
+    default = {"X-A": "default", "Accept": "application/json"}
+    server = RawServer(respond_with(http_response()))
+    async with server, sender_to(server.url, headers=default) as sender:
+        await sender.send(new_request(headers=default if own is None else own))
+    sent = server.received.decode().partition("\r\n\r\n")[0].split("\r\n")[1:]
+    expected = {**default, **(own or {})}
+    found = [line for line in sent if line.startswith(("X-", "Accept:"))]
+    assert sorted(found) == sorted(f"{a}: {b}" for a, b in expected.items())
+    assert f"Authorization: Bearer {TOKEN}" in sent
+
+
+@pytest.mark.asyncio
 async def test_status_headers_and_body_are_returned(sender_to):
     headers = [("Request-Id", "req_1"), ("RateLimit-Remaining", "7")]
     server = RawServer(respond_with(http_response(404, b'{"errors":[]}', headers)))
