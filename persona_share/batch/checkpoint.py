@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import sqlite3
-import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ import anyio
 import attrs
 from anyio import to_thread
 
-from persona_share.batch.private_files import make_folder, problem_of
+from persona_share.batch.private_files import make_folder, open_private
 from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
@@ -45,13 +44,6 @@ _BUSY_TIMEOUT: Final = 0.5
 #: SQLite takes this many values in one statement, in every release.
 _MAX_VALUES: Final = 500
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_FLAGS: Final = (
-    os.O_RDWR
-    | os.O_CREAT
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _ADVICE: Final = "Check the file and its folder; nothing was changed."
 _START_OVER: Final = "Remove the checkpoint and its output to start over."
@@ -186,7 +178,7 @@ class SQLiteCheckpoint:
             return
         lock = _PidLock.acquire(self._path)
         try:
-            _create(self._path)
+            os.close(_open(self._path))  # before a connection holds locks on it
             self._connection = _connected(self._path, self._requested)
         except BaseException:
             lock.release()
@@ -256,7 +248,7 @@ class _PidLock:
         try:
             make_folder(checkpoint.parent)
             while True:
-                descriptor = os.open(path, _FLAGS, 0o600)
+                descriptor = _open(path)
                 try:
                     if fcntl is not None:
                         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -300,31 +292,20 @@ def _in_use(pid: bytes = b"") -> CheckpointInUseError:
 
 
 def _unavailable(error: OSError, path: Path) -> StoreUnavailableError:
-    if error.errno == errno.ELOOP:
-        message = f"{path} is a symbolic link"
-        raise StoreRefusedError(message, advice=_ADVICE) from None
     reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
     what = f"the checkpoint {path} cannot be used ({reason})"
     return StoreUnavailableError(what, advice=_ADVICE)
 
 
-def _create(path: Path) -> None:
-    """Create the file for this user alone, or check the one that exists."""
+def _open(path: Path) -> int:
+    """Open or create a file for this user alone."""
     try:
-        descriptor = os.open(path, _FLAGS, 0o600)
+        return open_private(path, os.O_RDWR)
+    except InvalidArgumentError as error:
+        message = f"the checkpoint {error.what}"
+        raise StoreRefusedError(message, advice=_ADVICE) from None
     except OSError as error:
         raise _unavailable(error, path) from None
-    try:
-        found = os.fstat(descriptor)
-        if (problem := problem_of(found)) is not None:
-            message = f"the checkpoint {path} {problem}"
-            raise StoreRefusedError(message, advice=_ADVICE)
-        if hasattr(os, "geteuid") and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            # Volumes may widen the mode at each start. It holds ids only.
-            os.fchmod(descriptor, 0o600)
-    finally:
-        # No connection is open yet, so closing releases no locks.
-        os.close(descriptor)
 
 
 def _connected(path: Path, requested: str | None) -> sqlite3.Connection:
