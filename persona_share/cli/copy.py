@@ -10,7 +10,8 @@ import rich_click as click
 
 from persona_share import Failed
 from persona_share.batch import Copy, verify_copy
-from persona_share.batch.copy import FOLLOW
+from persona_share.batch.checkpoint import SQLiteCheckpoint
+from persona_share.batch.copy import CHECKPOINT, FOLLOW
 from persona_share.batch.private_files import make_folder
 from persona_share.cli.exit_codes import (
     OK,
@@ -113,7 +114,10 @@ async def _copy(options: ClientOptions, tokens: TokenOptions, **given: Any) -> i
         "max_outage": given["max_outage"],
     }
     file = None if given["ids_file"] is None else ids_from(given["ids_file"])
-    make_folder(Path(given["into"]))  # before a code is exchanged
+    # Another copy that uses the folder is noticed before a code is exchanged.
+    checkpoint = SQLiteCheckpoint(Path(given["into"]) / CHECKPOINT)
+    await checkpoint.open()
+    checkpoint.close()
     if path is not None:
         make_folder(path.parent)
     async with opened(options, tokens) as reader:

@@ -1,6 +1,7 @@
 """`fetch` writes rows and files, and acknowledges what is on the disk."""
 
 import csv
+import fcntl
 import json
 import os
 import signal
@@ -387,6 +388,20 @@ def test_rerun_that_adds_files_is_refused(cli, as_source, tmp_path, option):
     assert "pass another --checkpoint" in refused.err
     assert cli(*command, env=as_source).code == 0
     assert out.read_bytes() == before
+
+
+def test_no_code_is_exchanged_when_another_copy_uses_the_folder(cli, tmp_path):
+    code, into = tmp_path / "code", tmp_path / "people"
+    code.write_text("code")
+    code.chmod(0o600)
+    into.mkdir()
+    with (into / ".checkpoint.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = cli("copy", "inq_1", "--into", str(into), "--code-file", str(code))
+
+    assert ended.code == 8
+    assert "in use by another fetch" in ended.err
+    assert cli.sandbox.log.count() == 0
 
 
 @pytest.mark.parametrize("refused", ["output", "checkpoint", "ids"])
