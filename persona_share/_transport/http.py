@@ -5,6 +5,7 @@ import io
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
+from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any, Final
 
@@ -78,6 +79,16 @@ class _ClientResponse(aiohttp.ClientResponse):
         self._given = value
 
 
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Has no cookies, and makes no new mapping to say so for each request."""
+
+    _none: Final = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002
+        """Return no cookies."""
+        return self._none
+
+
 class AiohttpSender:
     """Sends over a bounded pool of connections, in the event loop that opened it.
 
@@ -145,7 +156,7 @@ class AiohttpSender:
         self._session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._borrowed is None,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             trust_env=False,
             raise_for_status=False,
             response_class=_ClientResponse,
@@ -301,7 +312,8 @@ class AiohttpSender:
         headers.pop("set-cookie", None)
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
         content, body, fits = incoming.content, b"", True
-        unfinished = None if content.is_eof() else _Unfinished(incoming)
+        arrived = content.is_eof()
+        unfinished = None if arrived else _Unfinished(incoming)
         try:
             if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
                 incoming.close()
@@ -311,7 +323,9 @@ class AiohttpSender:
                 timed.received()  # the head
                 cap = request.expects.cap if success else MAX_ERROR_BODY
                 coding = headers.get("content-encoding", "")
-                body = await content.read(CHUNK)
+                body = (
+                    content.read_nowait(CHUNK) if arrived else await content.read(CHUNK)
+                )
                 if coding or not content.at_eof() or len(body) > cap:  # seldom
                     decoder = BodyDecoder(cap, coding)
                     body, fits = await _decoded(decoder, body, content, timed)
