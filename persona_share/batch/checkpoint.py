@@ -360,8 +360,8 @@ def _require_request(connection: sqlite3.Connection, requested: str) -> None:
     (done,) = connection.execute("SELECT EXISTS (SELECT 1 FROM done)").fetchone()
     if row is not None and done and row[0] != requested:
         message = (
-            f"the objects of this checkpoint were saved with {row[0] or 'no files'}, "
-            f"and now {requested or 'no files'} is requested"
+            f"the objects of this checkpoint were saved {_in_words(row[0])}, "
+            f"and this run would save them {_in_words(requested)}"
         )
         advice = (
             "Request the same as before, or use another checkpoint and another output "
@@ -370,6 +370,10 @@ def _require_request(connection: sqlite3.Connection, requested: str) -> None:
         raise CheckpointMismatchError(message, advice=advice)
     if row is None or row[0] != requested:
         connection.execute("INSERT OR REPLACE INTO request VALUES (0, ?)", (requested,))
+
+
+def _in_words(requested: str) -> str:
+    return f"with {requested.replace(',', ' and ')}" if requested else "without files"
 
 
 def _translated(work: Callable[[], T]) -> T:

@@ -384,7 +384,9 @@ def test_rerun_that_adds_files_is_refused(cli, as_source, tmp_path, option):
     refused = cli(*command, option, str(tmp_path / "saved"), env=as_source)
 
     assert refused.code == 2
-    assert f"with no files, and now {option[2:]} is requested" in refused.err
+    assert (
+        f"without files, and this run would save them with {option[2:]}" in refused.err
+    )
     assert "pass another --checkpoint" in refused.err
     assert cli(*command, env=as_source).code == 0
     assert out.read_bytes() == before
