@@ -1,14 +1,18 @@
 """The size of the project, and the code that one call runs: ``make measure``.
 
-It prints files and lines by package, and the functions and files of the library that run
+It prints files, lines and lines of code by package, and the functions and files of the library that run
 while one cold token is acquired and while one request is sent with a cached token. The
 sandbox, which serves these calls in the same process, is not counted.
 """
 
+import ast
 import asyncio
+import io
 import sys
+import tokenize
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from operator import sub
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -19,13 +23,33 @@ from persona_share.sandbox import Sandbox
 CHECKOUT = Path(__file__).parents[1]
 LIBRARY = CHECKOUT / "persona_share"
 SANDBOX = LIBRARY / "sandbox"
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT),
+    *(tokenize.DEDENT, tokenize.ENDMARKER),
+}
 COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 
 
-def files_and_lines(folder: Path) -> tuple[int, int]:
-    """Return the number of Python files in a folder, and of their lines."""
+def files_and_lines(folder: Path) -> tuple[int, int, int]:
+    """Return the number of Python files in a folder, of their lines, and of code lines."""
     paths = [folder] if folder.is_file() else list(folder.rglob("*.py"))
-    return len(paths), sum(len(path.read_text("utf-8").splitlines()) for path in paths)
+    texts = [path.read_text("utf-8") for path in paths]
+    lines = sum(len(text.splitlines()) for text in texts)
+    return len(paths), lines, sum(map(lines_of_code, texts))
+
+
+def lines_of_code(text: str) -> int:
+    """Return the number of lines that are not empty, a comment or a docstring."""
+    code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in NO_CODE:
+            code.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            code.difference_update(range(docstring.lineno, docstring.end_lineno + 1))
+    return len(code)
 
 
 def print_sizes() -> None:
@@ -35,15 +59,14 @@ def print_sizes() -> None:
         for path in LIBRARY.iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     )
-    print(f"{'package':<28}{'files':>7}{'lines':>8}")
-    for part in parts:
-        files, lines = files_and_lines(part)
-        print(f"{part.relative_to(CHECKOUT).as_posix():<28}{files:>7}{lines:>8}")
-    files, lines = files_and_lines(LIBRARY)
-    sandbox_files, sandbox_lines = files_and_lines(SANDBOX)
-    totals = {
-        "persona_share, all": (files, lines),
-        "without the sandbox": (files - sandbox_files, lines - sandbox_lines),
+    print(f"{'package':<28}{'files':>7}{'lines':>8}{'code':>8}")
+    whole, sandbox = files_and_lines(LIBRARY), files_and_lines(SANDBOX)
+    rows = {
+        part.relative_to(CHECKOUT).as_posix(): files_and_lines(part) for part in parts
+    }
+    rows |= {
+        "persona_share, all": whole,
+        "without the sandbox": tuple(map(sub, whole, sandbox)),
         "tests": files_and_lines(CHECKOUT / "tests"),
         "benchmarks and examples": tuple(
             map(
@@ -56,8 +79,8 @@ def print_sizes() -> None:
             )
         ),
     }
-    for name, (files, lines) in totals.items():
-        print(f"{name:<28}{files:>7}{lines:>8}")
+    for name, (files, lines, code) in rows.items():
+        print(f"{name:<28}{files:>7}{lines:>8}{code:>8}")
 
 
 class Crossed:
