@@ -204,7 +204,7 @@ class CopyRun:
         async with manager.copy(
             ids, into=self.folder, concurrency=self.concurrency
         ) as copy:
-            copy.disk = self.disk
+            copy._copy.disk = self.disk  # noqa: SLF001
             try:
                 async for each in copy:
                     if isinstance(each, Failed):
