@@ -63,7 +63,9 @@ _WINDOW: Final = 60.0
 _RESERVE: Final = 0.3
 #: A source is asked for a code only while the queue of exchanges is shorter than this.
 _MAX_BACKLOG: Final = 60.0
+#: Those that wait look for their turn in pauses of this range, in seconds.
 _RECHECK_INTERVAL: Final = 1.0
+_MAX_RECHECK_INTERVAL: Final = 5.0
 _OTHER_SENDER: Final = "another process's exchange"
 #: The assumed lifetime of a code during an outage: the lifetime less a margin.
 _ASSUMED_CODE_LIFE: Final = 594.0
@@ -138,16 +140,16 @@ class ExchangeQueue:
                 if self._clock.now() + wait >= until:
                     return False
                 # A caller may come, others may leave, and the limit may rise.
-                recheck = max(_RECHECK_INTERVAL, 0.0 if place[0] else wait / 4)
-                await self._clock.sleep(min(wait, recheck))
+                recheck = 0.0 if place[0] else min(wait / 4, _MAX_RECHECK_INTERVAL)
+                await self._clock.sleep(min(wait, max(_RECHECK_INTERVAL, recheck)))
                 if place[0] and operation.hurried:
-                    queue.remove(place)
+                    del queue[bisect.bisect_left(queue, place)]
                     place = (False, until, number)
                     bisect.insort(queue, place)
             self._level -= 1.0
             return True
         finally:
-            queue.remove(place)
+            del queue[bisect.bisect_left(queue, place)]
 
     def learn(self, response: Response) -> None:
         """Read the limit from a response; it may change from one to the next."""

@@ -21,6 +21,7 @@ T = TypeVar("T")
 #: The longest pause after the first lost race, in seconds; it doubles up to the other.
 _FIRST_PAUSE: Final = 0.01
 _MAX_PAUSE: Final = 0.16
+_OPERATIONS: Final = ("open", "read", "write", "keys", "aclose")
 
 
 class GuardedStore(BaseStore):
@@ -57,6 +58,11 @@ class GuardedStore(BaseStore):
         message = f"{self!r} did not say whether a record was written"
         raise StoreUnavailableError(message)
 
+    async def evicts(self) -> bool:
+        """Return whether the store inside drops records when it is full."""
+        evicts = getattr(self._store, "evicts", None)
+        return evicts is not None and bool(await evicts())
+
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         async for key in self._store.keys(prefix):
             yield [key]
@@ -69,9 +75,16 @@ class GuardedStore(BaseStore):
 
 
 def guarded(store: Store, runtime: Runtime | None = None) -> Store:
-    """Return a store that raises store errors only and never hangs."""
-    if isinstance(store, BaseStore | MemoryStore):
-        return store
+    """Return a store that raises store errors only and never hangs.
+
+    A subclass that replaces an operation of the library is guarded like any other store.
+    """
+    for kind in (BaseStore, MemoryStore):
+        if isinstance(store, kind) and not any(
+            name in vars(store) or getattr(type(store), name) is not vars(kind)[name]
+            for name in _OPERATIONS
+        ):
+            return store
     return GuardedStore(store, runtime)
 
 

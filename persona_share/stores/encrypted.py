@@ -69,11 +69,6 @@ class Encrypted(GuardedStore):
         del may_refuse
         return await work()
 
-    async def evicts(self) -> bool:
-        """Return whether the store inside drops records when it is full."""
-        evicts = getattr(self._store, "evicts", None)
-        return evicts is not None and bool(await evicts())
-
     async def _read(self, key: str) -> Versioned:
         found = await self._store.read(key)
         if found.value is None:

@@ -241,6 +241,51 @@ async def test_no_token_is_lost_when_the_store_fails_at_any_operation(
     assert len(harness.service.requests) == 1
 
 
+class HalfStore(MemoryStore):
+    """A store that replaces operations by some that raise, or hang."""
+
+    error = None
+
+    async def _trouble(self):
+        if self.error is None:
+            await asyncio.Event().wait()
+        raise self.error
+
+    async def read(self, key):
+        await self._trouble()
+
+    async def aclose(self):
+        await self._trouble()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("error", [None, ValueError("no")], ids=["hang", "ValueError"])
+async def test_token_comes_when_a_subclass_of_our_store_fails(harness, error):
+    store = HalfStore(runtime=harness.context.runtime)
+    store.error = error
+    manager = await harness.manager(store=store)
+    assert await harness.advance_until_done(manager.token(A), seconds=20)
+    await harness.advance_until_done(manager.aclose(), seconds=10)
+
+
+@pytest.mark.asyncio
+async def test_last_code_is_exchanged_at_once_when_those_before_it_are_withdrawn(
+    harness,
+):
+    harness.service.headers = {"ratelimit-limit": "150"}  # one each two seconds
+    manager = await harness.manager(codes=None)
+    codes = [harness.partner.code(Scope.read(f"inq_{each}")) for each in range(180)]
+    waiting = []
+    for code in codes:
+        waiting.append(asyncio.ensure_future(manager.exchange(code)))
+        await harness.advance_clock(0.001)
+    *leaving, last = waiting
+    await harness.advance_clock(5, step=0.5)
+    for each in leaving:
+        each.cancel()
+    await harness.advance_until_done(last, seconds=8)
+
+
 @pytest.mark.asyncio
 async def test_strict_manager_says_that_the_store_is_down_and_serves_what_it_holds(
     harness,

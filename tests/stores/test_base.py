@@ -330,6 +330,7 @@ def test_our_own_stores_are_not_wrapped_and_others_are(runtime):
     assert guarded(own) is own
     assert isinstance(guarded(Other()), GuardedStore)
     assert repr(guarded(Other())) == "<Other>"
+    assert isinstance(guarded(FixedResultStore(None)), GuardedStore)
 
 
 @pytest.mark.parametrize("wrong", ["tokens.db", None, MemoryStore, {}, 7], ids=repr)
