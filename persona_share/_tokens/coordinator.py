@@ -39,7 +39,13 @@ from persona_share._tokens.record import (
     Timed,
     UnreadableRecordError,
 )
-from persona_share.errors import StoreCorruptError, StoreError, StoreUnavailableError
+from persona_share._waiting import CancelledItselfError, TimeIsUpError, within
+from persona_share.errors import (
+    InvalidArgumentError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+)
 from persona_share.model import events
 from persona_share.model.scope import Scope
 from persona_share.ports import Clock, Runtime, Store
@@ -47,6 +53,11 @@ from persona_share.ports import Clock, Runtime, Store
 
 _log: Final = logging.getLogger("persona_share")
 
+#: An operation may take this long, mostly waiting for its turn: a store that writes one
+#: record at a time is not down because many scopes need it at once.
+_MAX_TURN: Final = 20.0
+#: Closing the store may take this long.
+_CLOSE_TIMEOUT: Final = 2.5
 #: While a store is down it is tried again after pauses in this range, in seconds.
 _RETRY_FIRST: Final = 2.0
 _RETRY_MAX: Final = 30.0
@@ -204,7 +215,7 @@ class Coordinator:
     async def aclose(self) -> None:
         """Close the store."""
         if self._store is not None:
-            await self._store.aclose()
+            await within(self.clock, _CLOSE_TIMEOUT, self._store.aclose())
 
     def require_store(self) -> None:
         """Raise `StoreUnavailableError` if the store is down and the policy is "fail"."""
@@ -240,7 +251,7 @@ class Coordinator:
             key = self.key(kind, name)
             try:
                 started = self.clock.now()
-                found = await self._store.read(key)
+                found = await self._io(self._store.read(key))
                 now = found.now
                 there, here = now - self.clock.now(), started - now
                 old = records.decode(key, found.value, kind)
@@ -255,11 +266,16 @@ class Coordinator:
                     return changed
                 ttl = new.ttl(now)
                 value = records.encode(key, new) if ttl > 0 else None
-                if await self._store.write(
+                writing = self._store.write(
                     key, value, if_etag=found.etag, ttl=max(ttl, 1.0)
-                ):
+                )
+                if await self._io(writing):
                     return changed
-            except (UnreadableRecordError, StoreCorruptError) as error:
+            except (
+                UnreadableRecordError,
+                StoreCorruptError,
+                InvalidArgumentError,  # it is too long
+            ) as error:
                 # A record that cannot be read is not overwritten.
                 self._unreadable[kind, name] = None
                 _log.warning(
@@ -274,6 +290,14 @@ class Coordinator:
             losses += 1
             if losses > _POLITE_LOSSES:
                 await self.clock.sleep(0.01 * min(losses, 10) * self._random())
+
+    async def _io(self, work: Awaitable[T]) -> T:
+        """Await an operation; it may have to wait for its turn, but not without end."""
+        try:
+            return await within(self.clock, _MAX_TURN, work)
+        except (TimeIsUpError, CancelledItselfError):
+            message = f"the store did not respond within {_MAX_TURN:.0f} s"
+            raise StoreUnavailableError(message) from None
 
     def _without_stale(self, key: str, record: Record, now: float) -> Record:
         """End what this reader has seen unchanged for longer than it may last."""

@@ -1,6 +1,7 @@
 """The life of tokens through the public interface: what must never happen again."""
 
 import asyncio
+import contextlib
 import math
 
 import attrs
@@ -266,6 +267,31 @@ async def test_token_comes_when_a_subclass_of_our_store_fails(harness, error):
     manager = await harness.manager(store=store)
     assert await harness.advance_until_done(manager.token(A), seconds=20)
     await harness.advance_until_done(manager.aclose(), seconds=10)
+
+
+class StubbornStore(MemoryStore):
+    """A store that ignores cancellations when it is closed, until it may end."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.may_end = asyncio.Event()
+
+    async def aclose(self):
+        while not self.may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.may_end.wait()
+
+
+@pytest.mark.asyncio
+async def test_manager_is_closed_within_four_seconds_when_the_store_is_not(harness):
+    store = StubbornStore(runtime=harness.context.runtime)
+    manager = await harness.manager(store=store)
+    await harness.advance_until_done(manager.token(A), seconds=1)
+    try:
+        await harness.advance_until_done(manager.aclose(), seconds=4)
+    finally:
+        store.may_end.set()
+        await harness.settle()
 
 
 @pytest.mark.asyncio
