@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 from click import Command, Context, Group, Option, Parameter
@@ -108,10 +108,16 @@ class Program(click.RichGroup):
             self._listing = False
 
 
-class _Text(click.ParamType[Any]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # it is not generic in the lowest click
+    _ParamType = click.ParamType
+
+
+class _Text(_ParamType):
     """A text or path, which must be UTF-8; ``~`` in a path is the home folder."""
 
-    def __init__(self, inner: click.ParamType[Any]) -> None:
+    def __init__(self, inner: "click.ParamType[Any]") -> None:
         self._inner = inner
         self.name: str = inner.name
 
