@@ -189,6 +189,7 @@ def on_a_terminal(cli, *arguments):
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_progress_has_no_bar_without_a_terminal(cli, sharing):
     ended = cli("fetch", *cli.inquiries(3), *sharing)
 

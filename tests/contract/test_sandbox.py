@@ -26,6 +26,13 @@ from tests.sandbox.raw import Response
 pytestmark = needs_description
 
 
+#: The newest version in each run, the others in the slow ones.
+NEWEST_FIRST = [
+    pytest.param(version, marks=[pytest.mark.slow] if version != VERSIONS[-1] else [])
+    for version in VERSIONS
+]
+
+
 def test_served_operations_have_the_ids_of_the_description():
     described = {each.key: each.raw["operationId"] for each in operations()}
 
@@ -34,7 +41,7 @@ def test_served_operations_have_the_ids_of_the_description():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", NEWEST_FIRST)
 async def test_each_response_is_as_described(version):
     described = {each.key: each for each in operations(version)}
 
@@ -54,7 +61,7 @@ async def test_each_response_is_as_described(version):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", NEWEST_FIRST)
 async def test_every_request_of_the_client_is_accepted(version):
     async with filled_sandbox(version) as (sandbox, raw):
         ids = {key: each.object_id for key, each in valid_requests(sandbox).items()}

@@ -134,6 +134,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_lines_survive_writers_that_are_killed(tmp_path):
     path = tmp_path / "audit.jsonl"
     acknowledged = {}
