@@ -204,7 +204,7 @@ class CopyRun:
         async with manager.copy(
             ids, into=self.folder, concurrency=self.concurrency
         ) as copy:
-            copy._copy.disk = self.disk  # noqa: SLF001
+            copy._copy.disk = self.disk  # noqa: SLF001  # no user replaces it
             try:
                 async for each in copy:
                     if isinstance(each, Failed):

@@ -84,7 +84,7 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
     _none: Final = SimpleCookie()
 
-    def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:  # noqa: ARG002  # aiohttp's signature
         """Return no cookies."""
         return self._none
 

@@ -1,5 +1,6 @@
 """The consumer's side of batches and copies: one outcome after another, from a task."""
 
+import abc
 import asyncio
 import weakref
 from collections.abc import Callable
@@ -30,7 +31,7 @@ class Worker(Protocol):
         ...
 
 
-class OutcomeIterator(Generic[T]):
+class OutcomeIterator(abc.ABC, Generic[T]):
     """An async iterator over the outcomes of a worker, which runs as a task.
 
     The task holds the worker and not this object, so that dropping this object ends
@@ -89,9 +90,9 @@ class OutcomeIterator(Generic[T]):
             return 0.0
         return (self._now() if self._ended is None else self._ended) - self._started
 
+    @abc.abstractmethod
     async def open(self) -> None:
         """Lock the checkpoint, if there is one, before anything else is done."""
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         """End it: calls in flight are cancelled, acknowledged objects stay so."""

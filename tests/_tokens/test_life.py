@@ -22,6 +22,7 @@ from persona_share.errors import (
 )
 from persona_share.model import events
 from persona_share.stores import MemoryStore
+from persona_share.stores.base import BaseStore
 from tests._tokens.conftest import Harness
 
 
@@ -270,7 +271,7 @@ async def test_token_comes_when_a_subclass_of_our_store_fails(harness, error):
 
 
 class StubbornStore(MemoryStore):
-    """A store that ignores cancellations when it is closed, until it may end."""
+    """A store that hangs, and ignores cancellations until it may end."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -281,17 +282,70 @@ class StubbornStore(MemoryStore):
             with contextlib.suppress(asyncio.CancelledError):
                 await self.may_end.wait()
 
+    async def read(self, key):
+        await self.aclose()
+        return await super().read(key)
+
 
 @pytest.mark.asyncio
 async def test_manager_is_closed_within_four_seconds_when_the_store_is_not(harness):
     store = StubbornStore(runtime=harness.context.runtime)
     manager = await harness.manager(store=store)
-    await harness.advance_until_done(manager.token(A), seconds=1)
     try:
+        await harness.advance_until_done(manager.token(A), seconds=4)
         await harness.advance_until_done(manager.aclose(), seconds=4)
     finally:
         store.may_end.set()
         await harness.settle()
+
+
+class OneAtATimeStore(BaseStore):
+    """A store that does one operation at a time, in 0.4 s each."""
+
+    _concurrency = 1
+
+    def __init__(self, runtime):
+        super().__init__(runtime)
+        self._inner = MemoryStore(runtime=runtime)
+
+    async def _open(self):
+        pass
+
+    async def _read(self, key):
+        await self._runtime.clock.sleep(0.4)
+        return await self._inner.read(key)
+
+    async def _write(self, key, value, etag, if_etag, ttl):
+        await self._runtime.clock.sleep(0.4)
+        return await self._inner.write(key, value, if_etag=if_etag, ttl=ttl)
+
+    async def _pages(self, prefix):
+        yield [key async for key in self._inner.keys(prefix)]
+
+    async def _aclose(self):
+        pass
+
+
+@pytest.mark.asyncio
+async def test_store_counts_as_down_when_a_turn_takes_twenty_seconds(harness):
+    manager = await harness.manager(store=OneAtATimeStore(harness.context.runtime))
+    scopes = [Scope.read(f"inq_{each}") for each in range(100)]
+    acquiring = [asyncio.ensure_future(manager.token(scope)) for scope in scopes]
+    await harness.advance_clock(19.8, step=0.2)
+    assert manager.metrics().store_up
+    await harness.advance_clock(0.4, step=0.2)
+    assert not manager.metrics().store_up
+    for each in acquiring:
+        each.cancel()
+
+
+@pytest.mark.asyncio
+async def test_token_comes_when_its_record_is_too_long_for_the_store(
+    harness, monkeypatch
+):
+    monkeypatch.setattr("persona_share.stores.memory.LARGEST_STORED", 10)
+    manager = await harness.manager(store=shared(harness))
+    assert await harness.advance_until_done(manager.token(A), seconds=1)
 
 
 @pytest.mark.asyncio

@@ -73,7 +73,7 @@ def make(kind, folder, store):
             url="http://127.0.0.1:9/inbox",
             store=store,
         )
-    now = datetime.now(UTC)  # noqa: TID251
+    now = datetime.now(UTC)  # noqa: TID251  # agreements on the real clock
     agreement = Agreement(
         partner="org_1",
         keys=[KEY.public_jwk],
