@@ -1,23 +1,11 @@
 """New files for downloads: only the owner can read them, and none is overwritten."""
 
 import os
-import stat
 from pathlib import Path
-from typing import Final
 
 from anyio import to_thread
 
-
-# O_NOFOLLOW and O_BINARY exist where they mean something.
-_NEW: Final = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_EXCL
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-_OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
+from persona_share._transport.private_files import create_private
 
 
 class NewFile:
@@ -31,7 +19,7 @@ class NewFile:
     async def create(cls, path: str | Path) -> "NewFile":
         """Create the file; raises `FileExistsError` if anything is there, a link too."""
         place = Path(path)
-        descriptor = await to_thread.run_sync(os.open, place, _NEW, _OWNER_ONLY)
+        descriptor = await to_thread.run_sync(create_private, place)
         return cls(place, descriptor)
 
     async def restart(self) -> None:

@@ -18,7 +18,7 @@ import anyio
 import attrs
 from anyio import to_thread
 
-from persona_share.batch.private_files import make_folder, open_private
+from persona_share._transport.private_files import make_folder, open_private
 from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,

@@ -29,6 +29,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from persona_share._protocol.json import dump_json
+from persona_share._transport.private_files import make_folder, open_private
 from persona_share.batch.batch import Batch
 from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, require_name
 from persona_share.batch.iteration import OutcomeIterator
@@ -40,7 +41,6 @@ from persona_share.batch.manifests import (
     extras,
     read_manifest,
 )
-from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Disk,
     DownloadSource,

@@ -20,14 +20,14 @@ from anyio import to_thread
 
 from persona_share._protocol.http import Sink
 from persona_share._protocol.json import dump_json
-from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import OutputPosition
-from persona_share.batch.outages import OutageMonitor, may_be_its_own
-from persona_share.batch.private_files import (
+from persona_share._transport.private_files import (
     open_private,
     require_private,
     sync_folder,
 )
+from persona_share.batch.batch import Batch
+from persona_share.batch.checkpoint import OutputPosition
+from persona_share.batch.outages import OutageMonitor, may_be_its_own
 from persona_share.batch.workers import first_error, is_fatal
 from persona_share.errors import (
     CheckpointMismatchError,

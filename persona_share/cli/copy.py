@@ -9,10 +9,10 @@ import attrs
 import rich_click as click
 
 from persona_share import Failed
+from persona_share._transport.private_files import make_folder
 from persona_share.batch import Copy, verify_copy
 from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.copy import CHECKPOINT, FOLLOW
-from persona_share.batch.private_files import make_folder
 from persona_share.cli.exit_codes import (
     OK,
     OTHER,

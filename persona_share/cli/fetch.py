@@ -12,10 +12,10 @@ import rich_click as click
 from rich.console import Console
 
 from persona_share import Failed
+from persona_share._transport.private_files import make_folder, open_private
 from persona_share.batch import Batch
 from persona_share.batch.checkpoint import OutputPosition, SQLiteCheckpoint
 from persona_share.batch.outages import OutageMonitor
-from persona_share.batch.private_files import make_folder, open_private
 from persona_share.batch.saving import (
     Attach,
     Disk,

@@ -18,8 +18,8 @@ from click import get_current_context
 from click.core import ParameterSource
 
 from persona_share import PersonaClient, Secret
+from persona_share._transport.private_files import create_private, require_private
 from persona_share.batch.batch import MAX_OUTAGE
-from persona_share.batch.private_files import require_private
 from persona_share.cli.exit_codes import AUTHENTICATION, fail, standard_input
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.policy import CONCURRENCY, OBJECTS_PER_TOKEN
@@ -32,7 +32,6 @@ KEY: Final = "PERSONA_API_KEY"
 _MAX_BYTES: Final = 64 * 1024
 #: No code, token or key is longer.
 _MAX_SECRET: Final = 8 * 1024
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
 
 def decorated(command: Callable[..., Any], *options: Any) -> Callable[..., Any]:
@@ -326,15 +325,13 @@ def new_secret_file(path: str | None) -> Iterator[Callable[[Secret], None]]:
         yield lambda _: None
         return
     try:
-        descriptor = os.open(path, _NEW, 0o600)
+        descriptor = create_private(Path(path))
     except FileExistsError:
         fail(f"{path} already exists and is not overwritten.")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            if hasattr(os, "fchmod"):  # the umask may have removed bits of the owner
-                os.fchmod(descriptor, 0o600)
             file.write("\n" * _MAX_SECRET)  # a full disk is noticed now
             file.flush()
             file.seek(0)

@@ -14,6 +14,7 @@ import anyio.to_thread
 import attrs
 import orjson
 
+from persona_share._transport.private_files import sync_folder
 from persona_share.errors import ConfigurationError, StoreUnavailableError
 from persona_share.model.secret import Secret
 
@@ -154,7 +155,7 @@ def _opened(path: Path) -> Iterator[int]:
     finally:
         os.close(descriptor)  # also releases the lock
     if new:
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def _replace_partial_line(descriptor: int) -> None:
@@ -187,16 +188,6 @@ def _end_of_last_line(descriptor: int, size: int) -> int:
 def _read_at(descriptor: int, offset: int, size: int) -> bytes:
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, size)
-
-
-def _sync_directory(directory: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _problem(path: Path, error: Exception) -> str:

@@ -13,7 +13,6 @@ from persona_share.errors import (
 )
 from persona_share.ports import Runtime, Store, Versioned, is_store
 from persona_share.stores.base import BaseStore
-from persona_share.stores.memory import MemoryStore
 
 
 T = TypeVar("T")
@@ -79,13 +78,11 @@ def guarded(store: Store, runtime: Runtime | None = None) -> Store:
 
     A subclass that replaces an operation of the library is guarded like any other store.
     """
-    for kind in (BaseStore, MemoryStore):
-        if isinstance(store, kind) and not any(
-            name in vars(store) or getattr(type(store), name) is not vars(kind)[name]
-            for name in _OPERATIONS
-        ):
-            return store
-    return GuardedStore(store, runtime)
+    is_ours = isinstance(store, BaseStore) and not any(
+        name in vars(store) or getattr(type(store), name) is not vars(BaseStore)[name]
+        for name in _OPERATIONS
+    )
+    return store if is_ours else GuardedStore(store, runtime)
 
 
 def require_store(store: object, *, secrets: bool) -> Store:

@@ -1,8 +1,8 @@
 """BaseStore: checks arguments, limits time, and raises one kind of error.
 
-A subclass implements ``_open``, ``_read``, ``_write``, ``_pages`` and ``_aclose`` and
-may raise anything there. Apart from errors for invalid arguments, callers see store
-errors only; an operation ends after two seconds at most, once it is its turn.
+A subclass implements the operations as ``_read``, ``_write`` and so on, and may raise
+anything there. Apart from errors for invalid arguments, callers see store errors only;
+an operation ends after two seconds at most, once it is its turn.
 """
 
 import abc
@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from persona_share._transport.runtime import default_runtime
@@ -28,7 +28,6 @@ from persona_share.ports import Runtime, Versioned
 
 
 T = TypeVar("T")
-_Kinds = type[Exception] | tuple[type[Exception], ...]
 
 #: The longest value that callers may write, in bytes.
 LARGEST_VALUE: Final = 256 * 1024
@@ -50,7 +49,7 @@ _PREFIX: Final = re.compile(r"[A-Za-z0-9_./-]{0,161}")
 
 
 class BaseStore(abc.ABC):
-    """The base class of the stores in this package.
+    """The base class of the stores in this package; `Store` documents its operations.
 
     ``accepts_secrets`` is False for a store in which others could read tokens.
     """
@@ -59,13 +58,11 @@ class BaseStore(abc.ABC):
     _largest: int = LARGEST_STORED
     #: How many operations run at once; the others wait for their turn.
     _concurrency: int = 32
+    #: Whether operations need turns, a time limit, and a translation of their errors.
+    _is_remote: bool = True
     #: The errors of broken connections, and those among them that are final.
     _broken: tuple[type[Exception], ...] = ()
     _final: tuple[type[Exception], ...] = ()
-    #: Messages for errors of another library, by class; the first one that fits counts.
-    #: Refusals are also raised by ``open``, with an advice.
-    _messages: Mapping[_Kinds, str] = {}
-    _refusals: Mapping[_Kinds, tuple[str, str]] = {}
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
@@ -73,36 +70,29 @@ class BaseStore(abc.ABC):
         self._queues = PerLoop(lambda: _Queue(self._concurrency))
 
     async def open(self) -> None:
-        """Connect, and check that the store is usable.
-
-        Raises:
-            StoreRefusedError: the store is unsafe, or refuses these credentials.
-            StoreUnavailableError: the store does not respond now.
-        """
+        """Connect, and check that the store is usable."""
         await self._call(self._open, may_refuse=True)
 
     async def read(self, key: str) -> Versioned:
-        """Return the record under this key as it is now.
-
-        Raises:
-            StoreCorruptError: there is a record, and it cannot be read.
-            StoreUnavailableError: the store does not respond.
-        """
-        require_key(key)
-        return await self._call(lambda: self._with_retry(lambda: self._read(key)))
+        """Return the record under this key as it is now."""
+        _require_key(key)
+        return await self._call(lambda: self._read(key))
 
     async def write(
         self, key: str, value: bytes | None, *, if_etag: str, ttl: float
     ) -> bool:
-        """Replace a record if its etag is still this one; False if it is not.
-
-        Raises:
-            InvalidArgumentError: the value is longer than 256 KiB; nothing was sent.
-            StoreUnavailableError: no response; the record may have been written.
-        """
-        require_key(key)
-        require_writable(value, ttl, self._largest)
-        written = await self._call(lambda: self._written(key, value, if_etag, ttl))
+        """Replace a record if its etag is still this one; False if it is not."""
+        _require_key(key)
+        if isinstance(ttl, bool) or not ttl > 0:
+            message = "the ttl of a record must be a number of seconds above 0"
+            raise InvalidArgumentError(message)
+        if value is not None and len(value) > self._largest:
+            message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
+            raise InvalidArgumentError(message)
+        if value is None and not if_etag:  # nothing to delete
+            return (await self.read(key)).value is None
+        etag = self._runtime.new_bytes(16).hex()
+        written = await self._call(lambda: self._write(key, value, etag, if_etag, ttl))
         self._writes += 1
         if self._writes % _PURGE_EVERY == 0:
             with suppress(StoreError):  # the record is written all the same
@@ -110,11 +100,7 @@ class BaseStore(abc.ABC):
         return written
 
     async def keys(self, prefix: str) -> AsyncGenerator[str, None]:
-        """Iterate over the keys that start with this prefix.
-
-        Raises:
-            StoreUnavailableError: the store does not respond.
-        """
+        """Iterate over the keys that start with this prefix."""
         if not _PREFIX.fullmatch(prefix):
             message = "a key prefix has characters that keys never have"
             raise InvalidArgumentError(message)
@@ -130,16 +116,16 @@ class BaseStore(abc.ABC):
         several managers may share a store and each close it.
         """
         queue = self._queues.pop()
-        for seconds in (TIMEOUT, TIMEOUT / 2):  # those that are cancelled then end
-            if queue is not None and queue.running:
-                ending = asyncio.gather(*queue.running, return_exceptions=True)
-                with suppress(TimeIsUpError):
-                    await within(self._runtime.clock, seconds, ending)
+        if queue is not None and queue.running:
+            # Each of them is cancelled after its own time limit, and then ends.
+            ending = asyncio.wait(queue.running)
+            with suppress(TimeIsUpError):
+                await within(self._runtime.clock, 1.5 * TIMEOUT, ending)
         with suppress(StoreError):  # what cannot be closed is abandoned
             await self._call(self._aclose)
 
-    @abc.abstractmethod
-    async def _open(self) -> None: ...
+    async def _open(self) -> None:  # noqa: B027  # not each store connects
+        """Connect, and check that the store is usable."""
 
     @abc.abstractmethod
     async def _read(self, key: str) -> Versioned: ...
@@ -148,43 +134,24 @@ class BaseStore(abc.ABC):
     async def _write(
         self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
-        """Replace a record, or delete the one that has an etag; False: it has changed."""
+        """Replace a record, or delete the one that has an etag; False: it has changed.
+
+        In a store that repeats writes, a record that has the new etag was written.
+        """
 
     @abc.abstractmethod
     def _pages(self, prefix: str) -> AsyncIterator[list[str]]: ...
 
-    @abc.abstractmethod
-    async def _aclose(self) -> None: ...
-
     async def _purge(self) -> None:  # noqa: B027  # Redis does that by itself
         """Delete expired records."""
 
-    async def _drop_connections(self) -> None:  # noqa: B027  # not each store has any
-        """Close all connections; new ones are made when they are needed."""
+    async def _aclose(self) -> None:  # noqa: B027  # not each store has connections
+        """Close all connections; the next operation makes new ones."""
 
-    async def _written(
-        self, key: str, value: bytes | None, if_etag: str, ttl: float
-    ) -> bool:
-        if value is None and not if_etag:  # nothing to delete
-            return (await self._with_retry(lambda: self._read(key))).value is None
-        etag = self._runtime.new_bytes(16).hex()
+    async def _drop_connections(self) -> None:  # noqa: B027  # as above
+        """Close broken connections; new ones are made when they are needed."""
 
-        async def first() -> bool:
-            return await self._write(key, value, etag, if_etag, ttl)
-
-        async def again() -> bool:
-            if await first():
-                return True
-            # The first try may have been the one that changed it.
-            return value is not None and (await self._read(key)).etag == etag
-
-        return await self._with_retry(first, again)
-
-    async def _with_retry(
-        self,
-        work: Callable[[], Awaitable[T]],
-        again: Callable[[], Awaitable[T]] | None = None,
-    ) -> T:
+    async def _with_retry(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do work, once more on fresh connections if these are broken."""
         try:
             return await work()
@@ -192,24 +159,28 @@ class BaseStore(abc.ABC):
             raise
         except self._broken:
             await self._drop_connections()
-        return await (again or work)()
+        return await work()
 
     def _error(self, error: Exception) -> StoreError:
         """Return our error for another library's, whose text may hold what was sent."""
-        name = type(error).__name__
-        for refused, (words, advice) in self._refusals.items():
-            if isinstance(error, refused):
-                return StoreRefusedError(f"{words} ({name})", advice=advice)
-        for failed, words in self._messages.items():
-            if isinstance(error, failed):
-                return StoreUnavailableError(words)
-        return StoreUnavailableError(f"{self!r} failed ({name})")
+        match error:
+            case StoreError():
+                return error
+            case TimeIsUpError():
+                what = f"did not respond within {TIMEOUT:.0f} s"
+            case CancelledItselfError():
+                what = "abandoned the operation"
+            case _:
+                what = f"failed ({type(error).__name__})"
+        return StoreUnavailableError(f"{self!r} {what}")
 
     async def _call(
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
     ) -> T:
         """Run one operation when it is its turn, and raise store errors only."""
-        queue = self._queues.get()
+        if not self._is_remote:
+            return await work()
+        queue, clock = self._queues.get(), self._runtime.clock
         queue.joined += 1
         number = queue.joined
         async with queue.turns:
@@ -217,29 +188,17 @@ class BaseStore(abc.ABC):
                 # Those who queued behind an operation that hung do not each hang, too.
                 message = f"{self!r} did not respond a moment ago"
                 raise StoreUnavailableError(message)
-            started = self._runtime.clock.now()
+            started = clock.now()
             try:
-                return await self._limited(queue, work())
+                return await within(clock, TIMEOUT, queue.start(work))
             except Exception as error:  # noqa: BLE001 - any error means "unavailable"
-                failure = error if isinstance(error, StoreError) else self._error(error)
-            if self._runtime.clock.now() - started >= _SLOW:
+                failure = self._error(error)
+            if clock.now() - started >= _SLOW:
                 queue.failed = queue.joined
         if isinstance(failure, StoreRefusedError) and not may_refuse:
             failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.
         raise failure
-
-    async def _limited(self, queue: "_Queue", work: Awaitable[T]) -> T:
-        task = asyncio.ensure_future(work)
-        queue.running.add(task)
-        task.add_done_callback(queue.running.discard)
-        try:
-            return await within(self._runtime.clock, TIMEOUT, task)
-        except CancelledItselfError:
-            message = f"{self!r} abandoned the operation"
-        except TimeIsUpError:
-            message = f"{self!r} did not respond within {TIMEOUT:.0f} s"
-        raise StoreUnavailableError(message)
 
 
 class _Queue:
@@ -250,25 +209,31 @@ class _Queue:
         self.joined = self.failed = 0
         self.running: set[asyncio.Future[Any]] = set()
 
+    def start(self, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
+        """Start an operation, which is among those that run until it ends."""
+        task = asyncio.ensure_future(work())
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return task
+
 
 class PerProcess(Generic[T]):
-    """One object for each process.
-
-    A forked child makes its own; it neither uses nor closes the one of its parent.
-    """
-
-    _inherited: ClassVar[list[object]] = []
+    """One object for each process: a forked child neither uses nor closes its parent's."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._process, self._object = os.getpid(), make()
+        self._made: dict[int, T] = {}
 
     def get(self) -> T:
-        """Return the object of this process."""
-        if self._process != os.getpid():
-            self._inherited.append(self._object)
-            self._process, self._object = os.getpid(), self._make()
-        return self._object
+        """Return the object of this process; make it if there is none."""
+        process = os.getpid()
+        if process not in self._made:
+            self._made.setdefault(process, self._make())
+        return self._made[process]
+
+    def pop(self) -> T | None:
+        """Remove and return the object of this process, if there is one."""
+        return self._made.pop(os.getpid(), None)
 
 
 class PerLoop(Generic[T]):
@@ -276,36 +241,25 @@ class PerLoop(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._objects: PerProcess[WeakKeyDictionary[asyncio.AbstractEventLoop, T]]
-        self._objects = PerProcess(WeakKeyDictionary)
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, PerProcess[T]]
+        self._made = WeakKeyDictionary()
+
+    def _here(self) -> PerProcess[T]:
+        return self._made.setdefault(asyncio.get_running_loop(), PerProcess(self._make))
 
     def get(self) -> T:
         """Return the object of the running event loop; make it if there is none."""
-        objects, loop = self._objects.get(), asyncio.get_running_loop()
-        if loop not in objects:
-            objects[loop] = self._make()
-        return objects[loop]
+        return self._here().get()
 
     def pop(self) -> T | None:
         """Remove and return the object of the running event loop, if there is one."""
-        return self._objects.get().pop(asyncio.get_running_loop(), None)
+        return self._here().pop()
 
 
-def require_key(key: str) -> None:
+def _require_key(key: object) -> None:
     """Raise `InvalidArgumentError` unless this is ``kind/name``."""
-    given: object = key
-    if not isinstance(given, str) or not _KEY.fullmatch(given):
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
         message = "a key of a store must be kind/name, in letters, digits, '_.-'"
-        raise InvalidArgumentError(message)
-
-
-def require_writable(value: bytes | None, ttl: float, largest: int) -> None:
-    """Raise `InvalidArgumentError` for a value or lifetime that no store can keep."""
-    if isinstance(ttl, bool) or not ttl > 0:
-        message = "the ttl of a record must be a number of seconds above 0"
-        raise InvalidArgumentError(message)
-    if value is not None and len(value) > largest:
-        message = f"a record of {len(value)} bytes; the maximum is {LARGEST_VALUE}"
         raise InvalidArgumentError(message)
 
 

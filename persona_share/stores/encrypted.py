@@ -8,9 +8,9 @@ not open.
 import hashlib
 import hmac
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,8 +21,6 @@ from persona_share.ports import Runtime, Store, Versioned
 from persona_share.stores.access import GuardedStore, guarded, require_store
 from persona_share.stores.base import LARGEST_VALUE
 
-
-T = TypeVar("T")
 
 #: Format 2: 0.1 sealed single fields.
 _FORMAT: Final = b"\x02"
@@ -45,6 +43,7 @@ class Encrypted(GuardedStore):
     """
 
     _largest = LARGEST_VALUE
+    _is_remote = False  # the wrapped store limits its time
 
     def __init__(
         self,
@@ -61,13 +60,6 @@ class Encrypted(GuardedStore):
             message = "Encrypted needs at least one key"
             raise ConfigurationError(message)
         self._first = next(iter(self._ciphers))
-
-    async def _call(
-        self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
-    ) -> T:
-        """Run an operation; the wrapped store limits its time and queues it."""
-        del may_refuse
-        return await work()
 
     async def _read(self, key: str) -> Versioned:
         found = await self._store.read(key)

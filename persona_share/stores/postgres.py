@@ -4,7 +4,6 @@ import logging
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -12,7 +11,12 @@ from psycopg import conninfo, errors, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from persona_share._protocol.urls import is_loopback
-from persona_share.errors import ConfigurationError, StoreError, StoreRefusedError
+from persona_share.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
 from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
@@ -20,27 +24,27 @@ from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
 
 _LOG: Final = logging.getLogger("persona_share")
 _NOW: Final = sql.SQL("extract(epoch from clock_timestamp())::float8")
-_CREATE: Final[tuple[LiteralString, ...]] = (
-    "SELECT pg_advisory_xact_lock(hashtext('persona_share'))",  # one after the other
-    (
-        'CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,'
-        " value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL)"
-    ),
-    "CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)",
+#: One transaction; those who create the table at once do so one after the other.
+_CREATE: Final[LiteralString] = (
+    "SELECT pg_advisory_xact_lock(hashtext('persona_share'));"
+    'CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,'
+    " value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)"
 )
 _READ: Final[LiteralString] = (
     "SELECT found.value, found.etag, found.expires, {now} FROM (SELECT 1) AS one"
     " LEFT JOIN {table} AS found ON found.key = %(key)s"
 )
+#: A write that is repeated, because its response was lost, finds its own etag.
 _INSERT: Final[LiteralString] = (
     "INSERT INTO {table} AS old (key, value, etag, expires)"
     " VALUES (%(key)s, %(value)s, %(etag)s, {now} + %(ttl)s)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
-    " expires = excluded.expires WHERE old.expires <= {now}"
+    " expires = excluded.expires WHERE old.expires <= {now} OR old.etag = excluded.etag"
 )
 _UPDATE: Final[LiteralString] = (
     "UPDATE {table} SET value = %(value)s, etag = %(etag)s, expires = {now} + %(ttl)s"
-    " WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}"
+    " WHERE key = %(key)s AND etag IN (%(if_etag)s, %(etag)s) AND expires > {now}"
 )
 _DELETE: Final[LiteralString] = (
     "DELETE FROM {table} WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}"
@@ -83,17 +87,6 @@ class PostgresStore(BaseStore):
         errors.DeadlockDetected,
         PoolTimeout,
     )
-    _messages: Mapping[Any, str] = {PoolTimeout: "PostgreSQL cannot be reached"}
-    _refusals: Mapping[Any, tuple[str, str]] = {
-        errors.UndefinedTable: (
-            "this database has no table for records",
-            "Run 'persona-share store init', or pass create=True.",
-        ),
-        (errors.InsufficientPrivilege, errors.UndefinedColumn): (
-            "the table cannot be used",
-            "Check the name of the table and the privileges of the user.",
-        ),
-    }
 
     def __init__(
         self,
@@ -127,9 +120,7 @@ class PostgresStore(BaseStore):
             self._dsn.reveal(), **_CONNECTION
         ) as connection:
             if self._create:
-                async with connection.transaction():
-                    for statement in _CREATE:
-                        await connection.execute(self._query(statement))
+                await connection.execute(self._query(_CREATE))
             await connection.execute(self._query(_READ), {"key": "open/check"})
 
     async def _read(self, key: str) -> Versioned:
@@ -157,13 +148,9 @@ class PostgresStore(BaseStore):
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         last = ""
-        while True:
-            work = partial(self._run, _PAGE, prefix=prefix, last=last)
-            rows, _ = await self._with_retry(work)
-            if not rows:
-                return
-            yield [str(key) for (key,) in rows]
-            last = rows[-1][0]
+        while page := (await self._run(_PAGE, prefix=prefix, last=last))[0]:
+            yield [key for (key,) in page]
+            [last] = page[-1]
 
     async def _aclose(self) -> None:
         pool = self._pools.pop()
@@ -174,12 +161,16 @@ class PostgresStore(BaseStore):
         self, statement: LiteralString, **values: object
     ) -> tuple[list[Any], int]:
         """Run a statement; return its rows, and how many it found or changed."""
-        pool = self._pools.get()
-        await pool.open(wait=False)  # does nothing when it is open
-        async with pool.connection() as connection:
-            cursor = await connection.execute(self._query(statement), values)
-            rows = [] if cursor.description is None else await cursor.fetchall()
-            return rows, cursor.rowcount
+
+        async def run() -> tuple[list[Any], int]:
+            pool = self._pools.get()
+            await pool.open(wait=False)  # does nothing when it is open
+            async with pool.connection() as connection:
+                cursor = await connection.execute(self._query(statement), values)
+                rows = [] if cursor.description is None else await cursor.fetchall()
+                return rows, cursor.rowcount
+
+        return await self._with_retry(run)
 
     async def _drop_connections(self) -> None:
         await self._pools.get().check()  # drops only those that are broken
@@ -200,11 +191,24 @@ class PostgresStore(BaseStore):
         )
 
     def _error(self, error: Exception) -> StoreError:
-        refused = any(words in str(error) for words in _REFUSALS)
-        if refused and isinstance(error, psycopg.OperationalError):
-            message = "PostgreSQL refused the user, the password or the database"
-            return StoreRefusedError(message, advice="Check the connection string.")
-        return super()._error(error)
+        name = type(error).__name__
+        match error:
+            case errors.UndefinedTable():
+                message = f"this database has no table for records ({name})"
+                advice = "Run 'persona-share store init', or pass create=True."
+            case errors.InsufficientPrivilege() | errors.UndefinedColumn():
+                message = f"the table cannot be used ({name})"
+                advice = "Check the name of the table and the privileges of the user."
+            case psycopg.OperationalError() if any(
+                words in str(error) for words in _REFUSALS
+            ):
+                message = "PostgreSQL refused the user, the password or the database"
+                advice = "Check the connection string."
+            case PoolTimeout():
+                return StoreUnavailableError("PostgreSQL cannot be reached")
+            case _:
+                return super()._error(error)
+        return StoreRefusedError(message, advice=advice)
 
     def __repr__(self) -> str:
         return "<PostgresStore>"

@@ -1,6 +1,7 @@
 """SharedRateLimit: one rate-limit window for all processes that share a store."""
 
 import asyncio
+from collections import defaultdict
 from typing import Final
 
 from persona_share._policy import shared_limit
@@ -36,7 +37,8 @@ class SharedRateLimit:
     def __init__(self, store: Store, *, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
         self._store = guarded(require_store(store, secrets=False), runtime)
-        self._locks = PerLoop[dict[str, asyncio.Lock]](dict)
+        # One task of a process writes at a time.
+        self._locks = PerLoop(lambda: defaultdict[str, asyncio.Lock](asyncio.Lock))
 
     async def open(self, _runtime: Runtime | None = None) -> None:
         """Open the store.
@@ -81,15 +83,11 @@ class SharedRateLimit:
             ttl = shared_limit.ttl(changed, found.now)
             return Change(shared_limit.to_bytes(changed), ttl), share
 
-        async with self._lock(key):
+        async with self._locks.get()[key]:
             try:
                 return await change(self._store, self._runtime, key, decide)
             except ContentionError:
                 return Share(0, _COME_AGAIN)
-
-    def _lock(self, key: str) -> asyncio.Lock:
-        """Return the lock that lets one task of this process write at a time."""
-        return self._locks.get().setdefault(key, asyncio.Lock())
 
     def __repr__(self) -> str:
         return f"<SharedRateLimit on {self._store!r}>"

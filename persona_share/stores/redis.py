@@ -3,7 +3,7 @@
 import itertools
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -16,22 +16,29 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from persona_share._protocol.urls import is_loopback
-from persona_share.errors import ConfigurationError, StoreRefusedError
+from persona_share.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
 from persona_share.stores.base import BaseStore, PerLoop, pack, unpack
 
 
 _LOG: Final = logging.getLogger("persona_share")
-#: Reads, or writes if the etag is still ARGV[3]. A value begins with its etag.
+#: Reads, or writes if the etag is still ARGV[3]. A value begins with its etag. Its new
+#: one, ARGV[4], is there when a write is repeated because its response was lost.
 _SCRIPT: Final = """
 local time, held = redis.call('TIME'), redis.call('GET', KEYS[1])
 if ARGV[2] == 'read' then return {ARGV[1], time[1], time[2], held} end
-if (held and string.sub(held, 1, 32) or '') ~= ARGV[3] then
+local etag = held and string.sub(held, 1, 32) or ''
+if etag ~= ARGV[3] and etag ~= ARGV[4] then
   return {ARGV[1], time[1], time[2], 'changed'} end
-if ARGV[4] == '' then redis.call('DEL', KEYS[1])
-elseif ARGV[5] == '' then redis.call('SET', KEYS[1], ARGV[4])
-else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5]) end
+if ARGV[5] == '' then redis.call('DEL', KEYS[1])
+elseif ARGV[6] == '' then redis.call('SET', KEYS[1], ARGV[5])
+else redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6]) end
 return {ARGV[1], time[1], time[2], 'written'}
 """
 _ETAG: Final = 32
@@ -79,12 +86,6 @@ class RedisStore(BaseStore):
         exceptions.AuthorizationError,
         exceptions.NoPermissionError,
     )
-    _refusals: Mapping[Any, tuple[str, str]] = {
-        _final: (
-            "Redis refused the user or the password",
-            "Check the URL and the permissions of the user.",
-        )
-    }
     _broken: tuple[type[Exception], ...] = (
         exceptions.ConnectionError,
         exceptions.TimeoutError,
@@ -92,12 +93,6 @@ class RedisStore(BaseStore):
         exceptions.InvalidResponse,
         OSError,
     )
-    _messages: Mapping[Any, str] = {
-        exceptions.TimeoutError: "Redis did not respond in time",
-        _UnexpectedResponseError: "Redis sent an unexpected response",
-        exceptions.ReadOnlyError: "this Redis is a replica and read-only",
-        exceptions.MovedError: "this Redis is part of a cluster: say cluster=True",
-    }
 
     def __init__(
         self,
@@ -135,7 +130,7 @@ class RedisStore(BaseStore):
         self._clients = PerLoop(self._new_client)
 
     async def _open(self) -> None:
-        await self._with_retry(lambda: self._evaluate("open/check", "read"))
+        await self._evaluate("open/check", "read")
         if await self.evicts():
             _LOG.warning("this Redis evicts records when it is full")
         client, _ = self._clients.get()
@@ -156,7 +151,7 @@ class RedisStore(BaseStore):
     ) -> bool:
         new = b"" if value is None else etag.encode() + pack(value, key, etag)
         lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
-        _, result = await self._evaluate(key, "write", if_etag, new, lifetime)
+        _, result = await self._evaluate(key, "write", if_etag, etag, new, lifetime)
         if result not in {b"written", b"changed"}:
             raise _UnexpectedResponseError
         return result == b"written"
@@ -188,18 +183,41 @@ class RedisStore(BaseStore):
 
     async def _evaluate(self, key: str, *arguments: Any) -> tuple[float, bytes | None]:
         """Run the script; return the store's time and the result."""
-        _, script = self._clients.get()
-        proof = f"{next(self._count)}:{key}".encode()
-        response = await script(
-            keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
-        )
-        match response:
-            case [bytes(found), bytes(seconds), bytes(micros), result] if (
-                found == proof and isinstance(result, bytes | None)
-            ):
-                return int(seconds) + int(micros) / 1e6, result
-        # The response to another command: nothing on this connection is right.
-        raise _UnexpectedResponseError
+
+        async def evaluate() -> tuple[float, bytes | None]:
+            _, script = self._clients.get()
+            proof = f"{next(self._count)}:{key}".encode()
+            response = await script(
+                keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
+            )
+            match response:
+                case [bytes(found), bytes(seconds), bytes(micros), result] if (
+                    found == proof and isinstance(result, bytes | None)
+                ):
+                    return int(seconds) + int(micros) / 1e6, result
+            # The response to another command: nothing on this connection is right.
+            raise _UnexpectedResponseError
+
+        return await self._with_retry(evaluate)
+
+    def _error(self, error: Exception) -> StoreError:
+        match error:
+            case exceptions.MovedError():
+                message = "this Redis is part of a cluster: say cluster=True"
+            case exceptions.ReadOnlyError():
+                message = "this Redis is a replica and read-only"
+            case exceptions.TimeoutError():
+                message = "Redis did not respond in time"
+            case _UnexpectedResponseError():
+                message = "Redis sent an unexpected response"
+            case _ if isinstance(error, self._final):
+                name = type(error).__name__
+                message = f"Redis refused the user or the password ({name})"
+                advice = "Check the URL and the permissions of the user."
+                return StoreRefusedError(message, advice=advice)
+            case _:
+                return super()._error(error)
+        return StoreUnavailableError(message)
 
     async def _drop_connections(self) -> None:
         client, _ = self._clients.get()

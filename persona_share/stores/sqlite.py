@@ -175,6 +175,8 @@ class SQLiteStore(BaseStore):
             waited += max(pause, clock.now() - started)
 
     def _error(self, error: Exception) -> StoreError:
+        if not isinstance(error, OSError | sqlite3.Error):
+            return super()._error(error)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         if isinstance(error, OSError):
             name = errno.errorcode.get(error.errno or 0, name)

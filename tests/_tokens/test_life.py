@@ -343,7 +343,7 @@ async def test_store_counts_as_down_when_a_turn_takes_twenty_seconds(harness):
 async def test_token_comes_when_its_record_is_too_long_for_the_store(
     harness, monkeypatch
 ):
-    monkeypatch.setattr("persona_share.stores.memory.LARGEST_STORED", 10)
+    monkeypatch.setattr("persona_share.stores.memory.MemoryStore._largest", 10)
     manager = await harness.manager(store=shared(harness))
     assert await harness.advance_until_done(manager.token(A), seconds=1)
 

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from persona_share._protocol import jsonapi
+from persona_share._transport.private_files import problem_of
 from persona_share.batch.groups import DirectPlanner
-from persona_share.batch.private_files import problem_of
 from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
 from persona_share.model.resource import ResponseInfo
 from tests.batch import saved

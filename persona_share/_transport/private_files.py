@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from persona_share.errors import InvalidArgumentError
 
 
 _HAS_OWNERS: Final = hasattr(os, "geteuid")
+_OWNER: Final = stat.S_IRUSR | stat.S_IWUSR
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _FLAGS: Final = (
     os.O_CREAT
@@ -36,6 +38,11 @@ def problem_of(found: os.stat_result, user: int | None = None) -> str | None:
     return None
 
 
+def others_may(found: os.stat_result, bits: int = _OTHERS) -> bool:
+    """Return whether other users have one of these permissions, or any at all."""
+    return _HAS_OWNERS and bool(found.st_mode & bits)
+
+
 def require_private(path: Path) -> bool:
     """Return whether others can read a file; it may be missing.
 
@@ -47,7 +54,20 @@ def require_private(path: Path) -> bool:
     except FileNotFoundError:
         return False
     _require(path, found)
-    return _HAS_OWNERS and bool(found.st_mode & _OTHERS)
+    return others_may(found)
+
+
+def create_private(path: Path, flags: int = os.O_WRONLY) -> int:
+    """Create a file for this user alone and open it.
+
+    Raises:
+        FileExistsError: anything is there, a link too.
+        OSError: it cannot be created.
+    """
+    descriptor = os.open(path, flags | _FLAGS | os.O_EXCL, 0o600)
+    if os.fstat(descriptor).st_mode & _OWNER != _OWNER:  # the umask removed some
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -65,7 +85,7 @@ def open_private(path: Path, flags: int) -> int:
     try:
         found = os.fstat(descriptor)
         _require(path, found)
-        if _HAS_OWNERS and found.st_mode & _OTHERS:
+        if others_may(found):
             _tighten(path, descriptor)
         if flags & os.O_TRUNC and found.st_size:
             os.ftruncate(descriptor, 0)
@@ -107,7 +127,9 @@ def sync_folder(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Create a folder for this user alone, and those above it; their names are synced."""
-    if not path.is_dir():
+    if not path.exists():
         make_folder(path.parent)
-        path.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # another process has created it
+            path.mkdir(mode=0o700)
+            path.chmod(0o700)  # the umask may have removed bits of the owner
         sync_folder(path.parent)
