@@ -78,11 +78,11 @@ def guarded(store: Store, runtime: Runtime | None = None) -> Store:
 
     A subclass that replaces an operation of the library is guarded like any other store.
     """
-    is_ours = isinstance(store, BaseStore) and not any(
+    checks_itself = isinstance(store, BaseStore) and not any(
         name in vars(store) or getattr(type(store), name) is not vars(BaseStore)[name]
         for name in _OPERATIONS
     )
-    return store if is_ours else GuardedStore(store, runtime)
+    return store if checks_itself else GuardedStore(store, runtime)
 
 
 def require_store(store: object, *, secrets: bool) -> Store:

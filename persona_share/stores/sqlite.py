@@ -14,10 +14,16 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from persona_share._transport.private_files import (
+    create_private,
+    make_folder,
+    others_may,
+    problem_of,
+)
 from persona_share.errors import (
     ConfigurationError,
     StoreError,
@@ -29,59 +35,55 @@ from persona_share.stores.base import TIMEOUT, BaseStore, PerProcess, pack, unpa
 
 
 T = TypeVar("T")
-P = ParamSpec("P")
-#: Which file it is, whatever its name: the numbers of the device and of the file.
-_Identity = tuple[int, int]
 _LOG: Final = logging.getLogger("persona_share")
 
 #: How long a lock of another process is waited for, in seconds.
 PATIENCE: Final = 1.0
-#: The mean pause between two attempts to lock the file, in seconds. SQLite's own pauses
+#: The pause between two attempts to lock the file, in seconds. SQLite's own pauses
 #: grow, so the process that has waited longest would try least often.
 _PAUSE: Final = 0.002
 #: "PSTS" marks a file of this store; version 1 of the schema was that of 0.1.
 _APPLICATION: Final = 0x50535453
 _VERSION: Final = 2
 _FILES: Final = ("", "-wal", "-shm", "-journal")
-_TABLE: Final = (
-    "CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB NOT NULL,"
-    " etag TEXT NOT NULL, expires REAL NOT NULL, written REAL NOT NULL) WITHOUT ROWID"
-)
-_SETTINGS: Final = (
-    # One journal for every release of SQLite: the write-ahead log loses pages in some.
-    "PRAGMA journal_mode = TRUNCATE",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA trusted_schema = OFF",
-    "PRAGMA cell_size_check = ON",
-)
+#: The marks of the file, how much is in it, and whether it has our table.
+_STATE: Final = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master),
+  (SELECT count(*) FROM pragma_table_info('records') WHERE name = 'etag')
+FROM pragma_application_id, pragma_user_version
+"""
+_TABLE: Final = """
+CREATE TABLE records (key TEXT PRIMARY KEY, value BLOB NOT NULL, etag TEXT NOT NULL,
+  expires REAL NOT NULL, written REAL NOT NULL) WITHOUT ROWID
+"""
+#: One journal for every release of SQLite: the write-ahead log loses pages in some.
+_SETTINGS: Final = """
+PRAGMA journal_mode = TRUNCATE;
+PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
+PRAGMA temp_store = MEMORY;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+"""
+#: A transaction that only later wants to write may be refused at once.
+_BEGIN: Final = "BEGIN IMMEDIATE"
 _READ: Final = "SELECT value, etag, expires FROM records WHERE key = ?"
-_INSERT: Final = (
-    "INSERT INTO records VALUES (:key, :value, :etag, :expires, :now)"
-    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
-    " expires = excluded.expires, written = excluded.written"
-    " WHERE records.expires <= :now"
-)
-_UPDATE: Final = (
-    "UPDATE records SET value = :value, etag = :etag, expires = :expires,"
-    " written = :now WHERE key = :key AND etag = :if_etag AND expires > :now"
-)
-_DELETE: Final = "DELETE FROM records WHERE key = ? AND etag = ? AND expires > ?"
-_PURGE: Final = (
-    "DELETE FROM records WHERE key IN"
-    " (SELECT key FROM records WHERE expires <= ? LIMIT 100)"
-)
-_PAGE: Final = (
-    "SELECT key FROM records WHERE key > ? AND substr(key, 1, ?) = ?"
-    " AND expires > ? AND substr(key, 1, 1) <> '.' ORDER BY key LIMIT 1000"
-)
+_ETAG: Final = "SELECT etag FROM records WHERE key = ? AND expires > ?"
+_REPLACE: Final = "REPLACE INTO records VALUES (?, ?, ?, ?, ?)"
+_DELETE: Final = "DELETE FROM records WHERE key = ?"
+_PURGE: Final = """
+DELETE FROM records WHERE key IN
+  (SELECT key FROM records WHERE expires <= ? LIMIT 100)
+"""
+_PAGE: Final = """
+SELECT key FROM records WHERE key > ? AND substr(key, 1, ?) = ? AND expires > ?
+  AND substr(key, 1, 1) <> '.' ORDER BY key LIMIT 1000
+"""
 _MOUNTS: Final = Path("/proc/self/mounts")
 _NETWORK: Final = (
     *("9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "glusterfs", "gpfs", "lustre"),
     *("ncpfs", "nfs", "smb", "virtiofs"),
 )
-_HAS_OWNERS: Final = hasattr(os, "geteuid")
 #: Closing a file drops every lock that this process holds on it, so no thread may make
 #: and close a file while another one opens it in SQLite.
 _MAKING: Final = threading.Lock()
@@ -109,53 +111,86 @@ class SQLiteStore(BaseStore):
         self._databases = PerProcess(lambda: _Database(self._path, self._runtime))
 
     async def _open(self) -> None:
-        await self._run(_Database.connect)
+        await self._run(_Database.use)
 
     async def _read(self, key: str) -> Versioned:
-        return await self._run(_Database.read, key)
+        def read(database: _Database) -> Versioned:
+            connection, now = database.use()
+            row = connection.execute(_READ, (key,)).fetchone()
+            if row is not None:
+                value, etag, expires = row
+                # Checked first: a damaged expiry must not make a record look expired.
+                value = unpack(value, key, str(etag), repr(expires))
+                if expires > now:
+                    return Versioned(value, etag, now)
+            return Versioned(None, "", now)
+
+        return await self._run(read)
 
     async def _write(
         self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
+        def write(database: _Database) -> bool:
+            connection, now = database.use()
+            with connection:
+                connection.execute(_BEGIN)
+                [held] = connection.execute(_ETAG, (key, now)).fetchone() or [""]
+                if held != if_etag:
+                    return False
+                if value is None:
+                    connection.execute(_DELETE, (key,))
+                else:
+                    expires = now + ttl
+                    stored = pack(value, key, etag, repr(expires))
+                    connection.execute(_REPLACE, (key, stored, etag, expires, now))
+            return True
+
         try:
-            return await self._run(_Database.write, key, value, etag, if_etag, ttl)
+            return await self._run(write)
         except sqlite3.OperationalError as error:
             if not _is_busy(error):
                 raise
             return False
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
+        def page(database: _Database) -> list[str]:
+            connection, now = database.use()
+            rows = connection.execute(_PAGE, (last, len(prefix), prefix, now))
+            return [key for (key,) in rows]
+
         last = ""
-        while page := await self._run(_Database.page, prefix, last):
-            yield page
-            last = page[-1]
+        while keys := await self._run(page):
+            yield keys
+            last = keys[-1]
 
     async def _purge(self) -> None:
-        await self._run(_Database.purge)
+        def purge(database: _Database) -> None:
+            connection, now = database.use()
+            # Not now if the file is locked: operations that wait behind would fail.
+            with suppress(sqlite3.OperationalError):
+                connection.execute(_PURGE, (now,))
+
+        await self._run(purge)
 
     async def _aclose(self) -> None:
         await self._run(_Database.close)
 
-    async def _run(
-        self,
-        work: Callable[Concatenate["_Database", P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def _run(self, work: Callable[["_Database"], T]) -> T:
+        """Do work in a thread; the operations on one database follow one another."""
         database = self._databases.get()
 
-        def locked() -> T:
+        def in_turn() -> T:
             if not database.lock.acquire(timeout=TIMEOUT):
                 message = f"{self!r} is still busy with an earlier operation"
                 raise StoreUnavailableError(message)
             try:
-                return self._patiently(lambda: work(database, *args, **kwargs))
+                return self._patiently(lambda: work(database))
             finally:
                 database.lock.release()
 
         # A separate limiter: threads that the application keeps busy delay nothing.
         return await to_thread.run_sync(
-            locked, abandon_on_cancel=True, limiter=CapacityLimiter(1)
+            in_turn, abandon_on_cancel=True, limiter=CapacityLimiter(1)
         )
 
     def _patiently(self, work: Callable[[], T]) -> T:
@@ -168,11 +203,10 @@ class SQLiteStore(BaseStore):
             except sqlite3.OperationalError as error:
                 if not _is_busy(error) or waited >= PATIENCE:
                     raise
-            pause = _PAUSE * (0.5 + self._runtime.random())
-            threading.Event().wait(pause)
+            threading.Event().wait(_PAUSE)
             # The pauses alone would be too little on a machine that is busy, and the
             # clock of a test may not advance.
-            waited += max(pause, clock.now() - started)
+            waited += max(_PAUSE, clock.now() - started)
 
     def _error(self, error: Exception) -> StoreError:
         if not isinstance(error, OSError | sqlite3.Error):
@@ -199,59 +233,26 @@ class _Database:
         self._clock = runtime.clock
         self._boot_id = runtime.boot_id
         self._connection: sqlite3.Connection | None = None
-        self._identity: _Identity | None = None
+        self._identity: tuple[int, int] | None = None
         self._ahead = 0.0
 
-    def read(self, key: str) -> Versioned:
-        """Return a record."""
-        row = self.connect().execute(_READ, (key,)).fetchone()
-        now = self._now()
-        if row is not None:
-            value, etag, expires = row
-            # Checked first: a damaged expiry must not make a record look expired.
-            value = unpack(value, key, str(etag), repr(expires))
-            if expires > now:
-                return Versioned(value, etag, now)
-        return Versioned(None, "", now)
-
-    def write(
-        self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
-    ) -> bool:
-        """Replace or delete a record; False if it has changed."""
-        connection, now = self.connect(), self._now()
-        if value is None:
-            return connection.execute(_DELETE, (key, if_etag, now)).rowcount == 1
-        expires = now + ttl
-        stored = pack(value, key, etag, repr(expires))
-        row = {"key": key, "value": stored, "etag": etag, "expires": expires}
-        row |= {"now": now, "if_etag": if_etag}
-        statement = _UPDATE if if_etag else _INSERT
-        return connection.execute(statement, row).rowcount == 1
-
-    def purge(self) -> None:
-        """Delete some of the expired records; not now if the file is locked.
-
-        A wait for the lock would delay the operations behind it, and they would fail.
-        """
-        try:
-            self.connect().execute(_PURGE, (self._now(),))
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-
-    def page(self, prefix: str, last: str) -> list[str]:
-        """Return the next keys with this prefix."""
-        connection = self.connect()
-        rows = connection.execute(_PAGE, (last, len(prefix), prefix, self._now()))
-        return [str(key) for (key,) in rows.fetchall()]
-
-    def connect(self) -> sqlite3.Connection:
-        """Return the connection; make it if the file is another one by now."""
-        if self._connection is not None:
-            if _identity(self._path) == self._identity:
-                return self._connection
+    def use(self) -> tuple[sqlite3.Connection, float]:
+        """Return the connection, and the time; connect if the file is another one."""
+        if self._connection is not None and _identity(self._path) != self._identity:
             _LOG.warning("the store %s was deleted or replaced", self._path)
             self.close()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection, self._clock.now() + self._ahead
+
+    def close(self) -> None:
+        """Close the connection; the next operation makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
         _make_private(self._path)
         if (kind := network_file_system(self._path.parent)) is not None:
             _LOG.warning("locks are unreliable on %s: %s", kind, self._path)
@@ -264,25 +265,15 @@ class _Database:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
         return connection
-
-    def close(self) -> None:
-        """Close the connection; the next operation makes a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         if _identity(self._path) != self._identity:
             message = f"{self._path} was replaced while it was opened"
             raise StoreUnavailableError(message)
-        for setting in _SETTINGS:
-            connection.execute(setting).fetchall()
-        # IMMEDIATE: a transaction that only later wants to write may be refused.
-        connection.execute("BEGIN IMMEDIATE")
+        connection.executescript(_SETTINGS)
         with connection:
+            connection.execute(_BEGIN)
             _prepare(connection, self._path)
             self._ahead = self._clock_ahead(connection)
 
@@ -302,34 +293,26 @@ class _Database:
         if self._boot_id:
             connection.execute("DELETE FROM records WHERE key GLOB '.clock/*'")
             row = key, pack(repr(ahead).encode(), key), "", float("inf"), boot + ahead
-            connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute(_REPLACE, row)
         return ahead
-
-    def _now(self) -> float:
-        return self._clock.now() + self._ahead
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Make the table in a new file, or check that this file is a store."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application, version, things, has_table = connection.execute(_STATE).fetchone()
+    if (application, version) == (_APPLICATION, 1):
+        message = f"{path} was written by persona_share 0.1"
+        advice = "Delete it, or choose another path; tokens are acquired again."
+        raise StoreRefusedError(message, advice=advice)
     if not (application or version or things):
         connection.execute(_TABLE)
         connection.execute("CREATE INDEX records_expiry ON records (expires)")
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_VERSION}")
-        return
-    columns = connection.execute("PRAGMA table_info(records)").fetchall()
-    has_table = "etag" in [column[1] for column in columns]
-    if (application, version) == (_APPLICATION, 1):
-        message = f"{path} was written by persona_share 0.1"
-        advice = "Delete it, or choose another path; tokens are acquired again."
-        raise StoreRefusedError(message, advice=advice)
-    if application != _APPLICATION and not has_table:
+    elif application != _APPLICATION and not has_table:
         message = f"{path} is the database of another program"
         raise StoreRefusedError(message, advice="Choose another path.")
-    if (application, version) != (_APPLICATION, _VERSION) or not has_table:
+    elif (application, version) != (_APPLICATION, _VERSION) or not has_table:
         message = f"{path} is damaged, or was written by a later version"
         advice = f"Update persona_share, or move {path} away."
         raise StoreUnavailableError(message, advice=advice)
@@ -370,25 +353,21 @@ def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
     """
     with suppress(OSError):
         lines = [line.split(" ") for line in mounts.read_text().splitlines()]
-        kinds = {line[1].replace("\\040", " "): line[2] for line in lines}
+        kinds = {Path(line[1].replace("\\040", " ")): line[2] for line in lines}
         real = path.resolve()
-        for each in map(str, (real, *real.parents)):
-            if each in kinds:
-                return kinds[each] if kinds[each].startswith(_NETWORK) else None
+        kind = next(
+            (kinds[each] for each in (real, *real.parents) if each in kinds), ""
+        )
+        return kind if kind.startswith(_NETWORK) else None
     return None
 
 
 def _make_private(path: Path) -> None:
     """Make the file, or check the one that is there; SQLite's journals get its mode."""
-    missing = [each for each in path.parents if not each.exists()]
-    for each in reversed(missing):
-        with suppress(FileExistsError):
-            each.mkdir(mode=0o700)
-            each.chmod(0o700)  # the umask may have removed bits of the owner
+    make_folder(path.parent)
     _tighten_directory(path.parent)
     with _MAKING, suppress(FileExistsError):
-        path.touch(0o600, exist_ok=False)
-        path.chmod(0o600)
+        os.close(create_private(path))
     for ending in _FILES:
         with suppress(FileNotFoundError):
             _tighten(path.with_name(path.name + ending))
@@ -396,7 +375,7 @@ def _make_private(path: Path) -> None:
 
 def _tighten_directory(directory: Path) -> None:
     found = directory.stat()
-    if found.st_mode & (stat.S_IWOTH | stat.S_ISVTX) != stat.S_IWOTH or not _HAS_OWNERS:
+    if found.st_mode & stat.S_ISVTX or not others_may(found, stat.S_IWOTH):
         return
     # An emptyDir of Kubernetes belongs to root. A file of another user in it is still
     # refused, because of its owner.
@@ -409,26 +388,22 @@ def _tighten_directory(directory: Path) -> None:
 
 def _tighten(path: Path) -> None:
     """Make the file unreadable to others; refuse it if they could have written it."""
-    found = os.lstat(path)
-    refusal = ""
-    if not stat.S_ISREG(found.st_mode):
-        refusal = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a file"
-    elif _HAS_OWNERS and found.st_uid != os.geteuid():
-        refusal = "a file of another user"
-    elif _HAS_OWNERS and found.st_mode & stat.S_IWOTH:
-        refusal = "writable by all users"
-    if refusal:
-        message = f"{path} is {refusal}"
+    found = path.lstat()
+    problem = problem_of(found)
+    if problem is None and others_may(found, stat.S_IWOTH):
+        problem = "is writable by all users"
+    if problem is not None:
+        message = f"{path} {problem}"
         raise StoreRefusedError(message)
-    if _HAS_OWNERS and found.st_mode & 0o077:
+    if others_may(found):
         path.chmod(0o600)
         _LOG.warning("other users could read %s; its mode is now 0600", path)
 
 
-def _identity(path: Path) -> _Identity | None:
-    """Return which file has this name now, or None."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file has this name now (its device and number), or None."""
     try:
-        found = os.lstat(path)
+        found = path.lstat()
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
