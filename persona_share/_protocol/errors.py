@@ -65,7 +65,10 @@ def error_in(request: Request, response: Response) -> ApiError | None:
     """Return the error of a response, or None for a success with the expected type."""
     if not response.ok:
         return error_of(request, response)
-    if not response.body or _as_expected(request.expects, response):
+    if not response.body:
+        return None
+    is_expected = _is_pdf if request.expects is Expects.PDF else is_json
+    if is_expected(response.headers.get("content-type", "")):
         return None
     excerpt = None
     if request.expects is not Expects.OAUTH and _is_page(response):
@@ -176,11 +179,8 @@ def _kind_of(status: int, problem: Problem) -> type[ApiError]:
     return kind
 
 
-def _as_expected(expects: Expects, response: Response) -> bool:
-    kind = response.headers.get("content-type", "")
-    if expects is Expects.PDF:
-        return kind.partition(";")[0].strip().lower() == "application/pdf"
-    return is_json(kind)
+def _is_pdf(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/pdf"
 
 
 def _is_page(response: Response) -> bool:

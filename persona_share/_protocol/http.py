@@ -33,10 +33,9 @@ class Expects(enum.Enum):
     OAUTH = 64 * 1024
     PDF = 100 * 1024 * 1024
 
-    @property
-    def cap(self) -> int:
-        """The maximum size of the body after decompression, in bytes."""
-        return int(self.value)
+    def __init__(self, cap: int) -> None:
+        #: The maximum size of the body after decompression, in bytes.
+        self.cap: int = cap
 
 
 class Sink(Protocol):

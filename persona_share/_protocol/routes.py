@@ -39,15 +39,15 @@ class Route:
     expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
     repeatable: bool = attrs.field(default=False, kw_only=True)
     reconcile: str | None = attrs.field(default=None, kw_only=True)
-    # The texts between the placeholders, the names of the placeholders, and the prefixes
-    # of their ids.
-    _literals: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+    # The template as a format, the names of its placeholders, and the prefixes of their
+    # ids.
+    _format: str = attrs.field(init=False, repr=False, eq=False)
     _parameters: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
     _prefixes: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
 
-    @_literals.default
-    def _split_literals(self) -> tuple[str, ...]:
-        return tuple(_PLACEHOLDER.split(self.template)[0::2])
+    @_format.default
+    def _as_format(self) -> str:
+        return _PLACEHOLDER.sub("%s", self.template.replace("%", "%%"))
 
     @_parameters.default
     def _split_parameters(self) -> tuple[str, ...]:
@@ -67,13 +67,12 @@ class Route:
 
         Raises `InvalidIdError` for an invalid id, or the id of another kind of object.
         """
-        path, *literals = self._literals
-        parts = zip(self._parameters, self._prefixes, object_ids, literals, strict=True)
-        for parameter, prefix, object_id, literal in parts:
-            path += checked_id(object_id, parameter) + literal
+        parts = zip(object_ids, self._parameters, self._prefixes, strict=True)
+        for object_id, parameter, prefix in parts:
+            checked_id(object_id, parameter)
             if not object_id.startswith(prefix):
                 require_prefix(object_id, parameter)
-        return path
+        return self._format % object_ids
 
 
 @attrs.frozen

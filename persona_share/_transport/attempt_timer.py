@@ -23,11 +23,22 @@ _TICKS: Final = 20
 class TimedAttempt:
     """One attempt: its task, and the tick at which data last arrived."""
 
-    __slots__ = ("_cancelling", "_timer", "began", "failure", "seen", "task")
+    __slots__ = (
+        "_cancelling",
+        "_timer",
+        "began",
+        "failure",
+        "seen",
+        "task",
+        "watched",
+    )
 
-    def __init__(self, timer: "AttemptTimer", task: "asyncio.Task[object]") -> None:
+    def __init__(
+        self, timer: "AttemptTimer", task: "asyncio.Task[object]", *, watched: bool
+    ) -> None:
         self._timer = timer
         self.task = task
+        self.watched: bool = watched
         self.began = self.seen = timer.ticks
         self._cancelling = task.cancelling()
         self.failure: FailureKind | None = None
@@ -67,20 +78,11 @@ class AttemptTimer:
         self._handle: asyncio.TimerHandle | None = None
         self.ticks = 0
 
-    def suits(self, request: Request, left: float) -> bool:
-        """Return whether this timer is precise enough for an attempt.
+    def start(self, request: Request, left: float) -> TimedAttempt:
+        """Start an attempt of the current task, with this many seconds left.
 
-        It cannot time the sending of a body, nor the writing to a sink.
-        """
-        return (
-            self._usable
-            and left >= self._enough
-            and request.body is None
-            and request.sink is None
-        )
-
-    def start(self, *, watched: bool = True) -> TimedAttempt:
-        """Start an attempt of the current task; one that is not watched never times out.
+        It is not watched, and never times out, if this timer is not precise enough for
+        it: the timer cannot time the sending of a body, nor the writing to a sink.
 
         Raises:
             RuntimeError: it is called outside of a task.
@@ -89,8 +91,15 @@ class AttemptTimer:
         if task is None:
             message = "a request can only be sent in a task"
             raise RuntimeError(message)
-        attempt = TimedAttempt(self, task)
-        if watched:
+        attempt = TimedAttempt(
+            self,
+            task,
+            watched=self._usable
+            and left >= self._enough
+            and request.body is None
+            and request.sink is None,
+        )
+        if attempt.watched:
             self.attempts.add(attempt)
             if self._handle is None:
                 self._schedule(task.get_loop())

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 import anyio
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from persona_share._protocol.body import (
@@ -38,6 +38,7 @@ from persona_share.errors import (
     ClientClosedError,
     ConnectError,
     NotOpenError,
+    UsageError,
     WrongEventLoopError,
 )
 from persona_share.model.policy import Pool, Timeouts
@@ -184,7 +185,9 @@ class AiohttpSender:
             ResponseTooLargeError: the body of a success is over its cap.
             ClientClosedError, NotOpenError, WrongEventLoopError: not usable here, now.
         """
-        self._require_usable()
+        loop, session = asyncio.get_running_loop(), self._session
+        if loop is not self._loop or session is None or session.closed:
+            raise self._unusable()
         if request.authorization is not None:
             check_credential(request.authorization, self._base_url)
         outcome: Response | AttemptFailure | None = None
@@ -195,7 +198,7 @@ class AiohttpSender:
                 outcome = await self._wait_for_slot(request)
             if outcome is None:
                 try:
-                    outcome = await self._attempt(request)
+                    outcome = await self._attempt(request, session)
                 finally:
                     self._slots.release()
         except BaseException as stop:
@@ -209,18 +212,13 @@ class AiohttpSender:
             error.advice += self._proxy_advice
         raise error
 
-    def _require_usable(self) -> None:
+    def _unusable(self) -> UsageError:
+        """Return why no request can be sent here and now."""
         if self._loop is None:
-            message = "the client was not entered"
-            raise NotOpenError(message)
+            return NotOpenError("the client was not entered")
         if asyncio.get_running_loop() is not self._loop:
-            message = "the client was entered in another event loop"
-            raise WrongEventLoopError(message)
-        if self._is_closed():
-            raise ClientClosedError(_CLOSED)
-
-    def _is_closed(self) -> bool:
-        return self._session is None or self._session.closed
+            return WrongEventLoopError("the client was entered in another event loop")
+        return ClientClosedError(_CLOSED)
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._borrowed is None:
@@ -253,15 +251,16 @@ class AiohttpSender:
         except TimeoutError:
             kind = POOL_BUSY if left > patience else NO_TIME_LEFT
             return kind.at(self._peer)
-        if self._is_closed():  # closed while this call waited
+        if self._session is None or self._session.closed:  # while this call waited
             self._slots.release()
             raise ClientClosedError(_CLOSED, operation=request.operation)
         return None
 
-    async def _attempt(self, request: Request) -> Response | AttemptFailure:
+    async def _attempt(
+        self, request: Request, session: aiohttp.ClientSession
+    ) -> Response | AttemptFailure:
         """Send and read; this frame and those below it hold the credential."""
-        peer, session, body = self._peer, self._session, request.body
-        assert session is not None  # noqa: S101 - `_require_usable` checked it
+        peer, body = self._peer, request.body
         started = self._now()
         left = request.deadline - started
         if left <= 0:
@@ -269,10 +268,9 @@ class AiohttpSender:
         timeout = self._timed
         # Only the caller's deadline limits a long download.
         hurried = left < self._timeouts.attempt or request.sink is not None
-        suits = self._timer.suits(request, left)
-        if not suits:
+        timed = self._timer.start(request, left)
+        if not timed.watched:
             timeout = self._aiohttp_timeout(left) if hurried else self._timeout
-        timed = self._timer.start(watched=suits)
         try:
             incoming = await session.request(
                 request.method,
@@ -308,7 +306,7 @@ class AiohttpSender:
         timed: TimedAttempt,
     ) -> Response | AttemptFailure:
         """Return the complete response, reading no more than the size limit."""
-        status, headers = incoming.status, _lowered(incoming)
+        status, headers = incoming.status, _lowered(incoming.headers)
         headers.pop("set-cookie", None)
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
         content, body, fits = incoming.content, b"", True
@@ -368,12 +366,12 @@ class AiohttpSender:
         )
 
 
-def _lowered(incoming: aiohttp.ClientResponse) -> dict[str, str]:
+def _lowered(received: CIMultiDictProxy[str]) -> dict[str, str]:
     """Return the headers with lower-case names, repeated ones joined (RFC 9110 §5.3)."""
-    headers = {name.lower(): value for name, value in incoming.headers.items()}
-    if len(headers) != len(incoming.headers):
+    headers = {name.lower(): value for name, value in received.items()}
+    if len(headers) != len(received):
         for name in headers:
-            headers[name] = ", ".join(incoming.headers.getall(name))
+            headers[name] = ", ".join(received.getall(name))
     return headers
 
 

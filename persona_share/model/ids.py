@@ -64,7 +64,7 @@ def checked_id(text: str, what: str = "id") -> str:
     if not isinstance(given, str):
         message = f"{what} must be a str, not {type(given).__name__}"
         raise InvalidIdError(message)
-    if is_id(text):
+    if _ID.fullmatch(text):
         return text
     if not text:
         message = f"{what} is empty"

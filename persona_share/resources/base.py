@@ -30,7 +30,7 @@ _NO_OPTIONS: Final[CallOptions] = {}
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
     """Return whether a scope has this permission, for this object or for all objects."""
-    return scope.covers(permission, object_id) or permission in scope
+    return f"{permission}:{object_id}" in scope or permission in scope
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,9 @@ class Caller:
     ) -> tuple[Request, Response]:
         """Send to a target; the caller has checked its path and scope."""
         self.require_open()
-        if self.restricted is not None and _is_open_ended(route, target):
+        # Whether the service decides which objects the response contains.
+        open_ended = "{" not in route.template or "include=" in target
+        if open_ended and self.restricted is not None:
             await self._require_unrestricted(route, self.restricted)
         request = Request(
             method=route.method,
@@ -232,9 +234,3 @@ class Caller:
         if version := options.get("persona_version"):
             headers["Persona-Version"] = version
         return headers
-
-
-def _is_open_ended(route: Route, target: str) -> bool:
-    """Return whether the service decides which objects a response contains."""
-    _, _, query = target.partition("?")
-    return "{" not in route.template or "include=" in query

@@ -147,13 +147,13 @@ _PAGE: Final = ("page_size", "after", "before")
 class Collection(Generic[R]):
     """The objects of one kind; ``routes`` has their endpoints."""
 
-    _kind: ClassVar[type[Resource]]
+    _kind: type[R]
     _routes: ClassVar[type[Routes]]
 
     __slots__ = ("_caller",)
 
     def __init_subclass__(
-        cls, *, kind: type[Resource] | None = None, routes: type[Routes] | None = None
+        cls, *, kind: type[R] | None = None, routes: type[Routes] | None = None
     ) -> None:
         """Set the class of the objects and of their routes."""
         super().__init_subclass__()
@@ -175,10 +175,9 @@ class Collection(Generic[R]):
         same_object: bool = True,
     ) -> Coroutine[Any, Any, R]:
         """Call an endpoint and return the object of its response."""
-        kind = cast("type[R]", self._kind)
         return self._caller.one(
             route,
-            kind,
+            self._kind,
             *object_ids,
             options=options,
             body=body,
@@ -226,8 +225,9 @@ class Collection(Generic[R]):
         options: Mapping[str, Any],
     ) -> Listing[R]:
         """Return a listing of this kind of object."""
-        kind = cast("type[R]", self._kind)
-        return self._list_of(kind, route, *object_ids, filters=filters, options=options)
+        return self._list_of(
+            self._kind, route, *object_ids, filters=filters, options=options
+        )
 
     def _list_of(
         self,
@@ -265,7 +265,8 @@ class Retrievable(Collection[R]):
         ``include`` names relationships whose objects are returned as well, and
         ``fields`` maps a type to the attributes to return.
         """
-        return await self._one(self._routes.RETRIEVE, object_id, options=options)
+        route, kind = self._routes.RETRIEVE, self._kind
+        return await self._caller.one(route, kind, object_id, options=options)
 
 
 class Redactable(Collection[R]):
@@ -280,8 +281,8 @@ class Redactable(Collection[R]):
 
         Returns None if an earlier attempt of this call deleted it.
         """
-        kind = cast("type[R]", self._kind)
-        return await self._caller.redact(self._routes.REDACT, kind, object_id, options)
+        route, kind = self._routes.REDACT, self._kind
+        return await self._caller.redact(route, kind, object_id, options)
 
 
 class Taggable(Collection[R]):
@@ -417,9 +418,8 @@ class Searchable(Collection[R]):
         """
         terms = {"query": query, "sort": sort}
         given = {name: term for name, term in terms.items() if term is not None}
-        kind = cast("type[R]", self._kind)
         return self._list_of(
-            kind,
+            self._kind,
             self._routes.SEARCH,
             body=Body.of_json(given),
             options={**options, "fields": fields},

@@ -99,13 +99,13 @@ async def test_blocked_event_loop_does_not_count_as_server_silence():
 @pytest.mark.asyncio
 async def test_nothing_is_looked_at_when_nothing_is_watched():
     timer = AttemptTimer(WATCHFUL)
-    timer.start().finish()
+    timer.start(new_request(), 100).finish()
     await asyncio.sleep(4 * TURN)  # noqa: TID251 — the loop's timers are its own
     assert timer.ticks == 1
 
 
 @pytest.mark.parametrize(
-    ("timeouts", "left", "suits"),
+    ("timeouts", "left", "watched"),
     [
         (Timeouts(), 100, True),
         (Timeouts(), 62, False),  # it may end two turns late
@@ -113,5 +113,8 @@ async def test_nothing_is_looked_at_when_nothing_is_watched():
         (Timeouts(connect=5, attempt=5), 100, False),
     ],
 )
-def test_only_an_attempt_that_has_time_is_watched(timeouts, left, suits):
-    assert AttemptTimer(timeouts).suits(new_request(), left) is suits
+@pytest.mark.asyncio
+async def test_only_an_attempt_that_has_time_is_watched(timeouts, left, watched):
+    timer = AttemptTimer(timeouts)
+    assert timer.start(new_request(), left).watched is watched
+    timer.close()
