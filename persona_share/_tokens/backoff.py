@@ -52,7 +52,7 @@ _REASONS: Final[dict[str, tuple[type[TokenError], str]]] = {
 }
 
 
-def shared_reason(error: TokenError) -> tuple[str, str]:
+def shared_reason(error: TokenError | UsageError) -> tuple[str, str]:
     """Return the reason and the detail that an error has in a scope's record."""
     kinds = [
         reason for reason, (kind, _) in _REASONS.items() if isinstance(error, kind)

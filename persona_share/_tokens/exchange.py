@@ -6,7 +6,9 @@ the record knows when the code was sent for the first time under each key.
 
 import bisect
 import itertools
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec
 
 import attrs
 
@@ -32,7 +34,6 @@ from persona_share._tokens import record as records
 from persona_share._tokens.coordinator import Changed
 from persona_share._tokens.inflight import Operation
 from persona_share._tokens.record import (
-    LEASE,
     TOKEN_LIFE,
     CodeRecord,
     CodeState,
@@ -42,30 +43,37 @@ from persona_share._tokens.record import (
 )
 from persona_share.errors import (
     CodeAlreadyUsedError,
+    CodeExpiredError,
     ConnectionLostError,
     ExchangeRateLimitedError,
     Phase,
     RateLimitedError,
     ResponseTooLargeError,
+    TokenError,
     TransportError,
 )
 from persona_share.model import events
-from persona_share.model.scope import Scope
 from persona_share.ports import Runtime
 
 
 if TYPE_CHECKING:
     from persona_share._tokens.acquire import Acquisition
 
+P = ParamSpec("P")
+
 _FORM: Final = "application/x-www-form-urlencoded"
+#: The budget of exchanges fills within so many seconds.
 _WINDOW: Final = 60.0
-#: Exchanges in the background leave this share of the budget to waiting callers.
-_RESERVE: Final = 0.3
+#: Exchanges in the background leave so many seconds' worth of it to waiting callers.
+_RESERVE: Final = 18.0
 #: A source is asked for a code only while the queue of exchanges is shorter than this.
 _MAX_BACKLOG: Final = 60.0
 #: Those that wait look for their turn in pauses of this range, in seconds.
 _RECHECK_INTERVAL: Final = 1.0
 _MAX_RECHECK_INTERVAL: Final = 5.0
+_ODD_EXPIRY: Final = (
+    "The code's expires_at contradicts this machine's clock; check both."
+)
 _OTHER_SENDER: Final = "another process's exchange"
 #: The assumed lifetime of a code during an outage: the lifetime less a margin.
 _ASSUMED_CODE_LIFE: Final = 594.0
@@ -73,16 +81,23 @@ _ASSUMED_CODE_LIFE: Final = 594.0
 
 @attrs.frozen
 class NewToken:
-    """A token came; ``replayed``: it may have been issued earlier, to another manager."""
+    """The service issued a token for the code."""
 
     token: StoredToken
-    granted: Scope
     issued: Issued
-    replayed: bool
 
 
-#: A `CodeRecord` says that the code was redeemed or spent before, or has expired.
-ExchangeResult = NewToken | CodeRecord | Refused | SetAside | Limited | InDoubt
+@attrs.frozen
+class Unusable:
+    """The code is of no use: it has expired, or was refused before."""
+
+    error: TokenError
+
+
+#: A `CodeRecord` says that the code was exchanged before, and for which token.
+ExchangeResult = (
+    NewToken | CodeRecord | Unusable | Refused | SetAside | Limited | InDoubt
+)
 
 
 class ExchangeQueue:
@@ -94,33 +109,31 @@ class ExchangeQueue:
 
     def __init__(self, runtime: Runtime, share: float) -> None:
         self.requests: int = 0  # at code sources: they will need a slot
-        self._clock = clock = runtime.clock
+        self._clock = runtime.clock
         self._random = runtime.random
         self._share = share
-        self._capacity: float | None = None
-        self._level = 0.0
-        self._filled_at = clock.now()
+        # The budget of a window fills evenly, one slot in so many seconds, and was empty
+        # at this instant; until a limit is known a slot costs nothing.
+        self._interval = 0.0
+        self._empty_at = float("-inf")
         self._closed_until = 0.0
         self._number = itertools.count()
         # Sorted: whether it is in the background, the end of the code, and a number.
         self._waiting: list[tuple[bool, float, int]] = []
 
     @property
+    def _filled(self) -> float:
+        return min(_WINDOW, self._clock.now() - self._empty_at)
+
+    @property
     def level(self) -> float | None:
         """How many exchanges may start now, or None while no limit is known."""
-        if self._capacity is None:
-            return None
-        now = self._clock.now()
-        gained = (now - self._filled_at) * self._capacity / _WINDOW
-        self._level = min(self._capacity, self._level + gained)
-        self._filled_at = now
-        return self._level
+        return self._filled / self._interval if self._interval else None
 
     @property
     def busy(self) -> bool:
         """Whether so little is left that refreshes should spread further."""
-        level = self.level
-        return level is not None and level < _RESERVE * (self._capacity or 0.0)
+        return self._filled < _RESERVE
 
     async def wait_until_short(self, operation: Operation) -> None:
         """Wait until the queue is short enough for a new code not to age in it."""
@@ -133,52 +146,46 @@ class ExchangeQueue:
     async def slot(self, until: float, operation: Operation) -> bool:
         """Wait for a slot and use it; return False if it would come too late."""
         number, queue = next(self._number), self._waiting
-        place = (not operation.hurried, until, number)
-        bisect.insort(queue, place)
-        try:
-            while (wait := self._wait_at(place)) > 0:
-                if self._clock.now() + wait >= until:
-                    return False
-                # A caller may come, others may leave, and the limit may rise.
-                recheck = 0.0 if place[0] else min(wait / 4, _MAX_RECHECK_INTERVAL)
+        while True:
+            background = not operation.hurried
+            place = (background, until, number)
+            index = bisect.bisect(queue, place)
+            reserve = min(_RESERVE, _WINDOW - self._interval) if background else 0.0
+            wait = self._wait_behind(index, reserve)
+            now = self._clock.now()
+            if wait <= 0:
+                empty_at = max(self._empty_at, now - _WINDOW)
+                self._empty_at = empty_at + self._interval
+                return True
+            if now + wait >= until:
+                return False
+            # A caller may come, others may leave, and the limit may rise.
+            recheck = 0.0 if background else min(wait / 4, _MAX_RECHECK_INTERVAL)
+            queue.insert(index, place)
+            try:
                 await self._clock.sleep(min(wait, max(_RECHECK_INTERVAL, recheck)))
-                if place[0] and operation.hurried:
-                    del queue[bisect.bisect_left(queue, place)]
-                    place = (False, until, number)
-                    bisect.insort(queue, place)
-            self._level -= 1.0
-            return True
-        finally:
-            del queue[bisect.bisect_left(queue, place)]
+            finally:
+                del queue[bisect.bisect_left(queue, place)]
 
     def learn(self, response: Response) -> None:
         """Read the limit from a response; it may change from one to the next."""
         limit = count_of(response.headers, "ratelimit-limit")
         if limit is None:
             return
-        # The level until now was gained at the old rate.
-        level, self._capacity = self.level, max(1.0, limit * self._share)
-        self._level = self._capacity - 1.0 if level is None else level
-        self._filled_at = self._clock.now()
+        known, self._interval = self._interval, _WINDOW / max(1.0, limit * self._share)
+        if not known:  # the request of this response has used one slot
+            self._empty_at = self._clock.now() - _WINDOW + self._interval
 
     def close(self, seconds: float) -> None:
         """Start nothing for so long: the service said when its window resets."""
         self._closed_until = max(self._closed_until, self._clock.now() + seconds)
 
-    def _wait_at(self, place: tuple[bool, float, int]) -> float:
-        reserve = _RESERVE * (self._capacity or 0.0) if place[0] else 0.0
-        reserve = min(reserve, (self._capacity or 1.0) - 1.0)
-        return self._wait_behind(bisect.bisect_left(self._waiting, place) + reserve)
-
-    def _wait_behind(self, others: float) -> float:
+    def _wait_behind(self, others: int, reserve: float = 0.0) -> float:
         """Return when an exchange can start behind so many others, in seconds from now."""
-        closed, level = self._closed_until - self._clock.now(), self.level
-        if level is None or self._capacity is None:
-            return max(0.0, closed)
-        lacking = others + 1.0 - level
+        closed = self._closed_until - self._clock.now()
+        lacking = (others + 1) * self._interval + reserve - self._filled
         # A hair more than computed, or rounding asks for the same instant again.
-        refilled = lacking * _WINDOW / self._capacity + 1e-6 if lacking > 0 else 0.0
-        return max(0.0, closed, refilled)
+        return max(0.0, closed, lacking + 1e-6 if lacking > 0 else 0.0)
 
 
 class Exchange:
@@ -186,130 +193,124 @@ class Exchange:
 
     def __init__(self, acquisition: "Acquisition", code: StoredCode) -> None:
         self._provider = provider = acquisition.provider
-        self._coordinator = provider.coordinator
-        self._clock = provider.clock
+        self._coordinator = coordinator = provider.coordinator
+        self._now = provider.clock.now
         self._operation = acquisition.operation
         self._owner = acquisition.owner
-        self._code = code
-        self._expected = acquisition.scope or None
+        self._scope = acquisition.scope
         # Whether an earlier owner of the lease may have sent the code.
         self._inherited = acquisition.inherited
+        self._code = code
         self._sending = False
-        self._extended_at = 0.0
-        # The first send under the current key, and whether it was an earlier one.
+        # The first send under the current key.
         self._first_sent_at = 0.0
-        self._resent = False
+        # A code in doubt is sent for as long as its token may live.
+        known = coordinator.first_sent.get(code.id)
+        latest = self._now() + provider.policy.exchange_budget
+        if known is not None:
+            latest = known.first_sent[0] + TOKEN_LIFE
+        self._tries = Tries(
+            deadline=0.0,
+            latest_send=max(code.deadline, latest),
+            single_key=code.machine,
+            in_doubt=self._inherited or known is not None,
+        )
 
     async def run(self) -> ExchangeResult:
         """Return what became of the code; from the first send on only the end stops it."""
-        tries: Tries | None = None
-        may_send = False
         try:
             while True:
-                if tries is None or not may_send:
-                    begun = await self._begin(tries)
-                    if not isinstance(begun, Tries):
-                        return begun
-                    tries = begun
-                verdict = await self._send(tries)
+                ended = await self._begin()
+                if ended is not None:
+                    return ended
+                verdict = await self._send()
                 if not isinstance(verdict, Again):
                     return await self._finish(verdict)
                 if verdict.closed_for:
                     self._provider.queue.close(verdict.closed_for)
-                await self._clock.sleep(verdict.delay)
-                recent = self._clock.now() - self._extended_at < LEASE
-                same_key = verdict.tries.epoch == tries.epoch
-                may_send = recent and same_key and not verdict.closed_for
-                tries = verdict.tries
+                await self._provider.clock.sleep(verdict.delay)
+                self._tries = verdict.tries
         finally:
             self._operation.committed = False
             if self._sending:  # canceled, or a bug
                 _ = self._provider.tasks.start(self._end_send(in_doubt=True))
 
-    async def _begin(self, tries: Tries | None) -> Tries | Limited | CodeRecord:
+    async def _begin(self) -> Limited | Unusable | CodeRecord | None:
         """Wait for a slot and for the right to send, or return why there is none."""
-        asked_at, sent = (
-            self._clock.now(),
-            self._coordinator.first_sent.get(self._code.id),
-        )
-        # A code in doubt is sent for as long as its token may live.
-        budget = self._provider.policy.exchange_budget
-        latest_send = asked_at + budget
-        if sent is not None:
-            latest_send = sent.first_sent[0] + TOKEN_LIFE
-        latest_send = max(self._code.deadline, latest_send)
-        if not await self._provider.queue.slot(latest_send, self._operation):
+        tries, asked_at = self._tries, self._now()
+        if not await self._provider.queue.slot(tries.latest_send, self._operation):
             what = "too many exchanges: the code would expire before its turn"
-            return Limited(ExchangeRateLimitedError(what), 0.0)
+            error = ExchangeRateLimitedError(
+                what, phase=tries.phase, attempts=tries.attempts
+            )
+            return Limited(error, 0.0)
         self._sending = True  # from here on a cancellation ends the send
-        epoch = 0 if tries is None else tries.epoch
         begun = await self._coordinator.poll(
-            self._operation, _OTHER_SENDER, lambda: self._begin_send(epoch)
+            self._operation, _OTHER_SENDER, self._begin_send
         )
-        record = begun.new
+        record, now = begun.new, self._now()
         if not records.owns(record, self._owner):
             self._sending = False
-            if begun.old.state is CodeState.NEW:
-                self._provider.emit(events.CodeExpiredUnused, self._expected)
-            return record
+            return self._not_begun(begun)
         self._operation.committed = True
-        self._extended_at, self._first_sent_at = begun.started, record.first_sent[-1]
-        self._resent = self._inherited or self._first_sent_at < begun.started - 0.001
-        if not self._resent and sent is None:
-            self._provider.emit(events.CodeSent, self._expected, epoch=record.epoch)
+        self._first_sent_at = record.first_sent[-1]
         self._coordinator.first_sent[self._code.id] = record
-        now = self._clock.now()
-        if tries is not None:
-            return attrs.evolve(tries.postponed(now - asked_at), epoch=record.epoch)
-        return Tries(
-            deadline=now + budget,
-            latest_send=latest_send,
-            epoch=record.epoch,
-            single_key=self._code.machine,
-            in_doubt=self._resent,
-        )
+        if tries.attempts:
+            tries = tries.postponed(now - asked_at)
+        else:
+            in_doubt = tries.in_doubt or self._first_sent_at < begun.started - 0.001
+            deadline = now + self._provider.policy.exchange_budget
+            tries = attrs.evolve(tries, deadline=deadline, in_doubt=in_doubt)
+            if not in_doubt:
+                self._provider.emit(events.CodeSent, self._scope, epoch=record.epoch)
+        self._tries = attrs.evolve(tries, epoch=record.epoch)
+        return None
 
-    async def _begin_send(
-        self, epoch: int, *, unsure: bool = False
-    ) -> Changed[CodeRecord] | None:
-        """Acquire the right to send; return None while another caller has it."""
+    def _not_begun(self, begun: Changed[CodeRecord]) -> CodeRecord | Unusable:
+        if begun.new.state is CodeState.REDEEMED:
+            return begun.new
+        if begun.old.state is CodeState.NEW:
+            self._provider.emit(events.CodeExpiredUnused, self._scope)
+        if begun.new.reason == "expired":
+            what = "the code has expired, or would before it could be exchanged"
+            return Unusable(CodeExpiredError(what))
+        what = "this code was refused before, and a code works once"
+        return Unusable(CodeAlreadyUsedError(what))
+
+    async def _begin_send(self, *, unsure: bool = False) -> Changed[CodeRecord] | None:
+        """Acquire the right to send; return None while another owner has it."""
         coordinator, code = self._coordinator, self._code
         if unsure or coordinator.ever_down:
             # During and after an outage another process may have sent it unseen.
             received = min(code.received, code.deadline - _ASSUMED_CODE_LIFE)
             code = attrs.evolve(code, received=received)
-        begun = await coordinator.change(
-            CodeRecord,
-            code.id,
+        begun = await self._change(
             records.begin_send,
             self._owner,
             code,
             coordinator.first_sent.get(code.id, CodeRecord()),
-            epoch=epoch,
+            epoch=self._tries.epoch,
             inherited=self._inherited,
             unsure=unsure,
             budget=self._provider.policy.exchange_budget,
         )
-        if coordinator.shares and not (begun.shared or unsure):
-            return await self._begin_send(epoch, unsure=True)
-        return self._unless_busy(begun)
+        if coordinator.shares and not (begun is None or begun.shared or unsure):
+            return await self._begin_send(unsure=True)
+        return begun
 
-    async def _send(self, tries: Tries) -> Verdict:
+    async def _send(self) -> Verdict:
         """Send the code once, and judge the response."""
-        now, secret = self._clock.now(), self._code.secret
-        context, attempt_timeout = (
-            self._provider.context,
-            self._provider.policy.attempt_timeout,
-        )
+        provider, tries = self._provider, self._tries
+        now, secret = self._now(), self._code.secret
+        context, attempt_timeout = provider.context, provider.policy.attempt_timeout
+        machine = self._code.machine
         request = Request(
             method=OAuthRoutes.TOKEN.method,
             route=OAuthRoutes.TOKEN.template,
             target=OAuthRoutes.TOKEN.template,
             deadline=min(now + attempt_timeout, max(tries.deadline, now)),
             headers=context.headers,
-            body=assertion_form(secret, self._expected or Scope())
-            if self._code.machine
-            else code_form(secret),
+            body=assertion_form(secret, self._scope) if machine else code_form(secret),
             content_type=_FORM,
             idempotency_key=exchange_key(context.origin, secret, tries.epoch),
             expects=Expects.OAUTH,
@@ -317,34 +318,53 @@ class Exchange:
         outcome: Outcome
         try:
             outcome = await context.exchanger.send(request)
-            self._provider.queue.learn(outcome)
+            provider.queue.learn(outcome)
         except (TransportError, RateLimitedError) as error:
             # The latter is the client's own rate limiter, before anything was sent.
             outcome = error.with_traceback(None)
         except ResponseTooLargeError as error:
             # No usable response: whether the code was consumed is not known.
             outcome = ConnectionLostError(error.what, phase=Phase.AMBIGUOUS)
-        now, random = self._clock.now(), self._provider.random()
-        return judge(outcome, tries, now, random, self._expected)
+        return judge(
+            outcome, tries, self._now(), provider.random(), self._scope or None
+        )
 
-    async def _finish(self, verdict: Ending) -> ExchangeResult:
+    async def _finish(  # noqa: C901  # one branch for each ending
+        self, ending: Ending
+    ) -> ExchangeResult:
         """Record what became of the code, and return it."""
         result: ExchangeResult = (
-            self._new_token(verdict) if isinstance(verdict, Issued) else verdict
+            self._new_token(ending) if isinstance(ending, Issued) else ending
         )
         match result:
-            case Refused():
+            case Refused(error):
                 spent = await self._coordinator.poll(
-                    self._operation, _OTHER_SENDER, self._spend
+                    self._operation,
+                    _OTHER_SENDER,
+                    partial(self._change, records.spend, self._owner),
                 )
                 if spent.new.state is CodeState.REDEEMED:  # by another owner
                     result = spent.new
                 else:
                     self._coordinator.first_sent.pop(self._code.id, None)
-            case SetAside() | Limited():
-                await self._end_send(in_doubt=result.in_doubt)
-            case InDoubt():
-                await self._end_send(in_doubt=not result.unsent)
+                    self._provider.emit(
+                        events.CodeRejected, self._scope, status=error.status
+                    )
+                    if self._code.odd_expiry:
+                        error.advice = _ODD_EXPIRY
+            case SetAside(error, pause, in_doubt):
+                if pause > 0:
+                    error.retry_after = pause
+                    self._provider.backoff.credential_refused(
+                        self._scope.text, error, pause
+                    )
+                await self._end_send(in_doubt=in_doubt)
+            case Limited(in_doubt=in_doubt):
+                await self._end_send(in_doubt=in_doubt)
+            case InDoubt(unsent=unsent):
+                await self._end_send(in_doubt=not unsent)
+                if not unsent:
+                    self._provider.emit(events.CodeInDoubt, self._scope)
             case _:
                 pass  # the publication of a token ends the send
         self._sending = False
@@ -355,15 +375,11 @@ class Exchange:
         if grant.clamped:
             self._provider.emit(events.NumberClamped, name="expires-in of a token")
         expires = self._first_sent_at + grant.lifetime
-        if self._clock.now() >= expires - guard_window(grant.lifetime, policy):
+        if self._now() >= expires - guard_window(grant.lifetime, policy):
             what = "the code was exchanged so long ago that its token has expired"
             return Refused(CodeAlreadyUsedError(what, phase=Phase.ANSWERED))
-        window = refresh_window(
-            grant.lifetime,
-            self._provider.random(),
-            policy,
-            busy=self._provider.queue.busy,
-        )
+        random, busy = self._provider.random(), self._provider.queue.busy
+        window = refresh_window(grant.lifetime, random, policy, busy=busy)
         token = StoredToken(
             fingerprint=fingerprint(grant.token),
             secret=grant.token,
@@ -373,36 +389,27 @@ class Exchange:
             lifetime=grant.lifetime,
             refresh_at=expires - window,
         )
-        replayed = self._resent or issued.replayed
-        return NewToken(token, grant.scope, issued, replayed)
+        return NewToken(token, issued)
 
     # ── The right to send ───────────────────────────────────────────────────────
 
-    async def _spend(self) -> Changed[CodeRecord] | None:
-        return self._unless_busy(
-            await self._coordinator.change(
-                CodeRecord, self._code.id, records.spend, self._owner
-            )
+    async def _change(
+        self,
+        transition: Callable[Concatenate[CodeRecord, float, P], CodeRecord],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> Changed[CodeRecord] | None:
+        """Change the record of the code; return None if another owner sends it."""
+        changed = await self._coordinator.change(
+            CodeRecord, self._code.id, transition, *args, **options
         )
-
-    def _unless_busy(self, changed: Changed[CodeRecord]) -> Changed[CodeRecord] | None:
         busy = records.is_busy(changed.new, changed.started, self._owner)
         return None if busy else changed
 
     async def extend(self) -> None:
         """Extend the right to send, if it is in use."""
         if self._sending:
-            changed = await self._coordinator.change(
-                CodeRecord, self._code.id, records.extend, self._owner
-            )
-            if records.owns(changed.new, self._owner):
-                self._extended_at = changed.started
+            await self._change(records.extend, self._owner)
 
     async def _end_send(self, *, in_doubt: bool) -> None:
-        await self._coordinator.change(
-            CodeRecord,
-            self._code.id,
-            records.end_send,
-            self._owner,
-            in_doubt=in_doubt,
-        )
+        await self._change(records.end_send, self._owner, in_doubt=in_doubt)
