@@ -60,9 +60,8 @@ class BaseStore(abc.ABC):
     _concurrency: int = 32
     #: Whether operations need turns, a time limit, and a translation of their errors.
     _is_remote: bool = True
-    #: The errors of broken connections, and those among them that are final.
+    #: The errors of broken connections.
     _broken: tuple[type[Exception], ...] = ()
-    _final: tuple[type[Exception], ...] = ()
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
@@ -151,15 +150,13 @@ class BaseStore(abc.ABC):
     async def _drop_connections(self) -> None:  # noqa: B027  # as above
         """Close broken connections; new ones are made when they are needed."""
 
-    async def _with_retry(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _with_retry(self, work: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Do work, once more on fresh connections if these are broken."""
         try:
-            return await work()
-        except self._final:
-            raise
+            return await work(*args)
         except self._broken:
             await self._drop_connections()
-        return await work()
+        return await work(*args)
 
     def _error(self, error: Exception) -> StoreError:
         """Return our error for another library's, whose text may hold what was sent."""
@@ -270,26 +267,18 @@ def pack(value: bytes, *place: str) -> bytes:
     key is not believed. It detects accidents; against an attacker who computes checksums,
     use `Encrypted`.
     """
-    return _FORMAT + _checksum(value, place) + value
-
-
-def unpack(data: object, *place: str) -> bytes:
-    """Return the value in stored bytes.
-
-    Raises:
-        StoreCorruptError: they are damaged, of another place, or of a later version.
-    """
-    if isinstance(data, bytes) and len(data) <= LARGEST_STORED + _HEAD:
-        value = data[_HEAD:]
-        if data[:_HEAD] == _FORMAT + _checksum(value, place):
-            return value
-    message = "a record is damaged, or was written by another version"
-    raise StoreCorruptError(message)
-
-
-def _checksum(value: bytes, place: tuple[str, ...]) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST)
     for each in map(str.encode, place):  # with their lengths, so no two places collide
         digest.update(len(each).to_bytes(4, "big") + each)
     digest.update(value)
-    return digest.digest()
+    return _FORMAT + digest.digest() + value
+
+
+def unpack(data: object, *place: str) -> bytes:
+    """Return the value in stored bytes, or raise `StoreCorruptError`."""
+    if isinstance(data, bytes) and len(data) <= LARGEST_STORED + _HEAD:
+        value = data[_HEAD:]
+        if data == pack(value, *place):
+            return value
+    message = "a record is damaged, or was written by another version"
+    raise StoreCorruptError(message)

@@ -10,7 +10,7 @@ import hmac
 from base64 import b64decode
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -52,10 +52,12 @@ class Encrypted(GuardedStore):
         *,
         runtime: Runtime | None = None,
     ) -> None:
-        keys = _hidden(keys)  # first, so that no frame of an error report shows a key
+        one = isinstance(keys, bytes | str | Secret)
+        secrets = list(map(_hidden, [keys] if one else keys))
+        del keys  # so that no frame of an error report shows one
         super().__init__(guarded(require_store(store, secrets=False), runtime), runtime)
         self.accepts_secrets = True
-        self._ciphers = dict(map(_cipher, keys))
+        self._ciphers = dict(map(_cipher, secrets))
         if not self._ciphers:
             message = "Encrypted needs at least one key"
             raise ConfigurationError(message)
@@ -98,17 +100,11 @@ class Encrypted(GuardedStore):
         return f"<Encrypted {self._store!r}>"
 
 
-def _hidden(keys: Any) -> list[Secret]:
-    several = [keys] if isinstance(keys, bytes | str | Secret) else keys
-    return [
-        each if isinstance(each, Secret) else Secret(_text(each)) for each in several
-    ]
-
-
-def _text(key: object) -> str:
+def _hidden(key: object) -> Secret:
+    """Return a key as a secret text; raw bytes become hexadecimal."""
     if isinstance(key, bytes):
-        return key.hex() if len(key) == _KEY else key.decode("ascii", "replace")
-    return str(key)
+        key = key.hex() if len(key) == _KEY else key.decode("ascii", "replace")
+    return key if isinstance(key, Secret) else Secret(str(key))
 
 
 def _cipher(key: Secret) -> tuple[bytes, AESGCM]:

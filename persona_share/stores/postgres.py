@@ -8,15 +8,10 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import conninfo, errors, sql
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from persona_share._protocol.urls import is_loopback
-from persona_share.errors import (
-    ConfigurationError,
-    StoreError,
-    StoreRefusedError,
-    StoreUnavailableError,
-)
+from persona_share.errors import ConfigurationError, StoreError, StoreRefusedError
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
 from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
@@ -25,38 +20,39 @@ from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
 _LOG: Final = logging.getLogger("persona_share")
 _NOW: Final = sql.SQL("extract(epoch from clock_timestamp())::float8")
 #: One transaction; those who create the table at once do so one after the other.
-_CREATE: Final[LiteralString] = (
-    "SELECT pg_advisory_xact_lock(hashtext('persona_share'));"
-    'CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,'
-    " value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)"
-)
-_READ: Final[LiteralString] = (
-    "SELECT found.value, found.etag, found.expires, {now} FROM (SELECT 1) AS one"
-    " LEFT JOIN {table} AS found ON found.key = %(key)s"
-)
+_CREATE: Final[LiteralString] = """
+SELECT pg_advisory_xact_lock(hashtext('persona_share'));
+CREATE TABLE IF NOT EXISTS {table} (key text COLLATE "C" PRIMARY KEY,
+  value bytea NOT NULL, etag text NOT NULL, expires float8 NOT NULL);
+CREATE INDEX IF NOT EXISTS {index} ON {table} (expires)
+"""
+_READ: Final[LiteralString] = """
+SELECT found.value, found.etag, found.expires, {now} FROM (SELECT 1) AS one
+LEFT JOIN {table} AS found ON found.key = %(key)s
+"""
 #: A write that is repeated, because its response was lost, finds its own etag.
-_INSERT: Final[LiteralString] = (
-    "INSERT INTO {table} AS old (key, value, etag, expires)"
-    " VALUES (%(key)s, %(value)s, %(etag)s, {now} + %(ttl)s)"
-    " ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag,"
-    " expires = excluded.expires WHERE old.expires <= {now} OR old.etag = excluded.etag"
-)
-_UPDATE: Final[LiteralString] = (
-    "UPDATE {table} SET value = %(value)s, etag = %(etag)s, expires = {now} + %(ttl)s"
-    " WHERE key = %(key)s AND etag IN (%(if_etag)s, %(etag)s) AND expires > {now}"
-)
-_DELETE: Final[LiteralString] = (
-    "DELETE FROM {table} WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}"
-)
-_PURGE: Final[LiteralString] = (
-    "DELETE FROM {table} WHERE key IN (SELECT key FROM {table}"
-    " WHERE expires <= {now} LIMIT 100 FOR UPDATE SKIP LOCKED)"
-)
-_PAGE: Final[LiteralString] = (
-    "SELECT key FROM {table} WHERE key > %(last)s AND starts_with(key, %(prefix)s)"
-    " AND expires > {now} ORDER BY key LIMIT 1000"
-)
+_INSERT: Final[LiteralString] = """
+INSERT INTO {table} AS old (key, value, etag, expires)
+VALUES (%(key)s, %(value)s, %(etag)s, {now} + %(ttl)s) ON CONFLICT (key) DO UPDATE
+SET value = excluded.value, etag = excluded.etag, expires = excluded.expires
+WHERE old.expires <= {now} OR old.etag = excluded.etag RETURNING key
+"""
+_UPDATE: Final[LiteralString] = """
+UPDATE {table} SET value = %(value)s, etag = %(etag)s, expires = {now} + %(ttl)s
+WHERE key = %(key)s AND etag IN (%(if_etag)s, %(etag)s) AND expires > {now} RETURNING key
+"""
+_DELETE: Final[LiteralString] = """
+DELETE FROM {table} WHERE key = %(key)s AND etag = %(if_etag)s AND expires > {now}
+RETURNING key
+"""
+_PURGE: Final[LiteralString] = """
+DELETE FROM {table} WHERE key IN (SELECT key FROM {table} WHERE expires <= {now}
+  LIMIT 100 FOR UPDATE SKIP LOCKED) RETURNING key
+"""
+_PAGE: Final[LiteralString] = """
+SELECT key FROM {table} WHERE key > %(last)s AND starts_with(key, %(prefix)s)
+AND expires > {now} ORDER BY key LIMIT 1000
+"""
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 #: A refused connection has no error code, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
@@ -81,11 +77,6 @@ class PostgresStore(BaseStore):
     _broken: tuple[type[Exception], ...] = (
         psycopg.OperationalError,
         psycopg.InterfaceError,
-    )
-    _final: tuple[type[Exception], ...] = (
-        errors.SerializationFailure,
-        errors.DeadlockDetected,
-        PoolTimeout,
     )
 
     def __init__(
@@ -124,7 +115,7 @@ class PostgresStore(BaseStore):
             await connection.execute(self._query(_READ), {"key": "open/check"})
 
     async def _read(self, key: str) -> Versioned:
-        [(value, etag, expires, now)], _ = await self._run(_READ, key=key)
+        [(value, etag, expires, now)] = await self._execute(_READ, key=key)
         if value is not None:
             value = unpack(bytes(value), key, etag)
             if expires > now:
@@ -136,41 +127,39 @@ class PostgresStore(BaseStore):
     ) -> bool:
         stored = None if value is None else pack(value, key, etag)
         statement = _DELETE if value is None else _UPDATE if if_etag else _INSERT
-        values = {"value": stored, "etag": etag, "if_etag": if_etag, "ttl": ttl}
+        row = {"key": key, "value": stored, "etag": etag, "if_etag": if_etag}
         try:
-            _, count = await self._run(statement, key=key, **values)
+            return bool(await self._execute(statement, ttl=ttl, **row))
         except (errors.SerializationFailure, errors.DeadlockDetected):
             return False
-        return count == 1
 
     async def _purge(self) -> None:
-        await self._run(_PURGE)
+        await self._execute(_PURGE)
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         last = ""
-        while page := (await self._run(_PAGE, prefix=prefix, last=last))[0]:
-            yield [key for (key,) in page]
-            [last] = page[-1]
+        while rows := await self._execute(_PAGE, prefix=prefix, last=last):
+            yield [key for (key,) in rows]
+            [last] = rows[-1]
 
     async def _aclose(self) -> None:
         pool = self._pools.pop()
         if pool is not None:
             await pool.close(timeout=TIMEOUT / 2)
 
-    async def _run(
-        self, statement: LiteralString, **values: object
-    ) -> tuple[list[Any], int]:
-        """Run a statement; return its rows, and how many it found or changed."""
+    async def _execute(self, statement: LiteralString, **values: object) -> list[Any]:
+        """Run a statement; return its rows, which are those that it found or changed."""
+        return await self._with_retry(self._try_once, self._query(statement), values)
 
-        async def run() -> tuple[list[Any], int]:
-            pool = self._pools.get()
-            await pool.open(wait=False)  # does nothing when it is open
-            async with pool.connection() as connection:
-                cursor = await connection.execute(self._query(statement), values)
-                rows = [] if cursor.description is None else await cursor.fetchall()
-                return rows, cursor.rowcount
-
-        return await self._with_retry(run)
+    async def _try_once(
+        self, query: sql.Composed, values: Mapping[str, object]
+    ) -> list[Any]:
+        pool = self._pools.get()
+        await pool.open(wait=False)  # does nothing when it is open
+        async with pool.connection() as connection:
+            cursor = await connection.execute(query, values)
+            rows: list[Any] = await cursor.fetchall()
+            return rows
 
     async def _drop_connections(self) -> None:
         await self._pools.get().check()  # drops only those that are broken
@@ -204,8 +193,6 @@ class PostgresStore(BaseStore):
             ):
                 message = "PostgreSQL refused the user, the password or the database"
                 advice = "Check the connection string."
-            case PoolTimeout():
-                return StoreUnavailableError("PostgreSQL cannot be reached")
             case _:
                 return super()._error(error)
         return StoreRefusedError(message, advice=advice)

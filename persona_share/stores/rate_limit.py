@@ -41,12 +41,7 @@ class SharedRateLimit:
         self._locks = PerLoop(lambda: defaultdict[str, asyncio.Lock](asyncio.Lock))
 
     async def open(self, _runtime: Runtime | None = None) -> None:
-        """Open the store.
-
-        Raises:
-            StoreRefusedError: the store is unsafe, or refuses these credentials.
-            StoreUnavailableError: the store does not respond now.
-        """
+        """Open the store; raises what `Store.open` raises."""
         await self._store.open()
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Final
@@ -66,6 +67,19 @@ class _UnexpectedResponseError(exceptions.InvalidResponse):
     """The response is not one of the script's."""
 
 
+_REFUSALS: Final = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.NoPermissionError,
+)
+_MESSAGES: Final = {
+    exceptions.TimeoutError: "Redis did not respond in time",
+    _UnexpectedResponseError: "Redis sent an unexpected response",
+    exceptions.ReadOnlyError: "this Redis is a replica and read-only",
+    exceptions.MovedError: "this Redis is part of a cluster: say cluster=True",
+}
+
+
 class RedisStore(BaseStore):
     """Shares records between processes on several machines.
 
@@ -81,11 +95,6 @@ class RedisStore(BaseStore):
     """
 
     _script = _SCRIPT
-    _final: tuple[type[Exception], ...] = (
-        exceptions.AuthenticationError,
-        exceptions.AuthorizationError,
-        exceptions.NoPermissionError,
-    )
     _broken: tuple[type[Exception], ...] = (
         exceptions.ConnectionError,
         exceptions.TimeoutError,
@@ -118,7 +127,9 @@ class RedisStore(BaseStore):
         if len(self._hosts) > 1 and not sentinel:
             message = "several hosts in the URL of Redis need sentinel='service name'"
             raise ConfigurationError(message)
-        if scheme == "redis" and not all(_is_local(host) for host, _ in self._hosts):
+        if scheme == "redis" and not all(
+            not host or is_loopback(host) for host, _ in self._hosts
+        ):
             if not allow_insecure:
                 message = "others could read the traffic to this Redis server"
                 advice = "Use a rediss:// URL, or pass allow_insecure=True."
@@ -130,7 +141,7 @@ class RedisStore(BaseStore):
         self._clients = PerLoop(self._new_client)
 
     async def _open(self) -> None:
-        await self._evaluate("open/check", "read")
+        await self._with_retry(self._evaluate, "open/check", "read")
         if await self.evicts():
             _LOG.warning("this Redis evicts records when it is full")
         client, _ = self._clients.get()
@@ -140,7 +151,7 @@ class RedisStore(BaseStore):
                 _LOG.warning("this Redis has records of persona_share 0.1: ignored")
 
     async def _read(self, key: str) -> Versioned:
-        now, held = await self._evaluate(key, "read")
+        now, held = await self._with_retry(self._evaluate, key, "read")
         if held is None:
             return Versioned(None, "", now)
         etag = held[:_ETAG].decode("ascii", "replace")
@@ -151,26 +162,21 @@ class RedisStore(BaseStore):
     ) -> bool:
         new = b"" if value is None else etag.encode() + pack(value, key, etag)
         lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
-        _, result = await self._evaluate(key, "write", if_etag, etag, new, lifetime)
+        arguments = "write", if_etag, etag, new, lifetime
+        _, result = await self._with_retry(self._evaluate, key, *arguments)
         if result not in {b"written", b"changed"}:
             raise _UnexpectedResponseError
         return result == b"written"
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
-        client = self._clients.get()[0]
-        pattern = f"{_escaped(start + prefix)}*"
+        pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start + prefix) + "*"
         seen: set[bytes] = set()  # SCAN may return a key twice
-        page: list[str] = []
+        client, _ = self._clients.get()
         async for key in client.scan_iter(pattern, count=_PAGE):
-            if key in seen:
-                continue
-            seen.add(key)
-            page.append(key.decode("ascii", "replace")[len(start) :])
-            if len(page) >= _PAGE:
-                yield page
-                page = []
-        yield page
+            if key not in seen:
+                seen.add(key)
+                yield [key.decode("ascii", "replace")[len(start) :]]
 
     async def _aclose(self) -> None:
         client, _ = self._clients.pop() or (None, None)
@@ -183,41 +189,29 @@ class RedisStore(BaseStore):
 
     async def _evaluate(self, key: str, *arguments: Any) -> tuple[float, bytes | None]:
         """Run the script; return the store's time and the result."""
-
-        async def evaluate() -> tuple[float, bytes | None]:
-            _, script = self._clients.get()
-            proof = f"{next(self._count)}:{key}".encode()
-            response = await script(
-                keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
-            )
-            match response:
-                case [bytes(found), bytes(seconds), bytes(micros), result] if (
-                    found == proof and isinstance(result, bytes | None)
-                ):
-                    return int(seconds) + int(micros) / 1e6, result
-            # The response to another command: nothing on this connection is right.
-            raise _UnexpectedResponseError
-
-        return await self._with_retry(evaluate)
+        _, script = self._clients.get()
+        proof = f"{next(self._count)}:{key}".encode()
+        response = await script(
+            keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
+        )
+        match response:
+            case [bytes(found), bytes(seconds), bytes(micros), result] if (
+                found == proof and isinstance(result, bytes | None)
+            ):
+                return int(seconds) + int(micros) / 1e6, result
+        # The response to another command: nothing on this connection is right.
+        raise _UnexpectedResponseError
 
     def _error(self, error: Exception) -> StoreError:
-        match error:
-            case exceptions.MovedError():
-                message = "this Redis is part of a cluster: say cluster=True"
-            case exceptions.ReadOnlyError():
-                message = "this Redis is a replica and read-only"
-            case exceptions.TimeoutError():
-                message = "Redis did not respond in time"
-            case _UnexpectedResponseError():
-                message = "Redis sent an unexpected response"
-            case _ if isinstance(error, self._final):
-                name = type(error).__name__
-                message = f"Redis refused the user or the password ({name})"
-                advice = "Check the URL and the permissions of the user."
-                return StoreRefusedError(message, advice=advice)
-            case _:
-                return super()._error(error)
-        return StoreUnavailableError(message)
+        if isinstance(error, _REFUSALS):
+            name = type(error).__name__
+            message = f"Redis refused the user or the password ({name})"
+            advice = "Check the URL and the permissions of the user."
+            return StoreRefusedError(message, advice=advice)
+        for kind, message in _MESSAGES.items():
+            if isinstance(error, kind):
+                return StoreUnavailableError(message)
+        return super()._error(error)
 
     async def _drop_connections(self) -> None:
         client, _ = self._clients.get()
@@ -249,16 +243,12 @@ class RedisStore(BaseStore):
         if parts.scheme == "rediss":
             shared["ssl"] = True
         password = self._sentinel_password and self._sentinel_password.reveal()
+        login = {name: options.get(name) for name in ("username", "password")}
         make: Any = Sentinel  # it has no types
         sentinels = make(
             self._hosts, sentinel_kwargs={**shared, "password": password}, **shared
         )
-        return sentinels.master_for(
-            self._sentinel,
-            db=options.get("db", 0),
-            username=options.get("username"),
-            password=options.get("password"),
-        )
+        return sentinels.master_for(self._sentinel, db=options.get("db", 0), **login)
 
     async def evicts(self) -> bool:
         """Return whether this Redis drops records when its memory is full.
@@ -292,11 +282,3 @@ def _scheme_and_hosts(url: Secret) -> tuple[str, list[tuple[str, int]]]:
         message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
         raise ConfigurationError(message)
     return scheme, places
-
-
-def _is_local(host: str) -> bool:
-    return not host or is_loopback(host)
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{each}" if each in r"*?[]\^" else each for each in text)

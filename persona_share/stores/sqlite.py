@@ -327,11 +327,7 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 
 
 def path_of(given: object) -> Path:
-    """Return an absolute path, with ``~`` expanded.
-
-    Raises:
-        ConfigurationError: this is not a path.
-    """
+    """Return an absolute path, with ``~`` expanded."""
     text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         message = "a file path must be a str or a pathlib.Path"
