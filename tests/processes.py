@@ -17,9 +17,7 @@ import attrs
 #: Seconds after which a process counts as hanging.
 LONGEST = 90.0
 FORKSERVER = multiprocessing.get_context("forkserver")
-FORKSERVER.set_forkserver_preload(
-    ["tests.fleet.workers", "persona_share.cli.app", "tests.batch.saved"]
-)
+FORKSERVER.set_forkserver_preload(["tests.preloaded"])
 
 
 @attrs.define
