@@ -38,7 +38,6 @@ local etag = held and string.sub(held, 1, 32) or ''
 if etag ~= ARGV[3] and etag ~= ARGV[4] then
   return {ARGV[1], time[1], time[2], 'changed'} end
 if ARGV[5] == '' then redis.call('DEL', KEYS[1])
-elseif ARGV[6] == '' then redis.call('SET', KEYS[1], ARGV[5])
 else redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6]) end
 return {ARGV[1], time[1], time[2], 'written'}
 """
@@ -54,7 +53,7 @@ _CONNECTION: Final[dict[str, Any]] = {
     "driver_info": None,  # nor an introduction
 }
 _PAGE: Final = 1_000
-#: A lifetime longer than this, in seconds, means that the record never expires.
+#: The longest lifetime of a record, in seconds.
 _FOREVER: Final = 100 * 365 * 86_400
 #: The allowed query parameters of the URL. Time limits, retries and the checks of
 #: certificates are set here.
@@ -144,7 +143,7 @@ class RedisStore(BaseStore):
         await self._with_retry(self._evaluate, "open/check", "read")
         if await self.evicts():
             _LOG.warning("this Redis evicts records when it is full")
-        client, _ = self._clients.get()
+        client = self._clients.get()
         with suppress(exceptions.RedisError, OSError, AttributeError):
             _, found = await client.scan(0, match="ptm1:*", count=_PAGE)
             if found:
@@ -161,25 +160,22 @@ class RedisStore(BaseStore):
         self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
         new = b"" if value is None else etag.encode() + pack(value, key, etag)
-        lifetime = math.ceil(ttl * 1_000) if ttl < _FOREVER else ""
+        lifetime = math.ceil(min(ttl, _FOREVER) * 1_000)
         arguments = "write", if_etag, etag, new, lifetime
         _, result = await self._with_retry(self._evaluate, key, *arguments)
-        if result not in {b"written", b"changed"}:
-            raise _UnexpectedResponseError
         return result == b"written"
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start + prefix) + "*"
         seen: set[bytes] = set()  # SCAN may return a key twice
-        client, _ = self._clients.get()
-        async for key in client.scan_iter(pattern, count=_PAGE):
+        async for key in self._clients.get().scan_iter(pattern, count=_PAGE):
             if key not in seen:
                 seen.add(key)
                 yield [key.decode("ascii", "replace")[len(start) :]]
 
     async def _aclose(self) -> None:
-        client, _ = self._clients.pop() or (None, None)
+        client = self._clients.pop()
         if client is not None:
             await client.aclose()
             pool = getattr(client, "connection_pool", None)
@@ -189,7 +185,7 @@ class RedisStore(BaseStore):
 
     async def _evaluate(self, key: str, *arguments: Any) -> tuple[float, bytes | None]:
         """Run the script; return the store's time and the result."""
-        _, script = self._clients.get()
+        script = self._clients.get().register_script(self._script)
         proof = f"{next(self._count)}:{key}".encode()
         response = await script(
             keys=[f"{self._prefix}:{key}"], args=[proof, *arguments]
@@ -214,23 +210,18 @@ class RedisStore(BaseStore):
         return super()._error(error)
 
     async def _drop_connections(self) -> None:
-        client, _ = self._clients.get()
+        client = self._clients.get()
         with suppress(exceptions.RedisError, OSError):
             if isinstance(client, RedisCluster):
                 await client.aclose()
             else:
                 await client.connection_pool.disconnect()
 
-    def _new_client(self) -> tuple[Any, Any]:
-        """Return a client, and the script on it."""
-        client: Any
+    def _new_client(self) -> Any:
         if self._sentinel:
-            client = self._behind_sentinels()
-        elif self._cluster:
-            client = RedisCluster.from_url(self._url.reveal(), **_CONNECTION)
-        else:
-            client = aioredis.Redis.from_url(self._url.reveal(), **_CONNECTION)
-        return client, client.register_script(self._script)
+            return self._behind_sentinels()
+        make: Any = RedisCluster if self._cluster else aioredis.Redis
+        return make.from_url(self._url.reveal(), **_CONNECTION)
 
     def _behind_sentinels(self) -> Any:
         parts = urlsplit(self._url.reveal())
@@ -255,7 +246,7 @@ class RedisStore(BaseStore):
 
         False also if the user may not ask; then a warning cannot be given either.
         """
-        client, _ = self._clients.get()
+        client = self._clients.get()
         with suppress(exceptions.RedisError, OSError, AttributeError):
             policy = (await client.info("memory")).get("maxmemory_policy")
             return policy not in {None, "noeviction"}

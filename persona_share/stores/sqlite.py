@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -52,10 +52,15 @@ SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master),
   (SELECT count(*) FROM pragma_table_info('records') WHERE name = 'etag')
 FROM pragma_application_id, pragma_user_version
 """
-_TABLE: Final = """
-CREATE TABLE records (key TEXT PRIMARY KEY, value BLOB NOT NULL, etag TEXT NOT NULL,
-  expires REAL NOT NULL, written REAL NOT NULL) WITHOUT ROWID
-"""
+_SCHEMA: Final = (
+    """
+    CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, value BLOB NOT NULL,
+      etag TEXT NOT NULL, expires REAL NOT NULL, written REAL NOT NULL) WITHOUT ROWID
+    """,
+    "CREATE INDEX IF NOT EXISTS records_expiry ON records (expires)",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+)
 #: One journal for every release of SQLite: the write-ahead log loses pages in some.
 _SETTINGS: Final = """
 PRAGMA journal_mode = TRUNCATE;
@@ -260,22 +265,21 @@ class _Database:
         connection = sqlite3.connect(
             self._path, timeout=0, isolation_level=None, check_same_thread=False
         )
-        try:
-            self._set_up(connection)
-        except BaseException:
-            connection.close()
-            raise
+        with ExitStack() as failure:
+            failure.callback(connection.close)
+            if _identity(self._path) != self._identity:
+                message = f"{self._path} was replaced while it was opened"
+                raise StoreUnavailableError(message)
+            is_new = _is_new(connection, self._path)
+            connection.executescript(_SETTINGS)
+            with connection:
+                connection.execute(_BEGIN)
+                if is_new:
+                    for statement in _SCHEMA:
+                        connection.execute(statement)
+                self._ahead = self._clock_ahead(connection)
+            failure.pop_all()
         return connection
-
-    def _set_up(self, connection: sqlite3.Connection) -> None:
-        if _identity(self._path) != self._identity:
-            message = f"{self._path} was replaced while it was opened"
-            raise StoreUnavailableError(message)
-        connection.executescript(_SETTINGS)
-        with connection:
-            connection.execute(_BEGIN)
-            _prepare(connection, self._path)
-            self._ahead = self._clock_ahead(connection)
 
     def _clock_ahead(self, connection: sqlite3.Connection) -> float:
         """Return how far the store's clock is ahead of the boot clock.
@@ -297,25 +301,23 @@ class _Database:
         return ahead
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the table in a new file, or check that this file is a store."""
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether nothing is in the file yet; raise if it is not a store."""
     application, version, things, has_table = connection.execute(_STATE).fetchone()
     if (application, version) == (_APPLICATION, 1):
         message = f"{path} was written by persona_share 0.1"
         advice = "Delete it, or choose another path; tokens are acquired again."
         raise StoreRefusedError(message, advice=advice)
     if not (application or version or things):
-        connection.execute(_TABLE)
-        connection.execute("CREATE INDEX records_expiry ON records (expires)")
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    elif application != _APPLICATION and not has_table:
+        return True
+    if application != _APPLICATION and not has_table:
         message = f"{path} is the database of another program"
         raise StoreRefusedError(message, advice="Choose another path.")
-    elif (application, version) != (_APPLICATION, _VERSION) or not has_table:
+    if (application, version) != (_APPLICATION, _VERSION) or not has_table:
         message = f"{path} is damaged, or was written by a later version"
         advice = f"Update persona_share, or move {path} away."
         raise StoreUnavailableError(message, advice=advice)
+    return False
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:

@@ -272,8 +272,9 @@ async def test_f104_file_of_0_1_is_refused_with_one_clear_line(path, runtime):
         (["CREATE TABLE users (id)"], StoreRefusedError),
         (["PRAGMA user_version = 9"], StoreRefusedError),
         (["PRAGMA application_id = 7"], StoreRefusedError),
+        (["PRAGMA journal_mode = WAL", "CREATE TABLE users (id)"], StoreRefusedError),
     ],
-    ids=["tables", "version", "application"],
+    ids=["tables", "version", "application", "journal"],
 )
 @pytest.mark.asyncio
 async def test_f104_database_of_another_program_is_refused(
