@@ -173,7 +173,8 @@ class Acquisition:
     async def _request_code(self) -> WaitResult | None:
         """Have a code of the source in the record, or raise why there is none."""
         operation, provider = self.operation, self.provider
-        if not provider.has_source:
+        source = provider.supplier.source
+        if source is None:
             message = "there is no code for this scope, and no code source"
             raise await self._failed(AuthorizationCodeRequiredError(message))
         await provider.queue.wait_until_short(operation)
@@ -182,7 +183,7 @@ class Acquisition:
         operation.committed = True
         operation.code_offered.clear()
         provider.queue.requests += 1
-        request = provider.supplier.request(self.scope, self.owner)
+        request = provider.supplier.request(source, self.scope, self.owner)
         offered = asyncio.ensure_future(operation.code_offered.wait())
         try:
             with operation.waiting("the code source"):

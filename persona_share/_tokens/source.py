@@ -23,7 +23,6 @@ from persona_share._tokens.record import ScopeRecord, StoredCode, code_id
 from persona_share._waiting import CancelledItselfError, TimeIsUpError, within
 from persona_share.errors import (
     AuthenticationError,
-    AuthorizationCodeRequiredError,
     BadRequestError,
     CodeRefusedError,
     CodeSourceError,
@@ -89,7 +88,7 @@ Supply = Changed[ScopeRecord] | SourceFailure
 
 
 class CodeSupplier:
-    """Makes codes of what users deliver, and requests new ones."""
+    """Makes codes of what users deliver, and requests new ones from the source."""
 
     def __init__(
         self,
@@ -98,26 +97,29 @@ class CodeSupplier:
         policy: RenewalPolicy,
         coordinator: Coordinator,
     ) -> None:
+        self.source: CodeSource | None = source
         self._runtime = context.runtime
         self._token_url = context.origin + OAuthRoutes.TOKEN.template
-        self._source = source
         self._policy = policy
         self._coordinator = coordinator
-        self._tasks = coordinator.tasks
-        self._emit = coordinator.emit
         self._requests: dict[str, asyncio.Task[Supply]] = {}
-        #: Whether there is a code source.
-        self.has_source: bool = source is not None
 
-    def received(self, code: object, expires_at: datetime | None = None) -> StoredCode:
-        """Return a code that came now, its times local.
+    def received(
+        self,
+        code: object,
+        expires_at: datetime | None = None,
+        *,
+        machine: bool = False,
+    ) -> StoredCode:
+        """Return a code that came now, its times local; ``machine``: an assertion.
 
         Raises `InvalidArgumentError` for what cannot be a code. An ``expires_at`` that
         contradicts what a code can live says something about a clock, not the code: the
         code is tried all the same.
         """
         secret = code = checked_code(code)
-        lifetime, odd = self._policy.code_lifetime, False
+        lifetime = ASSERTION_LIFETIME if machine else self._policy.code_lifetime
+        odd_expiry = False
         if expires_at is None and isinstance(code, AuthorizationCode):
             expires_at = code.expires_at
         if expires_at is not None:
@@ -126,101 +128,97 @@ class CodeSupplier:
                 raise InvalidArgumentError(message)
             left = (expires_at - self._runtime.clock.wall()).total_seconds()
             checked = bounded(left, CODE_LIFETIME)
-            odd = checked.clamped or checked.value <= 0
-            if odd:
-                self._emit(events.NumberClamped, name="expires_at of a code")
+            odd_expiry = checked.clamped or checked.value <= 0
+            if odd_expiry:
+                name = "expires_at of a code"
+                self._coordinator.emit(events.NumberClamped, name=name)
             else:
                 lifetime = checked.value
-        return self._stored(secret, lifetime, odd_expiry=odd)
-
-    def _stored(self, secret: Secret, lifetime: float, **flags: bool) -> StoredCode:
         now = self._runtime.clock.now()
         deadline = code_deadline(now, lifetime)
-        return StoredCode(code_id(secret), secret, now, deadline, **flags)
+        return StoredCode(
+            code_id(secret),
+            secret,
+            now,
+            deadline,
+            machine=machine,
+            odd_expiry=odd_expiry,
+        )
 
-    def request(self, scope: Scope, owner: str) -> asyncio.Task[Supply]:
+    def request(
+        self, source: CodeSource, scope: Scope, owner: str
+    ) -> asyncio.Task[Supply]:
         """Return the request for this scope that is under way, or start one."""
         known = self._requests.get(scope.text)
         if known is not None:
             return known
-        task = self._tasks.start(self._request(scope, owner), endless=True)
+        work = self._request(source, scope, owner)
+        task = self._coordinator.tasks.start(work, endless=True)
         if not task.done():  # an eager task factory may have run it to its end
             self._requests[scope.text] = task
         return task
 
-    async def _request(self, scope: Scope, owner: str) -> Supply:
-        source = self._source
+    async def _request(self, source: CodeSource, scope: Scope, owner: str) -> Supply:
         code: StoredCode | SourceFailure
         try:
-            if source is None:
-                message = "there is no code for this scope, and no code source"
-                error = AuthorizationCodeRequiredError(message, scope=scope.text)
-                return SourceFailure(error)
             if isinstance(source, ClientCredentials):
-                secret = source.assertion(self._token_url, self._runtime)
-                code = self._stored(secret, ASSERTION_LIFETIME, machine=True)
+                assertion = source.assertion(self._token_url, self._runtime)
+                code = self.received(assertion, machine=True)
             else:
-                self._emit(events.CodeRequested, scope)
+                self._coordinator.emit(events.CodeRequested, scope)
                 code = await self._ask(source, scope)
-                if isinstance(code, SourceFailure):
-                    return code
+            if isinstance(code, SourceFailure):
+                return code
             return await self._coordinator.change(
                 ScopeRecord, scope.text, records.hold, owner, code
             )
         finally:
             self._requests.pop(scope.text, None)
 
-    async def _ask(  # noqa: C901  # one branch for each way it can fail
+    async def _ask(
         self, source: CodeSource, scope: Scope
     ) -> StoredCode | SourceFailure:
-        def keep(late: "asyncio.Future[Any]") -> None:
+        def keep(late: asyncio.Future[StoredCode]) -> None:
             if late.cancelled() or late.exception() is not None:
                 return
-            code = self._code_of(late.result(), scope)
-            if isinstance(code, StoredCode):
-                # It came after the last waiter left: the next caller may use it.
-                holding = self._coordinator.change(
-                    ScopeRecord, text, records.hold, "", code
-                )
-                _ = self._tasks.start(holding)
+            # It came after the time-out: the next caller may use it.
+            holding = self._coordinator.change(
+                ScopeRecord, scope.text, records.hold, "", late.result()
+            )
+            _ = self._coordinator.tasks.start(holding)
 
-        timeout, text = self._policy.source_timeout, scope.text
+        clock, timeout = self._runtime.clock, self._policy.source_timeout
+        error: TokenError | UsageError
         try:
-            given = await within(self._runtime.clock, timeout, source(scope), keep)
+            return await within(clock, timeout, self._code_from(source, scope), keep)
         except TimeIsUpError:
             what = f"the code source did not respond within {timeout:.0f} s"
-            error = CodeSourceError(what, reason="TimeoutError", scope=text)
-            return SourceFailure(error, _SHARED_PAUSE)
+            error = CodeSourceError(what, reason="TimeoutError")
+            shared = True
         except CancelledItselfError:
             what = "the code source cancelled itself"
-            return SourceFailure(
-                CodeSourceError(what, reason="CancelledError", scope=text)
-            )
-        except CodeRefusedError as refusal:
-            _redacted(refusal)
-            return _refusal(refusal, scope)
-        except TokenError as error:
-            _redacted(error)
-            error.scope = error.scope or text
-            return SourceFailure(error)
-        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
-            return SourceFailure(_source_error(error, scope))
-        return self._code_of(given, scope)
+            error = CodeSourceError(what, reason="CancelledError")
+            shared = False
+        except TokenError as raised:
+            _redacted(raised)
+            error, shared = raised, isinstance(raised, CodeRefusedError)
+        except Exception as raised:  # noqa: BLE001  # the user's code may raise anything
+            error, shared = _source_error(raised, scope), False
+        return SourceFailure(error, _SHARED_PAUSE if shared else None)
 
-    def _code_of(self, given: object, scope: Scope) -> StoredCode | SourceFailure:
+    async def _code_from(self, source: CodeSource, scope: Scope) -> StoredCode:
+        given: object = await source(scope)
         if given is None:
             what = "the partner has no code for this scope"
-            return _refusal(CodeRefusedError(what), scope)
+            raise CodeRefusedError(what)
         try:
             return self.received(given)
         except InvalidArgumentError as error:
             what = f"the code source returned no code: {error.what}"
-            failure = CodeSourceError(
-                what, reason=type(given).__name__, scope=scope.text
-            )
+            failure = CodeSourceError(what, reason=type(given).__name__)
             if not isinstance(given, str | Secret):
                 failure.retryable, failure.advice = False, _CORRECT
-            return SourceFailure(failure)
+        raise failure
 
 
 def _source_error(error: Exception, scope: Scope) -> CodeSourceError | UsageError:
@@ -243,7 +241,7 @@ def _source_error(error: Exception, scope: Scope) -> CodeSourceError | UsageErro
     else:
         what = f"the code source raised {reason}{where(error)}"
         what += f" with status {status}" if status else ""
-    failure = CodeSourceError(what, reason=reason, scope=scope.text, status=status)
+    failure = CodeSourceError(what, reason=reason, status=status)
     if isinstance(error, _REFUSALS):
         failure.retryable, failure.advice = False, error.advice
     elif status in _REFUSAL_STATUSES and not isinstance(error, PersonaError):
@@ -303,11 +301,6 @@ def _status_of(error: BaseException) -> int | None:
         if isinstance(status, int) and not isinstance(status, bool):
             return status
     return None
-
-
-def _refusal(refusal: CodeRefusedError, scope: Scope) -> SourceFailure:
-    refusal.scope = refusal.scope or scope.text
-    return SourceFailure(refusal, _SHARED_PAUSE)
 
 
 class ClientCredentials:
