@@ -22,7 +22,6 @@ from persona_share._tokens.cache import CachedToken
 from persona_share._tokens.coordinator import Changed
 from persona_share._tokens.exchange import (
     Exchange,
-    ExchangeResult,
     NewToken,
     Unusable,
 )
@@ -221,7 +220,8 @@ class Acquisition:
     ) -> CachedToken | None:
         """Exchange the pending code, and act on the result; None means to continue."""
         provider, pulled = self.provider, code.id == self._pulled
-        result = await self._result_of(code, pushed=not pulled)
+        self._sending = Exchange(self, code)
+        result = await self._sending.run(pushed=not pulled)
         match result:
             case NewToken():
                 entry = await self._accept(code, result)
@@ -288,9 +288,10 @@ class Acquisition:
     async def redeem(self, code: StoredCode) -> Scope:
         """Exchange one delivered code and return what it granted, however often."""
         self._coordinator.require_store()
+        self._sending = Exchange(self, code)
         extending = self.provider.tasks.start(self._extend(), endless=True)
         try:
-            result = await self._result_of(code, pushed=True)
+            result = await self._sending.run(pushed=True)
         finally:
             extending.cancel()
         if isinstance(result, NewToken):
@@ -310,17 +311,6 @@ class Acquisition:
         raise await self._failed(result.error)
 
     # ── Codes and tokens ────────────────────────────────────────────────────────
-
-    async def _result_of(self, code: StoredCode, *, pushed: bool) -> ExchangeResult:
-        """Exchange a code."""
-        self.provider.pushed.remove(code.id)
-        if code.id not in self._coordinator.first_sent:
-            self.provider.emit(events.CodeClaimed, self.scope, pushed=pushed)
-        self._sending = Exchange(self, code)
-        try:
-            return await self._sending.run()
-        finally:
-            self._sending = None
 
     async def _accept(self, code: StoredCode, new: NewToken) -> CachedToken | None:
         """Cache and publish a token; raise if less was granted than was asked for."""

@@ -54,27 +54,26 @@ _REASONS: Final[dict[str, tuple[type[TokenError], str]]] = {
 
 def shared_reason(error: TokenError | UsageError) -> tuple[str, str]:
     """Return the reason and the detail that an error has in a scope's record."""
-    kinds = [
-        reason for reason, (kind, _) in _REASONS.items() if isinstance(error, kind)
-    ]
     detail = ""
     if isinstance(error, CodeRefusedError) and error.refused is not None:
         detail = error.refused.text
     elif isinstance(error, ScopeNotGrantedError):
         detail = error.missing
-    return (kinds[0] if kinds else "codes"), detail
+    for reason, (kind, _) in _REASONS.items():
+        if isinstance(error, kind):
+            return reason, detail
+    return "codes", detail
 
 
 def shared_error(backoff: Backoff, left: float, scope: Scope) -> TokenError:
     """Return the error of a back-off that any process of the fleet may have begun."""
-    reason, detail = backoff.reason, backoff.detail
-    kind, what = _REASONS.get(reason, _REASONS["outage"])
+    kind, what = _REASONS.get(backoff.reason, _REASONS["outage"])
+    if kind is ScopeNotGrantedError:
+        return not_granted(scope, Scope.parse(backoff.detail), retry_after=left)
     facts: dict[str, Any] = {"scope": scope.text, "retry_after": left}
-    if reason == "refused":
-        facts["refused"] = Scope.parse(detail) if detail else None
-    elif reason == "short":
-        return not_granted(scope, Scope.parse(detail), retry_after=left)
-    elif reason == "source":
+    if kind is CodeRefusedError and backoff.detail:
+        facts["refused"] = Scope.parse(backoff.detail)
+    elif kind is CodeSourceError:
         facts["reason"] = "TimeoutError"
     return kind(what, **facts)
 
@@ -136,14 +135,13 @@ class LocalBackoff:
 
         Without a pause: with full jitter that doubles with each failure in a row.
         """
-        now, known = self._now(), self._scopes.get(scope)
-        count = 0
-        if known is not None and now - known.until < _FORGET_AFTER:
-            count = known.count
+        now = self._now()
+        known = self._scopes.get(scope, _Failure(error, now))
+        count = known.count if now - known.until < _FORGET_AFTER else 0
         if pause is None:
             count += 1
             pause = full_jitter(count, self._random())
-        elif known is not None and known.until > now + pause:
+        elif known.until > now + pause:
             error, pause = known.error, known.until - now
         self._scopes[scope] = _Failure(error.fresh(), now + pause, count)
         return pause

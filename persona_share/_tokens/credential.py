@@ -9,8 +9,6 @@ service responds 401 where it means 403.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from persona_share._policy.token_lifetime import (
     REJECTION_DELAY,
     REJECTION_GAP,
@@ -34,32 +32,26 @@ _REMEMBER: Final = 600.0
 _MAX_REMEMBERED: Final = 1_000
 
 
-@attrs.define
-class _Refusals:
-    """The 401s of one operation under one scope.
-
-    ``discarded``: they cost a token. ``ignored_until``: the operation refused a token
-    that is new, or works elsewhere, so until then its 401s may say nothing about tokens.
-    """
-
-    discarded: bool = False
-    ignored_until: float = 0.0
-
-
 class UnauthorizedOperations:
-    """Which operations accept tokens, and which ones refuse tokens that work elsewhere."""
+    """Which operations accept tokens, and which ones refuse tokens that work elsewhere.
+
+    An operation is a scope and a route.
+    """
 
     def __init__(self) -> None:
         self._accepting: set[str] = set()
-        self._refusals: dict[tuple[str, str], _Refusals]
-        self._refusals = BoundedDict(_MAX_REMEMBERED)
+        # Operations whose 401s cost a token.
+        self._costly: dict[tuple[str, str], None] = BoundedDict(_MAX_REMEMBERED)
+        # Until when an operation refuses tokens that are new, or work elsewhere.
+        self._refusing: dict[tuple[str, str], float] = BoundedDict(_MAX_REMEMBERED)
 
     def accepted(self, scope: str, route: str) -> None:
         """Remember that an operation accepted a token."""
         if route not in self._accepting:
             self._accepting.add(route)
-        if self._refusals:
-            self._refusals.pop((scope, route), None)
+        if self._costly or self._refusing:
+            self._costly.pop((scope, route), None)
+            self._refusing.pop((scope, route), None)
 
     def ever_accepted(self, route: str) -> bool:
         """Return whether the operation ever accepted a token; True if it has no name."""
@@ -67,25 +59,17 @@ class UnauthorizedOperations:
 
     def discarded(self, scope: str, route: str) -> None:
         """Remember that an operation's 401s cost a token."""
-        self._of(scope, route).discarded = True
+        self._costly[scope, route] = None
 
     def refused_working_token(self, scope: str, route: str, now: float) -> None:
         """Remember that an operation refuses a token that is new, or works elsewhere."""
-        refusals = self._of(scope, route)
-        if refusals.discarded or not self.ever_accepted(route):
-            refusals.ignored_until = now + _REMEMBER
+        if (scope, route) in self._costly or not self.ever_accepted(route):
+            self._refusing[scope, route] = now + _REMEMBER
 
     def ignores(self, scope: str, route: str, now: float) -> bool:
         """Return whether the operation's 401s say nothing about the token."""
-        refusals = self._refusals.get((scope, route))
-        return (
-            refusals is not None and refusals.discarded and refusals.ignored_until > now
-        )
-
-    def _of(self, scope: str, route: str) -> _Refusals:
-        refusals = self._refusals.get((scope, route)) or _Refusals()
-        self._refusals[scope, route] = refusals  # as the latest
-        return refusals
+        until = self._refusing.get((scope, route), now)
+        return (scope, route) in self._costly and until > now
 
 
 class ScopedCredential:

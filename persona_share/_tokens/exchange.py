@@ -122,18 +122,14 @@ class ExchangeQueue:
         self._waiting: list[tuple[bool, float, int]] = []
 
     @property
-    def _filled(self) -> float:
+    def filled(self) -> float:
+        """How much of the budget is left, in seconds of the window."""
         return min(_WINDOW, self._clock.now() - self._empty_at)
 
     @property
     def level(self) -> float | None:
         """How many exchanges may start now, or None while no limit is known."""
-        return self._filled / self._interval if self._interval else None
-
-    @property
-    def busy(self) -> bool:
-        """Whether so little is left that refreshes should spread further."""
-        return self._filled < _RESERVE
+        return self.filled / self._interval if self._interval else None
 
     async def wait_until_short(self, operation: Operation) -> None:
         """Wait until the queue is short enough for a new code not to age in it."""
@@ -183,7 +179,7 @@ class ExchangeQueue:
     def _wait_behind(self, others: int, reserve: float = 0.0) -> float:
         """Return when an exchange can start behind so many others, in seconds from now."""
         closed = self._closed_until - self._clock.now()
-        lacking = (others + 1) * self._interval + reserve - self._filled
+        lacking = (others + 1) * self._interval + reserve - self.filled
         # A hair more than computed, or rounding asks for the same instant again.
         return max(0.0, closed, lacking + 1e-6 if lacking > 0 else 0.0)
 
@@ -216,8 +212,11 @@ class Exchange:
             in_doubt=self._inherited or known is not None,
         )
 
-    async def run(self) -> ExchangeResult:
+    async def run(self, *, pushed: bool) -> ExchangeResult:
         """Return what became of the code; from the first send on only the end stops it."""
+        self._provider.pushed.remove(self._code.id)
+        if self._code.id not in self._coordinator.first_sent:
+            self._provider.emit(events.CodeClaimed, self._scope, pushed=pushed)
         try:
             while True:
                 ended = await self._begin()
@@ -378,7 +377,8 @@ class Exchange:
         if self._now() >= expires - guard_window(grant.lifetime, policy):
             what = "the code was exchanged so long ago that its token has expired"
             return Refused(CodeAlreadyUsedError(what, phase=Phase.ANSWERED))
-        random, busy = self._provider.random(), self._provider.queue.busy
+        # With little budget left, refreshes spread further.
+        random, busy = self._provider.random(), self._provider.queue.filled < _RESERVE
         window = refresh_window(grant.lifetime, random, policy, busy=busy)
         token = StoredToken(
             fingerprint=fingerprint(grant.token),

@@ -159,54 +159,42 @@ class CodeSupplier:
         return task
 
     async def _request(self, source: CodeSource, scope: Scope, owner: str) -> Supply:
-        code: StoredCode | SourceFailure
+        def keep(late: asyncio.Future[StoredCode]) -> None:
+            if not late.cancelled() and late.exception() is None:
+                # It came after the time-out: the next caller may use it.
+                holding = self._coordinator.change(
+                    ScopeRecord, scope.text, records.hold, "", late.result()
+                )
+                _ = self._coordinator.tasks.start(holding)
+
+        clock, timeout = self._runtime.clock, self._policy.source_timeout
         try:
-            if isinstance(source, ClientCredentials):
-                assertion = source.assertion(self._token_url, self._runtime)
-                code = self.received(assertion, machine=True)
-            else:
-                self._coordinator.emit(events.CodeRequested, scope)
-                code = await self._ask(source, scope)
-            if isinstance(code, SourceFailure):
-                return code
+            code = await within(clock, timeout, self._code_from(source, scope), keep)
+        except TimeIsUpError:
+            what = f"the code source did not respond within {timeout:.0f} s"
+            timed_out = CodeSourceError(what, reason="TimeoutError")
+            return SourceFailure(timed_out, _SHARED_PAUSE)
+        except CancelledItselfError:
+            what = "the code source cancelled itself"
+            return SourceFailure(CodeSourceError(what, reason="CancelledError"))
+        except TokenError as error:
+            _redacted(error)
+            refused = isinstance(error, CodeRefusedError)
+            return SourceFailure(error, _SHARED_PAUSE if refused else None)
+        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+            return SourceFailure(_source_error(error, scope))
+        else:
             return await self._coordinator.change(
                 ScopeRecord, scope.text, records.hold, owner, code
             )
         finally:
             self._requests.pop(scope.text, None)
 
-    async def _ask(
-        self, source: CodeSource, scope: Scope
-    ) -> StoredCode | SourceFailure:
-        def keep(late: asyncio.Future[StoredCode]) -> None:
-            if late.cancelled() or late.exception() is not None:
-                return
-            # It came after the time-out: the next caller may use it.
-            holding = self._coordinator.change(
-                ScopeRecord, scope.text, records.hold, "", late.result()
-            )
-            _ = self._coordinator.tasks.start(holding)
-
-        clock, timeout = self._runtime.clock, self._policy.source_timeout
-        error: TokenError | UsageError
-        try:
-            return await within(clock, timeout, self._code_from(source, scope), keep)
-        except TimeIsUpError:
-            what = f"the code source did not respond within {timeout:.0f} s"
-            error = CodeSourceError(what, reason="TimeoutError")
-            shared = True
-        except CancelledItselfError:
-            what = "the code source cancelled itself"
-            error = CodeSourceError(what, reason="CancelledError")
-            shared = False
-        except TokenError as raised:
-            _redacted(raised)
-            error, shared = raised, isinstance(raised, CodeRefusedError)
-        except Exception as raised:  # noqa: BLE001  # the user's code may raise anything
-            error, shared = _source_error(raised, scope), False
-        return SourceFailure(error, _SHARED_PAUSE if shared else None)
-
     async def _code_from(self, source: CodeSource, scope: Scope) -> StoredCode:
+        if isinstance(source, ClientCredentials):
+            assertion = source.assertion(self._token_url, self._runtime)
+            return self.received(assertion, machine=True)
+        self._coordinator.emit(events.CodeRequested, scope)
         given: object = await source(scope)
         if given is None:
             what = "the partner has no code for this scope"
