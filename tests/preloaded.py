@@ -1,6 +1,6 @@
-"""What the server of `tests.processes` imports once, so that no process it forks does.
+"""Modules that the server of `tests.processes` imports once, before it forks processes.
 
-Commands import what they need when they run; with this they find it imported.
+Commands import what they need when they run; here they find it imported.
 """
 
 import gc
