@@ -2,14 +2,12 @@
 
 An operation is a task that the manager owns, outside every caller's cancel scope. A
 caller only waits on its own future, so cancelling any caller, or all of them,
-touches nothing else. Operations are registered before they start: no task factory can
-run one that cannot be found.
+touches nothing else. Operations are registered before they start.
 """
 
 import asyncio
 import enum
 import heapq
-import itertools
 import logging
 from collections.abc import (
     Awaitable,
@@ -60,10 +58,10 @@ class Tasks:
         self, work: Coroutine[Any, Any, T], *, endless: bool = False
     ) -> asyncio.Task[T]:
         """Start a task. ``endless`` ones are not waited for when the manager closes."""
-        task = asyncio.get_running_loop().create_task(work)
-        if not task.done():  # an eager task factory may have run it to its end
-            self._running[task] = endless
-            task.add_done_callback(self._running.pop)
+        # Not by the loop's task factory: an eager one would run it before it is known.
+        task = asyncio.Task(work)
+        self._running[task] = endless
+        task.add_done_callback(self._running.pop)
         task.add_done_callback(retrieve)
         return task
 
@@ -101,7 +99,12 @@ class Operation:
     """
 
     def __init__(
-        self, inflight: "Inflight", key: Hashable, *, background: bool
+        self,
+        inflight: "Inflight",
+        key: Hashable,
+        work: Callable[..., Awaitable[Any]],
+        *args: object,
+        background: bool,
     ) -> None:
         self.background: bool = background
         self.committed: bool = False
@@ -109,23 +112,21 @@ class Operation:
         self.waiting_for: str | None = None
         self.waiting_since: float = 0.0
         self.code_offered: asyncio.Event = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
         self._inflight = inflight
         self._key = key
-        self._done = False
-        self._outcome: Any = None
-        self._ending: object | None = None
-        self._waiters: dict[asyncio.Future[Any], None] = {}
-        self._deadlines: list[tuple[float, int, asyncio.Future[Any]]] = []
-        self._order = itertools.count()
+        self._callers = 0
+        # By deadline; a caller that left stays until then.
+        self._waiters: list[tuple[float, int, asyncio.Future[Any]]] = []
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = float("inf")
+        self.task: asyncio.Task[Any] = inflight.tasks.start(self._run(work, *args))
+        self.task.add_done_callback(self._end)
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Say what the operation waits for; a wait of a second is logged, once."""
         self.waiting_for, self.waiting_since = what, self._inflight.clock.now()
-        notice = asyncio.get_running_loop().create_task(self._notice(what))
+        notice = self._inflight.tasks.start(self._notice(what), endless=True)
         try:
             yield
         finally:
@@ -146,28 +147,17 @@ class Operation:
     @property
     def unwanted(self) -> bool:
         """Whether it was started for callers, and all of them have left."""
-        return not self._waiters and not self.background
+        return self._callers == 0 and not self.background
 
     @property
     def hurried(self) -> bool:
         """Whether a caller waits for it."""
-        return bool(self._waiters) or not self.background
+        return self._callers > 0 or not self.background
 
     @property
     def is_serving_this_call(self) -> bool:
         """Whether the caller is the operation's own code source."""
         return self in _SERVING.get()
-
-    def start(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
-        """Start the task; the operation is registered by now."""
-        task = asyncio.get_running_loop().create_task(self._run(work, *args))
-        if self._done:
-            return  # an eager task factory has run it to its end
-        self.task = task
-        # A task that is cancelled before its first step runs nothing at all.
-        task.add_done_callback(lambda _: self._end(self._ending))
-        if self._ending is not None:
-            task.cancel()
 
     async def wait(self, until: float) -> Any:
         """Wait for the end, at most until this instant.
@@ -178,114 +168,85 @@ class Operation:
         if self.is_serving_this_call:
             message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
-        if self._done:
-            return self._outcome
-        if len(self._waiters) >= MAX_WAITERS:
+        if self._callers >= MAX_WAITERS:
             message = f"{MAX_WAITERS} callers wait for this scope already"
             raise TooManyWaitersError(message)
         self.followers += 1
+        self._callers += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiters[future] = None
         self._end_wait_at(until, future)
         try:
             return await future
         finally:
-            if future in self._waiters:
-                del self._waiters[future]
-                self._withdraw_if_unwanted()
+            self._callers -= 1
+            if self.unwanted and not self.committed:
+                self.abandon(WaitResult.WITHDRAWN)
 
     def abandon(self, ending: object) -> None:
-        """Stop the work; those who wait get ``ending``."""
-        if self._done or self._ending is not None:
-            return
-        self._ending = ending
-        self._inflight.remove(self._key, self)
-        self._resolve(ending)
-        if self.task is not None:
+        """Stop the work; those who wait get ``ending``, and the next caller starts anew."""
+        if self._inflight.get(self._key) is self:
+            self._resolve(ending)
             self.task.cancel()
 
-    async def _run(self, work: Callable[..., Awaitable[Any]], *args: object) -> None:
+    async def _run(self, work: Callable[..., Awaitable[Any]], *args: object) -> Any:
+        """Return the outcome of the work; an error is one, too."""
         _SERVING.set(_SERVING.get() | {self})
-        outcome: Any = ExchangeUnavailableError("the operation was cancelled")
         try:
-            if self._ending is None:
-                outcome = await work(self, *args)
-        except asyncio.CancelledError:
-            # Without our cancellation, the loop is shutting down.
-            outcome = self._ending or outcome
+            return await work(self, *args)
         except PersonaError as error:
-            outcome = error.with_traceback(None)
+            return error.with_traceback(None)
         except Exception as error:  # noqa: BLE001  # waiters must not hang on a mistake
             what = f"the exchange failed: {type(error).__name__}{where(error)}"
-            outcome = ExchangeUnavailableError(what)
-        finally:
-            self._end(outcome)
+            return ExchangeUnavailableError(what)
 
-    def _end(self, outcome: Any) -> None:
-        if self._done:
-            return
+    def _end(self, task: asyncio.Task[Any]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._outcome, self._done, self.task = outcome, True, None
-        self._inflight.remove(self._key, self)
-        self._inflight.ending.discard(self)
-        self._resolve(outcome)
+        if task.cancelled() or task.exception() is not None:
+            # Unless we cancelled it, the loop is shutting down.
+            self._resolve(ExchangeUnavailableError("the operation was cancelled"))
+        else:
+            self._resolve(task.result())
 
     def _resolve(self, outcome: Any) -> None:
-        waiters, self._waiters = self._waiters, {}
-        self._deadlines.clear()
-        for future in waiters:
+        if self._inflight.get(self._key) is self:
+            del self._inflight[self._key]
+        for _, _, future in self._waiters:
             if not future.done():
                 future.set_result(outcome)
-
-    def _withdraw_if_unwanted(self) -> None:
-        if self.unwanted and not self.committed:
-            self.abandon(WaitResult.WITHDRAWN)
+        self._waiters.clear()
 
     def _end_wait_at(self, until: float, future: asyncio.Future[Any]) -> None:
-        heapq.heappush(self._deadlines, (until, next(self._order), future))
+        heapq.heappush(self._waiters, (until, self.followers, future))
         if until >= self._timer_at > self._inflight.clock.now():
             return  # otherwise the timer is late: it did not count a suspension
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = until
-        self._timer = asyncio.get_running_loop().create_task(self._end_waits())
+        self._timer = self._inflight.tasks.start(self._end_waits(), endless=True)
 
     async def _end_waits(self) -> None:
         clock = self._inflight.clock
-        while self._deadlines:
-            until, _, future = self._deadlines[0]
-            self._timer_at = until
+        while self._waiters:
+            until, _, future = self._waiters[0]
             if until > clock.now() and not future.done():
+                self._timer_at = until
                 await clock.sleep(until - clock.now())
                 continue
-            heapq.heappop(self._deadlines)
+            heapq.heappop(self._waiters)
             if not future.done():
-                self._waiters.pop(future, None)
                 future.set_result(WaitResult.TIMED_OUT)
-                self._withdraw_if_unwanted()
         self._timer_at = float("inf")
-        self._timer = None
 
 
-class Inflight:
-    """The operations under way, by key; iterating shows also those that are ending."""
+class Inflight(dict[Hashable, Operation]):
+    """The operations under way, by key."""
 
-    def __init__(self, clock: Clock, emit: Emitter) -> None:
+    def __init__(self, clock: Clock, emit: Emitter, tasks: Tasks) -> None:
+        super().__init__()
         self.clock: Clock = clock
         self.emit: Emitter = emit
-        self.ending: set[Operation] = set()
-        self._operations: dict[Hashable, Operation] = {}
-
-    def __iter__(self) -> Iterator[Operation]:
-        return iter((*self._operations.values(), *self.ending))
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._operations
-
-    def get(self, key: Hashable) -> Operation | None:
-        """Return the operation under way for this key."""
-        return self._operations.get(key)
+        self.tasks: Tasks = tasks
 
     def join(
         self,
@@ -294,27 +255,15 @@ class Inflight:
         *args: object,
         background: bool = False,
     ) -> Operation:
-        """Return the operation of this key; without one, register and start it.
+        """Return the operation of this key; without one, start it.
 
         ``work`` is called with the operation and ``args``.
         """
-        operation = self._operations.get(key)
+        operation = self.get(key)
         if operation is None:
-            operation = Operation(self, key, background=background)
-            self._operations[key] = operation
-            operation.start(work, *args)
+            operation = Operation(self, key, work, *args, background=background)
+            self[key] = operation
         return operation
-
-    def remove(self, key: Hashable, operation: Operation) -> None:
-        """Let the next caller start a new operation; the operation may still be ending."""
-        if self._operations.get(key) is operation:
-            del self._operations[key]
-        self.ending.add(operation)
-
-    def clear(self) -> None:
-        """Forget all operations, in a forked child."""
-        self._operations.clear()
-        self.ending.clear()
 
 
 def where(error: BaseException) -> str:

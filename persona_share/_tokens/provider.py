@@ -91,9 +91,9 @@ class TokenProvider:
         self.supplier: CodeSupplier = CodeSupplier(
             context, source, policy, self.coordinator
         )
-        self._inflight = Inflight(runtime.clock, self.emit)
-        self._deliveries: dict[str, Operation] = {}
-        self._rejecting: dict[str, asyncio.Task[Any]] = {}
+        self._inflight = Inflight(runtime.clock, self.emit, self.tasks)
+        # The next acquisition of a scope begins after this delivery, or rejection.
+        self._preceding: dict[str, asyncio.Task[Any]] = {}
         self._refresher = Refresher(self, runtime.random)
 
     async def open(self) -> None:
@@ -124,7 +124,7 @@ class TokenProvider:
                     raise error
                 if now >= deadline:
                     raise self._too_late(None, started)
-            operation = operation or self._join(scope)
+            operation = operation or self._start(scope)
             if entry is not None and operation.is_serving_this_call:
                 return entry  # its code source needs a token, and there is one
             until = deadline
@@ -158,18 +158,17 @@ class TokenProvider:
         """Start to refresh a scope in the background, unless there is a reason not to."""
         busy = self.closed or scope.text in self._inflight
         if not busy and self._may_refresh(scope):
-            self._join(scope, background=True)
+            self._start(scope, background=True)
 
     def _may_refresh(self, scope: Scope) -> bool:
         return self.backoff.of(scope.text) is None and (
             self.has_source or self.coordinator.shares or len(self.pushed) > 0
         )
 
-    def _join(self, scope: Scope, *, background: bool = False) -> Operation:
-        operation = self._inflight.get(scope.text)
-        if operation is None and self.cache.get(scope.text) is not None:
+    def _start(self, scope: Scope, *, background: bool = False) -> Operation:
+        if self.cache.get(scope.text) is not None:
             self.emit(events.RenewalStarted, scope, background=background)
-        return operation or self._inflight.join(
+        return self._inflight.join(
             scope.text, self._acquire, scope, background=background
         )
 
@@ -177,15 +176,13 @@ class TokenProvider:
         self, operation: Operation, scope: Scope
     ) -> CachedToken | WaitResult:
         """Acquire a token, after the delivered code of this scope that is on its way."""
-        while (delivery := self._deliveries.get(scope.text)) is not None:
-            await delivery.wait(float("inf"))
+        while (preceding := self._preceding.get(scope.text)) is not None:
+            await asyncio.wait({preceding})
             held = self.cache.usable(scope.text)
             if held is not None and (
                 held.state(self.clock.now(), self.policy) is TokenState.FRESH
             ):
                 return held
-        if (rejecting := self._rejecting.get(scope.text)) is not None:
-            await asyncio.wait({rejecting})
         try:
             entry = await Acquisition(self, operation, scope).run()
         except TokenError as error:
@@ -229,6 +226,8 @@ class TokenProvider:
             if self.closed:
                 raise ManagerClosedError(_CLOSED)
             operation = self._inflight.join(key, self._redeem, code, expected)
+            if expected is not None:
+                self._precede(expected.text, operation.task)
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
                 return outcome
@@ -240,16 +239,19 @@ class TokenProvider:
     async def _redeem(
         self, operation: Operation, code: StoredCode, expected: Scope | None
     ) -> Scope:
-        text = None if expected is None else expected.text
-        if text is not None:
-            self._deliveries.setdefault(text, operation)
-        try:
-            scope = await Acquisition(self, operation, expected or Scope()).redeem(code)
-            self._evict()
-            return scope
-        finally:
-            if text is not None and self._deliveries.get(text) is operation:
-                del self._deliveries[text]
+        scope = await Acquisition(self, operation, expected or Scope()).redeem(code)
+        self._evict()
+        return scope
+
+    def _precede(self, text: str, task: asyncio.Task[Any]) -> None:
+        """Let the next acquisition of a scope begin after a task."""
+
+        def end(_: object) -> None:
+            if self._preceding.get(text) is task:
+                del self._preceding[text]
+
+        self._preceding[text] = task
+        task.add_done_callback(end)
 
     async def offer(self, code: StoredCode, scope: Scope) -> None:
         """Put a delivered code by; it is in the record of its scope on return.
@@ -304,8 +306,7 @@ class TokenProvider:
         task = self.tasks.start(
             self.coordinator.change(ScopeRecord, text, records.reject, rejected)
         )
-        self._rejecting[text] = task
-        task.add_done_callback(lambda _: self._rejecting.pop(text, None))
+        self._precede(text, task)
         if text in self.cache.pinned:
             self._refresher.watch_pinned(entry.scope)
 
@@ -344,7 +345,7 @@ class TokenProvider:
             tokens=states,
             nearest_end=nearest,
             codes_waiting=len(self.pushed),
-            acquiring=sum(1 for _ in self._inflight),
+            acquiring=len(self._inflight),
             exchange_level=self.queue.level,
             store_up=not self.coordinator.down if self.coordinator.shares else None,
         )
@@ -358,8 +359,7 @@ class TokenProvider:
         """Drop, in a forked child, what the parent still has: operations and codes."""
         self.closed = True
         self._inflight.clear()
-        self._deliveries.clear()
-        self._rejecting.clear()
+        self._preceding.clear()
         self.tasks.abandon()
         self.pushed.clear()
         self.coordinator.after_fork()
@@ -368,26 +368,20 @@ class TokenProvider:
         """Let what was sent come to its end, within bounds; drop the rest."""
         self.closed = True
         closed = ManagerClosedError(_CLOSED)
-        for operation in tuple(self._inflight):
+        for operation in tuple(self._inflight.values()):
             if not operation.is_sending:
                 operation.abandon(closed)
-        tasks = [each.task for each in self._inflight if each.task is not None]
-        tasks += self.tasks.ending()
-        grace = self.policy.close_timeout
         try:
-            if tasks:
+            if tasks := self.tasks.ending():
                 ended = asyncio.gather(*tasks, return_exceptions=True)
                 with contextlib.suppress(TimeIsUpError):
-                    await within(self.clock, grace, asyncio.shield(ended))
+                    await within(
+                        self.clock, self.policy.close_timeout, asyncio.shield(ended)
+                    )
         finally:
             # Also if closing itself is cancelled: nothing stays behind.
-            left = [each.task for each in self._inflight if each.task is not None]
-            for operation in tuple(self._inflight):
+            for operation in tuple(self._inflight.values()):
                 operation.abandon(closed)
-                if operation.task is not None:
-                    operation.task.cancel()
-            if left:
-                await asyncio.wait(left, timeout=0.2)
             await self.tasks.cancel_all()
             with contextlib.suppress(Exception):
                 await self.coordinator.aclose()

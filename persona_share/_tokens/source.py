@@ -154,8 +154,7 @@ class CodeSupplier:
             return known
         work = self._request(source, scope, owner)
         task = self._coordinator.tasks.start(work, endless=True)
-        if not task.done():  # an eager task factory may have run it to its end
-            self._requests[scope.text] = task
+        self._requests[scope.text] = task
         return task
 
     async def _request(self, source: CodeSource, scope: Scope, owner: str) -> Supply:
