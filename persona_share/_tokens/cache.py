@@ -6,7 +6,7 @@ replaces a better one.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Container, Iterator
 from typing import Final, TypeVar
 
 from persona_share._policy.token_lifetime import (
@@ -17,7 +17,9 @@ from persona_share._policy.token_lifetime import (
     scaled,
     token_state,
 )
+from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import RejectedToken, StoredToken, fingerprint
+from persona_share.model import events
 from persona_share.model.policy import RenewalPolicy
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
@@ -151,7 +153,14 @@ class _Stages:
 class TokenCache:
     """Holds tokens by scope."""
 
-    def __init__(self, runtime: Runtime, policy: RenewalPolicy) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        policy: RenewalPolicy,
+        emit: Emitter,
+        *,
+        busy: Container[object],
+    ) -> None:
         #: Tokens that came since the refresher looked last.
         self.new: list[CachedToken] = []
         self.has_new: asyncio.Event = asyncio.Event()
@@ -160,13 +169,17 @@ class TokenCache:
         self._clock = runtime.clock
         self._random = runtime.random
         self._policy = policy
+        self._emit = emit
+        # The scopes that callers wait for.
+        self._busy = busy
         self._tokens: dict[str, CachedToken] = {}
         # The last generation of scopes whose token is gone, the oldest entry first.
         # Entries that were dropped to bound it count as `_dropped_generation`.
         self._generations: dict[str, int] = {}
         self._dropped_generation = 0
         # Rejected tokens by fingerprint, with the scope of each.
-        self._rejected: dict[str, tuple[RejectedToken, str]] = {}
+        self._rejected: dict[str, tuple[RejectedToken, str]]
+        self._rejected = BoundedDict(_MAX_REJECTED)
         self._stages = _Stages()
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
@@ -234,6 +247,9 @@ class TokenCache:
         self._stages.add(entry, self._policy, 1)
         self.new.append(entry)
         self.has_new.set()
+        maximum = self._policy.max_tokens
+        if len(self._tokens) > maximum:
+            self._evict(max(len(self._tokens) - maximum, maximum // 100))
         return entry
 
     def remove(self, text: str) -> None:
@@ -253,9 +269,6 @@ class TokenCache:
         """Never hand out this token again; returns False if that was known."""
         if self.is_rejected(token_fingerprint):
             return False
-        if len(self._rejected) >= _MAX_REJECTED:
-            live = self.rejections()[-_MAX_REJECTED // 2 :]
-            self._rejected = {each[0].fingerprint: each for each in live}
         rejected = RejectedToken(token_fingerprint, until)
         self._rejected[token_fingerprint] = rejected, text
         entry = self._tokens.get(text)
@@ -272,19 +285,15 @@ class TokenCache:
         now = self._clock.now()
         return [each for each in self._rejected.values() if each[0].until > now]
 
-    def evict(self, is_busy: Callable[[str], bool]) -> int:
-        """Drop what exceeds the bound, expired tokens first, then the longest idle."""
-        maximum = self._policy.max_tokens
-        if len(self._tokens) <= maximum:
-            return 0
+    def _evict(self, number: int) -> None:
+        """Drop so many tokens, expired ones first, then the longest idle."""
         now = self._clock.now()
-        number = max(len(self._tokens) - maximum, maximum // 100)
         candidates = heapq.nsmallest(
             number,
             (
                 entry
                 for text, entry in self._tokens.items()
-                if not (text in self.pinned or is_busy(text))
+                if not (text in self.pinned or text in self._busy)
             ),
             key=lambda entry: (
                 entry.state(now, self._policy) is not TokenState.EXPIRED,
@@ -293,7 +302,8 @@ class TokenCache:
         )
         for entry in candidates:
             self.remove(entry.scope.text)
-        return len(candidates)
+        if candidates:
+            self._emit(events.TokensEvicted, count=len(candidates))
 
     def states(self) -> tuple[dict[str, int], float | None]:
         """Return how many tokens are in each state, and the seconds to the nearest end.

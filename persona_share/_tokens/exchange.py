@@ -214,7 +214,7 @@ class Exchange:
 
     async def run(self, *, pushed: bool) -> ExchangeResult:
         """Return what became of the code; from the first send on only the end stops it."""
-        self._provider.pushed.remove(self._code.id)
+        self._provider.pushed.pop(self._code.id, None)
         if self._code.id not in self._coordinator.first_sent:
             self._provider.emit(events.CodeClaimed, self._scope, pushed=pushed)
         try:

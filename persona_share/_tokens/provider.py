@@ -74,7 +74,10 @@ class TokenProvider:
         self.unauthorized: UnauthorizedOperations = UnauthorizedOperations()
         self.emit: Emitter = Emitter(runtime.clock.now, hooks)
         self.tasks: Tasks = Tasks()
-        self.cache: TokenCache = TokenCache(runtime, policy)
+        self._inflight = Inflight(runtime.clock, self.emit, self.tasks)
+        self.cache: TokenCache = TokenCache(
+            runtime, policy, self.emit, busy=self._inflight
+        )
         self.pushed: PushedCodes = PushedCodes(runtime.clock, self.emit)
         self.backoff: LocalBackoff = LocalBackoff(runtime)
         self.queue: ExchangeQueue = ExchangeQueue(runtime, policy.exchange_share)
@@ -91,7 +94,6 @@ class TokenProvider:
         self.supplier: CodeSupplier = CodeSupplier(
             context, source, policy, self.coordinator
         )
-        self._inflight = Inflight(runtime.clock, self.emit, self.tasks)
         # The next acquisition of a scope begins after this delivery, or rejection.
         self._preceding: dict[str, asyncio.Task[Any]] = {}
         self._refresher = Refresher(self, runtime.random)
@@ -184,14 +186,12 @@ class TokenProvider:
             ):
                 return held
         try:
-            entry = await Acquisition(self, operation, scope).run()
+            return await Acquisition(self, operation, scope).run()
         except TokenError as error:
             if error.retry_after:
                 pause = min(error.retry_after, _REMEMBER)
                 self.backoff.add(scope.text, error, pause)
             raise
-        self._evict()
-        return entry
 
     def _too_late(
         self, operation: Operation | None, started: float
@@ -239,9 +239,7 @@ class TokenProvider:
     async def _redeem(
         self, operation: Operation, code: StoredCode, expected: Scope | None
     ) -> Scope:
-        scope = await Acquisition(self, operation, expected or Scope()).redeem(code)
-        self._evict()
-        return scope
+        return await Acquisition(self, operation, expected or Scope()).redeem(code)
 
     def _precede(self, text: str, task: asyncio.Task[Any]) -> None:
         """Let the next acquisition of a scope begin after a task."""
@@ -264,8 +262,10 @@ class TokenProvider:
             ScopeRecord, scope.text, records.offer, code, known.new.state
         )
         waits = code.id in [each.id for each in changed.new.codes]
-        if waits and self.pushed.add(code, scope):
-            self._refresher.watch_code(code, scope)
+        if waits and code.id not in self.pushed:
+            self.pushed[code.id] = code, scope
+            self.emit(events.CodeQueued, scope)
+            self._refresher.watch_code(code)
         elif not waits and known.new.state is CodeState.NEW:
             message = f"{records.MAX_PUSHED} codes for this scope are already queued"
             raise InvalidArgumentError(message)
@@ -335,7 +335,7 @@ class TokenProvider:
             ScopeRecord, scope.text, records.forget
         )
         for code in forgotten.old.queue:
-            self.pushed.remove(code.id)
+            self.pushed.pop(code.id, None)
 
     def metrics(self) -> TokenMetrics:
         """Return the counters, and what is held and waits at this moment."""
@@ -349,11 +349,6 @@ class TokenProvider:
             exchange_level=self.queue.level,
             store_up=not self.coordinator.down if self.coordinator.shares else None,
         )
-
-    def _evict(self) -> None:
-        evicted = self.cache.evict(self._inflight.__contains__)
-        if evicted:
-            self.emit(events.TokensEvicted, count=evicted)
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what the parent still has: operations and codes."""

@@ -5,7 +5,6 @@ machine missed is due at the first check afterwards.
 """
 
 import heapq
-import itertools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,47 +37,28 @@ _RETRY_PINNED: Final = 5.0
 _MAX_STALE: Final = 64
 
 
-class PushedCodes:
-    """The codes that were offered here and have not been used here.
+class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
+    """The codes that were offered here and have not been used here, by their ids.
 
     They wait in the records of their scopes, where every manager finds them.
     """
 
     def __init__(self, clock: Clock, emit: Emitter) -> None:
+        super().__init__()
         self._now = clock.now
         self._emit = emit
-        self._waiting: dict[str, tuple[StoredCode, Scope]] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, code: StoredCode, scope: Scope) -> bool:
-        """Add a code that waits; return False if it is known."""
-        if code.id in self._waiting:
-            return False
-        self._waiting[code.id] = code, scope
-        self._emit(events.CodeQueued, scope)
-        return True
 
     def known(self, code: StoredCode) -> StoredCode:
         """Return a code as it was first offered: a second offer does not extend its deadline."""
-        return self._waiting.get(code.id, (code, None))[0]
-
-    def remove(self, code_id: str) -> None:
-        """Remove a code that is exchanged here, or was dropped."""
-        self._waiting.pop(code_id, None)
+        return self[code.id][0] if code.id in self else code
 
     def expire(self) -> None:
-        """Emit an event for every code that expired unused."""
+        """Remove every code that expired unused, and emit an event for it."""
         now = self._now()
-        for code, scope in list(self._waiting.values()):
+        for code, scope in tuple(self.values()):
             if code.deadline <= now:
-                self.remove(code.id)
+                del self[code.id]
                 self._emit(events.CodeExpiredUnused, scope)
-
-    def clear(self) -> None:
-        """Forget everything, in a forked child."""
-        self._waiting.clear()
 
 
 class Refresher:
@@ -89,24 +69,24 @@ class Refresher:
         self._random = random
         self._clock = provider.clock
         self._cache = provider.cache
+        # Heaps, by the next check.
         self._tokens: list[CachedToken] = []
-        # Pushed codes and pinned scopes: when to look, and how.
-        self._scopes: list[tuple[float, int, Callable[[Scope], None], Scope]] = []
-        self._order = itertools.count()
-        self._pins: set[str] = set()
+        self._codes: list[tuple[float, str]] = []
+        # Pinned scopes without a token, and when to try again.
+        self._missing: set[Scope] = set()
+        self._retry_at = 0.0
 
-    def watch_code(self, code: StoredCode, scope: Scope) -> None:
+    def watch_code(self, code: StoredCode) -> None:
         """Use a pushed code at its last safe moment, if that adds cover."""
         at = latest_safe_time(code.deadline, code.received, self._random())
-        self._watch(at, self._check_code, scope)
+        heapq.heappush(self._codes, (at, code.id))
         self._cache.has_new.set()
 
     def watch_pinned(self, scope: Scope) -> None:
         """Acquire a token for a scope that is kept ready and has none."""
-        if scope.text not in self._pins:
-            self._pins.add(scope.text)
-            self._watch(self._clock.now(), self._check_pinned, scope)
-            self._cache.has_new.set()
+        self._missing.add(scope)
+        self._retry_at = self._clock.now()
+        self._cache.has_new.set()
 
     async def run(self) -> None:
         """Look whenever something is due or new."""
@@ -117,14 +97,14 @@ class Refresher:
             except Exception:  # noqa: BLE001  # refreshing never stops
                 _log.exception("Checking which tokens are due for refresh failed.")
             now = self._clock.now()
-            due = [each.due_at for each in self._tokens[:1]]
-            due += [each[0] for each in self._scopes[:1]]
-            pause = max(0.001, min([now + _POLL_INTERVAL, *due]) - now)
+            due = [now + _POLL_INTERVAL]
+            due += [each.due_at for each in self._tokens[:1]]
+            due += [at for at, _ in self._codes[:1]]
+            if self._missing:
+                due.append(self._retry_at)
             with suppress(TimeIsUpError):
+                pause = max(0.001, min(due) - now)
                 await within(self._clock, pause, self._cache.has_new.wait())
-
-    def _watch(self, at: float, check: Callable[[Scope], None], scope: Scope) -> None:
-        heapq.heappush(self._scopes, (at, next(self._order), check, scope))
 
     def _check(self) -> None:
         new, self._cache.new = self._cache.new, []
@@ -134,33 +114,35 @@ class Refresher:
             # Tokens that are gone must not wait here until they would be due.
             self._tokens = [each for each in self._tokens if not self._is_gone(each)]
             heapq.heapify(self._tokens)
-        self._provider.pushed.expire()
-        now = self._clock.now()
+        now, pushed = self._clock.now(), self._provider.pushed
+        pushed.expire()
         while self._tokens and self._tokens[0].due_at <= now:
-            self._check_token(heapq.heappop(self._tokens))
-        while self._scopes and self._scopes[0][0] <= now:
-            _, _, check, scope = heapq.heappop(self._scopes)
-            check(scope)
+            self._check_token(heapq.heappop(self._tokens), now)
+        while self._codes and self._codes[0][0] <= now:
+            _, code_id = heapq.heappop(self._codes)
+            if code_id in pushed:
+                self._check_code(pushed[code_id][1], now)
+        if self._missing and self._retry_at <= now:
+            self._retry_at = now + _RETRY_PINNED
+            for scope in tuple(self._missing):
+                self._check_pinned(scope)
 
     def _is_gone(self, entry: CachedToken) -> bool:
         return self._cache.get(entry.scope.text) is not entry
 
-    def _check_token(self, entry: CachedToken) -> None:
-        now = self._clock.now()
+    def _check_token(self, entry: CachedToken, now: float) -> None:
         expired = entry.state(now, self._provider.policy) is TokenState.EXPIRED
-        if self._is_gone(entry) or (
-            expired and entry.scope.text not in self._cache.pinned
-        ):
+        if expired and entry.scope.text not in self._cache.pinned:
             return
-        if not self._cache.is_in_use(entry, now):
+        if self._is_gone(entry) or not self._cache.is_in_use(entry, now):
             return  # idle: the next caller refreshes it, if there is one
         self._provider.refresh(entry.scope)
         # If this try fails, look again after a while, for as long as it is in use.
         entry.due_at = now + max(entry.token.lifetime / 100, 0.05)
         heapq.heappush(self._tokens, entry)
 
-    def _check_code(self, scope: Scope) -> None:
-        now, entry = self._clock.now(), self._cache.get(scope.text)
+    def _check_code(self, scope: Scope, now: float) -> None:
+        entry = self._cache.get(scope.text)
         if entry is not None and self._cache.is_in_use(entry, now):
             token = entry.token
             if adds_lifetime(now, token.ends, token.lifetime):
@@ -168,8 +150,7 @@ class Refresher:
 
     def _check_pinned(self, scope: Scope) -> None:
         text = scope.text
-        if text not in self._cache.pinned or self._cache.usable(text) is not None:
-            self._pins.discard(text)
-            return
-        self._provider.refresh(scope)
-        self._watch(self._clock.now() + _RETRY_PINNED, self._check_pinned, scope)
+        if text in self._cache.pinned and self._cache.usable(text) is None:
+            self._provider.refresh(scope)
+        else:
+            self._missing.discard(scope)
