@@ -28,10 +28,8 @@ from persona_share._tokens.cache import BoundedDict, TokenCache
 from persona_share._tokens.inflight import Operation, Tasks
 from persona_share._tokens.metrics import Emitter
 from persona_share._tokens.record import (
-    Backoff,
     CodeRecord,
     CodeState,
-    Lease,
     Record,
     ScopeRecord,
     StoredCode,
@@ -103,7 +101,7 @@ class PrivateRecords:
         self._now = now
         self._records: dict[tuple[str, str], tuple[ScopeRecord | CodeRecord, float]]
         self._records = {}
-        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
+        self._redeemed: dict[str, str] = BoundedDict(_MAX_REDEEMED)
         self._purge_above = _MIN_PURGED
 
     def change(
@@ -118,28 +116,23 @@ class PrivateRecords:
         now, key = self._now(), (kind.kind, name)
         found, end = self._records.get(key, (None, 0.0))
         old = found if isinstance(found, kind) and end > now else kind()
-        if kind is CodeRecord and _short(name) in self._redeemed:
-            facts: dict[str, Any] = {"scope": self._redeemed[_short(name)]}
+        if kind is CodeRecord and name in self._redeemed:
+            facts: dict[str, Any] = {"scope": self._redeemed[name]}
             old = kind(state=CodeState.REDEEMED, **facts)
         new = transition(old, now, *args, **options)
-        if new != old:
-            self._keep(key, attrs.evolve(new, token=None), now)
-        return Changed(old, new, now, shared=False)
-
-    def _keep(
-        self, key: tuple[str, str], record: ScopeRecord | CodeRecord, now: float
-    ) -> None:
-        ttl = record.ttl(now)
-        if isinstance(record, CodeRecord) and record.state is CodeState.REDEEMED:
-            self._redeemed[_short(key[1])] = record.scope
-            ttl = 0.0
+        if new == old:
+            return Changed(old, new, now, shared=False)
         self._records.pop(key, None)
-        if ttl > 0:
-            self._records[key] = record, now + ttl
+        kept: Any = attrs.evolve(new, token=None)
+        if kind is CodeRecord and kept.state is CodeState.REDEEMED:
+            self._redeemed[name] = kept.scope
+        elif (ttl := new.ttl(now)) > 0:
+            self._records[key] = kept, now + ttl
         if len(self._records) > self._purge_above:
             live = [each for each in self._records.items() if each[1][1] > now]
             self._records = dict(live)
             self._purge_above = 2 * len(live) + _MIN_PURGED
+        return Changed(old, new, now, shared=False)
 
     def drain(self) -> list[tuple[str, StoredCode]]:
         """Remove all records, and return the codes in them, each with its scope."""
@@ -255,7 +248,7 @@ class Coordinator:
                 now = found.now
                 there, here = now - self.clock.now(), started - now
                 old = records.decode(key, found.value, kind)
-                old = records.bounded(self._without_stale(key, old, now), now)
+                old = records.bounded(old, now, self._ages(key, old))
                 moved: Any = [
                     each.moved(there) if isinstance(each, Timed) else each
                     for each in args
@@ -299,20 +292,17 @@ class Coordinator:
             message = f"the store did not respond within {_MAX_TURN:.0f} s"
             raise StoreUnavailableError(message) from None
 
-    def _without_stale(self, key: str, record: Record, now: float) -> Record:
-        """End what this reader has seen unchanged for longer than it may last."""
+    def _ages(self, key: str, record: ScopeRecord | CodeRecord) -> dict[str, float]:
+        """Return for how long this reader has seen the lease and back-off unchanged."""
+        now, ages = self.clock.now(), {}
         for name in ("lease", "backoff"):
-            limit: Lease | Backoff | None = getattr(record, name, None)
-            known = self._observed.get((key, name))
-            if limit is None:
-                self._observed.pop((key, name), None)
-            elif known is None or known[0] != limit:
-                self._observed[key, name] = limit, self.clock.now()
-            elif limit.until > now and (
-                self.clock.now() - known[1] >= records.max_duration(limit)
-            ):
-                record = records.with_end(record, name, now)
-        return record
+            limit = getattr(record, name, None)
+            known, since = self._observed.pop((key, name), (None, now))
+            if limit is not None:
+                since = since if known == limit else now
+                self._observed[key, name] = limit, since
+                ages[name] = now - since
+        return ages
 
     async def poll(
         self,
@@ -434,8 +424,3 @@ class Coordinator:
         self._private.clear()
         self._unpublished.clear()
         self.first_sent.clear()
-
-
-def _short(code_id: str) -> int:
-    """Return 60 bits of a code's id: unlikely to collide, and half as large."""
-    return int(code_id[:15], 16)

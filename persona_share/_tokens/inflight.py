@@ -183,7 +183,7 @@ class Operation:
                 self.abandon(WaitResult.WITHDRAWN)
 
     def abandon(self, ending: object) -> None:
-        """Stop the work; those who wait get ``ending``, and the next caller starts anew."""
+        """Stop the work; those who wait get ``ending``, and the next caller starts again."""
         if self._inflight.get(self._key) is self:
             self._resolve(ending)
             self.task.cancel()

@@ -13,6 +13,8 @@ import enum
 import hashlib
 import hmac
 import zlib
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
@@ -121,6 +123,7 @@ class Lease(Timed):
     """The right to acquire the token of a scope, or to send one code."""
 
     times: ClassVar[tuple[str, ...]] = ("until",)
+    max_duration: ClassVar[float] = LEASE
 
     owner: str
     until: float
@@ -136,6 +139,11 @@ class Backoff(Timed):
     reason: str
     count: int = 1
     detail: str = attrs.field(default="", repr=False)
+
+    @property
+    def max_duration(self) -> float:
+        """The number of seconds that it may last."""
+        return MAX_BACKOFF.get(self.reason, MAX_BACKOFF["outage"])
 
 
 @attrs.frozen
@@ -308,25 +316,22 @@ def hold(record: ScopeRecord, now: float, owner: str, code: StoredCode) -> Scope
     """
     if owns(record, owner) and record.pending is None:
         return attrs.evolve(_without(record, code.id), pending=code)
-    if _knows(record, code.id):
+    if code.id in [each.id for each in record.codes]:
         return record
     live = [each for each in record.queue if each.deadline > now or not each.set_aside]
     queue = [*live, code]
-    if len(queue) > MAX_QUEUED:
-        queue.sort(key=lambda each: (not each.set_aside, each.deadline, each.id))
-        queue = queue[-MAX_QUEUED:]
-    return attrs.evolve(record, queue=_by_deadline(queue))
+    queue.sort(key=lambda each: (not each.set_aside, each.deadline, each.id))
+    return attrs.evolve(record, queue=_by_deadline(queue[-MAX_QUEUED:]))
 
 
 def offer(
     record: ScopeRecord, now: float, code: StoredCode, state: CodeState
 ) -> ScopeRecord:
     """Queue a pushed code that is neither known nor used, if fewer than eight wait."""
-    if _knows(record, code.id) or state is not CodeState.NEW:
-        return record
     live = [each for each in record.queue if each.deadline > now]
-    queue = [*live, code] if len(live) < MAX_PUSHED else live
-    return attrs.evolve(record, queue=_by_deadline(queue))
+    if state is not CodeState.NEW or len(live) >= MAX_PUSHED:
+        return record
+    return hold(attrs.evolve(record, queue=tuple(live)), now, "", code)
 
 
 def drop_code(record: ScopeRecord, _now: float, code_id: str) -> ScopeRecord:
@@ -509,10 +514,6 @@ def merge_first_sent(record: CodeRecord, _now: float, known: CodeRecord) -> Code
 # ── Parts of the transitions ─────────────────────────────────────────────────────
 
 
-def _knows(record: ScopeRecord, code_id: str) -> bool:
-    return code_id in [each.id for each in record.codes]
-
-
 def _without(record: ScopeRecord, code_id: str) -> ScopeRecord:
     pending = record.pending
     return attrs.evolve(
@@ -522,7 +523,7 @@ def _without(record: ScopeRecord, code_id: str) -> ScopeRecord:
     )
 
 
-def _by_deadline(codes: list[StoredCode]) -> tuple[StoredCode, ...]:
+def _by_deadline(codes: Iterable[StoredCode]) -> tuple[StoredCode, ...]:
     return tuple(
         sorted(codes, key=lambda each: (each.set_aside, each.deadline, each.id))
     )
@@ -532,7 +533,7 @@ def _with_next(record: ScopeRecord, *, retry: bool) -> ScopeRecord:
     """Return the record with its first queued code pending, if none is."""
     if record.pending is not None or not record.queue:
         return record
-    first, *rest = _by_deadline(list(record.queue))
+    first, *rest = _by_deadline(record.queue)
     if first.set_aside and not retry:
         return record
     return attrs.evolve(record, pending=first, queue=tuple(rest))
@@ -541,50 +542,35 @@ def _with_next(record: ScopeRecord, *, retry: bool) -> ScopeRecord:
 # ── Names and bytes ──────────────────────────────────────────────────────────────
 
 
-def bounded(record: Record, now: float) -> Record:
+def bounded(record: Record, now: float, ages: Mapping[str, float]) -> Record:
     """Return the record with every time within what it can be at this instant.
 
     A store's clock may step and its content is input: no lease lasts over 15 s, no
-    back-off over its bound, and no token longer than its own lifetime.
+    back-off over its bound, and no token longer than its own lifetime. ``ages`` says
+    for how long the reader has seen the record's lease and back-off unchanged.
     """
+    changes: dict[str, Any] = {}
     for name in ("lease", "backoff"):
         limit: Lease | Backoff | None = getattr(record, name, None)
-        if limit is not None and limit.until > now + max_duration(limit):
-            record = with_end(record, name, now + max_duration(limit))
+        if limit is not None:
+            left = max(0.0, limit.max_duration - ages.get(name, 0.0))
+            until = min(limit.until, now + left)
+            changes[name] = attrs.evolve(limit, until=until)
     token = record.token
     if token is not None and token.expires > now + token.lifetime:
         excess = token.expires - now - token.lifetime
-        record = attrs.evolve(record, token=token.moved(-excess))
-    return record
-
-
-def max_duration(limit: Lease | Backoff) -> float:
-    """Return for how many seconds a lease or a back-off may last."""
-    if isinstance(limit, Lease):
-        return LEASE
-    return MAX_BACKOFF.get(limit.reason, MAX_BACKOFF["outage"])
-
-
-def with_end(record: Record, name: str, until: float) -> Record:
-    """Return the record with another end of its lease or back-off."""
-    changes: dict[str, Any] = {name: attrs.evolve(getattr(record, name), until=until)}
+        changes["token"] = token.moved(-excess)
     return attrs.evolve(record, **changes)
-
-
-def code_id(secret: Secret) -> str:
-    """Return the id of a code: a hash that reveals nothing of it."""
-    return _digest(b"persona-share/code-id", secret)
-
-
-def fingerprint(secret: Secret) -> str:
-    """Return the fingerprint of a token: a hash that reveals nothing of it."""
-    return _digest(b"persona-share/token-fingerprint", secret)
 
 
 def _digest(domain: bytes, secret: Secret) -> str:
     data = secret.reveal().encode(errors="surrogatepass")
     return hmac.digest(domain, data, hashlib.sha256).hex()[:32]
 
+
+#: The id of a code and the fingerprint of a token are hashes that reveal nothing of them.
+code_id: Final = partial(_digest, b"persona-share/code-id")
+fingerprint: Final = partial(_digest, b"persona-share/token-fingerprint")
 
 _CONVERTER: Final = make_converter(
     detailed_validation=False, forbid_extra_keys=True, omit_if_default=True

@@ -134,7 +134,7 @@ def test_three_owners_and_a_stepping_clock_break_nothing(record, taken, clock):
     now = NOW
     for step, at in zip(taken, [*clock, *[NOW] * 12], strict=False):
         now = at
-        before = records.bounded(record, now)
+        before = records.bounded(record, now, ages={})
         record = step(before, now)
         assert len(set(ids(record))) == len(ids(record))
         assert record.lease is None or record.lease.until <= now + LEASE
@@ -423,7 +423,7 @@ def test_nothing_shows_a_secret_of_a_record():
 
 @given(scope_records(), st.sampled_from([-1e9, 0.0, NOW, NOW + 1e9]))
 def test_no_time_in_a_record_exceeds_what_it_can_be_at_any_clock(record, now):
-    bounded = records.bounded(record, now)
+    bounded = records.bounded(record, now, ages={})
     if bounded.lease is not None:
         assert bounded.lease.until <= now + LEASE
     if bounded.backoff is not None:
