@@ -101,7 +101,8 @@ class PrivateRecords:
         self._now = now
         self._records: dict[tuple[str, str], tuple[ScopeRecord | CodeRecord, float]]
         self._records = {}
-        self._redeemed: dict[str, str] = BoundedDict(_MAX_REDEEMED)
+        # By the hash of a code's id, which is half as large.
+        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
         self._purge_above = _MIN_PURGED
 
     def change(
@@ -116,8 +117,8 @@ class PrivateRecords:
         now, key = self._now(), (kind.kind, name)
         found, end = self._records.get(key, (None, 0.0))
         old = found if isinstance(found, kind) and end > now else kind()
-        if kind is CodeRecord and name in self._redeemed:
-            facts: dict[str, Any] = {"scope": self._redeemed[name]}
+        if kind is CodeRecord and hash(name) in self._redeemed:
+            facts: dict[str, Any] = {"scope": self._redeemed[hash(name)]}
             old = kind(state=CodeState.REDEEMED, **facts)
         new = transition(old, now, *args, **options)
         if new == old:
@@ -125,8 +126,8 @@ class PrivateRecords:
         self._records.pop(key, None)
         kept: Any = attrs.evolve(new, token=None)
         if kind is CodeRecord and kept.state is CodeState.REDEEMED:
-            self._redeemed[name] = kept.scope
-        elif (ttl := new.ttl(now)) > 0:
+            self._redeemed[hash(name)] = kept.scope
+        elif (ttl := kept.ttl(now)) > 0:
             self._records[key] = kept, now + ttl
         if len(self._records) > self._purge_above:
             live = [each for each in self._records.items() if each[1][1] > now]
