@@ -6,6 +6,8 @@ or the environment's, and may change from one response to the next (API page
 "Rate limiting"). Nothing is assumed, and nothing is averaged.
 """
 
+# ruff: noqa: PLR1730 - calls of min() and max() take half of the time for each response
+
 import math
 from collections.abc import Callable
 from datetime import timedelta
@@ -58,19 +60,31 @@ class _Window:
     reserve_now: int = 0
     round_from: int = 0
 
-    def update(self, remaining: int, slot: Slot, entered: int) -> None:
-        """Record the remaining calls in a later response of the same window."""
+    def update(
+        self, remaining: int, earliest: float, latest: float, slot: Slot, entered: int
+    ) -> None:
+        """Record the remaining calls and the end in a later response of this window."""
+        if earliest > self.earliest_end:
+            self.earliest_end = earliest
+        if latest < self.latest_end:
+            self.latest_end = latest
         number, known_others = slot
         self.responded += 1
-        self.remaining = min(self.remaining, remaining)
-        own = self.own = max(number - self.first_number, self.responded)
+        if remaining < self.remaining:
+            self.remaining = remaining
+        own = number - self.first_number
+        if own < self.responded:
+            own = self.responded
+        self.own = own
         others = self.first_remaining - remaining - own
-        self.others = max(self.others, others)
+        if others > self.others:
+            self.others = others
         if number > self.round_from:
             self.reserve = max(self.reserve_now, self.reserve // 2)
             self.reserve_now = 0
             self.round_from = entered
-        self.reserve_now = max(self.reserve_now, others - known_others)
+        if others - known_others > self.reserve_now:
+            self.reserve_now = others - known_others
 
     @property
     def allowed(self) -> int:
@@ -245,9 +259,7 @@ class LimitTracker:
                 # Calls in flight were counted before, or will be by their responses.
                 self._counts_from, self.in_flight = self._entered, 0
         elif latest >= window.earliest_end - _ROUNDING:  # else of an older window
-            window.update(remaining, slot, self._entered)
-            window.earliest_end = max(window.earliest_end, earliest)
-            window.latest_end = min(window.latest_end, latest)
+            window.update(remaining, earliest, latest, slot, self._entered)
 
     def _forget_ended(self, sent: float) -> None:
         """Remove windows that had ended before an admitted call was sent."""
@@ -265,7 +277,8 @@ class LimitTracker:
         self.allowed, self._others = 1 if self._unknown else math.inf, 0
         self._next_end = math.inf
         for window in self._windows.values():
-            self._next_end = min(self._next_end, window.latest_end)
+            if window.latest_end < self._next_end:
+                self._next_end = window.latest_end
             allowed = window.allowed
             if allowed < self.allowed:
                 self.allowed, self._others = allowed, window.others

@@ -7,18 +7,19 @@ which is exact.
 """
 
 import json
-import re
 from typing import Final
 
 import orjson
 
 
 _BOM: Final = b"\xef\xbb\xbf"
-# An integer over 64 bits has at least 19 digits, so it contains two consecutive ones of
-# every ninth byte of the body: only around those is it searched for. To search the whole
-# body with a regular expression costs more than parsing it.
-_LONG: Final = re.compile(rb"[0-9]{19}")
-_STEP: Final = 9
+# An integer over 64 bits has at least 19 digits, so every fourth byte of the body
+# contains four consecutive digits, with only digits between them. ISO 8601 times do
+# not match. A regular expression over the whole body costs ten times as much as
+# parsing it.
+_STEP: Final = 4
+_CONSECUTIVE: Final = b"0000"
+_SPAN: Final = 3 * _STEP + 1
 _DIGITS_ARE_ZERO: Final = bytes(
     ord("0") if byte in b"0123456789" else byte for byte in range(256)
 )
@@ -50,14 +51,12 @@ def parse_json(body: bytes) -> object:
 def _has_long_number(text: bytes) -> bool:
     """Return whether there may be an integer over 64 bits."""
     sample = text[::_STEP].translate(_DIGITS_ARE_ZERO)
-    found = sample.find(b"00")
+    found = sample.find(_CONSECUTIVE)
     while found >= 0:
         start = found * _STEP
-        if text[start : start + _STEP].isdigit():
-            around = text[max(start - _STEP, 0) : start + 3 * _STEP]
-            if _LONG.search(around):
-                return True
-        found = sample.find(b"00", found + 1)
+        if text[start : start + _SPAN].isdigit():
+            return True
+        found = sample.find(_CONSECUTIVE, found + 1)
     return False
 
 
