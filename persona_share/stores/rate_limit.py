@@ -1,7 +1,5 @@
 """SharedRateLimit: one rate-limit window for all processes that share a store."""
 
-import asyncio
-from collections import defaultdict
 from typing import Final
 
 from persona_share._policy import shared_limit
@@ -16,7 +14,6 @@ from persona_share.stores.access import (
     guarded,
     require_store,
 )
-from persona_share.stores.base import PerLoop
 
 
 #: When a caller may come again after too many lost races, in seconds.
@@ -37,8 +34,6 @@ class SharedRateLimit:
     def __init__(self, store: Store, *, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
         self._store = guarded(require_store(store, secrets=False), runtime)
-        # One task of a process writes at a time.
-        self._locks = PerLoop(lambda: defaultdict[str, asyncio.Lock](asyncio.Lock))
 
     async def open(self, _runtime: Runtime | None = None) -> None:
         """Open the store; raises what `Store.open` raises."""
@@ -59,7 +54,6 @@ class SharedRateLimit:
         Raises:
             StoreUnavailableError: the store does not respond.
         """
-        key = f"limit/{name}"
         reservation = self._runtime.new_bytes(8).hex()
 
         def decide(found: Versioned) -> tuple[Change | None, Share]:
@@ -78,11 +72,10 @@ class SharedRateLimit:
             ttl = shared_limit.ttl(changed, found.now)
             return Change(shared_limit.to_bytes(changed), ttl), share
 
-        async with self._locks.get()[key]:
-            try:
-                return await change(self._store, self._runtime, key, decide)
-            except ContentionError:
-                return Share(0, _COME_AGAIN)
+        try:
+            return await change(self._store, self._runtime, f"limit/{name}", decide)
+        except ContentionError:
+            return Share(0, _COME_AGAIN)
 
     def __repr__(self) -> str:
         return f"<SharedRateLimit on {self._store!r}>"

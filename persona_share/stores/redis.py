@@ -114,15 +114,25 @@ class RedisStore(BaseStore):
         allow_insecure: bool = False,
         runtime: Runtime | None = None,
     ) -> None:
-        self._url = as_secret(url)
+        # The names, too, so that no frame of an error report shows a password.
+        url = self._url = as_secret(url)
+        if sentinel_password is not None:
+            sentinel_password = as_secret(sentinel_password)
+        self._sentinel_password = sentinel_password
+        super().__init__(runtime)
+        self._prefix = prefix
         self._cluster = cluster
         self._sentinel = sentinel
-        self._sentinel_password = sentinel_password and as_secret(sentinel_password)
-        super().__init__(runtime)
         if cluster and sentinel:
             message = "a Redis is either in a cluster or behind sentinels"
             raise ConfigurationError(message)
-        scheme, self._hosts = _scheme_and_hosts(self._url)
+        scheme, self._hosts, options = _parts(url)
+        if scheme not in {"redis", "rediss", "unix"}:
+            message = "the URL of Redis must begin with rediss://, redis:// or unix://"
+            raise ConfigurationError(message)
+        if options - _URL_OPTIONS:
+            message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
+            raise ConfigurationError(message)
         if len(self._hosts) > 1 and not sentinel:
             message = "several hosts in the URL of Redis need sentinel='service name'"
             raise ConfigurationError(message)
@@ -135,7 +145,6 @@ class RedisStore(BaseStore):
                 raise StoreRefusedError(message, advice=advice)
             _LOG.warning("the connection to Redis is not encrypted")
         self.accepts_secrets = plaintext
-        self._prefix = prefix
         self._count = itertools.count(1)
         self._clients = PerLoop(self._new_client)
 
@@ -233,7 +242,8 @@ class RedisStore(BaseStore):
         }
         if parts.scheme == "rediss":
             shared["ssl"] = True
-        password = self._sentinel_password and self._sentinel_password.reveal()
+        secret = self._sentinel_password
+        password = None if secret is None else secret.reveal()
         login = {name: options.get(name) for name in ("username", "password")}
         make: Any = Sentinel  # it has no types
         sentinels = make(
@@ -256,20 +266,13 @@ class RedisStore(BaseStore):
         return f"<RedisStore {self._prefix}>"
 
 
-def _scheme_and_hosts(url: Secret) -> tuple[str, list[tuple[str, int]]]:
+def _parts(url: Secret) -> tuple[str, list[tuple[str, int]], set[str]]:
+    """Return the scheme, the hosts and the names of the options of a URL."""
     try:
         parts = urlsplit(url.reveal())
-        options = {name for name, _ in parse_qsl(parts.query)}
         hosts = parts.netloc.rpartition("@")[2].split(",")
         found = [urlsplit(f"//{host}") for host in hosts]
         places = [(each.hostname or "", each.port or 26_379) for each in found]
-        scheme = parts.scheme
+        return parts.scheme, places, {name for name, _ in parse_qsl(parts.query)}
     except ValueError:
-        scheme, options, places = "", set(), []
-    if scheme not in {"redis", "rediss", "unix"}:
-        message = "the URL of Redis must begin with rediss://, redis:// or unix://"
-        raise ConfigurationError(message)
-    if options - _URL_OPTIONS:
-        message = f"the URL of Redis may have no option but {sorted(_URL_OPTIONS)}"
-        raise ConfigurationError(message)
-    return scheme, places
+        return "", [], set()

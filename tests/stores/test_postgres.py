@@ -290,3 +290,16 @@ def test_connection_that_others_could_read_is_refused_at_once(dsn):
 def test_private_connection_is_accepted(dsn):
     assert PostgresStore(dsn).accepts_secrets is False
     assert PostgresStore(dsn, plaintext=True).accepts_secrets is True
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    ["postgresql://:CANARY@[", "postgresql://app:CANARY@db.internal/app"],
+    ids=["text", "readable"],
+)
+def test_no_frame_of_a_refusal_shows_a_password(dsn):
+    with pytest.raises((ConfigurationError, StoreRefusedError)) as caught:
+        PostgresStore(dsn)
+    frames = caught.traceback[1:]  # the first one is this test
+    assert frames
+    assert "CANARY" not in "".join(repr(each.frame.f_locals) for each in frames)

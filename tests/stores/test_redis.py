@@ -630,3 +630,22 @@ def test_no_text_of_the_store_shows_the_url():
     store = RedisStore(Secret("redis://app:CANARY@localhost"))
 
     assert "CANARY" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("http://:CANARY@localhost", {}),
+        ("redis://:CANARY@localhost:port", {}),
+        ("redis://:CANARY@localhost?socket_timeout=60", {}),
+        ("redis://:CANARY@one:1,two:2", {}),
+        ("redis://:CANARY@10.0.0.5", {"sentinel_password": "CANARY"}),
+    ],
+    ids=["scheme", "port", "option", "hosts", "readable"],
+)
+def test_no_frame_of_a_refusal_shows_a_password(url, options):
+    with pytest.raises((ConfigurationError, StoreRefusedError)) as caught:
+        RedisStore(url, **options)
+    frames = caught.traceback[1:]  # the first one is this test
+    assert frames
+    assert "CANARY" not in "".join(repr(each.frame.f_locals) for each in frames)
