@@ -303,27 +303,32 @@ class GroupPlanner:
         """Acquire a token; return why there is none, after pauses that may help."""
         tries = 0
         while True:
-            probe = await self.outages.ready()
-            try:
-                await self.acquire(scope)
-            except (TokenError, DeadlineExceededError, StoreUnavailableError) as error:
-                if isinstance(error, _FATAL):
-                    raise
-                if self._divides(error) and self._is_plausible(error):
-                    return error
-                if _is_mistake(error):
+            async with self.outages.attempt() as probe:
+                try:
+                    await self.acquire(scope)
+                except (
+                    TokenError,
+                    DeadlineExceededError,
+                    StoreUnavailableError,
+                ) as error:
+                    if isinstance(error, _FATAL):
+                        raise
+                    if self._divides(error) and self._is_plausible(error):
+                        return error
+                    if _is_mistake(error):
+                        self.outages.succeeded()
+                        self._stop.failed(error)
+                        return error
+                    tries += self._is_own(error, scope, probe=probe)
+                    if tries >= _MAX_TRIES:
+                        return error
+                    pause = min(error.retry_after or 2.0**tries, 60.0)
+                else:
+                    self._source_failures = 0
+                    self._stop.succeeded()
                     self.outages.succeeded()
-                    self._stop.failed(error)
-                    return error
-                tries += self._is_own(error, scope, probe=probe)
-                if tries >= _MAX_TRIES:
-                    return error
-                await self.clock.sleep(min(error.retry_after or 2.0**tries, 60.0))
-            else:
-                self._source_failures = 0
-                self._stop.succeeded()
-                self.outages.succeeded()
-                return None
+                    return None
+            await self.clock.sleep(pause)
 
     def _is_own(self, error: PersonaError, scope: Scope, *, probe: bool) -> bool:
         """Return whether a failure is not part of an outage or of the rate limit."""

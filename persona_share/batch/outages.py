@@ -1,11 +1,13 @@
 """Outages: while everything fails, a batch pauses, probes, and then continues."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
+from persona_share._waiting import TimeIsUpError, within
 from persona_share.errors import OutageError, PersonaError, Phase
 from persona_share.model.batch import WaitingFor
 from persona_share.ports import Clock
@@ -57,26 +59,42 @@ class OutageMonitor:
         """The reason for waiting, or None if there is no outage."""
         return self._waiting_for if self.paused else None
 
-    async def ready(self) -> bool:
-        """Return when a request may be sent; True if it is the probe of an outage.
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[bool]:
+        """Wait until a request may be sent; yields True if it is the probe of an outage.
 
-        Raises `OutageError` if the outage has lasted longer than ``max_outage``.
+        A probe that ends without a result, such as a cancelled one, leaves its turn to
+        another caller. Raises `OutageError` if the outage has lasted longer than
+        ``max_outage``.
         """
+        turn = await self._turn() if self.paused else None
+        try:
+            yield turn is not None
+        finally:
+            if turn is not None:
+                self._end_probe(turn)
+
+    async def _turn(self) -> anyio.Event | None:
+        """Wait for the end of the outage, or return the turn of its next probe."""
         while self.paused:
             await anyio.lowlevel.checkpoint()  # the next probe is another caller's
+            turn = self._changed
             if self._probing:
-                await self._changed.wait()
-                continue
-            self._probing = True
-            try:
-                while (left := self._resumes_at - self._clock.now()) > 0:
-                    await self._clock.sleep(left)
-                self._require_short()
-            except BaseException:
-                self._end_probe()
-                raise
-            return True
-        return False
+                await turn.wait()
+            elif self.paused:
+                self._probing = True
+                try:
+                    left = max(0.0, self._resumes_at - self._clock.now())
+                    with suppress(TimeIsUpError):
+                        # A request that was sent before may end the outage.
+                        await within(self._clock, left, turn.wait())
+                    self._require_short()
+                except BaseException:
+                    self._end_probe(turn)
+                    raise
+                if turn is self._changed:
+                    return turn
+        return None
 
     def succeeded(self) -> None:
         """Record that a request had a response, whatever its status."""
@@ -85,7 +103,7 @@ class OutageMonitor:
             self._failures = self._pauses = 0
             self._first_failure = self._error = None
             self._scopes.clear()
-            self._end_probe()
+            self._end_probe(self._changed)
 
     def failed(
         self, error: PersonaError, *, probe: bool = False, scope: str | None = None
@@ -109,12 +127,13 @@ class OutageMonitor:
         seconds = _FIRST_PAUSE * 2 ** min(self._pauses, 6)
         self._resumes_at = now + min(max(seconds, at_least), _MAX_PAUSE)
         self._pauses += 1
-        self._end_probe()
+        self._end_probe(self._changed)
 
-    def _end_probe(self) -> None:
-        self._probing = False
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+    def _end_probe(self, turn: anyio.Event) -> None:
+        """Let the others continue, unless that was done since."""
+        if turn is self._changed:
+            self._probing, self._changed = False, anyio.Event()
+            turn.set()
 
     def _require_short(self) -> None:
         since = self._first_failure

@@ -562,24 +562,26 @@ class Persistent:
         """Return the result of the work; raises its last error, or `OutageError`."""
         tries = 0
         while True:
-            probe = await self.outages.ready()
-            try:
-                result = await work()
-            except RateLimitedError as error:
-                self.outages.succeeded()
-                await self.clock.sleep(error.retry_after or 1.0)
-            except PersonaError as error:
-                if not error.retryable:
+            async with self.outages.attempt() as probe:
+                try:
+                    result = await work()
+                except RateLimitedError as error:
                     self.outages.succeeded()
-                    raise
-                if not self.outages.failed(error, probe=probe):
-                    tries += may_be_its_own(error)
-                    if tries >= _MAX_TRIES:
+                    pause = error.retry_after or 1.0
+                except PersonaError as error:
+                    if not error.retryable:
+                        self.outages.succeeded()
                         raise
-                    await self.clock.sleep(float(max(tries, 1)))
-            else:
-                self.outages.succeeded()
-                return result
+                    pause = 0.0
+                    if not self.outages.failed(error, probe=probe):
+                        tries += may_be_its_own(error)
+                        if tries >= _MAX_TRIES:
+                            raise
+                        pause = float(max(tries, 1))
+                else:
+                    self.outages.succeeded()
+                    return result
+            await self.clock.sleep(pause)
 
 
 class DownloadSource(Protocol):

@@ -419,23 +419,23 @@ class WorkerPool:
 
     async def _retrieve(self, item: WorkItem) -> AnyOutcome | None:
         """Retrieve an object; None if it must be tried again later."""
-        outages = self.outages
         while True:
-            probe = await outages.ready() if outages.paused else False
-            try:
-                resource = await item.retrieve(item.id)
-            except PersonaError as error:
-                if isinstance(error, _FINAL):
-                    raise
-                if isinstance(error, RateLimitedError):
-                    outages.succeeded()
-                    await self._wait_for_limit(error)
-                    continue
-                self._stop.failed(error)
-                return self._failed(item, error, probe=probe)
-            outages.succeeded()
-            self._stop.succeeded()
-            return Fetched(item.id, resource)
+            async with self.outages.attempt() as probe:
+                try:
+                    resource = await item.retrieve(item.id)
+                except PersonaError as error:
+                    if isinstance(error, _FINAL):
+                        raise
+                    if not isinstance(error, RateLimitedError):
+                        self._stop.failed(error)
+                        return self._failed(item, error, probe=probe)
+                    self.outages.succeeded()
+                    limited = error
+                else:
+                    self.outages.succeeded()
+                    self._stop.succeeded()
+                    return Fetched(item.id, resource)
+            await self._wait_for_limit(limited)
 
     async def _wait_for_limit(self, error: RateLimitedError) -> None:
         self._limited += 1

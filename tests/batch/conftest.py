@@ -112,7 +112,8 @@ class Kit:
             if task.done():
                 break
             self.clock.advance(step)
-        return await task
+        async with asyncio.timeout(30):  # real time: nobody moves the clock now
+            return await task
 
 
 @attrs.define
