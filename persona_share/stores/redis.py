@@ -224,7 +224,8 @@ class RedisStore(BaseStore):
             if isinstance(client, RedisCluster):
                 await client.aclose()
             else:
-                await client.connection_pool.disconnect()
+                # Not those in use: they may be the fresh ones of another operation.
+                await client.connection_pool.disconnect(inuse_connections=False)
 
     def _new_client(self) -> Any:
         if self._sentinel:

@@ -107,6 +107,20 @@ async def test_operation_succeeds_when_idle_connections_were_cut(redis_server):
     assert sorted(results) == [False] * 9 + [True]
 
 
+@pytest.mark.asyncio
+async def test_operation_succeeds_when_others_find_broken_connections(redis_server):
+    store = RedisStore(redis_server.url)
+    await store.open()
+    redis_server.client.execute_command("CLIENT PAUSE", 300)
+    reading = asyncio.ensure_future(store.read(KEY))
+    for _ in range(2):
+        await asyncio.sleep(0.05)  # noqa: TID251 - the server is a real one
+        await store._drop_connections()
+
+    assert (await reading).value is None
+    await store.aclose()
+
+
 class Proxy:
     """A proxy that forwards bytes to a server, drops them, or responds itself."""
 
