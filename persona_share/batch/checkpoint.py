@@ -315,10 +315,10 @@ def _connected(path: Path, requested: str | None) -> sqlite3.Connection:
     try:
         # An exclusive log needs no shared memory, and survives the end of its process.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA trusted_schema = OFF")
-        _create_tables(connection)
+        _create_tables(connection)  # first, as the log changes the file
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if requested is not None:
             _require_request(connection, requested)
     except BaseException:
