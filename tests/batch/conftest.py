@@ -112,7 +112,7 @@ class Kit:
             if task.done():
                 break
             self.clock.advance(step)
-        async with asyncio.timeout(30):  # real time: nobody moves the clock now
+        async with asyncio.timeout(30):  # real time: the clock stands still now
             return await task
 
 

@@ -1,4 +1,4 @@
-"""Who may send during an outage: one probe, and then everybody."""
+"""Outages: one request probes the service, and then all continue."""
 
 import asyncio
 
