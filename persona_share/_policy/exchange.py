@@ -155,11 +155,12 @@ class Limited:
 class InDoubt:
     """No usable response came within the budget.
 
-    The same request under the same key may still return one; ``unsent``: nothing left.
+    The same request under the same key may still return one, unless nothing was sent
+    that may have consumed the code: then it is not ``in_doubt``.
     """
 
     error: TokenError
-    unsent: bool = False
+    in_doubt: bool = True
 
 
 Ending = Issued | Refused | SetAside | Limited | InDoubt
@@ -349,4 +350,4 @@ def _gave_up(what: str, tries: Tries) -> InDoubt:
         phase=tries.phase,
         attempts=tries.attempts,
     )
-    return InDoubt(error, unsent=not tries.may_be_consumed)
+    return InDoubt(error, in_doubt=tries.may_be_consumed)

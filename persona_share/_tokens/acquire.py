@@ -20,11 +20,7 @@ from persona_share._tokens.backoff import (
 )
 from persona_share._tokens.cache import CachedToken
 from persona_share._tokens.coordinator import Changed
-from persona_share._tokens.exchange import (
-    Exchange,
-    NewToken,
-    Unusable,
-)
+from persona_share._tokens.exchange import Exchange, NewToken, Unusable
 from persona_share._tokens.inflight import Operation, WaitResult
 from persona_share._tokens.record import (
     EXTEND_EVERY,
@@ -85,7 +81,6 @@ class Acquisition:
         self._wish = Wish()
         self._sending: Exchange | None = None
         self._may_own_lease = False
-        self._retries_set_aside = True
         self._pulled = ""
         self._refused_codes = 0
         self._codes_set_aside = 0
@@ -135,7 +130,7 @@ class Acquisition:
         async def attempt() -> Changed[ScopeRecord] | None:
             self._may_own_lease = True
             changed = await self._change(
-                records.acquire, self.owner, self._wish, retry=self._retries_set_aside
+                records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
             )
             busy = records.is_busy(changed.new, changed.started, self.owner)
             return None if busy and self.token is None else changed
@@ -143,7 +138,6 @@ class Acquisition:
         acquired = await self._coordinator.poll(
             self.operation, "another process's lease", attempt
         )
-        self._retries_set_aside = False
         backoff = acquired.new.backoff
         if self.lost and self.token is None and backoff is not None:
             left = max(0.0, backoff.until - self.provider.clock.now())
@@ -248,8 +242,8 @@ class Acquisition:
             case Limited(error, pause):
                 provider.backoff.add(self.scope.text, error, self._bounded_pause(pause))
                 raise await self._failed(error)
-            case InDoubt(error, unsent):
-                if unsent or provider.clock.now() <= code.deadline:
+            case InDoubt(error, in_doubt):
+                if not in_doubt or provider.clock.now() <= code.deadline:
                     raise await self._failed(error, full_jitter(1, provider.random()))
                 await self._set_aside(code, error)
         return None

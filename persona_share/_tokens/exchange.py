@@ -232,7 +232,8 @@ class Exchange:
         finally:
             self._operation.committed = False
             if self._sending:  # canceled, or a bug
-                _ = self._provider.tasks.start(self._end_send(in_doubt=True))
+                ending = self._change(records.end_send, self._owner, in_doubt=True)
+                _ = self._provider.tasks.start(ending)
 
     async def _begin(self) -> Limited | Unusable | CodeRecord | None:
         """Wait for a slot and for the right to send, or return why there is none."""
@@ -328,44 +329,34 @@ class Exchange:
             outcome, tries, self._now(), provider.random(), self._scope or None
         )
 
-    async def _finish(  # noqa: C901  # one branch for each ending
-        self, ending: Ending
-    ) -> ExchangeResult:
-        """Record what became of the code, and return it."""
+    async def _finish(self, ending: Ending) -> ExchangeResult:
+        """Record what became of the code; the publication of a token does it later."""
         result: ExchangeResult = (
             self._new_token(ending) if isinstance(ending, Issued) else ending
         )
-        match result:
-            case Refused(error):
-                spent = await self._coordinator.poll(
-                    self._operation,
-                    _OTHER_SENDER,
-                    partial(self._change, records.spend, self._owner),
-                )
-                if spent.new.state is CodeState.REDEEMED:  # by another owner
-                    result = spent.new
-                else:
-                    self._coordinator.first_sent.pop(self._code.id, None)
-                    self._provider.emit(
-                        events.CodeRejected, self._scope, status=error.status
-                    )
-                    if self._code.odd_expiry:
-                        error.advice = _ODD_EXPIRY
-            case SetAside(error, pause, in_doubt):
-                if pause > 0:
-                    error.retry_after = pause
-                    self._provider.backoff.credential_refused(
-                        self._scope.text, error, pause
-                    )
-                await self._end_send(in_doubt=in_doubt)
-            case Limited(in_doubt=in_doubt):
-                await self._end_send(in_doubt=in_doubt)
-            case InDoubt(unsent=unsent):
-                await self._end_send(in_doubt=not unsent)
-                if not unsent:
-                    self._provider.emit(events.CodeInDoubt, self._scope)
-            case _:
-                pass  # the publication of a token ends the send
+        if isinstance(result, Refused):
+            spent = await self._coordinator.poll(
+                self._operation,
+                _OTHER_SENDER,
+                partial(self._change, records.spend, self._owner),
+            )
+            if spent.new.state is CodeState.REDEEMED:  # by another owner
+                result = spent.new
+            else:
+                status = result.error.status
+                self._coordinator.first_sent.pop(self._code.id, None)
+                self._provider.emit(events.CodeRejected, self._scope, status=status)
+                if self._code.odd_expiry:
+                    result.error.advice = _ODD_EXPIRY
+        elif isinstance(result, SetAside | Limited | InDoubt):
+            in_doubt = result.in_doubt
+            await self._change(records.end_send, self._owner, in_doubt=in_doubt)
+            if isinstance(result, InDoubt) and in_doubt:
+                self._provider.emit(events.CodeInDoubt, self._scope)
+            if isinstance(result, SetAside) and result.credential_pause > 0:
+                pause = result.error.retry_after = result.credential_pause
+                backoff = self._provider.backoff
+                backoff.credential_refused(self._scope.text, result.error, pause)
         self._sending = False
         return result
 
@@ -410,6 +401,3 @@ class Exchange:
         """Extend the right to send, if it is in use."""
         if self._sending:
             await self._change(records.extend, self._owner)
-
-    async def _end_send(self, *, in_doubt: bool) -> None:
-        await self._change(records.end_send, self._owner, in_doubt=in_doubt)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from datetime import datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
@@ -44,9 +44,6 @@ from persona_share.model.secret import Secret, as_secret
 from persona_share.model.token import AuthorizationCode
 from persona_share.ports import ClientContext, CodeSource, Runtime
 
-
-if TYPE_CHECKING:
-    from joserfc.jwk import ECKey, RSAKey
 
 ALGORITHMS: Final = ("RS256", "ES256")
 ASSERTION_LIFETIME: Final = 300
@@ -310,15 +307,27 @@ class ClientCredentials:
         algorithm: str = "RS256",
         key_id: str | None = None,
     ) -> None:
+        private_key = as_secret(private_key)  # an error report may show locals
         self.client_id: str = checked_id(client_id, "client_id")
+        self._algorithm = algorithm
         if algorithm not in ALGORITHMS:
             message = f"algorithm must be one of {', '.join(ALGORITHMS)}"
             raise ConfigurationError(message)
-        self._algorithm = algorithm
+        try:
+            jwk = import_module("joserfc.jwk")
+        except ImportError as error:
+            raise MissingExtraError.of(error, "ClientCredentials", "m2m") from None
+        kind = jwk.RSAKey if algorithm == "RS256" else jwk.ECKey
+        key: Any = None
+        with contextlib.suppress(Exception):  # whatever it says may show the key
+            key = kind.import_key(private_key.reveal())
+        if key is None or not key.is_private:
+            message = f"private_key is not a PEM private key for {algorithm}"
+            raise ConfigurationError(message)
+        self._key = key
         self._header: dict[str, Any] = {"alg": algorithm, "typ": "JWT"}
         if key_id is not None:
             self._header["kid"] = key_id
-        self._key = _imported(as_secret(private_key), algorithm)
 
     def assertion(self, audience: str, runtime: Runtime) -> Secret:
         """Return a new signed assertion for this token endpoint, valid for 5 minutes."""
@@ -344,18 +353,3 @@ class ClientCredentials:
 
     def __repr__(self) -> str:
         return f"<ClientCredentials of {self.client_id}, {self._algorithm}>"
-
-
-def _imported(private_key: Secret, algorithm: str) -> "RSAKey | ECKey":
-    try:
-        jwk = import_module("joserfc.jwk")
-    except ImportError as error:
-        raise MissingExtraError.of(error, "ClientCredentials", "m2m") from None
-    kind = jwk.RSAKey if algorithm == "RS256" else jwk.ECKey
-    key: RSAKey | ECKey | None = None
-    with contextlib.suppress(Exception):  # whatever it says may show the key
-        key = kind.import_key(private_key.reveal())
-    if key is None or not key.is_private:
-        message = f"private_key is not a PEM private key for {algorithm}"
-        raise ConfigurationError(message)
-    return key

@@ -1,11 +1,14 @@
 """Client credentials from key to objects, while many tokens expire."""
 
+import traceback
+
 import pytest
 
 from persona_share import Scope, ScopedTokenManager
 from persona_share._tokens.source import ClientCredentials
 from persona_share.errors import (
     CodeRejectedError,
+    ConfigurationError,
     ExchangeAuthenticationError,
     ScopeNotCoveredError,
 )
@@ -134,3 +137,14 @@ async def test_assertion_counts_as_one_code_a_token(scenario, machine):
     async with machine() as manager:
         await manager.token(READ)
         assert manager.metrics().codes_per_token == 1.0
+
+
+def test_private_key_that_is_refused_is_in_no_frame():
+    with pytest.raises(ConfigurationError) as caught:
+        ClientCredentials("client-1", "-----BEGIN CANARY")
+    report = traceback.TracebackException.from_exception(
+        caught.value, capture_locals=True
+    )
+    frames = [frame for frame in report.stack if frame.filename != __file__]
+    assert "client-1" in str([frame.locals for frame in frames])
+    assert "CANARY" not in str([frame.locals for frame in frames])
