@@ -58,8 +58,8 @@ class BaseStore(abc.ABC):
     _largest: int = LARGEST_STORED
     #: How many operations run at once; the others wait for their turn.
     _concurrency: int = 32
-    #: Whether operations need turns, a time limit, and a translation of their errors.
-    _is_remote: bool = True
+    #: Whether operations take turns, have a time limit and raise store errors only.
+    _is_guarded: bool = True
     #: The errors of broken connections.
     _broken: tuple[type[Exception], ...] = ()
 
@@ -175,7 +175,7 @@ class BaseStore(abc.ABC):
         self, work: Callable[[], Awaitable[T]], *, may_refuse: bool = False
     ) -> T:
         """Run one operation when it is its turn, and raise store errors only."""
-        if not self._is_remote:
+        if not self._is_guarded:
             return await work()
         queue, clock = self._queues.get(), self._runtime.clock
         queue.joined += 1

@@ -43,7 +43,7 @@ class Encrypted(GuardedStore):
     """
 
     _largest = LARGEST_VALUE
-    _is_remote = False  # the wrapped store limits its time
+    _is_guarded = False  # the wrapped store is
 
     def __init__(
         self,

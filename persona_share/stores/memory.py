@@ -20,7 +20,7 @@ class MemoryStore(BaseStore):
     child starts with an empty one, as the codes in it are still its parent's.
     """
 
-    _is_remote = False
+    _is_guarded = False
 
     def __init__(self, *, runtime: Runtime | None = None) -> None:
         super().__init__(runtime)
