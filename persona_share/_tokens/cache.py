@@ -5,7 +5,9 @@ replaces a better one.
 """
 
 import asyncio
+import bisect
 import heapq
+from array import array
 from collections.abc import Container, Iterator
 from typing import Final, TypeVar
 
@@ -113,43 +115,6 @@ class CachedToken:
         )
 
 
-class _Stages:
-    """How many tokens have passed each stage of their lives, in buckets of one second.
-
-    The cost of a look does not depend on the number of tokens.
-    """
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, list[int]] = {}
-        self._passed = [0, 0, 0, 0]
-        self._cursor = 0
-
-    def add(self, entry: CachedToken, policy: RenewalPolicy, number: int) -> None:
-        """Count a token, or with -1 count it no more."""
-        token = entry.token
-        mandatory = token.ends - mandatory_window(token.lifetime, policy)
-        stages = entry.refresh_at, mandatory, entry.guard_at(policy), token.ends
-        for index, at in enumerate(stages):
-            counts = self._passed
-            if int(at) >= self._cursor:
-                counts = self._buckets.setdefault(int(at), [0, 0, 0, 0])
-            counts[index] += number
-
-    def passed(self, now: float) -> list[int]:
-        """Return how many tokens have passed each stage."""
-        if int(now) > self._cursor:
-            self._cursor = int(now)
-            for second in [each for each in self._buckets if each < self._cursor]:
-                counts = self._buckets.pop(second)
-                self._passed = list(map(sum, zip(self._passed, counts, strict=True)))
-        return self._passed
-
-    def nearest_end(self) -> int | None:
-        """Return the second in which the next token ends."""
-        ends = [second for second, counts in self._buckets.items() if counts[-1]]
-        return min(ends, default=None)
-
-
 class TokenCache:
     """Holds tokens by scope."""
 
@@ -180,7 +145,8 @@ class TokenCache:
         # Rejected tokens by fingerprint, with the scope of each.
         self._rejected: dict[str, tuple[RejectedToken, str]]
         self._rejected = BoundedDict(_MAX_REJECTED)
-        self._stages = _Stages()
+        # When the tokens reach each stage of their lives, sorted.
+        self._stages = [array("d") for _ in range(4)]
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
 
@@ -226,25 +192,29 @@ class TokenCache:
         None for a token that was rejected or has expired. Of equal tokens the earlier
         expiry counts.
         """
-        now = self._clock.now()
-        if self.is_rejected(stored.fingerprint):
+        now, text = self._clock.now(), scope.text
+        guard_at = stored.expires - guard_window(stored.lifetime, self._policy)
+        if now >= guard_at or self.is_rejected(stored.fingerprint):
             return None
-        if now >= stored.expires - guard_window(stored.lifetime, self._policy):
-            return None
-        held = self._tokens.get(scope.text)
+        held = self._tokens.get(text)
         same = held is not None and held.fingerprint == stored.fingerprint
         if held is not None and (
             held.token.ends <= stored.expires
             if same
-            else held.token.ends > stored.expires and self.usable(scope.text)
+            else held.token.ends > stored.expires and self.usable(text)
         ):
             return held
-        entry = self._entry(scope, stored, held, same=same)
-        if held is not None:
-            self.remove(scope.text)
-            del self._generations[scope.text]
-        self._tokens[scope.text] = entry
-        self._stages.add(entry, self._policy, 1)
+        self.remove(text)
+        generation = self._generations.pop(text, self._dropped_generation)
+        # The same token comes again when its end is known better.
+        entry = self._entry(scope, stored, generation if same else generation + 1)
+        entry.last_used = now if held is None else held.last_used
+        if held is not None and same:
+            entry.accepted = held.accepted
+            entry.rejected_once_at = held.rejected_once_at
+        self._tokens[text] = entry
+        for instants, at in zip(self._stages, self._instants(entry), strict=True):
+            bisect.insort(instants, at)
         self.new.append(entry)
         self.has_new.set()
         maximum = self._policy.max_tokens
@@ -252,14 +222,35 @@ class TokenCache:
             self._evict(max(len(self._tokens) - maximum, maximum // 100))
         return entry
 
+    def _entry(self, scope: Scope, stored: StoredToken, generation: int) -> CachedToken:
+        if stored.lifetime != self._lifetime:
+            self._lifetime = stored.lifetime
+        token = AccessToken(
+            stored.secret.reveal(),
+            scope=scope if stored.scope == scope.text else Scope.parse(stored.scope),
+            generation=generation,
+            ends=stored.expires,
+            lifetime=self._lifetime,
+            clock=self._clock,
+        )
+        latest = stored.expires - mandatory_window(stored.lifetime, self._policy)
+        jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
+        return CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
+
+    def _instants(self, entry: CachedToken) -> tuple[float, ...]:
+        """Return when a token reaches each stage of its life."""
+        ends = entry.token.ends
+        mandatory = ends - mandatory_window(entry.token.lifetime, self._policy)
+        return entry.refresh_at, mandatory, entry.guard_at(self._policy), ends
+
     def remove(self, text: str) -> None:
         """Drop the token of exactly this scope."""
         entry = self._tokens.pop(text, None)
         if entry is None:
             return
-        self._stages.add(entry, self._policy, -1)
+        for instants, at in zip(self._stages, self._instants(entry), strict=True):
+            del instants[bisect.bisect_left(instants, at)]
         entry.refresh_at = _NEVER  # visible to every caller that still has it
-        self._generations.pop(text, None)
         self._generations[text] = entry.token.generation
         if len(self._generations) > 2 * self._policy.max_tokens:
             dropped = self._generations.pop(next(iter(self._generations)))
@@ -306,12 +297,11 @@ class TokenCache:
             self._emit(events.TokensEvicted, count=len(candidates))
 
     def states(self) -> tuple[dict[str, int], float | None]:
-        """Return how many tokens are in each state, and the seconds to the nearest end.
-
-        In buckets of one second: its cost does not depend on the number of tokens.
-        """
+        """Return how many tokens are in each state, and the seconds to the nearest end."""
         now, held = self._clock.now(), len(self._tokens)
-        refreshed, mandatory, expired, _ = self._stages.passed(now)
+        refreshed, mandatory, expired, ended = [
+            bisect.bisect_right(instants, now) for instants in self._stages
+        ]
         mandatory = max(mandatory, expired)
         refreshed = max(refreshed, mandatory)
         counts = {
@@ -320,8 +310,7 @@ class TokenCache:
             TokenState.MANDATORY.value: mandatory - expired,
             TokenState.EXPIRED.value: expired,
         }
-        end = self._stages.nearest_end()
-        nearest = None if end is None else max(0.0, end - now)
+        nearest = self._stages[-1][ended] - now if ended < held else None
         return {state: count for state, count in counts.items() if count}, nearest
 
     def clear(self) -> None:
@@ -329,33 +318,6 @@ class TokenCache:
         for text in tuple(self._tokens):
             self.remove(text)
         self._rejected.clear()
-
-    def _entry(
-        self, scope: Scope, stored: StoredToken, held: CachedToken | None, *, same: bool
-    ) -> CachedToken:
-        granted = scope if stored.scope == scope.text else Scope.parse(stored.scope)
-        if held is not None:  # the same token comes again when its end is known better
-            generation = held.token.generation + (not same)
-        else:
-            generation = self._generations.pop(scope.text, self._dropped_generation) + 1
-        if stored.lifetime != self._lifetime:
-            self._lifetime = stored.lifetime
-        token = AccessToken(
-            stored.secret.reveal(),
-            scope=granted,
-            generation=generation,
-            ends=stored.expires,
-            lifetime=self._lifetime,
-            clock=self._clock,
-        )
-        latest = stored.expires - mandatory_window(stored.lifetime, self._policy)
-        jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
-        entry = CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
-        if held is not None and same:
-            entry.accepted = held.accepted
-            entry.rejected_once_at = held.rejected_once_at
-        entry.last_used = self._clock.now() if held is None else held.last_used
-        return entry
 
 
 def _covers(scope: Scope, part: Scope) -> bool:

@@ -143,7 +143,7 @@ class ExchangeQueue:
         """Wait for a slot and use it; return False if it would come too late."""
         number, queue = next(self._number), self._waiting
         while True:
-            background = not operation.hurried
+            background = operation.background and not operation.callers
             place = (background, until, number)
             index = bisect.bisect(queue, place)
             reserve = min(_RESERVE, _WINDOW - self._interval) if background else 0.0

@@ -94,8 +94,9 @@ class WaitResult(enum.Enum):
 class Operation:
     """One operation under way, with its waiters.
 
-    ``committed``: it continues though no caller waits for it. ``waiting_for`` says
-    what it waits for now, for the errors of callers whose time is up.
+    ``committed``: it continues though no caller waits for it. ``callers`` is how many
+    wait now, ``followers`` how many ever did. ``waiting_for`` says what it waits for
+    now, for the errors of callers whose time is up.
     """
 
     def __init__(
@@ -108,13 +109,13 @@ class Operation:
     ) -> None:
         self.background: bool = background
         self.committed: bool = False
+        self.callers: int = 0
         self.followers: int = 0
         self.waiting_for: str | None = None
         self.waiting_since: float = 0.0
         self.code_offered: asyncio.Event = asyncio.Event()
         self._inflight = inflight
         self._key = key
-        self._callers = 0
         # By deadline; a caller that left stays until then.
         self._waiters: list[tuple[float, int, asyncio.Future[Any]]] = []
         self._timer: asyncio.Task[None] | None = None
@@ -147,12 +148,7 @@ class Operation:
     @property
     def unwanted(self) -> bool:
         """Whether it was started for callers, and all of them have left."""
-        return self._callers == 0 and not self.background
-
-    @property
-    def hurried(self) -> bool:
-        """Whether a caller waits for it."""
-        return self._callers > 0 or not self.background
+        return self.callers == 0 and not self.background
 
     @property
     def is_serving_this_call(self) -> bool:
@@ -168,17 +164,17 @@ class Operation:
         if self.is_serving_this_call:
             message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
-        if self._callers >= MAX_WAITERS:
+        if self.callers >= MAX_WAITERS:
             message = f"{MAX_WAITERS} callers wait for this scope already"
             raise TooManyWaitersError(message)
         self.followers += 1
-        self._callers += 1
+        self.callers += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._end_wait_at(until, future)
         try:
             return await future
         finally:
-            self._callers -= 1
+            self.callers -= 1
             if self.unwanted and not self.committed:
                 self.abandon(WaitResult.WITHDRAWN)
 
