@@ -143,8 +143,7 @@ class TokenCache:
         self._generations: dict[str, int] = {}
         self._dropped_generation = 0
         # Rejected tokens by fingerprint, with the scope of each.
-        self._rejected: dict[str, tuple[RejectedToken, str]]
-        self._rejected = BoundedDict(_MAX_REJECTED)
+        self._rejected = BoundedDict[str, tuple[RejectedToken, str]](_MAX_REJECTED)
         # When the tokens reach each stage of their lives, sorted.
         self._stages = [array("d") for _ in range(4)]
         # The lifetime of the latest token: nearly all share it, as one object.

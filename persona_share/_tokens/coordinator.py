@@ -10,15 +10,8 @@ so that nothing looks younger than it is on the way.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import (
-    Any,
-    Concatenate,
-    Final,
-    Generic,
-    Literal,
-    ParamSpec,
-    TypeVar,
-)
+from contextlib import suppress
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 
 import attrs
 
@@ -99,10 +92,11 @@ class PrivateRecords:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._records: dict[tuple[str, str], tuple[ScopeRecord | CodeRecord, float]]
-        self._records = {}
+        self._records: dict[
+            tuple[str, str], tuple[ScopeRecord | CodeRecord, float]
+        ] = {}
         # By the hash of a code's id, which is half as large.
-        self._redeemed: dict[int, str] = BoundedDict(_MAX_REDEEMED)
+        self._redeemed = BoundedDict[int, str](_MAX_REDEEMED)
         self._purge_above = _MIN_PURGED
 
     def change(
@@ -145,11 +139,6 @@ class PrivateRecords:
             for code in record.codes
         ]
 
-    def clear(self) -> None:
-        """Forget everything, in a forked child."""
-        self._records.clear()
-        self._redeemed.clear()
-
 
 class Coordinator:
     """Reads and changes the records of scopes and codes."""
@@ -177,20 +166,17 @@ class Coordinator:
         self.clock: Clock = runtime.clock
         self._private = PrivateRecords(runtime.clock.now)
         self._random = runtime.random
-        self.new_bytes: Callable[[int], bytes] = runtime.new_bytes
         self._naming = naming
         self._cache = cache
         self.emit: Emitter = emit
         self._on_store_failure = on_store_failure
-        self._unreadable: dict[tuple[type[Any], str], None]
-        self._unreadable = BoundedDict(_MAX_REMEMBERED)
+        self._unreadable = BoundedDict[tuple[type[Any], str], None](_MAX_REMEMBERED)
         # Leases and back-offs as they were first seen, by the local clock.
-        self._observed: dict[tuple[str, str], tuple[object, float]]
-        self._observed = BoundedDict(_MAX_REMEMBERED)
-        self._unpublished: dict[str, tuple[Scope, StoredToken]]
-        self._unpublished = BoundedDict(_MAX_REMEMBERED)
+        self._observed = BoundedDict[tuple[str, str], tuple[Any, float]](
+            _MAX_REMEMBERED
+        )
+        self._unpublished = BoundedDict[str, tuple[Scope, StoredToken]](_MAX_REMEMBERED)
         self._pollers = 0
-        self._opened = False
 
     async def open(self) -> None:
         """Open the store. One that is refused raises; one that is down is tried again.
@@ -201,7 +187,6 @@ class Coordinator:
             return
         try:
             await self._store.open()
-            self._opened = True
         except StoreUnavailableError as error:
             self._go_down(error)
             self.require_store()
@@ -347,7 +332,7 @@ class Coordinator:
             )
             shared, known = redeemed.shared, redeemed.new.token
             if known is not None and known.fingerprint == token.fingerprint:
-                token = known if known.expires < token.expires else token
+                token = min(known, token, key=lambda each: each.expires)
             self.first_sent.pop(token.code_id, None)
         changed = await self.change(
             ScopeRecord, scope.text, records.publish, owner, token
@@ -369,7 +354,7 @@ class Coordinator:
     # ── Outages ─────────────────────────────────────────────────────────────────
 
     def _go_down(self, reason: StoreError) -> None:
-        if self.down:
+        if self.down or self._store is None:
             return
         self.down = self.ever_down = True
         _log.warning(
@@ -380,24 +365,20 @@ class Coordinator:
             else "only cached tokens can be used",
         )
         self.emit(events.StoreDown)
-        _ = self.tasks.start(self._recover(), endless=True)
+        _ = self.tasks.start(self._recover(self._store), endless=True)
 
-    async def _recover(self) -> None:
+    async def _recover(self, store: Store) -> None:
         """Try the store until it responds, then rewrite what this manager holds."""
-        store, pause = self._store, _RETRY_FIRST
-        while store is not None:
+        pause = _RETRY_FIRST
+        while True:
             await self.clock.sleep(pause * (0.5 + self._random() / 2))
             pause = min(_RETRY_MAX, pause * 2)
-            try:
-                if not self._opened:
-                    await store.open()
-                    self._opened = True
+            with suppress(StoreError):
+                await store.open()
                 await store.read(self.key(CodeRecord, "probe"))
-            except StoreError:
-                continue
-            break
-        codes = self._private.drain()
+                break
         self.down = False
+        codes = self._private.drain()
         self.emit(events.StoreUp)
         _log.info("The token store responds again.")
         await self._rewrite(codes)
@@ -422,6 +403,5 @@ class Coordinator:
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what its parent still has."""
-        self._private.clear()
+        self._private.drain()
         self._unpublished.clear()
-        self.first_sent.clear()

@@ -79,10 +79,6 @@ class Tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=0.2)
 
-    def abandon(self) -> None:
-        """Forget all tasks, in a forked child."""
-        self._running.clear()
-
 
 class WaitResult(enum.Enum):
     """How a wait ends without a result of the operation."""
@@ -186,7 +182,7 @@ class Operation:
 
     async def _run(self, work: Callable[..., Awaitable[Any]], *args: object) -> Any:
         """Return the outcome of the work; an error is one, too."""
-        _SERVING.set(_SERVING.get() | {self})
+        serving = _SERVING.set(_SERVING.get() | {self})
         try:
             return await work(self, *args)
         except PersonaError as error:
@@ -194,6 +190,8 @@ class Operation:
         except Exception as error:  # noqa: BLE001  # waiters must not hang on a mistake
             what = f"the exchange failed: {type(error).__name__}{where(error)}"
             return ExchangeUnavailableError(what)
+        finally:
+            _SERVING.reset(serving)  # or this task and its context hold each other
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         if self._timer is not None:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from persona_share._policy.token_lifetime import TokenState
 from persona_share._tokens import record as records
@@ -94,9 +95,10 @@ class TokenProvider:
         self.supplier: CodeSupplier = CodeSupplier(
             context, source, policy, self.coordinator
         )
-        # The next acquisition of a scope begins after this delivery, or rejection.
-        self._preceding: dict[str, asyncio.Task[Any]] = {}
-        self._refresher = Refresher(self, runtime.random)
+        # The next acquisition of a scope begins after this delivery, or rejection; one
+        # that has ended drops out.
+        self._preceding = WeakValueDictionary[str, asyncio.Task[Any]]()
+        self._refresher = Refresher(self)
 
     async def open(self) -> None:
         """Open the store and start to refresh; in the event loop that runs now."""
@@ -178,7 +180,7 @@ class TokenProvider:
         self, operation: Operation, scope: Scope
     ) -> CachedToken | WaitResult:
         """Acquire a token, after the delivered code of this scope that is on its way."""
-        while (preceding := self._preceding.get(scope.text)) is not None:
+        if (preceding := self._preceding.get(scope.text)) is not None:
             await asyncio.wait({preceding})
             held = self.cache.usable(scope.text)
             if held is not None and (
@@ -211,7 +213,9 @@ class TokenProvider:
 
     def received(self, code: object, expires_at: Any = None) -> StoredCode:
         """Return a delivered code; raises `InvalidArgumentError` for anything else."""
-        return self.pushed.known(self.supplier.received(code, expires_at))
+        received = self.supplier.received(code, expires_at)
+        # A second offer does not extend its deadline.
+        return self.pushed.get(received.id, (received,))[0]
 
     async def exchange(
         self, code: StoredCode, expected: Scope | None, deadline: float
@@ -227,7 +231,7 @@ class TokenProvider:
                 raise ManagerClosedError(_CLOSED)
             operation = self._inflight.join(key, self._redeem, code, expected)
             if expected is not None:
-                self._precede(expected.text, operation.task)
+                self._preceding[expected.text] = operation.task
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
                 return outcome
@@ -240,16 +244,6 @@ class TokenProvider:
         self, operation: Operation, code: StoredCode, expected: Scope | None
     ) -> Scope:
         return await Acquisition(self, operation, expected or Scope()).redeem(code)
-
-    def _precede(self, text: str, task: asyncio.Task[Any]) -> None:
-        """Let the next acquisition of a scope begin after a task."""
-
-        def end(_: object) -> None:
-            if self._preceding.get(text) is task:
-                del self._preceding[text]
-
-        self._preceding[text] = task
-        task.add_done_callback(end)
 
     async def offer(self, code: StoredCode, scope: Scope) -> None:
         """Put a delivered code by; it is in the record of its scope on return.
@@ -270,15 +264,13 @@ class TokenProvider:
             message = f"{records.MAX_PUSHED} codes for this scope are already queued"
             raise InvalidArgumentError(message)
         self.backoff.clear(scope.text)
-        operation = self._inflight.get(scope.text)
-        if operation is not None:
-            operation.code_offered.set()
-            return
         entry, now = self.cache.get(scope.text), self.clock.now()
-        due = entry is not None and (
+        if (operation := self._inflight.get(scope.text)) is not None:
+            operation.code_offered.set()
+        elif entry is not None and (
             entry.state(now, self.policy) is not TokenState.FRESH
-        )
-        if entry is not None and due and self.cache.is_in_use(entry, now):
+            and self.cache.is_in_use(entry, now)
+        ):
             self.use_pushed(scope)
 
     def use_pushed(self, scope: Scope) -> None:
@@ -306,7 +298,7 @@ class TokenProvider:
         task = self.tasks.start(
             self.coordinator.change(ScopeRecord, text, records.reject, rejected)
         )
-        self._precede(text, task)
+        self._preceding[text] = task
         if text in self.cache.pinned:
             self._refresher.watch_pinned(entry.scope)
 
@@ -355,7 +347,6 @@ class TokenProvider:
         self.closed = True
         self._inflight.clear()
         self._preceding.clear()
-        self.tasks.abandon()
         self.pushed.clear()
         self.coordinator.after_fork()
 

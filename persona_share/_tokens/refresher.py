@@ -6,7 +6,6 @@ machine missed is due at the first check afterwards.
 
 import heapq
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -48,10 +47,6 @@ class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
         self._now = clock.now
         self._emit = emit
 
-    def known(self, code: StoredCode) -> StoredCode:
-        """Return a code as it was first offered: a second offer does not extend its deadline."""
-        return self[code.id][0] if code.id in self else code
-
     def expire(self) -> None:
         """Remove every code that expired unused, and emit an event for it."""
         now = self._now()
@@ -64,9 +59,8 @@ class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
 class Refresher:
     """Checks tokens, pushed codes and pinned scopes when they are due."""
 
-    def __init__(self, provider: "TokenProvider", random: Callable[[], float]) -> None:
+    def __init__(self, provider: "TokenProvider") -> None:
         self._provider = provider
-        self._random = random
         self._clock = provider.clock
         self._cache = provider.cache
         # Heaps, by the next check.
@@ -78,7 +72,8 @@ class Refresher:
 
     def watch_code(self, code: StoredCode) -> None:
         """Use a pushed code at its last safe moment, if that adds cover."""
-        at = latest_safe_time(code.deadline, code.received, self._random())
+        random = self._provider.random()
+        at = latest_safe_time(code.deadline, code.received, random)
         heapq.heappush(self._codes, (at, code.id))
         self._cache.has_new.set()
 
