@@ -99,35 +99,27 @@ class PrivateRecords:
         self._redeemed = BoundedDict[int, str](_MAX_REDEEMED)
         self._purge_above = _MIN_PURGED
 
-    def change(
-        self,
-        kind: type[Record],
-        name: str,
-        transition: Callable[Concatenate[Record, float, P], Record],
-        *args: P.args,
-        **options: P.kwargs,
-    ) -> Changed[Record]:
-        """Change a record."""
-        now, key = self._now(), (kind.kind, name)
-        found, end = self._records.get(key, (None, 0.0))
-        old = found if isinstance(found, kind) and end > now else kind()
+    def read(self, kind: type[Record], name: str) -> Record:
+        """Return a record."""
         if kind is CodeRecord and hash(name) in self._redeemed:
             facts: dict[str, Any] = {"scope": self._redeemed[hash(name)]}
-            old = kind(state=CodeState.REDEEMED, **facts)
-        new = transition(old, now, *args, **options)
-        if new == old:
-            return Changed(old, new, now, shared=False)
+            return kind(state=CodeState.REDEEMED, **facts)
+        found, end = self._records.get((kind.kind, name), (None, 0.0))
+        return found if isinstance(found, kind) and end > self._now() else kind()
+
+    def write(self, name: str, record: ScopeRecord | CodeRecord) -> None:
+        """Keep a record for as long as it is of any use."""
+        now, key = self._now(), (record.kind, name)
+        record = attrs.evolve(record, token=None)
         self._records.pop(key, None)
-        kept: Any = attrs.evolve(new, token=None)
-        if kind is CodeRecord and kept.state is CodeState.REDEEMED:
-            self._redeemed[hash(name)] = kept.scope
-        elif (ttl := kept.ttl(now)) > 0:
-            self._records[key] = kept, now + ttl
+        if isinstance(record, CodeRecord) and record.state is CodeState.REDEEMED:
+            self._redeemed[hash(name)] = record.scope
+        elif (ttl := record.ttl(now)) > 0:
+            self._records[key] = record, now + ttl
         if len(self._records) > self._purge_above:
             live = [each for each in self._records.items() if each[1][1] > now]
             self._records = dict(live)
             self._purge_above = 2 * len(live) + _MIN_PURGED
-        return Changed(old, new, now, shared=False)
 
     def drain(self) -> list[tuple[str, StoredCode]]:
         """Remove all records, and return the codes in them, each with its scope."""
@@ -209,7 +201,7 @@ class Coordinator:
 
     # ── Compare-and-swap ────────────────────────────────────────────────────────
 
-    async def change(
+    async def change(  # noqa: C901  # one branch for each way a change ends
         self,
         kind: type[Record],
         name: str,
@@ -224,12 +216,16 @@ class Coordinator:
         """
         losses = 0
         while True:
+            started = self.clock.now()
             private = self.down or (kind, name) in self._unreadable
             if self._store is None or private:
-                return self._private.change(kind, name, transition, *args, **options)
+                old = self._private.read(kind, name)
+                new = transition(old, started, *args, **options)
+                if new != old:
+                    self._private.write(name, new)
+                return Changed(old, new, started, shared=False)
             key = self.key(kind, name)
             try:
-                started = self.clock.now()
                 found = await self._io(self._store.read(key))
                 now = found.now
                 there, here = now - self.clock.now(), started - now
