@@ -78,7 +78,13 @@ class Acquisition:
         self.token: StoredToken | None = None
         self._coordinator = provider.coordinator
         self._cache = provider.cache
-        self._wish = Wish()
+        held = provider.cache.get(scope.text)
+        usable = provider.cache.usable(scope.text)
+        self._wish = Wish(
+            None if usable is None else usable.token.ends,
+            None if held is None else held.fingerprint,
+            provider.policy.guard,
+        )
         self._sending: Exchange | None = None
         self._may_own_lease = False
         self._pulled = ""
@@ -100,7 +106,9 @@ class Acquisition:
                 if self.token is not None:
                     result = await self._adopt(self.token)
                 elif self.lost:
-                    await self._acquire_lease()
+                    await self._coordinator.poll(
+                        self.operation, "another process's lease", self._acquire_lease
+                    )
                 elif self.pending is not None:
                     result = await self._exchange(self.pending)
                 elif pushed_only:
@@ -113,35 +121,23 @@ class Acquisition:
             if self._may_own_lease:  # whatever became of the last write
                 _ = tasks.start(self._change(records.release, self.owner))
 
-    async def _acquire_lease(self) -> None:
-        """Acquire the lease, waiting while another process has it.
+    async def _acquire_lease(self) -> bool | None:
+        """Acquire the lease, or return None while another process has it.
 
         Codes that were set aside wait for the next acquisition.
         """
         self._coordinator.require_store()
-        text = self.scope.text
-        held, usable = self._cache.get(text), self._cache.usable(text)
-        self._wish = Wish(
-            None if usable is None else usable.token.ends,
-            None if held is None else held.fingerprint,
-            self.provider.policy.guard,
+        self._may_own_lease = True
+        acquired = await self._change(
+            records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
         )
-
-        async def attempt() -> Changed[ScopeRecord] | None:
-            self._may_own_lease = True
-            changed = await self._change(
-                records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
-            )
-            busy = records.is_busy(changed.new, changed.started, self.owner)
-            return None if busy and self.token is None else changed
-
-        acquired = await self._coordinator.poll(
-            self.operation, "another process's lease", attempt
-        )
-        backoff = acquired.new.backoff
-        if self.lost and self.token is None and backoff is not None:
-            left = max(0.0, backoff.until - self.provider.clock.now())
-            raise shared_error(backoff, left, self.scope)
+        if self.lost and self.token is None:
+            if records.is_busy(acquired.new, acquired.started, self.owner):
+                return None
+            if (backoff := acquired.new.backoff) is not None:
+                left = max(0.0, backoff.until - acquired.started)
+                raise shared_error(backoff, left, self.scope)
+        return True
 
     async def _adopt(self, token: StoredToken) -> CachedToken | None:
         """Cache a token of the record; one that was rejected here is rejected there."""

@@ -122,21 +122,17 @@ class ExchangeQueue:
         self._waiting: list[tuple[bool, float, int]] = []
 
     @property
-    def filled(self) -> float:
-        """How much of the budget is left, in seconds of the window."""
-        return min(_WINDOW, self._clock.now() - self._empty_at)
-
-    @property
     def level(self) -> float | None:
         """How many exchanges may start now, or None while no limit is known."""
-        return self.filled / self._interval if self._interval else None
+        filled = min(_WINDOW, self._clock.now() - self._empty_at)
+        return filled / self._interval if self._interval else None
 
     async def wait_until_short(self, operation: Operation) -> None:
         """Wait until the queue is short enough for a new code not to age in it."""
-        if self._wait_behind(len(self._waiting) + self.requests) < _MAX_BACKLOG:
+        if self.wait_behind(len(self._waiting) + self.requests) < _MAX_BACKLOG:
             return
         with operation.waiting("the rate limit of exchanges"):
-            while self._wait_behind(len(self._waiting) + self.requests) >= _MAX_BACKLOG:
+            while self.wait_behind(len(self._waiting) + self.requests) >= _MAX_BACKLOG:
                 await self._clock.sleep(_RECHECK_INTERVAL * (0.5 + self._random() / 2))
 
     async def slot(self, until: float, operation: Operation) -> bool:
@@ -147,7 +143,7 @@ class ExchangeQueue:
             place = (background, until, number)
             index = bisect.bisect(queue, place)
             reserve = min(_RESERVE, _WINDOW - self._interval) if background else 0.0
-            wait = self._wait_behind(index, reserve)
+            wait = self.wait_behind(index, reserve)
             now = self._clock.now()
             if wait <= 0:
                 empty_at = max(self._empty_at, now - _WINDOW)
@@ -176,12 +172,14 @@ class ExchangeQueue:
         """Start nothing for so long: the service said when its window resets."""
         self._closed_until = max(self._closed_until, self._clock.now() + seconds)
 
-    def _wait_behind(self, others: int, reserve: float = 0.0) -> float:
+    def wait_behind(self, others: int, reserve: float = 0.0) -> float:
         """Return when an exchange can start behind so many others, in seconds from now."""
-        closed = self._closed_until - self._clock.now()
-        lacking = (others + 1) * self._interval + reserve - self.filled
+        now = self._clock.now()
+        filled = min(_WINDOW, now - self._empty_at)
+        lacking = (others + 1) * self._interval + reserve - filled
         # A hair more than computed, or rounding asks for the same instant again.
-        return max(0.0, closed, lacking + 1e-6 if lacking > 0 else 0.0)
+        refilled = lacking + 1e-6 if lacking > 0 else 0.0
+        return max(refilled, self._closed_until - now)
 
 
 class Exchange:
@@ -368,8 +366,9 @@ class Exchange:
         if self._now() >= expires - guard_window(grant.lifetime, policy):
             what = "the code was exchanged so long ago that its token has expired"
             return Refused(CodeAlreadyUsedError(what, phase=Phase.ANSWERED))
-        # With little budget left, refreshes spread further.
-        random, busy = self._provider.random(), self._provider.queue.filled < _RESERVE
+        # Refreshes spread further while they would have to wait for a slot.
+        random = self._provider.random()
+        busy = self._provider.queue.wait_behind(0, _RESERVE) > 0
         window = refresh_window(grant.lifetime, random, policy, busy=busy)
         token = StoredToken(
             fingerprint=fingerprint(grant.token),
