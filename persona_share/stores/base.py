@@ -178,20 +178,19 @@ class BaseStore(abc.ABC):
         if not self._is_guarded:
             return await work()
         queue, clock = self._queues.get(), self._runtime.clock
-        queue.joined += 1
-        number = queue.joined
+        joined = clock.now()
         async with queue.turns:
-            if number <= queue.failed:
+            started = clock.now()
+            if joined < queue.failed_at:
                 # Those who queued behind an operation that hung do not each hang, too.
                 message = f"{self!r} did not respond a moment ago"
                 raise StoreUnavailableError(message)
-            started = clock.now()
             try:
                 return await within(clock, TIMEOUT, queue.start(work))
             except Exception as error:  # noqa: BLE001 - any error means "unavailable"
                 failure = self._error(error)
             if clock.now() - started >= _SLOW:
-                queue.failed = queue.joined
+                queue.failed_at = clock.now()
         if isinstance(failure, StoreRefusedError) and not may_refuse:
             failure = StoreUnavailableError(failure.what, advice=failure.advice)
         # Raised here, so that no context keeps what another library said.
@@ -203,7 +202,7 @@ class _Queue:
 
     def __init__(self, concurrency: int) -> None:
         self.turns = asyncio.Semaphore(concurrency)
-        self.joined = self.failed = 0
+        self.failed_at = 0.0
         self.running: set[asyncio.Future[Any]] = set()
 
     def start(self, work: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
