@@ -29,10 +29,10 @@ PROBLEMS = ("lost", "twice", "holes")
 
 
 def run_part(failure, kind, seeds, end):
-    """Run these seeds until the end, and count runs and problems."""
+    """Run these seeds until the end, at least one, and count runs and problems."""
     counts, texts = Counter(), []
     for seed in seeds:
-        if time.monotonic() > end:  # noqa: TID251  # a soak takes real time
+        if counts["runs"] and time.monotonic() > end:  # noqa: TID251  # a soak takes real time
             break
         folder = MEMORY if os.access(MEMORY, os.W_OK) else None
         with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -68,9 +68,9 @@ def main(runs, processes, minutes, failures):
 
 
 def _run(pool, failure, kind, runs, end):
-    """Run one kind of failure; a seed may have several, or none."""
+    """Run one kind of failure, at least once; a seed may have several runs, or none."""
     counts, texts, first = Counter(), [], 0
-    while counts["runs"] < runs and time.monotonic() < end:  # noqa: TID251  # as above
+    while counts["runs"] < (1 if time.monotonic() > end else runs):  # noqa: TID251  # as above
         # As many seeds as are missing, if those to come are like those before.
         rate = max(counts["runs"] / first, 0.1) if first else 1.0
         last = first + max(math.ceil((runs - counts["runs"]) / rate), PART)
