@@ -23,87 +23,98 @@ OWNERS = ("one", "two", "three")
 CODES = tuple(f"code{number}" for number in range(6))
 TOKENS = tuple(f"token{number}" for number in range(4))
 
+# A strategy that is made while another one draws is validated at each draw: they are made
+# here, once.
 owners = st.sampled_from(OWNERS)
+code_names = st.sampled_from(CODES)
+token_names = st.sampled_from(TOKENS)
+booleans = st.booleans()
 instants = st.floats(NOW - 4_000, NOW + 4_000).map(lambda at: round(at, 1))
-wishes = st.builds(
-    Wish, st.none() | instants, st.none() | st.sampled_from(TOKENS), st.just(10.0)
-)
+receipts = st.floats(NOW - 1_000, NOW).map(round)
+code_lives = st.sampled_from([30.0, 594.0])
+token_lives = st.sampled_from([3.0, 900.0, 3_599.0])
+leases = st.builds(Lease, owners, instants)
+wishes = st.builds(Wish, st.none() | instants, st.none() | token_names, st.just(10.0))
 
 
 @st.composite
-def codes(draw, name=None):
-    name = draw(st.sampled_from(CODES)) if name is None else name
-    received = draw(st.floats(NOW - 1_000, NOW).map(round))
+def codes(draw, names=code_names):
+    name = draw(names)
+    received = draw(receipts)
     return StoredCode(
         name,
         Secret(f"secret-{name}"),
         float(received),
-        received + draw(st.sampled_from([30.0, 594.0])),
-        set_aside=draw(st.booleans()),
+        received + draw(code_lives),
+        set_aside=draw(booleans),
     )
 
 
 @st.composite
 def tokens(draw):
-    name = draw(st.sampled_from(TOKENS))
+    name = draw(token_names)
     expires = draw(instants)
-    lifetime = draw(st.sampled_from([3.0, 900.0, 3_599.0]))
+    lifetime = draw(token_lives)
     return StoredToken(
         name,
         Secret(f"secret-{name}"),
         "inquiry.read:inq_1",
-        draw(st.sampled_from(CODES)),
+        draw(code_names),
         min(expires, NOW + lifetime),
         lifetime,
         expires - lifetime / 4,
     )
 
 
+NAMED_CODES = {name: codes(st.just(name)) for name in CODES}
+different_codes = st.lists(code_names, unique=True, max_size=6)
+different_tokens = st.lists(token_names, unique=True)
+one_token = tokens()
+no_or_one_token = st.none() | one_token
+no_or_one_lease = st.none() | leases
+no_or_one_backoff = st.none() | st.builds(
+    Backoff, instants, st.sampled_from(sorted(records.MAX_BACKOFF)), st.integers(1, 16)
+)
+rejection_times = st.lists(instants, max_size=3)
+states = st.sampled_from(CodeState)
+first_sends = st.sampled_from([(), (NOW - 50,), (NOW - 50, NOW - 9)])
+
+
 @st.composite
 def scope_records(draw):
     """Any state that the transitions can lead to: no code is in it twice."""
-    names = draw(st.lists(st.sampled_from(CODES), unique=True, max_size=6))
-    made = [draw(codes(name)) for name in names]
-    has_pending = bool(made) and draw(st.booleans())
+    made = [draw(NAMED_CODES[name]) for name in draw(different_codes)]
+    has_pending = bool(made) and draw(booleans)
     queue = sorted(
         made[1:] if has_pending else made,
         key=lambda each: (each.set_aside, each.deadline, each.id),
     )
     return ScopeRecord(
-        token=draw(st.none() | tokens()),
+        token=draw(no_or_one_token),
         pending=made[0] if has_pending else None,
-        lease=draw(st.none() | st.builds(Lease, owners, instants)),
+        lease=draw(no_or_one_lease),
         queue=tuple(queue),
-        backoff=draw(
-            st.none()
-            | st.builds(
-                Backoff,
-                instants,
-                st.sampled_from(sorted(records.MAX_BACKOFF)),
-                st.integers(1, 16),
-            )
-        ),
+        backoff=draw(no_or_one_backoff),
         rejected=tuple(
-            RejectedToken(name, draw(instants))
-            for name in draw(st.lists(st.sampled_from(TOKENS), unique=True))
+            RejectedToken(name, draw(instants)) for name in draw(different_tokens)
         ),
-        rejection_times=tuple(sorted(draw(st.lists(instants, max_size=3)))),
+        rejection_times=tuple(sorted(draw(rejection_times))),
     )
 
 
 @st.composite
 def code_records(draw):
-    state = draw(st.sampled_from(CodeState))
-    sent = draw(st.sampled_from([(), (NOW - 50,), (NOW - 50, NOW - 9)]))
-    sending = state is CodeState.NEW and draw(st.booleans())
+    state = draw(states)
+    sent = draw(first_sends)
+    sending = state is CodeState.NEW and draw(booleans)
     return CodeRecord(
         state,
-        lease=draw(st.builds(Lease, owners, instants)) if sending else None,
+        lease=draw(leases) if sending else None,
         scope="inquiry.read:inq_1" if state is CodeState.REDEEMED else "",
         reason="refused" if state is CodeState.SPENT else "",
         first_sent=sent,
-        token=draw(tokens()) if state is CodeState.REDEEMED else None,
-        in_doubt=draw(st.booleans()),
+        token=draw(one_token) if state is CodeState.REDEEMED else None,
+        in_doubt=draw(booleans),
     )
 
 
