@@ -93,11 +93,12 @@ class Observed:
         self._inner = inner
         self._now = now
         self._emit = emit
+        self._has_hooks = bool(emit)
         self._credential = credential
 
     def send(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Send, and report the result."""
-        if self._emit or _LOG.isEnabledFor(logging.DEBUG):
+        if self._has_hooks or _LOG.isEnabledFor(logging.DEBUG):
             return self._send_and_report(request)
         return self._inner.send(request)
 

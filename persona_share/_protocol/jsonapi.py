@@ -124,10 +124,11 @@ def resource(
     object_id = raw.get("id", "") if kind._id_optional else raw["id"]  # noqa: SLF001
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
+    attributes = raw if kind._flat else raw.get("attributes")  # noqa: SLF001
     return kind(
         type=type_name,
         id=object_id,
-        attributes=raw if kind._flat else mapping(raw.get("attributes")),  # noqa: SLF001
+        attributes=attributes if type(attributes) is dict else _NO_MAPPING,
         raw=raw,
         response_info=info,
         context=context,
@@ -157,14 +158,18 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 R = TypeVar("R", bound=Resource)
-T = TypeVar("T")
 
+# Error reports may show the locals of the traceback's frames. So the functions that hold
+# a part of the body return an error, and others, whose frames hold none, raise it.
 _UNREADABLE: Final = (TypeError, LookupError, AttributeError)
 
 
 def document(request: Request, response: Response) -> ApiResponse:
     """Read any successful response; raises `MalformedResponseError`."""
-    return _or_raise(_document(request, response))
+    found = _document(request, response)
+    if isinstance(found, MalformedResponseError):
+        raise found
+    return found
 
 
 def _document(
@@ -208,7 +213,10 @@ def one(
     Raises `MalformedResponseError` for any other object, so that the response of another
     request is never returned.
     """
-    return _or_raise(_one(request, response, kind, object_id))
+    found = _one(request, response, kind, object_id)
+    if isinstance(found, MalformedResponseError):
+        raise found
+    return found
 
 
 def _one(
@@ -239,7 +247,10 @@ def page(
     Raises `MalformedResponseError` for any other document. An invalid link raises it
     only when it is followed.
     """
-    return _or_raise(_page(request, response, kind, location))
+    found = _page(request, response, kind, location)
+    if isinstance(found, MalformedResponseError):
+        raise found
+    return found
 
 
 def _page(
@@ -278,17 +289,6 @@ def _page(
         after=cursor("next", AFTER),
         before=cursor("prev", BEFORE),
     )
-
-
-def _or_raise(found: T | MalformedResponseError) -> T:
-    """Return a decoded value, or raise the error.
-
-    Error reports may show the locals of the traceback's frames. No frame from here up
-    has any part of the body.
-    """
-    if isinstance(found, MalformedResponseError):
-        raise found
-    return found
 
 
 def _json_object(response: Response) -> dict[str, Any] | None:
