@@ -325,7 +325,7 @@ class ScopedTokenManager:
         now = self._now()
         return tuple(
             entry.token
-            for entry in self._provider.cache
+            for entry in self._provider.cache.values()
             if entry.state(now, self._policy) is not TokenState.EXPIRED
         )
 

@@ -8,7 +8,7 @@ import asyncio
 import bisect
 import heapq
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from typing import Final, TypeVar
 
 from persona_share._policy.token_lifetime import (
@@ -115,8 +115,13 @@ class CachedToken:
         )
 
 
-class TokenCache:
-    """Holds tokens by scope."""
+class TokenCache(dict[str, CachedToken]):
+    """Holds tokens by the text of their scopes; `put` and `remove` change it.
+
+    `get` returns what is held for exactly a scope, whatever its state.
+    """
+
+    __repr__ = object.__repr__
 
     def __init__(
         self,
@@ -126,6 +131,7 @@ class TokenCache:
         *,
         busy: Container[object],
     ) -> None:
+        super().__init__()
         #: Tokens that came since the refresher looked last.
         self.new: list[CachedToken] = []
         self.has_new: asyncio.Event = asyncio.Event()
@@ -137,7 +143,6 @@ class TokenCache:
         self._emit = emit
         # The scopes that callers wait for.
         self._busy = busy
-        self._tokens: dict[str, CachedToken] = {}
         # The last generation of scopes whose token is gone, the oldest entry first.
         # Entries that were dropped to bound it count as `_dropped_generation`.
         self._generations: dict[str, int] = {}
@@ -149,19 +154,9 @@ class TokenCache:
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
 
-    def __len__(self) -> int:
-        return len(self._tokens)
-
-    def __iter__(self) -> Iterator[CachedToken]:
-        return iter(tuple(self._tokens.values()))
-
-    def get(self, text: str) -> CachedToken | None:
-        """Return what is held for exactly this scope, whatever its state."""
-        return self._tokens.get(text)
-
     def usable(self, text: str) -> CachedToken | None:
         """Return what is held for exactly this scope if it may be used."""
-        entry = self._tokens.get(text)
+        entry = self.get(text)
         if entry is None:
             return None
         expired = entry.state(self._clock.now(), self._policy) is TokenState.EXPIRED
@@ -172,7 +167,7 @@ class TokenCache:
         if (exact := self.usable(part.text)) is not None:
             return exact
         now = self._clock.now()
-        for entry in self._tokens.values():
+        for entry in self.values():
             if _covers(entry.scope, part) and (
                 entry.state(now, self._policy) is not TokenState.EXPIRED
             ):
@@ -193,9 +188,9 @@ class TokenCache:
         """
         now, text = self._clock.now(), scope.text
         guard_at = stored.expires - guard_window(stored.lifetime, self._policy)
-        if now >= guard_at or self.is_rejected(stored.fingerprint):
+        if now >= guard_at or stored.fingerprint in self._rejected:
             return None
-        held = self._tokens.get(text)
+        held = self.get(text)
         same = held is not None and held.fingerprint == stored.fingerprint
         if held is not None and (
             held.token.ends <= stored.expires
@@ -203,7 +198,8 @@ class TokenCache:
             else held.token.ends > stored.expires and self.usable(text)
         ):
             return held
-        self.remove(text)
+        if held is not None:
+            self.remove(text)
         generation = self._generations.pop(text, self._dropped_generation)
         # The same token comes again when its end is known better.
         entry = self._entry(scope, stored, generation if same else generation + 1)
@@ -211,14 +207,14 @@ class TokenCache:
         if held is not None and same:
             entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at
-        self._tokens[text] = entry
+        self[text] = entry
         for instants, at in zip(self._stages, self._instants(entry), strict=True):
             bisect.insort(instants, at)
         self.new.append(entry)
         self.has_new.set()
         maximum = self._policy.max_tokens
-        if len(self._tokens) > maximum:
-            self._evict(max(len(self._tokens) - maximum, maximum // 100))
+        if len(self) > maximum:
+            self._evict(max(len(self) - maximum, maximum // 100))
         return entry
 
     def _entry(self, scope: Scope, stored: StoredToken, generation: int) -> CachedToken:
@@ -244,7 +240,7 @@ class TokenCache:
 
     def remove(self, text: str) -> None:
         """Drop the token of exactly this scope."""
-        entry = self._tokens.pop(text, None)
+        entry = self.pop(text, None)
         if entry is None:
             return
         for instants, at in zip(self._stages, self._instants(entry), strict=True):
@@ -261,7 +257,7 @@ class TokenCache:
             return False
         rejected = RejectedToken(token_fingerprint, until)
         self._rejected[token_fingerprint] = rejected, text
-        entry = self._tokens.get(text)
+        entry = self.get(text)
         if entry is not None and entry.fingerprint == token_fingerprint:
             self.remove(text)
         return True
@@ -282,7 +278,7 @@ class TokenCache:
             number,
             (
                 entry
-                for text, entry in self._tokens.items()
+                for text, entry in self.items()
                 if not (text in self.pinned or text in self._busy)
             ),
             key=lambda entry: (
@@ -297,7 +293,7 @@ class TokenCache:
 
     def states(self) -> tuple[dict[str, int], float | None]:
         """Return how many tokens are in each state, and the seconds to the nearest end."""
-        now, held = self._clock.now(), len(self._tokens)
+        now, held = self._clock.now(), len(self)
         refreshed, mandatory, expired, ended = [
             bisect.bisect_right(instants, now) for instants in self._stages
         ]
@@ -314,7 +310,7 @@ class TokenCache:
 
     def clear(self) -> None:
         """Drop everything."""
-        for text in tuple(self._tokens):
+        for text in tuple(self):
             self.remove(text)
         self._rejected.clear()
 

@@ -328,7 +328,7 @@ class Coordinator:
             )
             shared, known = redeemed.shared, redeemed.new.token
             if known is not None and known.fingerprint == token.fingerprint:
-                token = min(known, token, key=lambda each: each.expires)
+                token = known  # its expiry is the earlier one
             self.first_sent.pop(token.code_id, None)
         changed = await self.change(
             ScopeRecord, scope.text, records.publish, owner, token
@@ -391,7 +391,7 @@ class Coordinator:
             known = await self.change(CodeRecord, code.id, records.unchanged)
             if known.new.state is CodeState.NEW:
                 await self.change(ScopeRecord, scope, records.hold, "", code)
-        for entry in self._cache:
+        for entry in tuple(self._cache.values()):
             if self._cache.usable(entry.scope.text) is entry:
                 await self.change(
                     ScopeRecord, entry.scope.text, records.publish, "", entry.stored()

@@ -236,6 +236,8 @@ class Operation:
 class Inflight(dict[Hashable, Operation]):
     """The operations under way, by key."""
 
+    __repr__ = object.__repr__
+
     def __init__(self, clock: Clock, emit: Emitter, tasks: Tasks) -> None:
         super().__init__()
         self.clock: Clock = clock

@@ -304,7 +304,7 @@ class TokenProvider:
 
     def invalidate(self, token: AccessToken) -> None:
         """Reject exactly this token if it is the one that is held for its scope."""
-        broader = [each for each in self.cache if each.token is token]
+        broader = [each for each in self.cache.values() if each.token is token]
         for entry in (self.cache.get(token.scope.text), *broader):
             if entry is not None and entry.token == token:
                 self.reject(entry)

@@ -42,6 +42,8 @@ class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
     They wait in the records of their scopes, where every manager finds them.
     """
 
+    __repr__ = object.__repr__
+
     def __init__(self, clock: Clock, emit: Emitter) -> None:
         super().__init__()
         self._now = clock.now

@@ -41,7 +41,7 @@ def _hands_out_anything(self, text):
 
 
 def _ignores_the_scope(self, _text):
-    return next(iter(self._tokens.values()), None)
+    return next(iter(self.values()), None)
 
 
 def _nothing(*_args, **_options):
