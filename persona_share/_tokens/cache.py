@@ -11,6 +11,8 @@ from array import array
 from collections.abc import Container
 from typing import Final, TypeVar
 
+import attrs
+
 from persona_share._policy.token_lifetime import (
     TokenState,
     advisory_window,
@@ -52,29 +54,22 @@ class BoundedDict(dict[K, V]):
             del self[next(iter(self))]
 
 
+@attrs.define(eq=False, repr=False, weakref_slot=False)
 class CachedToken:
-    """A held token, when it is due, and when it was last used. Times are local."""
+    """A held token, when it is due, and when it was last used. Times are local.
 
-    __slots__ = (
-        "accepted",
-        "due_at",
-        "last_used",
-        "refresh_at",
-        "rejected_once_at",
-        "scope",
-        "token",
-    )
+    ``due_at`` is when the refresher checks it next; the refresher keeps a heap of these
+    times. ``accepted`` says whether the service accepted it, and ``rejected_once_at``
+    when it was refused since.
+    """
 
-    def __init__(self, scope: Scope, token: AccessToken, refresh_at: float) -> None:
-        self.scope: Scope = scope
-        self.token: AccessToken = token
-        self.refresh_at: float = refresh_at
-        self.last_used: float = _NEVER
-        # When the refresher checks it next; the refresher keeps a heap of these times.
-        self.due_at: float = refresh_at
-        # Whether the service accepted it, and when it was refused since, if it was.
-        self.accepted: bool = False
-        self.rejected_once_at: float | None = None
+    scope: Scope
+    token: AccessToken
+    refresh_at: float
+    due_at: float
+    last_used: float
+    accepted: bool = False
+    rejected_once_at: float | None = None
 
     def __lt__(self, other: "CachedToken") -> bool:
         return self.due_at < other.due_at
@@ -203,7 +198,8 @@ class TokenCache(dict[str, CachedToken]):
         generation = self._generations.pop(text, self._dropped_generation)
         # The same token comes again when its end is known better.
         entry = self._entry(scope, stored, generation if same else generation + 1)
-        entry.last_used = now if held is None else held.last_used
+        if held is not None:
+            entry.last_used = held.last_used
         if held is not None and same:
             entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at
@@ -230,7 +226,8 @@ class TokenCache(dict[str, CachedToken]):
         )
         latest = stored.expires - mandatory_window(stored.lifetime, self._policy)
         jitter = scaled(_PROCESS_JITTER, stored.lifetime) * self._random()
-        return CachedToken(scope, token, min(stored.refresh_at + jitter, latest))
+        at = min(stored.refresh_at + jitter, latest)
+        return CachedToken(scope, token, at, due_at=at, last_used=self._clock.now())
 
     def _instants(self, entry: CachedToken) -> tuple[float, ...]:
         """Return when a token reaches each stage of its life."""
@@ -310,8 +307,10 @@ class TokenCache(dict[str, CachedToken]):
 
     def clear(self) -> None:
         """Drop everything."""
-        for text in tuple(self):
-            self.remove(text)
+        for entry in self.values():
+            entry.refresh_at = _NEVER
+        super().clear()
+        self._stages = [array("d") for _ in range(4)]
         self._rejected.clear()
 
 

@@ -46,22 +46,18 @@ class Emitter:
         event = kind(at=self._now(), **facts)
         if kind in _COUNTERS:
             self._counts[_COUNTERS[kind]] += 1
-        match event:
-            case events.TokenAdopted():
-                self._failing.clear()
-            case events.TokenIssued():
-                self._failing.clear()
-                self._counts["renewals"] += event.renewal
-                self._counts["followers"] += event.followers
-            case events.ExchangeFailed():
-                self._failures[event.error] += 1
-                self._failing[event.error] += 1
-            case events.TokenWaiting():
-                self._waits[event.reason] += 1
-            case events.TokensEvicted():
-                self._counts["evicted"] += event.count
-            case _:
-                pass
+        if isinstance(event, events.TokenIssued | events.TokenAdopted):
+            self._failing.clear()
+        if isinstance(event, events.TokenIssued):
+            self._counts["renewals"] += event.renewal
+            self._counts["followers"] += event.followers
+        elif isinstance(event, events.ExchangeFailed):
+            self._failures[event.error] += 1
+            self._failing[event.error] += 1
+        elif isinstance(event, events.TokenWaiting):
+            self._waits[event.reason] += 1
+        elif isinstance(event, events.TokensEvicted):
+            self._counts["evicted"] += event.count
         self._hooks(event)
 
     def metrics(self, **gauges: Any) -> TokenMetrics:

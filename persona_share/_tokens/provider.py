@@ -166,7 +166,7 @@ class TokenProvider:
 
     def _may_refresh(self, scope: Scope) -> bool:
         return self.backoff.of(scope.text) is None and (
-            self.has_source or self.coordinator.shares or len(self.pushed) > 0
+            self.has_source or self.coordinator.shares or bool(self.pushed)
         )
 
     def _start(self, scope: Scope, *, background: bool = False) -> Operation:
@@ -198,12 +198,9 @@ class TokenProvider:
     def _too_late(
         self, operation: Operation | None, started: float
     ) -> DeadlineExceededError:
-        what, now = (
-            "no token was acquired before the caller's deadline",
-            self.clock.now(),
-        )
+        what = "no token was acquired before the caller's deadline"
         if operation is not None and operation.waiting_for is not None:
-            waited = now - max(started, operation.waiting_since)
+            waited = self.clock.now() - max(started, operation.waiting_since)
             what = f"{what}: waited {waited:.0f} s for {operation.waiting_for}"
         sent = operation is not None and operation.is_sending
         phase = Phase.AMBIGUOUS if sent else Phase.NOT_SENT

@@ -71,8 +71,6 @@ class Timed:
 
     def moved(self, seconds: float) -> Self:
         """Return the value with its times on another clock."""
-        if not seconds:
-            return self
         later = {name: _later(getattr(self, name), seconds) for name in self.times}
         return attrs.evolve(self, **later)  # type: ignore[misc]  # each is an attrs class
 
@@ -230,8 +228,9 @@ class CodeRecord(Timed):
 
     def ttl(self, now: float) -> float:
         """Return for how long the record is kept: ten minutes more than its token."""
-        left = KEEP_CODE if self.token is None else self.token.expires - now + 600.0
-        return max(left, 600.0)
+        if self.token is None:
+            return KEEP_CODE
+        return max(0.0, self.token.expires - now) + 600.0
 
 
 Record = TypeVar("Record", ScopeRecord, CodeRecord)
