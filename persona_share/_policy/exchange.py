@@ -125,9 +125,13 @@ class Again:
 
 @attrs.frozen
 class Refused:
-    """The code is unusable; another one may work."""
+    """The code is unusable; another one may work.
+
+    ``known``: nothing was sent, as the code had expired or had been refused before.
+    """
 
     error: TokenError
+    known: bool = False
 
 
 @attrs.frozen

@@ -20,7 +20,7 @@ from persona_share._tokens.backoff import (
 )
 from persona_share._tokens.cache import CachedToken
 from persona_share._tokens.coordinator import Changed
-from persona_share._tokens.exchange import Exchange, NewToken, Unusable
+from persona_share._tokens.exchange import Exchange, NewToken
 from persona_share._tokens.inflight import Operation, WaitResult
 from persona_share._tokens.record import (
     EXTEND_EVERY,
@@ -151,12 +151,10 @@ class Acquisition:
                 remaining=entry.token.ends - self.provider.clock.now(),
             )
             return entry
-        self.token, self.lost = None, True
         if self._cache.is_rejected(token.fingerprint):
             rejected = RejectedToken(token.fingerprint, token.expires)
-            await self._coordinator.change(
-                ScopeRecord, self.scope.text, records.reject, rejected
-            )
+            await self._change(records.reject, rejected)
+        self.token, self.lost = None, True
         return None
 
     async def _request_code(self) -> WaitResult | None:
@@ -229,9 +227,9 @@ class Acquisition:
                     self._refused_codes += 1
                     what = "the code was used before, and its token is no longer usable"
                     await self._drop_code(code, CodeAlreadyUsedError(what))
-            case Refused(error) | Unusable(error):
+            case Refused(error, known):
                 # A source that gives a used code again is not asked again and again.
-                self._refused_codes += pulled or isinstance(result, Refused)
+                self._refused_codes += pulled or not known
                 await self._drop_code(code, error)
             case SetAside(error, pause):
                 await self._set_aside(code, error, pause)
@@ -295,7 +293,7 @@ class Acquisition:
                 what = "this code was used before"
                 raise CodeAlreadyUsedError(what)
             return Scope.parse(token.scope)
-        if self.scope and not isinstance(result, Refused | Unusable):
+        if self.scope and not isinstance(result, Refused):
             # The next caller of its scope may use it, or learn what became of it.
             await self._change(records.hold, "", code)
         raise await self._failed(result.error)

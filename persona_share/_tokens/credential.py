@@ -135,12 +135,11 @@ class ScopedCredential:
     ) -> AccessToken | None:
         """Return what to repeat a request with after a 401, or None to give up."""
         provider = self._provider
+        given_up = refusals > MAX_REPLAYS or provider.closed
+        if given_up or not isinstance(authorization, AccessToken):
+            return None
         if deadline is None:
             deadline = self._now() + provider.context.timeout
-        if refusals > MAX_REPLAYS or provider.closed:
-            return None
-        if not isinstance(authorization, AccessToken):
-            return None
         entry = provider.cache.usable(self.scope.text)
         if entry is None or entry.token is not authorization:
             return await self.get(deadline)

@@ -49,7 +49,6 @@ from persona_share.errors import (
     Phase,
     RateLimitedError,
     ResponseTooLargeError,
-    TokenError,
     TransportError,
 )
 from persona_share.model import events
@@ -87,17 +86,8 @@ class NewToken:
     issued: Issued
 
 
-@attrs.frozen
-class Unusable:
-    """The code is of no use: it has expired, or was refused before."""
-
-    error: TokenError
-
-
 #: A `CodeRecord` says that the code was exchanged before, and for which token.
-ExchangeResult = (
-    NewToken | CodeRecord | Unusable | Refused | SetAside | Limited | InDoubt
-)
+ExchangeResult = NewToken | CodeRecord | Refused | SetAside | Limited | InDoubt
 
 
 class ExchangeQueue:
@@ -215,15 +205,16 @@ class Exchange:
         self._provider.pushed.pop(self._code.id, None)
         if self._code.id not in self._coordinator.first_sent:
             self._provider.emit(events.CodeClaimed, self._scope, pushed=pushed)
+        queued = True  # at first, and again after a 429
         try:
             while True:
-                ended = await self._begin()
+                ended = await self._begin(queued=queued)
                 if ended is not None:
                     return ended
                 verdict = await self._send()
                 if not isinstance(verdict, Again):
                     return await self._finish(verdict)
-                if verdict.closed_for:
+                if queued := verdict.closed_for > 0:
                     self._provider.queue.close(verdict.closed_for)
                 await self._provider.clock.sleep(verdict.delay)
                 self._tries = verdict.tries
@@ -233,10 +224,10 @@ class Exchange:
                 ending = self._change(records.end_send, self._owner, in_doubt=True)
                 _ = self._provider.tasks.start(ending)
 
-    async def _begin(self) -> Limited | Unusable | CodeRecord | None:
+    async def _begin(self, *, queued: bool) -> Limited | Refused | CodeRecord | None:
         """Wait for a slot and for the right to send, or return why there is none."""
-        tries, asked_at = self._tries, self._now()
-        if not await self._provider.queue.slot(tries.latest_send, self._operation):
+        tries, queue, asked_at = self._tries, self._provider.queue, self._now()
+        if queued and not await queue.slot(tries.latest_send, self._operation):
             what = "too many exchanges: the code would expire before its turn"
             error = ExchangeRateLimitedError(
                 what, phase=tries.phase, attempts=tries.attempts
@@ -264,16 +255,16 @@ class Exchange:
         self._tries = attrs.evolve(tries, epoch=record.epoch)
         return None
 
-    def _not_begun(self, begun: Changed[CodeRecord]) -> CodeRecord | Unusable:
+    def _not_begun(self, begun: Changed[CodeRecord]) -> CodeRecord | Refused:
         if begun.new.state is CodeState.REDEEMED:
             return begun.new
         if begun.old.state is CodeState.NEW:
             self._provider.emit(events.CodeExpiredUnused, self._scope)
         if begun.new.reason == "expired":
             what = "the code has expired, or would before it could be exchanged"
-            return Unusable(CodeExpiredError(what))
+            return Refused(CodeExpiredError(what), known=True)
         what = "this code was refused before, and a code works once"
-        return Unusable(CodeAlreadyUsedError(what))
+        return Refused(CodeAlreadyUsedError(what), known=True)
 
     async def _begin_send(self, *, unsure: bool = False) -> Changed[CodeRecord] | None:
         """Acquire the right to send; return None while another owner has it."""

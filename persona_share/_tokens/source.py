@@ -146,12 +146,11 @@ class CodeSupplier:
         self, source: CodeSource, scope: Scope, owner: str
     ) -> asyncio.Task[Supply]:
         """Return the request for this scope that is under way, or start one."""
-        known = self._requests.get(scope.text)
-        if known is not None:
-            return known
-        work = self._request(source, scope, owner)
-        task = self._coordinator.tasks.start(work, endless=True)
-        self._requests[scope.text] = task
+        task = self._requests.get(scope.text)
+        if task is None:
+            work = self._request(source, scope, owner)
+            task = self._coordinator.tasks.start(work, endless=True)
+            self._requests[scope.text] = task
         return task
 
     async def _request(self, source: CodeSource, scope: Scope, owner: str) -> Supply:
@@ -279,9 +278,9 @@ def _has_request(error: BaseException) -> bool:
 
 def _status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error of the user's HTTP library holds."""
-    holders = (error, getattr(error, "response", None))
-    for holder, name in zip(holders, ("status", "status_code"), strict=True):
-        status = getattr(holder, name, None)
+    response = getattr(error, "response", None)
+    found = getattr(error, "status", None), getattr(response, "status_code", None)
+    for status in found:
         if isinstance(status, int) and not isinstance(status, bool):
             return status
     return None
