@@ -442,6 +442,17 @@ async def test_code_that_is_delivered_again_returns_its_scope_without_a_request(
 
 
 @pytest.mark.asyncio
+async def test_code_whose_token_has_expired_returns_no_scope(harness):
+    manager = await harness.manager(store=shared(harness), codes=None)
+    code = harness.partner.code(A)
+    assert await harness.advance_until_done(manager.exchange(code, scope=A)) == A
+    await harness.advance_clock(3600, step=60)
+    with pytest.raises(CodeAlreadyUsedError):
+        await harness.advance_until_done(manager.exchange(code, scope=A))
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
 async def test_waiting_is_observable(harness, caplog):
     caplog.set_level("INFO", logger="persona_share")
     harness.partner.delay = 5
