@@ -151,7 +151,7 @@ class Operation:
         Raises `ReentrantCodeSourceError` in the operation's own code source, and
         `TooManyWaitersError`.
         """
-        if self.is_serving_this_call:
+        if self in _SERVING.get():
             message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
         if self.callers >= MAX_WAITERS:
