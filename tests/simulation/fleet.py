@@ -7,6 +7,7 @@ holds a lease.
 
 import asyncio
 import random  # noqa: TID251  # a seed decides everything
+import selectors
 from contextlib import suppress
 
 import attrs
@@ -26,6 +27,24 @@ ACTIONS = 25
 MAX_TURNS = 100_000
 #: Every rejected token may cost one code more; so may every refused one.
 GUARD = 10.0
+
+
+class NoSockets(selectors.SelectSelector):
+    """A selector that asks the system for nothing: the simulation has no sockets."""
+
+    def select(self, timeout=None):
+        assert timeout == 0, "the simulation waits for something outside itself"
+        return []
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """An event loop that never waits."""
+
+    def __init__(self):
+        super().__init__(NoSockets())
+
+    def _write_to_self(self):
+        """Wake nobody: each callback comes from the thread of the loop."""
 
 
 class FaultyStore:
@@ -115,7 +134,7 @@ class Fleet:
         self.step = 0.0
         self.stepped = False
         self.stepped_back = 0.0
-        self.loop = asyncio.SelectorEventLoop()
+        self.loop = SimulatedLoop()
         if eager:
             self.loop.set_task_factory(asyncio.eager_task_factory)
         self.service = Service(self.clock, self.rng)
@@ -149,9 +168,12 @@ class Fleet:
 
     def run(self, seconds, until=lambda: False):
         """Let time pass, and everything happen at its own instant."""
+        self.loop.run_until_complete(self._advance(seconds, until))
+
+    async def _advance(self, seconds, until):
         end = self.clock._timer + seconds
         while not until():
-            self._settle()
+            await self._settle()
             sleepers = self.clock._sleepers
             due = min(sleepers[0][0], end) if sleepers else end
             if until() or due >= end:
@@ -159,17 +181,14 @@ class Fleet:
             self.clock.advance(max(due - self.clock._timer, 0.0))
         if not until():
             self.clock.advance(max(end - self.clock._timer, 0.0))
-            self._settle()
+            await self._settle()
 
-    def _settle(self):
-        async def run_iterations():
-            for _ in range(MAX_TURNS):
-                if not self.loop._ready:
-                    return
-                await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
-            self.broken.append("the loop never comes to rest")
-
-        self.loop.run_until_complete(run_iterations())
+    async def _settle(self):
+        for _ in range(MAX_TURNS):
+            if not self.loop._ready:
+                return
+            await asyncio.sleep(0)  # noqa: TID251  # a turn of the loop, no time
+        self.broken.append("the loop never comes to rest")
 
     # ── Actions ─────────────────────────────────────────────────────────────────
 
@@ -292,7 +311,7 @@ class Fleet:
             for task in asyncio.all_tasks(self.loop):
                 task.cancel()
             with suppress(Exception):
-                self._settle()
+                self.loop.run_until_complete(self._settle())
             self.loop.close()
         return self.broken
 
