@@ -24,6 +24,7 @@ import attrs
 from persona_share._compose import require_loop
 from persona_share._pipeline.observed import EventEmitter
 from persona_share._policy.token_lifetime import TokenState
+from persona_share._tokens.cache import BoundedDict
 from persona_share._tokens.credential import ScopedCredential
 from persona_share._tokens.provider import TokenProvider
 from persona_share.errors import (
@@ -106,7 +107,7 @@ class ScopedTokenManager:
         self._now = runtime.clock.now
         self._cached = self._provider.cache.get
         # The canonical form of scopes that were given otherwise.
-        self._spellings: dict[str, Scope] = {}
+        self._spellings = BoundedDict[str, Scope](_MAX_SPELLINGS)
         self._forked = False
         runtime.after_fork(self._after_fork)
 
@@ -121,7 +122,7 @@ class ScopedTokenManager:
         Raises `InvalidScopeError` for a scope that cannot be read or is empty.
         """
         asked = _checked(scope)
-        return self._session(asked, asked)
+        return self._session(asked)
 
     def covering(self, part: Scope | str) -> ScopedSession | None:
         """Return a narrowed session of a held token that covers this part, or None.
@@ -134,7 +135,7 @@ class ScopedTokenManager:
         entry = self._provider.cache.covering(asked)
         if entry is None:
             return None
-        return self._session(entry.scope, entry.scope).narrow(asked)
+        return self._session(entry.scope).narrow(asked)
 
     @overload
     def fetch(
@@ -370,11 +371,9 @@ class ScopedTokenManager:
         shown = "closed" if self._closed else state
         return f"<ScopedTokenManager {shown}, {len(self._provider.cache)} tokens>"
 
-    def _session(self, scope: Scope, allowed: Scope) -> ScopedSession:
-        caller = attrs.evolve(self._caller(scope), scope=allowed)
-        return ScopedSession(
-            allowed, caller, partial(self._describe, scope), self._fetching
-        )
+    def _session(self, scope: Scope) -> ScopedSession:
+        describe = partial(self._describe, scope)
+        return ScopedSession(scope, self._caller(scope), describe, self._fetching)
 
     def _caller(self, scope: Scope) -> Caller:
         context = self._context
@@ -433,10 +432,7 @@ class ScopedTokenManager:
             return _checked(scope)
         known = self._spellings.get(scope)
         if known is None:
-            known = _checked(scope)
-            if len(self._spellings) >= _MAX_SPELLINGS:
-                self._spellings.clear()
-            self._spellings[scope] = known
+            known = self._spellings[scope] = _checked(scope)
         return known
 
     def _after_fork(self) -> None:
