@@ -44,7 +44,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super().__init__(NoSockets())
 
     def _write_to_self(self):
-        """Wake nobody: each callback comes from the thread of the loop."""
+        """Do nothing: each callback comes from the thread of the loop."""
 
 
 class FaultyStore:
