@@ -55,7 +55,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 collect_ignore = ["downstream"]
 
 # The tally counts the faults whose tests ran, and reports them at the end.
-pytest_plugins = ("tests.selection", "tests.watchdog", "tests.faults.tally", "pytester")
+pytest_plugins = (
+    "tests.selection",
+    "tests.watchdog",
+    "tests.brief_reports",
+    "tests.faults.tally",
+    "pytester",
+)
 
 
 def _stays_here(event, arguments):
