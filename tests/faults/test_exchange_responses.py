@@ -136,6 +136,7 @@ async def test_f39a_wait_for_a_limit_ends_before_code_and_deadline_expire(manual
     for _ in range(100):  # the exchange continues for a later caller, and ends
         manual_env.clock.advance(10)
         await asyncio.sleep(0.005)  # noqa: TID251 — real sockets
+        await manual_env.clock.settle()
     await manual_env.advance_until_done(manager.aclose())
     assert len(manual_env.entries(EXCHANGE)) == 2  # a third would come 800 s later
     assert len(keys(manual_env)) == 1
