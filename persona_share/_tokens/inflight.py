@@ -190,6 +190,7 @@ class Operation:
     def _end(self, task: asyncio.Task[Any]) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None  # the cancelled task refers to this operation
         if task.cancelled() or task.exception() is not None:
             # Unless we cancelled it, the loop is shutting down.
             self._resolve(ExchangeUnavailableError("the operation was cancelled"))
