@@ -20,8 +20,8 @@ from tests.servers import (
 )
 
 
-WATCHFUL = Timeouts(connect=0.05, read=0.1, attempt=0.4)
-TURN = 0.1 / 20
+WATCHFUL = Timeouts(connect=0.19, read=0.2, attempt=0.5)
+TURN = WATCHFUL.read / 20
 
 
 async def reason_of(handler, request=None):
