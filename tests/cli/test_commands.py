@@ -10,7 +10,6 @@ import sys
 
 import pytest
 from click import Context
-from click.testing import CliRunner
 
 from persona_share import webhooks
 from persona_share._transport.runtime import SystemClock
@@ -298,12 +297,3 @@ def test_list_of_the_commands_has_the_first_paragraph_of_their_help():
         first = inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
         assert (name, _COMMANDS[name][1]) == (name, first)
         assert (command.hidden, command.deprecated) == (False, False)
-
-
-def test_every_command_has_help():
-    context = Context(app)
-    for name in app.list_commands(context):
-        shown = CliRunner().invoke(app, [name, "--help"])
-
-        assert shown.exit_code == 0
-        assert f" {name} [OPTIONS]" in shown.output

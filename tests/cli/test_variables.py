@@ -48,7 +48,7 @@ def test_every_option_has_a_variable_of_its_own():
 
 
 @pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
-def test_help_names_the_variables_and_prints_no_value(path):
+def test_help_of_each_command_names_its_variables_and_prints_no_value(path):
     variables = {
         each.envvar: "CANARY" for _, each in options() if each.envvar is not None
     }
@@ -60,6 +60,7 @@ def test_help_names_the_variables_and_prints_no_value(path):
     (command,) = [command for found, command in commands() if found == path]
 
     assert done.exit_code == 0
+    assert f" {' '.join(path)} [OPTIONS]" in done.output
     assert "CANARY" not in done.output
     for each in command.params:
         if isinstance(each, Option) and each.envvar:
