@@ -5,9 +5,7 @@ replaces a better one.
 """
 
 import asyncio
-import bisect
 import heapq
-from array import array
 from collections.abc import Container
 from typing import Final, TypeVar
 
@@ -110,6 +108,43 @@ class CachedToken:
         )
 
 
+class _Stages:
+    """How many tokens have passed each stage of their lives, in buckets of one second.
+
+    The cost of a look does not depend on the number of tokens.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, list[int]] = {}
+        self._passed = [0, 0, 0, 0]
+        self._cursor = 0
+
+    def add(self, entry: CachedToken, policy: RenewalPolicy, number: int) -> None:
+        """Count a token, or with -1 count it no more."""
+        token = entry.token
+        mandatory = token.ends - mandatory_window(token.lifetime, policy)
+        stages = entry.refresh_at, mandatory, entry.guard_at(policy), token.ends
+        for index, at in enumerate(stages):
+            counts = self._passed
+            if int(at) >= self._cursor:
+                counts = self._buckets.setdefault(int(at), [0, 0, 0, 0])
+            counts[index] += number
+
+    def passed(self, now: float) -> list[int]:
+        """Return how many tokens have passed each stage."""
+        if int(now) > self._cursor:
+            self._cursor = int(now)
+            for second in [each for each in self._buckets if each < self._cursor]:
+                counts = self._buckets.pop(second)
+                self._passed = list(map(sum, zip(self._passed, counts, strict=True)))
+        return self._passed
+
+    def nearest_end(self) -> int | None:
+        """Return the second in which the next token ends."""
+        ends = [second for second, counts in self._buckets.items() if counts[-1]]
+        return min(ends, default=None)
+
+
 class TokenCache(dict[str, CachedToken]):
     """Holds tokens by the text of their scopes; `put` and `remove` change it.
 
@@ -144,8 +179,7 @@ class TokenCache(dict[str, CachedToken]):
         self._dropped_generation = 0
         # Rejected tokens by fingerprint, with the scope of each.
         self._rejected = BoundedDict[str, tuple[RejectedToken, str]](_MAX_REJECTED)
-        # When the tokens reach each stage of their lives, sorted.
-        self._stages = [array("d") for _ in range(4)]
+        self._stages = _Stages()
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
 
@@ -204,8 +238,7 @@ class TokenCache(dict[str, CachedToken]):
             entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at
         self[text] = entry
-        for instants, at in zip(self._stages, self._instants(entry), strict=True):
-            bisect.insort(instants, at)
+        self._stages.add(entry, self._policy, 1)
         self.new.append(entry)
         self.has_new.set()
         maximum = self._policy.max_tokens
@@ -229,19 +262,12 @@ class TokenCache(dict[str, CachedToken]):
         at = min(stored.refresh_at + jitter, latest)
         return CachedToken(scope, token, at, due_at=at, last_used=self._clock.now())
 
-    def _instants(self, entry: CachedToken) -> tuple[float, ...]:
-        """Return when a token reaches each stage of its life."""
-        ends = entry.token.ends
-        mandatory = ends - mandatory_window(entry.token.lifetime, self._policy)
-        return entry.refresh_at, mandatory, entry.guard_at(self._policy), ends
-
     def remove(self, text: str) -> None:
         """Drop the token of exactly this scope."""
         entry = self.pop(text, None)
         if entry is None:
             return
-        for instants, at in zip(self._stages, self._instants(entry), strict=True):
-            del instants[bisect.bisect_left(instants, at)]
+        self._stages.add(entry, self._policy, -1)
         entry.refresh_at = _NEVER  # visible to every caller that still has it
         self._generations[text] = entry.token.generation
         if len(self._generations) > 2 * self._policy.max_tokens:
@@ -291,9 +317,7 @@ class TokenCache(dict[str, CachedToken]):
     def states(self) -> tuple[dict[str, int], float | None]:
         """Return how many tokens are in each state, and the seconds to the nearest end."""
         now, held = self._clock.now(), len(self)
-        refreshed, mandatory, expired, ended = [
-            bisect.bisect_right(instants, now) for instants in self._stages
-        ]
+        refreshed, mandatory, expired, _ = self._stages.passed(now)
         mandatory = max(mandatory, expired)
         refreshed = max(refreshed, mandatory)
         counts = {
@@ -302,7 +326,8 @@ class TokenCache(dict[str, CachedToken]):
             TokenState.MANDATORY.value: mandatory - expired,
             TokenState.EXPIRED.value: expired,
         }
-        nearest = self._stages[-1][ended] - now if ended < held else None
+        end = self._stages.nearest_end()
+        nearest = None if end is None else max(0.0, end - now)
         return {state: count for state, count in counts.items() if count}, nearest
 
     def clear(self) -> None:
@@ -310,7 +335,7 @@ class TokenCache(dict[str, CachedToken]):
         for entry in self.values():
             entry.refresh_at = _NEVER
         super().clear()
-        self._stages = [array("d") for _ in range(4)]
+        self._stages = _Stages()
         self._rejected.clear()
 
 
