@@ -23,6 +23,8 @@ from persona_share.ports import Runtime
 _BASE: Final = 1.0
 _CAP: Final = 60.0
 _DOUBLINGS: Final = 16
+#: A 403 of so many scopes concerns the credential, and not one code.
+_SEVERAL: Final = 2
 #: Old failures are dropped above this number.
 _MAX_SCOPES: Final = 10_000
 #: A success or this many seconds without a failure resets the count.
@@ -153,8 +155,9 @@ class LocalBackoff:
         scope gets one without a success in between.
         """
         self.add(scope, error, pause)
-        self._forbidden.add(scope)
-        if error.status == 401 or len(self._forbidden) > 1:  # noqa: PLR2004
+        if len(self._forbidden) < _SEVERAL:
+            self._forbidden.add(scope)
+        if error.status == 401 or len(self._forbidden) == _SEVERAL:  # noqa: PLR2004
             self._credential = _Failure(error.fresh(), self._now() + pause)
 
     def succeeded(self, scope: str) -> None:

@@ -5,6 +5,7 @@ the record knows when the code was sent for the first time under each key.
 """
 
 import bisect
+import contextlib
 import itertools
 from collections.abc import Callable
 from functools import partial
@@ -73,6 +74,8 @@ _MAX_RECHECK_INTERVAL: Final = 5.0
 _ODD_EXPIRY: Final = (
     "The code's expires_at contradicts this machine's clock; check both."
 )
+_RATE_LIMIT: Final = "the rate limit of exchanges"
+_NEXT_ATTEMPT: Final = "the next attempt of the exchange"
 _OTHER_SENDER: Final = "another process's exchange"
 #: The assumed lifetime of a code during an outage: the lifetime less a margin.
 _ASSUMED_CODE_LIFE: Final = 594.0
@@ -121,33 +124,36 @@ class ExchangeQueue:
         """Wait until the queue is short enough for a new code not to age in it."""
         if self.wait_behind(len(self._waiting) + self.requests) < _MAX_BACKLOG:
             return
-        with operation.waiting("the rate limit of exchanges"):
+        with operation.waiting(_RATE_LIMIT):
             while self.wait_behind(len(self._waiting) + self.requests) >= _MAX_BACKLOG:
                 await self._clock.sleep(_RECHECK_INTERVAL * (0.5 + self._random() / 2))
 
     async def slot(self, until: float, operation: Operation) -> bool:
         """Wait for a slot and use it; return False if it would come too late."""
         number, queue = next(self._number), self._waiting
-        while True:
-            background = operation.background and not operation.callers
-            place = (background, until, number)
-            index = bisect.bisect(queue, place)
-            reserve = min(_RESERVE, _WINDOW - self._interval) if background else 0.0
-            wait = self.wait_behind(index, reserve)
-            now = self._clock.now()
-            if wait <= 0:
-                empty_at = max(self._empty_at, now - _WINDOW)
-                self._empty_at = empty_at + self._interval
-                return True
-            if now + wait >= until:
-                return False
-            # A caller may come, others may leave, and the limit may rise.
-            recheck = 0.0 if background else min(wait / 4, _MAX_RECHECK_INTERVAL)
-            queue.insert(index, place)
-            try:
-                await self._clock.sleep(min(wait, max(_RECHECK_INTERVAL, recheck)))
-            finally:
-                del queue[bisect.bisect_left(queue, place)]
+        with contextlib.ExitStack() as waiting:
+            while True:
+                background = operation.background and not operation.callers
+                place = (background, until, number)
+                index = bisect.bisect(queue, place)
+                reserve = min(_RESERVE, _WINDOW - self._interval) if background else 0.0
+                wait = self.wait_behind(index, reserve)
+                now = self._clock.now()
+                if wait <= 0:
+                    empty_at = max(self._empty_at, now - _WINDOW)
+                    self._empty_at = empty_at + self._interval
+                    return True
+                if now + wait >= until:
+                    return False
+                if operation.waiting_for is None:
+                    waiting.enter_context(operation.waiting(_RATE_LIMIT))
+                # A caller may come, others may leave, and the limit may rise.
+                recheck = 0.0 if background else min(wait / 4, _MAX_RECHECK_INTERVAL)
+                queue.insert(index, place)
+                try:
+                    await self._clock.sleep(min(wait, max(_RECHECK_INTERVAL, recheck)))
+                finally:
+                    del queue[bisect.bisect_left(queue, place)]
 
     def learn(self, response: Response) -> None:
         """Read the limit from a response; it may change from one to the next."""
@@ -216,10 +222,12 @@ class Exchange:
                     return await self._finish(verdict)
                 if queued := verdict.closed_for > 0:
                     self._provider.queue.close(verdict.closed_for)
-                await self._provider.clock.sleep(verdict.delay)
+                reason = _RATE_LIMIT if queued else _NEXT_ATTEMPT
+                with self._operation.waiting(reason):
+                    await self._provider.clock.sleep(verdict.delay)
                 self._tries = verdict.tries
         finally:
-            self._operation.committed = False
+            self._operation.committed = self._operation.is_sending = False
             if self._sending:  # canceled, or a bug
                 ending = self._change(records.end_send, self._owner, in_doubt=True)
                 _ = self._provider.tasks.start(ending)
@@ -241,7 +249,7 @@ class Exchange:
         if not records.owns(record, self._owner):
             self._sending = False
             return self._not_begun(begun)
-        self._operation.committed = True
+        self._operation.committed = self._operation.is_sending = True
         self._first_sent_at = record.first_sent[-1]
         self._coordinator.first_sent[self._code.id] = record
         if tries.attempts:

@@ -84,9 +84,10 @@ class WaitResult(enum.Enum):
 class Operation:
     """One operation under way, with its waiters.
 
-    ``committed``: it continues though no caller waits for it. ``callers`` is how many
-    wait now, ``followers`` how many ever did. ``waiting_for`` says what it waits for
-    now, for the errors of callers whose time is up.
+    ``committed``: it continues though no caller waits for it. ``is_sending``: a code was
+    sent, and no usable response has come yet. ``callers`` is how many wait now,
+    ``followers`` how many ever did. ``waiting_for`` says what it waits for now, for the
+    errors of callers whose time is up.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Operation:
     ) -> None:
         self.background: bool = background
         self.committed: bool = False
+        self.is_sending: bool = False
         self.callers: int = 0
         self.followers: int = 0
         self.waiting_for: str | None = None
@@ -129,11 +131,6 @@ class Operation:
         waited = self._inflight.clock.now() - self.waiting_since
         _log.info("Acquiring a token waits for %s (%.0f s so far).", what, waited)
         self._inflight.emit(events.TokenWaiting, reason=what, seconds=waited)
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether a code has been sent and no usable response has come yet."""
-        return self.committed and self.waiting_for is None
 
     @property
     def unwanted(self) -> bool:

@@ -14,7 +14,9 @@ from persona_share.errors import (
     CodeRefusedError,
     CodeSourceError,
     ConfigurationError,
+    DeadlineExceededError,
     ExchangeForbiddenError,
+    Phase,
     ScopeNotCoveredError,
     ScopeNotGrantedError,
     StoreUnavailableError,
@@ -145,11 +147,9 @@ async def test_f62_f63_cancelled_only_caller_leaves_no_lease_behind(harness):
 async def test_f64_caller_that_leaves_the_source_early_does_not_waste_its_code(harness):
     harness.partner.delay = 12
     manager = await harness.manager()
-    for _ in range(2):
-        with pytest.raises(TimeoutError, match="waited 10 s for the code source"):
-            await harness.advance_until_done(manager.token(A, timeout=10), seconds=11)
-        await harness.advance_clock(3)
-        break
+    with pytest.raises(TimeoutError, match="waited 10 s for the code source"):
+        await harness.advance_until_done(manager.token(A, timeout=10), seconds=11)
+    await harness.advance_clock(3)
     assert await harness.advance_until_done(manager.token(A), seconds=1)
     assert len(harness.partner.requested_scopes) == 1
 
@@ -463,6 +463,34 @@ async def test_waiting_is_observable(harness, caplog):
     assert manager.metrics().waits == {"the code source": 1}
     lines = [each for each in caplog.records if "waits for" in each.message]
     assert len(lines) == 1
+
+
+@pytest.mark.asyncio
+async def test_wait_for_the_rate_limit_of_exchanges_is_observable(harness):
+    harness.service.headers = {"ratelimit-limit": "2"}  # one a minute
+    manager = await harness.manager()
+    await harness.advance_until_done(manager.token(A))
+    with pytest.raises(
+        DeadlineExceededError, match=r"waited \d+ s for the rate limit of exchanges"
+    ) as caught:
+        await harness.advance_until_done(manager.token(B, timeout=10), seconds=11)
+    assert caught.value.phase is Phase.NOT_SENT
+    [event] = harness.recorded(events.TokenWaiting)
+    assert event.reason == "the rate limit of exchanges"
+
+
+@pytest.mark.asyncio
+async def test_wait_after_a_429_is_observable(harness):
+    headers = {"retry-after": "30"}
+    harness.service.script = [Response(status=429, headers=headers)]
+    manager = await harness.manager()
+    with pytest.raises(
+        DeadlineExceededError, match="waited 10 s for the rate limit of exchanges"
+    ) as caught:
+        await harness.advance_until_done(manager.token(A, timeout=10), seconds=11)
+    assert caught.value.phase is Phase.AMBIGUOUS
+    [event] = harness.recorded(events.TokenWaiting)
+    assert event.reason == "the rate limit of exchanges"
 
 
 @pytest.mark.asyncio
