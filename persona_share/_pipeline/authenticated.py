@@ -109,7 +109,7 @@ class Authenticated:
                 authorization, refusals, deadline, request.route
             )
             if another is None:
-                return response
+                return attrs.evolve(response, attempts=tuple(trail))
             try:
                 authorization, response = await self._send(request, another)
             except PersonaError as error:

@@ -102,9 +102,12 @@ async def test_two_replays_are_the_most():
 
 
 @pytest.mark.asyncio
-async def test_source_that_gives_up_leaves_the_401():
-    inner = ScriptedSender([NO])
-    assert await Authenticated(inner, FakeCredential("a")).send(REQUEST) is NO
+@pytest.mark.parametrize("words", ["a", "ab"])
+async def test_source_that_gives_up_leaves_the_401_and_all_attempts(words):
+    inner = ScriptedSender([NO] * 2)
+    response = await Authenticated(inner, FakeCredential(*words)).send(REQUEST)
+    assert response.status == 401
+    assert [attempt.status for attempt in response.attempts] == [401] * len(words)
 
 
 @pytest.mark.asyncio
