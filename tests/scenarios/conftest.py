@@ -33,7 +33,10 @@ class Scenario:
         """Advance the shared clock until a task is done."""
         task = asyncio.ensure_future(task)
         for _ in range(steps):
-            await asyncio.wait({task}, timeout=0.005)
+            for _ in range(200):  # a second; a request must not meet a later time
+                await asyncio.wait({task}, timeout=0.005)
+                if task.done() or not self.clock.in_flight.count:
+                    break
             if task.done():
                 break
             self.clock.advance(step)
