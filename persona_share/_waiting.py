@@ -38,6 +38,8 @@ async def within(
         if is_late := not working.done():
             working.add_done_callback(late or retrieve)
             working.cancel()
+        else:
+            retrieve(working)  # its caller may be cancelled in this very moment
     if is_late:
         raise TimeIsUpError
     if working.cancelled():

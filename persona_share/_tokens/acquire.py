@@ -131,13 +131,16 @@ class Acquisition:
         acquired = await self._change(
             records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
         )
-        if self.lost and self.token is None:
-            if records.is_busy(acquired.new, acquired.started, self.owner):
-                return None
-            if (backoff := acquired.new.backoff) is not None:
-                left = max(0.0, backoff.until - acquired.started)
-                raise shared_error(backoff, left, self.scope)
-        return True
+        if not self.lost or self.token is not None:
+            return True
+        record, now = acquired.new, acquired.started
+        if records.is_busy(record, now, self.owner):
+            return None
+        if record.backoff is not None and record.backoff.until > now:
+            raise shared_error(record.backoff, record.backoff.until - now, self.scope)
+        # By the time of the transition, a little later than `now`, the wish is fulfilled.
+        self.token = record.token
+        return None if self.token is None else True
 
     async def _adopt(self, token: StoredToken) -> CachedToken | None:
         """Cache a token of the record; one that was rejected here is rejected there."""

@@ -151,8 +151,6 @@ class TokenCache(dict[str, CachedToken]):
     `get` returns what is held for exactly a scope, whatever its state.
     """
 
-    __repr__ = object.__repr__
-
     def __init__(
         self,
         runtime: Runtime,
@@ -182,6 +180,9 @@ class TokenCache(dict[str, CachedToken]):
         self._stages = _Stages()
         # The lifetime of the latest token: nearly all share it, as one object.
         self._lifetime = 0.0
+
+    def __repr__(self) -> str:
+        return f"<TokenCache of {len(self)} tokens>"
 
     def usable(self, text: str) -> CachedToken | None:
         """Return what is held for exactly this scope if it may be used."""

@@ -169,6 +169,7 @@ class Coordinator:
         )
         self._unpublished = BoundedDict[str, tuple[Scope, StoredToken]](_MAX_REMEMBERED)
         self._pollers = 0
+        self._opened = False
 
     async def open(self) -> None:
         """Open the store. One that is refused raises; one that is down is tried again.
@@ -179,6 +180,7 @@ class Coordinator:
             return
         try:
             await self._store.open()
+            self._opened = True
         except StoreUnavailableError as error:
             self._go_down(error)
             self.require_store()
@@ -370,7 +372,9 @@ class Coordinator:
             await self.clock.sleep(pause * (0.5 + self._random() / 2))
             pause = min(_RETRY_MAX, pause * 2)
             with suppress(StoreError):
-                await store.open()
+                if not self._opened:
+                    await store.open()
+                    self._opened = True
                 await store.read(self.key(CodeRecord, "probe"))
                 break
         self.down = False

@@ -228,13 +228,14 @@ class Operation:
 class Inflight(dict[Hashable, Operation]):
     """The operations under way, by key."""
 
-    __repr__ = object.__repr__
-
     def __init__(self, clock: Clock, emit: Emitter, tasks: Tasks) -> None:
         super().__init__()
         self.clock: Clock = clock
         self.emit: Emitter = emit
         self.tasks: Tasks = tasks
+
+    def __repr__(self) -> str:
+        return f"<Inflight of {len(self)} operations>"
 
     def join(
         self,

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
 from persona_share._policy.token_lifetime import TokenState
 from persona_share._tokens import record as records
@@ -95,9 +94,9 @@ class TokenProvider:
         self.supplier: CodeSupplier = CodeSupplier(
             context, source, policy, self.coordinator
         )
-        # The next acquisition of a scope begins after this delivery, or rejection; one
-        # that has ended drops out.
-        self._preceding = WeakValueDictionary[str, asyncio.Task[Any]]()
+        # The next acquisition of a scope begins when these have ended: its deliveries,
+        # each with its operation, and the rejections of its tokens.
+        self._preceding: dict[str, dict[asyncio.Task[Any], Operation | None]] = {}
         self._refresher = Refresher(self)
 
     async def open(self) -> None:
@@ -179,9 +178,13 @@ class TokenProvider:
     async def _acquire(
         self, operation: Operation, scope: Scope
     ) -> CachedToken | WaitResult:
-        """Acquire a token, after the delivered code of this scope that is on its way."""
-        if (preceding := self._preceding.get(scope.text)) is not None:
-            await asyncio.wait({preceding})
+        """Acquire a token, after the delivered codes of this scope that are on their way."""
+        while preceding := self._preceding.get(scope.text):
+            task, delivery = next(iter(preceding.items()))
+            if delivery is None:
+                await asyncio.wait({task})
+            else:  # as a caller: otherwise it would end when its own callers leave
+                await delivery.wait(float("inf"))
             held = self.cache.usable(scope.text)
             if held is not None and (
                 held.state(self.clock.now(), self.policy) is TokenState.FRESH
@@ -194,6 +197,22 @@ class TokenProvider:
                 pause = min(error.retry_after, _REMEMBER)
                 self.backoff.add(scope.text, error, pause)
             raise
+
+    def _precede(
+        self, text: str, task: asyncio.Task[Any], delivery: Operation | None = None
+    ) -> None:
+        """Let the next acquisition of a scope begin when this task has ended."""
+        preceding = self._preceding.setdefault(text, {})
+        if task in preceding:
+            return
+
+        def ended(_: object) -> None:
+            preceding.pop(task, None)
+            if not preceding:
+                self._preceding.pop(text, None)
+
+        preceding[task] = delivery
+        task.add_done_callback(ended)
 
     def _too_late(
         self, operation: Operation | None, started: float
@@ -228,7 +247,7 @@ class TokenProvider:
                 raise ManagerClosedError(_CLOSED)
             operation = self._inflight.join(key, self._redeem, code, expected)
             if expected is not None:
-                self._preceding[expected.text] = operation.task
+                self._precede(expected.text, operation.task, operation)
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
                 return outcome
@@ -295,7 +314,7 @@ class TokenProvider:
         task = self.tasks.start(
             self.coordinator.change(ScopeRecord, text, records.reject, rejected)
         )
-        self._preceding[text] = task
+        self._precede(text, task)
         if text in self.cache.pinned:
             self._refresher.watch_pinned(entry.scope)
 

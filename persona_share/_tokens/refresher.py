@@ -42,12 +42,13 @@ class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
     They wait in the records of their scopes, where every manager finds them.
     """
 
-    __repr__ = object.__repr__
-
     def __init__(self, clock: Clock, emit: Emitter) -> None:
         super().__init__()
         self._now = clock.now
         self._emit = emit
+
+    def __repr__(self) -> str:
+        return f"<PushedCodes: {len(self)}>"
 
     def expire(self) -> None:
         """Remove every code that expired unused, and emit an event for it."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -463,6 +464,137 @@ async def test_waiting_is_observable(harness, caplog):
     assert manager.metrics().waits == {"the code source": 1}
     lines = [each for each in caplog.records if "waits for" in each.message]
     assert len(lines) == 1
+
+
+def named_code(name):
+    return f"{name}.{A.text.encode().hex()}"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("shares", [False, True])
+async def test_delivered_code_comes_first_although_the_old_token_is_rejected(
+    harness, shares
+):
+    options = {"store": shared(harness)} if shares else {}
+    manager = await harness.manager(**options)
+    await harness.advance_until_done(manager.exchange(named_code("first"), scope=A))
+    old = await manager.token(A)
+    harness.service.delay = 3
+    delivery = asyncio.ensure_future(manager.exchange(named_code("second"), scope=A))
+    await harness.settle()
+    manager.invalidate(old)
+    await harness.settle()
+    assert await harness.advance_until_done(manager.token(A)) != old
+    await delivery
+    assert harness.service.codes == [named_code("first"), named_code("second")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("names", [("good", "bad"), ("bad", "good")])
+async def test_caller_waits_for_all_delivered_codes_of_its_scope(harness, names):
+    send = harness.service.send
+
+    async def refuse_one(request):
+        if "bad" not in request.body.decode():
+            await harness.clock.sleep(3)
+            return await send(request)
+        await harness.clock.sleep(1)
+        return Response(status=422, first_sent_at=harness.clock.now())
+
+    harness.context.exchanger = SimpleNamespace(send=refuse_one)
+    manager = await harness.manager(codes=None)
+    deliveries = []
+    for name in names:
+        exchange = manager.exchange(named_code(name), scope=A)
+        deliveries.append(asyncio.ensure_future(exchange))
+        await harness.settle()
+    assert await harness.advance_until_done(manager.token(A))
+    await asyncio.gather(*deliveries, return_exceptions=True)
+
+
+@pytest.mark.asyncio
+async def test_delivered_code_is_exchanged_for_a_caller_when_its_own_caller_leaves(
+    harness,
+):
+    manager = await harness.manager()
+    harness.service.script = [Response(status=429, headers={"retry-after": "5"})]
+    other = asyncio.ensure_future(manager.token(B))
+    await harness.settle()
+    delivery = asyncio.ensure_future(manager.exchange(named_code("first"), scope=A))
+    await harness.settle()
+    caller = asyncio.ensure_future(manager.token(A))
+    await harness.settle()
+    delivery.cancel()
+    await harness.advance_until_done(asyncio.gather(caller, other))
+    assert harness.partner.requested_scopes == [B]
+    assert named_code("first") in harness.service.codes
+
+
+class CountingStore:
+    """A store of a user, with latency, that can be down."""
+
+    accepts_secrets = True
+
+    def __init__(self, harness):
+        self._store = shared(harness)
+        self._clock = harness.clock
+        self.latency = 0.0
+        self.down = False
+        self.opened = self.reads = 0
+
+    async def open(self):
+        self.opened += 1
+
+    async def aclose(self):
+        pass
+
+    async def read(self, key):
+        if self.down:
+            raise OSError
+        self.reads += 1
+        await self._clock.sleep(self.latency)
+        found = await self._store.read(key)
+        await self._clock.sleep(self.latency)
+        return found
+
+    async def write(self, key, value, *, if_etag, ttl):
+        return await self._store.write(key, value, if_etag=if_etag, ttl=ttl)
+
+    def keys(self, prefix):
+        return self._store.keys(prefix)
+
+
+@pytest.mark.asyncio
+async def test_token_that_is_barely_better_is_adopted_from_a_slow_store(harness):
+    store = CountingStore(harness)
+    first, second = [await harness.manager(store=store) for _ in range(2)]
+    ends = harness.clock.now() + 3599
+    await harness.advance_until_done(first.exchange(named_code("first"), scope=A))
+    await harness.clock.settle()
+    await harness.advance_clock(3599 / 20 + 0.002)
+    await harness.advance_until_done(second.exchange(named_code("second"), scope=A))
+    await harness.clock.settle()
+    store.latency = 0.01
+    await harness.advance_clock(ends - harness.clock.now() - 60, step=50)
+    store.reads = 0
+    caller = asyncio.ensure_future(first.token(A))
+    token = await harness.advance_until_done(caller, seconds=5, step=0.01)
+    assert token.ends > ends
+    assert store.reads < 10
+
+
+@pytest.mark.asyncio
+async def test_store_that_was_opened_is_not_opened_again_after_an_outage(harness):
+    store = CountingStore(harness)
+    manager = await harness.manager(store=store)
+    store.down = True
+    await harness.advance_until_done(manager.token(A))
+    await harness.advance_clock(20, step=0.5)
+    assert not manager.metrics().store_up
+    store.down = False
+    await harness.advance_clock(60, step=0.5)
+    assert manager.metrics().store_up
+    assert store.opened == 1
 
 
 @pytest.mark.asyncio
