@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -127,9 +126,18 @@ def sync_folder(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Create a folder for this user alone, and those above it; their names are synced."""
-    if not path.exists():
+    if not path.is_dir():
         make_folder(path.parent)
-        with suppress(FileExistsError):  # another process has created it
+        try:
             path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():  # no other process has created it
+                raise _not_a_folder(path) from None
+        else:
             path.chmod(0o700)  # the umask may have removed bits of the owner
         sync_folder(path.parent)
+
+
+def _not_a_folder(path: Path) -> NotADirectoryError:
+    code = errno.ENOTDIR
+    return NotADirectoryError(code, os.strerror(code), str(path))

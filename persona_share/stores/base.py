@@ -12,8 +12,8 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from persona_share._transport.runtime import default_runtime
 from persona_share._waiting import CancelledItselfError, TimeIsUpError, within
@@ -216,9 +216,19 @@ class _Queue:
 class PerProcess(Generic[T]):
     """One object for each process: a forked child neither uses nor closes its parent's."""
 
+    _every: ClassVar["WeakSet[PerProcess[Any]]"] = WeakSet()
+    _inherited: ClassVar[list[object]] = []
+
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: dict[int, T] = {}
+        self._every.add(self)
+
+    @classmethod
+    def keep_inherited(cls) -> None:
+        """Keep the objects of the parent: their finalizers would disturb it."""
+        for each in cls._every:
+            cls._inherited += each._made.values()  # noqa: SLF001  # same class
 
     def get(self) -> T:
         """Return the object of this process; make it if there is none."""
@@ -230,6 +240,10 @@ class PerProcess(Generic[T]):
     def pop(self) -> T | None:
         """Remove and return the object of this process, if there is one."""
         return self._made.pop(os.getpid(), None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=PerProcess.keep_inherited)
 
 
 class PerLoop(Generic[T]):

@@ -1,5 +1,6 @@
 """SharedRateLimit: one rate-limit window for all processes that share a store."""
 
+import asyncio
 from typing import Final
 
 from persona_share._policy import shared_limit
@@ -14,6 +15,7 @@ from persona_share.stores.access import (
     guarded,
     require_store,
 )
+from persona_share.stores.base import PerLoop
 
 
 #: When a caller may come again after too many lost races, in seconds.
@@ -34,6 +36,8 @@ class SharedRateLimit:
     def __init__(self, store: Store, *, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
         self._store = guarded(require_store(store, secrets=False), runtime)
+        # One task of this process writes at a time: the tasks would outrun each other.
+        self._locks = PerLoop[dict[str, asyncio.Lock]](dict)
 
     async def open(self, _runtime: Runtime | None = None) -> None:
         """Open the store; raises what `Store.open` raises."""
@@ -72,10 +76,11 @@ class SharedRateLimit:
             ttl = shared_limit.ttl(changed, found.now)
             return Change(shared_limit.to_bytes(changed), ttl), share
 
-        try:
-            return await change(self._store, self._runtime, f"limit/{name}", decide)
-        except ContentionError:
-            return Share(0, _COME_AGAIN)
+        async with self._locks.get().setdefault(name, asyncio.Lock()):
+            try:
+                return await change(self._store, self._runtime, f"limit/{name}", decide)
+            except ContentionError:
+                return Share(0, _COME_AGAIN)
 
     def __repr__(self) -> str:
         return f"<SharedRateLimit on {self._store!r}>"

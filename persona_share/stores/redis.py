@@ -178,10 +178,15 @@ class RedisStore(BaseStore):
         start = f"{self._prefix}:"
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start + prefix) + "*"
         seen: set[bytes] = set()  # SCAN may return a key twice
+        page: list[str] = []
         async for key in self._clients.get().scan_iter(pattern, count=_PAGE):
             if key not in seen:
                 seen.add(key)
-                yield [key.decode("ascii", "replace")[len(start) :]]
+                page.append(key.decode("ascii", "replace")[len(start) :])
+            if len(page) >= _PAGE:
+                yield page
+                page = []
+        yield page
 
     async def _aclose(self) -> None:
         client = self._clients.pop()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from persona_share._transport.private_files import make_folder
 from persona_share.errors import ConfigurationError, StoreRefusedError
 from persona_share.stores.sqlite import SQLiteStore, network_file_system, path_of
 
@@ -43,6 +44,20 @@ def test_new_file_and_folders_are_private(tmp_path):
 
     assert mode(path) == 0o600
     assert mode(path.parent) == mode(path.parent.parent) == 0o700
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_folder_is_not_made_when_something_else_has_its_name(tmp_path, is_link, below):
+    path = tmp_path / "taken"
+    if is_link:
+        path.symlink_to(tmp_path / "nowhere")
+    else:
+        path.touch()
+    with pytest.raises(NotADirectoryError):
+        make_folder(path / below)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["taken"]
 
 
 @pytest.mark.parametrize("given", [0o660, 0o640, 0o664, 0o604], ids=oct)

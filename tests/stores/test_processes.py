@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from persona_share.stores.sqlite import SQLiteStore
-from tests.stores.worker import KEY, count, fork, store_at, worker, write
+from tests.stores.worker import KEY, count, drop, fork, store_at, worker, write
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
@@ -55,3 +55,11 @@ async def test_f123_what_was_acknowledged_survives_a_kill(tmp_path):
 def test_f70_eight_children_of_a_fork_and_their_parent_use_the_store(place):
     with worker(fork, place) as forking:
         assert forking.receive() == (0, True)
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_child_that_drops_a_store_finalizes_no_connection_of_its_parent(
+    tmp_path, is_used
+):
+    with worker(drop, str(tmp_path / "store.db"), is_used) as forking:
+        assert forking.receive() == 0

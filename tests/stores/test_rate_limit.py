@@ -83,6 +83,22 @@ async def test_no_slot_is_given_twice_when_many_take_at_once(clock, runtime):
 
 
 @pytest.mark.asyncio
+async def test_every_task_gets_slots_when_many_of_one_process_take_at_once(
+    clock, runtime
+):
+    store = CountingStore(runtime=runtime)
+    shared = SharedRateLimit(store, runtime=runtime)
+    await shared.take(NAME, 1, LimitState(10_000, 60.0))
+    store.writes = 0
+
+    takes = [taking(shared, clock, 1, LimitState(10_000, 60.0)) for _ in range(40)]
+    shares = await asyncio.gather(*takes)
+
+    assert [share.calls for share in shares] == [1] * 40
+    assert store.writes == 40
+
+
+@pytest.mark.asyncio
 async def test_contention_error_is_raised_when_every_race_is_lost(clock, runtime):
     store = CountingStore(runtime=runtime)
     store.lost = 1_000

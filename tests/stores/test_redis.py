@@ -431,6 +431,30 @@ async def test_prefixes_keep_two_environments_apart(redis_server):
 
 
 @pytest.mark.asyncio
+async def test_keys_are_collected_when_there_are_many(redis_server):
+    store = RedisStore(redis_server.url, prefix="many")
+    names = {f"scope/{number}" for number in range(2_500)}
+    redis_server.client.mset({f"many:{name}": "value" for name in names})
+    tasks = []
+
+    def new_task(loop, work, **options):
+        tasks.append(work)
+        return asyncio.Task(work, loop=loop, **options)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(new_task)
+    try:
+        found = [key async for key in store.keys("scope/")]
+    finally:
+        loop.set_task_factory(None)
+    await store.aclose()
+
+    assert len(found) == len(names)
+    assert set(found) == names
+    assert len(tasks) < 50
+
+
+@pytest.mark.asyncio
 async def test_user_without_channels_and_with_few_commands_is_accepted(own_redis):
     server = own_redis()
     commands = "+evalsha +script|load +time +get +set +del +scan"

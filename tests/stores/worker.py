@@ -1,10 +1,12 @@
 """A process that uses a store."""
 
 import asyncio
+import gc
 import os
 from contextlib import contextmanager
 
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
+from persona_share.stores.base import PerLoop, PerProcess
 from tests.processes import FORKSERVER, LONGEST
 
 
@@ -120,4 +122,39 @@ def fork(pipe, store):
     loop.run_until_complete(keep(store, "scope/again"))
     failures = sum(os.waitpid(child, 0)[1] for child in children)
     pipe.send((failures, loop.run_until_complete(read_all(store))))
+    loop.close()
+
+
+def drop(pipe, _store, is_used):
+    """Fork, drop all objects in the child, and report how many of the parent's it finalized."""
+    parent, finalized = os.getpid(), []
+
+    class Connection:
+        def __init__(self):
+            self.process = os.getpid()
+
+        def __del__(self):
+            if self.process == parent:
+                finalized.append(self)
+
+    holders = [PerProcess(Connection), PerLoop(Connection)]
+
+    async def use():
+        for each in holders:
+            each.get()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(use())
+    child = os.fork()
+    if child == 0:
+        status = 99
+        try:
+            if is_used:
+                asyncio.run(use())
+            holders.clear()
+            gc.collect()
+            status = len(finalized)
+        finally:
+            os._exit(status)
+    pipe.send(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     loop.close()
