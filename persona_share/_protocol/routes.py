@@ -67,12 +67,14 @@ class Route:
 
         Raises `InvalidIdError` for an invalid id, or the id of another kind of object.
         """
+        texts = []
         parts = zip(object_ids, self._parameters, self._prefixes, strict=True)
         for object_id, parameter, prefix in parts:
-            checked_id(object_id, parameter)
-            if not object_id.startswith(prefix):
-                require_prefix(object_id, parameter)
-        return self._format % object_ids
+            text = checked_id(object_id, parameter)
+            if not text.startswith(prefix):
+                require_prefix(text, parameter)
+            texts.append(text)
+        return self._format % tuple(texts)
 
 
 @attrs.frozen

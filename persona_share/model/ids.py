@@ -59,13 +59,16 @@ def is_id(text: str) -> bool:
 
 
 def checked_id(text: str, what: str = "id") -> str:
-    """Return the id unchanged; raises `InvalidIdError`, whose text omits the id."""
+    """Return the id as a plain str; raises `InvalidIdError`, whose text omits the id.
+
+    The text of a member of an Enum is its value, and not what ``str()`` returns.
+    """
     given: object = text
     if not isinstance(given, str):
         message = f"{what} must be a str, not {type(given).__name__}"
         raise InvalidIdError(message)
     if _ID.fullmatch(text):
-        return text
+        return str.__str__(text)
     if not text:
         message = f"{what} is empty"
     elif bad := _INVALID_CHARACTER.search(text):

@@ -33,7 +33,10 @@ _PERMISSION: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 def atom(permission: str, object_id: str | None = None) -> str:
     """Return the text of one permission, on an object if an id is given."""
-    return permission if object_id is None else f"{permission}:{object_id}"
+    if object_id is None:
+        return permission
+    # An f-string would insert what the str() of a member of an Enum returns.
+    return ":".join((permission, object_id))  # noqa: FLY002
 
 
 def split_atom(text: str) -> tuple[str, str | None]:

@@ -30,7 +30,7 @@ _NO_OPTIONS: Final[CallOptions] = {}
 
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
     """Return whether a scope has this permission, for this object or for all objects."""
-    return f"{permission}:{object_id}" in scope or permission in scope
+    return scope.covers(permission, object_id) or permission in scope
 
 
 @attrs.frozen(kw_only=True)

@@ -34,7 +34,7 @@ class OAuth:
             InvalidScopeError: The scope is empty or has a permission without an object.
             PermissionDeniedError: OAuth is not enabled for the organization.
         """
-        checked_id(client_id, "client_id")
+        client_id = checked_id(client_id, "client_id")
         require_prefix(client_id, "organization-id")
         requested = Scope.parse(scope)
         if not requested:

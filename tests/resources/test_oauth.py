@@ -1,5 +1,7 @@
 """Authorization codes: what is sent, and what an unusable response reveals."""
 
+from enum import Enum
+
 import pytest
 
 from persona_share.errors import MalformedResponseError
@@ -27,3 +29,17 @@ async def test_no_frame_of_an_unusable_authorization_shows_the_code(harness, bod
         )
     assert caught.value.operation == "POST /oauth/authorize"
     assert "CANARY" not in f"{caught.value}{locals_of(caught.value)}"
+
+
+class Partner(str, Enum):  # noqa: UP042  # as applications of older versions of Python do
+    SHOP = "org_1"
+
+
+@pytest.mark.asyncio
+async def test_value_is_sent_when_the_partner_is_a_member_of_an_enum(harness):
+    there = harness(make_response({"code": "code", "expires-in": 599}, 201))
+    await OAuth(there.client._caller).authorize(
+        client_id=Partner.SHOP, scope="inquiry.read:inq_1"
+    )
+
+    assert b"client-id=org_1&" in there.requests[0].body
