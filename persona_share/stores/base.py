@@ -60,8 +60,10 @@ class BaseStore(abc.ABC):
     _concurrency: int = 32
     #: Whether operations take turns, have a time limit and raise store errors only.
     _is_guarded: bool = True
-    #: The errors of broken connections.
+    #: The errors of broken connections, and those among them that are refusals: a
+    #: password that is sent again and again may lock the account.
     _broken: tuple[type[Exception], ...] = ()
+    _refusals: tuple[type[Exception], ...] = ()
 
     def __init__(self, runtime: Runtime | None = None) -> None:
         self._runtime = runtime or default_runtime()
@@ -154,6 +156,8 @@ class BaseStore(abc.ABC):
         """Do work, once more on fresh connections if these are broken."""
         try:
             return await work(*args)
+        except self._refusals:
+            raise
         except self._broken:
             await self._drop_connections()
         return await work(*args)

@@ -66,11 +66,6 @@ class _UnexpectedResponseError(exceptions.InvalidResponse):
     """The response is not one of the script's."""
 
 
-_REFUSALS: Final = (
-    exceptions.AuthenticationError,
-    exceptions.AuthorizationError,
-    exceptions.NoPermissionError,
-)
 _MESSAGES: Final = {
     exceptions.TimeoutError: "Redis did not respond in time",
     _UnexpectedResponseError: "Redis sent an unexpected response",
@@ -100,6 +95,11 @@ class RedisStore(BaseStore):
         exceptions.ReadOnlyError,
         exceptions.InvalidResponse,
         OSError,
+    )
+    _refusals: tuple[type[Exception], ...] = (
+        exceptions.AuthenticationError,
+        exceptions.AuthorizationError,
+        exceptions.NoPermissionError,
     )
 
     def __init__(
@@ -213,7 +213,7 @@ class RedisStore(BaseStore):
         raise _UnexpectedResponseError
 
     def _error(self, error: Exception) -> StoreError:
-        if isinstance(error, _REFUSALS):
+        if isinstance(error, self._refusals):
             name = type(error).__name__
             message = f"Redis refused the user or the password ({name})"
             advice = "Check the URL and the permissions of the user."

@@ -256,6 +256,21 @@ async def test_f113_wrong_password_is_refused_when_the_store_is_opened(own_redis
 
 
 @pytest.mark.asyncio
+async def test_wrong_password_is_sent_once(own_redis):
+    server = own_redis("--requirepass", "secret")
+    store = RedisStore(server.url.replace("//", "//:wrong@"))
+    with pytest.raises(StoreRefusedError):
+        await store.open()
+    with pytest.raises(StoreUnavailableError, match="user or the password"):
+        await store.read(KEY)
+    await store.aclose()
+    server.client.execute_command("AUTH", "secret")
+    errors = server.client.info("errorstats")
+
+    assert errors["errorstat_WRONGPASS"] == {"count": 2}
+
+
+@pytest.mark.asyncio
 async def test_f113_script_is_loaded_again_when_the_server_lost_it(redis_server):
     store = RedisStore(redis_server.url)
     await create(store)
