@@ -1,5 +1,6 @@
 """PostgresStore: records in a table of PostgreSQL."""
 
+import asyncio
 import logging
 import os
 import re
@@ -8,7 +9,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import conninfo, errors, sql
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from persona_share._protocol.urls import is_loopback
 from persona_share.errors import ConfigurationError, StoreError, StoreRefusedError
@@ -56,6 +57,8 @@ AND expires > {now} ORDER BY key LIMIT 1000
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 #: A refused connection has no error code, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
+_REFUSED: Final = "PostgreSQL refused the user, the password or the database"
+_CHECK: Final = "Check the connection string."
 #: With these the server is authenticated and the connection encrypted.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
 
@@ -145,7 +148,7 @@ class PostgresStore(BaseStore):
     async def _aclose(self) -> None:
         pool = self._pools.pop()
         if pool is not None:
-            await pool.close(timeout=TIMEOUT / 2)
+            await pool.close()
 
     async def _execute(self, statement: LiteralString, **values: object) -> list[Any]:
         """Run a statement; return its rows, which are those that it found or changed."""
@@ -154,30 +157,29 @@ class PostgresStore(BaseStore):
     async def _try_once(
         self, query: sql.Composed, values: Mapping[str, object]
     ) -> list[Any]:
+        if self._pools.get().is_refused:
+            self._pools.pop()
         pool = self._pools.get()
-        await pool.open(wait=False)  # does nothing when it is open
-        async with pool.connection() as connection:
-            cursor = await connection.execute(query, values)
-            rows: list[Any] = await cursor.fetchall()
-            return rows
+        await pool.connections.open(wait=False)  # does nothing when it is open
+        try:
+            async with pool.connections.connection() as connection:
+                cursor = await connection.execute(query, values)
+                rows: list[Any] = await cursor.fetchall()
+                return rows
+        except PoolClosed:
+            if not pool.is_refused:
+                raise
+        raise StoreRefusedError(_REFUSED, advice=_CHECK)
 
     async def _drop_connections(self) -> None:
-        await self._pools.get().check()  # drops only those that are broken
+        # Drops only those that are broken.
+        await self._pools.get().connections.check()
 
     def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
 
-    def _new_pool(self) -> "AsyncConnectionPool[Any]":
-        return AsyncConnectionPool(
-            self._dsn.reveal(),
-            kwargs=_CONNECTION,
-            min_size=0,
-            max_size=self._concurrency,
-            open=False,
-            timeout=TIMEOUT,
-            reconnect_timeout=TIMEOUT,
-            name="persona_share",
-        )
+    def _new_pool(self) -> "_Pool":
+        return _Pool(self._dsn, self._concurrency)
 
     def _error(self, error: Exception) -> StoreError:
         name = type(error).__name__
@@ -188,11 +190,8 @@ class PostgresStore(BaseStore):
             case errors.InsufficientPrivilege() | errors.UndefinedColumn():
                 message = f"the table cannot be used ({name})"
                 advice = "Check the name of the table and the privileges of the user."
-            case psycopg.OperationalError() if any(
-                words in str(error) for words in _REFUSALS
-            ):
-                message = "PostgreSQL refused the user, the password or the database"
-                advice = "Check the connection string."
+            case psycopg.OperationalError() if _is_refusal(error):
+                message, advice = _REFUSED, _CHECK
             case _:
                 return super()._error(error)
         return StoreRefusedError(message, advice=advice)
@@ -208,6 +207,53 @@ _CONNECTION: Final[dict[str, Any]] = {
     "keepalives_idle": 30,
     "application_name": "persona_share",
 }
+
+
+class _Pool:
+    """The connections of one event loop; a refused login ends them.
+
+    psycopg's pool alone would repeat the login, which may lock the account, and let the
+    operations wait that need a connection.
+    """
+
+    def __init__(self, dsn: Secret, size: int) -> None:
+        self.is_refused: bool = False
+        self._closing: asyncio.Future[None] | None = None
+        connects: Any = self  # where the pool expects a class of connections
+        self.connections: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            dsn.reveal(),
+            connection_class=connects,
+            kwargs=_CONNECTION,
+            min_size=0,
+            max_size=size,
+            open=False,
+            timeout=TIMEOUT,
+            reconnect_timeout=TIMEOUT,
+            name="persona_share",
+        )
+
+    async def connect(
+        self, dsn: str, **options: Any
+    ) -> "psycopg.AsyncConnection[tuple[Any, ...]]":
+        """Return a new connection; if the login is refused, close the pool."""
+        try:
+            return await psycopg.AsyncConnection.connect(dsn, **options)
+        except psycopg.OperationalError as error:
+            if _is_refusal(error) and self._closing is None:
+                self.is_refused = True
+                self._closing = asyncio.ensure_future(self._close())
+            raise
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await (self._closing or self._close())
+
+    async def _close(self) -> None:
+        await self.connections.close(timeout=TIMEOUT / 2)
+
+
+def _is_refusal(error: psycopg.OperationalError) -> bool:
+    return any(words in str(error) for words in _REFUSALS)
 
 
 def _options(dsn: Secret) -> Mapping[str, Any]:

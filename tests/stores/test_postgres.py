@@ -180,6 +180,32 @@ async def test_unknown_user_is_refused_and_no_message_shows_the_url(
 
 
 @pytest.mark.asyncio
+async def test_refused_login_is_sent_once_and_reported_to_all_who_wait():
+    logins = []
+
+    async def refuse(reader, writer):
+        logins.append(await reader.read(1_024))
+        fields = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+        writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    options = "sslmode=disable&gssencmode=disable"
+    store = PostgresStore(f"postgresql://shop:wrong@127.0.0.1:{port}/shop?{options}")
+    reads = [store.read(KEY) for _ in range(3)]
+    errors = await asyncio.gather(*reads, return_exceptions=True)
+    with pytest.raises(StoreUnavailableError, match="refused the user"):
+        await store.read(KEY)
+    await store.aclose()
+    server.close()
+
+    assert [type(each) for each in errors] == [StoreUnavailableError] * 3
+    assert all("refused the user" in str(each) for each in errors)
+    assert len(logins) == 2
+
+
+@pytest.mark.asyncio
 async def test_serializable_isolation_loses_a_race_without_an_outage(postgres_server):
     url = (
         f"{postgres_server.url}?options=-cdefault_transaction_isolation%3Dserializable"
