@@ -42,10 +42,15 @@ class Body:
         return cls(content, JSON)
 
     @classmethod
-    def of_form(cls, values: Mapping[str, str]) -> "Body":
+    def of_form(cls, values: Mapping[str, Any]) -> "Body":
         """Encode a form."""
         with suppress(UnicodeEncodeError):  # the error's text contains the value
-            return cls(urlencode(values).encode(), FORM)
+            # As bytes: of a text, str() is sent, which for a member of an Enum is a name.
+            texts = {
+                name: value.encode() if isinstance(value, str) else value
+                for name, value in values.items()
+            }
+            return cls(urlencode(texts).encode(), FORM)
         message = "the form has a character that UTF-8 cannot encode"
         raise InvalidArgumentError(message)
 

@@ -43,3 +43,13 @@ async def test_value_is_sent_when_the_partner_is_a_member_of_an_enum(harness):
     )
 
     assert b"client-id=org_1&" in there.requests[0].body
+
+
+@pytest.mark.asyncio
+async def test_value_is_sent_when_a_form_has_a_member_of_an_enum(harness):
+    there = harness(make_response({}, 201))
+    await there.client.request(
+        "POST", "/oauth/authorize", form={"client-id": Partner.SHOP}
+    )
+
+    assert there.requests[0].body == b"client-id=org_1"
