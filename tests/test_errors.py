@@ -79,13 +79,13 @@ def test_every_error_is_in_the_tree():
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_error_keeps_every_attribute_when_pickled(kind, protocol):
+def test_error_keeps_every_attribute_when_pickled(kind):
     error = made(kind)
-    twin = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 — our own
-    assert type(twin) is kind
-    assert twin.__dict__ == error.__dict__
-    assert (str(twin), twin.args) == (str(error), error.args)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        twin = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 — our own
+        assert type(twin) is kind
+        assert twin.__dict__ == error.__dict__
+        assert (str(twin), twin.args) == (str(error), error.args)
 
 
 def test_unknown_argument_is_refused_when_an_error_is_made():

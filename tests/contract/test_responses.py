@@ -22,19 +22,22 @@ from tests.contract.description import PATH, needs_description, operations
 pytestmark = needs_description
 
 
-def examples():
-    """Yield every example of a response to a request of the client."""
+def examples_by_kind():
+    """Return the examples of responses to requests of the client, by kind of object."""
     ours = {route.operation for route in routes()} - {
         "POST /oauth/authorize",
         "POST /oauth/token",
     }
+    found = {}
     for operation in operations():
         if operation.key in ours:
-            for _, name, value in operation.examples():
-                yield pytest.param(operation.key, value, id=f"{operation.key} {name}")
+            kind = operation.key.partition("/")[2].partition("/")[0]
+            pairs = [(operation.key, value) for _, _, value in operation.examples()]
+            found.setdefault(kind, []).extend(pairs)
+    return [pytest.param(pairs, id=kind) for kind, pairs in found.items() if pairs]
 
 
-EXAMPLES = list(examples()) if PATH.is_file() else []
+EXAMPLES = examples_by_kind() if PATH.is_file() else []
 
 
 def read(key, value):
@@ -68,56 +71,63 @@ def comparable(values):
     }
 
 
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_every_attribute_of_an_example_is_read(key, value):
-    resources = read(key, value)
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_every_attribute_of_an_example_is_read(examples):
+    for key, value in examples:
+        resources = read(key, value)
 
-    assert resources
-    for each in resources:
-        everything(each)
-
-
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_three_casings_are_read_alike(key, value):
-    kebab, snake, camel = (
-        [comparable(everything(each)) for each in read(key, spelled(value, casing))]
-        for casing in (same, snaked, cameled)
-    )
-
-    assert kebab == snake == camel
+        assert resources
+        for each in resources:
+            everything(each)
 
 
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_unknown_keys_are_kept_and_change_nothing_else(key, value):
-    grown = with_unknown_keys(copy.deepcopy(value))
-
-    before = [comparable(everything(each)) for each in read(key, value)]
-    after = [comparable(everything(each)) for each in read(key, grown)]
-
-    assert [set(each) for each in after] == [set(each) for each in before]
-    assert all(each.get("brand_new") == "value" for each in read(key, grown))
-
-
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_unknown_statuses_are_kept(key, value):
-    for each in read(key, with_unknown_statuses(copy.deepcopy(value))):
-        status = everything(each).get("status")
-        assert status is None or str(status) == "brand_new"
-
-
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_every_attribute_may_be_null(key, value):
-    for each in read(key, with_nulls(copy.deepcopy(value))):
-        values = everything(each).values()
-        assert all(value in (None, (), {}) for value in values)
-
-
-@pytest.mark.parametrize(("key", "value"), EXAMPLES)
-def test_repr_of_an_object_has_its_type_and_id_only(key, value):
-    for each in read(key, value):
-        assert (
-            repr(each) == f"{type(each).__name__}(type={each.type!r}, id={each.id!r})"
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_three_casings_are_read_alike(examples):
+    for key, value in examples:
+        kebab, snake, camel = (
+            [comparable(everything(each)) for each in read(key, spelled(value, casing))]
+            for casing in (same, snaked, cameled)
         )
+
+        assert kebab == snake == camel
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_unknown_keys_are_kept_and_change_nothing_else(examples):
+    for key, value in examples:
+        grown = with_unknown_keys(copy.deepcopy(value))
+
+        before = [comparable(everything(each)) for each in read(key, value)]
+        after = [comparable(everything(each)) for each in read(key, grown)]
+
+        assert [set(each) for each in after] == [set(each) for each in before]
+        assert all(each.get("brand_new") == "value" for each in read(key, grown))
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_unknown_statuses_are_kept(examples):
+    for key, value in examples:
+        for each in read(key, with_unknown_statuses(copy.deepcopy(value))):
+            status = everything(each).get("status")
+            assert status is None or str(status) == "brand_new"
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_every_attribute_may_be_null(examples):
+    for key, value in examples:
+        for each in read(key, with_nulls(copy.deepcopy(value))):
+            values = everything(each).values()
+            assert all(value in (None, (), {}) for value in values)
+
+
+@pytest.mark.parametrize("examples", EXAMPLES)
+def test_repr_of_an_object_has_its_type_and_id_only(examples):
+    for key, value in examples:
+        for each in read(key, value):
+            assert (
+                repr(each)
+                == f"{type(each).__name__}(type={each.type!r}, id={each.id!r})"
+            )
 
 
 @pytest.mark.asyncio
