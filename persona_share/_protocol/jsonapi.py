@@ -121,10 +121,10 @@ def resource(
     """
     type_name = raw["type"]
     kind = kind or kind_of(type_name)
-    object_id = raw.get("id", "") if kind._id_optional else raw["id"]  # noqa: SLF001
+    object_id = raw.get("id", "") if kind._id_optional else raw["id"]  # noqa: SLF001  # its class says so
     if type(type_name) is not str or type(object_id) is not str:
         raise TypeError
-    attributes = raw if kind._flat else raw.get("attributes")  # noqa: SLF001
+    attributes = raw if kind._flat else raw.get("attributes")  # noqa: SLF001  # as above
     return kind(
         type=type_name,
         id=object_id,

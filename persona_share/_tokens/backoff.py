@@ -157,7 +157,7 @@ class LocalBackoff:
         self.add(scope, error, pause)
         if len(self._forbidden) < _SEVERAL:
             self._forbidden.add(scope)
-        if error.status == 401 or len(self._forbidden) == _SEVERAL:  # noqa: PLR2004
+        if error.status == 401 or len(self._forbidden) == _SEVERAL:  # noqa: PLR2004  # a status
             self._credential = _Failure(error.fresh(), self._now() + pause)
 
     def succeeded(self, scope: str) -> None:

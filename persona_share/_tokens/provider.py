@@ -94,8 +94,8 @@ class TokenProvider:
         self.supplier: CodeSupplier = CodeSupplier(
             context, source, policy, self.coordinator
         )
-        # The next acquisition of a scope begins when these have ended: its deliveries,
-        # each with its operation, and the rejections of its tokens.
+        # An acquisition of a scope waits for these first: deliveries of its codes, each
+        # with its operation, and rejections of its tokens.
         self._preceding: dict[str, dict[asyncio.Task[Any], Operation | None]] = {}
         self._refresher = Refresher(self)
 
@@ -198,10 +198,10 @@ class TokenProvider:
                 self.backoff.add(scope.text, error, pause)
             raise
 
-    def _precede(
+    def _acquire_after(
         self, text: str, task: asyncio.Task[Any], delivery: Operation | None = None
     ) -> None:
-        """Let the next acquisition of a scope begin when this task has ended."""
+        """Start no acquisition of a scope before this task has ended."""
         preceding = self._preceding.setdefault(text, {})
         if task in preceding:
             return
@@ -247,7 +247,7 @@ class TokenProvider:
                 raise ManagerClosedError(_CLOSED)
             operation = self._inflight.join(key, self._redeem, code, expected)
             if expected is not None:
-                self._precede(expected.text, operation.task, operation)
+                self._acquire_after(expected.text, operation.task, operation)
             outcome = await operation.wait(deadline)
             if isinstance(outcome, Scope):
                 return outcome
@@ -314,7 +314,7 @@ class TokenProvider:
         task = self.tasks.start(
             self.coordinator.change(ScopeRecord, text, records.reject, rejected)
         )
-        self._precede(text, task)
+        self._acquire_after(text, task)
         if text in self.cache.pinned:
             self._refresher.watch_pinned(entry.scope)
 

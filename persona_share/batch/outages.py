@@ -130,7 +130,7 @@ class OutageMonitor:
         self._end_probe(self._changed)
 
     def _end_probe(self, turn: anyio.Event) -> None:
-        """Let the others continue, unless that was done since."""
+        """Wake all that wait for this turn; one that has ended is left alone."""
         if turn is self._changed:
             self._probing, self._changed = False, anyio.Event()
             turn.set()

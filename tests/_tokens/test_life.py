@@ -598,29 +598,29 @@ async def test_store_that_was_opened_is_not_opened_again_after_an_outage(harness
 
 
 @pytest.mark.asyncio
-async def test_wait_for_the_rate_limit_of_exchanges_is_observable(harness):
-    harness.service.headers = {"ratelimit-limit": "2"}  # one a minute
+@pytest.mark.parametrize(
+    ("response", "phase"),
+    [
+        # One exchange a minute, and one is done.
+        (Response(status=200, headers={"ratelimit-limit": "2"}), Phase.NOT_SENT),
+        (Response(status=429, headers={"retry-after": "30"}), Phase.AMBIGUOUS),
+    ],
+    ids=["limit", "429"],
+)
+async def test_wait_for_the_rate_limit_of_exchanges_is_observable(
+    harness, response, phase
+):
     manager = await harness.manager()
-    await harness.advance_until_done(manager.token(A))
+    if response.ok:
+        harness.service.headers = response.headers
+        await harness.advance_until_done(manager.token(B))
+    else:
+        harness.service.script = [response]
     with pytest.raises(
         DeadlineExceededError, match=r"waited \d+ s for the rate limit of exchanges"
     ) as caught:
-        await harness.advance_until_done(manager.token(B, timeout=10), seconds=11)
-    assert caught.value.phase is Phase.NOT_SENT
-    [event] = harness.recorded(events.TokenWaiting)
-    assert event.reason == "the rate limit of exchanges"
-
-
-@pytest.mark.asyncio
-async def test_wait_after_a_429_is_observable(harness):
-    headers = {"retry-after": "30"}
-    harness.service.script = [Response(status=429, headers=headers)]
-    manager = await harness.manager()
-    with pytest.raises(
-        DeadlineExceededError, match="waited 10 s for the rate limit of exchanges"
-    ) as caught:
         await harness.advance_until_done(manager.token(A, timeout=10), seconds=11)
-    assert caught.value.phase is Phase.AMBIGUOUS
+    assert caught.value.phase is phase
     [event] = harness.recorded(events.TokenWaiting)
     assert event.reason == "the rate limit of exchanges"
 
