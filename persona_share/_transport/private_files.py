@@ -64,7 +64,7 @@ def create_private(path: Path, flags: int = os.O_WRONLY) -> int:
         OSError: it cannot be created.
     """
     descriptor = os.open(path, flags | _FLAGS | os.O_EXCL, 0o600)
-    if os.fstat(descriptor).st_mode & _OWNER != _OWNER:  # the umask removed some
+    if _owner_may_not(os.fstat(descriptor)):  # the umask removed some bits
         os.fchmod(descriptor, 0o600)
     return descriptor
 
@@ -72,7 +72,8 @@ def create_private(path: Path, flags: int = os.O_WRONLY) -> int:
 def open_private(path: Path, flags: int) -> int:
     """Open a file for this user alone; it is created with mode 0600.
 
-    A file that others can read gets that mode. Links are not followed.
+    A file that others can read, or its owner cannot, gets that mode. Links are not
+    followed.
 
     Raises:
         InvalidArgumentError: it is not a regular file, belongs to another user, or its
@@ -84,8 +85,8 @@ def open_private(path: Path, flags: int) -> int:
     try:
         found = os.fstat(descriptor)
         _require(path, found)
-        if others_may(found):
-            _tighten(path, descriptor)
+        if others_may(found) or _owner_may_not(found):
+            _make_private(path, descriptor)
         if flags & os.O_TRUNC and found.st_size:
             os.ftruncate(descriptor, 0)
     except BaseException:
@@ -100,13 +101,25 @@ def _require(path: Path, found: os.stat_result) -> None:
         raise InvalidArgumentError(message, advice="Name another file.")
 
 
-def _tighten(path: Path, descriptor: int) -> None:
+def _owner_may_not(found: os.stat_result) -> bool:
+    return _HAS_OWNERS and found.st_mode & _OWNER != _OWNER
+
+
+def _make_private(path: Path, descriptor: int) -> None:
     try:
         os.fchmod(descriptor, 0o600)
     except OSError as error:
-        message = f"other users can read {path}, and its mode cannot be changed"
+        message = f"the mode of {path} cannot be changed to 0600"
         advice = "Name another file."
         raise InvalidArgumentError(message, advice=advice) from error
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Return whether an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def sync_folder(path: Path) -> None:

@@ -18,7 +18,7 @@ import anyio
 import attrs
 from anyio import to_thread
 
-from persona_share._transport.private_files import make_folder, open_private
+from persona_share._transport.private_files import is_at, make_folder, open_private
 from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
@@ -252,7 +252,7 @@ class _PidLock:
                 try:
                     if fcntl is not None:
                         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    if _is_at(descriptor, path):
+                    if is_at(descriptor, path):
                         os.ftruncate(descriptor, 0)
                         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
                         return cls(path, descriptor)
@@ -270,18 +270,11 @@ class _PidLock:
     def release(self) -> None:
         """Remove the lock file, then unlock."""
         try:
-            if _is_at(self.descriptor, self.path):
+            if is_at(self.descriptor, self.path):
                 self.path.unlink()
         except OSError:
             pass  # it is unlocked all the same
         os.close(self.descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
 
 
 def _in_use(pid: bytes = b"") -> CheckpointInUseError:

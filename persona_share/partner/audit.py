@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +15,17 @@ import anyio.to_thread
 import attrs
 import orjson
 
-from persona_share._transport.private_files import sync_folder
-from persona_share.errors import ConfigurationError, StoreUnavailableError
+from persona_share._transport.private_files import (
+    is_at,
+    open_private,
+    require_private,
+    sync_folder,
+)
+from persona_share.errors import (
+    ConfigurationError,
+    InvalidArgumentError,
+    StoreUnavailableError,
+)
 from persona_share.model.secret import Secret
 
 
@@ -24,7 +34,7 @@ try:
 except ModuleNotFoundError:  # on Windows, only one process may write the log
     fcntl = None  # type: ignore[assignment]
 
-_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+_LOG: Final = logging.getLogger("persona_share")
 #: The bytes that are read at once in search of a line break.
 _PART: Final = 64 * 1024
 
@@ -63,7 +73,7 @@ class AuditLog:
 
     A line is complete or absent: writers lock the file, and replace a partial line that
     a killed process left. The file is opened for every write, so it can be renamed at
-    any time. Only its owner can read a new file.
+    any time. Only its owner can read it: a file that others can read gets mode 0600.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -76,7 +86,7 @@ class AuditLog:
         try:
             with _opened(self.path):
                 pass
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, InvalidArgumentError) as error:
             raise ConfigurationError(_problem(self.path, error)) from None
 
     async def append(self, decision: Decision, *, sync: bool = True) -> None:
@@ -144,18 +154,34 @@ def _append(path: Path, data: bytes, *, sync: bool) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     """Open the file for appending, and lock it."""
-    new = not path.exists()
-    descriptor = os.open(path, _FLAGS, 0o600)
+    descriptor = _locked(path)
     try:
-        if new and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, 0o600)  # the umask may have removed bits of the owner
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not os.fstat(descriptor).st_size:
+            sync_folder(path.parent)  # the file may be new
         yield descriptor
     finally:
         os.close(descriptor)  # also releases the lock
-    if new:
-        sync_folder(path.parent)
+
+
+def _locked(path: Path) -> int:
+    """Return a descriptor of the file that has this name when it is locked.
+
+    While this process waits for the lock, another one may rename or remove the file.
+    """
+    while True:
+        if require_private(path):
+            _LOG.warning("other users can read %s; its mode becomes 0600", path)
+        descriptor = open_private(path, os.O_RDWR | os.O_APPEND)
+        try:
+            if fcntl is None:
+                return descriptor
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _replace_partial_line(descriptor: int) -> None:
@@ -191,6 +217,8 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def _problem(path: Path, error: Exception) -> str:
+    if isinstance(error, InvalidArgumentError):
+        return f"the audit log cannot be written: {error.what}"
     reason = getattr(error, "strerror", None) or error
     return f"the audit log {path} cannot be written: {reason}"
 

@@ -1,11 +1,13 @@
 """The audit log: complete lines from several processes, on disk before a code leaves."""
 
 import asyncio
+import fcntl
 import json
 import os
 import stat
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,27 @@ async def test_new_file_is_for_its_owner_with_any_umask(tmp_path, umask):
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o644, 0o666])
+async def test_file_that_others_can_read_gets_mode_0600(tmp_path, caplog, mode):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.path.touch()
+    log.path.chmod(mode)
+    await log.append(decision())
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+    assert "its mode becomes 0600" in caplog.text
+
+
+async def test_file_that_is_a_link_is_refused_and_unchanged(tmp_path):
+    (tmp_path / "elsewhere").touch(0o644)
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.path.symlink_to("elsewhere")
+    with pytest.raises(ConfigurationError, match="is a symbolic link"):
+        log.check()
+    with pytest.raises(StoreUnavailableError, match="is a symbolic link"):
+        await log.append(decision())
+    assert (tmp_path / "elsewhere").stat().st_size == 0
+
+
 async def test_lines_of_many_tasks_are_all_there_and_in_order(tmp_path):
     log = AuditLog(tmp_path / "audit.jsonl")
     await asyncio.gather(*(log.append(decision(n)) for n in range(500)))
@@ -62,6 +85,26 @@ async def test_audit_file_can_be_renamed_at_any_time(tmp_path):
     await log.append(decision(2))
     assert len(list(read_audit(tmp_path / "audit.1"))) == 1
     assert len(list(read_audit(log.path))) == 1
+
+
+async def test_line_is_in_the_new_file_when_the_old_one_is_removed_meanwhile(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    await log.append(decision(1))
+    with log.path.open("rb") as old:
+        fcntl.flock(old, fcntl.LOCK_EX)
+        appended = asyncio.create_task(log.append(decision(2)))
+        while not is_waited_for(old):
+            await asyncio.sleep(0.01)  # noqa: TID251  # another thread's turn
+        log.path.unlink()
+    await appended
+    assert [each["scope"] for each in read_audit(log.path)] == [["inquiry.read:inq_2"]]
+
+
+def is_waited_for(file):
+    """Return whether the kernel lists a lock that waits for this file's."""
+    inode = f":{os.fstat(file.fileno()).st_ino} "
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in each and inode in each for each in locks)
 
 
 async def test_line_that_is_being_written_is_not_read(tmp_path):
