@@ -3,11 +3,17 @@
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Final
 
 from persona_share.errors import InvalidArgumentError
 
+
+if sys.platform == "win32":  # pragma: no cover  # there, files cannot be locked so
+    fcntl = None
+else:
+    import fcntl
 
 _HAS_OWNERS: Final = hasattr(os, "geteuid")
 _OWNER: Final = stat.S_IRUSR | stat.S_IWUSR
@@ -112,6 +118,19 @@ def _make_private(path: Path, descriptor: int) -> None:
         message = f"the mode of {path} cannot be changed to 0600"
         advice = "Name another file."
         raise InvalidArgumentError(message, advice=advice) from error
+
+
+def locked(descriptor: int, path: Path, *, wait: bool = False) -> bool:
+    """Lock an open file; return whether it is locked and still has this name.
+
+    The operating system releases the lock when the file is closed.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return is_at(descriptor, path)
 
 
 def is_at(descriptor: int, path: Path) -> bool:

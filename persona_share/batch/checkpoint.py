@@ -219,7 +219,12 @@ class SQLiteCheckpoint:
     def _output(self) -> OutputPosition | None:
         query = "SELECT position, tail, form FROM output"
         row = self._opened().execute(query).fetchone()
-        return None if row is None else OutputPosition(*row)
+        if row is None:
+            return None
+        if [*map(type, row)] != [int, str, str] or row[0] < 0:
+            what = "the position of its output is damaged"
+            raise _unreadable(what)
+        return OutputPosition(*row)
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -350,6 +355,9 @@ def _require_request(connection: sqlite3.Connection, requested: str) -> None:
         "(one INTEGER PRIMARY KEY CHECK (one = 0), what TEXT)"
     )
     row = connection.execute("SELECT what FROM request").fetchone()
+    if row is not None and not isinstance(row[0], str):
+        what = "its request is damaged"
+        raise _unreadable(what)
     (done,) = connection.execute("SELECT EXISTS (SELECT 1 FROM done)").fetchone()
     if row is not None and done and row[0] != requested:
         message = (
@@ -369,6 +377,11 @@ def _in_words(requested: str) -> str:
     return f"with {requested.replace(',', ' and ')}" if requested else "without files"
 
 
+def _unreadable(reason: str) -> StoreCorruptError:
+    what = f"the checkpoint cannot be read ({reason})"
+    return StoreCorruptError(what, advice=_START_OVER)
+
+
 def _translated(work: Callable[[], T]) -> T:
     try:
         return work()
@@ -377,9 +390,11 @@ def _translated(work: Callable[[], T]) -> T:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     except UnicodeEncodeError:
         reason, code = "an id is not text", 0
+    except UnicodeDecodeError:  # SQLite names what is damaged, in damaged text
+        reason, code = "not text", sqlite3.SQLITE_CORRUPT
     if code in _CORRUPT:
-        what = f"the checkpoint cannot be read (SQLite: {reason})"
-        raise StoreCorruptError(what, advice=_START_OVER)
+        what = f"SQLite: {reason}"
+        raise _unreadable(what)
     if code == sqlite3.SQLITE_BUSY:
         raise _in_use()
     what = f"the checkpoint cannot be written (SQLite: {reason})"

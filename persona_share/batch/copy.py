@@ -31,7 +31,12 @@ from anyio.streams.memory import MemoryObjectSendStream
 from persona_share._protocol.json import dump_json
 from persona_share._transport.private_files import make_folder, open_private
 from persona_share.batch.batch import Batch
-from persona_share.batch.checkpoint import Checkpoint, SQLiteCheckpoint, require_name
+from persona_share.batch.checkpoint import (
+    Checkpoint,
+    OutputPosition,
+    SQLiteCheckpoint,
+    require_name,
+)
 from persona_share.batch.iteration import OutcomeIterator
 from persona_share.batch.manifests import (
     MANIFEST,
@@ -134,23 +139,50 @@ class CopyReport:
     seconds: float
 
 
-class FolderCheckpoint(SQLiteCheckpoint):
-    """The checkpoint of a copy: it knows people whose folder has what is requested."""
+@attrs.frozen
+class FolderCheckpoint:
+    """The checkpoint of a copy: it knows people whose folder has what is requested.
 
-    def __init__(self, into: Path, request: CopyRequest, name: str = "") -> None:
-        super().__init__(into / (CHECKPOINT + name))
-        self._into = into
-        self._request = request
+    With ``refresh`` it knows none, as all are compared with their folders.
+    """
 
-    def _known(self, object_ids: Sequence[str]) -> frozenset[str]:
-        known = super()._known(object_ids)
-        return frozenset(x for x in known if self._is_copied(x))
+    inner: Checkpoint
+    into: Path
+    request: CopyRequest
+    refresh: bool
+
+    async def open(self) -> None:
+        """Lock the checkpoint inside; a second call does nothing."""
+        await self.inner.open()
+
+    async def known(self, object_ids: Sequence[str]) -> frozenset[str]:
+        """Return those ids that were acknowledged and whose folder is complete."""
+        if self.refresh:
+            return frozenset()
+        known = await self.inner.known(object_ids)
+        return await to_thread.run_sync(
+            lambda: frozenset(each for each in known if self._is_copied(each))
+        )
 
     def _is_copied(self, object_id: str) -> bool:
-        found = read_manifest(self._into / object_id)
+        found = read_manifest(self.into / object_id)
         if found is None or found["id"] != object_id:
             return False
-        return self._request.is_covered_by(found)
+        return self.request.is_covered_by(found)
+
+    async def record(
+        self, object_ids: Sequence[str], output: OutputPosition | None = None
+    ) -> None:
+        """Record these as acknowledged, all or none."""
+        await self.inner.record(object_ids, output)
+
+    async def output(self) -> OutputPosition | None:
+        """Return the position of the output that was recorded last."""
+        return await self.inner.output()
+
+    def close(self) -> None:
+        """Release the checkpoint inside; a second call does nothing."""
+        self.inner.close()
 
 
 @attrs.define(eq=False)
@@ -255,19 +287,18 @@ class CopyWorker:
         self._open_people = anyio.Semaphore(_MAX_OPEN)
         self.counts = dict.fromkeys(("copied", "unchanged", "failed"), 0)
         self.counts |= {"objects": 0, "files": 0}
-        checkpoint = self._folder_checkpoint()
-        if self.checkpoint is not None and not isinstance(self.checkpoint, str):
-            checkpoint = self.checkpoint
-        self.lock = checkpoint
-        self.roots = self.context.roots(None if self.refresh else checkpoint)
+        self.lock = self._chosen_checkpoint()
+        self.roots = self.context.roots(self.lock)
 
-    def _folder_checkpoint(self) -> Checkpoint | None:
-        name = ""
-        if isinstance(self.checkpoint, str):
-            name = "-" + require_name("checkpoint", self.checkpoint)
+    def _chosen_checkpoint(self) -> Checkpoint | None:
+        name, inner = "", self.checkpoint
+        if isinstance(inner, str):
+            name, inner = "-" + require_name("checkpoint", inner), None
         if self.into is None:
-            return None
-        return FolderCheckpoint(self.into, self.request, name)
+            return inner
+        if inner is None:
+            inner = SQLiteCheckpoint(self.into / (CHECKPOINT + name))
+        return FolderCheckpoint(inner, self.into, self.request, self.refresh)
 
     def release_lock(self) -> None:
         """Release the folder."""
@@ -339,8 +370,8 @@ class CopyWorker:
 
     async def _put_unchanged(self, root: Fetched[Any]) -> None:
         assert self.into is not None  # noqa: S101  # refresh needs a folder
+        await self._acknowledge(root.id)
         self.counts["unchanged"] += 1
-        await self.roots.release(root.id)
         self._open_people.release()
         folder = self.into / root.id
         await self.outcomes.put(
@@ -431,10 +462,7 @@ class CopyWorker:
 
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
-            if self.refresh and self.lock is not None:
-                await self.lock.record((object_id,))
-            else:
-                await self.roots.acknowledge(object_id)
+            await self.roots.acknowledge(object_id)
 
     async def _fail(self, failed: Failed) -> None:
         self.counts["failed"] += 1
@@ -454,9 +482,31 @@ class CopyWorker:
         for name, found in relationships.items():
             objects |= {f"{name}/{each.id}.json": each for each in found.objects}
         part, folder = self.into / f".{root.id}.part", self.into / root.id
-        await to_thread.run_sync(_make_empty, part)
-        saved = await self._save_files(part / "files", [*objects.values()])
-        manifest = {
+        distinct = {each.id: each for each in objects.values()}
+        try:
+            await to_thread.run_sync(_make_empty, part)
+            saved = await self._save_files(part / "files", [*distinct.values()])
+            manifest = self._manifest(root, relationships, saved)
+            await to_thread.run_sync(self._complete, part, folder, objects, manifest)
+        except BaseException:
+            with anyio.CancelScope(shield=True), suppress(OSError):
+                await to_thread.run_sync(_remove, part)  # it has personal data
+            raise
+        return Person(
+            id=root.id,
+            resource=root,
+            relationships=relationships,
+            folder=folder,
+            files=tuple(folder / each["path"] for each in saved),
+        )
+
+    def _manifest(
+        self,
+        root: Resource,
+        relationships: Mapping[str, Relationship],
+        saved: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        return {
             "version": VERSION,
             "id": root.id,
             "type": root.type,
@@ -473,14 +523,6 @@ class CopyWorker:
             },
             "files": saved,
         }
-        await to_thread.run_sync(self._complete, part, folder, objects, manifest)
-        return Person(
-            id=root.id,
-            resource=root,
-            relationships=relationships,
-            folder=folder,
-            files=tuple(folder / each["path"] for each in saved),
-        )
 
     async def _save_files(
         self, folder: Path, objects: Sequence[Resource]

@@ -319,8 +319,8 @@ class _Job:
     ) -> JobReport:
         raise NotImplementedError
 
-    def _requested(self) -> str | None:
-        """Return what is done with each object, or None if it may be anything."""
+    def _requested(self) -> str:
+        """Return what is done with each object."""
         raise NotImplementedError
 
     @asynccontextmanager
@@ -337,24 +337,12 @@ class _Job:
         finally:
             await store.aclose()
 
-    def _report(
-        self,
-        checkpoint: StoreCheckpoint | None,
-        *,
-        fetched: int,
-        skipped: int,
-        failures: list[tuple[str, str]],
-        failed: int,
-    ) -> JobReport:
-        done = fetched if checkpoint is None else checkpoint.acknowledged
+    def _report(self, failures: list[tuple[str, str]], **counts: int) -> JobReport:
         return JobReport(
             name=self.name,
             objects=len(self.ids),
-            acknowledged=done,
-            fetched=fetched,
-            failed=failed,
-            skipped=skipped,
             failures=tuple(failures),
+            **counts,
         )
 
 
@@ -410,12 +398,13 @@ class FetchJob(_Job):
                 raise
             await batch.acknowledge(*handled)
             report = batch.report()
+        done = report.fetched if checkpoint is None else checkpoint.acknowledged
         return self._report(
-            checkpoint,
+            failures,
+            acknowledged=done,
             fetched=report.fetched,
-            skipped=report.skipped,
-            failures=failures,
             failed=report.failed,
+            skipped=report.skipped,
         )
 
 
@@ -429,11 +418,8 @@ class CopyJob(_Job):
     pdf: bool = False
     refresh: bool = False
 
-    def _requested(self) -> str | None:
-        if self.refresh:
-            return None  # every person is compared with what is requested
-        what = (self.into, sorted(self.follow), self.files, self.pdf)
-        return f"copy {what}"
+    def _requested(self) -> str:
+        return "copy"  # the folder of each person says what was saved
 
     async def _run(
         self, manager: "ScopedTokenManager", checkpoint: StoreCheckpoint | None
@@ -456,10 +442,11 @@ class CopyJob(_Job):
                 if isinstance(each, Failed) and len(failures) < _MAX_FAILURES:
                     failures.append((each.id, str(each.error)))
             report = copy.report()
+        done = report.copied + report.unchanged
         return self._report(
-            checkpoint,
-            fetched=report.copied + report.unchanged,
-            skipped=report.skipped,
-            failures=failures,
+            failures,
+            acknowledged=done + report.skipped,
+            fetched=done,
             failed=report.failed,
+            skipped=report.skipped,
         )

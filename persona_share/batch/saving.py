@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from anyio import to_thread
 from persona_share._protocol.http import Sink
 from persona_share._protocol.json import dump_json
 from persona_share._transport.private_files import (
+    locked,
     open_private,
     require_private,
     sync_folder,
@@ -446,8 +448,10 @@ class _FileSink:
 
     cap = MAX_FILE
 
-    def __init__(self, part: Path, disk: Disk) -> None:
-        self._part = part
+    def __init__(self, folder: Path, name: str, disk: Disk) -> None:
+        self._folder = folder
+        self._name = name
+        self._part = folder  # until there is a file
         self._disk = disk
         self._descriptor: int | None = None
         self._pieces: list[bytes] = []
@@ -482,17 +486,17 @@ class _FileSink:
 
     def _flush(self) -> int:
         if self._descriptor is None:
-            self._descriptor = _create(self._part)
+            self._descriptor, self._part = _create(self._folder, self._name)
         content, self._pieces = b"".join(self._pieces), []
         self._collected = 0
         self.digest.update(content)
         self._disk.write(self._descriptor, content)
         return self._descriptor
 
-    def finish(self, name: str, suffix: str) -> SavedFile:
+    def finish(self, suffix: str) -> SavedFile:
         """Write the rest, sync the file, and give it its final name."""
         extension = _EXTENSIONS.get(self.content_type.lower(), suffix)
-        path = self._part.with_name(name + extension)
+        path = self._folder / (self._name + extension)
         try:
             self._disk.sync(self._flush())
             self._disk.replace(self._part, path)
@@ -511,8 +515,8 @@ class _FileSink:
     def discard(self) -> None:
         """Remove what was written."""
         if self._descriptor is not None:
+            self._part.unlink(missing_ok=True)  # while it is locked
             self._close()
-            self._part.unlink(missing_ok=True)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -525,13 +529,24 @@ class _FileSink:
         return self.headers.get("content-type", "").partition(";")[0].strip()
 
 
-def _create(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_TRUNC
-    try:
-        return open_private(path, flags)
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open_private(path, flags)
+def _create(folder: Path, name: str) -> tuple[int, Path]:
+    """Open and lock an empty file; one that another download writes is left alone.
+
+    A file that a killed process left is not locked, and is used again.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for number in count(1):
+        path = folder / (f".{name}.part" if number == 1 else f".{name}-{number}.part")
+        descriptor = open_private(path, os.O_WRONLY)
+        try:
+            if locked(descriptor, path):
+                os.ftruncate(descriptor, 0)
+                return descriptor, path
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    raise AssertionError
 
 
 def _distinct(name: str, used: set[str]) -> str:
@@ -666,10 +681,9 @@ class FilePool:
         ``suffix`` is used if the content type says nothing. A file of that name is
         replaced: only whole files have it.
         """
-        part = folder / f".{name}.part"
 
         async def fetch() -> _FileSink:
-            sink = _FileSink(part, self._disk)
+            sink = _FileSink(folder, name, self._disk)
             try:
                 await download.into(sink)
             except PersonaError:
@@ -690,7 +704,7 @@ class FilePool:
                 sink.discard()
                 raise
         try:
-            return await to_thread.run_sync(sink.finish, name, suffix)
+            return await to_thread.run_sync(sink.finish, suffix)
         finally:
             self._syncs.release()
 

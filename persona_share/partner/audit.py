@@ -16,7 +16,7 @@ import attrs
 import orjson
 
 from persona_share._transport.private_files import (
-    is_at,
+    locked,
     open_private,
     require_private,
     sync_folder,
@@ -28,11 +28,6 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret
 
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # on Windows, only one process may write the log
-    fcntl = None  # type: ignore[assignment]
 
 _LOG: Final = logging.getLogger("persona_share")
 #: The bytes that are read at once in search of a line break.
@@ -73,7 +68,7 @@ class AuditLog:
 
     A line is complete or absent: writers lock the file, and replace a partial line that
     a killed process left. The file is opened for every write, so it can be renamed at
-    any time. Only its owner can read it: a file that others can read gets mode 0600.
+    any time. On Windows, one process may write it. Only its owner can read it: a file that others can read gets mode 0600.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -173,10 +168,7 @@ def _locked(path: Path) -> int:
             _LOG.warning("other users can read %s; its mode becomes 0600", path)
         descriptor = open_private(path, os.O_RDWR | os.O_APPEND)
         try:
-            if fcntl is None:
-                return descriptor
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if is_at(descriptor, path):
+            if locked(descriptor, path, wait=True):
                 return descriptor
         except BaseException:
             os.close(descriptor)

@@ -283,13 +283,17 @@ def new_copy(
     planner=DirectPlanner,
     downloads=None,
     shared=(),
+    twice=False,
     **options,
 ):
-    """Return a copy of people with their verifications and files."""
+    """Return a copy of people with their verifications and files.
+
+    With ``twice``, each of the verifications is in two relationships.
+    """
 
     async def retrieve(object_id):
         await kit.objects.retrieve(object_id)
-        return _resource(object_id, shared)
+        return _resource(object_id, shared, twice=twice)
 
     def batch(ids, checkpoint=None):
         return kit.batch(
@@ -316,7 +320,7 @@ def new_copy(
     return Copy(worker)
 
 
-def _resource(object_id, shared=()):
+def _resource(object_id, shared=(), *, twice=False):
     related = []
     if object_id.startswith("inq_"):
         related = [*(f"ver_{object_id[4:]}{letter}" for letter in "ab"), *shared]
@@ -330,9 +334,8 @@ def _resource(object_id, shared=()):
             "text": "x" * 300,
         },
         "relationships": {
-            "verifications": {
-                "data": [{"type": "verification/selfie", "id": x} for x in related]
-            }
+            name: {"data": [{"type": "verification/selfie", "id": x} for x in related]}
+            for name in ("verifications", *(["reports"] if twice else []))
         },
     }
     return jsonapi.resource(raw, ResponseInfo())

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -124,6 +125,47 @@ async def test_file_that_is_not_a_database_is_reported_and_unchanged(path):
         await opened(path)
 
     assert path.read_bytes().startswith(b"my only copy")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE output SET position = -1",
+        "UPDATE output SET position = 'x'",
+        "UPDATE output SET tail = x'00'",
+        "UPDATE output SET form = NULL",
+        "UPDATE request SET what = x'00'",
+    ],
+)
+@pytest.mark.asyncio
+async def test_damaged_value_is_reported(path, damage):
+    checkpoint = SQLiteCheckpoint(path, requested=["files"])
+    await checkpoint.open()
+    await checkpoint.record(["inq_1"], OutputPosition(7, "tail", "ndjson"))
+    checkpoint.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(damage)
+    with pytest.raises(StoreCorruptError, match="damaged"):
+        await position_in(path)
+
+
+async def position_in(path):
+    checkpoint = SQLiteCheckpoint(path, requested=["files"])
+    try:
+        await checkpoint.open()
+        return await checkpoint.output()
+    finally:
+        checkpoint.close()
+
+
+@pytest.mark.asyncio
+async def test_damaged_name_is_reported(path):
+    checkpoint = await opened(path)
+    checkpoint.close()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE TABLE done", b"CREATE \xff\xffBLE done"))
+    with pytest.raises(StoreCorruptError, match="not text"):
+        await opened(path)
 
 
 @pytest.mark.asyncio

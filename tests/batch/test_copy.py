@@ -1,23 +1,26 @@
 """A copy trusts no manifest before it has checked it, and ends when it is dropped."""
 
 import asyncio
+import errno
 import gc
 import json
 import random  # noqa: TID251  # seeded
 import shutil
 import weakref
+from contextlib import suppress
 
 import orjson
 import pytest
 import pytest_asyncio
 
 from persona_share import Failed, Scope
-from persona_share.batch import verify_copy
+from persona_share.batch import VerifyReport, verify_copy
 from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.copy import CHECKPOINT
 from persona_share.batch.groups import DirectPlanner, Group
 from persona_share.batch.manifests import CopyRequest
 from persona_share.batch.saving import Disk
+from persona_share.errors import NotFoundError
 from tests.batch import saved
 from tests.batch.conftest import no_tasks_left
 
@@ -189,6 +192,59 @@ async def test_person_is_copied_again_when_more_is_requested(
             path = tmp_path / PERSON / "manifest.json"
             manifest = orjson.loads(path.read_bytes())
             path.write_bytes(orjson.dumps({**manifest, "requested": None, "pdf": None}))
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+@pytest.mark.asyncio
+async def test_person_who_is_named_twice_is_copied_once(kit, tmp_path, refresh):
+    ids = [PERSON, PERSON, "inq_2", PERSON]
+    report = await run(saved.new_copy(tmp_path, Disk(), kit, ids, refresh=refresh))
+
+    assert (report.copied, report.skipped) == (2, 2)
+    assert verify_copy(tmp_path, ids).problems == ()
+
+
+@pytest.mark.asyncio
+async def test_object_in_two_relationships_has_its_files_once(kit, tmp_path):
+    request = CopyRequest(follow=("verifications", "reports"), files=True, pdf=False)
+    copy = saved.new_copy(tmp_path, Disk(), kit, [PERSON], twice=True, request=request)
+    report = await run(copy)
+
+    assert (report.copied, report.files) == (1, 3)
+    assert verify_copy(tmp_path) == VerifyReport(
+        people=1, objects=5, files=3, problems=()
+    )
+
+
+class FailingDownloads(saved.FakeDownloads):
+    """Downloads of which one ends with an error."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def download(self, object_id, attribute, url, batch):
+        if object_id == "ver_1b":
+            return self
+        return super().download(object_id, attribute, url, batch)
+
+    async def into(self, sink):
+        await sink.begin({})
+        await sink.write(b"x" * 2**20)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [NotFoundError("gone", status=404), OSError(errno.ENOSPC, "full")]
+)
+@pytest.mark.asyncio
+async def test_nothing_is_left_of_a_person_who_fails(kit, tmp_path, error):
+    downloads = FailingDownloads(error)
+    copy = saved.new_copy(tmp_path, Disk(), kit, [PERSON], downloads=downloads)
+    async with copy:
+        with suppress(OSError):
+            assert [each.error.status async for each in copy] == [404]
+
+    assert {each.name for each in tmp_path.iterdir()} <= saved.OTHERS
 
 
 class GroupPlanner(DirectPlanner):

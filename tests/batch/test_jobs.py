@@ -1,14 +1,22 @@
 """Shards: the same parts for the same ids, and one record for each of them."""
 
 import pickle
+import shutil
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
 import pytest
 from attrs import evolve
 
 from persona_share import PersonaClient, ScopedTokenManager
-from persona_share.batch import CopyJob, FetchJob, StoreCheckpoint, shard
+from persona_share.batch import (
+    CopyJob,
+    FetchJob,
+    StoreCheckpoint,
+    shard,
+    verify_copy,
+)
 from persona_share.errors import (
     CheckpointInUseError,
     CheckpointMismatchError,
@@ -254,14 +262,72 @@ async def test_job_that_does_something_else_is_refused_when_objects_are_done(tmp
         for other in others:
             with pytest.raises(CheckpointMismatchError, match="in another way"):
                 await other.run_async()
-        first = CopyJob(**common, name="copy", into=into)
-        await first.run_async()
-        for change in ({"pdf": True}, {"follow": ("account", "case")}, {"into": "x"}):
-            with pytest.raises(CheckpointMismatchError, match="in another way"):
-                await evolve(first, **change).run_async()
-        refreshed = await evolve(first, refresh=True, pdf=True).run_async()
+        await CopyJob(**common, name="copy", into=into).run_async()
+        with pytest.raises(CheckpointMismatchError, match="in another way"):
+            await FetchJob(**common, name="copy", handle=keep).run_async()
 
-    assert again.skipped == refreshed.acknowledged == 2
+    assert again.skipped == 2
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+@pytest.mark.asyncio
+async def test_copy_job_copies_what_its_folder_lacks(tmp_path, has_store):
+    async with Sandbox(rate_limit=None) as sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(2)]
+        RUNNING.update(sandbox=sandbox, store=MemoryStore())
+        job = CopyJob(
+            ids=ids,
+            open_manager=open_running_manager,
+            open_store=open_running_store if has_store else None,
+            into=str(tmp_path / "people"),
+            name="copy",
+        )
+        runs = [
+            ({"refresh": True}, 2),
+            ({}, 0),
+            ({"pdf": True}, 2),
+            ({"follow": ("case",), "refresh": True}, 2),
+            ({"follow": ("case",)}, 0),
+            ({"pdf": True}, 2),
+            ({"into": str(tmp_path / "other")}, 2),
+        ]
+        for changes, expected in runs:
+            again = evolve(job, **changes)
+            report = await again.run_async()
+
+            assert (report.fetched, report.skipped) == (expected, 2 - expected)
+            assert (report.acknowledged, report.failed) == (2, 0)
+            assert verify_copy(again.into, ids).problems == ()
+            assert pdfs_in(again.into) >= {*ids} if again.pdf else True
+        shutil.rmtree(tmp_path / "people" / ids[0])
+        restored = await job.run_async()
+
+    assert (restored.fetched, restored.skipped) == (1, 1)
+    assert verify_copy(job.into, ids).problems == ()
+
+
+def pdfs_in(folder):
+    """Return the ids of the objects whose PDF is in a copy."""
+    return {each.stem for each in Path(folder).rglob("*.pdf")}
+
+
+@pytest.mark.asyncio
+async def test_unchanged_people_are_acknowledged(tmp_path):
+    async with Sandbox(rate_limit=None) as sandbox:
+        ids = [sandbox.add_inquiry().id for _ in range(2)]
+        job = CopyJob(
+            ids=ids,
+            open_manager=open_running_manager,
+            open_store=open_running_store,
+            into=str(tmp_path),
+        )
+        RUNNING.update(sandbox=sandbox, store=MemoryStore())
+        await job.run_async()
+        RUNNING.update(store=MemoryStore())
+        refreshed = await evolve(job, refresh=True).run_async()
+        again = await job.run_async()
+
+    assert (refreshed.acknowledged, again.acknowledged, again.skipped) == (2, 2, 2)
 
 
 @pytest.mark.asyncio

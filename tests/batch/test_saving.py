@@ -96,6 +96,29 @@ async def test_files_are_saved_side_by_side(kit, tmp_path):
     assert saver.saved == 300
 
 
+@pytest.mark.parametrize("left_behind", [b"", b"x" * 20_000])
+@pytest.mark.asyncio
+async def test_file_that_is_saved_several_times_at_once_is_whole(
+    kit, tmp_path, left_behind
+):
+    url = {"photo-url": "https://files.test/1?access_token=x"}
+    raw = {"type": "verification", "id": "ver_1", "attributes": url}
+    resource = jsonapi.resource(raw, ResponseInfo())
+    if left_behind:
+        (tmp_path / ".ver_1-photo-url.part").write_bytes(left_behind)
+    pools = [saved.new_pool(kit, Disk()) for _ in range(2)]
+    found = await asyncio.gather(
+        *(
+            pool.save_all(resource, kit.batch([]), files=tmp_path)
+            for pool in [*pools, *pools, *pools]
+        )
+    )
+
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == saved.content_of("ver_1-photo-url")
+    assert {each.path for ((_, each),) in found} == {path}
+
+
 @pytest.mark.asyncio
 async def test_all_objects_are_saved_when_the_disk_hangs_for_a_while(kit, tmp_path):
     freed = threading.Event()

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,18 +94,21 @@ async def test_line_is_in_the_new_file_when_the_old_one_is_removed_meanwhile(tmp
     with log.path.open("rb") as old:
         fcntl.flock(old, fcntl.LOCK_EX)
         appended = asyncio.create_task(log.append(decision(2)))
-        while not is_waited_for(old):
-            await asyncio.sleep(0.01)  # noqa: TID251  # another thread's turn
+        await asyncio.to_thread(until_waited_for, old)
         log.path.unlink()
     await appended
     assert [each["scope"] for each in read_audit(log.path)] == [["inquiry.read:inq_2"]]
 
 
-def is_waited_for(file):
-    """Return whether the kernel lists a lock that waits for this file's."""
+def until_waited_for(file):
+    """Return when the kernel lists a lock that waits for the one of this file."""
     inode = f":{os.fstat(file.fileno()).st_ino} "
-    locks = Path("/proc/locks").read_text().splitlines()
-    return any("->" in each and inode in each for each in locks)
+    for _ in range(1_000):
+        locks = Path("/proc/locks").read_text().splitlines()
+        if any("->" in each and inode in each for each in locks):
+            return
+        time.sleep(0.01)  # another thread's turn
+    pytest.fail("no thread waits for the lock")
 
 
 async def test_line_that_is_being_written_is_not_read(tmp_path):
