@@ -51,6 +51,7 @@ from persona_share.batch.saving import (
     DownloadSource,
     FilePool,
     Persistent,
+    naming,
     stops,
     without_urls,
 )
@@ -699,8 +700,9 @@ def _write_synced(path: Path, content: bytes, disk: Disk) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = open_private(path, os.O_WRONLY | os.O_TRUNC)
     try:
-        disk.write(descriptor, content)
-        disk.sync(descriptor)
+        with naming(path):
+            disk.write(descriptor, content)
+            disk.sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
@@ -221,6 +222,17 @@ class Disk:
         source.replace(target)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of an operation on its descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 class OutputFile:
     """A file that rows are appended to, for this user alone.
 
@@ -309,8 +321,9 @@ class OutputFile:
             raise UsageError(message)
         if not self._offset:
             content = self.form.header + content
-        self._disk.write(self._descriptor, content)
-        self._disk.sync(self._descriptor)
+        with naming(self.path):
+            self._disk.write(self._descriptor, content)
+            self._disk.sync(self._descriptor)
         self._offset += len(content)
         self._tail = (self._tail + content)[-_TAIL:]
         return OutputPosition(self._offset, _digest(self._tail), self.form.name)
@@ -490,7 +503,8 @@ class _FileSink:
         content, self._pieces = b"".join(self._pieces), []
         self._collected = 0
         self.digest.update(content)
-        self._disk.write(self._descriptor, content)
+        with naming(self._part):
+            self._disk.write(self._descriptor, content)
         return self._descriptor
 
     def finish(self, suffix: str) -> SavedFile:

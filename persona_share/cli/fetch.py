@@ -5,7 +5,7 @@ import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import attrs
 import rich_click as click
@@ -25,6 +25,7 @@ from persona_share.batch.saving import (
     OutputStream,
     Persistent,
     Saver,
+    naming,
     row_format,
     without_urls,
 )
@@ -82,13 +83,12 @@ class Failures:
     shown: list[dict[str, Any]] = attrs.field(factory=list)
     codes: set[int] = attrs.field(factory=set)
     count: int = 0
-    _file: BinaryIO | None = attrs.field(default=None, init=False)
+    _descriptor: int | None = attrs.field(default=None, init=False)
 
     def open(self) -> None:
         """Create the file, or empty the one of an earlier run."""
         if self.path is not None:
-            descriptor = open_private(self.path, os.O_WRONLY | os.O_TRUNC)
-            self._file = os.fdopen(descriptor, "wb")
+            self._descriptor = open_private(self.path, os.O_WRONLY | os.O_TRUNC)
 
     def add(self, object_id: str, error: BaseException) -> None:
         """Record what went wrong with an object."""
@@ -101,14 +101,14 @@ class Failures:
         entry = {"id": object_id, "error": facts}
         if len(self.shown) < _MAX_SHOWN:
             self.shown.append(entry)
-        if self._file is not None:
-            self._file.write(_json_line(entry))
-            self._file.flush()
+        if self._descriptor is not None and self.path is not None:
+            with naming(self.path):
+                Disk().write(self._descriptor, _json_line(entry))
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def code(self) -> int:
         """Return the exit code of a run that came to its end."""

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import resource
 import signal
 import subprocess
 import threading
@@ -265,3 +266,25 @@ def test_no_option_takes_a_secret():
 
         assert given.exit_code == 2
         assert "No such option" in given.output
+
+
+@pytest.mark.parametrize(
+    ("command", "counts"), [("fetch", "fetched 0, failed "), ("copy", "copied 0, ")]
+)
+def test_report_is_printed_when_the_failures_file_cannot_be_written(
+    cli, as_source, tmp_path, command, counts
+):
+    failures, ids = tmp_path / "failures", [f"inq_{number}" for number in range(350)]
+    into = ["--into", str(tmp_path / "people")] if command == "copy" else []
+    process = cli.start(
+        *(command, *ids, *into, "--failures", str(failures)),
+        env=as_source,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (120_000, 120_000))
+    _, err = process.communicate(timeout=WAITING)
+
+    assert process.returncode == 8
+    assert counts in err.decode()
+    assert f"Error: {failures}: File too large" in err.decode()
