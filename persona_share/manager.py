@@ -19,8 +19,6 @@ from typing import (
     overload,
 )
 
-import attrs
-
 from persona_share._compose import require_loop
 from persona_share._pipeline.observed import EventEmitter
 from persona_share._policy.token_lifetime import TokenState
@@ -388,21 +386,21 @@ class ScopedTokenManager:
             require_open=self._require_open,
             check_identity=context.check_identity,
             scope=scope,
-            restricted=partial(self._is_broader, scope),
+            beyond=partial(self._beyond, scope),
         )
 
-    async def _is_broader(self, scope: Scope) -> bool:
-        """Return whether more was granted than was asked for, and that matters."""
+    async def _beyond(self, scope: Scope, deadline: float) -> Scope:
+        """Return what was granted beyond what was asked for, if that matters."""
         if self._policy.accept_broader:
-            return False
-        deadline = self._now() + self._context.timeout
-        return (await self._provider.get(scope, deadline)).broader
+            return Scope()
+        entry = await self._provider.get(scope, deadline)
+        return entry.token.scope - scope if entry.broader else Scope()
 
     def _covering_caller(self, scope: Scope) -> Caller:
         """Return what calls under a held token that covers the scope, narrowed to it."""
         entry = self._provider.cache.covering(scope)
         held = scope if entry is None else entry.scope
-        return attrs.evolve(self._caller(held), scope=scope)
+        return self._caller(held).narrowed(scope)
 
     async def _covering_token(self, scope: Scope) -> AccessToken:
         """Return a held token that covers the scope, or acquire one of exactly it."""

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-import attrs
-
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope, split_atom
@@ -18,10 +16,6 @@ if TYPE_CHECKING:
     from persona_share.batch.workers import Ids
 
 R = TypeVar("R", bound=Resource)
-
-
-async def _always() -> bool:
-    return True
 
 
 class ScopedSession(ResourceAccessors):
@@ -53,16 +47,17 @@ class ScopedSession(ResourceAccessors):
     def narrow(self, scope: Scope | str) -> "ScopedSession":
         """Return a session of the same token that is restricted to a part of its scope.
 
-        It refuses calls that name no object (list, search, create) and ``include=``:
-        the service would allow them for the whole token. Raises
-        `ScopeNotCoveredError` for a scope that this session does not cover.
+        It refuses every call that could reach more of the token: ``include=``, calls
+        that name no object (list, search, create), and calls that name another object
+        of the token, even in their body. Raises `ScopeNotCoveredError` for a scope that
+        this session does not cover.
         """
         part = Scope.parse(scope)
         missing = [each for each in part if not _allows(self.scope, each)]
         if missing:
             message = "a session can only be narrowed"
             raise ScopeNotCoveredError(message, missing=" ".join(missing))
-        caller = attrs.evolve(self._caller, scope=part, restricted=_always)
+        caller = self._caller.narrowed(part)
         return ScopedSession(part, caller, self._describe, self._fetching)
 
     @overload

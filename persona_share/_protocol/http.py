@@ -215,6 +215,8 @@ KNOWN_VERSIONS: Final = frozenset(
         DEFAULT_VERSION,
     }
 )
+#: Since this version a response includes related objects only if they are requested.
+NOTHING_INCLUDED_SINCE: Final = "2025-10-27"
 #: The message about a value that is not a version.
 NOT_A_VERSION: Final = f"persona_version must be a date such as '{DEFAULT_VERSION}'"
 

@@ -30,7 +30,8 @@ class Route:
     ``permission`` is the permission that a scoped token needs on the object in the
     path, or None if it is not documented. A POST is ``repeatable`` if repeating it has
     no further effect. ``reconcile`` names the call that shows whether a POST took
-    effect if its response is lost.
+    effect if its response is lost. ``open_ended`` says that the service decides which
+    objects the response contains.
     """
 
     method: str
@@ -39,11 +40,16 @@ class Route:
     expects: Expects = attrs.field(default=Expects.JSON, kw_only=True)
     repeatable: bool = attrs.field(default=False, kw_only=True)
     reconcile: str | None = attrs.field(default=None, kw_only=True)
+    open_ended: bool = attrs.field(kw_only=True)
     # The template as a format, the names of its placeholders, and the prefixes of their
     # ids.
     _format: str = attrs.field(init=False, repr=False, eq=False)
     _parameters: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
     _prefixes: tuple[str, ...] = attrs.field(init=False, repr=False, eq=False)
+
+    @open_ended.default
+    def _names_no_object(self) -> bool:
+        return "{" not in self.template
 
     @_format.default
     def _as_format(self) -> str:
@@ -318,7 +324,12 @@ class AccountRoutes(Routes):
     REDACT = _family.redact("/accounts/{account-id}")
     CONSOLIDATE = _family.act("/accounts/{account-id}/consolidate")
     RUN_ACTION = _family.act("/accounts/{account-id}/run-action")
-    RELATIONS = _family.read("/accounts/{account-id}/relations")
+    RELATIONS = Route(
+        "GET",
+        "/accounts/{account-id}/relations",
+        permission="account.read",
+        open_ended=True,
+    )
     ADD_RELATION = _family.act("/accounts/{account-id}/add-relation")
     REMOVE_RELATION = _family.act("/accounts/{account-id}/remove-relation")
     ADD_TAG = _family.act("/accounts/{account-id}/add-tag")

@@ -194,7 +194,7 @@ class ResourceAccessors:
         if (found := find_route(verb, target)) is not None:
             route, ids = found
         else:
-            route = Route(verb, _template_of(path))
+            route = Route(verb, _template_of(path), open_ended=True)
             ids = self._ids_of(route, target, params, object_id)
         self._caller.require_covered(route, ids)
         request, response = await self._caller.send(

@@ -1,18 +1,35 @@
 """`Caller` sends a request and turns the response into a value or an error."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+import re
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote_plus
 
 import attrs
 
 from persona_share._protocol import errors, jsonapi
-from persona_share._protocol.http import Expects, Request, Response, Sink
+from persona_share._protocol.http import (
+    DEFAULT_VERSION,
+    NOTHING_INCLUDED_SINCE,
+    Expects,
+    Request,
+    Response,
+    Sink,
+)
 from persona_share._protocol.query import QueryValue, encoded_query
 from persona_share._protocol.routes import Route
 from persona_share._protocol.urls import DEFAULT_BASE_URL
 from persona_share.errors import InvalidArgumentError, ScopeNotCoveredError
+from persona_share.model.ids import resource_of
 from persona_share.model.resource import Resource
-from persona_share.model.scope import Scope, atom
+from persona_share.model.scope import Scope, atom, split_atom
 from persona_share.model.secret import Secret
 from persona_share.ports import FileAccess, Runtime, Sender
 from persona_share.resources.params import NO_BODY, Body
@@ -28,9 +45,48 @@ R = TypeVar("R", bound=Resource)
 _NO_OPTIONS: Final[CallOptions] = {}
 
 
+_NOTHING: Final = Scope()
+_WORD: Final = re.compile("[A-Za-z0-9_-]+")
+
+
 def covers(scope: Scope, permission: str, object_id: str) -> bool:
     """Return whether a scope has this permission, for this object or for all objects."""
     return scope.covers(permission, object_id) or permission in scope
+
+
+def _may_reach_more(route: Route, request: Request) -> bool:
+    """Return whether a covered call could reach more of its token than it is about."""
+    return (
+        route.open_ended
+        or route.permission is None
+        or request.body is not None
+        or "?" in request.target
+        or _includes_unasked(request)
+    )
+
+
+def _includes_unasked(request: Request) -> bool:
+    """Return whether the response includes related objects unless ``include`` is empty."""
+    version = request.headers.get("Persona-Version", DEFAULT_VERSION)
+    return version < NOTHING_INCLUDED_SINCE
+
+
+def _words_in(request: Request) -> set[str]:
+    """Return all words of a request that could be the id of an object."""
+    text = f"{request.target} {(request.body or b'').decode('latin-1')}"
+    return {*_WORD.findall(text), *_WORD.findall(unquote_plus(text))}
+
+
+def _withheld_for(words: set[str], withheld: Scope, scope: Scope) -> Iterator[str]:
+    """Iterate over the withheld permissions on the objects whose ids are among words."""
+    for permission, object_id in withheld.pairs():
+        if object_id is None:  # on every object
+            family = permission.partition(".")[0]
+            for word in words:
+                if resource_of(word) == family and not scope.covers(permission, word):
+                    yield atom(permission, word)
+        elif object_id in words:
+            yield atom(permission, object_id)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,9 +106,15 @@ class Caller:
     base_url: str = DEFAULT_BASE_URL
     file_access: FileAccess | None = None
     check_identity: bool = True
-    #: Returns whether the token may cover more than the scope. If so, calls that name
-    #: no object are refused.
-    restricted: Callable[[], Awaitable[bool]] | None = None
+    #: What the token covers and the scope does not; calls that could reach it are
+    #: refused. ``beyond`` returns further such permissions.
+    withheld: Scope = _NOTHING
+    beyond: Callable[[float], Awaitable[Scope]] | None = None
+
+    def narrowed(self, part: Scope) -> "Caller":
+        """Return a caller with the same token that is confined to a part of the scope."""
+        rest = (self.scope or part) - part
+        return attrs.evolve(self, scope=part, withheld=self.withheld | rest)
 
     def with_options(self, options: CallOptions) -> "Caller":
         """Return a caller with other defaults and the same connections."""
@@ -98,10 +160,6 @@ class Caller:
     ) -> tuple[Request, Response]:
         """Send to a target; the caller has checked its path and scope."""
         self.require_open()
-        # Whether the service decides which objects the response contains.
-        open_ended = "{" not in route.template or "include=" in target
-        if open_ended and self.restricted is not None:
-            await self._require_unrestricted(route, self.restricted)
         request = Request(
             method=route.method,
             route=route.template,
@@ -118,6 +176,11 @@ class Caller:
         )
         if options or route.expects is Expects.PDF or route.method == "POST":
             request = self._with_options(route, request, options)
+        if self.scope is not None and _may_reach_more(route, request):
+            request = self._confined(route, request, self.withheld)
+            if self.beyond is not None:
+                more = await self.beyond(request.deadline)
+                request = self._confined(route, request, more)
         response = await self.sender.send(request)
         if (error := errors.error_in(request, response)) is not None:
             raise error
@@ -188,10 +251,16 @@ class Caller:
         if missing:
             raise ScopeNotCoveredError.of(missing, operation=route.operation)
 
-    async def _require_unrestricted(
-        self, route: Route, restricted: Callable[[], Awaitable[bool]]
-    ) -> None:
-        if await restricted():
+    def _confined(self, route: Route, request: Request, withheld: Scope) -> Request:
+        """Return a request that reaches nothing that the token covers in addition.
+
+        Raises `ScopeNotCoveredError` if it might.
+        """
+        if not withheld:
+            return request
+        query = request.target.partition("?")[2]
+        names = [name for name, value in parse_qsl(query) if value]
+        if route.open_ended or any(name.startswith("include") for name in names):
             message = (
                 "the session's token covers more than the session's scope, so calls that"
                 " name no object, and include=, are refused"
@@ -201,6 +270,21 @@ class Caller:
                 missing=route.permission or route.operation,
                 operation=route.operation,
             )
+        scope = self.scope or Scope()
+        # Without a documented permission, a call may use any permission on its object.
+        own = scope.object_ids() if route.permission is not None else ()
+        words = _words_in(request).difference(own)
+        missing = [
+            each
+            for each in _withheld_for(words, withheld, scope)
+            if route.method != "GET" or split_atom(each)[0].endswith(".read")
+        ]
+        if missing:
+            raise ScopeNotCoveredError.of(missing, operation=route.operation)
+        if _includes_unasked(request) and "include=" not in query:
+            target = f"{request.target}{'&' if query else '?'}include="
+            request = attrs.evolve(request, target=target)
+        return request
 
     def _idempotency_key(self, route: Route, options: CallOptions) -> Secret | None:
         """Return the idempotency key: every POST has one, other methods have none."""

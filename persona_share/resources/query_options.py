@@ -180,15 +180,21 @@ _RESERVED_HEADERS: Final = frozenset(
         "accept-encoding",
         "authorization",
         "connection",
+        "content-encoding",
         "content-length",
         "content-type",
         "cookie",
+        "expect",
         "host",
         "idempotency-key",
         "key-inflection",
         "persona-version",
         "proxy-authorization",
+        "te",
+        "trailer",
         "transfer-encoding",
+        "upgrade",
+        "x-http-method-override",
     }
 )
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
