@@ -201,6 +201,9 @@ _BY_NAME: Final = {
         "informational",
         retryable=False,
     ),
+    "UnrequestedDataError": _unsent(
+        ConnectError, "{peer} sent data before the request", "unrequested data"
+    ),
     "UnsupportedEncodingError": _lost(
         ProtocolError,
         "the body from {peer} has a content encoding that was not requested",

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import anyio
@@ -25,6 +25,7 @@ from persona_share._protocol.redaction import shown_id
 from persona_share._protocol.urls import BaseURL, check_credential
 from persona_share._transport.attempt_timer import AttemptTimer, TimedAttempt
 from persona_share._transport.failures import (
+    INCOMPLETE,
     NO_TIME_LEFT,
     POOL_BUSY,
     UNWANTED,
@@ -45,6 +46,9 @@ from persona_share.model.policy import Pool, Timeouts
 from persona_share.model.secret import MaskedText, Secret
 
 
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+
 # A larger body is sent in pieces, and without a warning of aiohttp.
 _LARGE_BODY: Final = 1024 * 1024
 # Connecting must end a little before the deadline, so that a call without a connection
@@ -52,6 +56,7 @@ _LARGE_BODY: Final = 1024 * 1024
 _CONNECT_MARGIN: Final = 0.05
 _MAX_INFORMATIONAL: Final = 100
 _CLOSED: Final = "the client was closed"
+_PARTIAL: Final = 206
 _NOT_FOUND: Final = 404
 
 
@@ -59,12 +64,35 @@ class TooManyInformationalError(Exception):
     """The server sent too many informational (1xx) responses."""
 
 
+class UnrequestedDataError(aiohttp.ServerDisconnectedError):
+    """Data arrived on a connection before a request was sent on it."""
+
+
+class _ClientRequest(aiohttp.ClientRequest):
+    """A request that is only sent on a connection from which everything was read.
+
+    aiohttp would return data that arrived earlier as the response.
+    """
+
+    async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
+        """Send the request, and return its response before anything was read."""
+        protocol = conn.protocol
+        if protocol is None or protocol.should_close:
+            raise UnrequestedDataError
+        lost = protocol.closed
+        response = await super().send(conn)
+        response.lost = lost  # type: ignore[attr-defined]  # it is a `_ClientResponse`
+        return response
+
+
 class _ClientResponse(aiohttp.ClientResponse):
     """A response that gives up after 100 informational (1xx) ones.
 
     aiohttp skips them without a limit, and checks ``_continue`` for each of them.
+    ``lost`` is done when the connection is lost, with an error unless it was closed.
     """
 
+    lost: "asyncio.Future[None] | None" = None
     _informational = 0
     _given: Any = None
 
@@ -160,6 +188,7 @@ class AiohttpSender:
             cookie_jar=_NoCookies(),
             trust_env=False,
             raise_for_status=False,
+            request_class=_ClientRequest,
             response_class=_ClientResponse,
             auto_decompress=False,  # `BodyDecoder` does it, and stops a bomb in time
             headers={
@@ -316,7 +345,10 @@ class AiohttpSender:
             if 300 <= status < 400:  # noqa: PLR2004 - never followed, so never read
                 incoming.close()
             elif success and request.sink is not None:
-                return await _write_to_sink(request.sink, incoming, headers, started)
+                whole = status != _PARTIAL or _asks_for_a_range(request)
+                sink = request.sink if whole else None
+                written = await _write_to_sink(sink, incoming, headers, started)
+                return written or INCOMPLETE.at(self._peer)
             else:
                 timed.received()  # the head
                 cap = request.expects.cap if success else MAX_ERROR_BODY
@@ -386,9 +418,7 @@ class _Unfinished:
 
     def __init__(self, incoming: aiohttp.ClientResponse) -> None:
         self._content = incoming.content
-        connection = incoming.connection
-        protocol = None if connection is None else connection.protocol
-        self._lost = None if protocol is None else protocol.closed
+        self._lost = getattr(incoming, "lost", None)
         if self._lost is not None:
             self._lost.add_done_callback(self._fail)
 
@@ -402,6 +432,26 @@ class _Unfinished:
             lost.exception()  # else asyncio would print it
         if not self._content.is_eof() and self._content.exception() is None:
             self._content.set_exception(aiohttp.ClientPayloadError())
+
+
+def _asks_for_a_range(request: Request) -> bool:
+    return any(name.lower() == "range" for name in request.headers)
+
+
+def _was_cut(incoming: aiohttp.ClientResponse, headers: Mapping[str, str]) -> bool:
+    """Return whether a body that only ends with its connection was cut off.
+
+    aiohttp does not distinguish a connection that was lost from one that was closed.
+    """
+    if "content-length" in headers or "transfer-encoding" in headers:
+        return False
+    lost = getattr(incoming, "lost", None)
+    return (
+        lost is not None
+        and lost.done()
+        and not lost.cancelled()
+        and lost.exception() is not None
+    )
 
 
 async def _decoded(
@@ -425,12 +475,18 @@ async def _decoded(
 
 
 async def _write_to_sink(
-    sink: Sink,
+    sink: Sink | None,
     incoming: aiohttp.ClientResponse,
     headers: dict[str, str],
     started: float,
-) -> Response | AttemptFailure:
-    """Write a body to a sink as it arrives, and return the response without it."""
+) -> Response | AttemptFailure | None:
+    """Write a body to a sink as it arrives, and return the response without it.
+
+    Return None if the body is not whole, or if there is no sink for it.
+    """
+    if sink is None:
+        incoming.close()
+        return None
     decoder = BodyDecoder(sink.cap, headers.get("content-encoding", ""))
     try:
         accepted = await _accepted(sink.begin(headers))
@@ -444,6 +500,8 @@ async def _write_to_sink(
     if not accepted:
         incoming.close()
         return UNWANTED.at("")
+    if _was_cut(incoming, headers):
+        return None
     return Response(status=incoming.status, headers=headers, first_sent_at=started)
 
 

@@ -9,6 +9,8 @@ from persona_share._protocol.urls import parse_base_url
 from persona_share._transport.http import AiohttpSender
 from persona_share.errors import (
     ClientClosedError,
+    ConnectError,
+    Phase,
     PoolTimeoutError,
     WrongEventLoopError,
 )
@@ -106,3 +108,53 @@ async def test_switching_protocols_is_an_error_and_streams_nothing():
         response = await sender.send(new_request(sink=Sink()))
     assert response.status == 101
     assert not response.ok
+
+
+@pytest.mark.asyncio
+async def test_f17_data_on_an_idle_connection_is_no_response():
+    idle = asyncio.Event()
+
+    async def serve(connection):
+        await connection.request()
+        await connection.send(http_response())
+        if server.connections == 1:
+            await idle.wait()
+            await connection.send(http_response(409))
+        await connection.request()
+        await connection.send(http_response(201))
+
+    async with (
+        RawServer(serve) as server,
+        aiohttp.ClientSession() as session,
+        sender_to(server.url, session=session) as sender,
+    ):
+        assert (await sender.send(new_request())).status == 200
+        idle.set()
+        for _ in range(10):
+            await asyncio.sleep(0)  # noqa: TID251 — until the data arrived
+        with pytest.raises(ConnectError) as caught:
+            await sender.send(new_request("POST"))
+        assert caught.value.phase is Phase.NOT_SENT
+        assert caught.value.retryable
+        assert b"POST" not in server.received
+        assert (await sender.send(new_request("POST"))).status == 200
+        assert server.connections == 2
+
+
+@pytest.mark.asyncio
+async def test_f17_read_is_repeated_when_its_connection_has_unrequested_data():
+    idle = asyncio.Event()
+
+    async def serve(connection):
+        await connection.request()
+        await connection.send(http_response())
+        await idle.wait()
+        await connection.send(http_response(409))
+        await connection.end()
+
+    async with RawServer(serve) as server, sender_to(server.url) as sender:
+        await sender.send(new_request())
+        idle.set()
+        for _ in range(10):
+            await asyncio.sleep(0)  # noqa: TID251 — until the data arrived
+        assert (await sender.send(new_request())).status == 200

@@ -9,6 +9,7 @@ from persona_share.client import PersonaClient
 from persona_share.errors import (
     ConnectionLostError,
     InvalidArgumentError,
+    ProtocolError,
     ResponseTooLargeError,
     TransportError,
     UnexpectedRedirectError,
@@ -73,6 +74,40 @@ async def test_f16_half_a_file_is_no_file(tmp_path):
     async with RawServer(send_and_close(half)) as host, client_of(host) as client:
         with pytest.raises(TransportError):
             await client.files.download(f"{host.url}/a", retries=0).save(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_f16_body_without_a_length_is_incomplete_if_its_connection_was_reset(
+    tmp_path,
+):
+    async def serve(connection):
+        await connection.request()
+        await connection.send(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\nhalf")
+        connection.reset()
+
+    async with RawServer(serve) as host, client_of(host) as client:
+        with pytest.raises(ProtocolError, match="incomplete"):
+            await client.files.download(f"{host.url}/a").save(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_body_without_a_length_is_complete_if_its_connection_was_closed():
+    served = send_and_close(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\nwhole")
+    async with RawServer(served) as host, client_of(host) as client:
+        assert await client.files.download(f"{host.url}/a") == b"whole"
+
+
+@pytest.mark.asyncio
+async def test_f16_part_of_a_file_is_accepted_only_if_it_was_requested(tmp_path):
+    served = respond_with(file_response(b"half", status=206))
+    async with RawServer(served) as host, client_of(host) as client:
+        download = client.files.download(f"{host.url}/a")
+        with pytest.raises(ProtocolError, match="incomplete"):
+            await download.save(tmp_path / "a")
+        asked = {"Range": "bytes=0-3"}
+        assert await client.files.download(f"{host.url}/a", headers=asked) == b"half"
     assert list(tmp_path.iterdir()) == []
 
 
