@@ -6,7 +6,7 @@ and the options of `CallOptions`.
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, cast
 
 from persona_share._protocol.http import (
@@ -138,12 +138,17 @@ def filter_query(given: Filter | None, named: Mapping[str, Any]) -> dict[str, An
     query: dict[str, Any] = {}
     for name, value in conditions.items():
         key = f"filter[{name.replace('_', '-')}]"
-        if isinstance(value, Mapping):
-            query |= {f"{key}[{part}]": each for part, each in value.items()}
-        elif not isinstance(value, str) and isinstance(value, Sized) and not value:
+        several = isinstance(value, Iterable) and not isinstance(
+            value, str | bytes | bytearray
+        )
+        if several and not isinstance(value, Mapping):
+            value = tuple(value)  # noqa: PLW2901  # each page needs it again
+        if several and not value:
             message = f"{name} is an empty list"
             advice = "Leave the condition out, or do not call if nothing can match."
             raise InvalidArgumentError(message, advice=advice)
+        if isinstance(value, Mapping):
+            query |= {f"{key}[{part}]": each for part, each in value.items()}
         else:
             query[key] = value
     return query
