@@ -6,7 +6,9 @@ which is sent unchanged.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from datetime import date, timedelta
+from enum import Enum
 from math import isfinite
 from typing import Any, Final, Literal, Required, TypedDict
 from urllib.parse import urlencode
@@ -62,6 +64,10 @@ def _is_finite(value: object) -> bool:
     """Return whether a value has no part that is NaN or infinity."""
     if isinstance(value, float):
         return isfinite(value)
+    if isinstance(value, Enum):
+        return _is_finite(value.value)
+    if is_dataclass(value):
+        return all(_is_finite(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, Mapping):
         return all(map(_is_finite, value.values()))
     return not isinstance(value, list | tuple) or all(map(_is_finite, value))

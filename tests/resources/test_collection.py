@@ -1,6 +1,8 @@
 """The methods that several kinds of objects have in common, and listings."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import Enum
 
 import pytest
 
@@ -86,8 +88,25 @@ async def test_value_that_json_cannot_express_is_refused_without_repeating_it(
     assert caught.value.__context__ is None
 
 
+@dataclass
+class Score:
+    value: float
+
+
+class Unknown(Enum):
+    VALUE = float("nan")
+
+
 @pytest.mark.parametrize(
-    "value", [float("nan"), [float("inf")], {"a": (1, float("-inf"))}], ids=repr
+    "value",
+    [
+        float("nan"),
+        [float("inf")],
+        {"a": (1, float("-inf"))},
+        Score(float("nan")),
+        [Unknown.VALUE],
+    ],
+    ids=repr,
 )
 @pytest.mark.asyncio
 async def test_number_that_json_cannot_express_does_not_clear_a_field(harness, value):
@@ -215,9 +234,29 @@ async def test_str_is_refused_as_a_sequence_of_ids(harness, call):
 
 
 @pytest.mark.parametrize("condition", ["status", "inquiry_id"])
-def test_condition_without_values_is_refused_at_the_call(harness, condition):
+@pytest.mark.parametrize("empty", [list, dict, lambda: iter(())])
+def test_condition_without_values_is_refused_at_the_call(harness, condition, empty):
     with pytest.raises(InvalidArgumentError, match=f"{condition} is an empty list"):
-        harness().client.inquiries.list(**{condition: []})
+        harness().client.inquiries.list(**{condition: empty()})
+
+
+@pytest.mark.asyncio
+async def test_condition_holds_on_every_page_if_its_values_can_be_read_once(harness):
+    pages = [
+        make_response(
+            {"data": [], "links": {"next": "/api/v1/inquiries?page[after]=x"}}
+        ),
+        make_response({"data": []}),
+    ]
+    there = harness(*pages)
+
+    listing = there.client.inquiries.list(inquiry_id=iter(["inq_1", "inq_2"]))
+
+    assert [each async for each in listing] == []
+    assert [each.target for each in there.requests] == [
+        "/inquiries?filter%5Binquiry-id%5D=inq_1%2Cinq_2",
+        "/inquiries?filter%5Binquiry-id%5D=inq_1%2Cinq_2&page%5Bafter%5D=x",
+    ]
 
 
 @pytest.mark.parametrize(
