@@ -16,8 +16,14 @@ from persona_share._transport.failures import SILENT, SLOW_RESPONSE, FailureKind
 from persona_share.model.policy import Timeouts
 
 
+_MIN_TICK: Final = 0.001
 _MAX_TICK: Final = 1.0
 _TICKS: Final = 20
+
+
+def _whole(ticks: float) -> float:
+    """Return the number of ticks rounded up; there may be no limit."""
+    return ticks if math.isinf(ticks) else math.ceil(ticks)
 
 
 class TimedAttempt:
@@ -66,9 +72,9 @@ class AttemptTimer:
 
     def __init__(self, timeouts: Timeouts) -> None:
         nearest = min(timeouts.read, timeouts.attempt)
-        self._tick = tick = min(nearest / _TICKS, _MAX_TICK)
-        self._silence = math.ceil(timeouts.read / tick)
-        self._max_tick = math.ceil(timeouts.attempt / tick)
+        self._tick = tick = max(min(nearest / _TICKS, _MAX_TICK), _MIN_TICK)
+        self._silence = _whole(timeouts.read / tick)
+        self._max_tick = _whole(timeouts.attempt / tick)
         # An attempt with less time than this uses the timeouts of aiohttp.
         self._enough = timeouts.attempt + 3 * tick
         # The timer does not know when the connection is made. So the connect timeout must

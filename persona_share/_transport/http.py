@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import math
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -159,7 +160,7 @@ class AiohttpSender:
         self._borrowed = session
         self._timeout = self._aiohttp_timeout(self._timeouts.attempt)
         # `AttemptTimer` enforces the other timeouts of an attempt.
-        self._timed = aiohttp.ClientTimeout(connect=self._timeouts.connect)
+        self._timed = aiohttp.ClientTimeout(connect=_limit(self._timeouts.connect))
         self._timer = AttemptTimer(self._timeouts)
         chosen = proxy_for(base_url, proxy, trust_env=trust_env)
         self._proxy_peer = chosen.peer
@@ -255,8 +256,8 @@ class AiohttpSender:
             return aiohttp.TCPConnector(
                 limit=self._pool.size,
                 limit_per_host=0,  # there is only one host
-                keepalive_timeout=self._pool.keepalive,
-                ttl_dns_cache=max(1, round(self._pool.dns_ttl)),
+                keepalive_timeout=_limit(self._pool.keepalive),
+                ttl_dns_cache=_whole_seconds(self._pool.dns_ttl),
             )
         connector = self._borrowed.connector
         if self._borrowed.closed or connector is None:
@@ -394,8 +395,19 @@ class AiohttpSender:
         """Return aiohttp's own timeouts; a timeout scope around it would cost more."""
         connect = min(self._timeouts.connect, max(left - _CONNECT_MARGIN, left / 2))
         return aiohttp.ClientTimeout(
-            total=left, connect=connect, sock_read=self._timeouts.read
+            total=_limit(left),
+            connect=_limit(connect),
+            sock_read=_limit(self._timeouts.read),
         )
+
+
+def _limit(seconds: float) -> float | None:
+    """Return a time limit as aiohttp expects it, which is None without a limit."""
+    return None if math.isinf(seconds) else seconds
+
+
+def _whole_seconds(seconds: float) -> int | None:
+    return None if math.isinf(seconds) else max(1, round(seconds))
 
 
 def _lowered(received: CIMultiDictProxy[str]) -> dict[str, str]:

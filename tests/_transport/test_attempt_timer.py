@@ -1,6 +1,7 @@
 """AttemptTimer: limits silence and duration, and cancels only its own attempt."""
 
 import asyncio
+import math
 import time
 
 import attrs
@@ -111,6 +112,11 @@ async def test_nothing_is_looked_at_when_nothing_is_watched():
         (Timeouts(), 62, False),  # it may end two turns late
         (Timeouts(connect=5, read=5), 100, False),
         (Timeouts(connect=5, attempt=5), 100, False),
+        (Timeouts(connect=math.inf), math.inf, False),
+        (Timeouts(read=math.inf), 100, True),
+        (Timeouts(attempt=math.inf), 100, False),
+        (Timeouts(attempt=math.inf), math.inf, True),
+        (Timeouts(connect=5, read=5e-324), 100, False),
     ],
 )
 @pytest.mark.asyncio

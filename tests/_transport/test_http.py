@@ -1,6 +1,7 @@
 """AiohttpSender: borrowed sessions and protocol switches."""
 
 import asyncio
+from math import inf
 
 import aiohttp
 import pytest
@@ -14,7 +15,7 @@ from persona_share.errors import (
     PoolTimeoutError,
     WrongEventLoopError,
 )
-from persona_share.model.policy import Pool
+from persona_share.model.policy import Pool, Timeouts
 from persona_share.testing import FakeClock
 from tests.servers import (
     RawServer,
@@ -24,6 +25,18 @@ from tests.servers import (
     respond_with,
     sender_to,
 )
+
+
+class Discard:
+    """A sink for a body that is not needed."""
+
+    cap = 100
+
+    async def begin(self, headers):
+        """Start a body."""
+
+    async def write(self, piece):
+        """Receive a piece."""
 
 
 @pytest.mark.asyncio
@@ -108,6 +121,22 @@ async def test_switching_protocols_is_an_error_and_streams_nothing():
         response = await sender.send(new_request(sink=Sink()))
     assert response.status == 101
     assert not response.ok
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("sink", [None, Discard()], ids=["body", "sink"])
+@pytest.mark.parametrize("body", [None, b"{}"])
+async def test_request_is_sent_when_no_time_limit_is_finite(sink, body):
+    limitless = {
+        "timeouts": Timeouts(connect=inf, read=inf, attempt=inf, call=inf),
+        "pool": Pool(patience=inf, keepalive=inf, dns_ttl=inf),
+    }
+    request = new_request(seconds=inf, body=body, sink=sink)
+    server = RawServer(respond_with(http_response()))
+    async with server, sender_to(server.url, **limitless) as sender:
+        assert (await sender.send(request)).status == 200
+        assert (await sender.send(request)).status == 200
+    assert server.connections == 1
 
 
 @pytest.mark.asyncio
