@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 import attrs
 
-from persona_share._protocol.http import Request, Response
+from persona_share._protocol.http import Request, Response, problem_of
 from persona_share._protocol.limits import retry_after_of
 from persona_share.errors import Phase
 from persona_share.model.policy import RetryPolicy
@@ -146,15 +146,18 @@ def decide(
     """Return the decision after a failed attempt.
 
     ``past`` includes the attempt, ``random`` lies in [0, 1), and ``left`` is how many
-    seconds the call still has. ``rate_limited`` says that a
-    limiter admits calls one by one when the window opens, so no jitter is needed.
+    seconds the call still has. ``rate_limited`` says that a limiter admits calls one by
+    one when the window opens, so no jitter is needed; it does not track quotas.
     """
     step = _step(kind_of(request), request, outcome, past)
     if step is _Step.STOP:
         return GiveUp("not repeatable")
     if past.attempts >= _attempts(request, policy):
         return GiveUp("all attempts were used")
-    wish = retry_after_of(outcome) if isinstance(outcome, Response) else None
+    wish = None
+    if isinstance(outcome, Response):
+        wish = retry_after_of(outcome)
+        rate_limited = rate_limited and not problem_of(outcome).quota
     if wish is not None and wish > policy.max_wait:
         return GiveUp(_TOO_LONG)
     if rate_limited and wish is not None and step is _Step.THROTTLED:

@@ -200,6 +200,25 @@ def test_wait_has_no_jitter_when_the_limiter_knows_the_reset():
     assert step == RetryAfter(30.0, POLICY.throttle_cost)
 
 
+def test_wait_for_a_quota_has_jitter_because_no_limiter_tracks_it():
+    limited = attrs.evolve(
+        response(429, quota_reset="30", content_type="application/json"), body=QUOTA
+    )
+    delays = [
+        decide(
+            POST,
+            limited,
+            after(limited),
+            policy=POLICY,
+            random=random,
+            left=99.0,
+            rate_limited=True,
+        ).delay
+        for random in (0.0, 0.5)
+    ]
+    assert delays == [30.0, 31.5]
+
+
 def test_one_attempt_means_no_retries_at_all():
     for outcome in (UNSENT, LOST, response(429), response(500)):
         assert isinstance(decided(GET, outcome, policy=RetryPolicy(attempts=1)), GiveUp)
