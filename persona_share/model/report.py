@@ -1,6 +1,7 @@
 """Reports: results from watchlists, registers and other data sources."""
 
 from datetime import datetime
+from typing import Any
 
 from persona_share.model.attribute import Attribute, Link, OpenEnum
 from persona_share.model.resource import Resource
@@ -23,7 +24,8 @@ class Report(Resource):
     has_match: Attribute[bool] = Attribute(bool)
     is_continuous: Attribute[bool] = Attribute(bool)
     is_recurring: Attribute[bool] = Attribute(bool)
-    matched_lists: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
+    #: Names of lists, or objects with more about each list, depending on the type.
+    matched_lists: Attribute[tuple[Any, ...]] = Attribute(tuple[Any, ...])
     report_template_version_name: Attribute[str] = Attribute(str)
     tags: Attribute[tuple[str, ...]] = Attribute(tuple[str, ...])
     created_at: Attribute[datetime] = Attribute(datetime)

@@ -184,6 +184,14 @@ def test_object_has_its_request_id():
     assert made("inquiry").response_info == FACTS
 
 
+@pytest.mark.parametrize("lists", [["ofac"], [{"name": "OFAC", "slug": "ofac"}]])
+def test_matched_lists_of_a_report_are_names_or_objects(lists):
+    report = made("report/watchlist", {"matched-lists": [*lists, None]})
+
+    assert report.matched_lists == tuple(lists)
+    assert report.to_dict()["matched_lists"] == lists
+
+
 def test_checks_of_a_verification_are_values():
     checks = [
         {
