@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Final, Protocol, Unpack, assert_never
+from typing import Final, Protocol, Unpack, assert_never, cast
 
 from persona_share._policy.redemption import Trace, is_final, pause, trace_of
 from persona_share._protocol.routes import ShareTokenRoutes
@@ -33,6 +33,7 @@ from persona_share.ports import Runtime
 from persona_share.resources.collection import Collection, Listing
 from persona_share.resources.params import NO_BODY, Body, attributes_body, seconds_of
 from persona_share.resources.query_options import (
+    CallOptions,
     DirectionName,
     FieldsOptions,
     ListOptions,
@@ -45,6 +46,10 @@ from persona_share.resources.query_options import (
 #: The limits of a share token's lifetime (page "Create a share token").
 MIN_LIFETIME: Final = timedelta(seconds=60)
 MAX_LIFETIME: Final = timedelta(days=21)
+
+_OPTIONS_OF_READS: Final = frozenset(
+    {"timeout", "retries", "persona_version", "headers"}
+)
 
 #: The errors of a call that the state of the share token does not allow.
 StateError = ConflictError | UnprocessableError
@@ -145,7 +150,8 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRout
             )
         except (OutcomeUnknownError, ConflictError, UnprocessableError) as error:
             lost = error
-        return await _settle(self.retrieve, share_token_id, destination_id, lost)
+        retrieve = self._with_options_of(options).retrieve
+        return await _settle(retrieve, share_token_id, destination_id, lost)
 
     async def expire(
         self, share_token_id: str, **options: Unpack[RetrieveOptions]
@@ -157,7 +163,13 @@ class ShareTokens(Collection[ShareToken], kind=ShareToken, routes=ShareTokenRout
             )
         except (ConflictError, UnprocessableError) as error:
             refusal = error
-        return await _already_expired(self.retrieve, share_token_id, refusal)
+        retrieve = self._with_options_of(options).retrieve
+        return await _already_expired(retrieve, share_token_id, refusal)
+
+    def _with_options_of(self, options: RetrieveOptions) -> "ShareTokens":
+        """Return these endpoints with the options of a POST that a GET has as well."""
+        given = {k: value for k, value in options.items() if k in _OPTIONS_OF_READS}
+        return ShareTokens(self._caller.with_options(cast("CallOptions", given)))
 
     async def wait(
         self,

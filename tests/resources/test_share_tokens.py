@@ -289,6 +289,26 @@ async def test_f148_state_is_returned_when_it_matches_the_lost_response(
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["redeem", "expire"])
+async def test_f148_state_is_read_with_the_options_of_the_call(harness, method):
+    there = harness(
+        ConflictError("no", attempts=(Attempt(Phase.AMBIGUOUS, "reset"),) * 2),
+        token("redeemed" if method == "redeem" else "expired"),
+    )
+    tokens = there.client.share_tokens
+
+    await getattr(tokens, method)(
+        "cnst_1", timeout=5.0, retries=0, headers={"X-A": "b"}, repeatable=True
+    )
+
+    read = there.requests[-1]
+    assert read.method == "GET"
+    assert read.deadline == there.clock.now() + 5.0
+    assert read.retries == 0
+    assert read.headers["X-A"] == "b"
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "state",
     [
