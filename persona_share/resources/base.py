@@ -106,8 +106,8 @@ class Caller:
     base_url: str = DEFAULT_BASE_URL
     file_access: FileAccess | None = None
     check_identity: bool = True
-    #: What the token covers and the scope does not; calls that could reach it are
-    #: refused. ``beyond`` returns further such permissions.
+    #: The permissions of the token that are not in the scope; calls that could use one
+    #: are refused. ``beyond`` returns further ones.
     withheld: Scope = _NOTHING
     beyond: Callable[[float], Awaitable[Scope]] | None = None
 

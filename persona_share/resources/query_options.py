@@ -195,8 +195,6 @@ _RESERVED_HEADERS: Final = frozenset(
         "key-inflection",
         "persona-version",
         "proxy-authorization",
-        "te",
-        "trailer",
         "transfer-encoding",
         "upgrade",
         "x-http-method-override",

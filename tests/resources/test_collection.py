@@ -271,6 +271,18 @@ async def test_value_that_a_query_cannot_express_is_refused(harness, value):
     assert there.requests == []
 
 
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Expect", "Upgrade", "X-HTTP-Method-Override"]
+)
+@pytest.mark.asyncio
+async def test_header_that_would_change_the_request_is_refused(harness, name):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="is set by the library"):
+        await there.client.inquiries.approve("inq_1", headers={name: "x"})
+    assert there.requests == []
+
+
 @pytest.mark.asyncio
 async def test_f57_other_object_than_the_requested_one_is_refused(harness):
     with pytest.raises(MalformedResponseError, match="a different object"):
