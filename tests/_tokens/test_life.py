@@ -22,6 +22,7 @@ from persona_share.errors import (
     ScopeNotGrantedError,
     StoreUnavailableError,
     TokenRejectedError,
+    TooManyWaitersError,
 )
 from persona_share.model import events
 from persona_share.stores import MemoryStore
@@ -688,6 +689,9 @@ async def test_f60_ten_thousand_callers_cost_one_exchange(harness):
     harness.service.delay = 1
     manager = await harness.manager()
     work = asyncio.gather(*(manager.token(A) for _ in range(10_000)))
+    await harness.settle()
+    with pytest.raises(TooManyWaitersError):
+        await manager.token(A)
     tokens = await harness.advance_until_done(work, seconds=5)
     assert len(set(map(id, tokens))) == 1
     assert len(harness.service.requests) == 1
