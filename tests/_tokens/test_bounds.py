@@ -124,3 +124,23 @@ async def test_request_is_not_repeated_when_its_time_is_up(harness):
     credential = manager.credential(A)
     deadline = harness.clock.now() + 0.1
     assert await credential.on_unauthorized(token, 1, deadline) is None
+
+
+@pytest.mark.asyncio
+async def test_request_is_not_repeated_a_third_time(harness):
+    manager = await harness.manager()
+    token = await manager.token(A)
+    assert await manager.credential(A).on_unauthorized(token, 3) is None
+
+
+@pytest.mark.asyncio
+async def test_held_token_is_not_withheld_while_its_refresh_takes_long(harness):
+    manager = await harness.manager()
+    token = await manager.token(A)
+    await harness.advance_clock(3_550)
+    harness.partner.delay = 30
+    hurried = manager.token(A, timeout=5)
+    assert await harness.advance_until_done(hurried, seconds=6) == token
+    await harness.advance_clock(10)
+    patient = manager.token(A, timeout=60)
+    assert await harness.advance_until_done(patient) != token

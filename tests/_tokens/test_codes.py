@@ -17,6 +17,7 @@ from persona_share.errors import (
     ResponseTooLargeError,
 )
 from persona_share.model import events
+from persona_share.stores import MemoryStore
 from tests._tokens.conftest import code_of
 
 
@@ -124,14 +125,16 @@ async def test_code_in_conflict_is_reported_when_no_other_can_come(harness):
 
 
 @pytest.mark.asyncio
-async def test_code_in_doubt_past_its_end_does_not_block_its_scope(harness):
-    respond(harness, {"code1": Response(status=503)})
+async def test_codes_in_doubt_past_their_end_do_not_block_their_scope(harness):
+    respond(harness, {name: Response(status=503) for name in ("code1", "code2")})
     manager = await harness.manager()
-    with pytest.raises(ExchangeUnavailableError):
-        await harness.advance_until_done(manager.token(A))
-    await harness.advance_clock(700)
+    for asked in (1, 2):
+        with pytest.raises(ExchangeUnavailableError):
+            await harness.advance_until_done(manager.token(A))
+        assert len(harness.partner.requested_scopes) == asked
+        await harness.advance_clock(700)
     assert await harness.advance_until_done(manager.token(A))
-    assert len(harness.partner.requested_scopes) == 2
+    assert len(harness.partner.requested_scopes) == 3
 
 
 @pytest.mark.asyncio
@@ -195,3 +198,66 @@ async def test_lifetime_that_no_token_has_is_clamped_and_reported(harness):
     assert token.lifetime <= 24 * 3600
     [event] = harness.recorded(events.NumberClamped)
     assert event.name == "expires-in of a token"
+
+
+@pytest.mark.asyncio
+async def test_code_that_granted_less_before_makes_no_token_of_a_wider_scope(harness):
+    code = named_code("first")
+
+    async def same_code(_scope):
+        return code
+
+    manager = await harness.manager(codes=same_code)
+    assert await manager.exchange(code) == A
+    wider = A | Scope.read("ver_2")
+    with pytest.raises(CodeAlreadyUsedError):
+        await harness.advance_until_done(manager.token(wider))
+    assert manager.peek(wider) is None
+
+
+@pytest.mark.asyncio
+async def test_delivered_code_without_a_response_serves_the_next_caller(harness):
+    responses = {"first": Response(status=503)}
+    respond(harness, responses)
+    manager = await harness.manager(codes=None)
+    exchanged = manager.exchange(named_code("first"), scope=A)
+    with pytest.raises(ExchangeUnavailableError):
+        await harness.advance_until_done(exchanged)
+    responses.clear()
+    assert await harness.advance_until_done(manager.token(A))
+
+
+@pytest.mark.asyncio
+async def test_refused_code_that_was_offered_leaves_the_request_for_one_alone(harness):
+    respond(harness, {"offered": Response(status=422)})
+    harness.partner.delay = 10
+    manager = await harness.manager()
+    caller = asyncio.ensure_future(manager.token(A))
+    await harness.settle()
+    await manager.offer(named_code("offered"), A)
+    assert await harness.advance_until_done(caller, seconds=12)
+    assert len(harness.partner.requested_scopes) == 1
+
+
+@pytest.mark.asyncio
+async def test_source_is_asked_once_when_its_first_caller_leaves(harness):
+    store = MemoryStore(runtime=harness.context.runtime)
+    first, second = [await harness.manager(store=store) for _ in range(2)]
+    harness.partner.delay = 12
+    caller = asyncio.ensure_future(first.token(A))
+    await harness.settle()
+    caller.cancel()
+    await harness.settle()
+    assert await harness.advance_until_done(second.token(A), seconds=20)
+    assert len(harness.partner.requested_scopes) == 1
+
+
+@pytest.mark.asyncio
+async def test_source_is_not_asked_for_an_offered_code_that_is_gone(harness):
+    store = MemoryStore(runtime=harness.context.runtime)
+    first, second = [await harness.manager(store=store) for _ in range(2)]
+    await first.token(A)
+    await first.offer(named_code("offered"), A)
+    await second.forget(A)
+    await harness.advance_clock(599, step=10)
+    assert len(harness.partner.requested_scopes) == 1
