@@ -278,7 +278,7 @@ class Store(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close every connection; records stay."""
+        """Close every connection; records stay, and a later operation connects again."""
         ...
 
 

@@ -63,7 +63,11 @@ class GuardedStore(BaseStore):
         return evicts is not None and bool(await evicts())
 
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
-        async for key in self._store.keys(prefix):
+        keys: AsyncIterator[object] = self._store.keys(prefix)
+        async for key in keys:
+            if not (isinstance(key, str) and key.startswith(prefix)):
+                message = f"{self!r} listed something that is not such a key"
+                raise StoreUnavailableError(message)
             yield [key]
 
     async def _aclose(self) -> None:

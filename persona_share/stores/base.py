@@ -72,7 +72,11 @@ class BaseStore(abc.ABC):
 
     async def open(self) -> None:
         """Connect, and check that the store is usable."""
-        await self._call(self._open, may_refuse=True)
+        try:
+            await self._call(self._open, may_refuse=True)
+        except StoreRefusedError:
+            await self.aclose()  # the caller has nothing that it could close
+            raise
 
     async def read(self, key: str) -> Versioned:
         """Return the record under this key as it is now."""
@@ -114,16 +118,21 @@ class BaseStore(abc.ABC):
         """Close the connections of this event loop, within a few seconds.
 
         Operations under way end first. A store that is used again connects again, so
-        several managers may share a store and each close it.
+        several managers may share a store and each close it. A cancellation of the
+        caller does not interrupt it.
         """
-        queue = self._queues.pop()
-        if queue is not None and queue.running:
+        self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        queue, close = self._queues.pop(), self._detach()
+        if queue is not None and (running := set(queue.running)):
             # Each of them is cancelled after its own time limit, and then ends.
-            ending = asyncio.wait(queue.running)
+            ending = asyncio.wait(running)
             with suppress(TimeIsUpError):
                 await within(self._runtime.clock, 1.5 * TIMEOUT, ending)
         with suppress(StoreError):  # what cannot be closed is abandoned
-            await self._call(self._aclose)
+            await self._call(close)
 
     async def _open(self) -> None:  # noqa: B027  # not each store connects
         """Connect, and check that the store is usable."""
@@ -146,8 +155,12 @@ class BaseStore(abc.ABC):
     async def _purge(self) -> None:  # noqa: B027  # Redis does that by itself
         """Delete expired records."""
 
+    def _detach(self) -> Callable[[], Awaitable[None]]:
+        """Let the next operation make new connections; return what closes these."""
+        return self._aclose
+
     async def _aclose(self) -> None:  # noqa: B027  # not each store has connections
-        """Close all connections; the next operation makes new ones."""
+        """Close all connections, which no operation uses."""
 
     async def _drop_connections(self) -> None:  # noqa: B027  # as above
         """Close broken connections; new ones are made when they are needed."""
@@ -162,7 +175,7 @@ class BaseStore(abc.ABC):
             await self._drop_connections()
         return await work(*args)
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: BaseException) -> StoreError:
         """Return our error for another library's, whose text may hold what was sent."""
         match error:
             case StoreError():
@@ -191,7 +204,9 @@ class BaseStore(abc.ABC):
                 raise StoreUnavailableError(message)
             try:
                 return await within(clock, TIMEOUT, queue.start(work))
-            except Exception as error:  # noqa: BLE001 - any error means "unavailable"
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - any means "unavailable"
                 failure = self._error(error)
             if clock.now() - started >= _SLOW:
                 queue.failed_at = clock.now()
@@ -268,6 +283,13 @@ class PerLoop(Generic[T]):
     def pop(self) -> T | None:
         """Remove and return the object of the running event loop, if there is one."""
         return self._here().pop()
+
+
+def cannot_connect(server: str) -> StoreUnavailableError:
+    """Return the error of a server that cannot be reached, or accepts no connection."""
+    message = f"cannot connect to {server}"
+    advice = "Check that it runs and accepts connections, and the host and the port."
+    return StoreUnavailableError(message, advice=advice)
 
 
 def _require_key(key: object) -> None:

@@ -4,18 +4,27 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, LiteralString
+from weakref import WeakSet
 
 import psycopg
 from psycopg import conninfo, errors, sql
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from persona_share._protocol.urls import is_loopback
+from persona_share._waiting import TimeIsUpError
 from persona_share.errors import ConfigurationError, StoreError, StoreRefusedError
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import TIMEOUT, BaseStore, PerLoop, pack, unpack
+from persona_share.stores.base import (
+    TIMEOUT,
+    BaseStore,
+    PerLoop,
+    cannot_connect,
+    pack,
+    unpack,
+)
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -57,8 +66,6 @@ AND expires > {now} ORDER BY key LIMIT 1000
 _TABLE: Final = re.compile(r"([a-z_][a-z0-9_]{0,40}\.)?[a-z_][a-z0-9_]{0,40}")
 #: A refused connection has no error code, only these words.
 _REFUSALS: Final = ("authentication failed", "does not exist", "is not permitted")
-_REFUSED: Final = "PostgreSQL refused the user, the password or the database"
-_CHECK: Final = "Check the connection string."
 #: With these the server is authenticated and the connection encrypted.
 _SAFE_MODES: Final = frozenset({"verify-ca", "verify-full"})
 
@@ -109,13 +116,9 @@ class PostgresStore(BaseStore):
         self._pools = PerLoop(self._new_pool)
 
     async def _open(self) -> None:
-        # A separate connection: the pool would wait, and not report the problem.
-        async with await psycopg.AsyncConnection.connect(
-            self._dsn.reveal(), **_CONNECTION
-        ) as connection:
-            if self._create:
-                await connection.execute(self._query(_CREATE))
-            await connection.execute(self._query(_READ), {"key": "open/check"})
+        if self._create:
+            await self._execute(_CREATE)
+        await self._execute(_READ, key="open/check")
 
     async def _read(self, key: str) -> Versioned:
         [(value, etag, expires, now)] = await self._execute(_READ, key=key)
@@ -145,10 +148,9 @@ class PostgresStore(BaseStore):
             yield [key for (key,) in rows]
             [last] = rows[-1]
 
-    async def _aclose(self) -> None:
+    def _detach(self) -> Callable[[], Awaitable[None]]:
         pool = self._pools.pop()
-        if pool is not None:
-            await pool.close()
+        return self._aclose if pool is None else pool.close
 
     async def _execute(self, statement: LiteralString, **values: object) -> list[Any]:
         """Run a statement; return its rows, which are those that it found or changed."""
@@ -157,23 +159,23 @@ class PostgresStore(BaseStore):
     async def _try_once(
         self, query: sql.Composed, values: Mapping[str, object]
     ) -> list[Any]:
-        if self._pools.get().is_refused:
+        if self._pools.get().problem is not None:
             self._pools.pop()
         pool = self._pools.get()
         await pool.connections.open(wait=False)  # does nothing when it is open
         try:
             async with pool.connections.connection() as connection:
-                cursor = await connection.execute(query, values)
-                rows: list[Any] = await cursor.fetchall()
-                return rows
+                cursor = await connection.execute(query, values or None)
+                return await cursor.fetchall() if cursor.description else []
         except PoolClosed:
-            if not pool.is_refused:
+            if (problem := pool.problem) is None:
                 raise
-        raise StoreRefusedError(_REFUSED, advice=_CHECK)
+        raise problem.fresh()
 
     async def _drop_connections(self) -> None:
-        # Drops only those that are broken.
-        await self._pools.get().connections.check()
+        pool = self._pools.get().connections
+        if not pool.closed:
+            await pool.check()  # drops only those that are broken
 
     def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
@@ -181,17 +183,17 @@ class PostgresStore(BaseStore):
     def _new_pool(self) -> "_Pool":
         return _Pool(self._dsn, self._concurrency)
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: BaseException) -> StoreError:
         name = type(error).__name__
         match error:
+            case TimeIsUpError() if not self._pools.get().is_connected:
+                return cannot_connect("PostgreSQL")
             case errors.UndefinedTable():
                 message = f"this database has no table for records ({name})"
                 advice = "Run 'persona-share store init', or pass create=True."
             case errors.InsufficientPrivilege() | errors.UndefinedColumn():
                 message = f"the table cannot be used ({name})"
                 advice = "Check the name of the table and the privileges of the user."
-            case psycopg.OperationalError() if _is_refusal(error):
-                message, advice = _REFUSED, _CHECK
             case _:
                 return super()._error(error)
         return StoreRefusedError(message, advice=advice)
@@ -210,14 +212,16 @@ _CONNECTION: Final[dict[str, Any]] = {
 
 
 class _Pool:
-    """The connections of one event loop; a refused login ends them.
+    """The connections of one event loop; closed when none can be made.
 
-    psycopg's pool alone would repeat the login, which may lock the account, and let the
-    operations wait that need a connection.
+    psycopg's pool alone would repeat a refused login, which may lock the account, let the
+    operations wait that need a connection, and log the host and the user.
     """
 
     def __init__(self, dsn: Secret, size: int) -> None:
-        self.is_refused: bool = False
+        #: Why this pool has no connections.
+        self.problem: StoreError | None = None
+        self._made: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
         self._closing: asyncio.Future[None] | None = None
         connects: Any = self  # where the pool expects a class of connections
         self.connections: AsyncConnectionPool[Any] = AsyncConnectionPool(
@@ -232,17 +236,26 @@ class _Pool:
             name="persona_share",
         )
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether any connection was made that is not known to be broken."""
+        return not all(each.closed for each in self._made)
+
     async def connect(
         self, dsn: str, **options: Any
     ) -> "psycopg.AsyncConnection[tuple[Any, ...]]":
-        """Return a new connection; if the login is refused, close the pool."""
+        """Return a new connection; close the pool if it cannot have any."""
         try:
-            return await psycopg.AsyncConnection.connect(dsn, **options)
-        except psycopg.OperationalError as error:
-            if _is_refusal(error) and self._closing is None:
-                self.is_refused = True
-                self._closing = asyncio.ensure_future(self._close())
-            raise
+            connection = await psycopg.AsyncConnection.connect(dsn, **options)
+        except psycopg.Error as error:
+            problem = _problem(str(error))
+        else:
+            self._made.add(connection)
+            return connection
+        if isinstance(problem, StoreRefusedError) or not self.is_connected:
+            self.problem = problem
+            self._closing = self._closing or asyncio.ensure_future(self._close())
+        raise psycopg.OperationalError(problem.what)  # the pool logs this
 
     async def close(self) -> None:
         """Close the connections."""
@@ -252,8 +265,12 @@ class _Pool:
         await self.connections.close(timeout=TIMEOUT / 2)
 
 
-def _is_refusal(error: psycopg.OperationalError) -> bool:
-    return any(words in str(error) for words in _REFUSALS)
+def _problem(text: str) -> StoreError:
+    """Return our error for the reason why there is no connection."""
+    if any(words in text for words in _REFUSALS):
+        message = "PostgreSQL refused the user, the password or the database"
+        return StoreRefusedError(message, advice="Check the connection string.")
+    return cannot_connect("PostgreSQL")
 
 
 def _options(dsn: Secret) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -25,7 +25,13 @@ from persona_share.errors import (
 )
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import Runtime, Versioned
-from persona_share.stores.base import BaseStore, PerLoop, pack, unpack
+from persona_share.stores.base import (
+    BaseStore,
+    PerLoop,
+    cannot_connect,
+    pack,
+    unpack,
+)
 
 
 _LOG: Final = logging.getLogger("persona_share")
@@ -70,6 +76,8 @@ _MESSAGES: Final = {
     exceptions.TimeoutError: "Redis did not respond in time",
     _UnexpectedResponseError: "Redis sent an unexpected response",
     exceptions.ReadOnlyError: "this Redis is a replica and read-only",
+    exceptions.OutOfMemoryError: "the memory of Redis is full (OutOfMemoryError)",
+    exceptions.BusyLoadingError: "Redis is still loading its records",
     exceptions.MovedError: "this Redis is part of a cluster: say cluster=True",
 }
 
@@ -177,7 +185,10 @@ class RedisStore(BaseStore):
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start + prefix) + "*"
-        seen: set[bytes] = set()  # SCAN may return a key twice
+        await self._with_retry(
+            self._evaluate, "open/check", "read"
+        )  # SCAN has no retry
+        seen: set[bytes] = set()  # it may return a key twice
         page: list[str] = []
         async for key in self._clients.get().scan_iter(pattern, count=_PAGE):
             if key not in seen:
@@ -188,14 +199,16 @@ class RedisStore(BaseStore):
                 page = []
         yield page
 
-    async def _aclose(self) -> None:
+    def _detach(self) -> Callable[[], Awaitable[None]]:
         client = self._clients.pop()
-        if client is not None:
-            await client.aclose()
+
+        async def close() -> None:
             pool = getattr(client, "connection_pool", None)
             manager = getattr(pool, "sentinel_manager", None)
-            for sentinel in getattr(manager, "sentinels", ()):
-                await sentinel.aclose()
+            for each in (client, *getattr(manager, "sentinels", ())):
+                await each.aclose()
+
+        return self._aclose if client is None else close
 
     async def _evaluate(self, key: str, *arguments: Any) -> tuple[float, bytes | None]:
         """Run the script; return the store's time and the result."""
@@ -212,7 +225,7 @@ class RedisStore(BaseStore):
         # The response to another command: nothing on this connection is right.
         raise _UnexpectedResponseError
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: BaseException) -> StoreError:
         if isinstance(error, self._refusals):
             name = type(error).__name__
             message = f"Redis refused the user or the password ({name})"
@@ -221,6 +234,8 @@ class RedisStore(BaseStore):
         for kind, message in _MESSAGES.items():
             if isinstance(error, kind):
                 return StoreUnavailableError(message)
+        if isinstance(error, exceptions.ConnectionError | OSError):
+            return cannot_connect("Redis")
         return super()._error(error)
 
     async def _drop_connections(self) -> None:

@@ -134,6 +134,16 @@ class StoreContract:
 
         assert found.value == VALUE
 
+    async def test_closed_store_works_again_as_another_manager_may_use_it(self) -> None:
+        async with self.opened() as store:
+            await create(store)
+            await store.aclose()
+            found = await store.read(KEY)
+            written = await create(store, key=OTHER_KEY)
+
+        assert found.value == VALUE
+        assert written is True
+
     # ── Compare and swap ────────────────────────────────────────────────────────────
 
     async def test_record_is_created_only_if_absent(self) -> None:

@@ -76,6 +76,8 @@ ERRORS = [
     UnicodeDecodeError("utf-8", b"CANARY", 0, 1, "CANARY"),
     asyncio.CancelledError("CANARY"),
     ExceptionGroup("CANARY", [ValueError("CANARY")]),
+    GeneratorExit("CANARY"),
+    type("PanicError", (BaseException,), {})("CANARY"),  # as drivers in Rust raise
 ]
 
 
@@ -227,6 +229,47 @@ async def test_operation_of_another_owner_ends_before_the_store_closes(runtime):
     assert order == ["read", "closed"]
 
 
+@pytest.mark.asyncio
+async def test_store_closes_when_its_last_operation_ends_in_that_moment(runtime):
+    store = ScriptedStore(runtime, lambda: asyncio.sleep(0, FOUND))  # noqa: TID251
+    for turns in range(8):
+        reading = asyncio.ensure_future(store.read(KEY))
+        await run_iterations(turns)
+        await store.aclose()
+        assert await reading == FOUND
+
+
+@pytest.mark.asyncio
+async def test_store_is_closed_when_its_caller_is_cancelled_several_times(runtime):
+    closed = []
+
+    class Closing(ScriptedStore):
+        async def _aclose(self):
+            await run_iterations()
+            closed.append(True)
+
+    closing = asyncio.ensure_future(Closing(runtime, hang).aclose())
+    for _ in range(3):
+        await run_iterations(1)
+        closing.cancel()
+    await run_iterations(20)
+    assert closing.cancelled()
+    assert closed == [True]
+
+
+@pytest.mark.asyncio
+async def test_store_that_refuses_to_open_closes_its_connections(runtime):
+    closed = []
+
+    class Closing(ScriptedStore):
+        async def _aclose(self):
+            closed.append(True)
+
+    with pytest.raises(StoreRefusedError):
+        await Closing(runtime, raising(StoreRefusedError("unsafe"))).open()
+    assert closed == [True]
+
+
 # ── Arguments ───────────────────────────────────────────────────────────────────────
 
 
@@ -312,6 +355,17 @@ class FixedResultStore(MemoryStore):
 async def test_reply_that_is_not_a_record_counts_as_unavailable(result):
     with pytest.raises(StoreUnavailableError):
         await GuardedStore(FixedResultStore(result)).read(KEY)
+
+
+@pytest.mark.parametrize("key", [None, 1, b"scope/one", "code/one"], ids=repr)
+@pytest.mark.asyncio
+async def test_key_that_was_not_asked_for_counts_as_unavailable(key):
+    class Listing(MemoryStore):
+        async def keys(self, prefix):
+            yield key
+
+    with pytest.raises(StoreUnavailableError, match="not such a key"):
+        await listed(guarded(Listing()))
 
 
 @pytest.mark.parametrize("result", [None, 1, "written"], ids=repr)

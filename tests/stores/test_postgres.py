@@ -1,6 +1,7 @@
 """PostgresStore: a server that is down, frozen, without a table, or configured otherwise."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -52,6 +53,51 @@ async def test_server_that_is_down_is_reported_and_found_again(own_postgres):
     server.start()
     assert (await store.read(KEY)).value == b"value"
     await store.aclose()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid:5432"])
+@pytest.mark.asyncio
+async def test_connection_that_cannot_be_made_is_reported_at_once_with_advice(
+    host, caplog
+):
+    dsn = f"postgresql://USER:CANARY@{host}/app"
+    store = PostgresStore(dsn, allow_insecure=True)
+    for operation in (store.open, lambda: store.read(KEY)):
+        with pytest.raises(StoreUnavailableError, match="cannot connect") as caught:
+            await operation()
+        assert "the host and the port" in str(caught.value)
+        text = caplog.text + str(caught.value)
+        assert not any(word in text for word in ("USER", "CANARY", host.split(":")[0]))
+    await store.aclose()
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_second_host_is_used_when_the_first_one_is_silent(postgres_server):
+    silent = socket.create_server(("127.0.0.1", 0))
+    hosts = f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:{postgres_server.port}"
+    url = postgres_server.url.replace(f"127.0.0.1:{postgres_server.port}", hosts)
+    store = PostgresStore(url + "?gssencmode=disable", create=True)
+    with pytest.raises(StoreUnavailableError, match="cannot connect"):
+        await store.open()
+    await store.open()
+    assert await create(store) is True
+    await store.aclose()
+    silent.close()
+
+
+@pytest.mark.asyncio
+async def test_operations_wait_when_the_server_accepts_few_connections(postgres_server):
+    store = await opened(postgres_server)
+    postgres_server.sql(
+        "CREATE ROLE few LOGIN CONNECTION LIMIT 2; GRANT USAGE ON SCHEMA public TO few;"
+        "GRANT SELECT ON persona_share_records TO few"
+    )
+    await store.aclose()
+    few = PostgresStore(postgres_server.url.replace("//postgres@", "//few@"))
+    await asyncio.gather(*(few.read(KEY) for _ in range(50)))
+    await few.aclose()
+    postgres_server.sql("DROP OWNED BY few; DROP ROLE few")
 
 
 @pytest.mark.slow

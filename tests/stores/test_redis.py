@@ -108,6 +108,29 @@ async def test_operation_succeeds_when_idle_connections_were_cut(redis_server):
 
 
 @pytest.mark.asyncio
+async def test_keys_are_listed_when_idle_connections_were_cut(redis_server):
+    store = RedisStore(redis_server.url)
+    await create(store)
+    redis_server.client.execute_command(
+        "CLIENT KILL", "TYPE", "normal", "SKIPME", "yes"
+    )
+    assert [key async for key in store.keys("")] == [KEY]
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_connection_that_cannot_be_made_is_reported_with_advice(caplog):
+    store = RedisStore("redis://USER:CANARY@127.0.0.1:1/0")
+    for operation in (store.open, lambda: store.read(KEY)):
+        with pytest.raises(StoreUnavailableError, match="cannot connect") as caught:
+            await operation()
+        assert "the host and the port" in str(caught.value)
+        text = caplog.text + str(caught.value)
+        assert not any(word in text for word in ("USER", "CANARY", "127.0.0.1"))
+    await store.aclose()
+
+
+@pytest.mark.asyncio
 async def test_operation_succeeds_when_others_find_broken_connections(redis_server):
     store = RedisStore(redis_server.url)
     await store.open()
