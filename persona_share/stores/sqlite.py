@@ -14,7 +14,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
+from weakref import WeakSet
 
 from anyio import CapacityLimiter, to_thread
 
@@ -135,8 +136,11 @@ class SQLiteStore(BaseStore):
     async def _write(
         self, key: str, value: bytes | None, etag: str, if_etag: str, ttl: float
     ) -> bool:
+        versions = set()
+
         def write(database: _Database) -> bool:
             connection, now = database.use()
+            versions.add(connection.execute("PRAGMA data_version").fetchone())
             with connection:
                 connection.execute(_BEGIN)
                 [held] = connection.execute(_ETAG, (key, now)).fetchone() or [""]
@@ -153,7 +157,8 @@ class SQLiteStore(BaseStore):
         try:
             return await self._run(write)
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            # While others write, this is a lost race. A lock that is only held is none.
+            if not _is_busy(error) or len(versions) <= 1:
                 raise
             return False
 
@@ -213,7 +218,7 @@ class SQLiteStore(BaseStore):
             # clock of a test may not advance.
             waited += max(_PAUSE, clock.now() - started)
 
-    def _error(self, error: Exception) -> StoreError:
+    def _error(self, error: BaseException) -> StoreError:
         if not isinstance(error, OSError | sqlite3.Error):
             return super()._error(error)
         name = getattr(error, "sqlite_errorname", type(error).__name__)
@@ -232,14 +237,35 @@ class SQLiteStore(BaseStore):
 class _Database:
     """The connection to the file; used by one thread at a time, and it blocks."""
 
+    _every: ClassVar["WeakSet[_Database]"] = WeakSet()
+    _paused: ClassVar[list[list["_Database"]]] = []
+
     def __init__(self, path: Path, runtime: Runtime) -> None:
         self.lock: threading.Lock = threading.Lock()
+        self._every.add(self)
         self._path = path
         self._clock = runtime.clock
         self._boot_id = runtime.boot_id
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._ahead = 0.0
+
+    @classmethod
+    def pause_all(cls) -> None:
+        """Let the operations end before a fork.
+
+        A child inherits the locks that SQLite holds then, and nothing would end them.
+        """
+        every = sorted(cls._every, key=id)  # so that two forks wait for one another
+        cls._paused.append(
+            [each for each in every if each.lock.acquire(timeout=TIMEOUT)]
+        )
+
+    @classmethod
+    def resume_all(cls) -> None:
+        """Let operations begin again, in the parent and in its child."""
+        for each in cls._paused.pop():
+            each.lock.release()
 
     def use(self) -> tuple[sqlite3.Connection, float]:
         """Return the connection, and the time; connect if the file is another one."""
@@ -299,6 +325,14 @@ class _Database:
             row = key, pack(repr(ahead).encode(), key), "", float("inf"), boot + ahead
             connection.execute(_REPLACE, row)
         return ahead
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_Database.pause_all,
+        after_in_parent=_Database.resume_all,
+        after_in_child=_Database.resume_all,
+    )
 
 
 def _is_new(connection: sqlite3.Connection, path: Path) -> bool:

@@ -1,12 +1,22 @@
 """Processes that race, die and fork, with a store that they share."""
 
+import asyncio
 import sqlite3
 from contextlib import ExitStack
 
 import pytest
 
 from persona_share.stores.sqlite import SQLiteStore
-from tests.stores.worker import KEY, count, drop, fork, store_at, worker, write
+from tests.stores.worker import (
+    KEY,
+    count,
+    drop,
+    fork,
+    fork_amid,
+    store_at,
+    worker,
+    write,
+)
 
 
 @pytest.fixture(params=["sqlite", "redis", "postgres"])
@@ -55,6 +65,24 @@ async def test_f123_what_was_acknowledged_survives_a_kill(tmp_path):
 def test_f70_eight_children_of_a_fork_and_their_parent_use_the_store(place):
     with worker(fork, place) as forking:
         assert forking.receive() == (0, True)
+
+
+def test_children_of_forks_use_a_file_that_a_thread_of_their_parent_writes(tmp_path):
+    with worker(fork_amid, str(tmp_path / "store.db")) as forking:
+        assert forking.receive() == [0] * 8
+
+
+@pytest.mark.asyncio
+async def test_no_operation_fails_when_another_user_of_the_store_closes_it(place):
+    store = store_at(place)
+    await store.open()
+    for number in range(20):
+        reads = [store.read(f"scope/{each}") for each in range(20)]
+        first = asyncio.gather(*reads[:10])
+        if number % 2:
+            await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+        await asyncio.gather(store.aclose(), first, *reads[10:])
+    await store.aclose()
 
 
 @pytest.mark.parametrize("is_used", [True, False])

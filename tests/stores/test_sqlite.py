@@ -50,9 +50,9 @@ async def create(store, value=b"value", *, key=KEY, ttl=3_600):
 
 
 @contextmanager
-def locked(path):
+def locked(path, kind="EXCLUSIVE"):
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     finally:
@@ -75,7 +75,7 @@ async def test_f100_expired_records_stay_when_the_file_is_locked(path):
 
 
 @pytest.mark.asyncio
-async def test_f100_write_loses_its_race_when_the_file_stays_locked(path):
+async def test_f100_write_fails_when_the_file_stays_locked(path):
     store = SQLiteStore(path)
     await store.open()
     ticks = 0
@@ -87,15 +87,33 @@ async def test_f100_write_loses_its_race_when_the_file_stays_locked(path):
             ticks += 1
 
     ticking = asyncio.ensure_future(tick())
-    with locked(path):
-        written = await create(store)
+    with locked(path), pytest.raises(StoreUnavailableError, match="SQLITE_BUSY"):
+        await store.read(KEY)
+    with locked(path, "IMMEDIATE"):  # as a frozen process does
         with pytest.raises(StoreUnavailableError, match="SQLITE_BUSY"):
-            await store.read(KEY)
+            await create(store)
+        assert (await store.read(KEY)).value is None
     ticking.cancel()
 
-    assert written is False
     assert ticks > 50  # the event loop goes on meanwhile
     assert await create(store) is True
+    await store.aclose()
+
+
+@pytest.mark.asyncio
+async def test_f100_write_is_no_outage_while_others_write(path):
+    store = SQLiteStore(path)
+    await store.open()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.ensure_future(create(store))
+    for number in range(1, 25):
+        await asyncio.wait({writing}, timeout=0.05)
+        other.execute(f"PRAGMA user_version = {number}")
+        other.execute("COMMIT")
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+    assert await writing in {True, False}
     await store.aclose()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import threading
 from contextlib import contextmanager
 
 from persona_share.stores import PostgresStore, RedisStore, SQLiteStore
@@ -123,6 +124,34 @@ def fork(pipe, store):
     failures = sum(os.waitpid(child, 0)[1] for child in children)
     pipe.send((failures, loop.run_until_complete(read_all(store))))
     loop.close()
+
+
+def fork_amid(pipe, store):
+    """Fork while a thread writes, and report the exit codes of the children."""
+    ending = threading.Event()
+
+    async def write_on():
+        while not ending.is_set():
+            etag = (await store.read(KEY)).etag
+            await store.write(KEY, bytes(20_000), if_etag=etag, ttl=60)
+
+    writer = threading.Thread(target=asyncio.run, args=(write_on(),))
+    writer.start()
+    codes = []
+    for number in range(8):
+        ending.wait(0.01 + 0.003 * number)
+        child = os.fork()
+        if child == 0:
+            failed = 1
+            try:
+                asyncio.run(keep(store, f"scope/child{number}"))
+                failed = 0
+            finally:
+                os._exit(failed)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    ending.set()
+    writer.join()
+    pipe.send(codes)
 
 
 def drop(pipe, _store, is_used):
