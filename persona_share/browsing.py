@@ -7,10 +7,12 @@ import attrs
 
 from persona_share._tokens import record as records
 from persona_share._tokens.record import ScopeRecord, UnreadableRecordError
+from persona_share._transport.runtime import default_runtime
 from persona_share.errors import StoreCorruptError
 from persona_share.model.scope import Scope
 from persona_share.model.secret import Secret
-from persona_share.ports import Store
+from persona_share.ports import Store, Versioned
+from persona_share.stores.access import Change, change
 
 
 _KIND = "scope/"
@@ -63,11 +65,11 @@ class Browser:
         A manager that needs the token acquires a new one. A record that cannot be read
         is deleted as a whole. Raises `StoreUnavailableError`.
         """
-        key, done = _KIND + name, False
-        while not done:
-            found = await self._store.read(key)
+        key = _KIND + name
+
+        def forget(found: Versioned) -> tuple[Change | None, None]:
             if found.value is None:
-                return
+                return None, None
             try:
                 record = records.decode(key, found.value, ScopeRecord)
                 record = records.forget(record, found.now)
@@ -75,9 +77,9 @@ class Browser:
                 record = ScopeRecord()
             ttl = record.ttl(found.now)
             value = records.encode(key, record) if ttl > 0 else None
-            done = await self._store.write(
-                key, value, if_etag=found.etag, ttl=max(ttl, 1.0)
-            )
+            return Change(value, max(ttl, 1.0)), None
+
+        await change(self._store, default_runtime(), key, forget)
 
     async def __aenter__(self) -> Self:
         await self._store.open()

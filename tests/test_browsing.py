@@ -110,6 +110,19 @@ async def test_sealed_record_is_shown_only_as_sealed(store):
 
 
 @pytest.mark.asyncio
+async def test_dropping_ends_when_the_store_refuses_every_change():
+    class Stale(MemoryStore):
+        async def write(self, key, value, *, if_etag, ttl):
+            return False
+
+    store = Stale()
+    await put(super(Stale, store), "name", with_token)
+    async with Browser(store) as browser:
+        with pytest.raises(StoreUnavailableError, match="too many processes"):
+            await browser.drop("name")
+
+
+@pytest.mark.asyncio
 async def test_unreachable_redis_is_reported(redis_server):
     store = RedisStore(redis_server.url, plaintext=True)
     async with Browser(store) as browser:

@@ -126,11 +126,11 @@ class Acquisition:
 
         Codes that were set aside wait for the next acquisition.
         """
-        self._coordinator.require_store()
         self._may_own_lease = True
         acquired = await self._change(
             records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
         )
+        self._coordinator.require_store()
         if not self.lost or self.token is not None:
             return True
         record, now = acquired.new, acquired.started
@@ -278,7 +278,6 @@ class Acquisition:
 
     async def redeem(self, code: StoredCode) -> Scope:
         """Exchange one delivered code and return what it granted, however often."""
-        self._coordinator.require_store()
         self._sending = Exchange(self, code)
         extending = self.provider.tasks.start(self._extend(), endless=True)
         try:

@@ -52,6 +52,8 @@ _CLOSE_TIMEOUT: Final = 2.5
 #: While a store is down it is tried again after pauses in this range, in seconds.
 _RETRY_FIRST: Final = 2.0
 _RETRY_MAX: Final = 30.0
+#: It is back when it accepts this value, which is as long as a record with a token.
+_PROBE: Final = bytes(2_048)
 #: Waiting polls: pauses in this range, and a maximum of reads per second in all.
 _POLL_FIRST: Final = 0.1
 _POLL_MAX: Final = 1.0
@@ -182,13 +184,16 @@ class Coordinator:
             await self._store.open()
             self._opened = True
         except StoreUnavailableError as error:
+            if self._on_store_failure == "fail":
+                await self.aclose()
+                raise
             self._go_down(error)
-            self.require_store()
 
     async def aclose(self) -> None:
         """Close the store."""
         if self._store is not None:
-            await within(self.clock, _CLOSE_TIMEOUT, self._store.aclose())
+            with suppress(TimeIsUpError):
+                await within(self.clock, _CLOSE_TIMEOUT, self._store.aclose())
 
     def require_store(self) -> None:
         """Raise `StoreUnavailableError` if the store is down and the policy is "fail"."""
@@ -216,7 +221,7 @@ class Coordinator:
         ``name`` is the scope's text or the code's id. Without a store, or while it is
         down, the record is one of this process.
         """
-        losses = 0
+        losses, began = 0, self.clock.now()
         while True:
             started = self.clock.now()
             private = self.down or (kind, name) in self._unreadable
@@ -265,7 +270,10 @@ class Coordinator:
                 self._go_down(error)
                 continue
             losses += 1
-            if losses > _POLITE_LOSSES:
+            if started - began > _MAX_TURN:  # nothing but this explains it
+                message = "the store refuses every change of a record"
+                self._go_down(StoreUnavailableError(message))
+            elif losses > _POLITE_LOSSES:
                 await self.clock.sleep(0.01 * min(losses, 10) * self._random())
 
     async def _io(self, work: Awaitable[T]) -> T:
@@ -375,8 +383,11 @@ class Coordinator:
                 if not self._opened:
                     await store.open()
                     self._opened = True
-                await store.read(self.key(CodeRecord, "probe"))
-                break
+                # A store that is full, or a replica, can be read; that is not enough.
+                probe = self.key(CodeRecord, f"probe {self._random()}")
+                etag = (await store.read(probe)).etag
+                if await store.write(probe, _PROBE, if_etag=etag, ttl=1.0):
+                    break
         self.down = False
         codes = self._private.drain()
         self.emit(events.StoreUp)

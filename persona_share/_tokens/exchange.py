@@ -291,6 +291,8 @@ class Exchange:
             unsure=unsure,
             budget=self._provider.policy.exchange_budget,
         )
+        if not self._tries.attempts:
+            coordinator.require_store()
         if coordinator.shares and not (begun is None or begun.shared or unsure):
             return await self._begin_send(unsure=True)
         return begun

@@ -266,11 +266,11 @@ class TokenProvider:
 
         Raises `InvalidArgumentError` if eight codes wait there already.
         """
-        self.coordinator.require_store()
         known = await self.coordinator.change(CodeRecord, code.id, records.unchanged)
         changed = await self.coordinator.change(
             ScopeRecord, scope.text, records.offer, code, known.new.state
         )
+        self.coordinator.require_store()
         waits = code.id in [each.id for each in changed.new.codes]
         if waits and code.id not in self.pushed:
             self.pushed[code.id] = code, scope
@@ -384,7 +384,11 @@ class TokenProvider:
             # Also if closing itself is cancelled: nothing stays behind.
             for operation in tuple(self._inflight.values()):
                 operation.abandon(closed)
-            await self.tasks.cancel_all()
-            with contextlib.suppress(Exception):
-                await self.coordinator.aclose()
             self.cache.clear()
+            self._ending = asyncio.Task(self._end())
+            await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        await self.tasks.cancel_all()
+        with contextlib.suppress(Exception):
+            await self.coordinator.aclose()

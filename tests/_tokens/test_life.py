@@ -73,6 +73,143 @@ def shared(harness: Harness) -> MemoryStore:
     return MemoryStore(runtime=harness.context.runtime)
 
 
+class LimitedStore(MemoryStore):
+    """A store some of whose operations raise an error, or that refuses every change."""
+
+    def __init__(self, harness, error=None):
+        super().__init__(runtime=harness.context.runtime)
+        self.error, self.failing, self.is_stale = error or OSError(), (), False
+
+    async def open(self):
+        if "open" in self.failing:
+            raise self.error
+
+    async def read(self, key):
+        if "read" in self.failing:
+            raise self.error
+        return await super().read(key)
+
+    async def write(self, key, value, *, if_etag, ttl):
+        if "write" in self.failing:
+            raise self.error
+        if self.is_stale:
+            return False
+        return await super().write(key, value, if_etag=if_etag, ttl=ttl)
+
+
+@pytest.mark.asyncio
+async def test_store_that_can_be_read_but_not_written_stays_down(harness):
+    store = LimitedStore(harness)
+    manager = await harness.manager(store=store)
+    store.failing = ("write",)
+    harness.partner.script = [CodeRefusedError("no")] * 100
+    for _ in range(100):
+        with pytest.raises(CodeRefusedError):
+            await harness.advance_until_done(manager.token(A))
+        await harness.advance_clock(2, step=0.5)
+    assert len(harness.recorded(events.StoreDown)) == 1
+    assert len(harness.partner.requested_scopes) < 10  # the back-off is remembered
+
+    harness.partner.script, store.failing = [], ()
+    await harness.advance_clock(300, step=1)
+    assert manager.metrics().store_up
+    await harness.advance_until_done(manager.token(A))
+    assert [key async for key in store.keys("scope/")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("failing", [("read",), ("write",)])
+async def test_strict_manager_sends_nothing_when_it_finds_its_store_down(
+    harness, failing
+):
+    calls = [
+        lambda manager: manager.token(A),
+        lambda manager: manager.exchange(named_code("one")),
+        lambda manager: manager.offer(named_code("two"), A),
+    ]
+    for call in calls:
+        store = LimitedStore(harness)
+        manager = await harness.manager(store=store, on_store_failure="fail")
+        store.failing = failing
+        with pytest.raises(StoreUnavailableError):
+            await harness.advance_until_done(call(manager))
+    assert harness.partner.requested_scopes == harness.service.requests == []
+
+
+@pytest.mark.asyncio
+async def test_strict_manager_keeps_a_code_for_a_store_that_failed_after_the_request(
+    harness,
+):
+    store = LimitedStore(harness)
+    manager = await harness.manager(store=store, on_store_failure="fail")
+    harness.partner.delay = 3
+    caller = asyncio.ensure_future(manager.token(A))
+    await harness.advance_clock(1)
+    store.failing = ("read", "write")
+    with pytest.raises(StoreUnavailableError):
+        await harness.advance_until_done(caller)
+    assert harness.service.requests == []
+    store.failing = ()
+    await harness.advance_clock(30, step=0.5)
+    await harness.advance_until_done(manager.token(A))
+    assert len(harness.partner.requested_scopes) == len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("failing", [("read",), ("write",)])
+async def test_token_comes_when_the_store_raises_an_error_that_is_no_exception(
+    harness, failing
+):
+    class PanicError(BaseException):
+        pass
+
+    store = LimitedStore(harness, PanicError("CANARY"))
+    manager = await harness.manager(store=store)
+    store.failing = failing
+    assert await harness.advance_until_done(manager.token(A))
+    assert not manager.metrics().store_up
+
+
+@pytest.mark.asyncio
+async def test_token_comes_when_the_store_refuses_every_change(harness):
+    store = LimitedStore(harness)
+    manager = await harness.manager(store=store)
+    store.is_stale = True
+    assert await harness.advance_until_done(manager.token(A), seconds=25)
+    assert not manager.metrics().store_up
+
+
+@pytest.mark.asyncio
+async def test_strict_manager_that_is_not_entered_leaves_no_task(harness):
+    store = LimitedStore(harness)
+    store.failing = ("open",)
+    with pytest.raises(StoreUnavailableError):
+        await harness.manager(store=store, on_store_failure="fail")
+    await harness.settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_store_is_closed_when_closing_the_manager_is_cancelled(harness):
+    closed = []
+
+    class Closing(MemoryStore):
+        async def aclose(self):
+            await asyncio.sleep(0)  # noqa: TID251  # lets others run
+            closed.append(True)
+
+    manager = await harness.manager(store=Closing(runtime=harness.context.runtime))
+    await manager.token(A)
+    closing = asyncio.ensure_future(manager.aclose())
+    for _ in range(5):  # as a cancel scope of anyio does
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await harness.settle()
+    assert closed == [True]
+
+
 @pytest.mark.asyncio
 async def test_narrow_scope_never_uses_a_wider_token(harness):
     manager = await harness.manager()
