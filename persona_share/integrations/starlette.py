@@ -17,11 +17,16 @@
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from typing import Any
 
 from persona_share.errors import MissingExtraError, PersonaError
 from persona_share.integrations.application import (
+    REFUSED_DELIVERIES,
     ErrorResponse,
     Lifespan as ManagerLifespan,
     ManagerHolder,
@@ -134,14 +139,41 @@ def verified(
 
     async def delivery_of(request: Request) -> AsyncIterator[Delivery]:
         """Yield the delivery in one request."""
-        handlers, _ = request.scope.get("starlette.exception_handlers", ({}, {}))
-        handlers.setdefault(PersonaError, handle_error)
-        body = await read_delivery(request.stream(), largest)
         signature = request.headers.get("Persona-Signature")
-        async with verifier.handling(body, signature) as delivery:
+        async with AsyncExitStack() as stack:
+            try:
+                body = await read_delivery(request.stream(), largest)
+                handling = verifier.handling(body, signature)
+                delivery = await stack.enter_async_context(handling)
+            except REFUSED_DELIVERIES as error:
+                raise _refusal(request, error) from None
             yield delivery
 
     return delivery_of
+
+
+class _RefusedDeliveryError(Exception):
+    """A refused delivery, in an application that handles no `PersonaError`."""
+
+    def __init__(self, error: PersonaError) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _refusal(request: Request, error: PersonaError) -> Exception:
+    """Return the exception for which the application has a handler.
+
+    Our own handler concerns deliveries only: other routes respond as before.
+    """
+    handlers, _ = request.scope.get("starlette.exception_handlers", (None, None))
+    if handlers is None or any(kind in handlers for kind in type(error).__mro__):
+        return error
+    handlers[_RefusedDeliveryError] = _handle_refusal
+    return _RefusedDeliveryError(error)
+
+
+async def _handle_refusal(request: Request, refused: _RefusedDeliveryError) -> Any:
+    return await handle_error(request, refused.error)
 
 
 async def handle_error(connection: HTTPConnection, error: Exception) -> Any:

@@ -222,3 +222,23 @@ async def test_handler_of_the_application_takes_precedence(caplog):
         418,
         {"mine": "SignatureError"},
     )
+
+
+@pytest.mark.asyncio
+async def test_other_routes_respond_as_before_a_delivery():
+    made = Application()
+    app = fastapi_application(made)
+
+    @app.get("/other")
+    async def other() -> None:
+        raise StoreUnavailableError("down")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        statuses = [
+            (await client.get("/other")).status_code,
+            (await client.post("/hook", content=b"{}")).status_code,
+            (await client.get("/other")).status_code,
+        ]
+
+    assert statuses == [500, 400, 500]
