@@ -769,30 +769,36 @@ class Saver:
                 if isinstance(each, Failed):
                     self.on_failed(each.id, each.error)
                 elif self.attach is None:
-                    await self._put(each, [])
+                    await self._save(each)
                 else:
                     await limiter.acquire()
                     tasks.start_soon(self._attach, each, limiter)
 
     async def _attach(self, each: Fetched[Any], limiter: anyio.Semaphore) -> None:
-        assert self.attach is not None  # noqa: S101  # started only with it
         try:
-            paths = await self.attach(each.resource)
-            await self._put(each, [str(path) for path in paths])
+            await self._save(each)
+        finally:
+            limiter.release()
+
+    async def _save(self, each: Fetched[Any]) -> None:
+        """Save the files of an object, and put its row into the next group of rows."""
+        try:
+            paths = [] if self.attach is None else await self.attach(each.resource)
+            row = self.output.form.row(each.resource, [str(path) for path in paths])
         except PersonaError as error:
             if stops(error):
                 raise
             self.on_failed(each.id, error)
             await self.batch.release(each.id)
-        finally:
-            limiter.release()
+        else:
+            await self._put(each.id, row)
 
-    async def _put(self, each: Fetched[Any], files: list[str]) -> None:
+    async def _put(self, object_id: str, row: bytes) -> None:
         while len(self._rows) >= _MAX_ROWS:
             if self._has_capacity.is_set():  # else others wait for it already
                 self._has_capacity = anyio.Event()
             await self._has_capacity.wait()
-        self._rows.append((each.id, self.output.form.row(each.resource, files)))
+        self._rows.append((object_id, row))
         self._wake.set()
 
     async def _write_rows(self) -> None:

@@ -53,7 +53,7 @@ from persona_share.cli.token_options import (
     opened,
     with_token_options,
 )
-from persona_share.errors import NotFoundError
+from persona_share.errors import MalformedResponseError, NotFoundError
 from persona_share.model.resource import Resource
 
 
@@ -149,8 +149,11 @@ async def _get(
             async for each in batch:
                 if isinstance(each, Failed):
                     failures.add(each.id, each.error)
-                else:
+                    continue
+                try:
                     found.append(without_urls(each.resource.raw))
+                except MalformedResponseError as error:
+                    failures.add(each.id, error)
     if options.as_json:
         print_json({"objects": found, "failed": failures.shown})
     else:

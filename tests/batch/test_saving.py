@@ -5,6 +5,8 @@ Nothing is lost, nothing is there twice, and what is acknowledged is on the disk
 """
 
 import asyncio
+import functools
+import json
 import threading
 
 import pytest
@@ -13,6 +15,7 @@ from persona_share._protocol import jsonapi
 from persona_share._transport.private_files import problem_of
 from persona_share.batch.groups import DirectPlanner
 from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
+from persona_share.errors import MalformedResponseError
 from persona_share.model.resource import ResponseInfo
 from tests.batch import saved
 from tests.batch.conftest import Object
@@ -94,6 +97,42 @@ async def test_files_are_saved_side_by_side(kit, tmp_path):
 
     assert most == 16
     assert saver.saved == 300
+
+
+@pytest.mark.parametrize("has_files", [False, True])
+@pytest.mark.asyncio
+async def test_object_that_cannot_be_a_row_fails_alone(kit, tmp_path, has_files):
+    nested = functools.reduce(lambda inner, _: {"x": inner}, range(70), {})
+    failed = []
+
+    async def retrieve(object_id):
+        attributes = nested if object_id == "inq_2" else {}
+        raw = {"type": "inquiry", "id": object_id, "attributes": attributes}
+        return jsonapi.resource(raw, ResponseInfo())
+
+    async def attach(_):
+        return []
+
+    batch = kit.batch(
+        ["inq_1", "inq_2", "inq_3"],
+        planner=DirectPlanner(retrieve, 8),
+        acknowledge="explicit",
+    )
+    output = OutputFile(tmp_path / "out", Ndjson())
+    await output.open(output.start())
+    saver = Saver(
+        batch=batch,
+        output=output,
+        attach=attach if has_files else None,
+        on_failed=lambda *failure: failed.append(failure),
+    )
+    async with batch:
+        await saver.run()
+
+    rows = (tmp_path / "out").read_text("utf-8").splitlines()
+    assert [json.loads(each)["id"] for each in rows] == ["inq_1", "inq_3"]
+    ((object_id, error),) = failed
+    assert (object_id, type(error)) == ("inq_2", MalformedResponseError)
 
 
 @pytest.mark.parametrize("left_behind", [b"", b"x" * 20_000])

@@ -1,5 +1,6 @@
 """Every command: what it does, its JSON keys, and its exit codes."""
 
+import functools
 import inspect
 import json
 import os
@@ -84,6 +85,18 @@ def test_code_command_supplies_codes_and_sees_no_key(cli, code, tmp_path):
     assert ended.code == 0, ended.err
     assert (tmp_path / "asked").read_text() == f"inquiry.read:{inquiry}\n"
     assert (tmp_path / "keys").read_text() == "0\n"
+
+
+def test_get_shows_the_others_when_an_object_is_nested_too_deeply(
+    cli, as_source, sandbox
+):
+    nested = functools.reduce(lambda inner, _: {"x": inner}, range(70), {})
+    ids = [*cli.inquiries(1), sandbox.add_inquiry(note=nested).id]
+    ended = cli("get", *ids, "--json", env=as_source)
+
+    assert ended.code == 10
+    assert [each["id"] for each in ended.value["objects"]] == ids[:1]
+    assert [each["id"] for each in ended.value["failed"]] == ids[1:]
 
 
 def test_get_shows_an_object_as_the_api_has_it(cli, as_source):
