@@ -34,7 +34,7 @@ from persona_share.model.account import Account
 from persona_share.model.batch import WaitingFor
 from persona_share.model.case import Case
 from persona_share.model.document import Document
-from persona_share.model.ids import checked_id, resource_of
+from persona_share.model.ids import checked_id, is_id, resource_of
 from persona_share.model.inquiry import Inquiry
 from persona_share.model.policy import CONCURRENCY
 from persona_share.model.report import Report
@@ -269,6 +269,11 @@ def compose_copy(
     if isinstance(follow, str):
         message = "follow must be a sequence of relationship names"
         raise InvalidArgumentError(message)
+    names: Sequence[object] = follow
+    for each in names:
+        if not isinstance(each, str) or not is_id(each):  # it becomes a folder's name
+            message = "follow must be names such as 'verifications'"
+            raise InvalidArgumentError(message)
     if into is None and (files or pdf):
         files = pdf = False  # there is no folder to save them in
     if refresh and into is None:

@@ -347,7 +347,13 @@ class CopyWorker:
         tasks: TaskGroup,
     ) -> None:
         """Ask for the related objects of a person, unless its copy is still right."""
-        person = self._new_person(root)
+        try:
+            person = self._new_person(root)
+        except PersonaError as error:  # a relationship is malformed
+            await self._fail(Failed(root.id, error))
+            await self.roots.release(root.id)
+            self._open_people.release()
+            return
         if self.refresh and (refused := await self._refused_before(root)) is not None:
             person.waiting &= refused
             if not person.waiting:
@@ -511,7 +517,7 @@ class CopyWorker:
             "version": VERSION,
             "id": root.id,
             "type": root.type,
-            "updated_at": root.get("updated_at"),
+            "updated_at": _updated_at(root),
             "copied_at": self.context.wall().isoformat(),
             "requested": self.request.to_dict(),
             "relationships": {
@@ -607,7 +613,7 @@ class CopyWorker:
     async def _refused_before(self, root: Fetched[Any]) -> set[str] | None:
         """Return the ids that an earlier copy lacks; None if the person has changed."""
         assert self.into is not None  # noqa: S101  # refresh needs a folder
-        updated = root.resource.get("updated_at")
+        updated = _updated_at(root.resource)
         folder = self.into / root.id
         found = await to_thread.run_sync(self._intact_manifest, folder, updated)
         if found is None:
@@ -617,7 +623,9 @@ class CopyWorker:
             x for each in missing for x, reason in each.items() if reason == _REFUSED
         }
 
-    def _intact_manifest(self, folder: Path, updated: object) -> dict[str, Any] | None:
+    def _intact_manifest(
+        self, folder: Path, updated: str | None
+    ) -> dict[str, Any] | None:
         """Return the manifest of this version of a person, if its files are there."""
         found = read_manifest(folder)
         if found is None or not updated or found.get("updated_at") != updated:
@@ -691,9 +699,16 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
 
 
+def _updated_at(resource: Resource) -> str | None:
+    found = resource.get("updated_at")
+    return found if isinstance(found, str) else None
+
+
 def _name_of(resource: Resource) -> str:
+    """Return the file name of a person's own object, without its extension."""
     name = resource.type.partition("/")[0]
-    return name if is_id(name) else "object"
+    is_taken = f"{name}.json".lower() == MANIFEST
+    return name if is_id(name) and not is_taken else "object"
 
 
 def _write_synced(path: Path, content: bytes, disk: Disk) -> None:

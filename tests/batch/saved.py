@@ -283,17 +283,17 @@ def new_copy(
     planner=DirectPlanner,
     downloads=None,
     shared=(),
-    twice=False,
+    changes=(),
     **options,
 ):
     """Return a copy of people with their verifications and files.
 
-    With ``twice``, each of the verifications is in two relationships.
+    ``changes`` are values in place of those of the first person.
     """
 
     async def retrieve(object_id):
         await kit.objects.retrieve(object_id)
-        return _resource(object_id, shared, twice=twice)
+        return _resource(object_id, shared, changes if object_id == ids[0] else ())
 
     def batch(ids, checkpoint=None):
         return kit.batch(
@@ -320,7 +320,7 @@ def new_copy(
     return Copy(worker)
 
 
-def _resource(object_id, shared=(), *, twice=False):
+def _resource(object_id, shared=(), changes=()):
     related = []
     if object_id.startswith("inq_"):
         related = [*(f"ver_{object_id[4:]}{letter}" for letter in "ab"), *shared]
@@ -334,9 +334,11 @@ def _resource(object_id, shared=(), *, twice=False):
             "text": "x" * 300,
         },
         "relationships": {
-            name: {"data": [{"type": "verification/selfie", "id": x} for x in related]}
-            for name in ("verifications", *(["reports"] if twice else []))
+            "verifications": {
+                "data": [{"type": "verification/selfie", "id": x} for x in related]
+            }
         },
+        **dict(changes),
     }
     return jsonapi.resource(raw, ResponseInfo())
 

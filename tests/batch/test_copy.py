@@ -13,14 +13,18 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from persona_share import Failed, Scope
+from persona_share import Failed, PersonaClient, Scope
 from persona_share.batch import VerifyReport, verify_copy
 from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.copy import CHECKPOINT
 from persona_share.batch.groups import DirectPlanner, Group
-from persona_share.batch.manifests import CopyRequest
+from persona_share.batch.manifests import CopyRequest, read_manifest
 from persona_share.batch.saving import Disk
-from persona_share.errors import NotFoundError
+from persona_share.errors import (
+    InvalidArgumentError,
+    MalformedResponseError,
+    NotFoundError,
+)
 from tests.batch import saved
 from tests.batch.conftest import no_tasks_left
 
@@ -207,13 +211,55 @@ async def test_person_who_is_named_twice_is_copied_once(kit, tmp_path, refresh):
 @pytest.mark.asyncio
 async def test_object_in_two_relationships_has_its_files_once(kit, tmp_path):
     request = CopyRequest(follow=("verifications", "reports"), files=True, pdf=False)
-    copy = saved.new_copy(tmp_path, Disk(), kit, [PERSON], twice=True, request=request)
+    same = {"data": [{"type": "verification/selfie", "id": f"ver_1{x}"} for x in "ab"]}
+    changes = {"relationships": {"verifications": same, "reports": same}}
+    copy = saved.new_copy(
+        tmp_path, Disk(), kit, [PERSON], changes=changes, request=request
+    )
     report = await run(copy)
 
     assert (report.copied, report.files) == (1, 3)
     assert verify_copy(tmp_path) == VerifyReport(
         people=1, objects=5, files=3, problems=()
     )
+
+
+@pytest.mark.asyncio
+async def test_person_with_a_malformed_relationship_fails_alone(kit, tmp_path):
+    ids = [PERSON, "inq_2", "inq_3"]
+    changes = {"relationships": {"verifications": {"data": "x"}}}
+    async with saved.new_copy(tmp_path, Disk(), kit, ids, changes=changes) as copy:
+        found = {each.id: getattr(each, "error", None) async for each in copy}
+
+    assert {each for each in ids if found[each] is not None} == {PERSON}
+    assert isinstance(found[PERSON], MalformedResponseError)
+    assert verify_copy(tmp_path, ids).problems == (f"{PERSON}: missing",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "manifest"},
+        {"type": "Manifest/x"},
+        *[{"attributes": {"updated-at": x}} for x in (2**70, 7, ["x"], {}, None)],
+    ],
+)
+@pytest.mark.asyncio
+async def test_copy_of_an_unusual_person_is_complete(kit, tmp_path, changes):
+    await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON], changes=changes))
+    again = await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON]))
+
+    assert verify_copy(tmp_path, [PERSON]).problems == ()
+    assert "manifest.json" not in read_manifest(tmp_path / PERSON)["files"][0]["path"]
+    assert again.skipped == 1
+
+
+@pytest.mark.parametrize("follow", [["../up"], ["a/b"], [""], ["reports", 7]])
+@pytest.mark.asyncio
+async def test_relationship_that_cannot_be_a_folder_is_refused(tmp_path, follow):
+    async with PersonaClient("key") as client:
+        with pytest.raises(InvalidArgumentError, match="follow must be names"):
+            client.copy([PERSON], into=tmp_path, follow=follow)
 
 
 class FailingDownloads(saved.FakeDownloads):
