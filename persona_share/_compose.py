@@ -132,14 +132,8 @@ class ClientCore:
         self._secret = key
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._http = connection.sender(
-            base_url,
-            self.runtime.clock.now,
-            pool=options.pool,
-            timeouts=options.timeouts,
-            app_info=options.app_info,
-            headers=self.headers,
-        )
+        self._options = options
+        self._http = self._sender(base_url, self.headers)
         self.file_access: FileHosts = FileHosts(connection, self._file_stack)
         # An exchange has priority over the calls that wait for its token.
         self.exchanger: Sender = self._observed(
@@ -245,9 +239,21 @@ class ClientCore:
     def _observed(self, sender: Sender) -> Sender:
         return Observed(sender, self.runtime.clock.now, self._emit)
 
+    def _sender(
+        self, base_url: BaseURL, headers: Mapping[str, str] | None = None
+    ) -> AiohttpSender:
+        return self._connection.sender(
+            base_url,
+            self.runtime.clock.now,
+            pool=self._options.pool,
+            timeouts=self._options.timeouts,
+            app_info=self._options.app_info,
+            headers=headers,
+        )
+
     def _file_stack(self, base_url: BaseURL) -> tuple[AiohttpSender, Sender]:
         """Return a sender for a file host, and a stack above it that adds no credential."""
-        sender = self._connection.sender(base_url, self.runtime.clock.now)
+        sender = self._sender(base_url)
         retrying = Retrying(
             sender, self.runtime, self._retry, budget=self._budget, emit=self._emit
         )

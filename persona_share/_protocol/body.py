@@ -57,6 +57,8 @@ class BodyDecoder:
     def feed(self, piece: bytes) -> None:
         """Decode the next piece."""
         self._received += len(piece)
+        if self._received > 2 * self._cap + CHUNK:  # of empty members and padding
+            raise BodyTooLargeError
         if not self._gzip:
             self._append(piece)
             return

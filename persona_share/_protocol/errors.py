@@ -110,13 +110,15 @@ def malformed(
     return _build(MalformedResponseError, reason, request, response, Problem())
 
 
-def secrets_of(request: Request, response: Response) -> tuple[str, ...]:
-    """Return the secrets of a request, to be masked in errors.
+def secrets_of(request: Request, response: Response | None = None) -> tuple[str, ...]:
+    """Return the secrets of a request, to be masked in its response.
 
     The sender adds the credential, so it may be known from the response only.
     """
     secrets = []
-    credential = request.authorization or response.credential
+    credential = request.authorization
+    if credential is None and response is not None:
+        credential = response.credential
     if credential is not None:
         scheme, _, token = credential.partition(" ")
         secrets.append(token or scheme)

@@ -21,8 +21,9 @@ from persona_share._protocol.body import (
     BodyDecoder,
     BodyTooLargeError,
 )
+from persona_share._protocol.errors import secrets_of
 from persona_share._protocol.http import Request, Response, Sink
-from persona_share._protocol.redaction import shown_id
+from persona_share._protocol.redaction import escaped, scrubbed, shown_id
 from persona_share._protocol.urls import BaseURL, check_credential
 from persona_share._transport.attempt_timer import AttemptTimer, TimedAttempt
 from persona_share._transport.failures import (
@@ -336,7 +337,7 @@ class AiohttpSender:
         timed: TimedAttempt,
     ) -> Response | AttemptFailure:
         """Return the complete response, reading no more than the size limit."""
-        status, headers = incoming.status, _lowered(incoming.headers)
+        status, headers = incoming.status, _received_headers(request, incoming.headers)
         headers.pop("set-cookie", None)
         success = 200 <= status < 300  # noqa: PLR2004 - 101 is none
         content, body, fits = incoming.content, b"", True
@@ -410,12 +411,24 @@ def _whole_seconds(seconds: float) -> int | None:
     return None if math.isinf(seconds) else max(1, round(seconds))
 
 
-def _lowered(received: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Return the headers with lower-case names, repeated ones joined (RFC 9110 §5.3)."""
+def _received_headers(
+    request: Request, received: CIMultiDictProxy[str]
+) -> dict[str, str]:
+    """Return the headers with lower-case names, repeated ones joined (RFC 9110 §5.3).
+
+    Secrets of the request are masked in them and control characters escaped, because
+    errors, logs and objects show some of them.
+    """
     headers = {name.lower(): value for name, value in received.items()}
     if len(headers) != len(received):
         for name in headers:
             headers[name] = ", ".join(received.getall(name))
+    secrets = secrets_of(request)
+    for name, value in headers.items():
+        if any(secret in value for secret in secrets):
+            headers[name] = scrubbed(value, secrets)
+        if not value.isprintable():
+            headers[name] = escaped(headers[name], 10 * len(value))
     return headers
 
 

@@ -118,3 +118,17 @@ def test_empty_body_needs_no_gzip():
 def test_f20_unsupported_content_encoding_is_refused(coding):
     with pytest.raises(UnsupportedEncodingError):
         BodyDecoder(1000, coding)
+
+
+def feed_all(decoder, pieces):
+    for piece in pieces:
+        decoder.feed(piece)
+
+
+@pytest.mark.parametrize("rest", [gzip.compress(b""), b"\0"], ids=["members", "zeros"])
+def test_f19_endless_body_that_decodes_to_nothing_is_too_large(rest):
+    decoder = BodyDecoder(cap=1_000, coding="gzip")
+    decoder.feed(gzip.compress(b"{}"))
+
+    with pytest.raises(BodyTooLargeError):
+        feed_all(decoder, [rest * 1_000] * 200)

@@ -1,16 +1,20 @@
 """AiohttpSender: borrowed sessions and protocol switches."""
 
 import asyncio
+import gzip
+import json
 from math import inf
 
 import aiohttp
 import pytest
 
+from persona_share import PersonaClient
 from persona_share._protocol.urls import parse_base_url
 from persona_share._transport.http import AiohttpSender
 from persona_share.errors import (
     ClientClosedError,
     ConnectError,
+    PersonaError,
     Phase,
     PoolTimeoutError,
     WrongEventLoopError,
@@ -187,3 +191,48 @@ async def test_f17_read_is_repeated_when_its_connection_has_unrequested_data():
         for _ in range(10):
             await asyncio.sleep(0)  # noqa: TID251 — until the data arrived
         assert (await sender.send(new_request())).status == 200
+
+
+async def retrieve_and_read(client, shown):
+    found = await client.inquiries.retrieve("inq_1")
+    shown.append(found.response_info)
+    return found.created_at
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "header"),
+    [
+        (200, "Content-Type: {}"),
+        (200, "Request-Id: {}"),
+        (302, "Location: https://{}.example/"),
+        (404, "Persona-Environment-Id: {}"),
+        (404, "Persona-Organization-Id: {}"),
+        (404, "Request-Id: {}"),
+        (200, "Content-Encoding: gzip\r\nRequest-Id: {}"),
+    ],
+)
+@pytest.mark.parametrize("echo", ["CANARYkey", "\x1bCANARYkey", "\x9b"])
+async def test_headers_of_a_response_show_no_secret_and_no_control_character(
+    status, header, echo
+):
+    text = header.format(echo)
+    broken = {"type": "inquiry", "id": "inq_1", "attributes": {"created-at": "x"}}
+    body = json.dumps({"data": broken}).encode()
+    if "gzip" in header:
+        body = gzip.compress(bytes(17 * 1024 * 1024))
+    head = f"HTTP/1.1 {status} X\r\n{text}\r\nContent-Length: {len(body)}\r\n"
+    kind = "" if "Content-Type" in header else "Content-Type: application/json\r\n"
+    answer = f"{head}{kind}\r\n".encode("latin-1") + body
+    shown = []
+    async with (
+        RawServer(respond_with(answer)) as server,
+        PersonaClient(
+            "CANARYkey", base_url=server.api, insecure_local=True, hooks=[shown.append]
+        ) as client,
+    ):
+        with pytest.raises(PersonaError) as caught:
+            await retrieve_and_read(client, shown)
+    shown += [caught.value, vars(caught.value)]
+    assert not [each for each in shown if "CANARYkey" in f"{each} {each!r}"]
+    assert str(caught.value).isprintable()

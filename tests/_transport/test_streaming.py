@@ -14,7 +14,14 @@ from persona_share.errors import (
     TransportError,
     UnexpectedRedirectError,
 )
-from tests.servers import RawServer, http_response, respond_with, send_and_close
+from persona_share.model.policy import Timeouts
+from tests.servers import (
+    RawServer,
+    http_response,
+    never_respond,
+    respond_with,
+    send_and_close,
+)
 
 
 PLAIN = b"0123456789" * 20_000
@@ -123,6 +130,18 @@ async def test_disk_error_is_not_retried(tmp_path):
                 tmp_path / "a", progress=refuse
             )
         assert host.connections == 1
+
+
+@pytest.mark.asyncio
+async def test_download_has_the_time_limits_and_the_user_agent_of_its_client():
+    options = {
+        "timeouts": Timeouts(connect=0.19, read=0.2, attempt=0.5),
+        "app_info": "shop/1.2",
+    }
+    async with RawServer(never_respond) as host, client_of(host, **options) as client:
+        with pytest.raises(ConnectionLostError, match="stopped sending"):
+            await client.files.download(f"{host.url}/a", retries=0, timeout=20)
+        assert b" shop/1.2\r\n" in host.received
 
 
 @pytest.mark.asyncio
