@@ -149,6 +149,30 @@ async def test_download_that_fails_leaves_no_file(harness, tmp_path, failure):
 
 
 @pytest.mark.asyncio
+async def test_cancelled_save_writes_into_no_other_file(harness, tmp_path):
+    others = []
+    for number in range(200):  # a thread writes at a moment of its own
+        place = tmp_path / f"{number}.png"
+        host = Host(streaming(b"the data of a person"))
+        save = harness(file_access=host).client.files.download(URL).save(place)
+        task = asyncio.ensure_future(save)
+        for _ in range(1_000):
+            await asyncio.sleep(0)  # noqa: TID251 — a turn, not a time
+            if place.exists():
+                break
+        for _ in range(number % 4):
+            await asyncio.sleep(0)  # noqa: TID251 — as above
+        task.cancel()
+        await asyncio.wait({task})
+        others.append((tmp_path / f"{number}.other").open("wb"))
+        if task.cancelled():
+            assert not place.exists()
+    for other in others:
+        other.close()
+    assert not any(each.stat().st_size for each in tmp_path.glob("*.other"))
+
+
+@pytest.mark.asyncio
 async def test_second_attempt_restarts_the_file(harness, tmp_path):
     async def twice(request):
         await streaming(b"half of ")(request)
