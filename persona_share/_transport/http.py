@@ -423,12 +423,11 @@ def _received_headers(
     if len(headers) != len(received):
         for name in headers:
             headers[name] = ", ".join(received.getall(name))
-    secrets = secrets_of(request)
-    for name, value in headers.items():
-        if any(secret in value for secret in secrets):
-            headers[name] = scrubbed(value, secrets)
-        if not value.isprintable():
-            headers[name] = escaped(headers[name], 10 * len(value))
+    text, secrets = " ".join(headers.values()), secrets_of(request)
+    clean = text.isprintable() and not any(map(text.__contains__, secrets))
+    if not clean:
+        for name, value in headers.items():
+            headers[name] = escaped(scrubbed(value, secrets), 10 * len(value))
     return headers
 
 
