@@ -223,10 +223,10 @@ async def test_headers_of_a_response_show_no_secret_and_no_control_character(
         body = gzip.compress(bytes(17 * 1024 * 1024))
     head = f"HTTP/1.1 {status} X\r\n{text}\r\nContent-Length: {len(body)}\r\n"
     kind = "" if "Content-Type" in header else "Content-Type: application/json\r\n"
-    answer = f"{head}{kind}\r\n".encode("latin-1") + body
+    response = f"{head}{kind}\r\n".encode("latin-1") + body
     shown = []
     async with (
-        RawServer(respond_with(answer)) as server,
+        RawServer(respond_with(response)) as server,
         PersonaClient(
             "CANARYkey", base_url=server.api, insecure_local=True, hooks=[shown.append]
         ) as client,
