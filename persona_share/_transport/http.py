@@ -37,6 +37,7 @@ from persona_share._transport.failures import (
     too_large,
 )
 from persona_share._transport.tls import checked_context, proxy_for, unused_proxy
+from persona_share._waiting import retrieve
 from persona_share.errors import (
     ClientClosedError,
     ConnectError,
@@ -82,6 +83,9 @@ class _ClientRequest(aiohttp.ClientRequest):
         if protocol is None or protocol.should_close:
             raise UnrequestedDataError
         lost = protocol.closed
+        if lost is not None:
+            lost.remove_done_callback(retrieve)  # of an earlier request
+            lost.add_done_callback(retrieve)
         response = await super().send(conn)
         response.lost = lost  # type: ignore[attr-defined]  # it is a `_ClientResponse`
         return response

@@ -1,6 +1,7 @@
 """AiohttpSender: borrowed sessions and protocol switches."""
 
 import asyncio
+import gc
 import gzip
 import json
 from math import inf
@@ -236,3 +237,28 @@ async def test_headers_of_a_response_show_no_secret_and_no_control_character(
     shown += [caught.value, vars(caught.value)]
     assert not [each for each in shown if "CANARYkey" in f"{each} {each!r}"]
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.asyncio
+async def test_lost_idle_connection_is_not_reported_to_the_event_loop():
+    reported, idle = [], asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+
+    async def serve(connection):
+        for _ in range(2):
+            await connection.request()
+            await connection.send(http_response())
+        await idle.wait()
+        connection.reset()
+
+    async with RawServer(serve) as server, sender_to(server.url) as sender:
+        for _ in range(2):
+            await sender.send(new_request())
+        idle.set()
+        for _ in range(10):
+            await asyncio.sleep(0)  # noqa: TID251 — until it was reset
+        await sender.send(new_request())
+        assert server.connections == 2
+    gc.collect()
+    assert reported == []
