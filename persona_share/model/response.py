@@ -201,6 +201,8 @@ class ApiResponse(HasResponseInfo):
         state = attrs.asdict(self, recurse=False)
         data = self.data if isinstance(self.data, tuple) else (self.data,)
         names = {name for each in data if each for name in each._secret_names}  # noqa: SLF001  # same package
+        if self.data is None:
+            names.add("code")  # of `POST /oauth/authorize`
         for name in ("links", "meta", "raw"):
             state[name] = without_secrets(state[name], names)
         return state

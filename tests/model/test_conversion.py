@@ -246,6 +246,16 @@ def test_page_and_a_response_can_be_pickled(page):
     assert found_whole.data.status == "approved"
 
 
+@pytest.mark.parametrize("name", ["code", "access-token", "accessToken"])
+def test_response_of_oauth_is_pickled_without_its_secret(name):
+    response = ApiResponse(raw={name: "CANARY", "expires-in": 599})
+
+    pickled = pickle.dumps(response)
+
+    assert b"CANARY" not in pickled
+    assert pickle.loads(pickled).raw == {"expires-in": 599}  # noqa: S301
+
+
 def test_subject_of_an_event_can_be_pickled():
     payload = {"data": INQUIRY, "included": [VERIFICATION]}
     event = {"type": "event", "id": "evt_1", "attributes": {"payload": payload}}
