@@ -66,7 +66,7 @@ from persona_share.errors import (
     ScopeNotGrantedError,
 )
 from persona_share.model.batch import Failed, Fetched, Progress
-from persona_share.model.ids import is_id, resource_of
+from persona_share.model.ids import is_id, kind_of_id, resource_of
 from persona_share.model.resource import Reference, Resource
 
 
@@ -737,12 +737,18 @@ def _remove(path: Path) -> None:
 
 
 def _clean(into: Path) -> None:
-    """Remove what a killed run left half written, or restore what it moved aside."""
+    """Remove what a killed run left half written, or restore what it moved aside.
+
+    A copy may be in a folder that has other hidden files.
+    """
     for each in into.iterdir():
-        if each.name.startswith(".") and each.name.endswith(".part"):
+        object_id, extension = each.name[1:].removesuffix(each.suffix), each.suffix
+        if each.name[0] != "." or kind_of_id(object_id) is None:
+            continue
+        if extension == ".part":
             _remove(each)
-        elif each.name.startswith(".") and each.name.endswith(".old"):
-            folder = into / each.name[1:-4]
+        elif extension == ".old":
+            folder = into / object_id
             if folder.exists():
                 _remove(each)
             else:

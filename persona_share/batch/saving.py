@@ -33,6 +33,7 @@ from persona_share.batch.checkpoint import OutputPosition
 from persona_share.batch.outages import OutageMonitor, may_be_its_own
 from persona_share.batch.workers import first_error, is_fatal
 from persona_share.errors import (
+    CheckpointInUseError,
     CheckpointMismatchError,
     InvalidArgumentError,
     MalformedResponseError,
@@ -233,6 +234,14 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def require_lock(descriptor: int, path: Path) -> None:
+    """Lock a file until it is closed; raises `CheckpointInUseError` if it is locked."""
+    if not locked(descriptor, path):
+        message = f"{path} is in use by another fetch or copy"
+        advice = "Wait until it ends, or name another file."
+        raise CheckpointInUseError(message, advice=advice)
+
+
 class OutputFile:
     """A file that rows are appended to, for this user alone.
 
@@ -292,15 +301,21 @@ class OutputFile:
         """Return the position at which a new file starts."""
         return OutputPosition(0, _digest(b""), self.form.name)
 
-    async def open(self, position: OutputPosition) -> None:
-        """Open the file for appending, and cut it at this position."""
+    async def open(self, position: OutputPosition | None) -> None:
+        """Open and lock the file for appending, and cut it at this position.
+
+        Without a position the file must be empty. Raises the errors of `check`, and
+        `CheckpointInUseError`.
+        """
         await _in_thread(lambda: self._open(position))
 
-    def _open(self, position: OutputPosition) -> None:
+    def _open(self, position: OutputPosition | None) -> None:
         descriptor = open_private(self.path, os.O_RDWR | os.O_APPEND)
         try:
-            os.ftruncate(descriptor, position.offset)
-            self._offset = position.offset
+            require_lock(descriptor, self.path)
+            self.check(position)  # once more, as another process may have written it
+            self._offset = 0 if position is None else position.offset
+            os.ftruncate(descriptor, self._offset)
             begin = max(self._offset - _TAIL, 0)
             os.lseek(descriptor, begin, os.SEEK_SET)
             self._tail = os.read(descriptor, self._offset - begin)

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from rich.console import Console
 from persona_share import Failed
 from persona_share._transport.private_files import make_folder, open_private
 from persona_share.batch import Batch
-from persona_share.batch.checkpoint import OutputPosition, SQLiteCheckpoint
+from persona_share.batch.checkpoint import SQLiteCheckpoint
 from persona_share.batch.outages import OutageMonitor
 from persona_share.batch.saving import (
     Attach,
@@ -26,6 +27,7 @@ from persona_share.batch.saving import (
     Persistent,
     Saver,
     naming,
+    require_lock,
     row_format,
     without_urls,
 )
@@ -88,7 +90,9 @@ class Failures:
     def open(self) -> None:
         """Create the file, or empty the one of an earlier run."""
         if self.path is not None:
-            self._descriptor = open_private(self.path, os.O_WRONLY | os.O_TRUNC)
+            self._descriptor = open_private(self.path, os.O_WRONLY)
+            require_lock(self._descriptor, self.path)
+            os.ftruncate(self._descriptor, 0)
 
     def add(self, object_id: str, error: BaseException) -> None:
         """Record what went wrong with an object."""
@@ -375,12 +379,15 @@ async def _prepare(
 ) -> None:
     """Lock the checkpoint, check the output, and create the folders."""
     if isinstance(writer, OutputFile) and not wanted.has_checkpoint:
-        _check_output(writer, None)  # a refusal leaves no checkpoint behind
+        with _not_overwriting():  # a refusal leaves no checkpoint behind
+            writer.check(None)
     if checkpoint is not None:
         await checkpoint.open()
         stack.callback(checkpoint.close)
         if isinstance(writer, OutputFile):
-            _check_output(writer, await checkpoint.output())
+            position = await checkpoint.output()
+            with _not_overwriting():
+                writer.check(position)
     files = [each for each in (wanted.output, wanted.failures_file) if each]
     for folder in (*wanted.folders.values(), *(Path(each).parent for each in files)):
         make_folder(folder)
@@ -389,15 +396,17 @@ async def _prepare(
 async def _open_output(batch: Batch[Any], writer: OutputFile) -> None:
     """Open the output where the checkpoint ends, or record that it is new."""
     position = await batch.output_position()
+    with _not_overwriting():
+        await writer.open(position)
     if position is None:
-        position = writer.start()
-        await batch.acknowledge(output=position)
-    await writer.open(position)
+        await batch.acknowledge(output=writer.start())
 
 
-def _check_output(writer: OutputFile, position: OutputPosition | None) -> None:
+@contextmanager
+def _not_overwriting() -> Iterator[None]:
+    """Stop the command if the output has rows that no checkpoint knows."""
     try:
-        writer.check(position)
+        yield
     except FileExistsError as error:
         fail(f"{error.strerror}: it is not overwritten.")
 

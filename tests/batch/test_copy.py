@@ -262,6 +262,20 @@ async def test_relationship_that_cannot_be_a_folder_is_refused(tmp_path, follow)
             client.copy([PERSON], into=tmp_path, follow=follow)
 
 
+@pytest.mark.asyncio
+async def test_hidden_files_of_others_are_left_alone(kit, tmp_path):
+    others = {".notes.old", ".draft.part", ".my_notes.old", ".part", ".old"}
+    for each in others:
+        (tmp_path / each).write_text(each)
+    (tmp_path / f".{PERSON}.part").mkdir()
+    (tmp_path / ".inq_2.old").mkdir()
+    await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON, "inq_2"]))
+
+    found = {each.name for each in tmp_path.iterdir()} - saved.OTHERS
+    assert found == {*others, PERSON, "inq_2"}
+    assert all((tmp_path / each).read_text() == each for each in others)
+
+
 class FailingDownloads(saved.FakeDownloads):
     """Downloads of which one ends with an error."""
 

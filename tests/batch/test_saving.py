@@ -15,7 +15,7 @@ from persona_share._protocol import jsonapi
 from persona_share._transport.private_files import problem_of
 from persona_share.batch.groups import DirectPlanner
 from persona_share.batch.saving import Disk, Ndjson, OutputFile, Saver
-from persona_share.errors import MalformedResponseError
+from persona_share.errors import CheckpointInUseError, MalformedResponseError
 from persona_share.model.resource import ResponseInfo
 from tests.batch import saved
 from tests.batch.conftest import Object
@@ -213,6 +213,21 @@ async def test_file_that_others_can_read_gets_mode_0600(kit, tmp_path, name):
         path = found.path
 
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.asyncio
+async def test_output_of_another_run_is_refused_and_unchanged(tmp_path):
+    first, second = (OutputFile(tmp_path / "out", Ndjson()) for _ in range(2))
+    second.check(None)
+    await first.open(None)
+    with pytest.raises(CheckpointInUseError, match="in use by another fetch"):
+        await second.open(None)
+    await first.append([b'{"id":"inq_1"}\n'])
+    first.close()
+    with pytest.raises(FileExistsError, match="without a checkpoint"):
+        await second.open(None)
+
+    assert (tmp_path / "out").read_bytes() == b'{"id":"inq_1"}\n'
 
 
 def test_file_of_another_user_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Exit codes, interrupts, broken pipes, terminals and secrets of commands."""
 
+import fcntl
 import json
 import os
 import pty
@@ -288,3 +289,18 @@ def test_report_is_printed_when_the_failures_file_cannot_be_written(
     assert process.returncode == 8
     assert counts in err.decode()
     assert f"Error: {failures}: File too large" in err.decode()
+
+
+@pytest.mark.parametrize("option", ["--output", "--failures"])
+def test_file_that_another_run_writes_is_refused_and_unchanged(
+    cli, as_source, tmp_path, option
+):
+    path = tmp_path / "file"
+    path.touch(0o600)
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ended = cli("fetch", *cli.inquiries(1), option, str(path), env=as_source)
+
+    assert ended.code == 8
+    assert f"{path} is in use by another fetch" in ended.err
+    assert path.stat().st_size == 0
