@@ -32,6 +32,7 @@ from persona_share import (
     ScopedTokenManager,
     stores,
 )
+from persona_share.cli.console import Output
 from persona_share.cli.exit_codes import counted
 from persona_share.errors import CodeRefusedError, PersonaError, ScopeNotCoveredError
 from persona_share.model.events import CodeClaimed, HookEvent
@@ -133,7 +134,7 @@ def demo(
     if objects < 1 or token_lifetime <= 1:
         message = "needs at least 1 object and a token lifetime above 1 s"
         raise click.UsageError(message)
-    console = Console(stderr=as_json, highlight=False)
+    console = Output(stderr=as_json, highlight=False)
     # Refusals are part of the demo; the report names unexpected errors.
     logging.getLogger("persona_share").setLevel(logging.CRITICAL)
     report, reasons = asyncio.run(

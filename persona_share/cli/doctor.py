@@ -8,9 +8,9 @@ from typing import Final
 
 import attrs
 import rich_click as click
-from rich.console import Console
 
 from persona_share import Secret
+from persona_share.cli.console import Output
 from persona_share.cli.exit_codes import (
     OK,
     OTHER,
@@ -27,7 +27,7 @@ from persona_share.cli.options import (
     with_client_options,
     with_json,
 )
-from persona_share.cli.store import store_at, with_store
+from persona_share.cli.store import absent_file, store_at, with_store
 from persona_share.integrations.health import Finding, diagnose
 from persona_share.partner import PartnerCodeSource
 from persona_share.webhooks import TOLERANCE, Verifier
@@ -59,7 +59,11 @@ async def _doctor(options: ClientOptions, store: str | None) -> int:
     key = options.key()
     findings = [_kind(key), _event_loop()]
     async with options.client(key) as client, AsyncExitStack() as stack:
-        opened = None if store is None else store_at(store)
+        opened = None
+        if store is not None and (absent := absent_file(store)):
+            findings.append(_no_file(absent))
+        elif store is not None:
+            opened = store_at(store)
         partner = _partner()
         if partner is not None:
             await stack.enter_async_context(partner)
@@ -72,7 +76,7 @@ async def _doctor(options: ClientOptions, store: str | None) -> int:
         ]
         print_json({"healthy": worst == OK, "findings": shown, "exit_code": worst})
         return worst
-    console = Console(highlight=False, soft_wrap=True)
+    console = Output(highlight=False, soft_wrap=True)
     for each in findings:
         console.print(f"{_MARK[each.state]} ", end="")
         advice = f" — {each.advice}" if each.advice else ""
@@ -103,6 +107,11 @@ def _event_loop() -> Finding:
         advice = f"Upgrade to {'.'.join(map(str, _UVLOOP))} or uninstall it."
         return Finding("event loop", "warning", f"uvloop {found} is too old", advice)
     return Finding("event loop", "ok", f"uvloop {found} is installed")
+
+
+def _no_file(path: Path) -> Finding:
+    advice = "Check the path; a manager or `persona-share store init` creates the file."
+    return Finding("store", "warning", f"there is no file {path}", advice)
 
 
 def _exit_code(finding: Finding) -> int:
@@ -180,7 +189,9 @@ def verify(
     named = secret_file or os.environ.get(_WEBHOOK_SECRET)
     if body == "-" and (secret_file == "-" or not named):  # noqa: S105  # a name, no secret
         fail("The body comes from stdin, so the secret needs a file or a variable.")
-    secret = read_secret("webhook secret", secret_file, _WEBHOOK_SECRET)
+    secret = read_secret(
+        "webhook secret", secret_file, "--secret-file", _WEBHOOK_SECRET
+    )
 
     async def work() -> None:
         """Verify the delivery and print its event."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn, TextIO
@@ -97,6 +98,8 @@ def fail(message: str, exit_code: int = USAGE) -> NoReturn:
 
 def exit_code_of(error: BaseException) -> int:
     """Return the exit code of an error."""
+    if isinstance(error, click.ClickException):
+        return error.exit_code
     if isinstance(error, TimeoutError):  # also of our own errors that are one
         return 8
     return next((code for code, kinds in _CODES if isinstance(error, kinds)), OTHER)
@@ -152,6 +155,8 @@ def message_of(error: BaseException) -> str:
         text = str(error)
         if error.advice and text.endswith(error.advice):
             text = text[: -len(error.advice)] + advice_of(error)
+    elif isinstance(error, click.ClickException):
+        text = " ".join(error.format_message().split())
     elif isinstance(error, OSError) and error.strerror and error.filename:
         text = f"{error.filename}: {error.strerror}"
     else:
@@ -213,10 +218,14 @@ def run(work: Coroutine[Any, Any, int | None], *, as_json: bool) -> NoReturn:
     except (PersonaError, OSError) as error:
         code = exit_code_of(error)
         if as_json:
-            print_json({"error": facts_of(error), "exit_code": code}, err=True)
+            _print_error(error, code)
         else:
             click.echo(f"Error: {message_of(error)}", err=True)
     raise SystemExit(code)
+
+
+def _print_error(error: Exception, code: int) -> None:
+    print_json({"error": facts_of(error), "exit_code": code}, err=True)
 
 
 def print_json(value: object, *, err: bool = False) -> None:
@@ -277,11 +286,21 @@ def run_app(app: click.RichCommand) -> int:
 
 
 def _shown(error: Exception) -> int:
-    click.echo(f"Error: {message_of(error)}", err=True)
-    return exit_code_of(error)
+    """Print an error, and return its exit code."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    code = exit_code_of(error)
+    if _wants_json():
+        _print_error(error, code)
+    elif isinstance(error, click.ClickException):
+        error.show()
+    else:
+        click.echo(f"Error: {message_of(error)}", err=True)
+    return code
 
 
 def _run_app(app: click.RichCommand) -> int:
+    warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe with a narrow encoding shows escapes, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
@@ -290,12 +309,19 @@ def _run_app(app: click.RichCommand) -> int:
         code = app(standalone_mode=False)
     except SystemExit as done:
         code = done.code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (PersonaError, OSError) as error:  # of a command that does not call `run`
+    except (click.ClickException, PersonaError, OSError) as error:
         return _shown(error)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     return code if isinstance(code, int) else OK
+
+
+def _wants_json() -> bool:
+    """Return whether ``--json`` was given; the arguments may be unusable."""
+    flag = os.environ.get("PERSONA_JSON", "").lower()
+    return "--json" in sys.argv or flag in {"1", "true", "t", "yes", "y", "on"}
+
+
+def _show_warning(message: Warning | str, *_place: Any) -> None:
+    click.echo(f"Warning: {printable(message)}", err=True)

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import attrs
 import rich_click as click
-from rich.console import Console
 
 from persona_share import Failed
 from persona_share._transport.private_files import make_folder, open_private
@@ -31,6 +30,7 @@ from persona_share.batch.saving import (
     row_format,
     without_urls,
 )
+from persona_share.cli.console import Output
 from persona_share.cli.exit_codes import (
     OK,
     PARTLY,
@@ -161,7 +161,7 @@ async def _get(
     if options.as_json:
         print_json({"objects": found, "failed": failures.shown})
     else:
-        console = Console(soft_wrap=True, highlight=False)
+        console = Output(soft_wrap=True, highlight=False)
         narrow = (console.encoding or "").lower().replace("-", "") != "utf8"
         for each in found:
             console.print_json(data=_escaped(each), default=str, ensure_ascii=narrow)

@@ -111,7 +111,9 @@ def exchange(options: ClientOptions, **given: Any) -> None:
     that its token is not lost.
     """
     _require_destination(given["token_file"], "--token-file", given)
-    code = read_secret("authorization code", given.pop("code_file"), "PERSONA_CODE")
+    code = read_secret(
+        "authorization code", given.pop("code_file"), "--code-file", "PERSONA_CODE"
+    )
     run(_exchange(options, code, **given), as_json=options.as_json)
 
 

@@ -64,7 +64,7 @@ class ClientOptions:
 
     def key(self) -> Secret:
         """Return the API key of this organization."""
-        return read_secret("API key", self.api_key_file, KEY)
+        return read_secret("API key", self.api_key_file, "--api-key-file", KEY)
 
     def client(self, key: Secret | None = None) -> PersonaClient:
         """Return a client with this key, or with the organization's own."""
@@ -284,7 +284,7 @@ def with_reveal(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def read_secret(what: str, file: str | None, variable: str) -> Secret:
+def read_secret(what: str, file: str | None, option: str, variable: str) -> Secret:
     """Return a secret from its file, ``-`` for standard input, or its variable.
 
     If there is neither, a terminal asks for it, without an echo.
@@ -295,7 +295,7 @@ def read_secret(what: str, file: str | None, variable: str) -> Secret:
         return Secret(value.strip())
     stdin: TextIO | None = sys.stdin
     if stdin is None or not stdin.isatty():
-        fail(f"There is no {what}: export {variable}=…, or pass a file (- for stdin).")
+        fail(f"There is no {what}: export {variable}=…, or pass {option} FILE.")
     return Secret(click.prompt(what, hide_input=True, err=True))
 
 

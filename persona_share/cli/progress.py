@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Final
 
 import rich_click as click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,6 +14,7 @@ from rich.progress import (
     TextColumn,
 )
 
+from persona_share.cli.console import Output
 from persona_share.model.batch import Progress
 
 
@@ -34,7 +34,7 @@ async def progress_shown(
     progress_of: ProgressOf, *, quiet: bool
 ) -> AsyncIterator[None]:
     """Show the progress until the block is left."""
-    console = Console(stderr=True)
+    console = Output(stderr=True)
     if quiet:
         yield
     elif console.is_terminal:

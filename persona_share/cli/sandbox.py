@@ -12,6 +12,7 @@ from typing import Any
 import rich_click as click
 from click.types import StringParamType
 
+from persona_share.cli.exit_codes import fail
 from persona_share.errors import PersonaError
 from persona_share.sandbox import Limits, Sandbox
 
@@ -122,7 +123,7 @@ def sandbox(*, opened: bool, as_json: bool, **options: Any) -> None:
         local_sandbox = _sandbox(options)
         asyncio.run(_serve(local_sandbox, options, opened=opened, as_json=as_json))
     except (PersonaError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        fail(str(error))
 
 
 def _sandbox(options: dict[str, Any]) -> Sandbox:

@@ -58,10 +58,20 @@ def store_at(
             return stores.PostgresStore(where, create=create_table, plaintext=True)
     except PersonaError as error:
         fail(str(error))
-    path = Path(where.removeprefix("sqlite:")).expanduser()
-    if must_exist and not path.exists():
-        fail(f"There is no file {path}.", _NOT_FOUND)
-    return stores.SQLiteStore(path)
+    if must_exist and (absent := absent_file(where)):
+        fail(f"There is no file {absent}.", _NOT_FOUND)
+    return stores.SQLiteStore(_path(where))
+
+
+def absent_file(where: str) -> Path | None:
+    """Return the file of a store if it does not exist; `store_at` would create it."""
+    if where.startswith((*_REDIS, *_POSTGRES)) or _path(where).exists():
+        return None
+    return _path(where)
+
+
+def _path(where: str) -> Path:
+    return Path(where.removeprefix("sqlite:")).expanduser()
 
 
 def required(store: str | None) -> str:

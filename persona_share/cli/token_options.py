@@ -184,7 +184,9 @@ async def opened(
             codes = await stack.enter_async_context(PartnerCodeSource.from_env())
         elif tokens.client_id is not None:
             file = tokens.source_key_file
-            source_key = read_secret("source's API key", file, SOURCE_KEY)
+            source_key = read_secret(
+                "source's API key", file, "--source-key-file", SOURCE_KEY
+            )
             source = await stack.enter_async_context(options.client(source_key))
             codes = _authorize_with(source, tokens.client_id)
         manager = await stack.enter_async_context(

@@ -1,5 +1,6 @@
 """Arguments, secret files and standard streams that cannot be used are refused first."""
 
+import json
 import os
 import subprocess
 
@@ -254,3 +255,57 @@ def test_number_outside_its_range_is_refused(cli, sandbox, arguments):
     assert "Traceback" not in ended.err
     assert arguments[-2] in ended.err
     assert sandbox.log.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("limits",), "There is no API key: export PERSONA_API_KEY=…, or pass --api-"),
+        (("get", "inq_1", "--bogus"), "No such option"),
+        (("authorize", "inq_1"), "Missing option '--client-id'"),
+    ],
+)
+def test_error_about_an_argument_is_json_when_json_is_wanted(cli, arguments, words):
+    ended = cli(*arguments, "--json", env={"PERSONA_API_KEY": None})
+    shown = json.loads(ended.err)
+
+    assert ended.code == shown["exit_code"] == 2
+    assert words in shown["error"]["message"]
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--switch", "nope=1"), "there is no switch 'nope'"),
+        (("--fault", "GET /nope=503"), "serves no operation 'GET /nope'"),
+        (("--source-key", "secret"), "an API key of the sandbox begins with localbox_"),
+    ],
+)
+def test_unusable_option_of_the_sandbox_is_a_usage_error(cli, arguments, words):
+    ended = cli("sandbox", *arguments)
+
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_warning_about_an_option_is_one_line(cli, as_source):
+    ended = cli("list", "inquiries", "--status", "aproved", env=as_source)
+
+    assert ended.err.startswith("Warning: 'aproved' is not a status that persona_share")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["get", "doctor"])
+def test_command_ends_when_the_reader_of_its_output_has_gone(cli, as_source, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    ids = cli.inquiries(1) if command == "get" else ()
+    with os.fdopen(writer, "wb") as output:
+        process = cli.start(
+            command, *ids, env=as_source, stdout=output, stderr=subprocess.PIPE
+        )
+        _, err = process.communicate(timeout=LONGEST)
+
+    assert process.returncode == 141
+    assert err == b""

@@ -170,6 +170,7 @@ def test_limits_prints_the_windows(cli):
 
 
 def test_doctor_reports_no_problem_when_everything_works(cli, tmp_path):
+    assert cli("store", "init", "--store", f"{tmp_path}/tokens").code == 0
     ended = cli("doctor", "--json", "--store", f"{tmp_path}/tokens")
 
     assert ended.code == 0
@@ -199,6 +200,14 @@ def test_doctor_reports_the_problem_and_the_fix(cli, sandbox, tmp_path):
     assert re.search(r"clock: off by 3[56]\d\d s", ended.out)
     assert "oauth: not enabled (403) — OAuth is a restricted API" in ended.out
     assert "✗ store: the file" in ended.out
+
+
+def test_doctor_does_not_create_the_file_of_a_store(cli, tmp_path):
+    ended = cli("doctor", "--store", f"{tmp_path}/tokens.db")
+
+    assert ended.code == 0
+    assert f"! store: there is no file {tmp_path}/tokens.db" in ended.out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_doctor_takes_no_password_as_an_argument(cli):
