@@ -207,6 +207,8 @@ class ClientCore:
 
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
+        if self._loop is not None and not self._closed:
+            require_loop(self._loop, "the client")
         self._closed = True
         if self._limiter is not None:
             await self._limiter.close()

@@ -2,7 +2,6 @@
 
 import re
 import ssl
-import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
@@ -14,6 +13,7 @@ from persona_share._protocol.http import (
     is_version,
     warning_about_version,
 )
+from persona_share._warnings import warn_user
 from persona_share.errors import ConfigurationError
 from persona_share.model.ids import with_article
 from persona_share.model.policy import (
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-# The stack level of a warning: the line that creates the client.
-_CALLER_STACKLEVEL: Final = 4
 _APP_INFO: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}(/[A-Za-z0-9._+-]{1,32})?")
 
 
@@ -68,7 +66,7 @@ def _check_version(_: object, __: object, value: str) -> None:
     if not is_version(value):
         raise ConfigurationError(NOT_A_VERSION)
     if (warning := warning_about_version(value)) is not None:
-        warnings.warn(warning, UserWarning, stacklevel=_CALLER_STACKLEVEL)
+        warn_user(warning)
 
 
 def _rate_limit(value: object) -> RateLimitPolicy | SharedWindow:

@@ -164,6 +164,12 @@ DISCONNECTED: Final = _lost(
     "{peer} closed the connection before it responded",
     "disconnected",
 )
+CLOSED: Final = _lost(
+    ConnectionLostError,
+    "the client was closed before {peer} responded",
+    "client closed",
+    retryable=False,
+)
 SILENT: Final = _lost(ConnectionLostError, "{peer} stopped sending", "read timeout")
 NOT_HTTP: Final = _lost(
     ProtocolError, "the response of {peer} is not HTTP", "not http", retryable=False
@@ -250,9 +256,14 @@ def kind_of(failure: Exception) -> FailureKind:
     return found
 
 
-def failure_of(failure: Exception, peer: str, proxy: str = "") -> AttemptFailure:
-    """Return how an attempt failed, naming the peer, or the proxy where it failed."""
-    kind = kind_of(failure)
+def failure_of(
+    failure: Exception, peer: str, proxy: str = "", *, closed: bool = False
+) -> AttemptFailure:
+    """Return how an attempt failed, naming the peer, or the proxy where it failed.
+
+    ``closed``: the client was closed while the attempt ran.
+    """
+    kind = CLOSED if closed else kind_of(failure)
     at_proxy = proxy and (kind in _PROXY_KINDS or kind.error is ProxyError)
     return kind.at(proxy if at_proxy else peer)
 

@@ -319,7 +319,7 @@ class AiohttpSender:
             )
             outcome = await self._read(request, incoming, started, timed)
         except Exception as failure:  # noqa: BLE001 - each becomes a value
-            outcome = failure_of(failure, peer, self._proxy_peer)
+            outcome = failure_of(failure, peer, self._proxy_peer, closed=session.closed)
         except asyncio.CancelledError:
             if (kind := timed.finish()) is None:
                 raise

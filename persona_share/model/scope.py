@@ -7,12 +7,12 @@ repetition are ignored (RFC 6749 §3.3), and no permission implies another.
 
 import difflib
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Final, Self
 
 import attrs
 
+from persona_share._warnings import warn_user
 from persona_share.errors import InvalidScopeError
 from persona_share.model.ids import (
     MAX_ID_LENGTH,
@@ -150,7 +150,7 @@ class Scope:
         if not isinstance(text, Scope):
             for warning in map(warning_about, scope.atoms):
                 if warning is not None:
-                    warnings.warn(warning, ScopeWarning, stacklevel=2)
+                    warn_user(warning, ScopeWarning)
         return scope
 
     @classmethod

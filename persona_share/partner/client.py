@@ -379,6 +379,8 @@ class PartnerCodeSource:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._loop is not None:
+            require_loop(self._loop, _NAME)
         self._closed = True
         await self._post.close()
 

@@ -179,6 +179,7 @@ class CodeInbox:
     async def aclose(self) -> None:
         """Close the store, if this inbox opened it."""
         if self._loop is not None:
+            require_loop(self._loop, "the CodeInbox")
             self._loop = None
             await self._store.aclose()
 

@@ -382,6 +382,8 @@ class CodeIssuer:
 
     async def aclose(self) -> None:
         """Wait for decisions in progress, and close everything."""
+        if self._loop is not None:
+            require_loop(self._loop, "the CodeIssuer")
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=_CLOSE_TIMEOUT)
         for task in tuple(self._tasks):

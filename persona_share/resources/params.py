@@ -119,10 +119,18 @@ def seconds_of(
         raise InvalidArgumentError(message)
     lowest = at_least or timedelta(seconds=1)
     if given < lowest or (at_most is not None and given > at_most):
-        upper = f" to {at_most}" if at_most is not None else " or more"
-        message = f"{name} must be {lowest}{upper}, not {given}"
+        upper = f" to {_in_words(at_most)}" if at_most is not None else " or more"
+        message = f"{name} must be {_in_words(lowest)}{upper}, not {_in_words(given)}"
         raise InvalidArgumentError(message)
     return int(given.total_seconds())
+
+
+def _in_words(duration: timedelta) -> str:
+    """Return a duration of whole seconds, in days if it is one of whole days."""
+    days, rest = divmod(duration, timedelta(days=1))
+    return (
+        f"{days} days" if days > 1 and not rest else f"{duration.total_seconds():g} s"
+    )
 
 
 # ── Named values ─────────────────────────────────────────────────────────────────

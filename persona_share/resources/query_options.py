@@ -5,7 +5,6 @@ and the options of `CallOptions`.
 """
 
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, cast
 
@@ -16,6 +15,7 @@ from persona_share._protocol.http import (
     warning_about_version,
 )
 from persona_share._protocol.query import QueryValue
+from persona_share._warnings import warn_user
 from persona_share.errors import InvalidArgumentError
 from persona_share.model.attribute import OpenEnum
 
@@ -162,7 +162,7 @@ def check_status(kind: type[OpenEnum], value: object) -> None:
             continue
         known = ", ".join(member.value for member in kind)
         message = f"{each!r} is not a status that persona_share knows ({known})"
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warn_user(message)
 
 
 def wire_names(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _check_version(value: object) -> None:
     if not isinstance(value, str) or not is_version(value):
         raise InvalidArgumentError(NOT_A_VERSION)
     if (warning := warning_about_version(value)) is not None:
-        warnings.warn(warning, UserWarning, stacklevel=4)  # near the caller's line
+        warn_user(warning)
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

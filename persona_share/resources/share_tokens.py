@@ -51,6 +51,8 @@ _OPTIONS_OF_READS: Final = frozenset(
     {"timeout", "retries", "persona_version", "headers"}
 )
 
+_NOT_BEGUN: Final = "The redemption has not begun: call redeem(), then wait() again."
+
 #: The errors of a call that the state of the share token does not allow.
 StateError = ConflictError | UnprocessableError
 
@@ -301,9 +303,12 @@ async def _wait(
         raise failed
     status = str(last.status) if last is not None and last.status else None
     message = f"the share token is still {status or 'unknown'} after {seconds:g} s"
-    raise RedemptionPendingError(
+    pending = RedemptionPendingError(
         message, share_token_id=share_token_id, last_status=status
     )
+    if status == ShareTokenStatus.CREATED:
+        pending.advice = _NOT_BEGUN
+    raise pending
 
 
 async def _poll(

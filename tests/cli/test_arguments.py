@@ -290,9 +290,9 @@ def test_unusable_option_of_the_sandbox_is_a_usage_error(cli, arguments, words):
 
 
 def test_warning_about_an_option_is_one_line(cli, as_source):
-    ended = cli("list", "inquiries", "--status", "aproved", env=as_source)
+    ended = cli("list", "inquiries", "--status", "agreed", env=as_source)
 
-    assert ended.err.startswith("Warning: 'aproved' is not a status that persona_share")
+    assert ended.err.startswith("Warning: 'agreed' is not a status that persona_share")
     assert ended.err.count("\n") == 1
 
 

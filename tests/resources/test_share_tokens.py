@@ -94,6 +94,14 @@ async def test_any_other_life_is_refused_before_anything_is_sent(harness, life):
 
 
 @pytest.mark.asyncio
+async def test_refused_life_is_named_in_seconds_and_days(harness):
+    with pytest.raises(InvalidArgumentError, match="be 60 s to 21 days, not 5 s"):
+        await harness().client.share_tokens.create(
+            connection_id="cxn_1", source_id="inq_1", expires_in=timedelta(seconds=5)
+        )
+
+
+@pytest.mark.asyncio
 async def test_create_is_not_repeatable_and_names_the_call_that_reconciles_it(harness):
     there = harness(token("created"))
 
@@ -442,6 +450,18 @@ async def test_f147_wait_times_out_when_never_decided(harness, status):
     assert caught.value.last_status == status
     assert isinstance(caught.value, TimeoutError)
     assert 100 <= there.clock.now() - started <= 102
+
+
+@pytest.mark.asyncio
+async def test_wait_says_when_the_redemption_has_not_begun(harness):
+    there = harness(*[token("created")] * 40)
+
+    with pytest.raises(RedemptionPendingError) as caught:
+        await until(there.clock, there.client.share_tokens.wait("cnst_1", timeout=10))
+
+    assert caught.value.last_status == "created"
+    assert "call redeem()" in str(caught.value)
+    assert "background" not in str(caught.value)
 
 
 @pytest.mark.asyncio

@@ -18,6 +18,7 @@ from persona_share import (
 from persona_share.errors import (
     ClientClosedError,
     ConfigurationError,
+    ConnectionLostError,
     InsecureOriginError,
     InvalidArgumentError,
     InvalidIdError,
@@ -25,6 +26,7 @@ from persona_share.errors import (
     ManagerClosedError,
     NotOpenError,
     PersonaError,
+    Phase,
     ReentrantCodeSourceError,
     WrongEventLoopError,
 )
@@ -118,6 +120,26 @@ async def test_use_after_close_is_refused(scenario):
         await scenario.source.inquiries.retrieve("inq_1")
     await scenario.source.aclose()
     assert len(scenario.sandbox.log) == requests
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("begun", [False, True], ids=["no response", "half a body"])
+async def test_call_in_flight_says_that_the_client_was_closed(begun):
+    async def stop(connection):
+        await connection.request()
+        if begun:
+            await connection.send(http_response(200, b"{}")[:-1])
+        await connection.end()
+
+    async with RawServer(stop) as server:
+        client = PersonaClient("k", base_url=server.api, insecure_local=True)
+        async with client:
+            call = asyncio.ensure_future(client.inquiries.retrieve("inq_1"))
+            await server.reached()
+        with pytest.raises(ConnectionLostError, match="the client was closed") as e:
+            await call
+    assert e.value.phase is Phase.AMBIGUOUS
+    assert server.received.count(b"GET") == len(e.value.attempts) == 1
 
 
 @pytest.mark.asyncio

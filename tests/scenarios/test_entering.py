@@ -157,6 +157,20 @@ def test_entry_in_a_second_event_loop_is_refused_and_the_first_stays_open(
         runner.run(made.__aexit__(None, None, None))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_exit_in_a_second_event_loop_is_refused_and_the_first_stays_open(
+    kind, tmp_path
+):
+    made = make(kind, tmp_path, SlowStore())
+    runner, other = asyncio.Runner(), asyncio.Runner()
+    with runner, other:
+        runner.run(made.__aenter__())
+        with pytest.raises(WrongEventLoopError):
+            other.run(made.__aexit__(None, None, None))
+        runner.run(use(kind, made))
+        runner.run(made.__aexit__(None, None, None))
+
+
 @pytest.mark.parametrize("kind", ["issuer", "inbox"])
 def test_mounted_endpoint_is_refused_in_a_second_event_loop(kind, tmp_path):
     made = make(kind, tmp_path, SlowStore())
