@@ -323,5 +323,5 @@ def _wants_json() -> bool:
     return "--json" in sys.argv or flag in {"1", "true", "t", "yes", "y", "on"}
 
 
-def _show_warning(message: Warning | str, *_place: Any) -> None:
+def _show_warning(message: Warning | str, *_place: Any, **_more: Any) -> None:
     click.echo(f"Warning: {printable(message)}", err=True)
