@@ -102,6 +102,7 @@ class ScopedTokenManager:
         self._thread = 0
         self._entering = False
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._now = runtime.clock.now
         self._cached = self._provider.cache.get
         # The canonical form of scopes that were given otherwise.
@@ -330,15 +331,14 @@ class ScopedTokenManager:
 
     async def aclose(self) -> None:
         """Let exchanges that were sent end (5 s at most), drop all tokens; twice is fine."""
-        if self._closed:
-            return
         if self._loop is not None:
             require_loop(self._loop, "the manager")
-        self._closed = True
-        opened, self._loop = self._loop is not None, None
+            # A separate task, which ends though its callers are cancelled.
+            self._closing = asyncio.Task(self._provider.aclose())
+        self._closed, self._loop = True, None
         self._spellings.clear()
-        if opened and not self._forked:
-            await self._provider.aclose()
+        if self._closing is not None and not self._closing.done():
+            await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:
         if self._loop is not None or self._closed or self._forked:
@@ -354,6 +354,9 @@ class ScopedTokenManager:
             self._entering = False
         self._loop = asyncio.get_running_loop()
         self._thread = get_ident()
+        if self._closed:  # in the meantime
+            await self.aclose()
+            self._require_open()
         return self
 
     async def __aexit__(
@@ -436,7 +439,7 @@ class ScopedTokenManager:
     def _after_fork(self) -> None:
         """Drop what the parent still has; this manager cannot be used here."""
         self._forked = True
-        self._loop = None
+        self._loop = self._closing = None
         self._spellings.clear()
         self._provider.after_fork()
 

@@ -47,6 +47,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[Any], bool] = {}
+        self._closed = False
 
     def start(
         self, work: Coroutine[Any, Any, T], *, endless: bool = False
@@ -54,24 +55,25 @@ class Tasks:
         """Start a task. ``endless`` ones are not waited for when the manager closes."""
         # Not by the loop's task factory: an eager one would run it before it is known.
         task = asyncio.Task(work)
+        if self._closed:
+            task.cancel()  # so that it does not begin
         self._running[task] = endless
         task.add_done_callback(self._running.pop)
         task.add_done_callback(retrieve)
         return task
 
-    def ending(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks that come to an end by themselves."""
-        return [task for task, endless in self._running.items() if not endless]
+    async def ended(self) -> None:
+        """Wait for the tasks that end by themselves, and for those that they start."""
+        while tasks := [task for task, endless in self._running.items() if not endless]:
+            await asyncio.wait(tasks)
 
     async def cancel_all(self) -> None:
-        """Cancel every task, and give each a moment to end."""
-        for _ in range(3):  # a task that is cancelled may start another one
-            tasks = list(self._running)
-            if not tasks:
-                return
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=0.2)
+        """Cancel every task, from now on at once, and give each a moment to end."""
+        self._closed = True
+        for task in (tasks := list(self._running)):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.5)
 
 
 class WaitResult(enum.Enum):

@@ -48,6 +48,8 @@ from persona_share.ports import ClientContext, Clock, CodeSource, Store
 _CLOSED: Final = "the manager was closed"
 #: A shared back-off is read again after this long, as another process may end it.
 _REMEMBER: Final = 1.0
+#: When a manager closes, what was sent and is given up may release its leases for so long.
+_RELEASE_TIMEOUT: Final = 0.5
 
 
 class TokenProvider:
@@ -374,21 +376,14 @@ class TokenProvider:
             if not operation.is_sending:
                 operation.abandon(closed)
         try:
-            if tasks := self.tasks.ending():
-                ended = asyncio.gather(*tasks, return_exceptions=True)
-                with contextlib.suppress(TimeIsUpError):
-                    await within(
-                        self.clock, self.policy.close_timeout, asyncio.shield(ended)
-                    )
-        finally:
-            # Also if closing itself is cancelled: nothing stays behind.
+            with contextlib.suppress(TimeIsUpError):
+                await within(self.clock, self.policy.close_timeout, self.tasks.ended())
             for operation in tuple(self._inflight.values()):
                 operation.abandon(closed)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.tasks.ended(), _RELEASE_TIMEOUT)
+        finally:
+            await self.tasks.cancel_all()
+            with contextlib.suppress(Exception):
+                await self.coordinator.aclose()
             self.cache.clear()
-            self._ending = asyncio.Task(self._end())
-            await asyncio.shield(self._ending)
-
-    async def _end(self) -> None:
-        await self.tasks.cancel_all()
-        with contextlib.suppress(Exception):
-            await self.coordinator.aclose()

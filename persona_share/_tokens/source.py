@@ -153,14 +153,20 @@ class CodeSupplier:
             self._requests[scope.text] = task
         return task
 
-    async def _request(self, source: CodeSource, scope: Scope, owner: str) -> Supply:
+    async def _request(  # noqa: C901  # one branch for each way a source fails
+        self, source: CodeSource, scope: Scope, owner: str
+    ) -> Supply:
+        def hold(code: StoredCode) -> asyncio.Task[Changed[ScopeRecord]]:
+            return self._coordinator.tasks.start(
+                self._coordinator.change(
+                    ScopeRecord, scope.text, records.hold, owner, code
+                )
+            )
+
         def keep(late: asyncio.Future[StoredCode]) -> None:
             if not late.cancelled() and late.exception() is None:
                 # It came after the time-out: the next caller may use it.
-                holding = self._coordinator.change(
-                    ScopeRecord, scope.text, records.hold, "", late.result()
-                )
-                _ = self._coordinator.tasks.start(holding)
+                _ = hold(late.result())
 
         clock, timeout = self._runtime.clock, self._policy.source_timeout
         try:
@@ -176,12 +182,14 @@ class CodeSupplier:
             _redacted(error)
             refused = isinstance(error, CodeRefusedError)
             return SourceFailure(error, _SHARED_PAUSE if refused else None)
-        except Exception as error:  # noqa: BLE001  # the user's code may raise anything
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # the user's code may raise anything
             return SourceFailure(_source_error(error, scope))
         else:
-            return await self._coordinator.change(
-                ScopeRecord, scope.text, records.hold, owner, code
-            )
+            holding = hold(code)  # completed although the manager closes
+            await asyncio.wait({holding})
+            return holding.result()
         finally:
             self._requests.pop(scope.text, None)
 
@@ -204,7 +212,7 @@ class CodeSupplier:
         raise failure
 
 
-def _source_error(error: Exception, scope: Scope) -> CodeSourceError | UsageError:
+def _source_error(error: BaseException, scope: Scope) -> CodeSourceError | UsageError:
     """Return the error of a code source that raised ``error``.
 
     It is not retryable if the program has a mistake, or if a status refuses the scope.
