@@ -38,6 +38,7 @@ from persona_share.model.events import TokenMetrics
 from persona_share.model.policy import (
     OBJECTS_PER_TOKEN,
     RenewalPolicy,
+    is_number,
 )
 from persona_share.model.resource import Resource
 from persona_share.model.scope import Scope
@@ -220,11 +221,12 @@ class ScopedTokenManager:
         because its refresh failed.
         """
         text = scope.text if type(scope) is Scope else scope
+        text = text if type(text) is str else ""  # anything else is checked below
         loop = self._loop
         # Our loop, running in this thread, is the running loop; to ask for that one
         # costs a system call (it compares process ids).
         if loop is not None and self._thread == get_ident() and loop.is_running():
-            entry = self._cached(text)  # type: ignore[arg-type]  # checked below
+            entry = self._cached(text)
             if entry is not None and (now := self._now()) < entry.refresh_at:
                 entry.last_used = now
                 return entry.token
@@ -232,6 +234,9 @@ class ScopedTokenManager:
         else:
             self._require_open()
         seconds = self._context.timeout if timeout is None else timeout
+        if not is_number(seconds):
+            message = "timeout must be a number of seconds"
+            raise InvalidArgumentError(message)
         entry = await self._provider.get(self._canonical(scope), self._now() + seconds)
         return entry.token
 

@@ -1,6 +1,5 @@
 """Observed: one log record and one event per call, without secrets."""
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterable
@@ -62,7 +61,9 @@ class EventEmitter:
         for number, hook in enumerate(self._hooks):
             try:
                 result = hook(event)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a hook's
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - a hook's
                 self._report(number, hook, f"raised {type(error).__name__}")
             else:
                 if inspect.iscoroutine(result):

@@ -326,15 +326,13 @@ class Acquisition:
 
     async def _file(self, scope: Scope, new: NewToken) -> CachedToken | None:
         """Cache a new token, so that its waiters have it, and publish it."""
-        coordinator, token, issued = self._coordinator, new.token, new.issued
-        if issued.replayed:  # an old one may have been rejected
-            known = await coordinator.change(ScopeRecord, scope.text, records.unchanged)
-            if known.new.is_rejected(token.fingerprint):
-                self._cache.reject(scope.text, token.fingerprint, token.expires)
-        entry = self._cache.put(scope, token)
+        token, issued = new.token, new.issued
         publishing = self.provider.tasks.start(
-            coordinator.publish(scope, self.owner, token)
+            self._coordinator.publish(scope, self.owner, token)
         )
+        if issued.replayed:  # the record knows whether an old one was rejected
+            await asyncio.wait({publishing})
+        entry = self._cache.put(scope, token)
         if entry is None:
             await asyncio.wait({publishing})
             return None
@@ -386,6 +384,8 @@ class Acquisition:
                     ScopeRecord, self.scope.text, records.extend, self.owner
                 )
                 self.lost |= not records.owns(changed.new, self.owner)
+                if self._wish.fulfilled_by(changed.new, changed.started) is not None:
+                    self.operation.code_offered.set()  # no source is needed any more
 
     # ── Failures ────────────────────────────────────────────────────────────────
 

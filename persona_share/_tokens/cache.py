@@ -238,13 +238,13 @@ class TokenCache(dict[str, CachedToken]):
         if held is not None and same:
             entry.accepted = held.accepted
             entry.rejected_once_at = held.rejected_once_at
+        maximum = self._policy.max_tokens
+        if len(self) >= maximum:
+            self._evict(max(len(self) + 1 - maximum, maximum // 100))
         self[text] = entry
         self._stages.add(entry, self._policy, 1)
         self.new.append(entry)
         self.has_new.set()
-        maximum = self._policy.max_tokens
-        if len(self) > maximum:
-            self._evict(max(len(self) - maximum, maximum // 100))
         return entry
 
     def _entry(self, scope: Scope, stored: StoredToken, generation: int) -> CachedToken:

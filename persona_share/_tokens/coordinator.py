@@ -350,6 +350,13 @@ class Coordinator:
         if shared and changed.shared:
             self._unpublished.pop(token.fingerprint, None)
 
+    async def forget(self, scope: Scope) -> Changed[ScopeRecord]:
+        """Drop the token of a scope, published or not, and its waiting codes."""
+        for key, (unpublished, _) in tuple(self._unpublished.items()):
+            if unpublished == scope:
+                del self._unpublished[key]
+        return await self.change(ScopeRecord, scope.text, records.forget)
+
     def token_of(self, redeemed: CodeRecord) -> StoredToken | None:
         """Return the token that a code was exchanged for; it may be only in the cache."""
         if redeemed.token is not None:

@@ -112,6 +112,8 @@ class Operation:
         self._key = key
         # By deadline; a caller that left stays until then.
         self._waiters: list[tuple[float, int, asyncio.Future[Any]]] = []
+        # The operations that its code source waits for.
+        self._awaited: list[Operation] = []
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = float("inf")
         self.task: asyncio.Task[Any] = inflight.tasks.start(self._run(work, *args))
@@ -141,8 +143,14 @@ class Operation:
 
     @property
     def is_serving_this_call(self) -> bool:
-        """Whether the caller is the operation's own code source."""
-        return self in _SERVING.get()
+        """Whether the operation waits for this code source, which calls it."""
+        return self._waits_for(_SERVING.get())
+
+    def _waits_for(self, serving: frozenset["Operation"]) -> bool:
+        return self in serving or any(
+            each._waits_for(serving)  # noqa: SLF001  # same class
+            for each in self._awaited
+        )
 
     async def wait(self, until: float) -> Any:
         """Wait for the end, at most until this instant.
@@ -150,7 +158,7 @@ class Operation:
         Raises `ReentrantCodeSourceError` in the operation's own code source, and
         `TooManyWaitersError`.
         """
-        if self in _SERVING.get():
+        if self.is_serving_this_call:
             message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
         if self.callers >= MAX_WAITERS:
@@ -160,9 +168,14 @@ class Operation:
         self.callers += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._end_wait_at(until, future)
+        serving = _SERVING.get()
+        for each in serving:
+            each._awaited.append(self)  # noqa: SLF001  # same class
         try:
             return await future
         finally:
+            for each in serving:
+                each._awaited.remove(self)  # noqa: SLF001  # same class
             self.callers -= 1
             if self.unwanted and not self.committed:
                 self.abandon(WaitResult.WITHDRAWN)

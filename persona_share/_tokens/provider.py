@@ -171,11 +171,12 @@ class TokenProvider:
         )
 
     def _start(self, scope: Scope, *, background: bool = False) -> Operation:
-        if self.cache.get(scope.text) is not None:
-            self.emit(events.RenewalStarted, scope, background=background)
-        return self._inflight.join(
+        operation = self._inflight.join(
             scope.text, self._acquire, scope, background=background
         )
+        if self.cache.get(scope.text) is not None:
+            self.emit(events.RenewalStarted, scope, background=background)
+        return operation
 
     async def _acquire(
         self, operation: Operation, scope: Scope
@@ -341,9 +342,7 @@ class TokenProvider:
         self.cache.pinned.discard(scope.text)
         self.cache.remove(scope.text)
         self.backoff.clear(scope.text)
-        forgotten = await self.coordinator.change(
-            ScopeRecord, scope.text, records.forget
-        )
+        forgotten = await self.coordinator.forget(scope)
         for code in forgotten.old.queue:
             self.pushed.pop(code.id, None)
 

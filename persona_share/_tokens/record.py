@@ -182,7 +182,7 @@ class ScopeRecord(Timed):
         """Return for how many seconds the record is of any use, 0 for an empty one."""
         ends = [each.until for each in self.rejected]
         ends += [each + REJECTION_WINDOW for each in self.rejection_times]
-        ends += [each.received + KEEP_CODE for each in self.codes]
+        ends += [max(each.received + KEEP_CODE, each.deadline) for each in self.codes]
         if self.token is not None:
             ends.append(self.token.expires)
         if self.lease is not None:
@@ -362,9 +362,7 @@ def publish(
     elif current is not None and current.expires > token.expires:
         stays = current
     else:
-        stays = token
-        if backoff is not None and backoff.reason != "rejections":
-            backoff = None
+        stays, backoff = token, _of_rejections(backoff)
     lease = None if owns(record, owner) else record.lease
     record = _without(record, token.code_id)
     return attrs.evolve(record, token=stays, lease=lease, backoff=backoff)
@@ -425,8 +423,9 @@ def unchanged(record: Record, _now: float) -> Record:
 
 
 def forget(record: ScopeRecord, _now: float) -> ScopeRecord:
-    """Drop the token, the waiting codes and a back-off; lease and pending code stay."""
-    return attrs.evolve(record, token=None, queue=(), backoff=None)
+    """Drop the token, the waiting codes and a back-off, unless it is for rejections."""
+    backoff = _of_rejections(record.backoff)
+    return attrs.evolve(record, token=None, queue=(), backoff=backoff)
 
 
 # ── Code records ─────────────────────────────────────────────────────────────────
@@ -511,6 +510,11 @@ def merge_first_sent(record: CodeRecord, _now: float, known: CodeRecord) -> Code
 
 
 # ── Parts of the transitions ─────────────────────────────────────────────────────
+
+
+def _of_rejections(backoff: Backoff | None) -> Backoff | None:
+    """Return the back-off if it protects the service from rejected tokens."""
+    return backoff if backoff is not None and backoff.reason == "rejections" else None
 
 
 def _without(record: ScopeRecord, code_id: str) -> ScopeRecord:

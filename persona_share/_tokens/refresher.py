@@ -54,8 +54,8 @@ class PushedCodes(dict[str, tuple[StoredCode, Scope]]):
         """Remove every code that expired unused, and emit an event for it."""
         now = self._now()
         for code, scope in tuple(self.values()):
-            if code.deadline <= now:
-                del self[code.id]
+            # A hook may look, too, and so remove it first.
+            if code.deadline <= now and self.pop(code.id, None) is not None:
                 self._emit(events.CodeExpiredUnused, scope)
 
 

@@ -30,6 +30,7 @@ class Service:
     requests: list = attrs.field(factory=list)
     grants: object = None
     issued: int = 0
+    when_issued: object = None
 
     async def send(self, request):
         self.requests.append(request)
@@ -47,6 +48,8 @@ class Service:
         if outcome is not None:
             return attrs.evolve(outcome, first_sent_at=sent)
         self.issued += 1
+        if self.when_issued is not None:
+            self.when_issued.set()
         scope = self.grants if self.grants is not None else self.scope_of(request)
         response = {
             "access-token": f"token{number}",

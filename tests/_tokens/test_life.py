@@ -15,8 +15,11 @@ from persona_share.errors import (
     CodeRefusedError,
     CodeSourceError,
     ConfigurationError,
+    ConnectionLostError,
     DeadlineExceededError,
     ExchangeForbiddenError,
+    InvalidArgumentError,
+    InvalidScopeError,
     Phase,
     ScopeNotCoveredError,
     ScopeNotGrantedError,
@@ -25,6 +28,7 @@ from persona_share.errors import (
     TooManyWaitersError,
 )
 from persona_share.model import events
+from persona_share.model.policy import RenewalPolicy
 from persona_share.stores import MemoryStore
 from persona_share.stores.base import BaseStore
 from tests._tokens.conftest import Harness
@@ -506,6 +510,39 @@ async def test_last_code_is_exchanged_at_once_when_those_before_it_are_withdrawn
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("after", range(8))
+async def test_strict_manager_sends_no_code_that_its_store_does_not_know(
+    harness, after
+):
+    store = FailingStore(shared(harness), OSError("disk"), after)
+    manager = await harness.manager(store=store, on_store_failure="fail")
+    acquiring = harness.advance_until_done(manager.token(A), seconds=3)
+    if after < 6:  # the lease, the code, and the right to send it
+        with pytest.raises(StoreUnavailableError):
+            await acquiring
+    else:
+        assert await acquiring
+    assert len(harness.service.requests) == (after >= 6)
+    assert len(harness.partner.requested_scopes) == (after >= 2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("after", range(3))
+async def test_strict_manager_accepts_no_code_that_its_store_does_not_know(
+    harness, after
+):
+    store = FailingStore(shared(harness), OSError("disk"), after)
+    manager = await harness.manager(store=store, on_store_failure="fail")
+    for work in (
+        manager.offer(harness.partner.code(A), A),
+        manager.exchange(harness.partner.code(B)),
+    ):
+        with pytest.raises(StoreUnavailableError):
+            await work
+    assert not harness.service.requests
+
+
+@pytest.mark.asyncio
 async def test_strict_manager_says_that_the_store_is_down_and_serves_what_it_holds(
     harness,
 ):
@@ -549,6 +586,166 @@ if hasattr(asyncio, "eager_task_factory"):
     ):
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         await cancelled_at(harness, awaits)
+
+
+class TurningStore(MemoryStore):
+    """A store whose operations take a few turns of the loop."""
+
+    async def read(self, key):
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+        return await super().read(key)
+
+    async def write(self, key, value, **options):
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+        return await super().write(key, value, **options)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(10))
+async def test_token_of_a_repeated_response_is_kept_when_its_only_caller_leaves(
+    harness, turns
+):
+    store = TurningStore(runtime=harness.context.runtime)
+    manager = await harness.manager(store=store)
+    harness.service.script = [ConnectionLostError("the response was lost")]
+    harness.service.when_issued = asyncio.Event()
+    caller = asyncio.ensure_future(manager.token(A))
+    for _ in range(5):
+        await harness.settle()
+    harness.clock.advance(1)
+    await harness.service.when_issued.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+    caller.cancel()
+    for _ in range(5):
+        await harness.settle()
+    assert manager.peek(A) is not None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("delivered_to", [0, 1])
+async def test_caller_that_waits_for_the_source_gets_a_token_that_was_delivered(
+    harness, delivered_to
+):
+    harness.partner.delay = 50.0
+    store = shared(harness)
+    managers = [await harness.manager(store=store) for _ in range(2)]
+    caller = asyncio.ensure_future(managers[0].token(A))
+    await harness.settle()
+    await managers[delivered_to].exchange(harness.partner.code(A), scope=A)
+    assert await harness.advance_until_done(caller, seconds=6)
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_delivered_token_is_kept_when_all_others_are_pinned(harness):
+    manager = await harness.manager(renewal=RenewalPolicy(max_tokens=1))
+    await manager.warm(A)
+    assert await manager.exchange(harness.partner.code(B)) == B
+    assert manager.peek(B) is not None
+
+
+@pytest.mark.asyncio
+async def test_forgetting_a_scope_does_not_end_its_backoff_for_rejections(harness):
+    manager = await harness.manager()
+    for _ in range(3):
+        manager.invalidate(await manager.token(A))
+        await harness.settle()
+    await manager.forget(A)
+    with pytest.raises(TokenRejectedError):
+        await manager.token(A)
+    assert len(harness.service.requests) == 3
+
+
+@pytest.mark.asyncio
+async def test_token_that_was_forgotten_in_an_outage_does_not_come_back(harness):
+    store = FailingStore(shared(harness), OSError("disk"), 0)
+    manager = await harness.manager(store=store)
+    await manager.token(A)
+    await manager.forget(A)
+    store._left = 1_000  # the store works again
+    await harness.advance_clock(5, step=1)
+    assert manager.metrics().store_up
+    assert manager.peek(A) is None
+
+
+@pytest.mark.asyncio
+async def test_code_with_a_life_of_two_hours_is_kept_for_as_long(harness):
+    renewal = RenewalPolicy(code_lifetime=7200)
+    manager = await harness.manager(codes=None, renewal=renewal)
+    await manager.offer(harness.partner.code(A), A)
+    await harness.advance_clock(6_000)
+    assert await manager.token(A)
+
+
+@pytest.mark.asyncio
+async def test_hook_can_read_the_metrics_when_codes_expire(harness):
+    expired = []
+
+    def hook(event):
+        if isinstance(event, events.CodeExpiredUnused):
+            expired.append(manager.metrics().codes_waiting)
+
+    manager = ScopedTokenManager(harness.context, hooks=[hook])
+    async with manager:
+        for number in range(3):
+            await manager.offer(f"code{number}", A)
+        harness.clock.advance(700)
+        assert manager.metrics().codes_waiting == 0
+    assert len(expired) == 3
+
+
+@pytest.mark.asyncio
+async def test_refresh_is_under_way_when_its_event_is_emitted(harness):
+    started = []
+
+    def hook(event):
+        if isinstance(event, events.RenewalStarted):
+            started.append(credential.cached())
+
+    manager = ScopedTokenManager(harness.context, codes=harness.partner, hooks=[hook])
+    harness.managers.append(manager)
+    async with manager:
+        credential = manager.credential(A)
+        token = await credential.get()
+        harness.clock.advance(3_400)
+        assert credential.cached() is token
+        assert started == [token]
+
+
+class Unusual(BaseException):
+    """An exception that `except Exception` does not catch."""
+
+
+@pytest.mark.asyncio
+async def test_tokens_are_refreshed_although_a_hook_raises_a_base_exception(harness):
+    def hook(event):
+        if isinstance(event, events.RenewalStarted):
+            raise Unusual
+
+    manager = ScopedTokenManager(harness.context, codes=harness.partner, hooks=[hook])
+    harness.managers.append(manager)
+    async with manager:
+        await manager.warm(A)
+        for _ in range(3):
+            await harness.advance_clock(3_300, step=300)
+            assert manager.peek(A) is not None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", [["inquiry.read:inq_1"], {A}, None, 5])
+async def test_scope_of_the_wrong_type_is_refused_with_words(harness, wrong):
+    manager = await harness.manager()
+    with pytest.raises(InvalidScopeError, match="a scope must be"):
+        await manager.token(wrong)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", [math.nan, "5", True])
+async def test_timeout_that_is_no_number_is_refused(harness, wrong):
+    manager = await harness.manager()
+    with pytest.raises(InvalidArgumentError, match="timeout must be a number"):
+        await manager.token(A, timeout=wrong)
 
 
 @pytest.mark.asyncio

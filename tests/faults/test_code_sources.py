@@ -1,5 +1,6 @@
 """F77 and F78: code sources that recurse, hang, raise, or return unusable codes."""
 
+import asyncio
 import traceback
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from persona_share.errors import (
     NotFoundError,
     NotOpenError,
     PermissionDeniedError,
+    Phase,
     ReentrantCodeSourceError,
 )
 from persona_share.model.token import AuthorizationCode
@@ -49,6 +51,21 @@ async def test_f77_code_source_that_requests_its_scope_indirectly_fails(harness)
     ):
         await manager.token(SCOPE)
     assert seen == ["ReentrantCodeSourceError", "ReentrantCodeSourceError"]
+
+
+@pytest.mark.asyncio
+async def test_f77_code_sources_that_wait_for_each_other_fail_at_once(harness):
+    other = Scope.read("act_3")
+
+    async def detour(scope):
+        await manager.token(other if scope == SCOPE else SCOPE)
+
+    manager = await harness.manager(codes=detour)
+    callers = asyncio.gather(
+        *(manager.token(each) for each in (SCOPE, other)), return_exceptions=True
+    )
+    errors = await harness.advance_until_done(callers, seconds=1)
+    assert {type(each) for each in errors} == {ReentrantCodeSourceError}
 
 
 @pytest.mark.asyncio
@@ -97,6 +114,28 @@ async def test_f78_timeout_error_of_a_source_is_its_own_error(harness):
     with pytest.raises(CodeSourceError, match="raised TimeoutError") as caught:
         await manager.token(SCOPE)
     assert "within 60 s" not in str(caught.value)
+
+
+class Unusual(BaseException):
+    """An exception that `except Exception` does not catch."""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "error",
+    [Unusual(), GeneratorExit(), BaseExceptionGroup("several", [Unusual()])],
+    ids=lambda error: type(error).__name__,
+)
+async def test_f78_base_exception_of_a_source_is_a_failure_of_the_source(
+    harness, error
+):
+    harness.partner.script = [error]
+    manager = await harness.manager()
+    with pytest.raises(
+        CodeSourceError, match=f"raised {type(error).__name__}"
+    ) as caught:
+        await manager.token(SCOPE)
+    assert caught.value.phase is Phase.NOT_SENT
 
 
 @pytest.mark.asyncio
