@@ -394,13 +394,13 @@ class ScopedTokenManager:
             require_open=self._require_open,
             check_identity=context.check_identity,
             scope=scope,
-            beyond=partial(self._beyond, scope),
+            beyond=None
+            if self._policy.accept_broader
+            else partial(self._beyond, scope),
         )
 
     async def _beyond(self, scope: Scope, deadline: float) -> Scope:
-        """Return what was granted beyond what was asked for, if that matters."""
-        if self._policy.accept_broader:
-            return Scope()
+        """Return what was granted beyond what was asked for."""
         entry = await self._provider.get(scope, deadline)
         return entry.token.scope - scope if entry.broader else Scope()
 

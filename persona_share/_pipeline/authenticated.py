@@ -63,17 +63,14 @@ class Authenticated:
         """Send once, and return the credential that was used with the response."""
         limiter = self._limiter
         if limiter is None:
-            bearing = request.with_authorization(
-                MaskedText(authorization.header.reveal())
+            return authorization, await self._inner.send(
+                _authorized(request, authorization)
             )
-            return authorization, await self._inner.send(bearing)
         slot = limiter.try_acquire(priority=self._priority)
         if slot is None:
             authorization, slot = await self._wait(limiter, request, authorization)
         try:
-            response = await self._inner.send(
-                request.with_authorization(MaskedText(authorization.header.reveal()))
-            )
+            response = await self._inner.send(_authorized(request, authorization))
         except BaseException as error:
             limiter.release(slot, sent=not was_unsent(error))
             raise
@@ -121,6 +118,13 @@ class Authenticated:
                 break
         attempts = (*trail, *attempts_of(request, response))
         return attrs.evolve(response, attempts=attempts)
+
+
+def _authorized(request: Request, authorization: Authorization) -> Request:
+    """Return the request with a credential, which may be another at each attempt."""
+    if request.check is not None:
+        request.check(authorization)
+    return request.with_authorization(MaskedText(authorization.header.reveal()))
 
 
 class ApiKeyCredential:

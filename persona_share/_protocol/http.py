@@ -5,9 +5,9 @@ A response is a value until the last step: a 401 or a 429 is a `Response`, too.
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -65,7 +65,8 @@ class Request:
     ``route`` is the documented path with its placeholders, which logs and errors show.
     ``target`` is the path and query that are sent. ``deadline`` is a time of the
     monotonic clock. ``retries`` is the maximum number of further attempts; None leaves
-    it to the retry policy.
+    it to the retry policy. ``check`` raises an error for a credential that covers more
+    than the request was meant for.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Request:
     reconcile: str | None = None
     retries: int | None = None
     sink: Sink | None = attrs.field(default=None, repr=False)
+    check: Callable[[Any], None] | None = attrs.field(default=None, repr=False)
 
     @property
     def operation(self) -> str:
@@ -106,6 +108,7 @@ class Request:
             reconcile=self.reconcile,
             retries=self.retries,
             sink=self.sink,
+            check=self.check,
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -87,6 +88,17 @@ def _withheld_for(words: set[str], withheld: Scope, scope: Scope) -> Iterator[st
                     yield atom(permission, word)
         elif object_id in words:
             yield atom(permission, object_id)
+
+
+def _require_covered_by(covered: Scope, route: Route, authorization: Any) -> None:
+    """Raise for a newer token that covers more than the request was made for."""
+    if not authorization.scope <= covered:
+        message = "the session's token was replaced by one that covers more"
+        raise ScopeNotCoveredError(
+            message,
+            missing=route.permission or route.operation,
+            operation=route.operation,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -181,6 +193,9 @@ class Caller:
             if self.beyond is not None:
                 more = await self.beyond(request.deadline)
                 request = self._confined(route, request, more)
+                covered = self.scope | self.withheld | more
+                check = partial(_require_covered_by, covered, route)
+                request = attrs.evolve(request, check=check)
         response = await self.sender.send(request)
         if (error := errors.error_in(request, response)) is not None:
             raise error

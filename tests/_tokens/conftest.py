@@ -188,6 +188,7 @@ async def harness():
     for manager in harness.managers:
         closing = asyncio.ensure_future(manager.aclose())
         await harness.settle()
+        await harness.settle()
         harness.clock.advance(10)
         await closing
     assert {task for task in asyncio.all_tasks() if not task.done()} == {

@@ -210,7 +210,7 @@ async def test_store_is_closed_when_closing_the_manager_is_cancelled(harness):
         closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    await harness.settle()
+    await harness.advance_until_done(manager.aclose())
     assert closed == [True]
 
 
@@ -507,39 +507,6 @@ async def test_last_code_is_exchanged_at_once_when_those_before_it_are_withdrawn
     for each in leaving:
         each.cancel()
     await harness.advance_until_done(last, seconds=8)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("after", range(8))
-async def test_strict_manager_sends_no_code_that_its_store_does_not_know(
-    harness, after
-):
-    store = FailingStore(shared(harness), OSError("disk"), after)
-    manager = await harness.manager(store=store, on_store_failure="fail")
-    acquiring = harness.advance_until_done(manager.token(A), seconds=3)
-    if after < 6:  # the lease, the code, and the right to send it
-        with pytest.raises(StoreUnavailableError):
-            await acquiring
-    else:
-        assert await acquiring
-    assert len(harness.service.requests) == (after >= 6)
-    assert len(harness.partner.requested_scopes) == (after >= 2)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("after", range(3))
-async def test_strict_manager_accepts_no_code_that_its_store_does_not_know(
-    harness, after
-):
-    store = FailingStore(shared(harness), OSError("disk"), after)
-    manager = await harness.manager(store=store, on_store_failure="fail")
-    for work in (
-        manager.offer(harness.partner.code(A), A),
-        manager.exchange(harness.partner.code(B)),
-    ):
-        with pytest.raises(StoreUnavailableError):
-            await work
-    assert not harness.service.requests
 
 
 @pytest.mark.asyncio
