@@ -31,7 +31,7 @@ _MAX_TOKEN_LENGTH: Final = 8 * 1024
 _MAX_DEPTH: Final = 64
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
-_SECONDS: Final = re.compile(r"[0-9]{1,32}")
+_SECONDS: Final = re.compile(r"([0-9]{1,32})(\.0{1,9})?")
 
 
 @attrs.frozen
@@ -190,8 +190,8 @@ class _StrictObject:
 
     def seconds(self, name: str) -> int:
         value = self._value(name)
-        if isinstance(value, str) and _SECONDS.fullmatch(value):
-            value = int(value)
+        if isinstance(value, str) and (digits := _SECONDS.fullmatch(value)):
+            value = int(digits[1])
         value = whole(value)
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             self.refuse(f"{name!r} is not a whole number of seconds above 0")

@@ -102,8 +102,9 @@ def test_f46_lifetime_over_a_day_is_cut_to_a_day(seconds):
     assert grant.clamped
 
 
-def test_f46_lifetime_may_be_a_string_of_digits():
-    assert parse_token(body(expires_in="3599")).lifetime == 3599
+@pytest.mark.parametrize("text", ["3599", "3599.0"])
+def test_f46_lifetime_may_be_a_string(text):
+    assert parse_token(body(expires_in=text)).lifetime == 3599
 
 
 @pytest.mark.parametrize("raw", ["3599.0", "3.599e3", "35990e-1"])
