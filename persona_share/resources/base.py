@@ -69,7 +69,7 @@ def _may_reach_more(route: Route, request: Request) -> bool:
 def _includes_unasked(request: Request) -> bool:
     """Return whether the response includes related objects unless ``include`` is empty."""
     version = request.headers.get("Persona-Version", DEFAULT_VERSION)
-    return version < NOTHING_INCLUDED_SINCE
+    return version < NOTHING_INCLUDED_SINCE and request.expects is Expects.JSON
 
 
 def _words_in(request: Request) -> set[str]:

@@ -8,7 +8,12 @@ from persona_share.errors import InvalidArgumentError
 from persona_share.model.batch_job import BatchJob, BatchJobError
 from persona_share.resources.collection import Listing, Retrievable
 from persona_share.resources.params import attributes_body
-from persona_share.resources.query_options import PageOptions, RetrieveOptions
+from persona_share.resources.query_options import (
+    PageOptions,
+    RetrieveOptions,
+    checked_list,
+    checked_mapping,
+)
 
 
 MAX_ROWS: Final = 1_000
@@ -36,6 +41,7 @@ class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=BatchJobRoutes):
         looks up by reference id. Raises `InvalidArgumentError` for other combinations
         and for more than 1,000 rows.
         """
+        rows = checked_list("rows", rows)
         _check(rows, operation, object, lookup_field)
         values = {
             "operation": operation,
@@ -43,7 +49,7 @@ class BatchJobs(Retrievable[BatchJob], kind=BatchJob, routes=BatchJobRoutes):
             "lookup_field": lookup_field,
             "account_type_id": account_type_id,
             "emit_events": emit_events,
-            "rows": [dict(row) for row in rows],
+            "rows": [dict(checked_mapping("a row", row)) for row in rows],
         }
         body = attributes_body(values)
         return await self._one(BatchJobRoutes.CREATE, body=body, options=options)

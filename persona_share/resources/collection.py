@@ -26,6 +26,8 @@ from persona_share.resources.query_options import (
     Fields,
     PageOptions,
     RetrieveOptions,
+    checked_list,
+    checked_mapping,
     checked_options,
     filter_query,
     select_query,
@@ -206,7 +208,8 @@ class Collection(Generic[R]):
             message = f"unknown argument: {', '.join(sorted(unknown))}"
             advice = "Pass what this library does not know in attributes={…}."
             raise InvalidArgumentError(message, advice=advice)
-        inner = {**wire_names(values, named), **values.get("attributes", {})}
+        extra = checked_mapping("attributes", values.get("attributes", {}))
+        inner = {**wire_names(values, named), **extra}
         outer = wire_names(values, in_meta)
         data: dict[str, Any] = {"attributes": inner}
         if type_name is not None:
@@ -464,18 +467,12 @@ def _tag(name: object, tag_id: object) -> Body:
 
 
 def _several(values: Sequence[str] | None) -> list[str] | None:
-    if isinstance(values, str):
-        message = "tags must be a sequence of str, not one str"
-        raise InvalidArgumentError(message)
-    return None if values is None else list(values)
+    return None if values is None else checked_list("tags", values, of="str")
 
 
 def checked_ids(object_ids: Sequence[str], what: str) -> list[str]:
     """Return the ids as a list; raises `InvalidArgumentError` for one text."""
-    if isinstance(object_ids, str):
-        message = f"{what} must be a sequence of ids, not one str"
-        raise InvalidArgumentError(message)
-    return [checked_id(each, what) for each in object_ids]
+    return [checked_id(each, what) for each in checked_list(what, object_ids, of="ids")]
 
 
 def _relation(target_object_id: str, key: str) -> Body:

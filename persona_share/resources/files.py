@@ -21,6 +21,7 @@ from persona_share.errors import (
     UnexpectedContentTypeError,
 )
 from persona_share.model.file import File
+from persona_share.model.policy import is_number
 from persona_share.model.resource import Resource
 from persona_share.model.secret import Secret, as_secret
 from persona_share.ports import FileAccess, NewFile, Sender
@@ -53,6 +54,9 @@ class Download:
         max_bytes: int = MAX_BYTES,
         kind: str | None = None,
     ) -> None:
+        if not is_number(max_bytes) or not max_bytes > 0:
+            message = "max_bytes must be a number above 0"
+            raise InvalidArgumentError(message)
         self._fetch = fetch
         self._file_access = file_access
         self._limits = _Limits(max_bytes, kind)

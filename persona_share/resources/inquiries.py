@@ -37,6 +37,7 @@ from persona_share.resources.query_options import (
     ListOptions,
     RetrieveOptions,
     check_status,
+    checked_list,
 )
 
 
@@ -167,7 +168,7 @@ class Inquiries(
         **options: Unpack[RetrieveOptions],
     ) -> Inquiry:
         """Act as the person would, in the sandbox environment only."""
-        body = meta_body(simulate_actions=list(actions))
+        body = meta_body(simulate_actions=checked_list("actions", actions))
         return await self._one(
             InquiryRoutes.PERFORM_SIMULATE_ACTIONS,
             inquiry_id,

@@ -112,11 +112,8 @@ def select_query(
         query["include"] = _names("include", include)
     if fields is None:
         return query
-    given: object = fields
-    if not isinstance(given, Mapping):
-        message = f"fields must be a mapping, not {type(given).__name__}"
-        advice = "Map a type to attributes: fields={'inquiry': ['status']}."
-        raise InvalidArgumentError(message, advice=advice)
+    advice = "Map a type to attributes: fields={'inquiry': ['status']}."
+    checked_mapping("fields", fields, advice)
     for type_name, names in fields.items():
         query[f"fields[{type_name}]"] = _names(f"fields[{type_name}]", names)
     return query
@@ -127,7 +124,7 @@ def filter_query(given: Filter | None, named: Mapping[str, Any]) -> dict[str, An
 
     Names may be in snake_case or kebab-case; several values become one comma list.
     """
-    conditions = {**(given or {})}
+    conditions = dict(checked_mapping("filter", {} if given is None else given))
     for name, value in named.items():
         if value is None:
             continue
@@ -168,6 +165,27 @@ def check_status(kind: type[OpenEnum], value: object) -> None:
 def wire_names(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the values that have these names, with the API's spelling of the names."""
     return {name.replace("_", "-"): values[name] for name in names if name in values}
+
+
+def checked_mapping(
+    what: str, value: object, advice: str = InvalidArgumentError.advice
+) -> Mapping[str, Any]:
+    """Return a mapping with names; raises `InvalidArgumentError` for anything else."""
+    if not isinstance(value, Mapping):
+        message = f"{what} must be a mapping, not {type(value).__name__}"
+        raise InvalidArgumentError(message, advice=advice)
+    if not all(isinstance(name, str) for name in value):
+        message = f"the names in {what} must be str"
+        raise InvalidArgumentError(message, advice=advice)
+    return value
+
+
+def checked_list(what: str, value: object, *, of: str = "values") -> list[Any]:
+    """Return an iterable as a list; raises `InvalidArgumentError` for one text."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        message = f"{what} must be a sequence of {of}, not one {type(value).__name__}"
+        raise InvalidArgumentError(message)
+    return list(value)
 
 
 def _names(what: str, value: object) -> tuple[str, ...]:

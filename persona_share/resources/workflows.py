@@ -12,6 +12,7 @@ from persona_share.resources.query_options import (
     IncludeOptions,
     ListOptions,
     RetrieveOptions,
+    checked_mapping,
 )
 
 
@@ -28,7 +29,7 @@ class Workflows(Collection[WorkflowRun], kind=WorkflowRun):
         **options: Unpack[IncludeOptions],
     ) -> WorkflowRun:
         """Start a run; ``fields`` are the inputs of the workflow's live version."""
-        body = attributes_body({"fields": dict(fields)})
+        body = attributes_body({"fields": dict(checked_mapping("fields", fields))})
         return await self._one(
             WorkflowRoutes.TRIGGER,
             workflow_id,

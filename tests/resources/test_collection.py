@@ -233,8 +233,37 @@ async def test_str_is_refused_as_a_sequence_of_ids(harness, call):
     assert there.requests == []
 
 
+OF_ANOTHER_TYPE = {
+    "filter": lambda c: c.inquiries.list(filter=["status"]),
+    "filter_names": lambda c: c.inquiries.list(filter={1: "x"}),
+    "fields": lambda c: c.inquiries.retrieve("inq_1", fields=["status"]),
+    "attributes": lambda c: c.accounts.create(attributes=None),
+    "tags": lambda c: c.accounts.set_tags("act_1", 5),
+    "ids": lambda c: c.accounts.add_objects("act_1", None),
+    "actions": lambda c: c.inquiries.perform_simulate_actions("inq_1", None),
+    "inputs": lambda c: c.workflows.trigger("wfl_1", fields="name"),
+    "rows": lambda c: c.batch_jobs.create(
+        ["row"], operation="update", object="account", lookup_field="token"
+    ),
+    "no_size": lambda c: c.inquiries.print("inq_1", max_bytes=None),
+    "empty_size": lambda c: c.inquiries.print("inq_1", max_bytes=0),
+}
+
+
+@pytest.mark.parametrize("call", OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE)
+@pytest.mark.asyncio
+async def test_argument_of_another_type_is_refused(harness, call):
+    there = harness()
+
+    with pytest.raises(InvalidArgumentError, match="must be"):
+        await call(there.client)
+    assert there.requests == []
+
+
 @pytest.mark.parametrize("condition", ["status", "inquiry_id"])
-@pytest.mark.parametrize("empty", [list, dict, lambda: iter(())])
+@pytest.mark.parametrize(
+    "empty", [list, dict, lambda: iter(())], ids=["list", "dict", "iterator"]
+)
 def test_condition_without_values_is_refused_at_the_call(harness, condition, empty):
     with pytest.raises(InvalidArgumentError, match=f"{condition} is an empty list"):
         harness().client.inquiries.list(**{condition: empty()})

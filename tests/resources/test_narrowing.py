@@ -174,6 +174,15 @@ async def test_narrowed_session_gets_no_related_objects_in_old_versions(
 
 
 @pytest.mark.asyncio
+async def test_narrowed_session_prints_a_pdf_in_old_versions(narrowed):
+    session, requests = narrowed()
+
+    with suppress(UnexpectedContentTypeError):
+        await session.inquiries.print("inq_1", persona_version="2023-01-05")
+    assert [each.target for each in requests] == ["/inquiries/inq_1/print"]
+
+
+@pytest.mark.asyncio
 async def test_broader_grant_of_the_service_reaches_no_other_object(scenario):
     mine, other = (scenario.sandbox.add_account() for _ in range(2))
     scope, both = Scope.write(mine.id), Scope.write(mine.id, other.id)
