@@ -190,6 +190,8 @@ class _Call:
             raise self._unknown()
         if isinstance(ended, PersonaError):
             ended.attempts = attempts
+            if self.past.in_doubt and ended.phase is Phase.NOT_SENT:
+                ended.phase = Phase.AMBIGUOUS  # of an earlier attempt
             raise ended
         sent_at = ended.first_sent_at
         if self._acted_at is not None:

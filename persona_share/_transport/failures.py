@@ -183,6 +183,7 @@ _BY_NAME: Final = {
     "BodyDecodingError": _lost(
         ProtocolError, "the body from {peer} could not be decoded", "undecodable"
     ),
+    "ClientConnectionError": BROKEN,
     "ClientConnectionResetError": BROKEN,
     "ClientConnectorCertificateError": BAD_CERTIFICATE,
     "ClientConnectorDNSError": NO_NAME,

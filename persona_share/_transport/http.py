@@ -91,6 +91,10 @@ class _ClientRequest(aiohttp.ClientRequest):
         return response
 
 
+class DeleteLostError(aiohttp.ClientConnectionError):
+    """The connection was lost after a DELETE was sent on it."""
+
+
 class _ClientResponse(aiohttp.ClientResponse):
     """A response that gives up after 100 informational (1xx) ones.
 
@@ -101,6 +105,19 @@ class _ClientResponse(aiohttp.ClientResponse):
     lost: "asyncio.Future[None] | None" = None
     _informational = 0
     _given: Any = None
+
+    async def start(self, connection: "Connection") -> aiohttp.ClientResponse:
+        """Read the head of the response.
+
+        aiohttp repeats a DELETE by itself, and whether the first one took effect would
+        be forgotten, unless the error is another one than it expects.
+        """
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if self.method != "DELETE":
+                raise
+        raise DeleteLostError
 
     @property
     def _continue(self) -> Any:

@@ -98,6 +98,27 @@ async def test_any_other_response_is_final(status):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("first", "phase"),
+    [
+        (lost, Phase.AMBIGUOUS),
+        (lambda: refused(503), Phase.AMBIGUOUS),
+        (lambda: refused(429, retry_after="1"), Phase.NOT_SENT),
+        (unsent, Phase.NOT_SENT),
+    ],
+    ids=["lost", "failed", "limited", "unsent"],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_error_of_a_later_attempt_says_if_an_earlier_one_may_have_acted(
+    first, phase, method
+):
+    harness = Harness(first(), unsent(), unsent(), method=method)
+    with pytest.raises(ConnectError) as caught:
+        await harness.run()
+    assert caught.value.phase is phase
+
+
+@pytest.mark.asyncio
 async def test_f1_call_survives_two_refused_connections():
     harness = Harness(unsent(), unsent(), OK, method="PATCH")
     response = await harness.run()

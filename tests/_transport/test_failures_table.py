@@ -91,6 +91,8 @@ CASES = [
         aiohttp.ClientConnectionResetError(),
         (ConnectionLostError, Phase.AMBIGUOUS, True),
     ),
+    # The client was closed.
+    (aiohttp.ClientConnectionError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (ConnectionResetError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (aiohttp.SocketTimeoutError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (TimeoutError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),

@@ -262,3 +262,30 @@ async def test_lost_idle_connection_is_not_reported_to_the_event_loop():
         assert server.connections == 2
     gc.collect()
     assert reported == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("after", ["response", "refused"])
+async def test_f13_lost_delete_of_a_reused_connection_is_not_forgotten(after):
+    async def serve(connection):
+        await connection.request()
+        if server.connections == 1:
+            await connection.send(http_response(body=b'{"data": []}'))
+            await connection.request()  # it takes effect, and the response is lost
+            if after == "refused":
+                server._server.close()
+        else:
+            await connection.send(http_response(404))
+
+    async with (
+        RawServer(serve) as server,
+        PersonaClient("key", base_url=server.api, insecure_local=True) as client,
+    ):
+        await client.inquiries.list()
+        if after == "response":
+            assert await client.inquiries.redact("inq_1") is None
+            return
+        with pytest.raises(ConnectError, match="The request was sent") as caught:
+            await client.inquiries.redact("inq_1")
+    phases = [each.phase for each in caught.value.attempts]
+    assert phases == [Phase.AMBIGUOUS, Phase.NOT_SENT, Phase.NOT_SENT]
