@@ -91,7 +91,7 @@ CASES = [
         aiohttp.ClientConnectionResetError(),
         (ConnectionLostError, Phase.AMBIGUOUS, True),
     ),
-    # The client was closed.
+    (http.DeleteLostError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (aiohttp.ClientConnectionError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (ConnectionResetError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
     (aiohttp.SocketTimeoutError(), (ConnectionLostError, Phase.AMBIGUOUS, True)),
