@@ -273,6 +273,9 @@ class CopyWorker:
     checkpoint: Checkpoint | str | None = None
     disk: Disk = attrs.field(factory=Disk)
     outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
+    _key: str = attrs.field(factory=lambda: os.urandom(6).hex(), init=False)
+    #: What other runs had left of each person when this one began.
+    _left: dict[str, list[Path]] = attrs.field(factory=dict, init=False)
     _waiting: dict[str, list[_Open]] = attrs.field(factory=dict, init=False)
     roots: Batch[Any] = attrs.field(init=False)
     related: Batch[Any] | None = attrs.field(default=None, init=False)
@@ -328,6 +331,8 @@ class CopyWorker:
             await to_thread.run_sync(make_folder, self.into)
             if self.checkpoint is None:
                 await to_thread.run_sync(_clean, self.into)
+            else:  # another worker may use the folder
+                self._left = await to_thread.run_sync(_leftovers, self.into)
         sender, receiver = anyio.create_memory_object_stream[str](_MAX_OPEN * 8)
         async with self.roots, receiver, anyio.create_task_group() as tasks:
             self.related = self.context.related(receiver)
@@ -450,6 +455,8 @@ class CopyWorker:
         else:
             if self.into is not None:
                 await self._acknowledge(root.id)
+                for each in self._left.pop(root.id, ()):
+                    await to_thread.run_sync(_discard, each)
             self.counts["copied"] += 1
             self.counts["objects"] += 1 + len(person.found)
             self.counts["files"] += len(copied.files)
@@ -488,10 +495,12 @@ class CopyWorker:
         objects = {f"{_name_of(root)}.json": root}
         for name, found in relationships.items():
             objects |= {f"{name}/{each.id}.json": each for each in found.objects}
-        part, folder = self.into / f".{root.id}.part", self.into / root.id
+        # Another worker that copies the same person has another name for its part.
+        part = self.into / f".{root.id}.{self._key}.part"
+        folder = self.into / root.id
         distinct = {each.id: each for each in objects.values()}
         try:
-            await to_thread.run_sync(_make_empty, part)
+            await to_thread.run_sync(part.mkdir, 0o700)
             saved = await self._save_files(part / "files", [*distinct.values()])
             manifest = self._manifest(root, relationships, saved)
             await to_thread.run_sync(self._complete, part, folder, objects, manifest)
@@ -602,11 +611,19 @@ class CopyWorker:
         _write_synced(part / MANIFEST, content, self.disk)
         for each in (*(x for x in part.iterdir() if x.is_dir()), part):
             self.disk.sync_folder(each)
-        old = folder.with_name(f".{folder.name}.old")
-        if folder.exists():
-            _remove(old)
-            folder.rename(old)
-        self.disk.replace(part, folder)
+        old = part.with_suffix(".old")
+        while True:
+            with suppress(FileNotFoundError):
+                folder.rename(old)
+            try:
+                self.disk.replace(part, folder)
+                break
+            except OSError:
+                if not folder.exists():
+                    with suppress(FileNotFoundError):
+                        old.rename(folder)
+                    raise
+            _remove(old)  # another worker has put its copy there: replace it as well
         self.disk.sync_folder(folder.parent)
         _remove(old)
 
@@ -712,7 +729,7 @@ def _name_of(resource: Resource) -> str:
 
 
 def _write_synced(path: Path, content: bytes, disk: Disk) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor = open_private(path, os.O_WRONLY | os.O_TRUNC)
     try:
         with naming(path):
@@ -720,11 +737,6 @@ def _write_synced(path: Path, content: bytes, disk: Disk) -> None:
             disk.sync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _make_empty(folder: Path) -> None:
-    _remove(folder)
-    folder.mkdir(mode=0o700, parents=True)
 
 
 def _remove(path: Path) -> None:
@@ -736,20 +748,38 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _clean(into: Path) -> None:
-    """Remove what a killed run left half written, or restore what it moved aside.
+def _leftovers(into: Path) -> dict[str, list[Path]]:
+    """Return what other runs left of each person: half written, or moved aside.
 
     A copy may be in a folder that has other hidden files.
     """
+    found: dict[str, list[Path]] = {}
     for each in into.iterdir():
-        object_id, extension = each.name[1:].removesuffix(each.suffix), each.suffix
-        if each.name[0] != "." or kind_of_id(object_id) is None:
-            continue
-        if extension == ".part":
-            _remove(each)
-        elif extension == ".old":
-            folder = into / object_id
-            if folder.exists():
-                _remove(each)
+        object_id = each.name[1:].partition(".")[0]
+        if (
+            each.name.startswith(".")
+            and each.suffix in {".part", ".old"}
+            and kind_of_id(object_id) is not None
+        ):
+            found.setdefault(object_id, []).append(each)
+    return found
+
+
+def _clean(into: Path) -> None:
+    """Remove what killed runs left half written, or restore what they moved aside."""
+    for object_id, paths in _leftovers(into).items():
+        folder = into / object_id
+        for each in paths:
+            if each.suffix == ".part" or folder.exists():
+                _discard(each)
             else:
                 each.rename(folder)
+
+
+def _discard(path: Path) -> None:
+    """Remove what another run left, under a name with which that run cannot use it."""
+    name = path.name.rpartition(".")[0]
+    moved = path.with_name(f"{name}.{os.urandom(6).hex()}.part")
+    with suppress(FileNotFoundError):
+        path.rename(moved)
+        _remove(moved)

@@ -563,7 +563,7 @@ def _create(folder: Path, name: str) -> tuple[int, Path]:
 
     A file that a killed process left is not locked, and is used again.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     for number in count(1):
         path = folder / (f".{name}.part" if number == 1 else f".{name}-{number}.part")
         descriptor = open_private(path, os.O_WRONLY)

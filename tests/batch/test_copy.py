@@ -9,6 +9,7 @@ import shutil
 import weakref
 from contextlib import suppress
 
+import attrs
 import orjson
 import pytest
 import pytest_asyncio
@@ -26,7 +27,7 @@ from persona_share.errors import (
     NotFoundError,
 )
 from tests.batch import saved
-from tests.batch.conftest import no_tasks_left
+from tests.batch.conftest import Kit, no_tasks_left
 
 
 PERSON = "inq_1"
@@ -262,18 +263,84 @@ async def test_relationship_that_cannot_be_a_folder_is_refused(tmp_path, follow)
             client.copy([PERSON], into=tmp_path, follow=follow)
 
 
+@pytest.mark.parametrize("checkpoint", [None, "shard"])
 @pytest.mark.asyncio
-async def test_hidden_files_of_others_are_left_alone(kit, tmp_path):
+async def test_only_leftovers_of_copies_are_removed(kit, tmp_path, checkpoint):
     others = {".notes.old", ".draft.part", ".my_notes.old", ".part", ".old"}
     for each in others:
         (tmp_path / each).write_text(each)
-    (tmp_path / f".{PERSON}.part").mkdir()
-    (tmp_path / ".inq_2.old").mkdir()
-    await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON, "inq_2"]))
+    for each in (f".{PERSON}.part", f".{PERSON}.1a.part", ".inq_2.1a.old"):
+        (tmp_path / each).mkdir()
+    ids = [PERSON, "inq_2"]
+    await run(saved.new_copy(tmp_path, Disk(), kit, ids, checkpoint=checkpoint))
 
-    found = {each.name for each in tmp_path.iterdir()} - saved.OTHERS
+    found = {each.name for each in tmp_path.iterdir()}
+    found -= {*saved.OTHERS, ".checkpoint-shard"}
     assert found == {*others, PERSON, "inq_2"}
     assert all((tmp_path / each).read_text() == each for each in others)
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 6))
+@pytest.mark.asyncio
+async def test_two_workers_may_copy_the_same_people(tmp_path, turns):
+    began, both = set(), asyncio.Event()
+
+    async def copy(name, turns):
+        async def wait_for_the_other():
+            began.add(name)
+            if len(began) == 2:
+                both.set()
+            await both.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)  # noqa: TID251  # the other one's turn
+
+        kit, disk = Kit(), saved.FastDisk()
+        kit.objects.before = wait_for_the_other
+        return await run(saved.new_copy(tmp_path, disk, kit, checkpoint=name))
+
+    first, second = await asyncio.gather(copy("first", 0), copy("second", turns))
+
+    assert first.copied == second.copied == len(saved.PEOPLE)
+    assert verify_copy(tmp_path, saved.PEOPLE).problems == ()
+
+
+class WaitingDownloads(saved.FakeDownloads):
+    """Downloads of which one waits; each has arrived when it is requested."""
+
+    def __init__(self):
+        self.arrived, self.released = asyncio.Event(), asyncio.Event()
+
+    def download(self, object_id, attribute, url, batch):
+        found = super().download(object_id, attribute, url, batch)
+        return found if object_id != "ver_1b" else Waiting(found, self)
+
+
+@attrs.frozen
+class Waiting:
+    download: object
+    downloads: object
+
+    async def into(self, sink):
+        self.downloads.arrived.set()
+        await self.downloads.released.wait()
+        await self.download.into(sink)
+
+
+@pytest.mark.asyncio
+async def test_worker_that_was_replaced_changes_nothing_more(kit, tmp_path):
+    downloads = WaitingDownloads()
+    copy = saved.new_copy(
+        tmp_path, Disk(), kit, [PERSON], downloads=downloads, checkpoint="first"
+    )
+    replaced = asyncio.create_task(run(copy))
+    await downloads.arrived.wait()
+    await run(saved.new_copy(tmp_path, Disk(), Kit(), [PERSON], checkpoint="second"))
+    downloads.released.set()
+    with pytest.raises(FileNotFoundError):
+        await replaced
+
+    assert verify_copy(tmp_path, [PERSON]).problems == ()
+    assert [each for each in tmp_path.iterdir() if each.suffix == ".part"] == []
 
 
 class FailingDownloads(saved.FakeDownloads):
