@@ -99,6 +99,10 @@ class StoreContract:
 
         assert first.value == second.value == VALUE
         assert first.etag == second.etag != ""
+        # A memoryview or a Decimal that is equal is not accepted.
+        assert isinstance(first.value, bytes)
+        assert isinstance(first.etag, str)
+        assert isinstance(first.now, int | float)
 
     async def test_empty_value_is_a_record(self) -> None:
         async with self.opened() as store:
@@ -218,6 +222,23 @@ class StoreContract:
 
         assert sum(won) == 1
         assert found.value == b"%d" % won.index(True)
+
+    async def test_cancelled_operations_prevent_no_later_one(self) -> None:
+        async with self.opened() as store, asyncio.timeout(60):
+            for turns in range(self.racers):
+                tasks = [asyncio.ensure_future(create(store)) for _ in range(3)]
+                for _ in range(turns):
+                    await self.clock.sleep(0)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            written = False
+            while not written:  # an earlier write may end only now
+                found = await store.read(KEY)
+                written = await store.write(KEY, b"new", if_etag=found.etag, ttl=60)
+            found = await store.read(KEY)
+
+        assert found.value == b"new"
 
     async def test_no_change_is_lost_when_all_count(self) -> None:
         async def count(store: Store) -> None:
