@@ -288,7 +288,7 @@ class PerLoop(Generic[T]):
 def cannot_connect(server: str) -> StoreUnavailableError:
     """Return the error of a server that cannot be reached, or accepts no connection."""
     message = f"cannot connect to {server}"
-    advice = "Check that it runs and accepts connections, and the host and the port."
+    advice = "Check that it runs, its host, port and certificate, and its limits."
     return StoreUnavailableError(message, advice=advice)
 
 

@@ -282,9 +282,13 @@ def _options(dsn: Secret) -> Mapping[str, Any]:
 
 
 def _is_private(options: Mapping[str, Any]) -> bool:
-    mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
-    hosts = options.get("hostaddr") or options.get("host") or os.environ.get("PGHOST")
-    return mode in _SAFE_MODES or all(
+    def given(name: str) -> Any:
+        return options.get(name) or os.environ.get(f"PG{name.upper()}")
+
+    if given("service"):  # it names a file with more options, even an address
+        return options.get("sslmode") in _SAFE_MODES
+    hosts = given("hostaddr") or given("host")
+    return given("sslmode") in _SAFE_MODES or all(
         not host or host.startswith(("/", "@")) or is_loopback(host)
         for host in str(hosts or "").split(",")
     )

@@ -89,7 +89,7 @@ class RedisStore(BaseStore):
     ``cluster=True``. For Sentinel name the service in ``sentinel``; the hosts of the URL
     are then those of the sentinels, separated by commas. ``plaintext=True`` allows to
     keep tokens without `Encrypted`, ``allow_insecure=True`` a ``redis://`` URL to
-    another machine.
+    another machine, a cluster or a sentinel.
 
     Raises:
         ConfigurationError: the URL cannot be used.
@@ -144,9 +144,9 @@ class RedisStore(BaseStore):
         if len(self._hosts) > 1 and not sentinel:
             message = "several hosts in the URL of Redis need sentinel='service name'"
             raise ConfigurationError(message)
-        if scheme == "redis" and not all(
-            not host or is_loopback(host) for host, _ in self._hosts
-        ):
+        # A sentinel and a cluster name other hosts.
+        is_local = all(not host or is_loopback(host) for host, _ in self._hosts)
+        if scheme == "redis" and (cluster or sentinel or not is_local):
             if not allow_insecure:
                 message = "others could read the traffic to this Redis server"
                 advice = "Use a rediss:// URL, or pass allow_insecure=True."

@@ -65,7 +65,7 @@ async def test_connection_that_cannot_be_made_is_reported_at_once_with_advice(
     for operation in (store.open, lambda: store.read(KEY)):
         with pytest.raises(StoreUnavailableError, match="cannot connect") as caught:
             await operation()
-        assert "the host and the port" in str(caught.value)
+        assert "host, port" in str(caught.value)
         text = caplog.text + str(caught.value)
         assert not any(word in text for word in ("USER", "CANARY", host.split(":")[0]))
     await store.aclose()
@@ -348,6 +348,26 @@ def test_connection_that_others_could_read_is_refused_at_once(dsn):
     with pytest.raises(StoreRefusedError, match="verify-full"):
         PostgresStore(dsn)
     PostgresStore(dsn, allow_insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "variables"),
+    [
+        ("service=production", {}),
+        ("host=localhost service=production", {}),
+        ("dbname=app", {"PGSERVICE": "production", "PGSSLMODE": "verify-full"}),
+        ("host=localhost", {"PGHOSTADDR": "10.0.0.5"}),
+        ("dbname=app", {"PGHOST": "db.internal"}),
+    ],
+)
+def test_connection_is_refused_when_other_settings_may_name_another_host(
+    dsn, variables, monkeypatch
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoreRefusedError, match="verify-full"):
+        PostgresStore(dsn)
+    PostgresStore(f"{dsn} sslmode=verify-full")
 
 
 @pytest.mark.parametrize(
