@@ -1,7 +1,6 @@
 """PostgresStore: records in a table of PostgreSQL."""
 
 import asyncio
-import logging
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -27,7 +26,6 @@ from persona_share.stores.base import (
 )
 
 
-_LOG: Final = logging.getLogger("persona_share")
 _NOW: Final = sql.SQL("extract(epoch from clock_timestamp())::float8")
 #: One transaction; those who create the table at once do so one after the other.
 _CREATE: Final[LiteralString] = """
@@ -109,11 +107,10 @@ class PostgresStore(BaseStore):
             advice = "Use sslmode=verify-full, or pass allow_insecure=True."
             raise StoreRefusedError(message, advice=advice)
         self.accepts_secrets = plaintext
-        self._dsn = dsn
         self._create = create
         self._table = sql.Identifier(*table.split("."))
         self._index = sql.Identifier(f"{table.rpartition('.')[2]}_expires")
-        self._pools = PerLoop(self._new_pool)
+        self._pools = PerLoop(lambda: _Pool(dsn, self._concurrency))
 
     async def _open(self) -> None:
         if self._create:
@@ -168,8 +165,7 @@ class PostgresStore(BaseStore):
                 cursor = await connection.execute(query, values or None)
                 return await cursor.fetchall() if cursor.description else []
         except PoolClosed:
-            if (problem := pool.problem) is None:
-                raise
+            problem = pool.problem or cannot_connect("PostgreSQL")
         raise problem.fresh()
 
     async def _drop_connections(self) -> None:
@@ -179,9 +175,6 @@ class PostgresStore(BaseStore):
 
     def _query(self, statement: LiteralString) -> sql.Composed:
         return sql.SQL(statement).format(table=self._table, index=self._index, now=_NOW)
-
-    def _new_pool(self) -> "_Pool":
-        return _Pool(self._dsn, self._concurrency)
 
     def _error(self, error: BaseException) -> StoreError:
         name = type(error).__name__
