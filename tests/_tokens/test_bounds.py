@@ -85,7 +85,7 @@ async def test_all_that_wait_share_fifty_reads_of_the_store_a_second(harness):
 
 
 @pytest.mark.asyncio
-async def test_caller_without_time_is_told_so(harness):
+async def test_caller_without_time_gets_an_error(harness):
     manager = await harness.manager()
     with pytest.raises(DeadlineExceededError):
         await manager.token(A, timeout=0)
