@@ -1,6 +1,7 @@
 """PostgresStore: records in a table of PostgreSQL."""
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -195,6 +196,11 @@ class PostgresStore(BaseStore):
         return "<PostgresStore>"
 
 
+_POOL: Final = "persona_share"
+# Stores report why there is no connection; the pool would log each attempt, too.
+logging.getLogger("psycopg.pool").addFilter(
+    lambda record: _POOL not in (record.args or ())
+)
 _CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
     "prepare_threshold": None,  # pgbouncer gives each statement another connection
@@ -207,8 +213,8 @@ _CONNECTION: Final[dict[str, Any]] = {
 class _Pool:
     """The connections of one event loop; closed when none can be made.
 
-    psycopg's pool alone would repeat a refused login, which may lock the account, let the
-    operations wait that need a connection, and log the host and the user.
+    psycopg's pool alone would repeat a refused login, which may lock the account, and let
+    the operations wait that need a connection.
     """
 
     def __init__(self, dsn: Secret, size: int) -> None:
@@ -226,7 +232,7 @@ class _Pool:
             open=False,
             timeout=TIMEOUT,
             reconnect_timeout=TIMEOUT,
-            name="persona_share",
+            name=_POOL,
         )
 
     @property
@@ -248,7 +254,7 @@ class _Pool:
         if isinstance(problem, StoreRefusedError) or not self.is_connected:
             self.problem = problem
             self._closing = self._closing or asyncio.ensure_future(self._close())
-        raise psycopg.OperationalError(problem.what)  # the pool logs this
+        raise psycopg.OperationalError(problem.what)
 
     async def close(self) -> None:
         """Close the connections."""
