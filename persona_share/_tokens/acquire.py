@@ -184,10 +184,13 @@ class Acquisition:
             offered.cancel()
             provider.queue.requests -= 1
             operation.committed = False
-        if not request.done():  # a pushed code came first; the request continues
+        # A pushed code may come first, and then the request continues.
+        supply = request.result() if request.done() else None
+        if isinstance(supply, SourceFailure) and operation.code_offered.is_set():
+            supply = None
+        if supply is None:
             self.lost = True
             return None
-        supply = request.result()
         if isinstance(supply, SourceFailure):
             raise await self._source_failed(supply)
         self._see(supply)
@@ -294,7 +297,12 @@ class Acquisition:
             if token is None:
                 what = "this code was used before"
                 raise CodeAlreadyUsedError(what)
-            return Scope.parse(token.scope)
+            granted = Scope.parse(token.scope)
+            if missing := self.scope - granted:
+                raise await self._failed(not_granted(self.scope, missing))
+            if self.scope:
+                await self._coordinator.publish(self.scope, "", token)
+            return granted
         if self.scope and not isinstance(result, Refused):
             # The next caller of its scope may use it, or learn what became of it.
             await self._change(records.hold, "", code)

@@ -244,7 +244,7 @@ class TokenProvider:
         A code that was exchanged before returns its scope while its token is valid.
         Raises a `TokenError` or `DeadlineExceededError`.
         """
-        key, started = ("code", code.id), self.clock.now()
+        key, started = ("code", code.id, expected), self.clock.now()
         while True:
             if self.closed:
                 raise ManagerClosedError(_CLOSED)

@@ -605,6 +605,15 @@ async def test_caller_that_waits_for_the_source_gets_a_token_that_was_delivered(
 
 
 @pytest.mark.asyncio
+async def test_code_that_the_source_offers_is_used_although_it_returns_none(harness):
+    async def source(scope):
+        await manager.offer(harness.partner.code(scope), scope)
+
+    manager = await harness.manager(codes=source)
+    assert await manager.token(A)
+
+
+@pytest.mark.asyncio
 async def test_delivered_token_is_kept_when_all_others_are_pinned(harness):
     manager = await harness.manager(renewal=RenewalPolicy(max_tokens=1))
     await manager.warm(A)
@@ -741,6 +750,35 @@ async def test_code_that_is_delivered_again_returns_its_scope_without_a_request(
     await manager.forget(A)
     with pytest.raises(CodeAlreadyUsedError):
         await harness.advance_until_done(manager.exchange(code, scope=A))
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_each_delivery_of_a_code_is_compared_with_the_scope_that_it_expects(
+    harness,
+):
+    harness.service.grants, harness.service.delay = B, 1.0
+    manager = await harness.manager(codes=None)
+    code = harness.partner.code(A)
+    for _ in range(2):
+        deliveries = asyncio.gather(
+            manager.exchange(code),
+            manager.exchange(code, scope=A),
+            return_exceptions=True,
+        )
+        granted, error = await harness.advance_until_done(deliveries)
+        assert granted == B
+        assert isinstance(error, ScopeNotGrantedError)
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_token_of_a_code_serves_the_scope_of_each_delivery(harness):
+    manager = await harness.manager(codes=None)
+    code = harness.partner.code(BOTH)
+    for scope in (None, A):
+        assert await manager.exchange(code, scope=scope) == BOTH
+    assert await manager.token(A) == await manager.token(BOTH)
     assert len(harness.service.requests) == 1
 
 
