@@ -254,10 +254,11 @@ class ScopedTokenManager:
         scope twice. Raises `CodeRejectedError`, `ScopeNotGrantedError` and any other
         `TokenError`. Source: POST /oauth/token; RFC 6749 §4.1.3.
         """
+        if isinstance(code, str):
+            code = Secret(code)  # an error report may show locals
         self._require_open()
         expected = _expected_scope(code, scope)
         received = self._provider.received(code, expires_at)
-        del code  # no error report that captures locals shows it
         deadline = self._now() + self._context.timeout
         return await self._provider.exchange(received, expected, deadline)
 
@@ -275,13 +276,14 @@ class ScopedTokenManager:
         known code is ignored. Raises `InvalidArgumentError` for anything that cannot be
         a code, for a code without a scope, and if eight codes wait for the scope.
         """
+        if isinstance(code, str):
+            code = Secret(code)  # an error report may show locals
         self._require_open()
         expected = _expected_scope(code, scope)
         if expected is None:
             message = "offer() needs the scope that the code was authorized for"
             raise InvalidArgumentError(message)
         received = self._provider.received(code, expires_at)
-        del code  # no error report that captures locals shows it
         await self._provider.offer(received, expected)
 
     def peek(self, scope: Scope | str) -> AccessToken | None:

@@ -92,17 +92,20 @@ def exchange_key(origin: str, code: Secret, epoch: int) -> Secret:
 
 def checked_code(code: object) -> Secret:
     """Return a code as a secret; raises `InvalidArgumentError` if it is invalid."""
-    secret = Secret(code) if isinstance(code, str) else code
-    if not isinstance(secret, Secret):
+    if isinstance(code, str):
+        code = Secret(code)  # an error report may show locals
+    if not isinstance(code, Secret):
         message = (
             f"a code must be a str or an AuthorizationCode, not {type(code).__name__}"
         )
         raise InvalidArgumentError(message)
-    text = secret.reveal()
-    if not _PRINTABLE.fullmatch(text) or len(text) > _MAX_TOKEN_LENGTH:
+    if (
+        not _PRINTABLE.fullmatch(code.reveal())
+        or len(code.reveal()) > _MAX_TOKEN_LENGTH
+    ):
         message = "an authorization code must be printable ASCII without spaces"
         raise InvalidArgumentError(message)
-    return secret
+    return code
 
 
 def parse_token(body: bytes, expected: Scope | None = None) -> TokenResponse:

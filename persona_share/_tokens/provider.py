@@ -383,6 +383,6 @@ class TokenProvider:
                 await asyncio.wait_for(self.tasks.ended(), _RELEASE_TIMEOUT)
         finally:
             await self.tasks.cancel_all()
+            self.cache.clear()
             with contextlib.suppress(Exception):
                 await self.coordinator.aclose()
-            self.cache.clear()

@@ -120,8 +120,8 @@ class CodeSupplier:
         if expires_at is None and isinstance(code, AuthorizationCode):
             expires_at = code.expires_at
         if expires_at is not None:
-            if expires_at.tzinfo is None:
-                message = "expires_at needs a time zone"
+            if getattr(expires_at, "tzinfo", None) is None:
+                message = "expires_at must be a datetime with a time zone"
                 raise InvalidArgumentError(message)
             left = (expires_at - self._runtime.clock.wall()).total_seconds()
             checked = bounded(left, CODE_LIFETIME)

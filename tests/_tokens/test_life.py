@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from datetime import datetime
 from types import SimpleNamespace
 
 import attrs
@@ -32,6 +33,7 @@ from persona_share.model.policy import RenewalPolicy
 from persona_share.stores import MemoryStore
 from persona_share.stores.base import BaseStore
 from tests._tokens.conftest import Harness
+from tests.resources.conftest import locals_of
 
 
 A, B = Scope.read("inq_1"), Scope.read("ver_2")
@@ -770,6 +772,27 @@ async def test_each_delivery_of_a_code_is_compared_with_the_scope_that_it_expect
         assert granted == B
         assert isinstance(error, ScopeNotGrantedError)
     assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["exchange", "offer"])
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("CANARY", {"scope": "none"}),
+        ("CANARY", {"scope": A, "expires_at": datetime(2026, 1, 1)}),  # noqa: DTZ001  # refused
+        ("CANARY", {"scope": A, "expires_at": "soon"}),
+        ("CANARY in two words", {"scope": A}),
+    ],
+    ids=["scope", "time_zone", "expiry", "code"],
+)
+async def test_no_frame_of_a_refusal_shows_a_delivered_code(
+    harness, method, code, options
+):
+    manager = await harness.manager()
+    with pytest.raises(InvalidArgumentError) as caught:
+        await getattr(manager, method)(code, **options)
+    assert "CANARY" not in locals_of(caught.value)
 
 
 @pytest.mark.asyncio
