@@ -462,7 +462,7 @@ def begin_send(
         sent = (min(sent[0], code.received), *sent[1:])
     if epoch > record.epoch:
         sent = (*sent, sent[0] if unseen else now)
-    if late or now > sent[-1] + TOKEN_LIFE - budget:
+    if late or now > sent[-1] + TOKEN_LIFE - min(budget, TOKEN_LIFE / 2):
         return attrs.evolve(record, state=CodeState.SPENT, reason="expired", lease=None)
     return attrs.evolve(
         record, lease=Lease(owner, now + LEASE), first_sent=sent, in_doubt=True

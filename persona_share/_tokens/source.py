@@ -115,7 +115,8 @@ class CodeSupplier:
         code is tried all the same.
         """
         secret = code = checked_code(code)
-        lifetime = ASSERTION_LIFETIME if machine else self._policy.code_lifetime
+        lifetime = bounded(self._policy.code_lifetime, CODE_LIFETIME).value
+        lifetime = ASSERTION_LIFETIME if machine else lifetime
         odd_expiry = False
         if expires_at is None and isinstance(code, AuthorizationCode):
             expires_at = code.expires_at

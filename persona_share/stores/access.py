@@ -1,6 +1,5 @@
 """How stores are used: with a guard around another's, and by compare-and-swap."""
 
-import math
 from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
 
@@ -20,6 +19,8 @@ T = TypeVar("T")
 #: The longest pause after the first lost race, in seconds; it doubles up to the other.
 _FIRST_PAUSE: Final = 0.01
 _MAX_PAUSE: Final = 0.16
+#: A clock beyond this counts something shorter than seconds.
+_MAX_NOW: Final = 1e11
 _OPERATIONS: Final = ("open", "read", "write", "keys", "aclose")
 
 
@@ -40,9 +41,9 @@ class GuardedStore(BaseStore):
     async def _read(self, key: str) -> Versioned:
         found: object = await self._store.read(key)
         match found:
-            case Versioned(bytes() | None, str(), float() | int()) if math.isfinite(
+            case Versioned(bytes() | None, str(), float() | int()) if abs(
                 found.now
-            ) and (found.value is None) == (not found.etag):
+            ) < _MAX_NOW and (found.value is None) == (not found.etag):
                 return found
         message = f"{self!r} returned something that is not a record"
         raise StoreUnavailableError(message)

@@ -648,6 +648,16 @@ async def test_token_that_was_forgotten_in_an_outage_does_not_come_back(harness)
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("number", ["code_lifetime", "exchange_budget"])
+async def test_token_is_shared_when_a_number_of_the_policy_is_infinite(harness, number):
+    store, renewal = shared(harness), RenewalPolicy(**{number: math.inf})
+    for _ in range(2):
+        manager = await harness.manager(store=store, renewal=renewal)
+        assert await harness.advance_until_done(manager.token(A), seconds=3)
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
 async def test_code_with_a_life_of_two_hours_is_kept_for_as_long(harness):
     renewal = RenewalPolicy(code_lifetime=7200)
     manager = await harness.manager(codes=None, renewal=renewal)

@@ -345,6 +345,7 @@ class FixedResultStore(MemoryStore):
         Versioned(b"value", "", 1.0),
         Versioned(None, "etag", 1.0),
         Versioned(b"value", "etag", math.nan),
+        Versioned(b"value", "etag", 1_800_000_000_000),  # milliseconds
         Versioned(b"value", "etag", "now"),
     ],
     ids=lambda result: repr(
