@@ -174,6 +174,16 @@ async def test_narrowed_session_gets_no_related_objects_in_old_versions(
 
 
 @pytest.mark.asyncio
+async def test_session_can_be_narrowed_to_as_many_objects_as_a_scope_can_name(narrowed):
+    many = Scope.of("account.write", *(f"act_{number}" for number in range(256)))
+    session, requests = narrowed(many, Scope.of("account.write"))
+
+    with suppress(MalformedResponseError):
+        await session.accounts.add_tag("act_1", "seen")
+    assert len(requests) == 1
+
+
+@pytest.mark.asyncio
 async def test_narrowed_session_prints_a_pdf_in_old_versions(narrowed):
     session, requests = narrowed()
 
