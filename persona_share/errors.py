@@ -198,7 +198,10 @@ class PersonaError(_Facts):
         if self.request_id:
             facts.append(f"request {self.request_id}")
         if self.retry_after is not None:
-            facts.append(f"{self._retry} in {self.retry_after:.0f} s")
+            seconds = -(
+                -self.retry_after // 1
+            )  # rounded up, so that it is not too soon
+            facts.append(f"{self._retry} in {seconds:.0f} s")
         more = f" ({', '.join(facts)})" if facts else ""
         what = self.what.rstrip(".")
         sentences = [f"{where}{what}{more}.", self._sent(), self.advice]

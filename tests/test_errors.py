@@ -139,6 +139,15 @@ def test_text_has_the_cause_whether_anything_was_sent_and_the_fix(kind):
     assert not error.attempts or "2 attempts" in text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.0, "0 s"), (0.2, "1 s"), (5.0, "5 s"), (5.2, "6 s")]
+)
+def test_time_until_a_retry_is_rounded_up(seconds, words):
+    error = errors.PersonaError("it failed", retry_after=seconds)
+
+    assert str(error).startswith(f"it failed (retry in {words}). ")
+
+
 def test_refusal_of_the_partner_says_that_no_code_was_exchanged():
     error = errors.CodeRefusedError("the agreement has ended")
     error.retry_after = 5.0

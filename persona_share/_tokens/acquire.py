@@ -89,6 +89,7 @@ class Acquisition:
         self._may_own_lease = False
         self._pulled = ""
         self._refused_codes = 0
+        self._refusal: TokenError | None = None
         self._codes_set_aside = 0
 
     # ── A token for a scope ─────────────────────────────────────────────────────
@@ -236,6 +237,7 @@ class Acquisition:
             case Refused(error, known):
                 # A source that gives a used code again is not asked again and again.
                 self._refused_codes += pulled or not known
+                error.__cause__, self._refusal = self._refusal, error
                 await self._drop_code(code, error)
             case SetAside(error, pause):
                 await self._set_aside(code, error, pause)

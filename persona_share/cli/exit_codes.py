@@ -118,7 +118,7 @@ _IN_OPTIONS: Final = (
     ("Scope.of('….read', id)", "--scope '….read:id'"),
     ("the URL that you passed", "--url"),
     (", or pass the value to PartnerCodeSource", ""),
-    ("with a checkpoint it continues", "it continues where it stopped"),
+    ("with a checkpoint it continues", "with --output or --into it continues"),
 )
 _ADVICE: Final[Sequence[tuple[type[PersonaError], str]]] = (
     (

@@ -81,7 +81,6 @@ class Failures:
 
     path: Path | None = None
     own_key: bool = False
-    not_found: int = 0
     shown: list[dict[str, Any]] = attrs.field(factory=list)
     codes: set[int] = attrs.field(factory=set)
     count: int = 0
@@ -100,7 +99,6 @@ class Failures:
         self.codes.add(exit_code_of(error))
         facts = facts_of(error)
         if self.own_key and isinstance(error, NotFoundError):
-            self.not_found += 1
             facts["advice"] = f"{facts['advice']} {_ANOTHER_ORGANIZATION}"
         entry = {"id": object_id, "error": facts}
         if len(self.shown) < _MAX_SHOWN:
@@ -488,7 +486,7 @@ def _show_report(
 
 
 def show_failures(failures: Failures) -> None:
-    """Print the first failures."""
+    """Print the first failures, and each advice once."""
     for each in failures.shown[:10]:
         error = each["error"]
         shown_id = printable(each["id"])
@@ -496,5 +494,6 @@ def show_failures(failures: Failures) -> None:
     if failures.count > 10:  # noqa: PLR2004  # as many as fit on a screen
         where = f"; all are in {failures.path}" if failures.path else ""
         click.echo(f"… and {failures.count - 10} more{where}", err=True)
-    if failures.not_found:
-        click.echo(_ANOTHER_ORGANIZATION, err=True)
+    for advice in dict.fromkeys(each["error"]["advice"] for each in failures.shown):
+        if advice:
+            click.echo(advice, err=True)

@@ -359,7 +359,10 @@ def _read(what: str, path: Path | None) -> str:
     where = "standard input" if path is None else path
     try:
         if path is None:
-            return text_of(standard_input().buffer.read(_MAX_BYTES + 1), _MAX_BYTES)
+            stdin = standard_input()
+            if stdin.isatty():
+                return str(click.prompt(what, hide_input=True, err=True))
+            return text_of(stdin.buffer.read(_MAX_BYTES + 1), _MAX_BYTES)
         text, found = read_file(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"

@@ -202,6 +202,14 @@ def test_doctor_reports_the_problem_and_the_fix(cli, sandbox, tmp_path):
     assert "✗ store: the file" in ended.out
 
 
+def test_get_says_what_to_do_next_once(cli):
+    ended = cli("get", "inq_1", "inq_2", env={"PERSONA_API_KEY": "localbox_wrong"})
+
+    assert ended.code == 3
+    assert ended.err.count("failed inq_") == 2
+    assert ended.err.count("Check that the API key is correct") == 1
+
+
 def test_doctor_does_not_create_the_file_of_a_store(cli, tmp_path):
     ended = cli("doctor", "--store", f"{tmp_path}/tokens.db")
 

@@ -202,6 +202,30 @@ def test_progress_has_no_bar_without_a_terminal(cli, sharing):
 # ── Secrets ─────────────────────────────────────────────────────────────────────
 
 
+def test_secret_from_a_terminal_is_not_shown_there(cli, as_source):
+    ours, theirs = pty.openpty()
+    process = cli.start(
+        *("limits", "--api-key-file", "-"),
+        env={"PERSONA_API_KEY": None},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,  # no other terminal
+    )
+    os.close(theirs)
+    key, shown = as_source["PERSONA_API_KEY"], b""
+    with suppress(OSError):  # the terminal is gone when the command is
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if shown.endswith(b"API key: "):
+                os.write(ours, f"{key}\n".encode())
+    os.close(ours)
+
+    assert process.wait(60) == 0, shown
+    assert b"per minute" in shown
+    assert key.encode() not in shown
+
+
 def processes_below(process):
     """Yield the processes that this one has started, and theirs."""
     for task in Path(f"/proc/{process}/task").glob("*/children"):

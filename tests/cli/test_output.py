@@ -264,6 +264,7 @@ def test_failing_code_command_is_explained(cli, tmp_path, script, message):
 
     assert ended.code == 8
     assert message in ended.err
+    assert "with --output or --into it continues" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -369,6 +369,18 @@ async def test_f78_source_that_returns_only_a_used_code_is_reported(harness):
 
 
 @pytest.mark.asyncio
+async def test_f78_source_that_repeats_a_refused_code_shows_the_refusal(harness):
+    harness.partner.script = [AuthorizationCode("no-code")] * 2
+    harness.service.script = [Response(status=404, headers={"request-id": "req_1"})]
+    manager = await harness.manager()
+    with pytest.raises(CodeAlreadyUsedError) as caught:
+        await manager.token(SCOPE)
+    assert isinstance(caught.value.__cause__, CodeRejectedError)
+    assert caught.value.__cause__.status == 404
+    assert len(harness.service.requests) == 1
+
+
+@pytest.mark.asyncio
 async def test_f78_scope_backs_off_after_codes_that_appear_expired(harness):
     ended = harness.clock.wall() - timedelta(seconds=1)
     codes = [AuthorizationCode(f"ended{n}", expires_at=ended) for n in range(3)]
