@@ -274,7 +274,7 @@ class CopyWorker:
     disk: Disk = attrs.field(factory=Disk)
     outcomes: "asyncio.Queue[Person | Failed | End]" = attrs.field(init=False)
     _key: str = attrs.field(factory=lambda: os.urandom(6).hex(), init=False)
-    #: What other runs had left of each person when this one began.
+    #: The folders that other runs had left of each person when this one began.
     _left: dict[str, list[Path]] = attrs.field(factory=dict, init=False)
     _waiting: dict[str, list[_Open]] = attrs.field(factory=dict, init=False)
     roots: Batch[Any] = attrs.field(init=False)
