@@ -396,15 +396,8 @@ class ScopedTokenManager:
             require_open=self._require_open,
             check_identity=context.check_identity,
             scope=scope,
-            beyond=None
-            if self._policy.accept_broader
-            else partial(self._beyond, scope),
+            accept_broader=self._policy.accept_broader,
         )
-
-    async def _beyond(self, scope: Scope, deadline: float) -> Scope:
-        """Return what was granted beyond what was asked for."""
-        entry = await self._provider.get(scope, deadline)
-        return entry.token.scope - scope if entry.broader else Scope()
 
     def _covering_caller(self, scope: Scope) -> Caller:
         """Return what calls under a held token that covers the scope, narrowed to it."""

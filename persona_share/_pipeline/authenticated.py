@@ -122,8 +122,8 @@ class Authenticated:
 
 def _authorized(request: Request, authorization: Authorization) -> Request:
     """Return the request with a credential, which may be another at each attempt."""
-    if request.check is not None:
-        request.check(authorization)
+    if request.confine is not None:
+        request = request.confine(request, authorization)
     return request.with_authorization(MaskedText(authorization.header.reveal()))
 
 

@@ -65,8 +65,8 @@ class Request:
     ``route`` is the documented path with its placeholders, which logs and errors show.
     ``target`` is the path and query that are sent. ``deadline`` is a time of the
     monotonic clock. ``retries`` is the maximum number of further attempts; None leaves
-    it to the retry policy. ``check`` raises an error for a credential that covers more
-    than the request was meant for.
+    it to the retry policy. ``confine`` returns the request as it may be sent with a
+    credential, or raises an error if it could reach more than it is meant for.
     """
 
     method: str
@@ -83,7 +83,9 @@ class Request:
     reconcile: str | None = None
     retries: int | None = None
     sink: Sink | None = attrs.field(default=None, repr=False)
-    check: Callable[[Any], None] | None = attrs.field(default=None, repr=False)
+    confine: Callable[["Request", Any], "Request"] | None = attrs.field(
+        default=None, repr=False
+    )
 
     @property
     def operation(self) -> str:
@@ -108,7 +110,7 @@ class Request:
             reconcile=self.reconcile,
             retries=self.retries,
             sink=self.sink,
-            check=self.check,
+            confine=self.confine,
         )
 
 

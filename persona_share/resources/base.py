@@ -1,14 +1,7 @@
 """`Caller` sends a request and turns the response into a value or an error."""
 
 import re
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
@@ -90,20 +83,6 @@ def _withheld_for(words: set[str], withheld: Scope, scope: Scope) -> Iterator[st
             yield atom(permission, object_id)
 
 
-def _require_covered_by(
-    covered: tuple[Scope, ...], route: Route, authorization: Any
-) -> None:
-    """Raise for a newer token that covers more than the request was made for."""
-    # One scope of all permissions could be too large.
-    if set(authorization.scope).difference(*covered):
-        message = "the session's token was replaced by one that covers more"
-        raise ScopeNotCoveredError(
-            message,
-            missing=route.permission or route.operation,
-            operation=route.operation,
-        )
-
-
 @attrs.frozen(kw_only=True)
 class Caller:
     """Makes the calls of one client or of one scoped session.
@@ -122,9 +101,9 @@ class Caller:
     file_access: FileAccess | None = None
     check_identity: bool = True
     #: The permissions of the token that are not in the scope; calls that could use one
-    #: are refused. ``beyond`` returns further ones.
+    #: are refused. Those that were granted in addition may be used if accepted.
     withheld: Scope = _NOTHING
-    beyond: Callable[[float], Awaitable[Scope]] | None = None
+    accept_broader: bool = False
 
     def narrowed(self, part: Scope) -> "Caller":
         """Return a caller with the same token that is confined to a part of the scope."""
@@ -193,12 +172,9 @@ class Caller:
             request = self._with_options(route, request, options)
         if self.scope is not None and _may_reach_more(route, request):
             request = self._confined(route, request, self.withheld)
-            if self.beyond is not None:
-                more = await self.beyond(request.deadline)
-                request = self._confined(route, request, more)
-                covered = self.scope, self.withheld, more
-                check = partial(_require_covered_by, covered, route)
-                request = attrs.evolve(request, check=check)
+            if not self.accept_broader:
+                confine = partial(self._confined_under, route)
+                request = attrs.evolve(request, confine=confine)
         response = await self.sender.send(request)
         if (error := errors.error_in(request, response)) is not None:
             raise error
@@ -269,6 +245,15 @@ class Caller:
         if missing:
             raise ScopeNotCoveredError.of(missing, operation=route.operation)
 
+    def _confined_under(
+        self, route: Route, request: Request, authorization: Any
+    ) -> Request:
+        """Return a request that reaches nothing that its token covers in addition."""
+        scope = self.scope or _NOTHING
+        if authorization.scope <= scope:
+            return request
+        return self._confined(route, request, authorization.scope - scope)
+
     def _confined(self, route: Route, request: Request, withheld: Scope) -> Request:
         """Return a request that reaches nothing that the token covers in addition.
 
@@ -277,8 +262,9 @@ class Caller:
         if not withheld:
             return request
         query = request.target.partition("?")[2]
-        names = [name for name, value in parse_qsl(query) if value]
-        if route.open_ended or any(name.startswith("include") for name in names):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        included = any(name[:7] == "include" and value for name, value in pairs)
+        if route.open_ended or included:
             message = (
                 "the session's token covers more than the session's scope, so calls that"
                 " name no object, and include=, are refused"
@@ -288,7 +274,7 @@ class Caller:
                 missing=route.permission or route.operation,
                 operation=route.operation,
             )
-        scope = self.scope or Scope()
+        scope = self.scope or _NOTHING
         # Without a documented permission, a call may use any permission on its object.
         own = scope.object_ids() if route.permission is not None else ()
         words = _words_in(request).difference(own)
@@ -299,7 +285,7 @@ class Caller:
         ]
         if missing:
             raise ScopeNotCoveredError.of(missing, operation=route.operation)
-        if _includes_unasked(request) and "include=" not in query:
+        if _includes_unasked(request) and ("include", "") not in pairs:
             target = f"{request.target}{'&' if query else '?'}include="
             request = attrs.evolve(request, target=target)
         return request

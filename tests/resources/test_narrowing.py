@@ -2,14 +2,18 @@
 
 from contextlib import suppress
 
+import attrs
 import pytest
 
-from persona_share import Scope
+from persona_share import PersonaClient, Scope, ScopedTokenManager, Secret
+from persona_share._pipeline.authenticated import Authenticated
 from persona_share.errors import (
+    CodeSourceError,
     MalformedResponseError,
     ScopeNotCoveredError,
     UnexpectedContentTypeError,
 )
+from persona_share.model.events import CallEnded
 from persona_share.session import ScopedSession
 from tests.resources.conftest import one
 
@@ -73,16 +77,29 @@ SENT = {
 }
 
 
+@attrs.frozen
+class Token:
+    """The only token of a session, and what it covers."""
+
+    scope: Scope
+    header: Secret = attrs.field(factory=lambda: Secret("Bearer token"))
+
+    def cached(self):
+        return self
+
+    def on_success(self, authorization, route):
+        pass
+
+
 @pytest.fixture
 def session_of(harness):
     """Return a session and its requests; the token covers ``more`` as well."""
 
     def made(scope, more=None):
-        async def beyond(_):
-            return more - scope if more else Scope()
-
-        there = harness(one("other", "x"), scope=scope, beyond=beyond)
-        return ScopedSession(scope, there.client._caller, str, None), there.requests
+        there = harness(one("other", "x"), scope=scope)
+        sender = Authenticated(there.sender, Token(more or scope))
+        caller = attrs.evolve(there.client._caller, sender=sender)
+        return ScopedSession(scope, caller, str, None), there.requests
 
     return made
 
@@ -217,3 +234,44 @@ async def test_timeout_of_a_call_includes_the_check_for_a_broader_grant(scenario
                 manager.session(PART).inquiries.list(timeout=2)
             )
         assert scenario.clock.now() - began <= 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["noinclude", "fields[include]", "include-"])
+async def test_no_other_parameter_counts_as_an_empty_include(narrowed, name):
+    session, requests = narrowed()
+
+    with suppress(MalformedResponseError):
+        await session.request(
+            "GET", "/inquiries/inq_1", query={name: ""}, persona_version="2023-01-05"
+        )
+    assert [each.target[-9:] for each in requests] == ["&include="]
+
+
+@pytest.mark.asyncio
+async def test_call_that_gets_no_token_is_reported_whatever_it_would_send(scenario):
+    found = []
+    options = {"base_url": scenario.sandbox.url, "insecure_local": True}
+    key = scenario.sandbox.destination.api_key
+
+    async def codes(_):
+        raise RuntimeError
+
+    async with (
+        PersonaClient(key, hooks=[found.append], **options) as client,
+        ScopedTokenManager(client, codes=codes) as manager,
+    ):
+        session = manager.session("account.write:act_1 account.read:act_1")
+        for call in (
+            session.accounts.retrieve("act_1"),
+            session.accounts.retrieve("act_1", fields={"account": ["tags"]}),
+            session.accounts.update("act_1", tags=["new"]),
+        ):
+            with pytest.raises(CodeSourceError):
+                await call
+    ended = [each.operation for each in found if isinstance(each, CallEnded)]
+    assert ended == [
+        "GET /accounts/{account-id}",
+        "GET /accounts/{account-id}",
+        "PATCH /accounts/{account-id}",
+    ]

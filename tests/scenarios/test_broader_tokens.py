@@ -36,7 +36,7 @@ async def test_list_is_not_repeated_with_a_token_that_is_broader(scenario):
         scenario.clock.advance(60)
         grant_more(scenario, other)
         scenario.sandbox.revoke(Scope.read(own).text)
-        with pytest.raises(ScopeNotCoveredError, match="was replaced") as caught:
+        with pytest.raises(ScopeNotCoveredError, match="covers more") as caught:
             await scenario.advance_until_done(session.inquiries.list())
         assert [each.status for each in caught.value.attempts] == [401, 401]
 
