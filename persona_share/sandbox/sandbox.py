@@ -234,7 +234,7 @@ class Sandbox:
         """Set switches by name, as attributes of `switches` can be set.
 
         Raises:
-            ValueError: for an unknown switch.
+            ValueError: for an unknown switch, or a value that it does not take.
         """
         names = {field.name for field in attrs.fields(Switches)}
         for name in values:

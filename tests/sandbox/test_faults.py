@@ -1,6 +1,7 @@
 """Faults happen when, where and as often as they were asked for."""
 
 import asyncio
+from http import HTTPStatus
 
 import aiohttp
 import pytest
@@ -207,3 +208,34 @@ async def test_crash_of_the_sandbox_is_a_500_and_visible_to_tests(sandbox, raw):
     assert response.status == 500
     assert response.error == {"title": "Sandbox crash", "details": "ZeroDivisionError"}
     assert isinstance(sandbox.log.crashes.pop(), ZeroDivisionError)
+
+
+@pytest.mark.parametrize("status", [0, 99, 101, 600])
+def test_status_that_no_response_has_is_refused(sandbox, status):
+    with pytest.raises(ValueError, match="a status from 200 to 599"):
+        sandbox.faults.answer(READ, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("expired_token_status", 404, r"takes \[401, 403\], not 404"),
+        ("reset_rounding", "Up", "takes .*'up'.*, not 'Up'"),
+        ("used_code_status", "409", "takes int, not '409'"),
+        ("used_code_status", True, "takes int, not True"),
+        ("oauth_enabled", 0, "takes bool, not 0"),
+    ],
+)
+def test_value_that_a_switch_does_not_take_is_refused(sandbox, name, value, words):
+    before = getattr(sandbox.switches, name)
+    with pytest.raises(ValueError, match=words):
+        setattr(sandbox.switches, name, value)
+    with pytest.raises(ValueError, match=words):
+        sandbox.set_switches(**{name: value})
+    assert getattr(sandbox.switches, name) == before
+
+
+def test_switch_takes_a_status_of_the_standard_library(sandbox):
+    sandbox.switches.used_code_status = HTTPStatus.CONFLICT
+    sandbox.switches.expired_token_status = HTTPStatus.FORBIDDEN
+    assert sandbox.switches.used_code_status == 409

@@ -103,8 +103,12 @@ class Faults:
 
         A ``body`` is sent unchanged (bytes, text) or as JSON; without a body, the error has
         Persona's format. A header of None is left out. ``stored=True`` passes through
-        the idempotency layer, which stores it like a real outcome.
+        the idempotency layer, which stores it like a real outcome. Raises `ValueError`
+        for a status that no final response has.
         """
+        if not 200 <= status <= 599:  # noqa: PLR2004  # the statuses of final responses
+            message = f"a response has a status from 200 to 599, not {status}"
+            raise ValueError(message)
         response = _response(status, title, details, headers, body)
         effect = Effect.STORED_ANSWER if stored else Effect.ANSWER
         self._plan(Fault(effect, operation, times, response=response))

@@ -5,7 +5,7 @@ service. A client must work under every other value too.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
@@ -15,9 +15,29 @@ from persona_share.errors import ConfigurationError
 # ruff: noqa: S105  # settings about tokens, no secrets
 
 
-@attrs.define(kw_only=True)
+def _checked(_switches: object, switch: "attrs.Attribute[Any]", value: Any) -> Any:
+    """Return a value that a switch takes; raises `ValueError` for any other."""
+    kind: Any = switch.type
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if choices:
+        takes, fits = list(choices), value in choices
+    elif kind in (bool, int, str):
+        takes = kind.__name__
+        fits = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    else:
+        return value
+    if not fits:
+        message = f"the switch {switch.name} takes {takes}, not {value!r}"
+        raise ValueError(message)
+    return value
+
+
+@attrs.define(kw_only=True, on_setattr=_checked)
 class Switches:
-    """Undocumented behaviors; a change applies to the next request."""
+    """Undocumented behaviors; a change applies to the next request.
+
+    Setting a value that a switch does not take raises `ValueError`.
+    """
 
     # ── Authorization codes ─────────────────────────────────────────────────────
     #: Status for a code that was already exchanged.
