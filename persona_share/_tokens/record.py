@@ -296,15 +296,14 @@ def acquire(
     The first queued code becomes pending. With ``retry`` that may be one that was set
     aside.
     """
-    blocked = wish.fulfilled_by(record, now) is not None
-    if not blocked and is_busy(record, now, owner):
+    if is_busy(record, now, owner):
         return record
-    new = _with_next(record, retry=retry)
-    backoff = record.backoff
+    new, backoff = _with_next(record, retry=retry), record.backoff
+    blocked = wish.fulfilled_by(record, now) is not None
     if backoff is not None and backoff.until > now:
         blocked |= new.pending is None or backoff.reason in BLOCKING
     if blocked:
-        return attrs.evolve(record, lease=None) if owns(record, owner) else record
+        return attrs.evolve(record, lease=None)
     return attrs.evolve(new, lease=Lease(owner, now + LEASE))
 
 
@@ -390,7 +389,7 @@ def release(
             count = min(backoff.count + 1, _MAX_COUNT)
         pause = min(MAX_BACKOFF[reason], max(0.0, seconds) * 2.0 ** (count - 1))
         until = now + pause
-        if backoff is None or same or backoff.until <= max(now, until):
+        if backoff is None or same or backoff.until <= until:
             backoff = Backoff(until, reason, count, detail)
     return attrs.evolve(record, lease=None, backoff=backoff)
 
@@ -404,14 +403,13 @@ def reject(record: ScopeRecord, now: float, rejected: RejectedToken) -> ScopeRec
     times = [
         each for each in record.rejection_times if abs(now - each) < REJECTION_WINDOW
     ]
-    live = [each for each in record.rejected if each.until > now]
-    live = sorted([*live, rejected], key=lambda each: each.until)
+    kept = sorted([*record.rejected, rejected], key=lambda each: each.until)
     backoff = record.backoff
     if len(times) >= MAX_REJECTIONS:
         backoff = Backoff(min(times) + REJECTION_WINDOW, "rejections")
     return attrs.evolve(
         record,
-        rejected=tuple(live[-MAX_REJECTED:]),
+        rejected=tuple(kept[-MAX_REJECTED:]),
         rejection_times=(*times, now)[-(MAX_REJECTIONS + 1) :],
         backoff=backoff,
     )

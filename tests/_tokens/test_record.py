@@ -94,15 +94,19 @@ def codes_leave_only_by_publication_a_drop_a_bound_or_forgetting(record, step, n
     match step.name:
         case "publish":
             assert gone <= {step.token.code_id}
+            assert step.token.code_id not in ids(new)
         case "drop_code":
             assert gone <= {step.code.id}
         case "forget":
             assert gone == {each.id for each in record.queue}
         case "offer" | "hold":
-            lost = [each for each in record.queue if each.id in gone]
-            assert all(each.deadline <= NOW for each in lost) or (
-                len(record.queue) >= MAX_QUEUED
+            # A code in doubt is of use after its own end, unless it was set aside.
+            assert all(
+                each.deadline <= NOW and (each.set_aside or step.name == "offer")
+                for each in record.codes
+                if each.id in gone
             )
+            assert record.pending is None or record.pending.id not in gone
         case _:
             assert not gone
 
@@ -120,6 +124,30 @@ def rejected_token_is_never_stored_or_handed_out(record, step, new):
         assert new.is_rejected(step.token.fingerprint) or known
 
 
+def token_gives_way_only_to_a_later_one_or_its_own_earlier_end(record, step, new):
+    old = record.token
+    match step.name:
+        case "publish" if record.is_rejected(step.token.fingerprint):
+            assert new.backoff == record.backoff
+        case "publish" if old is not None and (
+            old.fingerprint == step.token.fingerprint
+        ):
+            assert new.token.expires == min(old.expires, step.token.expires)
+        case "publish" if old is None or old.expires <= step.token.expires:
+            assert new.token == step.token
+            assert new.backoff is None or new.backoff.reason == "rejections"
+            if record.backoff is not None and record.backoff.reason == "rejections":
+                assert new.backoff == record.backoff
+        case "reject" if old is not None and (
+            old.fingerprint == step.token.fingerprint
+        ):
+            assert new.token is None
+        case "forget":
+            assert new.token is None
+        case _:
+            assert new.token == old
+
+
 @given(scope_records(), steps())
 def test_every_transition_in_every_state_keeps_all_promises(record, one_step):
     for name in NAMES:
@@ -131,6 +159,7 @@ def test_every_transition_in_every_state_keeps_all_promises(record, one_step):
         only_the_owner_of_a_lease_ends_or_extends_it(record, step, new)
         codes_leave_only_by_publication_a_drop_a_bound_or_forgetting(record, step, new)
         rejected_token_is_never_stored_or_handed_out(record, step, new)
+        token_gives_way_only_to_a_later_one_or_its_own_earlier_end(record, step, new)
 
 
 @given(scope_records(), st.lists(steps(), max_size=12), st.lists(instants, max_size=12))
@@ -174,7 +203,8 @@ def test_redeemed_code_stays_redeemed_and_its_token_never_lives_longer(
     redeemed = records.redeem(record, NOW, "inquiry.read:inq_1", brought)
     assert redeemed.state is CodeState.REDEEMED
     if record.state is CodeState.REDEEMED:
-        assert redeemed.token.expires <= record.token.expires
+        earlier = min(record.token.expires, brought.expires)
+        assert redeemed.token.expires == earlier
     for after in (
         records.spend(redeemed, NOW, owner),
         records.end_send(redeemed, NOW, owner, in_doubt=True),
@@ -240,6 +270,28 @@ def test_offered_code_that_is_known_to_be_used_changes_nothing(state):
     assert records.offer(ScopeRecord(), NOW, code(), state) == ScopeRecord()
 
 
+def test_code_that_was_set_aside_or_ends_first_gives_way_to_a_seventeenth():
+    record = ScopeRecord()
+    for number in range(17):
+        record = records.hold(record, NOW, "", code(f"code{number}", life=100 + number))
+    assert "code0" not in ids(record)
+    record = records.set_aside(record, NOW, "code9")
+    assert record.pending.id == "code1"
+    for number in (17, 18):
+        record = records.hold(record, NOW, "", code(f"code{number}", life=50.0))
+    assert "code9" not in ids(record)
+    assert len(record.queue) == MAX_QUEUED
+
+
+def test_rejections_of_the_last_ten_minutes_count():
+    record = ScopeRecord()
+    for number, at in enumerate((0, 1, 602, 603)):
+        rejected = RejectedToken(f"token{number}", NOW + 3_000)
+        record = records.reject(record, NOW + at, rejected)
+        assert record.backoff is None
+    assert ScopeRecord(rejection_times=(NOW,)).ttl(NOW) == 600
+
+
 def test_third_rejection_in_ten_minutes_backs_the_scope_off():
     record = ScopeRecord()
     for number in range(3):
@@ -268,6 +320,22 @@ def test_backoff_doubles_and_stays_below_its_bound():
         now = record.backoff.until
     assert pauses[:4] == [5, 10, 20, 40]
     assert max(pauses) == 300
+
+
+@pytest.mark.parametrize(
+    ("reason", "passed", "pause"),
+    [("refused", 299, 10), ("refused", 300, 5), ("source", 20, 5), ("source", 4, 6)],
+)
+def test_backoff_starts_again_after_a_while_and_shortens_no_other(
+    reason, passed, pause
+):
+    record = acquire(ScopeRecord())
+    record = records.release(record, NOW, "one", reason="refused", seconds=5.0)
+    record = attrs.evolve(record, backoff=attrs.evolve(record.backoff, until=NOW + 10))
+    now = NOW + 10 + passed if reason == "refused" else NOW + passed
+    record = attrs.evolve(record, lease=records.Lease("one", now + 1))
+    record = records.release(record, now, "one", reason=reason, seconds=5.0)
+    assert record.backoff.until == now + pause
 
 
 def test_token_that_is_to_be_replaced_is_never_good_enough():
@@ -331,6 +399,36 @@ def test_code_is_sent_first_with_forty_seconds_left(life, sent):
     record = begin_send(CodeRecord(), "one", late)
     assert records.owns(record, "one") is sent
     assert (record.reason == "expired") is not sent
+
+
+@pytest.mark.parametrize(
+    ("record", "inherited", "sent"),
+    [
+        (CodeRecord(first_sent=(NOW - 9,)), False, True),
+        (CodeRecord(first_sent=(NOW - 9,), in_doubt=False), False, False),
+        (CodeRecord(), True, True),
+    ],
+)
+def test_code_that_may_have_been_used_is_sent_again_until_its_end(
+    record, inherited, sent
+):
+    late = StoredCode("code0", Secret("x"), NOW - 555, NOW + 39)
+    record = begin_send(record, "one", late, inherited=inherited)
+    assert records.owns(record, "one") is sent
+
+
+def test_first_send_that_only_this_manager_knows_of_counts():
+    known = CodeRecord(first_sent=(NOW - 50,))
+    record = begin_send(CodeRecord(), "one", code(), known=known)
+    assert record.first_sent == (NOW - 50,)
+
+
+@pytest.mark.parametrize("order", [(100, 200), (200, 100)])
+def test_earlier_end_of_a_token_counts(order):
+    record = ScopeRecord()
+    for left in order:
+        record = records.publish(record, NOW, "one", token(expires=NOW + left))
+    assert record.token.expires == NOW + 100
 
 
 def test_code_in_doubt_is_asked_about_after_its_own_end():
