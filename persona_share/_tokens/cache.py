@@ -80,9 +80,7 @@ class CachedToken:
     @property
     def broader(self) -> bool:
         """Whether more was granted than was asked for."""
-        return self.token.scope is not self.scope and not (
-            self.token.scope <= self.scope
-        )
+        return not self.token.scope <= self.scope
 
     def state(self, now: float, policy: RenewalPolicy) -> TokenState:
         """Return the state of the token; a removed token is expired."""
@@ -228,8 +226,7 @@ class TokenCache(dict[str, CachedToken]):
             else held.token.ends > stored.expires and self.usable(text)
         ):
             return held
-        if held is not None:
-            self.remove(text)
+        self.remove(text)
         generation = self._generations.pop(text, self._dropped_generation)
         # The same token comes again when its end is known better.
         entry = self._entry(scope, stored, generation if same else generation + 1)
@@ -337,11 +334,8 @@ class TokenCache(dict[str, CachedToken]):
             entry.refresh_at = _NEVER
         super().clear()
         self._stages = _Stages()
-        self._rejected.clear()
 
 
 def _covers(scope: Scope, part: Scope) -> bool:
     """Return whether a scope holds every atom of a part, or its bare permission."""
-    return part <= scope or all(
-        each in scope or each.partition(":")[0] in scope for each in part
-    )
+    return all(each in scope or each.partition(":")[0] in scope for each in part)

@@ -47,11 +47,9 @@ class UnauthorizedOperations:
 
     def accepted(self, scope: str, route: str) -> None:
         """Remember that an operation accepted a token."""
-        if route not in self._accepting:
-            self._accepting.add(route)
-        if self._costly or self._refusing:
-            self._costly.pop((scope, route), None)
-            self._refusing.pop((scope, route), None)
+        self._accepting.add(route)
+        self._costly.pop((scope, route), None)
+        self._refusing.pop((scope, route), None)
 
     def ever_accepted(self, route: str) -> bool:
         """Return whether the operation ever accepted a token; True if it has no name."""

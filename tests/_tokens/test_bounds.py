@@ -1,10 +1,11 @@
 """Bounds of the tokens that are held, of reads of a store, and of waits."""
 
 import asyncio
+import gc
 
 import pytest
 
-from persona_share import RenewalPolicy, Scope
+from persona_share import AccessToken, RenewalPolicy, Scope
 from persona_share.errors import DeadlineExceededError, ManagerClosedError
 from persona_share.model import events
 from persona_share.stores import MemoryStore
@@ -57,6 +58,18 @@ async def test_generation_does_not_start_again_when_it_was_forgotten(harness):
     assert (await manager.token(A)).generation > 2
 
 
+@pytest.mark.asyncio
+async def test_tokens_that_are_gone_do_not_stay_in_memory(harness):
+    manager = await harness.manager()
+    for number in range(200):
+        await manager.token(scope(number))
+        await manager.forget(scope(number))
+    await harness.advance_clock(15)
+    gc.collect()
+    held = [each for each in gc.get_objects() if isinstance(each, AccessToken)]
+    assert len([each for each in held if "inq_" in each.scope.text]) < 100
+
+
 class CountedStore(MemoryStore):
     """A store that counts the reads of records."""
 
@@ -89,6 +102,7 @@ async def test_caller_without_time_gets_an_error(harness):
     manager = await harness.manager()
     with pytest.raises(DeadlineExceededError):
         await manager.token(A, timeout=0)
+    await harness.settle()
     assert harness.partner.requested_scopes == []
 
 
@@ -138,7 +152,7 @@ async def test_held_token_is_not_withheld_while_its_refresh_takes_long(harness):
     manager = await harness.manager()
     token = await manager.token(A)
     await harness.advance_clock(3_550)
-    harness.partner.delay = 30
+    harness.partner.delay = 45  # longer than the token is used
     hurried = manager.token(A, timeout=5)
     assert await harness.advance_until_done(hurried, seconds=6) == token
     await harness.advance_clock(10)
