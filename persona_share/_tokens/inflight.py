@@ -215,7 +215,6 @@ class Operation:
         for _, _, future in self._waiters:
             if not future.done():
                 future.set_result(outcome)
-        self._waiters.clear()
 
     def _end_wait_at(self, until: float, future: asyncio.Future[Any]) -> None:
         heapq.heappush(self._waiters, (until, self.followers, future))

@@ -206,8 +206,6 @@ class TokenProvider:
     ) -> None:
         """Start no acquisition of a scope before this task has ended."""
         preceding = self._preceding.setdefault(text, {})
-        if task in preceding:
-            return
 
         def ended(_: object) -> None:
             preceding.pop(task, None)

@@ -10,6 +10,7 @@ import pytest_asyncio
 from persona_share import Scope, ScopedTokenManager
 from persona_share._protocol.http import Response
 from persona_share.errors import ConnectionLostError
+from persona_share.stores import MemoryStore
 from persona_share.testing.clock import FakeClock, fake_runtime
 
 
@@ -122,6 +123,16 @@ class ClientContext:
 
     def require_open(self):
         pass
+
+
+class CountedStore(MemoryStore):
+    """A store that counts the reads of records."""
+
+    reads = 0
+
+    async def read(self, key):
+        self.reads += 1
+        return await super().read(key)
 
 
 @attrs.define

@@ -6,9 +6,14 @@ import gc
 import pytest
 
 from persona_share import AccessToken, RenewalPolicy, Scope
-from persona_share.errors import DeadlineExceededError, ManagerClosedError
+from persona_share._tokens.record import ScopeRecord
+from persona_share.errors import (
+    CodeRefusedError,
+    DeadlineExceededError,
+    ManagerClosedError,
+)
 from persona_share.model import events
-from persona_share.stores import MemoryStore
+from tests._tokens.conftest import CountedStore
 
 
 A = Scope.read("inq_1")
@@ -70,14 +75,18 @@ async def test_tokens_that_are_gone_do_not_stay_in_memory(harness):
     assert len([each for each in held if "inq_" in each.scope.text]) < 100
 
 
-class CountedStore(MemoryStore):
-    """A store that counts the reads of records."""
-
-    reads = 0
-
-    async def read(self, key):
-        self.reads += 1
-        return await super().read(key)
+@pytest.mark.asyncio
+async def test_back_offs_that_are_over_do_not_stay_in_memory(harness):
+    manager = await harness.manager()
+    for number in range(800):
+        if number == 400:
+            await harness.advance_clock(3_600)
+        harness.partner.script = [CodeRefusedError("no")]
+        with pytest.raises(CodeRefusedError):
+            await manager.token(scope(number))
+    gc.collect()
+    held = [each for each in gc.get_objects() if isinstance(each, ScopeRecord)]
+    assert len(held) < 500
 
 
 @pytest.mark.asyncio

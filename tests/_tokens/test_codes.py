@@ -1,6 +1,7 @@
 """Codes in conflict, codes in doubt, codes that are too many, and tokens without use."""
 
 import asyncio
+import traceback
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from persona_share.errors import (
 )
 from persona_share.model import events
 from persona_share.stores import MemoryStore
-from tests._tokens.conftest import code_of
+from tests._tokens.conftest import CountedStore, code_of
 
 
 A = Scope.read("inq_1")
@@ -64,6 +65,7 @@ async def test_offered_code_is_exchanged_at_once_when_the_token_in_use_is_due(ha
     await manager.offer(named_code("second"), A)
     await harness.settle()
     assert harness.service.codes == [named_code("first"), named_code("second")]
+    assert manager.metrics().codes_waiting == 0
 
 
 @pytest.mark.asyncio
@@ -83,6 +85,23 @@ async def test_source_that_cancels_itself_is_an_error_of_its_callers(harness):
     with pytest.raises(CodeSourceError) as caught:
         await harness.advance_until_done(manager.token(A))
     assert caught.value.reason == "CancelledError"
+
+
+class RequestError(Exception):
+    """An error of an HTTP client, which refers to the request and so to secrets."""
+
+    request = "canary"
+
+
+@pytest.mark.asyncio
+async def test_cause_of_an_error_of_the_source_shows_no_request(harness):
+    error = OSError("down")
+    error.__cause__ = RequestError("canary")  # it was never raised
+    harness.partner.script = [error]
+    manager = await harness.manager()
+    with pytest.raises(CodeSourceError) as caught:
+        await manager.token(A)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.asyncio
@@ -223,6 +242,7 @@ async def test_delivered_code_without_a_response_serves_the_next_caller(harness)
     exchanged = manager.exchange(named_code("first"), scope=A)
     with pytest.raises(ExchangeUnavailableError):
         await harness.advance_until_done(exchanged)
+    assert manager.metrics().codes_in_doubt == 1
     responses.clear()
     assert await harness.advance_until_done(manager.token(A))
 
@@ -231,11 +251,13 @@ async def test_delivered_code_without_a_response_serves_the_next_caller(harness)
 async def test_refused_code_that_was_offered_leaves_the_request_for_one_alone(harness):
     respond(harness, {"offered": Response(status=422)})
     harness.partner.delay = 10
-    manager = await harness.manager()
+    store = CountedStore(runtime=harness.context.runtime)
+    manager = await harness.manager(store=store)
     caller = asyncio.ensure_future(manager.token(A))
     await harness.settle()
     await manager.offer(named_code("offered"), A)
     assert await harness.advance_until_done(caller, seconds=12)
+    assert store.reads < 30
     assert len(harness.partner.requested_scopes) == 1
 
 

@@ -248,6 +248,7 @@ async def test_f48_short_grant_is_shared_and_costs_the_fleet_one_code(harness):
         assert caught.value.missing == B.text
     assert len(harness.service.requests) == 1
     assert (await managers[0].token(A)).scope == A
+    assert len(harness.service.requests) == 1
 
 
 @pytest.mark.asyncio
