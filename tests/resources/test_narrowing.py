@@ -249,7 +249,7 @@ async def test_no_other_parameter_counts_as_an_empty_include(narrowed, name):
 
 
 @pytest.mark.asyncio
-async def test_call_that_gets_no_token_is_reported_whatever_it_would_send(scenario):
+async def test_call_that_gets_no_token_is_reported_with_any_parameters(scenario):
     found = []
     options = {"base_url": scenario.sandbox.url, "insecure_local": True}
     key = scenario.sandbox.destination.api_key
