@@ -82,6 +82,10 @@ _MESSAGES: Final = {
 }
 
 
+#: Error codes that an operator can act on; the other text may hold what was sent.
+_CODES: Final = ("MISCONF", "NOREPLICAS", "WRONGTYPE", "BUSY")
+
+
 class RedisStore(BaseStore):
     """Shares records between processes on several machines.
 
@@ -236,6 +240,8 @@ class RedisStore(BaseStore):
                 return StoreUnavailableError(message)
         if isinstance(error, exceptions.ConnectionError | OSError):
             return cannot_connect("Redis")
+        if code := next(filter(str(error).startswith, _CODES), None):
+            return StoreUnavailableError(f"Redis refused the command ({code})")
         return super()._error(error)
 
     async def _drop_connections(self) -> None:
