@@ -164,7 +164,8 @@ class Coordinator:
         self._cache = cache
         self.emit: Emitter = emit
         self._on_store_failure = on_store_failure
-        self._unreadable = BoundedDict[tuple[type[Any], str], None](_MAX_REMEMBERED)
+        # Records that cannot be read, and when they have expired.
+        self._unreadable = BoundedDict[tuple[type[Any], str], float](_MAX_REMEMBERED)
         # Leases and back-offs as they were first seen, by the local clock.
         self._observed = BoundedDict[tuple[str, str], tuple[Any, float]](
             _MAX_REMEMBERED
@@ -224,7 +225,7 @@ class Coordinator:
         losses, began = 0, self.clock.now()
         while True:
             started = self.clock.now()
-            private = self.down or (kind, name) in self._unreadable
+            private = self.down or started < self._unreadable.get((kind, name), 0.0)
             if self._store is None or private:
                 old = self._private.read(kind, name)
                 new = transition(old, started, *args, **options)
@@ -259,7 +260,7 @@ class Coordinator:
                 InvalidArgumentError,  # it is too long
             ) as error:
                 # A record that cannot be read is not overwritten.
-                self._unreadable[kind, name] = None
+                self._unreadable[kind, name] = started + records.KEEP_CODE
                 _log.warning(
                     "A record of the token store cannot be read (%s); this manager"
                     " continues without it.",

@@ -495,6 +495,21 @@ async def test_token_comes_when_its_record_is_too_long_for_the_store(
 
 
 @pytest.mark.asyncio
+async def test_scope_is_shared_again_after_an_unreadable_record_has_expired(harness):
+    store = shared(harness)
+    managers = [await harness.manager(store=store) for _ in range(2)]
+    await managers[0].token(A)
+    [key] = [key async for key in store.keys("scope/")]
+    etag = (await store.read(key)).etag
+    assert await store.write(key, b"of a later version", if_etag=etag, ttl=3_700)
+    for number, requests in enumerate((3, 5, 6)):
+        await harness.advance_clock(3_600)
+        for manager in managers:
+            assert await harness.advance_until_done(manager.token(A))
+        assert len(harness.service.requests) == requests, number
+
+
+@pytest.mark.asyncio
 async def test_last_code_is_exchanged_at_once_when_those_before_it_are_withdrawn(
     harness,
 ):
