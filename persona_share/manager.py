@@ -284,7 +284,7 @@ class ScopedTokenManager:
             message = "offer() needs the scope that the code was authorized for"
             raise InvalidArgumentError(message)
         received = self._provider.received(code, expires_at)
-        await self._provider.offer(received, expected)
+        await self._provider.complete(self._provider.offer(received, expected))
 
     def peek(self, scope: Scope | str) -> AccessToken | None:
         """Return the usable token that is held for exactly this scope, without waiting."""
@@ -316,7 +316,7 @@ class ScopedTokenManager:
     async def forget(self, scope: Scope | str) -> None:
         """Drop the token and the waiting codes of exactly this scope."""
         self._require_open()
-        await self._provider.forget(_checked(scope))
+        await self._provider.complete(self._provider.forget(_checked(scope)))
 
     def invalidate(self, token: AccessToken) -> None:
         """Reject exactly this token: it is never used again, a newer one is untouched."""

@@ -6,7 +6,7 @@ is needed in the one event loop that a manager belongs to.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from persona_share._policy.token_lifetime import TokenState
@@ -356,6 +356,14 @@ class TokenProvider:
             exchange_level=self.queue.level,
             store_up=not self.coordinator.down if self.coordinator.shares else None,
         )
+
+    async def complete(self, work: Coroutine[Any, Any, None]) -> None:
+        """Complete work that uses the store; closing waits for it."""
+        task = self.tasks.start(work)
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise ManagerClosedError(_CLOSED)
+        task.result()
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what the parent still has: operations and codes."""

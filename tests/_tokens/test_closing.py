@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persona_share import Scope, ScopedTokenManager
+from persona_share import RenewalPolicy, Scope, ScopedTokenManager
 from persona_share.errors import ManagerClosedError, StoreUnavailableError
 from persona_share.stores import MemoryStore
 
@@ -97,6 +97,39 @@ async def test_store_is_not_used_again_when_a_code_comes_after_closing(harness, 
     await harness.advance_clock(6)
     assert store.closed
     assert store.used_after_closing == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(1, 9))
+@pytest.mark.parametrize("method", ["offer", "forget"])
+async def test_store_is_not_used_after_closing_by_work_that_had_begun(
+    harness, store, method, turns
+):
+    manager = await harness.manager(store=store)
+    arguments = [harness.partner.code(A), A] if method == "offer" else [A]
+    working = asyncio.ensure_future(getattr(manager, method)(*arguments))
+    for _ in range(turns):
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+    await harness.advance_until_done(manager.aclose(), seconds=7)
+    await working
+    assert store.used_after_closing == 0
+
+
+@pytest.mark.asyncio
+async def test_work_ends_with_an_error_when_closing_does_not_wait_for_it(harness):
+    class HangingStore(SlowStore):
+        async def read(self, key):
+            await asyncio.Event().wait()
+
+    manager = await harness.manager(
+        store=HangingStore(runtime=harness.context.runtime),
+        renewal=RenewalPolicy(close_timeout=0),
+    )
+    offering = asyncio.ensure_future(manager.offer(harness.partner.code(A), A))
+    await harness.settle()
+    await manager.aclose()
+    with pytest.raises(ManagerClosedError):
+        await offering
 
 
 @pytest.mark.asyncio
