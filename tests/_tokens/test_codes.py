@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -76,6 +77,23 @@ async def test_offered_codes_of_a_scope_that_is_forgotten_wait_no_more(harness):
     assert manager.metrics().codes_waiting == 0
     await harness.advance_clock(600)
     assert harness.recorded(events.CodeExpiredUnused) == []
+
+
+@pytest.mark.asyncio
+async def test_code_that_comes_after_the_time_out_serves_the_next_caller(harness):
+    async def stubborn(scope):
+        harness.partner.requested_scopes.append(scope)
+        with suppress(asyncio.CancelledError):
+            await harness.clock.sleep(70)
+        await harness.clock.sleep(2)
+        return named_code("late")
+
+    manager = await harness.manager(codes=stubborn)
+    with pytest.raises(CodeSourceError, match="60 s"):
+        await harness.advance_until_done(manager.token(A), seconds=61)
+    await harness.advance_clock(10)
+    assert await harness.advance_until_done(manager.token(A), seconds=1)
+    assert harness.partner.requested_scopes == [A]
 
 
 @pytest.mark.asyncio

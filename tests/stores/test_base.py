@@ -405,3 +405,31 @@ def test_store_in_clear_text_is_refused_for_secrets_only():
 
 def test_corrupt_record_is_a_kind_of_unavailable():
     assert issubclass(StoreCorruptError, StoreUnavailableError)
+
+
+@pytest.mark.asyncio
+async def test_expired_records_do_not_stay_in_memory():
+    clock = FakeClock()
+    store = MemoryStore(runtime=fake_runtime(clock))
+    for number in range(400):
+        await store.write(f"scope/{number}", b"value", if_etag="", ttl=1.0)
+    clock.advance(2)
+    for number in range(500):
+        assert await store.write(f"kept/{number}", b"value", if_etag="", ttl=9.0)
+    assert repr(store) == "<MemoryStore of 500 records>"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("evicts", [True, False, None])
+async def test_guard_says_whether_the_store_inside_evicts_records(evicts):
+    class Inner(MemoryStore):
+        async def read(self, key):
+            return await super().read(key)
+
+    async def answer():
+        return evicts
+
+    store = Inner()
+    if evicts is not None:
+        store.evicts = answer
+    assert await guarded(store).evicts() is bool(evicts)
