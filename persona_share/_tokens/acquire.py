@@ -47,9 +47,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-#: One acquisition tries at most this many codes that are refused, or set aside.
+#: One acquisition tries at most this many codes that are refused.
 _MAX_REFUSED: Final = 2
-_MAX_SET_ASIDE: Final = 4
 #: The first back-off after refused codes, in seconds; it doubles.
 _CODES_PAUSE: Final = 2.0
 #: The first back-off after a short grant.
@@ -90,7 +89,7 @@ class Acquisition:
         self._pulled = ""
         self._refused_codes = 0
         self._refusal: TokenError | None = None
-        self._codes_set_aside = 0
+        self._has_set_aside = False
 
     # ── A token for a scope ─────────────────────────────────────────────────────
 
@@ -129,7 +128,7 @@ class Acquisition:
         """
         self._may_own_lease = True
         acquired = await self._change(
-            records.acquire, self.owner, self._wish, retry=not self._codes_set_aside
+            records.acquire, self.owner, self._wish, retry=not self._has_set_aside
         )
         self._coordinator.require_store()
         if not self.lost or self.token is not None:
@@ -265,7 +264,7 @@ class Acquisition:
         self, code: StoredCode, error: TokenError, pause: float = 0.0
     ) -> None:
         """Let other codes come first; ``pause`` is for this manager's credential."""
-        self._codes_set_aside += 1
+        self._has_set_aside = True
         changed = await self._change(records.set_aside, code.id)
         if pause > 0:
             raise await self._failed(error)
@@ -274,9 +273,8 @@ class Acquisition:
             for each in changed.new.queue
             if each.set_aside and each.deadline > changed.started
         ]
-        no_more = self.pending is None or self._codes_set_aside >= _MAX_SET_ASIDE
         stuck = len(waiting) >= _MAX_REFUSED or not self.provider.has_source
-        if no_more and stuck and not self.lost:
+        if self.pending is None and stuck and not self.lost:
             raise await self._failed(error, full_jitter(3, self.provider.random()))
 
     # ── A token for one delivered code ──────────────────────────────────────────

@@ -107,6 +107,20 @@ async def test_all_that_wait_share_fifty_reads_of_the_store_a_second(harness):
 
 
 @pytest.mark.asyncio
+async def test_tasks_end_with_the_operation_that_started_them(harness):
+    harness.partner.delay = 2
+    manager = await harness.manager()
+    await harness.settle()
+    tasks = len(asyncio.all_tasks())
+    token = await harness.advance_until_done(manager.token(A), seconds=3)
+    code = f"code.{A.text.encode().hex()}"
+    await harness.advance_until_done(manager.exchange(code), seconds=3)
+    manager.invalidate(token)
+    await harness.settle()
+    assert len(asyncio.all_tasks()) == tasks
+
+
+@pytest.mark.asyncio
 async def test_caller_without_time_gets_an_error(harness):
     manager = await harness.manager()
     with pytest.raises(DeadlineExceededError):

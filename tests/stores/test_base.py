@@ -426,10 +426,10 @@ async def test_guard_says_whether_the_store_inside_evicts_records(evicts):
         async def read(self, key):
             return await super().read(key)
 
-    async def answer():
+    async def respond():
         return evicts
 
     store = Inner()
     if evicts is not None:
-        store.evicts = answer
+        store.evicts = respond
     assert await guarded(store).evicts() is bool(evicts)
