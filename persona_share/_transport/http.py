@@ -58,6 +58,8 @@ _LARGE_BODY: Final = 1024 * 1024
 # is known to be unsent.
 _CONNECT_MARGIN: Final = 0.05
 _MAX_INFORMATIONAL: Final = 100
+# aiohttp before 3.14.4 accepts no keep-alive without a limit.
+_FOREVER: Final = 1e8
 _CLOSED: Final = "the client was closed"
 _PARTIAL: Final = 206
 _NOT_FOUND: Final = 404
@@ -278,7 +280,7 @@ class AiohttpSender:
             return aiohttp.TCPConnector(
                 limit=self._pool.size,
                 limit_per_host=0,  # there is only one host
-                keepalive_timeout=_limit(self._pool.keepalive),
+                keepalive_timeout=min(self._pool.keepalive, _FOREVER),
                 ttl_dns_cache=_whole_seconds(self._pool.dns_ttl),
             )
         connector = self._borrowed.connector
