@@ -106,8 +106,8 @@ class Faults:
         the idempotency layer, which stores it like a real outcome. Raises `ValueError`
         for a status that no final response has.
         """
-        if not 200 <= status <= 599:  # noqa: PLR2004  # the statuses of final responses
-            message = f"a response has a status from 200 to 599, not {status}"
+        if not 200 <= status <= 999:  # noqa: PLR2004  # HTTP has three digits, and 1xx is not final
+            message = f"a response has a status from 200 to 999, not {status}"
             raise ValueError(message)
         response = _response(status, title, details, headers, body)
         effect = Effect.STORED_ANSWER if stored else Effect.ANSWER
