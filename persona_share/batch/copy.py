@@ -455,8 +455,6 @@ class CopyWorker:
         else:
             if self.into is not None:
                 await self._acknowledge(root.id)
-                for each in self._left.pop(root.id, ()):
-                    await to_thread.run_sync(_discard, each)
             self.counts["copied"] += 1
             self.counts["objects"] += 1 + len(person.found)
             self.counts["files"] += len(copied.files)
@@ -477,6 +475,8 @@ class CopyWorker:
     async def _acknowledge(self, object_id: str) -> None:
         with anyio.CancelScope(shield=True):
             await self.roots.acknowledge(object_id)
+        for each in self._left.pop(object_id, ()):
+            await to_thread.run_sync(_discard, each)
 
     async def _fail(self, failed: Failed) -> None:
         self.counts["failed"] += 1

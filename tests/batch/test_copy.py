@@ -280,6 +280,17 @@ async def test_only_leftovers_of_copies_are_removed(kit, tmp_path, checkpoint):
     assert all((tmp_path / each).read_text() == each for each in others)
 
 
+@pytest.mark.asyncio
+async def test_leftovers_of_a_person_who_has_not_changed_are_removed(kit, tmp_path):
+    people = {"ids": [PERSON], "checkpoint": "shard"}
+    await run(saved.new_copy(tmp_path, Disk(), kit, **people))
+    (tmp_path / f".{PERSON}.1a.part").mkdir()
+    copy = saved.new_copy(tmp_path, Disk(), Kit(), **people, refresh=True)
+
+    assert (await run(copy)).unchanged == 1
+    assert [each for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
 @pytest.mark.parametrize("turns", range(0, 60, 6))
 @pytest.mark.asyncio
 async def test_two_workers_may_copy_the_same_people(tmp_path, turns):
