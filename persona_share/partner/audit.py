@@ -68,7 +68,8 @@ class AuditLog:
 
     A line is complete or absent: writers lock the file, and replace a partial line that
     a killed process left. The file is opened for every write, so it can be renamed at
-    any time. On Windows, one process may write it. Only its owner can read it: a file that others can read gets mode 0600.
+    any time. On Windows, one process may write it. Only its owner can read it: a file
+    that others can read gets mode 0600, and a link is refused.
     """
 
     def __init__(self, path: str | Path) -> None:
