@@ -35,10 +35,10 @@ MAX_WAITERS: Final = 10_000
 _NOTICEABLE: Final = 1.0
 T = TypeVar("T")
 
-# The operations that a piece of code runs for: a code source that asks for the scope it
+# The operation that a piece of code runs for: a code source that asks for the scope it
 # is serving would wait for itself.
-_SERVING: Final[ContextVar[frozenset["Operation"]]] = ContextVar(
-    "persona_share_serving", default=frozenset()
+_SERVING: Final[ContextVar["Operation | None"]] = ContextVar(
+    "persona_share_serving", default=None
 )
 
 
@@ -89,7 +89,7 @@ class Operation:
     ``committed``: it continues though no caller waits for it. ``is_sending``: a code was
     sent, and no usable response has come yet. ``callers`` is how many wait now,
     ``followers`` how many ever did. ``waiting_for`` says what it waits for now, for the
-    errors of callers whose time is up.
+    errors of callers whose time is up. Its code source waits for those in ``awaited``.
     """
 
     def __init__(
@@ -112,8 +112,7 @@ class Operation:
         self._key = key
         # By deadline; a caller that left stays until then.
         self._waiters: list[tuple[float, int, asyncio.Future[Any]]] = []
-        # The operations that its code source waits for.
-        self._awaited: list[Operation] = []
+        self.awaited: list[Operation] = []
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = float("inf")
         self.task: asyncio.Task[Any] = inflight.tasks.start(self._run(work, *args))
@@ -144,13 +143,12 @@ class Operation:
     @property
     def is_serving_this_call(self) -> bool:
         """Whether the operation waits for this code source, which calls it."""
-        return self._waits_for(_SERVING.get())
-
-    def _waits_for(self, serving: frozenset["Operation"]) -> bool:
-        return self in serving or any(
-            each._waits_for(serving)  # noqa: SLF001  # same class
-            for each in self._awaited
-        )
+        serving = _SERVING.get()
+        found, new = set[Operation](), {self}
+        while serving is not None and new:
+            found |= new
+            new = {other for each in new for other in each.awaited} - found
+        return serving in found
 
     async def wait(self, until: float) -> Any:
         """Wait for the end, at most until this instant.
@@ -169,13 +167,13 @@ class Operation:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._end_wait_at(until, future)
         serving = _SERVING.get()
-        for each in serving:
-            each._awaited.append(self)  # noqa: SLF001  # same class
+        if serving is not None:
+            serving.awaited.append(self)
         try:
             return await future
         finally:
-            for each in serving:
-                each._awaited.remove(self)  # noqa: SLF001  # same class
+            if serving is not None:
+                serving.awaited.remove(self)
             self.callers -= 1
             if self.unwanted and not self.committed:
                 self.abandon(WaitResult.WITHDRAWN)
@@ -188,7 +186,7 @@ class Operation:
 
     async def _run(self, work: Callable[..., Awaitable[Any]], *args: object) -> Any:
         """Return the outcome of the work; an error is one, too."""
-        serving = _SERVING.set(_SERVING.get() | {self})
+        serving = _SERVING.set(self)
         try:
             return await work(self, *args)
         except PersonaError as error:

@@ -69,6 +69,44 @@ async def test_f77_code_sources_that_wait_for_each_other_fail_at_once(harness):
 
 
 @pytest.mark.asyncio
+async def test_f77_chain_of_forty_code_sources_that_wait_takes_no_other_caller_long(
+    harness,
+):
+    scopes = [Scope.read(f"inq_{number}") for number in range(40)]
+
+    async def nested(scope):
+        for other in scopes[scopes.index(scope) + 1 :][:1]:
+            await asyncio.gather(*(manager.token(other) for _ in range(2)))
+        return await harness.partner(scope)
+
+    harness.partner.delay = 1.0
+    manager = await harness.manager(codes=nested)
+    first = asyncio.ensure_future(manager.token(scopes[0]))
+    for _ in range(20):
+        await harness.settle()
+    callers = asyncio.gather(first, *(manager.token(each) for each in scopes))
+    assert len(await harness.advance_until_done(callers)) == 41
+
+
+@pytest.mark.asyncio
+async def test_f77_source_gets_a_token_of_the_source_that_started_its_refresh(harness):
+    other = Scope.read("act_3")
+
+    async def with_help(scope):
+        needed = other if scope == SCOPE else SCOPE
+        if harness.partner.requested_scopes:
+            await manager.token(needed)
+        return await harness.partner(scope)
+
+    manager = await harness.manager(codes=with_help)
+    await manager.token(other)
+    await harness.advance_clock(3599 - 120)
+    assert await manager.token(SCOPE)
+    await harness.settle()
+    assert harness.partner.requested_scopes == [other, SCOPE, other]
+
+
+@pytest.mark.asyncio
 async def test_f77_source_gets_the_cached_token_during_a_refresh(harness):
     given = []
 
