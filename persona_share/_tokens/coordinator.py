@@ -170,7 +170,10 @@ class Coordinator:
         self._observed = BoundedDict[tuple[str, str], tuple[Any, float]](
             _MAX_REMEMBERED
         )
-        self._unpublished = BoundedDict[str, tuple[Scope, StoredToken]](_MAX_REMEMBERED)
+        # By scope and fingerprint.
+        self._unpublished = BoundedDict[tuple[str, str], tuple[Scope, StoredToken]](
+            _MAX_REMEMBERED
+        )
         self._pollers = 0
         self._opened = False
 
@@ -327,12 +330,11 @@ class Coordinator:
     async def publish(self, scope: Scope, owner: str, token: StoredToken) -> None:
         """Publish a token: first with its code, then with its scope.
 
-        The token is remembered until the store has it. A token that the scope's record
-        rejects leaves the local cache, too.
+        The token is remembered until the store has it, or it is forgotten. A token that
+        the scope's record rejects leaves the local cache, too.
         """
-        if self._store is not None:
-            self._unpublished[token.fingerprint] = scope, token
-        shared = True
+        key, shared = (scope.text, token.fingerprint), True
+        self._unpublished[key] = scope, token
         if token.code_id:
             redeemed = await self.change(
                 CodeRecord, token.code_id, records.redeem, scope.text, token
@@ -341,21 +343,26 @@ class Coordinator:
             if known is not None and known.fingerprint == token.fingerprint:
                 token = known  # its expiry is the earlier one
             self.first_sent.pop(token.code_id, None)
-        changed = await self.change(
-            ScopeRecord, scope.text, records.publish, owner, token
-        )
+
+        def publish(
+            record: ScopeRecord, now: float, owner: str, token: StoredToken
+        ) -> ScopeRecord:
+            new = records.publish(record, now, owner, token)
+            forgotten = key not in self._unpublished
+            return attrs.evolve(new, token=record.token) if forgotten else new
+
+        changed = await self.change(ScopeRecord, scope.text, publish, owner, token)
         if changed.new.is_rejected(token.fingerprint):
             self._cache.reject(scope.text, token.fingerprint, token.expires)
-        elif changed.new.token is not None:
+        elif changed.new.token is not None and key in self._unpublished:
             self._cache.put(scope, changed.new.token)
-        if shared and changed.shared:
-            self._unpublished.pop(token.fingerprint, None)
+        if not self.shares or (shared and changed.shared):
+            self._unpublished.pop(key, None)
 
     async def forget(self, scope: Scope) -> Changed[ScopeRecord]:
         """Drop the token of a scope, published or not, and its waiting codes."""
-        for key, (unpublished, _) in tuple(self._unpublished.items()):
-            if unpublished == scope:
-                del self._unpublished[key]
+        for key in [each for each in self._unpublished if each[0] == scope.text]:
+            del self._unpublished[key]
         return await self.change(ScopeRecord, scope.text, records.forget)
 
     def token_of(self, redeemed: CodeRecord) -> StoredToken | None:
@@ -416,9 +423,7 @@ class Coordinator:
                 await self.change(ScopeRecord, scope, records.hold, "", code)
         for entry in tuple(self._cache.values()):
             if self._cache.usable(entry.scope.text) is entry:
-                await self.change(
-                    ScopeRecord, entry.scope.text, records.publish, "", entry.stored()
-                )
+                await self.publish(entry.scope, "", entry.stored())
 
     def after_fork(self) -> None:
         """Drop, in a forked child, what its parent still has."""

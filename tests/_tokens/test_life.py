@@ -663,6 +663,38 @@ async def test_token_that_was_forgotten_in_an_outage_does_not_come_back(harness)
     assert manager.peek(A) is None
 
 
+class LateStore(MemoryStore):
+    """A store whose responses take a few turns of the loop."""
+
+    async def _turns(self, result):
+        for _ in range(3):
+            await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+        return result
+
+    async def read(self, key):
+        return await self._turns(await super().read(key))
+
+    async def write(self, key, value, **options):
+        return await self._turns(await super().write(key, value, **options))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_token_that_is_forgotten_while_it_is_published_does_not_come_back(
+    harness, turns
+):
+    store = LateStore(runtime=harness.context.runtime)
+    first, second = [await harness.manager(store=store) for _ in range(2)]
+    await first.token(A)
+    for _ in range(turns):
+        await asyncio.sleep(0)  # noqa: TID251  # one turn of the loop
+    await first.forget(A)
+    await harness.settle()
+    assert first.peek(A) is None
+    await second.token(A)
+    assert len(harness.service.requests) == 2
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("number", ["code_lifetime", "exchange_budget"])
 async def test_token_is_shared_when_a_number_of_the_policy_is_infinite(harness, number):
