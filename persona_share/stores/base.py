@@ -125,14 +125,18 @@ class BaseStore(abc.ABC):
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        queue, close = self._queues.pop(), self._detach()
-        if queue is not None and (running := set(queue.running)):
-            # Each of them is cancelled after its own time limit, and then ends.
-            ending = asyncio.wait(running)
-            with suppress(TimeIsUpError):
-                await within(self._runtime.clock, 1.5 * TIMEOUT, ending)
-        with suppress(StoreError):  # what cannot be closed is abandoned
-            await self._call(close)
+        clock = self._runtime.clock
+        running, detached = self._queues.get().running, {self._detach()}
+        with suppress(TimeIsUpError):
+            if running:
+                # Each of them is cancelled after its own time limit, and then ends.
+                await within(clock, 1.5 * TIMEOUT, asyncio.wait(set(running)))
+            if not running:  # one of them may have connected again
+                detached.add(self._detach())
+        with suppress(TimeIsUpError):  # what cannot be closed is abandoned
+            closing = [close() for close in detached]
+            ending = asyncio.gather(*closing, return_exceptions=True)
+            await within(clock, TIMEOUT, ending)
 
     async def _open(self) -> None:  # noqa: B027  # not each store connects
         """Connect, and check that the store is usable."""

@@ -229,6 +229,64 @@ async def test_operation_of_another_owner_ends_before_the_store_closes(runtime):
     assert order == ["read", "closed"]
 
 
+class ConnectedStore(ScriptedStore):
+    """A store whose operations use a connection, each for a few turns of the loop."""
+
+    _concurrency = 2
+
+    def __init__(self, runtime):
+        super().__init__(runtime, self.use)
+        self.open_ones, self.current, self.is_broken = set(), None, False
+
+    async def use(self):
+        if self.current is None:
+            self.current = object()
+            self.open_ones.add(self.current)
+        used = self.current
+        await run_iterations(5)
+        if self.is_broken:  # it connects again
+            self.is_broken = False
+            return await self.use()
+        assert used in self.open_ones
+        return FOUND
+
+    def _detach(self):
+        used, self.current = self.current, None
+
+        async def close():
+            self.open_ones.discard(used)
+
+        return close
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(1, 10))
+async def test_operations_that_wait_for_their_turn_outlast_several_closes(
+    runtime, turns
+):
+    store = ConnectedStore(runtime)
+    reads = [asyncio.ensure_future(store.read(KEY)) for _ in range(8)]
+    closes = []
+    while not all(each.done() for each in reads):
+        closes.append(asyncio.ensure_future(store.aclose()))
+        await run_iterations(turns)
+    assert await asyncio.gather(*reads) == [FOUND] * 8
+    await asyncio.gather(*closes, store.aclose())
+    assert not store.open_ones
+
+
+@pytest.mark.asyncio
+async def test_connection_that_is_made_anew_while_the_store_closes_is_closed(runtime):
+    store = ConnectedStore(runtime)
+    reading = asyncio.ensure_future(store.read(KEY))
+    await run_iterations(2)
+    closing = asyncio.ensure_future(store.aclose())
+    await run_iterations(2)
+    store.is_broken = True
+    await asyncio.gather(reading, closing)
+    assert not store.open_ones
+
+
 @pytest.mark.asyncio
 async def test_store_closes_when_its_last_operation_ends_in_that_moment(runtime):
     store = ScriptedStore(runtime, lambda: asyncio.sleep(0, FOUND))  # noqa: TID251
