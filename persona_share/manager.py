@@ -345,6 +345,7 @@ class ScopedTokenManager:
         self._closed, self._loop = True, None
         self._spellings.clear()
         if self._closing is not None and not self._closing.done():
+            require_loop(self._closing.get_loop(), "the manager")
             await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:

@@ -268,6 +268,7 @@ class TokenProvider:
         Raises `InvalidArgumentError` if eight codes wait there already.
         """
         known = await self.coordinator.change(CodeRecord, code.id, records.unchanged)
+        self.coordinator.require_store()
         changed = await self.coordinator.change(
             ScopeRecord, scope.text, records.offer, code, known.new.state
         )

@@ -5,7 +5,11 @@ import asyncio
 import pytest
 
 from persona_share import RenewalPolicy, Scope, ScopedTokenManager
-from persona_share.errors import ManagerClosedError, StoreUnavailableError
+from persona_share.errors import (
+    ManagerClosedError,
+    StoreUnavailableError,
+    WrongEventLoopError,
+)
 from persona_share.stores import MemoryStore
 
 
@@ -180,6 +184,21 @@ async def test_second_close_ends_with_the_first(harness):
     assert not any(each.done() for each in closing)
     await harness.advance_clock(3)
     assert all(each.done() for each in closing)
+    assert await caller
+
+
+@pytest.mark.asyncio
+async def test_second_close_in_another_event_loop_is_refused(harness):
+    harness.service.delay = 3.0
+    manager = await harness.manager()
+    caller = asyncio.ensure_future(manager.token(A))
+    await harness.settle()
+    closing = asyncio.ensure_future(manager.aclose())
+    await harness.settle()
+    with pytest.raises(WrongEventLoopError):
+        await asyncio.to_thread(asyncio.run, manager.aclose())
+    await harness.advance_clock(3)
+    await closing
     assert await caller
 
 

@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from persona_share import Scope
+from persona_share.errors import AuthorizationCodeRequiredError, StoreUnavailableError
 from persona_share.stores import MemoryStore
 
 
@@ -86,6 +87,21 @@ async def test_code_that_was_offered_in_an_outage_is_used_by_another_manager(
     store.down = False
     await harness.advance_clock(5, step=0.5)
     assert await harness.advance_until_done(second.token(A))
+
+
+@pytest.mark.asyncio
+async def test_code_that_a_strict_manager_refuses_in_an_outage_is_not_stored_later(
+    harness, store
+):
+    manager = await harness.manager(store=store, on_store_failure="fail", codes=None)
+    store.down = True
+    with pytest.raises(StoreUnavailableError):
+        await manager.offer(CODE, A)
+    store.down = False
+    await harness.advance_clock(5, step=0.5)
+    assert manager.metrics().store_up
+    with pytest.raises(AuthorizationCodeRequiredError):
+        await manager.token(A)
 
 
 @pytest.mark.asyncio
