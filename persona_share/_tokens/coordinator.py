@@ -226,9 +226,13 @@ class Coordinator:
         down, the record is one of this process.
         """
         losses, began = 0, self.clock.now()
+        if self._unreadable.get((kind, name), began) < began:
+            del self._unreadable[kind, name]
+            for code in self._private.read(ScopeRecord, name).codes:
+                await self.change(ScopeRecord, name, records.hold, "", code)
         while True:
             started = self.clock.now()
-            private = self.down or started < self._unreadable.get((kind, name), 0.0)
+            private = self.down or (kind, name) in self._unreadable
             if self._store is None or private:
                 old = self._private.read(kind, name)
                 new = transition(old, started, *args, **options)

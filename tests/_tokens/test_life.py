@@ -510,6 +510,24 @@ async def test_scope_is_shared_again_after_an_unreadable_record_has_expired(harn
 
 
 @pytest.mark.asyncio
+async def test_code_that_is_offered_before_an_unreadable_record_expires_is_used(
+    harness,
+):
+    store, codes = shared(harness), [harness.partner.code(each) for each in (B, A)]
+    manager = await harness.manager(store=store, codes=None)
+    await manager.offer(codes[0], A)
+    [key] = [key async for key in store.keys("scope/")]
+    etag = (await store.read(key)).etag
+    assert await store.write(key, b"of a later version", if_etag=etag, ttl=3_700)
+    await manager.forget(A)
+    await harness.advance_clock(4_190)
+    await manager.offer(codes[1], A)
+    await harness.advance_clock(20)
+    assert await harness.advance_until_done(manager.token(A))
+    assert harness.service.codes == codes[1:]
+
+
+@pytest.mark.asyncio
 async def test_last_code_is_exchanged_at_once_when_those_before_it_are_withdrawn(
     harness,
 ):
