@@ -291,6 +291,51 @@ async def test_leftovers_of_a_person_who_has_not_changed_are_removed(kit, tmp_pa
     assert [each for each in tmp_path.iterdir() if each.suffix == ".part"] == []
 
 
+class ContestedDisk(Disk):
+    """A disk on which something happens before a folder first gets its final name."""
+
+    def __init__(self, happens):
+        self.happens = happens
+
+    def replace(self, source, target):
+        if target.name == PERSON and (happens := self.happens):
+            self.happens = None
+            happens(target)
+        super().replace(source, target)
+
+
+@pytest.mark.asyncio
+async def test_copy_that_another_worker_completes_first_is_replaced(kit, tmp_path):
+    def complete(folder):
+        folder.mkdir()
+        (folder / "manifest.json").write_text("of another worker")
+
+    report = await run(saved.new_copy(tmp_path, ContestedDisk(complete), kit, [PERSON]))
+
+    assert report.copied == 1
+    assert verify_copy(tmp_path, [PERSON]).problems == ()
+    assert {each.name for each in tmp_path.iterdir()} - saved.OTHERS == {PERSON}
+
+
+@pytest.mark.asyncio
+async def test_copy_that_cannot_be_replaced_stays_as_it_is(kit, tmp_path):
+    def fail(folder):
+        raise OSError(errno.EIO, "the disk fails", str(folder))
+
+    await run(saved.new_copy(tmp_path, Disk(), kit, [PERSON]))
+    before = (tmp_path / PERSON / "manifest.json").read_bytes()
+    newer = {"attributes": {"updated-at": "2026-02-02T00:00:00.000Z"}}.items()
+    options = {"changes": newer, "refresh": True}
+    with pytest.raises(OSError, match="the disk fails"):
+        await run(
+            saved.new_copy(tmp_path, ContestedDisk(fail), Kit(), [PERSON], **options)
+        )
+
+    assert (tmp_path / PERSON / "manifest.json").read_bytes() == before
+    assert verify_copy(tmp_path, [PERSON]).problems == ()
+    assert {each.name for each in tmp_path.iterdir()} - saved.OTHERS == {PERSON}
+
+
 @pytest.mark.parametrize("turns", range(0, 60, 6))
 @pytest.mark.asyncio
 async def test_two_workers_may_copy_the_same_people(tmp_path, turns):
