@@ -144,10 +144,12 @@ class Operation:
     def is_serving_this_call(self) -> bool:
         """Whether the operation waits for this code source, which calls it."""
         serving = _SERVING.get()
-        found, new = set[Operation](), {self}
-        while serving is not None and new:
-            found |= new
+        if serving is None:
+            return False
+        found = new = {self}
+        while new:
             new = {other for each in new for other in each.awaited} - found
+            found |= new
         return serving in found
 
     async def wait(self, until: float) -> Any:
