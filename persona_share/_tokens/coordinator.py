@@ -187,9 +187,10 @@ class Coordinator:
         try:
             await self._store.open()
             self._opened = True
-        except StoreUnavailableError as error:
-            if self._on_store_failure == "fail":
-                await self.aclose()
+        except BaseException as error:
+            strict = self._on_store_failure == "fail"
+            if strict or not isinstance(error, StoreUnavailableError):
+                await self.aclose()  # the manager is not entered: nothing else does it
                 raise
             self._go_down(error)
 

@@ -206,6 +206,7 @@ class ClosedDoorStore(MemoryStore):
     """A store that opens when it may, or fails."""
 
     error = None
+    closed = False
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -215,6 +216,20 @@ class ClosedDoorStore(MemoryStore):
         if self.error is not None:
             raise self.error
         await self.may_open.wait()
+
+    async def aclose(self):
+        self.closed = True
+
+
+@pytest.mark.asyncio
+async def test_store_is_closed_when_entering_the_manager_is_cancelled(harness):
+    store = ClosedDoorStore(runtime=harness.context.runtime)
+    manager = ScopedTokenManager(harness.context, store=store)
+    entering = asyncio.ensure_future(manager.__aenter__())
+    await harness.settle()
+    entering.cancel()
+    await leave(entering)
+    assert store.closed
 
 
 @pytest.mark.asyncio
