@@ -161,7 +161,7 @@ class RedisStore(BaseStore):
         self._clients = PerLoop(self._new_client)
 
     async def _open(self) -> None:
-        await self._with_retry(self._evaluate, "open/check", "read")
+        await self._read("open/check")
         if await self.evicts():
             _LOG.warning("this Redis evicts records when it is full")
         client = self._clients.get()
@@ -189,9 +189,7 @@ class RedisStore(BaseStore):
     async def _pages(self, prefix: str) -> AsyncIterator[list[str]]:
         start = f"{self._prefix}:"
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start + prefix) + "*"
-        await self._with_retry(
-            self._evaluate, "open/check", "read"
-        )  # SCAN has no retry
+        await self._read("open/check")  # the scan is not repeated on a new connection
         seen: set[bytes] = set()  # it may return a key twice
         page: list[str] = []
         async for key in self._clients.get().scan_iter(pattern, count=_PAGE):
