@@ -280,6 +280,7 @@ class Coordinator:
                 continue
             losses += 1
             if started - began > _MAX_TURN:  # nothing but this explains it
+                self._unreadable[kind, name] = started + records.KEEP_CODE
                 message = "the store refuses every change of a record"
                 self._go_down(StoreUnavailableError(message))
             elif losses > _POLITE_LOSSES:

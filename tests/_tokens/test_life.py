@@ -186,6 +186,19 @@ async def test_token_comes_when_the_store_refuses_every_change(harness):
 
 
 @pytest.mark.asyncio
+async def test_store_that_refuses_changes_of_one_record_is_down_only_once(harness):
+    class Stubborn(MemoryStore):
+        async def write(self, key, value, **options):
+            return "scope/" not in key and await super().write(key, value, **options)
+
+    manager = await harness.manager(store=Stubborn(runtime=harness.context.runtime))
+    assert await harness.advance_until_done(manager.token(A), seconds=25)
+    await harness.advance_clock(300, step=1)
+    assert manager.metrics().store_up
+    assert len(harness.recorded(events.StoreDown)) == 1
+
+
+@pytest.mark.asyncio
 async def test_strict_manager_that_is_not_entered_leaves_no_task(harness):
     store = LimitedStore(harness)
     store.failing = ("open",)
