@@ -234,7 +234,7 @@ class ScopedTokenManager:
         else:
             self._require_open()
         seconds = self._context.timeout if timeout is None else timeout
-        if not is_number(seconds):
+        if timeout is not None and not is_number(timeout):
             message = "timeout must be a number of seconds"
             raise InvalidArgumentError(message)
         entry = await self._provider.get(self._canonical(scope), self._now() + seconds)

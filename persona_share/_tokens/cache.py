@@ -182,12 +182,15 @@ class TokenCache(dict[str, CachedToken]):
     def __repr__(self) -> str:
         return f"<TokenCache of {len(self)} tokens>"
 
-    def usable(self, text: str) -> CachedToken | None:
+    def usable(self, text: str, now: float | None = None) -> CachedToken | None:
         """Return what is held for exactly this scope if it may be used."""
         entry = self.get(text)
         if entry is None:
             return None
-        expired = entry.state(self._clock.now(), self._policy) is TokenState.EXPIRED
+        now = self._clock.now() if now is None else now
+        if now < entry.refresh_at:
+            return entry
+        expired = entry.state(now, self._policy) is TokenState.EXPIRED
         return None if expired else entry
 
     def covering(self, part: Scope) -> CachedToken | None:

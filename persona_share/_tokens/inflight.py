@@ -158,7 +158,8 @@ class Operation:
         Raises `ReentrantCodeSourceError` in the operation's own code source, and
         `TooManyWaitersError`.
         """
-        if self.is_serving_this_call:
+        serving = _SERVING.get()
+        if serving is not None and self.is_serving_this_call:
             message = "the code source requested a token for the scope that it supplies"
             raise ReentrantCodeSourceError(message)
         if self.callers >= MAX_WAITERS:
@@ -168,7 +169,6 @@ class Operation:
         self.callers += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._end_wait_at(until, future)
-        serving = _SERVING.get()
         if serving is not None:
             serving.awaited.append(self)
         try:

@@ -116,11 +116,11 @@ class TokenProvider:
         While the held token is usable no caller notices what happens to its refresh.
         Raises a `TokenError` or `DeadlineExceededError`.
         """
-        started = self.clock.now()
+        now = started = self.clock.now()
         while True:
             if self.closed:
                 raise ManagerClosedError(_CLOSED)
-            now, entry = self.clock.now(), self.cache.usable(scope.text)
+            entry = self.cache.usable(scope.text, now)
             if entry is not None and self.refresh_if_due(entry, now):
                 return entry
             operation = self._inflight.get(scope.text)
@@ -136,15 +136,16 @@ class TokenProvider:
             if entry is not None:
                 until = min(deadline, entry.guard_at(self.policy))
             outcome: Any = await operation.wait(until)
+            now = self.clock.now()
             if outcome is WaitResult.WITHDRAWN:
                 continue
-            entry = self.cache.usable(scope.text)
+            entry = self.cache.usable(scope.text, now)
             if entry is not None:
-                entry.last_used = self.clock.now()
+                entry.last_used = now
                 return entry
             if isinstance(outcome, PersonaError):
                 raise outcome.fresh()
-            if outcome is WaitResult.TIMED_OUT and self.clock.now() >= deadline:
+            if outcome is WaitResult.TIMED_OUT and now >= deadline:
                 raise self._too_late(operation, started)
 
     def refresh_if_due(self, entry: CachedToken, now: float) -> bool:
