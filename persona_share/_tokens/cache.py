@@ -229,7 +229,8 @@ class TokenCache(dict[str, CachedToken]):
             else held.token.ends > stored.expires and self.usable(text)
         ):
             return held
-        self.remove(text)
+        if held is not None:
+            self.remove(text)
         generation = self._generations.pop(text, self._dropped_generation)
         # The same token comes again when its end is known better.
         entry = self._entry(scope, stored, generation if same else generation + 1)

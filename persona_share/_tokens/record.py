@@ -361,7 +361,9 @@ def publish(
     elif current is not None and current.expires > token.expires:
         stays = current
     else:
-        stays, backoff = token, _of_rejections(backoff)
+        stays = token
+        if backoff is not None and backoff.reason != "rejections":
+            backoff = None
     lease = None if owns(record, owner) else record.lease
     record = _without(record, token.code_id)
     return attrs.evolve(record, token=stays, lease=lease, backoff=backoff)
@@ -422,7 +424,9 @@ def unchanged(record: Record, _now: float) -> Record:
 
 def forget(record: ScopeRecord, _now: float) -> ScopeRecord:
     """Drop the token, the waiting codes and a back-off, unless it is for rejections."""
-    backoff = _of_rejections(record.backoff)
+    backoff = record.backoff
+    if backoff is not None and backoff.reason != "rejections":
+        backoff = None  # that one protects the service
     return attrs.evolve(record, token=None, queue=(), backoff=backoff)
 
 
@@ -508,11 +512,6 @@ def merge_first_sent(record: CodeRecord, _now: float, known: CodeRecord) -> Code
 
 
 # ── Parts of the transitions ─────────────────────────────────────────────────────
-
-
-def _of_rejections(backoff: Backoff | None) -> Backoff | None:
-    """Return the back-off if it protects the service from rejected tokens."""
-    return backoff if backoff is not None and backoff.reason == "rejections" else None
 
 
 def _without(record: ScopeRecord, code_id: str) -> ScopeRecord:

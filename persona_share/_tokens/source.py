@@ -157,18 +157,14 @@ class CodeSupplier:
     async def _request(  # noqa: C901  # one branch for each way a source fails
         self, source: CodeSource, scope: Scope, owner: str
     ) -> Supply:
-        def hold(code: StoredCode) -> asyncio.Task[Changed[ScopeRecord]]:
-            return self._coordinator.tasks.start(
-                self._coordinator.change(
-                    ScopeRecord, scope.text, records.hold, owner, code
-                )
-            )
-
         def keep(late: asyncio.Future[StoredCode]) -> None:
             if not late.cancelled() and late.exception() is None:
                 # It came after the time-out: the next caller may use it.
-                _ = hold(late.result())
+                _ = tasks.start(
+                    change(ScopeRecord, scope.text, records.hold, "", late.result())
+                )
 
+        tasks, change = self._coordinator.tasks, self._coordinator.change
         clock, timeout = self._runtime.clock, self._policy.source_timeout
         try:
             code = await within(clock, timeout, self._code_from(source, scope), keep)
@@ -188,7 +184,9 @@ class CodeSupplier:
         except BaseException as error:  # noqa: BLE001  # the user's code may raise anything
             return SourceFailure(_source_error(error, scope))
         else:
-            holding = hold(code)  # completed although the manager closes
+            holding = tasks.start(  # completed although the manager closes
+                change(ScopeRecord, scope.text, records.hold, owner, code)
+            )
             await asyncio.wait({holding})
             return holding.result()
         finally:
