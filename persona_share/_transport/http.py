@@ -4,7 +4,8 @@ import asyncio
 import io
 import math
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
@@ -79,18 +80,11 @@ class _ClientRequest(aiohttp.ClientRequest):
     aiohttp would return data that arrived earlier as the response.
     """
 
-    async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
+    def send(self, conn: "Connection") -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Send the request, and return its response before anything was read."""
-        protocol = conn.protocol
-        if protocol is None or protocol.should_close:
+        if conn.protocol is None or conn.protocol.should_close:
             raise UnrequestedDataError
-        lost = protocol.closed
-        if lost is not None:
-            lost.remove_done_callback(retrieve)  # of an earlier request
-            lost.add_done_callback(retrieve)
-        response = await super().send(conn)
-        response.lost = lost  # type: ignore[attr-defined]  # it is a `_ClientResponse`
-        return response
+        return super().send(conn)
 
 
 class DeleteLostError(aiohttp.ClientConnectionError):
@@ -108,17 +102,26 @@ class _ClientResponse(aiohttp.ClientResponse):
     _informational = 0
     _given: Any = None
 
-    async def start(self, connection: "Connection") -> aiohttp.ClientResponse:
+    def start(
+        self, connection: "Connection"
+    ) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Read the head of the response."""
+        if connection.protocol is not None:
+            self.lost = connection.protocol.closed
+        if self.lost is not None:
+            self.lost.remove_done_callback(retrieve)  # of an earlier request
+            self.lost.add_done_callback(retrieve)
+        deleting = self.method == "DELETE"
+        return self._start_once(connection) if deleting else super().start(connection)
+
+    async def _start_once(self, connection: "Connection") -> aiohttp.ClientResponse:
         """Read the head of the response.
 
         aiohttp repeats a DELETE by itself, and whether the first one took effect would
         be forgotten, unless the error is another one than it expects.
         """
-        try:
+        with suppress(aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
             return await super().start(connection)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if self.method != "DELETE":
-                raise
         raise DeleteLostError
 
     @property
