@@ -199,7 +199,7 @@ class PostgresStore(BaseStore):
 _POOL: Final = "persona_share"
 # Stores report why there is no connection; the pool would log each attempt, too.
 logging.getLogger("psycopg.pool").addFilter(
-    lambda record: _POOL not in (record.args or ())
+    lambda record: repr(_POOL) not in record.getMessage()
 )
 _CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
