@@ -160,7 +160,7 @@ class BaseStore(abc.ABC):
         """Delete expired records."""
 
     def _detach(self) -> Callable[[], Awaitable[None]]:
-        """Let the next operation make new connections; return what closes these."""
+        """Return what closes the present connections; the next operation makes new ones."""
         return self._aclose
 
     async def _aclose(self) -> None:  # noqa: B027  # not each store has connections

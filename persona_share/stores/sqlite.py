@@ -252,7 +252,7 @@ class _Database:
 
     @classmethod
     def pause_all(cls) -> None:
-        """Let the operations end before a fork.
+        """Wait for the operations under way before a fork.
 
         A child inherits the locks that SQLite holds then, and nothing would end them.
         """
@@ -263,7 +263,7 @@ class _Database:
 
     @classmethod
     def resume_all(cls) -> None:
-        """Let operations begin again, in the parent and in its child."""
+        """Allow operations again, in the parent and in its child."""
         for each in cls._paused.pop():
             each.lock.release()
 

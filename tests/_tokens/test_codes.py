@@ -31,7 +31,7 @@ def named_code(name):
 
 
 def respond(harness, responses):
-    """Let the service respond so to codes that begin so, and issue tokens for others."""
+    """Respond to codes by their prefix, and issue tokens for all others."""
     send = harness.service.send
 
     async def respond_to(request):

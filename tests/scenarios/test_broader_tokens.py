@@ -7,7 +7,7 @@ from persona_share.errors import ScopeNotCoveredError
 
 
 def grant_more(scenario, other):
-    """Let the service add another inquiry to each scope that it grants."""
+    """Make the service grant another inquiry with each scope."""
     scenario.sandbox.switches.grants = lambda scope: f"{scope} inquiry.read:{other}"
 
 
